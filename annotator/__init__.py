@@ -1,0 +1,1 @@
+"""From a source of Vietnamese text to clean instruction samples for open-domain NER."""

@@ -1,0 +1,49 @@
+"""Everything that can go wrong, told apart by type. Each message names the cause and the mend, on one line."""
+
+from __future__ import annotations
+
+
+class AnnotateError(Exception):
+    """Root of all errors this package raises on purpose. ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class ConfigError(AnnotateError):
+    """Settings that are wrong, contradict each other or contradict the run directory."""
+
+    exit_code = 2
+
+
+class SourceError(AnnotateError):
+    """A source that is missing, unreadable or does not have what was asked of it."""
+
+
+class RunDirError(AnnotateError):
+    """A run directory that cannot be used or written: full disk, no permission, another process, a foreign ledger."""
+
+
+class TeacherError(AnnotateError):
+    """A request that was not answered. ``kind`` is a short name for counting (``http 503``, ``timeout``, ...)."""
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        """Make an error of ``kind`` with a one-line message."""
+        super().__init__(message)
+        self.kind = kind
+
+
+class RetryableError(TeacherError):
+    """It may go through later. ``retry_after`` is the number of seconds the endpoint asked us to wait, if it did."""
+
+    def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
+        """Make a retryable error."""
+        super().__init__(message, kind=kind)
+        self.retry_after = retry_after
+
+
+class RefusedError(TeacherError):
+    """This one request will never be answered (400, 413, a passage too long): recorded, the run goes on."""
+
+
+class FatalTeacherError(TeacherError):
+    """No request will be answered (no key, 401, 403, unknown model): the run stops before anything more is asked."""

@@ -1,0 +1,120 @@
+"""The records that flow through the house, in the order in which they come to be.
+
+Leaf module: no I/O, no third-party imports. Every record is immutable. Offsets are Unicode code points, half open,
+into the NFC text of the record that carries them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One article as the source gave it, NFC-normalised, otherwise untouched."""
+
+    id: str
+    text: str
+    source: str
+    """Where it came from: a file name inside the source, or the name of a Hub dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """An exact slice ``[start, end)`` of a document."""
+
+    document_id: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What one request is about: whole sentences of one document, or short leftovers of several joined by a newline."""
+
+    id: str
+    text: str
+    n_tokens: int
+    """Length of ``text`` in tokens of the run's tokenizer."""
+    pieces: tuple[Piece, ...]
+    """Where the text stands, in order; only white space lies between two pieces."""
+    cut: str = ""
+    """``clause`` or ``space`` when an over-long sentence was cut to make this passage, else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer of a teacher, exactly as it was given. The ledger keeps these for ever."""
+
+    key: str
+    """sha256 over the canonical JSON of what was asked."""
+    passage_id: str
+    reply: str
+    finish_reason: str
+    """As the endpoint named it: ``stop``, ``length``, ``content_filter``, ..."""
+    prompt_tokens: int
+    completion_tokens: int
+    latency: float
+    """Seconds from sending to the last byte, of the attempt that succeeded."""
+    created: float
+    """Unix time in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawMention:
+    """What a teacher claims: this string is an entity of this type. Neither is checked yet."""
+
+    text: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One occurrence of an entity in a passage: ``passage.text[start:end] == text``, always."""
+
+    text: str
+    label: str
+    """The normalised entity type: lower case, English, singular."""
+    raw_label: str
+    """The type as the teacher wrote it."""
+    start: int
+    end: int
+    match: str
+    """``exact``, or the name of the rule that was needed to find it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """An answered passage with its clean mentions in order of ``start``; none is a valid answer."""
+
+    passage_id: str
+    text: str
+    mentions: tuple[Mention, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One instruction sample: a passage and one entity type."""
+
+    id: str
+    instruction: str
+    input: str
+    output: str
+    """JSON list of the distinct mentions in order of first occurrence, Vietnamese letters as they are."""
+    entity_type: str
+    negative: bool
+    """True when the type is absent from the passage and the right answer is ``[]``."""
+    passage_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What a stage did not pass on. For every stage, in = kept + rejected."""
+
+    stage: str
+    reason: str
+    record_id: str
+    value: str = ""
+    """The thing that was left out, as it was."""
+    detail: str = ""
+    """Why, for a person."""

@@ -1,0 +1,1 @@
+"""Pure rules on strings: Vietnamese text, entity labels, mentions. Standard library only."""
