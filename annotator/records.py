@@ -38,6 +38,8 @@ class Passage:
     """Length of ``text`` in tokens of the run's tokenizer."""
     pieces: tuple[Piece, ...]
     """Where the text stands, in order; only white space lies between two pieces."""
+    n_sentences: int
+    """Sentences (or parts of an over-long one) it is made of: the unit in which chunking counts."""
     cut: str = ""
     """``clause`` or ``space`` when an over-long sentence was cut to make this passage, else empty."""
 
@@ -90,6 +92,8 @@ class Annotation:
     passage_id: str
     text: str
     mentions: tuple[Mention, ...]
+    reply_status: str
+    """How the reply could be read: ``ok``, ``repaired``, or ``truncated`` (some mentions may be missing)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,85 @@
-"""Versioned prompt files and their loader."""
+"""Versioned prompt files and their loader.
+
+A prompt is a TOML file ``NAME.VERSION.toml`` with ``name``, ``version``, ``system`` and ``user``; ``{passage}`` in
+``user`` is where the passage goes. Its sha256 stands in every manifest, so a published dataset can name its prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+SLOT = "{passage}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as it will be sent."""
+
+    name: str
+    version: int
+    sha256: str
+    """Of the file's bytes."""
+    system: str
+    user: str
+
+    def messages(self, passage: str) -> list[dict[str, str]]:
+        """The chat messages that ask about ``passage``. The text goes in as it is: no other slot is looked for."""
+        before, _, after = self.user.partition(SLOT)
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, {"role": "user", "content": f"{before}{passage}{after}"}]
+
+
+def available() -> dict[str, list[int]]:
+    """The shipped prompts: name -> versions, ascending."""
+    found: dict[str, list[int]] = {}
+    for entry in resources.files(__name__).iterdir():
+        stem, _, suffix = entry.name.rpartition(".")
+        name, _, version = stem.rpartition(".")
+        if suffix == "toml" and version.isdigit():
+            found.setdefault(name, []).append(int(version))
+    return {name: sorted(versions) for name, versions in sorted(found.items())}
+
+
+def load_prompt(name: str) -> Prompt:
+    """Load ``NAME`` (its newest version), ``NAME.VERSION``, or the path of a prompt file.
+
+    Raises:
+        LookupError: there is no such prompt; the message lists those there are.
+        ValueError: the file is no prompt.
+    """
+    if Path(name).suffix == ".toml":
+        try:
+            data = Path(name).read_bytes()
+        except OSError as error:
+            raise LookupError(f"cannot read prompt {name}: {error.strerror}") from error
+    else:
+        shipped = available()
+        stem, _, version = name.rpartition(".")
+        if name in shipped:
+            stem, version = name, str(shipped[name][-1])
+        elif not (version.isdigit() and int(version) in shipped.get(stem, [])):
+            listed = ", ".join(f"{known}.{number}" for known, versions in shipped.items() for number in versions)
+            raise LookupError(f"no prompt {name!r}; shipped: {listed}; or give the path of a .toml file")
+        data = resources.files(__name__).joinpath(f"{stem}.{version}.toml").read_bytes()
+    return _parse(name, data)
+
+
+def _parse(name: str, data: bytes) -> Prompt:
+    try:
+        fields = tomllib.loads(data.decode("utf-8"))
+        prompt = Prompt(
+            name=str(fields["name"]),
+            version=int(fields["version"]),
+            sha256=hashlib.sha256(data).hexdigest(),
+            system=str(fields.get("system", "")).strip(),
+            user=str(fields["user"]).strip(),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"prompt {name} is not a prompt file: {error!r}") from error
+    if prompt.user.count(SLOT) != 1:
+        raise ValueError(f"prompt {name} must hold {SLOT} exactly once in 'user'")
+    return prompt

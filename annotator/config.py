@@ -1,0 +1,164 @@
+"""One validated configuration. A flag, a line of a TOML file and a field below are the same thing by the same name.
+
+Every default, help text and bound is defined here and nowhere else; the command line is made from these fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.errors import ConfigError
+
+STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
+"""The way through the house. A setting belongs to the first stage whose result it changes, or to none."""
+
+PROVIDERS: Final = ("local", "openai", "groq")
+DEFAULT_MODELS: Final[Mapping[str, str]] = {"local": "", "openai": "", "groq": "llama3-70b-8192"}
+KEY_VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY"}
+
+
+def _setting(default: Any, panel: str, text: str, *, stage: str = "", low: float | None = None) -> Any:
+    return field(default=default, metadata={"panel": panel, "help": text, "stage": stage, "low": low})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that decides what a run makes, and how."""
+
+    source: str = _setting("sample", "Source", "Where the articles come from.", stage="sample")
+    docs: int = _setting(6600, "Source", "Documents to sample.", stage="sample", low=1)
+    seed: int = _setting(0, "Source", "Seed of every random choice.", stage="sample", low=0)
+    text_field: str = _setting("text", "Source", "Column that holds the text.", stage="sample")
+    id_field: str = _setting("id", "Source", "Column that holds the id.", stage="sample")
+
+    tokenizer: str = _setting(
+        "llama3", "Passages", "llama3, cl100k_base, o200k_base, hf:NAME, or a path.", stage="chunk"
+    )
+    min_tokens: int = _setting(150, "Passages", "Shortest passage, in tokens.", stage="chunk", low=1)
+    max_tokens: int = _setting(256, "Passages", "Longest passage, in tokens.", stage="chunk", low=8)
+
+    provider: str = _setting(
+        "local",
+        "Teacher",
+        "local (embedded, no key), openai (any OpenAI-compatible endpoint) or groq.",
+        stage="annotate",
+    )
+    model: str = _setting("", "Teacher", "Model name at the endpoint; groq: llama3-70b-8192.", stage="annotate")
+    prompt: str = _setting("open-ner-vi", "Teacher", "Prompt: a name from prompts/ or a path.", stage="annotate")
+    max_completion_tokens: int = _setting(1024, "Teacher", "Longest answer, in tokens.", stage="annotate", low=1)
+    base_url: str = _setting("", "Teacher", "Address of the endpoint, such as http://localhost:8000/v1.")
+    concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
+    rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
+    tpm: int = _setting(0, "Teacher", "Tokens a minute at most; 0: no limit of ours.", low=0)
+    max_retries: int = _setting(6, "Teacher", "Further tries of a failed request.", low=0)
+    timeout: float = _setting(120.0, "Teacher", "Seconds to wait for one answer.", low=0.001)
+
+    max_sample_tokens: int = _setting(
+        1024, "Dataset", "Longest input or output of a sample, in tokens.", stage="explode", low=1
+    )
+    negatives: float = _setting(
+        0.0, "Dataset", "Samples of absent types, as a ratio of those of present ones.", stage="explode", low=0
+    )
+    split: str = _setting("0.9,0.05,0.05", "Dataset", "Shares of train, validation and test.", stage="explode")
+
+    workers: int = _setting(0, "Run", "Processes for local work; 0: one a core.", low=0)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work, naming the flag."""
+        for item in dataclasses.fields(self):
+            value, low = getattr(self, item.name), item.metadata["low"]
+            kind: Any = type(item.default)
+            if kind is float and type(value) is int:
+                value = float(value)
+                object.__setattr__(self, item.name, value)
+            if type(value) is not kind:
+                raise ConfigError(f"{flag(item.name)} wants {_kind_name(kind)}, not {value!r}")
+            if low is not None and not low <= value < float("inf"):
+                raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
+        if self.provider not in PROVIDERS:
+            raise ConfigError(f"--provider must be one of {', '.join(PROVIDERS)}, not {self.provider!r}")
+        if self.max_tokens < self.min_tokens:
+            raise ConfigError(f"--max-tokens {self.max_tokens} is below --min-tokens {self.min_tokens}")
+        if self.provider != "local" and not self.teacher_model:
+            raise ConfigError(f"--provider {self.provider} needs --model NAME")
+        if self.provider == "local" and (self.model or self.base_url):
+            raise ConfigError("--model and --base-url need --provider openai or groq; the local teacher takes neither")
+        _ = self.split_shares
+
+    @property
+    def teacher_model(self) -> str:
+        """The model that is asked: ``--model``, or the provider's default."""
+        return self.model or DEFAULT_MODELS[self.provider]
+
+    @property
+    def split_shares(self) -> tuple[float, float, float]:
+        """Shares of train, validation and test; they sum to 1."""
+        try:
+            train, validation, test = (float(part) for part in self.split.split(","))
+        except ValueError:
+            raise ConfigError(f"--split wants three shares such as 0.9,0.05,0.05, not {self.split!r}") from None
+        if min(train, validation, test) < 0 or abs(train + validation + test - 1) > 1e-6:
+            raise ConfigError(f"--split shares must be between 0 and 1 and sum to 1, not {self.split}")
+        return train, validation, test
+
+    @property
+    def processes(self) -> int:
+        """``--workers``, or the number of cores."""
+        return self.workers or os.cpu_count() or 1
+
+    def stage_settings(self, stage: str) -> dict[str, Any]:
+        """The settings that first matter at ``stage``."""
+        return {
+            item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.metadata["stage"] == stage
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings by name. There is no key among them: keys live in the environment alone."""
+        return dataclasses.asdict(self)
+
+
+def make_config(*layers: Mapping[str, Any]) -> RunConfig:
+    """Make a configuration from ``layers``, the later winning; a value of None says nothing.
+
+    Raises:
+        ConfigError: a name that is no setting, or a value that cannot work.
+    """
+    known = {item.name for item in dataclasses.fields(RunConfig)}
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            if name not in known:
+                raise ConfigError(f"unknown setting {name!r}; known: {', '.join(sorted(known))}")
+            if value is not None:
+                merged[name] = value
+    return RunConfig(**merged)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read settings from a TOML file; ``max-tokens`` and ``max_tokens`` are the same name.
+
+    Raises:
+        ConfigError: the file is missing or is not TOML.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read --config {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path} is not valid TOML: {error}") from error
+    return {name.replace("-", "_"): value for name, value in settings.items()}
+
+
+def flag(name: str) -> str:
+    """The command-line spelling of a setting."""
+    return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
+
+
+def _kind_name(kind: type) -> str:
+    return {int: "a whole number", float: "a number", str: "text"}[kind]

@@ -1,0 +1,134 @@
+"""Progress for a person: a live display on a terminal, a plain line now and then elsewhere. All of it on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from annotator.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+PLAIN_EVERY: Final = 10.0
+"""Seconds between two plain lines."""
+
+
+def make_progress(*, quiet: bool) -> Progress:
+    """The display that suits where stderr goes."""
+    if quiet:
+        return Silent()
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return LiveProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+class PlainProgress:
+    """One line when a stage begins, every ten seconds, and when it ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stage = ""
+
+    def start(self, stage: str, unit: str, total: int | None = None) -> None:
+        """Begin a stage."""
+        self._stage, self._unit, self._total = stage, unit, total
+        self._done, self._counts = 0, Counter[str]()
+        self._began = self._told = time.monotonic()
+
+    def advance(self, done: int = 1) -> None:
+        """Count; tell when it is time."""
+        self._done += done
+        if time.monotonic() - self._told >= PLAIN_EVERY:
+            self._told = time.monotonic()
+            self._tell("")
+
+    def count(self, kind: str, number: int = 1) -> None:
+        """Count something besides the units."""
+        self._counts[kind] += number
+
+    def say(self, message: str) -> None:
+        """Tell at once."""
+        self._console.print(f"{self._stage}: {message}", markup=False, highlight=False, soft_wrap=True)
+
+    def finish(self) -> None:
+        """Tell how the stage ended."""
+        if self._stage:
+            self._tell(f" in {time.monotonic() - self._began:.1f} s")
+            self._stage = ""
+
+    def _tell(self, when: str) -> None:
+        seconds = max(time.monotonic() - self._began, 1e-9)
+        of = f"/{self._total:,}" if self._total is not None else ""
+        parts = [f"{self._done:,}{of} {self._unit}{when}, {self._done / seconds:,.1f}/s", describe(self._counts)]
+        self.say(", ".join(part for part in parts if part))
+
+
+class LiveProgress:
+    """A bar for each stage with rate, tokens, failures by kind, and the time that remains."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars: Bars | None = None
+        self._task: TaskID | None = None
+        self._counts: Counter[str] = Counter()
+
+    def start(self, stage: str, unit: str, total: int | None = None) -> None:
+        """Begin a stage."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self._counts = Counter()
+        self._bars = Bars(
+            TextColumn("{task.description:<8}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]} [dim]{task.fields[rate]}[/dim]"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]left[/dim]"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            console=self._console,
+        )
+        self._bars.start()
+        self._task = self._bars.add_task(stage, total=total, unit=unit, counts="", rate="")
+
+    def advance(self, done: int = 1) -> None:
+        """Move the bar."""
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, advance=done)
+            speed = self._bars.tasks[0].speed
+            if speed:
+                self._bars.update(self._task, rate=f"{speed:,.1f}/s")
+
+    def count(self, kind: str, number: int = 1) -> None:
+        """Show it at the end of the line."""
+        self._counts[kind] += number
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, counts=describe(self._counts))
+
+    def say(self, message: str) -> None:
+        """A line above the bar."""
+        (self._bars.console if self._bars else self._console).print(message, markup=False, highlight=False)
+
+    def finish(self) -> None:
+        """Leave the bar as it stands, full when all came."""
+        if self._bars is not None:
+            task = self._bars.tasks[0]
+            self._bars.update(
+                task.id, total=task.completed, rate=f"{task.completed / max(task.elapsed or 0, 1e-9):,.1f}/s"
+            )
+            self._bars.stop()
+            self._bars = None
+
+
+def describe(counts: Counter[str]) -> str:
+    """``tokens 12,345, http 503 2``: what was counted, tokens first, then the failures."""
+    ordered = sorted(
+        (kind for kind in counts if counts[kind]), key=lambda kind: (kind != "tokens", -counts[kind], kind)
+    )
+    return ", ".join(f"{kind} {counts[kind]:,}" for kind in ordered)

@@ -1,0 +1,156 @@
+"""The ledger: every paid answer, kept for ever, found again by the content of its question.
+
+One SQLite file with a write-ahead log. An answer counts as done once ``append`` has returned: it is then on the disk
+(``synchronous=FULL``) and survives a killed process and a power cut. Rows are never changed nor deleted, so that a
+better parser costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from annotator.errors import RunDirError
+from annotator.records import Completion
+
+APPLICATION_ID: Final = 0x564E4552  # "VNER", so that a foreign SQLite file is recognised
+SCHEMA_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE completions (
+    key TEXT PRIMARY KEY, passage_id TEXT NOT NULL, reply TEXT NOT NULL, finish_reason TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, latency REAL NOT NULL, created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE failures (
+    key TEXT PRIMARY KEY, passage_id TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a question has no answer yet. Unlike an answer it is forgotten when the question is asked again."""
+
+    key: str
+    passage_id: str
+    kind: str
+    detail: str
+
+
+def request_key(content: Mapping[str, Any]) -> str:
+    """The sha256 of the canonical JSON of a question: sorted names, no white space, Unicode as it is."""
+    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Ledger:
+    """Answers by key, in one SQLite file. Not to be used by two threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger at ``path``, or make it.
+
+        Raises:
+            RunDirError: the file is damaged, foreign, newer than this program, or cannot be written.
+        """
+        self.path = path
+        with self._explained():
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _open(self) -> None:
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if tables and application != APPLICATION_ID:
+            raise RunDirError(f"{self.path} is not a ledger of vner-annotate; move it away or choose another --out")
+        if version > SCHEMA_VERSION:
+            raise RunDirError(f"{self.path} was written by a newer vner-annotate; upgrade this one")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        if not tables:
+            self._db.executescript(
+                f"BEGIN; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
+                f" PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
+
+    def append(self, completions: Sequence[Completion]) -> None:
+        """Write answers in one transaction; when this returns they are on the disk. A key that is there stays."""
+        with self._explained(), self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)", [astuple(item) for item in completions]
+            )
+            self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
+
+    def record_failures(self, failures: Sequence[Failure]) -> None:
+        """Remember why questions went unanswered, replacing what was known of them."""
+        with self._explained(), self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", [astuple(f) for f in failures])
+
+    def get(self, key: str) -> Completion | None:
+        """The answer to ``key``, if there is one."""
+        with self._explained():
+            row = self._db.execute("SELECT * FROM completions WHERE key=?", (key,)).fetchone()
+        return Completion(*row) if row else None
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` is answered."""
+        with self._explained():
+            return self._db.execute("SELECT 1 FROM completions WHERE key=?", (key,)).fetchone() is not None
+
+    def failure(self, key: str) -> Failure | None:
+        """Why ``key`` is unanswered, if it was asked."""
+        with self._explained():
+            row = self._db.execute("SELECT * FROM failures WHERE key=?", (key,)).fetchone()
+        return Failure(*row) if row else None
+
+    def __len__(self) -> int:
+        """Number of answers."""
+        with self._explained():
+            return int(self._db.execute("SELECT count(*) FROM completions").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            mend = (
+                "free some space and run the same command again; nothing is lost"
+                if "full" in str(error)
+                else ("check that the folder is there and writable")
+            )
+            raise RunDirError(f"cannot use the ledger {self.path}: {error}; {mend}") from error
+        except sqlite3.DatabaseError as error:
+            raise RunDirError(
+                f"the ledger {self.path} is damaged or no ledger ({error}); move it away, or restore it from a copy"
+            ) from error

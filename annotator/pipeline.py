@@ -1,0 +1,195 @@
+"""The method, stage by stage: read what the stage before wrote, pass it through a plain function, write the rest.
+
+source -> documents -> passages -> completions -> annotations -> samples
+          sample       chunk       annotate       clean          explode
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from annotator import tables
+from annotator.annotate import Pace, annotate
+from annotator.chunking import chunk
+from annotator.clean import clean
+from annotator.config import RunConfig
+from annotator.explode import Negatives, assign_splits, explode, type_frequency
+from annotator.flow import Flow, rejects
+from annotator.ledger import Ledger
+from annotator.progress import Progress
+from annotator.records import Completion, Passage, Rejected
+from annotator.rows import Columns
+from annotator.rundir import SPLITS, RunDir, replacing
+from annotator.sampling import sample
+from annotator.teachers import Teacher
+from annotator.tokens import Tokenizer
+from normalizers.labels import LabelNormalizer, load_lexicon
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the stages share."""
+
+    config: RunConfig
+    run: RunDir
+    tokenizer: Tokenizer
+    teacher: Teacher
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage reports."""
+
+    flows: tuple[Flow, ...]
+    unanswered: int = 0
+    """Passages that have no answer yet."""
+    digest: str = ""
+    """Identity of a result that does not follow from the inputs alone: which passages were answered."""
+
+
+def sample_stage(context: Context) -> Result:
+    """Source -> documents."""
+    config, run = context.config, context.run
+    flow = Flow("sample", "document")
+    columns = Columns(text=config.text_field, id=config.id_field)
+    context.progress.start("sample", "rows read")
+    with rejects(run.rejected_by("sample"), flow) as sink, replacing(run.documents) as file:
+        drawn = sample(config.source, config.docs, config.seed, columns, on_progress=_rows_read(context.progress))
+        flow.out = tables.write_records(file, tables.DOCUMENT, sink.sift(drawn))
+    return Result((flow,))
+
+
+def chunk_stage(context: Context) -> Result:
+    """Documents -> passages."""
+    config, run = context.config, context.run
+    flow = Flow("chunk", "sentence")
+    context.progress.start("chunk", "documents", tables.count(run.documents))
+    documents = _told(tables.read_documents(run.documents), context.progress)
+    cut = chunk(documents, context.tokenizer, config.min_tokens, config.max_tokens, workers=config.processes)
+
+    def counted(passages: Iterable[Passage]) -> Iterator[Passage]:
+        for passage in passages:
+            flow.out += passage.n_sentences
+            yield passage
+
+    with rejects(run.rejected_by("chunk"), flow) as sink, replacing(run.passages) as file:
+        flow.made["passage"] = tables.write_records(file, tables.PASSAGE, counted(sink.sift(cut)))
+    return Result((flow,))
+
+
+def annotate_stage(context: Context) -> Result:
+    """Passages -> completions, in the ledger."""
+    config, run, teacher = context.config, context.run, context.teacher
+    flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
+    pace = Pace(config.concurrency, config.max_retries, config.rpm, config.tpm)
+    overhead = context.tokenizer.count(str(teacher.question("").content))
+
+    def estimate(passage: Passage) -> int:
+        return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
+
+    context.progress.start("annotate", "passages", tables.count(run.passages))
+    identity = hashlib.sha256()
+    with Ledger(run.ledger) as ledger:
+        annotate(tables.read_passages(run.passages), teacher, ledger, pace, context.progress, estimate)
+        with rejects(run.rejected_by("annotate"), flow) as sink:
+            for passage in tables.read_passages(run.passages):
+                key = teacher.question(passage.text).key
+                if completion := ledger.get(key):
+                    flow.out += 1
+                    flow.made["prompt token"] += completion.prompt_tokens
+                    flow.made["completion token"] += completion.completion_tokens
+                    identity.update(bytes.fromhex(key))
+                else:
+                    failure = ledger.failure(key)
+                    kind, detail = (failure.kind, failure.detail) if failure else ("not asked", "")
+                    sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
+    return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest())
+
+
+def clean_stage(context: Context) -> Result:
+    """Completions -> annotations."""
+    run = context.run
+    parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
+    context.progress.start("clean", "passages", tables.count(run.passages))
+    normalizer = LabelNormalizer(load_lexicon())
+    with (
+        Ledger(run.ledger) as ledger,
+        rejects(run.rejected_by("clean"), parse, claims) as sink,
+        replacing(run.annotations) as file,
+    ):
+
+        def annotations() -> Iterator[Any]:
+            for cleaned in clean(_answered(context, ledger), normalizer):
+                for rejected in cleaned.rejected:
+                    sink.add(rejected)
+                claims.out += cleaned.kept
+                context.progress.advance()
+                if cleaned.annotation:
+                    claims.made["mention"] += len(cleaned.annotation.mentions)
+                    yield cleaned.annotation
+
+        parse.out = tables.write_records(file, tables.ANNOTATION, annotations())
+    return Result((parse, claims))
+
+
+def explode_stage(context: Context) -> Result:
+    """Annotations -> samples, by split."""
+    config, run, tokenizer = context.config, context.run, context.tokenizer
+    flow = Flow("explode", "sample", made={"negative": 0, **dict.fromkeys(SPLITS, 0)})
+    context.progress.start("explode", "passages", tables.count(run.annotations))
+    frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else {}
+    negatives = Negatives(frequency, config.negatives, config.seed)
+    split_of = assign_splits(tables.read_passages(run.passages), config.split_shares, config.seed)
+    annotations = _told(tables.read_annotations(run.annotations), context.progress)
+    with rejects(run.rejected_by("explode"), flow) as sink, ExitStack() as files:
+        writers = [
+            files.enter_context(tables.record_writer(files.enter_context(replacing(run.samples(split))), tables.SAMPLE))
+            for split in SPLITS
+        ]
+        for item in sink.sift(explode(annotations, negatives, tokenizer, config.max_sample_tokens)):
+            split = split_of(item.passage_id)
+            writers[split](item)
+            flow.out += 1
+            flow.made["negative"] += item.negative
+            flow.made[SPLITS[split]] += 1
+    return Result((flow,))
+
+
+RUN: Final[Mapping[str, Callable[[Context], Result]]] = {
+    "sample": sample_stage,
+    "chunk": chunk_stage,
+    "annotate": annotate_stage,
+    "clean": clean_stage,
+    "explode": explode_stage,
+}
+
+
+def _answered(context: Context, ledger: Ledger) -> Iterator[tuple[Passage, Completion]]:
+    for passage in tables.read_passages(context.run.passages):
+        completion = ledger.get(context.teacher.question(passage.text).key)
+        if completion:
+            yield passage, completion
+
+
+def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:
+    told = 0
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal told
+        progress.advance(done - told)
+        told = done
+
+    return tell
+
+
+def _told(records: Iterable[Record], progress: Progress) -> Iterator[Record]:
+    for record in records:
+        progress.advance()
+        yield record

@@ -1,0 +1,194 @@
+"""Do what is not done yet: which stages a run directory still needs, and the manifest that says so.
+
+Each stage has a fingerprint of all its result depends on: its settings, its version, its tools, and the fingerprint of
+the stage before. A stage whose fingerprint stands in the manifest is skipped. What costs nothing (cleaning, exploding)
+is simply made again when its settings change; what was paid for is never left without a use unasked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata, resources
+from pathlib import Path
+from typing import Any, Final
+
+from annotator import pipeline
+from annotator.config import STAGES, RunConfig, flag, make_config
+from annotator.errors import ConfigError, SourceError
+from annotator.ledger import Ledger
+from annotator.progress import Progress
+from annotator.rundir import RunDir, merge_rejected, opened, write_json
+from annotator.sources import fingerprint
+from annotator.teachers import make_teacher, require_key
+from annotator.tokens import load_tokenizer
+
+VERSIONS: Final[Mapping[str, int]] = {"sample": 1, "chunk": 1, "annotate": 1, "clean": 1, "explode": 1}
+"""Raised when a stage makes something else of the same input, so that old results are made again."""
+PAID: Final = ("sample", "chunk", "annotate")
+"""A change of their settings asks other questions: it wants --fresh or another directory."""
+PACKAGES: Final = ("vner-annotate", "underthesea", "tiktoken", "llama-models", "openai", "groq", "datasets", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run: RunDir
+    config: RunConfig
+    unanswered: int
+    """Passages without an answer; the same command asks for them again."""
+    skipped: tuple[str, ...]
+    """Stages that needed no work."""
+
+
+def run(
+    root: Path, settings: Mapping[str, Any], progress: Progress, *, until: str = "explode", fresh: bool = False
+) -> Outcome:
+    """Run the method as far as the stage ``until`` in the directory ``root``, doing only what is not done yet.
+
+    Args:
+        root: the run directory; made if need be.
+        settings: what the user says; the rest comes from the directory's own manifest, then from the defaults.
+        progress: told of all that happens.
+        until: the last stage to run.
+        fresh: make everything again; answers in the ledger stay and are used.
+
+    Raises:
+        AnnotateError: see ``annotator.errors``. What was paid for is on the disk.
+    """
+    manifest = {} if fresh else RunDir(root).read_manifest()
+    stored = {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
+    config = make_config(stored, settings)
+    _refuse_other_questions(stored, config, root)
+    with opened(root) as directory:
+        return _run(directory, config, manifest, progress, until)
+
+
+def _run(directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str) -> Outcome:
+    done: dict[str, Any] = manifest.get("stages", {})
+    wanted = STAGES[: STAGES.index(until) + 1]
+    if "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
+        require_key(config)
+    context = pipeline.Context(config, directory, load_tokenizer(config.tokenizer), make_teacher(config), progress)
+    tools = _tools(context, manifest)
+    notes: dict[str, Any] = {
+        "made_by": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "config": config.as_dict(),
+        **tools,
+    }
+    kept: dict[str, Any] = {}
+    skipped: list[str] = []
+    before = ""
+    for stage in wanted:
+        mark = _digest(stage, VERSIONS[stage], config.stage_settings(stage), _of_stage(stage, tools), before)
+        entry = done.get(stage, {})
+        if entry.get("fingerprint") == mark and not entry["unanswered"] and _is_whole(directory, stage, entry):
+            skipped.append(stage)
+        else:
+            # What follows was made of something else; the note is out of date from here on, whatever happens now.
+            done = {}
+            directory.forget(stage)
+            write_json(directory.manifest, {**notes, "stages": kept})
+            entry = {"fingerprint": mark, **_timed(stage, context)}
+        kept[stage] = entry
+        before = _digest(mark, entry["digest"])
+        write_json(directory.manifest, {**notes, "stages": {**kept, **_later(done, stage)}})
+    merge_rejected(directory)
+    return Outcome(directory, config, kept.get("annotate", {}).get("unanswered", 0), tuple(skipped))
+
+
+def _timed(stage: str, context: pipeline.Context) -> dict[str, Any]:
+    began = time.time()
+    try:
+        result = pipeline.RUN[stage](context)
+    finally:
+        context.progress.finish()
+    return {
+        "funnel": [flow.as_dict() for flow in result.flows],
+        "unanswered": result.unanswered,
+        "digest": result.digest,
+        "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        "seconds": round(time.time() - began, 3),
+    }
+
+
+def _later(done: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    return {name: done[name] for name in STAGES[STAGES.index(stage) + 1 :] if name in done}
+
+
+def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the result depends on besides settings: the content of the source, tokenizer, teacher, lexicon."""
+    known = manifest.get("source", {}).get("fingerprint", "")
+    try:
+        source = fingerprint(context.config.source)
+    except SourceError:
+        if not known:
+            raise
+        source = known  # the source has gone, but its sample is here
+    if known and source != known:
+        raise ConfigError(
+            f"{context.config.source} is not what {context.run.root} was made of; "
+            "choose another --out, or add --fresh to start over (paid answers stay)"
+        )
+    lexicon = hashlib.sha256()
+    for entry in sorted(resources.files("normalizers.lexicon").iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".toml"):
+            lexicon.update(entry.read_bytes())
+    return {
+        "source": {"name": context.config.source, "fingerprint": source},
+        "tokenizer": {"name": context.tokenizer.name, "fingerprint": context.tokenizer.fingerprint},
+        "teacher": {"provider": context.config.provider, **context.teacher.identity},
+        "lexicon": {"sha256": lexicon.hexdigest()},
+    }
+
+
+def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
+    """The tools that a stage's result depends on."""
+    teacher = {name: value for name, value in tools["teacher"].items() if name != "provider"}
+    return {
+        "sample": tools["source"]["fingerprint"],
+        "chunk": tools["tokenizer"]["fingerprint"],
+        "annotate": teacher,
+        "clean": tools["lexicon"],
+        "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],
+    }[stage]
+
+
+def _is_whole(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
+    """Whether what the manifest speaks of is still there."""
+    if stage == "annotate":
+        if not all(path.exists() for path in (directory.ledger, *directory.made_by(stage))):
+            return False
+        with Ledger(directory.ledger) as ledger:
+            return len(ledger) > 0 or entry["funnel"][0]["out"] == 0
+    return all(path.exists() for path in directory.made_by(stage))
+
+
+def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: Path) -> None:
+    now = {name: value for stage in PAID for name, value in config.stage_settings(stage).items()}
+    now.pop("source")  # the same articles under another path are the same articles: content decides, further on
+    other = [
+        f"{flag(name)} {stored[name]}, not {now[name]}" for name in now if stored.get(name, now[name]) != now[name]
+    ]
+    if other:
+        raise ConfigError(
+            f"{root} was made with {'; '.join(other)}: choose another --out, "
+            "or add --fresh to start over (paid answers stay)"
+        )
+
+
+def _digest(*parts: Any) -> str:
+    canonical = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"

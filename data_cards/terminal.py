@@ -1,0 +1,168 @@
+"""What a person sees of a run in the terminal: the funnel, the most frequent types, one sample, one passage.
+
+Text of the news and of the teacher is shown as text: no markup in it is obeyed, control characters are made visible.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from annotator.records import Annotation, Completion, Passage, Rejected, Sample
+from annotator.rundir import SPLITS, RunDir
+
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
+                  "black on bright_blue", "black on orange1", "black on bright_red", "black on white")  # fmt: skip
+BAR: Final = 40
+"""Width of the longest bar, in cells."""
+LONGEST_REPLY: Final = 4000
+"""Characters of a reply that are shown."""
+
+
+def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], example: Sample | None) -> None:
+    """The end of a build: funnel, types, one sample, files."""
+    console.print(funnel_table(figures["funnel"]))
+    console.print(top_types(figures["labels"]))
+    if example:
+        console.print(_titled("One sample", sample_view(example)))
+    console.print(_titled("Files", files_view(run, figures)))
+
+
+def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Stage by stage: in, kept, rejected, and for what reasons."""
+    table = Table(title="Funnel", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for name in ("stage", "unit", "in", "kept", "rejected", "why, and what was made"):
+        table.add_column(name, justify="right" if name in {"in", "kept", "rejected"} else "left", header_style="dim")
+    for flow in funnel:
+        reasons = "\n".join(f"{number:,} {reason}" for reason, number in flow["rejected"].items())
+        made = ", ".join(f"{number:,} {plural(name, number)}" for name, number in flow["made"].items() if number)
+        note = Text(printable(reasons))
+        if made:
+            note.append(("\n" if reasons else "") + "-> " + made, style="green")
+        lost = flow["in"] - flow["out"]
+        table.add_row(flow["stage"], flow["unit"], f"{flow['in']:,}", f"{flow['out']:,}", f"{lost:,}", note)
+    return Padding(table, (1, 0, 0, 0))
+
+
+def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
+    """The most frequent types as bars, by samples."""
+    top = labels["top"][:number]
+    title = f"{len(top)} most frequent of {labels['distinct']:,} types, by samples"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)
+    longest = max((entry["samples"] for entry in top), default=1)
+    for entry in top:
+        bar = "█" * max(1, round(BAR * entry["samples"] / longest))
+        table.add_row(Text(printable(entry["label"])), Text(bar, style="cyan"), f"{entry['samples']:,}")
+    return Padding(table, (1, 0, 0, 0))
+
+
+def sample_view(sample: Sample) -> RenderableType:
+    """An instruction sample as a student will see it."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text("instruction", style="dim"), Text(printable(sample.instruction)))
+    table.add_row(Text("input", style="dim"), Text(printable(sample.input)))
+    table.add_row(Text("output", style="dim"), Text(printable(sample.output), style="green"))
+    return table
+
+
+def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
+    """Where everything is."""
+    table = Table.grid(padding=(0, 2))
+    splits = figures["samples"]["splits"]
+    for split in SPLITS:
+        table.add_row(str(run.samples(split)), f"{sum(splits[split].values()):,} samples")
+    for path, what in (
+        (run.annotations, "passages with clean mentions"),
+        (run.rejected, "everything that was left out, and why"),
+        (run.ledger, "every answer of the teacher"),
+        (run.audit, "the figures above, and more"),
+        (run.card, "the data card"),
+    ):
+        table.add_row(str(path), what)
+    return table
+
+
+def passage_view(
+    passage: Passage, annotation: Annotation | None, completion: Completion | None, rejected: Sequence[Rejected]
+) -> RenderableType:
+    """A passage with its entities highlighted, and beside it what the teacher said and what was rejected."""
+    parts: list[RenderableType] = [_passage_panel(passage, annotation)]
+    if annotation and annotation.mentions:
+        parts.append(_titled("Entities", _entities(annotation)))
+    if completion:
+        reply = printable(completion.reply)
+        if len(reply) > LONGEST_REPLY:
+            reply = f"{reply[:LONGEST_REPLY]} ... ({len(reply):,} characters)"
+        how = f" ({annotation.reply_status})" if annotation else " (could not be read)"
+        parts.append(_titled(f"The teacher said{how}", Text(reply)))
+    else:
+        parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
+    if rejected:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for name in ("stage", "rejected", "reason", "detail"):
+            table.add_column(name)
+        for item in rejected:
+            value = printable(item.value if item.stage == "clean" else item.value[:80])
+            table.add_row(item.stage, Text(value, style="red"), item.reason, Text(printable(item.detail)))
+        parts.append(_titled("Left out", table))
+    return Group(*parts)
+
+
+def _passage_panel(passage: Passage, annotation: Annotation | None) -> RenderableType:
+    styles = _type_styles(annotation)
+    text = Text()
+    position = 0
+    for mention in annotation.mentions if annotation else ():
+        if mention.start < position:
+            continue  # nested in what is highlighted already; the table below lists it
+        text.append(printable(passage.text[position : mention.start]))
+        text.append(printable(mention.text), style=styles[mention.label])
+        position = mention.end
+    text.append(printable(passage.text[position:]))
+    came_from = ", ".join(f"{piece.document_id} [{piece.start}:{piece.end}]" for piece in passage.pieces)
+    title = f"passage {passage.id}, {passage.n_tokens} tokens"
+    return Panel(
+        text, title=Text(title), subtitle=Text(printable(came_from)), title_align="left", subtitle_align="left"
+    )
+
+
+def _entities(annotation: Annotation) -> RenderableType:
+    styles = _type_styles(annotation)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("type", "mentions", "as the teacher called it", "found by"):
+        table.add_column(name)
+    for label, style in styles.items():
+        group = [mention for mention in annotation.mentions if mention.label == label]
+        texts = "; ".join(dict.fromkeys(mention.text for mention in group))
+        raw = ", ".join(dict.fromkeys(mention.raw_label for mention in group))
+        rules = ", ".join(dict.fromkeys(mention.match for mention in group))
+        table.add_row(Text(f" {printable(label)} ", style=style), Text(printable(texts)), Text(printable(raw)), rules)
+    return table
+
+
+def _type_styles(annotation: Annotation | None) -> dict[str, str]:
+    labels = dict.fromkeys(mention.label for mention in annotation.mentions) if annotation else {}
+    return {label: _STYLES[number % len(_STYLES)] for number, label in enumerate(labels)}
+
+
+def _titled(title: str, body: RenderableType) -> RenderableType:
+    return Group(Text(f"\n{title}", style="bold"), body)
+
+
+def printable(text: str) -> str:
+    """``text`` with control and bidirectional-override characters made visible, so that no text drives a terminal."""
+    return _CONTROL.sub(lambda match: json.dumps(match.group())[1:-1], text)
+
+
+def plural(name: str, number: int) -> str:
+    """``1 passage``, ``2 passages``; the names of splits stay as they are."""
+    return name if number == 1 or name in {*SPLITS, "negative"} else f"{name}s"

@@ -1,0 +1,49 @@
+"""Fixtures for all tests: an empty home, no keys, no network but loopback, and the real news where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from annotator.records import Passage, Piece
+from tests.endpoint import Endpoint
+
+ROOT = Path(__file__).resolve().parents[1]
+NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
+
+
+@pytest.fixture(autouse=True)
+def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's is read or written, and no key is around."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in ("OPENAI_API_KEY", "GROQ_API_KEY", "OPENAI_BASE_URL", "GROQ_BASE_URL", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """A well-behaved endpoint; a test may change its ``reply``."""
+    with Endpoint() as running:
+        yield running
+
+
+@pytest.fixture
+def make_passage() -> Callable[..., Passage]:
+    """Make a passage of one piece from a text."""
+
+    def make(text: str, passage_id: str = "p1", document: str = "d1") -> Passage:
+        return Passage(passage_id, text, len(text.split()), (Piece(document, 0, len(text)),), n_sentences=1)
+
+    return make
+
+
+@pytest.fixture
+def news_dir() -> Path:
+    """Folder of real Vietnamese news in the BKAI schema; the tests that use it are extra checks on real input."""
+    if not any(NEWS.glob("*.parquet")):
+        pytest.skip(f"no real news at {NEWS}; set VNER_NEWS_DIR to a folder of BKAI News Parquet files")
+    return NEWS

@@ -1,0 +1,111 @@
+"""The ledger: what it holds is on the disk, is found by content, and is never changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.errors import RunDirError
+from annotator.ledger import Failure, Ledger, request_key
+from annotator.records import Completion
+
+ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"]]', "stop", 100, 12, 0.5, 1.0)
+
+
+def test_an_answer_is_there_after_reopening(tmp_path: Path) -> None:
+    """Letter by letter, with all that came with it."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.append([ANSWER])
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert ledger.get("k1") == ANSWER
+        assert ledger.has("k1")
+        assert not ledger.has("k2")
+        assert ledger.get("k2") is None
+        assert len(ledger) == 1
+
+
+def test_an_answer_is_never_replaced(tmp_path: Path) -> None:
+    """A second answer to one question is ignored."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.append([ANSWER])
+        ledger.append([replace(ANSWER, reply="other")])
+        assert ledger.get("k1") == ANSWER
+
+
+def test_a_failure_is_forgotten_when_the_answer_comes(tmp_path: Path) -> None:
+    """And the newest failure is the one that is told."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.record_failures([Failure("k1", "p1", "timeout", "a")])
+        ledger.record_failures([Failure("k1", "p1", "http 503", "b")])
+        assert ledger.failure("k1") == Failure("k1", "p1", "http 503", "b")
+        ledger.append([ANSWER])
+        assert ledger.failure("k1") is None
+
+
+def test_an_answer_survives_a_killed_process(tmp_path: Path) -> None:
+    """Another connection sees it although the first was never closed."""
+    first = Ledger(tmp_path / "l.sqlite")
+    first.append([ANSWER])
+    with Ledger(tmp_path / "l.sqlite") as second:
+        assert second.get("k1") == ANSWER
+    first.close()
+
+
+def test_foreign_and_damaged_files_are_named(tmp_path: Path) -> None:
+    """Another program's database, a torn file, a newer version: one line each, nothing touched."""
+    foreign = tmp_path / "foreign.sqlite"
+    with sqlite3.connect(foreign) as db:
+        db.execute("CREATE TABLE t (x)")
+    db.close()
+    with pytest.raises(RunDirError, match="not a ledger of vner-annotate"):
+        Ledger(foreign)
+
+    torn = tmp_path / "torn.sqlite"
+    torn.write_bytes(b"this is no database, and longer than one header of SQLite " * 100)
+    with pytest.raises(RunDirError, match="damaged or no ledger"):
+        Ledger(torn)
+
+    newer = tmp_path / "newer.sqlite"
+    Ledger(newer).close()
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(RunDirError, match="newer vner-annotate"):
+        Ledger(newer)
+
+    with pytest.raises(RunDirError, match="cannot use the ledger"):
+        Ledger(tmp_path / "missing" / "l.sqlite")
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
+    """The transaction that did not fit is gone whole; what was there stays, and goes on when there is room."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.append([ANSWER])
+        (pages,) = ledger._db.execute("PRAGMA page_count").fetchone()
+        ledger._db.execute(f"PRAGMA max_page_count={pages + 1}")  # SQLite's own way to run out of room
+        large = [replace(ANSWER, key=f"x{i}", reply="Đ" * 5000) for i in range(50)]
+        with pytest.raises(RunDirError, match="free some space"):
+            ledger.append(large)
+        assert len(ledger) == 1
+        ledger._db.execute("PRAGMA max_page_count=100000")
+        ledger.append(large)
+        assert len(ledger) == 51
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.booleans(), st.none()), max_size=5))
+def test_the_key_is_a_function_of_content_alone(content: dict[str, object]) -> None:
+    """The order of the names does not matter; any change does."""
+    key = request_key(content)
+    assert key == request_key(dict(reversed(content.items())))
+    assert key != request_key({**content, "one more": 1})
+
+
+def test_the_key_of_a_known_question() -> None:
+    """Pinned: a change of this value would orphan every answer that was ever paid for."""
+    content = {"model": "m", "messages": [{"role": "user", "content": "Đà Nẵng"}], "temperature": 0}
+    assert request_key(content) == "907a965884825df0cbb97094ff96475053ef81f00c392b0f234050954dc77a2c"

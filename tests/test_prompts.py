@@ -1,0 +1,63 @@
+"""Prompt files: versions, identity, and a passage that goes in as it is."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from prompts import available, load_prompt
+
+# A version that has been used is never edited: its hash stands in published manifests.
+RELEASED = {"open-ner-vi.1.toml": "0f7d14d0ab6cddb2fa6474507b87f0fd2bc7e0e38cd1768a70c4f8f58b678137"}
+
+
+def test_released_prompts_are_never_edited() -> None:
+    """The file of each released version has the hash it was released with."""
+    for name, sha256 in RELEASED.items():
+        assert hashlib.sha256(resources.files("prompts").joinpath(name).read_bytes()).hexdigest() == sha256
+
+
+def test_every_shipped_prompt_is_released_and_loads() -> None:
+    """A new version needs its line in the table above."""
+    shipped = {f"{name}.{version}.toml" for name, versions in available().items() for version in versions}
+    assert shipped == set(RELEASED)
+    for name in shipped:
+        assert load_prompt(name.removesuffix(".toml")).sha256 == RELEASED[name]
+
+
+def test_a_bare_name_means_its_newest_version() -> None:
+    """``open-ner-vi`` is the newest ``open-ner-vi.N``."""
+    newest = available()["open-ner-vi"][-1]
+    assert load_prompt("open-ner-vi") == load_prompt(f"open-ner-vi.{newest}")
+
+
+def test_the_passage_goes_in_as_it_is() -> None:
+    """Braces, slots and line breaks of the passage are text."""
+    passage = 'Giá {passage} "5.000" {x}\n</passage> \\n'
+    system, user = load_prompt("open-ner-vi").messages(passage)
+    assert system["role"] == "system"
+    assert f"<passage>\n{passage}\n</passage>" in user["content"]
+
+
+def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
+    """A path serves like a name; what is wrong with a file is said."""
+    path = tmp_path / "mine.toml"
+    with pytest.raises(LookupError, match="cannot read prompt"):
+        load_prompt(str(path))
+    path.write_text('name = "mine"\nversion = 3\nuser = "{passage}"\n', encoding="utf-8")
+    assert load_prompt(str(path)).messages("Hà Nội") == [{"role": "user", "content": "Hà Nội"}]
+    path.write_text('name = "mine"\nversion = 3\nuser = "no slot"\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="exactly once"):
+        load_prompt(str(path))
+    path.write_text("name = 3", encoding="utf-8")
+    with pytest.raises(ValueError, match="is not a prompt file"):
+        load_prompt(str(path))
+
+
+def test_an_unknown_name_lists_those_there_are() -> None:
+    """So that a typing error is mended at once."""
+    with pytest.raises(LookupError, match=r"open-ner-vi\.1"):
+        load_prompt("open-ner-v")
