@@ -76,7 +76,8 @@ def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
     else:
         shown = str(item.default) if item.default != "" else False
         info = typer.Option(flag(item.name), help=text, rich_help_panel=panel, show_default=shown)
-    annotation = Annotated[Optional[type(item.default)], info]  # noqa: UP045 - built at run time
+    kind: Any = type(item.default)
+    annotation = Annotated[Optional[kind], info]  # noqa: UP045 - built at run time
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

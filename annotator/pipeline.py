@@ -7,6 +7,7 @@ source -> documents -> passages -> completions -> annotations -> samples
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -144,7 +145,7 @@ def explode_stage(context: Context) -> Result:
     config, run, tokenizer = context.config, context.run, context.tokenizer
     flow = Flow("explode", "sample", made={"negative": 0, **dict.fromkeys(SPLITS, 0)})
     context.progress.start("explode", "passages", tables.count(run.annotations))
-    frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else {}
+    frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else Counter()
     negatives = Negatives(frequency, config.negatives, config.seed)
     split_of = assign_splits(tables.read_passages(run.passages), config.split_shares, config.seed)
     annotations = _told(tables.read_annotations(run.annotations), context.progress)
@@ -181,7 +182,7 @@ def _answered(context: Context, ledger: Ledger) -> Iterator[tuple[Passage, Compl
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:
     told = 0
 
-    def tell(done: int, total: int | None) -> None:
+    def tell(done: int, _total: int | None) -> None:
         nonlocal told
         progress.advance(done - told)
         told = done

@@ -106,7 +106,7 @@ class RunDir:
         """
         try:
             found = json.loads(self.manifest.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
             raise RunDirError(f"cannot read {self.manifest}: {error}; run with --fresh (paid answers stay)") from error

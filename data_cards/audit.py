@@ -114,8 +114,7 @@ def _labels(mentions: Counter[str], passages: Counter[str]) -> dict[str, Any]:
         "distinct": len(table),
         "mentions": mentions.total(),
         "top": [
-            {"label": str(row.label), "samples": int(row.samples), "mentions": int(row.mentions)}
-            for row in table.head(TOP).itertuples()
+            {"label": label, "samples": passages[label], "mentions": mentions[label]} for label in table["label"][:TOP]
         ],
         "only_once": int((table["mentions"] == 1).sum()),
         "share_of_mentions": {

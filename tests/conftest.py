@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from annotator.records import Passage, Piece
 from tests.endpoint import Endpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
+
+
+settings.register_profile("vner", deadline=None)  # no time is ever asserted
+settings.load_profile("vner")
 
 
 @pytest.fixture(autouse=True)

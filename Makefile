@@ -1,0 +1,48 @@
+# make demo   install, and run the whole method on the bundled sample
+# make test   install what the tests need, and run all of them
+# make check  lint, strict types, import contracts
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.PHONY: demo test check format docs clean
+
+demo: $(VENV)/installed
+	$(BIN)/vner-annotate build sample --out $(DEMO)
+	@echo
+	@echo "One passage, with what the teacher said of it (vner-annotate show $(DEMO)):"
+	@$(BIN)/vner-annotate show $(DEMO)
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/make_cli_reference.py > docs/cli.md
+
+clean:
+	rm -rf $(VENV) runs build dist
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

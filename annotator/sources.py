@@ -1,0 +1,140 @@
+"""Where documents come from: the bundled sample, local files, or a dataset on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from annotator.errors import SourceError
+from normalizers.text import nfc
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".csv", ".txt", ".parquet")
+"""File types that can be read; everything else in a folder is left alone."""
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
+_HASH_WHOLE_BELOW = 1_000_000_000  # bytes: a few seconds of hashing
+_HASHED_END = 1 << 20  # bytes at either end of each file of a larger source
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a source."""
+
+    name: str
+    """Path inside the source with ``/`` between its parts, or the bare file name: the same on every machine."""
+    path: Path
+
+    @property
+    def suffix(self) -> str:
+        """Which of ``SUFFIXES`` the name ends in, in lower case; empty for any other."""
+        name = self.name.lower()
+        return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class HubDataset:
+    """A dataset on the Hugging Face Hub, such as ``bkai-foundation-models/BKAINewsCorpus``."""
+
+    name: str
+
+
+def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | HubDataset:
+    """Tell what ``source`` means and list its files in the order of their names.
+
+    None or ``sample`` is the bundled sample; a folder of that name is written ``./sample``. Whatever exists on this
+    machine, or looks like a path, is a path; ``org/name`` is a Hub dataset.
+
+    Raises:
+        SourceError: nothing is there, it cannot be read, or it holds no file of a known type.
+    """
+    if source is None or source == "sample":
+        return _listed(Path(str(resources.files("annotator") / "sample")))
+    written = os.fspath(source)
+    path = Path(written).expanduser() if written.startswith("~") else Path(written)
+    try:
+        if written and path.exists():
+            return _listed(path) if path.is_dir() else _single(path)
+    except OSError as error:
+        raise SourceError(f"cannot read {written}: {error.strerror}; check the permissions and the name") from error
+    if _HUB_NAME.fullmatch(written) and not written.startswith(".") and not written.lower().endswith(SUFFIXES):
+        return HubDataset(written)
+    raise SourceError(
+        f"no such file or folder: {written or '(empty name)'}; give `sample`, an existing path, or a Hub dataset as "
+        "org/name"
+    )
+
+
+def fingerprint(source: str | os.PathLike[str] | None) -> str:
+    """Return what identifies the content of ``source``, for the manifest and for skipping finished stages.
+
+    Local files: ``sha256:`` over names inside the source and contents, so that a copied or touched file keeps it. From
+    1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer stands in the last). A Hub
+    dataset: ``hub:`` and its name, without a request, so that a finished run can go on offline.
+
+    Raises:
+        SourceError: as ``locate``, or a file that cannot be read.
+    """
+    located = locate(source)
+    if isinstance(located, HubDataset):
+        return f"hub:{located.name}"
+    digest = hashlib.sha256()
+    try:
+        sizes = [file.path.stat().st_size for file in located]
+        whole = sum(sizes) < _HASH_WHOLE_BELOW
+        for file, size in zip(located, sizes, strict=True):
+            content = _hash_whole(file.path) if whole else _hash_ends(file.path, size)
+            digest.update(f"{file.name}\0{size}\0{content}\n".encode())
+    except OSError as error:
+        raise SourceError(f"cannot read {error.filename}: {error.strerror}; check the permissions") from error
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _single(path: Path) -> tuple[SourceFile]:
+    """Wrap one file, which must be of a known type."""
+    file = SourceFile(_portable(path.name), path)
+    if not file.suffix:
+        raise SourceError(f"cannot read {path}: its type is unknown; use one of {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise SourceError(f"cannot read {path}: not a regular file; write it to a file first")
+    return (file,)
+
+
+def _listed(root: Path) -> tuple[SourceFile, ...]:
+    """List the files of known types under ``root``, without hidden ones, in the order of their names."""
+
+    def fail(error: OSError) -> None:
+        raise SourceError(f"cannot read {error.filename}: {error.strerror}; check the permissions") from error
+
+    files: list[SourceFile] = []
+    for folder, subfolders, names in os.walk(root, onerror=fail):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            file = SourceFile(_portable(path.relative_to(root).as_posix()), path)
+            if file.suffix and not name.startswith(".") and path.is_file():
+                files.append(file)
+    if not files:
+        raise SourceError(f"no file to read in {root}; put files of type {', '.join(SUFFIXES)} there")
+    return tuple(sorted(files, key=lambda file: file.name))
+
+
+def _portable(name: str) -> str:
+    """Return a file name as valid NFC text, whatever bytes the file system keeps it in."""
+    return nfc(os.fsencode(name).decode("utf-8", "replace"))
+
+
+def _hash_whole(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _hash_ends(path: Path, size: int) -> str:
+    with path.open("rb") as stream:
+        digest = hashlib.sha256(stream.read(_HASHED_END))
+        stream.seek(max(size - _HASHED_END, 0))
+        digest.update(stream.read(_HASHED_END))
+    return digest.hexdigest()

@@ -1,0 +1,32 @@
+"""Print the command-line reference in Markdown, from the commands' own --help."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def reference() -> str:
+    """The help of every command, as a person sees it in a terminal of 100 columns."""
+    from typer.main import get_command
+    from typer.testing import CliRunner
+
+    import cli
+
+    os.environ["COLUMNS"] = os.environ["TERMINAL_WIDTH"] = "100"
+    runner = CliRunner()
+    names = list(get_command(cli.app).commands)  # type: ignore[attr-defined] # a group
+    parts = ["# Command line\n\nMade from `--help` by `make docs`; a test holds that it is up to date.\n"]
+    for name in ["", *names]:
+        arguments = [name, "--help"] if name else ["--help"]
+        text = runner.invoke(cli.app, arguments, prog_name="vner-annotate", color=False).output
+        lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+        parts.append(f"## vner-annotate {name}".rstrip() + f"\n\n```\n{lines}\n```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

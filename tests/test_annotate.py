@@ -1,0 +1,246 @@
+"""The engine: every passage is answered or recorded, none is asked twice, whatever the teacher does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator import annotate as engine
+from annotator.annotate import Pace, annotate
+from annotator.errors import FatalTeacherError, RefusedError, RetryableError, RunDirError
+from annotator.ledger import Ledger
+from annotator.progress import Silent
+from annotator.records import Passage
+from annotator.teachers import Question, Reply, make_question
+
+MakePassage = Callable[..., Passage]
+
+
+class QueueTeacher:
+    """Answers from a queue a passage: an exception is raised, text is answered; at the end of the queue ``[]``."""
+
+    def __init__(self, scripts: dict[str, list[str | Exception]] | None = None) -> None:
+        self.identity = {"model": "queue"}
+        self.scripts = {passage: deque(script) for passage, script in (scripts or {}).items()}
+        self.asked: Counter[str] = Counter()
+        self.in_flight = self.most_in_flight = 0
+        self.closed = False
+
+    def question(self, passage: str) -> Question:
+        return make_question({"passage": passage})
+
+    async def ask(self, question: Question) -> Reply:
+        passage = question.content["passage"]
+        self.asked[passage] += 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(0.001)
+        self.in_flight -= 1
+        script = self.scripts.get(passage)
+        step = script.popleft() if script else "[]"
+        if isinstance(step, Exception):
+            raise step
+        return Reply(step, "stop", 10, 5)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Counting(Silent):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.counts: Counter[str] = Counter()
+
+    def advance(self, done: int = 1) -> None:
+        self.done += done
+
+    def count(self, kind: str, number: int = 1) -> None:
+        self.counts[kind] += number
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "completions.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between tries are short."""
+    monkeypatch.setattr(engine, "LONGEST_WAIT", 0.01)
+
+
+def passages(make: MakePassage, number: int) -> list[Passage]:
+    return [make(f"passage {i}", f"p{i}") for i in range(number)]
+
+
+def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Also with far more passages than workers; concurrency is kept and used."""
+    teacher, progress = QueueTeacher(), Counting()
+    annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=7), progress)
+    assert len(ledger) == progress.done == 300
+    assert set(teacher.asked.values()) == {1}
+    assert teacher.most_in_flight == 7
+    assert progress.counts == {"tokens": 300 * 15}
+    assert teacher.closed
+
+
+def test_what_is_answered_is_not_asked_again(ledger: Ledger, make_passage: MakePassage) -> None:
+    """A second run asks only for what is missing; two passages with one text are one question."""
+    annotate(passages(make_passage, 5), QueueTeacher(), ledger, Pace(), Silent())
+    teacher, progress = QueueTeacher(), Counting()
+    again = [*passages(make_passage, 8), make_passage("passage 7", "twin")]
+    annotate(again, teacher, ledger, Pace(), progress)
+    assert teacher.asked == {"passage 5": 1, "passage 6": 1, "passage 7": 1}
+    assert progress.done == 9
+
+
+def test_transient_failures_are_tried_again(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Until the answer comes; each failure is counted by kind."""
+    busy = RetryableError("busy", kind="http 503")
+    teacher, progress = QueueTeacher({"passage 2": [busy, busy, "[]"]}), Counting()
+    annotate(passages(make_passage, 4), teacher, ledger, Pace(max_retries=2), progress)
+    assert len(ledger) == 4
+    assert teacher.asked["passage 2"] == 3
+    assert progress.counts["http 503"] == 2
+
+
+def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger, make_passage: MakePassage) -> None:
+    """With its cause; the same call asks it again."""
+    busy = RetryableError("busy", kind="http 503")
+    refused = RefusedError("too long", kind="http 400")
+    teacher, progress = QueueTeacher({"passage 1": [busy] * 3, "passage 3": [refused]}), Counting()
+    annotate(passages(make_passage, 6), teacher, ledger, Pace(max_retries=2), progress)
+    assert len(ledger) == 4
+    assert progress.done == 6
+    assert teacher.asked["passage 1"] == 3
+    assert teacher.asked["passage 3"] == 1
+    failure = ledger.failure(teacher.question("passage 1").key)
+    assert failure is not None
+    assert (failure.passage_id, failure.kind, failure.detail) == ("p1", "http 503", "busy")
+    annotate(passages(make_passage, 6), QueueTeacher(), ledger, Pace(), Silent())
+    assert len(ledger) == 6
+    assert ledger.failure(failure.key) is None
+
+
+def test_a_request_to_come_back_later_costs_no_try(ledger: Ledger, make_passage: MakePassage) -> None:
+    """429 is a wait, however often; the wait is the one that was asked for."""
+    later = RetryableError("slow down", kind="http 429", retry_after=0.001)
+    teacher = QueueTeacher({"passage 0": [later] * 20})
+    annotate(passages(make_passage, 3), teacher, ledger, Pace(max_retries=0), Silent())
+    assert len(ledger) == 3
+    assert teacher.asked["passage 0"] == 21
+
+
+def test_a_fatal_first_answer_stops_before_anything_more_is_asked(ledger: Ledger, make_passage: MakePassage) -> None:
+    """A wrong key costs one request, not one a passage."""
+    teacher = QueueTeacher({"passage 0": [FatalTeacherError("no such key", kind="http 401")]})
+    with pytest.raises(FatalTeacherError, match="no such key"):
+        annotate(passages(make_passage, 50), teacher, ledger, Pace(), Silent())
+    assert teacher.asked.total() == 1
+    assert teacher.closed
+
+
+def test_a_fatal_answer_later_keeps_what_was_answered(ledger: Ledger, make_passage: MakePassage) -> None:
+    """The key expired midway: all that came before is in the ledger."""
+    teacher = QueueTeacher({"passage 30": [FatalTeacherError("expired", kind="http 401")]})
+    with pytest.raises(FatalTeacherError, match="expired"):
+        annotate(passages(make_passage, 500), teacher, ledger, Pace(concurrency=4), Silent())
+    answered = [text for text in teacher.asked if ledger.has(teacher.question(text).key)]
+    assert 25 <= len(answered) < 100
+    assert len(ledger) == len(answered)
+
+
+def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Not after six waits for each of sixteen thousand passages."""
+    gone = RetryableError("cannot reach http://127.0.0.1:1", kind="connection")
+    teacher = QueueTeacher({"passage 0": [gone] * 10})
+    with pytest.raises(FatalTeacherError, match="cannot reach"):
+        annotate(passages(make_passage, 50), teacher, ledger, Pace(), Silent())
+    assert teacher.asked == {"passage 0": 3}
+
+
+def test_an_endpoint_that_goes_away_stops_the_run(ledger: Ledger, make_passage: MakePassage) -> None:
+    """After many passages in a row without a connection, and nothing is lost."""
+    gone = RetryableError("cannot reach it", kind="connection")
+    scripts: dict[str, list[str | Exception]] = {f"passage {i}": [gone] for i in range(100, 300)}
+    with pytest.raises(FatalTeacherError, match="run the same command again later"):
+        annotate(
+            passages(make_passage, 300), QueueTeacher(scripts), ledger, Pace(concurrency=3, max_retries=0), Silent()
+        )
+    assert len(ledger) == 100
+
+
+def test_a_full_disk_stops_the_run(make_passage: MakePassage, tmp_path: Path) -> None:
+    """The error is the ledger's own, and what was written before stays."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger._db.execute("PRAGMA max_page_count=12")
+        scripts: dict[str, list[str | Exception]] = {f"passage {i}": ["Đ" * 3000] for i in range(200)}
+        with pytest.raises(RunDirError, match="free some space"):
+            annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, Pace(concurrency=1), Silent())
+        kept = len(ledger)
+        ledger._db.execute("PRAGMA max_page_count=100000")
+        annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, Pace(), Silent())
+        assert kept < 200
+        assert len(ledger) == 200
+
+
+def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Never more ahead than the queue and the workers hold: memory does not grow with the source."""
+    teacher = QueueTeacher()
+    read = 0
+
+    def stream() -> Iterator[Passage]:
+        nonlocal read
+        for passage in passages(make_passage, 400):
+            read += 1
+            assert read - teacher.asked.total() <= 3 * 4 + 2
+            yield passage
+
+    annotate(stream(), teacher, ledger, Pace(concurrency=4), Silent())
+    assert read == 400
+
+
+def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:
+    """No passages, no question."""
+    teacher = QueueTeacher()
+    annotate([], teacher, ledger, Pace(), Silent())
+    assert not teacher.asked
+
+
+def test_an_error_in_the_source_of_passages_keeps_the_answers(ledger: Ledger, make_passage: MakePassage) -> None:
+    """What was answered before it is written."""
+
+    def broken() -> Iterator[Passage]:
+        yield from passages(make_passage, 40)
+        raise RunDirError("passages.parquet is damaged")
+
+    with pytest.raises(RunDirError, match="damaged"):
+        annotate(broken(), QueueTeacher(), ledger, Pace(concurrency=2), Silent())
+    assert len(ledger) >= 30
+
+
+def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a window of 0.2 s and 5 requests in it, no window sees more."""
+    import time
+
+    from annotator import limits
+
+    monkeypatch.setattr(limits, "WINDOW", 0.2)
+    times: list[float] = []
+
+    class Timed(QueueTeacher):
+        async def ask(self, question: Question) -> Any:
+            times.append(time.monotonic())
+            return await super().ask(question)
+
+    annotate(passages(make_passage, 14), Timed(), ledger, Pace(concurrency=14, rpm=5), Silent())
+    assert len(ledger) == 14
+    assert all(later - first > 0.19 for first, later in zip(times, times[5:], strict=False))

@@ -1,0 +1,179 @@
+"""What a user gets wrong: one clear line, the right exit code, and nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator import tables
+from annotator.ledger import Ledger
+from tests.conftest import ROOT
+from tests.endpoint import Answer, Endpoint
+from tests.test_build import asking, build, fingerprints, vner
+
+NOBODY = "http://127.0.0.1:9/v1"  # the discard port, where nobody listens
+ARTICLES = (ROOT / "annotator" / "sample" / "health.jsonl").read_text(encoding="utf-8").splitlines()
+
+
+def one_line(result: Any, code: int, words: str) -> None:
+    """The exit code, and on stderr exactly one line, with these words."""
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    assert words in lines[0]
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["no/such/folder"], 1, "no such file or folder"),
+        (["missing.jsonl"], 1, "no such file or folder"),
+        (["{wrong}"], 1, "--text-field"),
+        (["{good}", "--text-field", "body"], 1, "it has: id, text"),
+        (["{good}", "--id-field", "nummer"], 1, "--id-field"),
+        (["{empty}"], 1, "empty.jsonl"),
+        (["{binary}"], 1, "binary.jsonl"),
+        (["{notparquet}"], 1, "not.parquet"),
+        (["{notgzip}"], 1, "bad.jsonl.gz"),
+        (["{folder}"], 1, "folder"),
+        (["{good}", "--docs", "0"], 2, "--docs must be at least 1"),
+        (["{good}", "--provider", "groq"], 2, "export GROQ_API_KEY"),
+        (["{good}", "--provider", "openai", "--model", "m"], 2, "export OPENAI_API_KEY"),
+        (["{good}", "--provider", "openai"], 2, "--provider openai needs --model"),
+        (["{good}", "--prompt", "x", "--provider", "openai", "--model", "m", "--base-url", "{url}"], 2, "no prompt"),
+        (["{good}", "--tokenizer", "no-such"], 2, "no-such"),
+        (["{good}", "--config", "no.toml"], 2, "cannot read --config"),
+        (["{good}", "--provider", "openai", "--model", "m", "--base-url", "{url}"], 1, "cannot reach http://127.0.0.1:9"),
+    ],
+)  # fmt: skip
+def test_one_clear_line(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+    """Cause and mend, in every case."""
+    paths = make_sources(tmp_path)
+    result = vner(
+        "build", *(item.format(**paths, url=NOBODY) for item in arguments), "--out", tmp_path / "run", "--quiet"
+    )
+    one_line(result, code, words)
+
+
+def make_sources(folder: Path) -> dict[str, Path]:
+    """Good and bad files."""
+    paths = {
+        "good": folder / "good.jsonl",
+        "wrong": folder / "wrong.jsonl",
+        "empty": folder / "empty.jsonl",
+        "binary": folder / "binary.jsonl",
+        "notparquet": folder / "not.parquet",
+        "notgzip": folder / "bad.jsonl.gz",
+        "folder": folder / "empty folder",
+    }
+    paths["good"].write_text("\n".join(ARTICLES), encoding="utf-8")
+    paths["wrong"].write_text(json.dumps({"id": 1, "body": "Xin chào"}), encoding="utf-8")
+    paths["empty"].write_bytes(b"")
+    paths["binary"].write_bytes(bytes(range(256)) * 10)
+    paths["notparquet"].write_text("this is text", encoding="utf-8")
+    paths["notgzip"].write_bytes(gzip.compress(b'{"text": "x"}')[:-9])
+    paths["folder"].mkdir()
+    return paths
+
+
+def test_a_broken_line_in_the_middle_is_counted_with_its_number(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The other lines are used."""
+    source = tmp_path / "news.jsonl"
+    source.write_text("\n".join([ARTICLES[0], '{"id": 7, "text": "Xin', *ARTICLES[1:]]), encoding="utf-8")
+    result = build(endpoint, tmp_path / "run", source=source)
+    assert result.exit_code == 0, result.output
+    (row,) = [row for row in tables.rows(tmp_path / "run" / "rejected.parquet") if row["stage"] == "sample"]
+    assert row["record_id"] == "news.jsonl:2"
+    assert row["value"].startswith('{"id": 7')
+    assert tables.count(tmp_path / "run" / "documents.parquet") == len(ARTICLES)
+
+
+def test_a_wrong_key_costs_one_request(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says which variable to look at."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
+    endpoint.reply = lambda passage, attempt: Answer(401, body=b'{"error": {"message": "Incorrect API key"}}')
+    result = build(endpoint, tmp_path / "run", "--quiet")
+    one_line(result, 1, "check OPENAI_API_KEY")
+    assert endpoint.asked.total() == 1
+
+
+def test_a_directory_that_is_something_else(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Nothing of the user's is overwritten."""
+    precious = tmp_path / "thesis"
+    precious.mkdir()
+    (precious / "chapter1.tex").write_text("x", encoding="utf-8")
+    one_line(build(endpoint, precious, "--quiet"), 1, "is not empty and no run directory")
+    one_line(build(endpoint, precious / "chapter1.tex", "--quiet"), 1, "is a file; --out wants a folder")
+    assert [path.name for path in precious.iterdir()] == ["chapter1.tex"]
+    one_line(vner("show", precious), 1, "is no run directory")
+
+
+def test_a_damaged_ledger_is_named(endpoint: Endpoint, tmp_path: Path) -> None:
+    """And not written to."""
+    out = tmp_path / "run"
+    build(endpoint, out, "--docs", 3)
+    shutil.rmtree(out / ".stages")
+    (out / "completions.sqlite").write_bytes(b"torn" * 5000)
+    one_line(build(endpoint, out, "--docs", 3, "--quiet"), 1, "completions.sqlite is damaged")
+    assert (out / "completions.sqlite").read_bytes() == b"torn" * 5000
+
+
+def test_a_damaged_file_is_named_and_made_again(endpoint: Endpoint, tmp_path: Path) -> None:
+    """With --fresh, without a new question."""
+    out = tmp_path / "run"
+    build(endpoint, out, "--docs", 3)
+    before, asked = fingerprints(out), endpoint.asked.total()
+    (out / "passages.parquet").write_bytes(b"PAR1 torn")
+    one_line(vner("explode", "--out", out, "--negatives", 1, "--quiet"), 1, "passages.parquet")
+    assert build(endpoint, out, "--docs", 3, "--fresh").exit_code == 0
+    assert fingerprints(out) == before
+    assert endpoint.asked.total() == asked
+
+
+def test_a_disk_that_takes_no_more(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The system refuses a longer file (a limit that needs no privilege): one line; it goes on when there is room."""
+    out = tmp_path / "run"
+    program = "import resource, cli; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); cli.main()"
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
+    arguments = ["build", "sample", "--out", str(out), *asking(endpoint), "--quiet"]
+    failures = 0
+    for limit in (4_000, 60_000, 150_000):
+        command = [sys.executable, "-c", program.format(limit), *arguments]
+        process = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if process.returncode == 0:
+            break
+        failures += 1
+        assert process.returncode == 1, process.stderr
+        assert process.stderr.startswith("error: cannot"), process.stderr
+        assert process.stderr.count("\n") == 1, process.stderr
+    assert failures >= 2
+    assert build(endpoint, out).exit_code == 0
+    with Ledger(out / "completions.sqlite") as ledger:
+        assert len(ledger) == len(endpoint.asked)
+    with Endpoint() as undisturbed:
+        build(undisturbed, tmp_path / "other")
+    assert fingerprints(out) == fingerprints(tmp_path / "other")
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_show_wants_a_known_passage(endpoint: Endpoint, tmp_path: Path) -> None:
+    """An unknown or ambiguous id is said."""
+    build(endpoint, tmp_path / "run", "--docs", 3)
+    one_line(vner("show", tmp_path / "run", "zzz"), 1, "has an id that begins with 'zzz'")
+
+
+def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
+    """As for any command."""
+    assert vner("build").exit_code == 2
+    assert vner("build", "--out", tmp_path / "run", "--no-such-flag").exit_code == 2
+    assert vner("build", "--out", tmp_path / "run", "--docs", "many").exit_code == 2

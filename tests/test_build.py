@@ -1,0 +1,375 @@
+"""The whole way through the house: real files, a real endpoint, the real command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+import cli
+from annotator import tables
+from annotator.ledger import Ledger
+from annotator.rundir import SPLITS, RunDir
+from tests.conftest import ROOT
+from tests.endpoint import Answer, Endpoint, echo_entities
+
+FILES = ("documents", "passages", "annotations", "rejected", *(f"samples/{split}" for split in SPLITS))
+
+
+def vner(*arguments: object) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def vner_process(*arguments: object) -> subprocess.Popen[str]:
+    """Run the command in a process of its own, which can be killed."""
+    command = [sys.executable, "-c", "import cli; cli.main()", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def build(endpoint: Endpoint, out: Path, *more: object, source: object = "sample") -> Result:
+    return vner("build", source, "--out", out, *asking(endpoint), *more)
+
+
+def asking(endpoint: Endpoint) -> list[str]:
+    return ["--provider", "openai", "--model", "m", "--base-url", endpoint.url]
+
+
+def fingerprints(out: Path) -> dict[str, str]:
+    """sha256 of everything that must be the same in every run."""
+    paths = [*(out / f"{name}.parquet" for name in FILES), out / "audit.json"]
+    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The bundled sample, built once through an endpoint."""
+    out = tmp_path_factory.mktemp("built") / "run"
+    with Endpoint() as endpoint:
+        result = build(endpoint, out, "--json", "--quiet", "--negatives", "0.5")
+    assert result.exit_code == 0, result.output
+    return out, json.loads(result.stdout)
+
+
+def test_everything_is_made(built: tuple[Path, dict[str, Any]]) -> None:
+    """All files of the contract, and figures that agree with them."""
+    out, report = built
+    for name in (
+        *(f"{name}.parquet" for name in FILES),
+        "completions.sqlite",
+        "audit.json",
+        "manifest.json",
+        "README.md",
+    ):
+        assert (out / name).stat().st_size > 0, name
+    samples = {split: pq.read_table(out / "samples" / f"{split}.parquet").num_rows for split in SPLITS}
+    assert report["samples"]["count"] == sum(samples.values()) > 100
+    assert report["unanswered"] == 0
+    assert json.loads((out / "audit.json").read_text(encoding="utf-8"))["funnel"] == report["funnel"]
+
+
+def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
+    """At every stage, and every rejected record is in the file under its reason."""
+    out, report = built
+    in_file = Counter((row["stage"], row["reason"]) for row in tables.rows(out / "rejected.parquet"))
+    in_funnel = Counter(
+        {(flow["stage"], reason): number for flow in report["funnel"] for reason, number in flow["rejected"].items()}
+    )
+    assert in_file == in_funnel
+    for flow in report["funnel"]:
+        assert flow["in"] == flow["out"] + sum(flow["rejected"].values())
+    assert [flow["stage"] for flow in report["funnel"]] == ["sample", "chunk", "annotate", "parse", "clean", "explode"]
+
+
+def test_passages_are_slices_and_mentions_are_slices(built: tuple[Path, dict[str, Any]]) -> None:
+    """Nothing is altered on the way from the article to the sample."""
+    out, _ = built
+    run = RunDir(out)
+    texts = {document.id: document.text for document in tables.read_documents(run.documents)}
+    passages = {passage.id: passage for passage in tables.read_passages(run.passages)}
+    for passage in passages.values():
+        slices = [texts[piece.document_id][piece.start : piece.end] for piece in passage.pieces]
+        position = 0
+        for part in slices:
+            found = passage.text.index(part, position)
+            assert not passage.text[position:found].strip()
+            position = found + len(part)
+        assert position == len(passage.text)
+        assert passage.n_tokens <= 256
+    mentions = 0
+    for annotation in tables.read_annotations(run.annotations):
+        assert annotation.text == passages[annotation.passage_id].text
+        for mention in annotation.mentions:
+            mentions += 1
+            assert annotation.text[mention.start : mention.end] == mention.text
+    assert mentions > 100
+
+
+def test_samples_follow_from_annotations(built: tuple[Path, dict[str, Any]]) -> None:
+    """The answer of each sample is the list of that type's mentions; no document is in two splits."""
+    out, _ = built
+    run = RunDir(out)
+    annotations = {annotation.passage_id: annotation for annotation in tables.read_annotations(run.annotations)}
+    documents = {
+        passage.id: {piece.document_id for piece in passage.pieces} for passage in tables.read_passages(run.passages)
+    }
+    seen: dict[str, str] = {}
+    negatives = 0
+    for split in SPLITS:
+        for sample in tables.read_samples(run.samples(split)):
+            annotation = annotations[sample.passage_id]
+            mentions = [mention.text for mention in annotation.mentions if mention.label == sample.entity_type]
+            assert json.loads(sample.output) == list(dict.fromkeys(mentions))
+            assert sample.negative == (not mentions)
+            assert sample.input == annotation.text
+            negatives += sample.negative
+            for document in documents[sample.passage_id]:
+                assert seen.setdefault(document, split) == split
+    assert negatives > 0
+
+
+def test_the_published_form_loads_with_datasets(built: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """The folder is a dataset as it stands: the card names the files of each split."""
+    import datasets
+
+    out, report = built
+    loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path))
+    assert {name: len(split) for name, split in loaded.items()} == {
+        name: sum(counts.values()) for name, counts in report["samples"]["splits"].items() if sum(counts.values())
+    }
+
+
+def test_a_second_run_does_nothing(built: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """All stages are skipped, no question is asked, and no key nor endpoint is needed."""
+    out, _ = built
+    before = fingerprints(out)
+    result = vner("build", "--out", out, "--json", "--base-url", "http://127.0.0.1:9/v1")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
+    assert fingerprints(out) == before
+
+
+def test_concurrency_and_order_change_nothing(tmp_path: Path) -> None:
+    """Answers that come in another order give the same bytes; so do other numbers of processes."""
+
+    def jumbled(passage: str, attempt: int) -> Answer:
+        delay = random.Random(passage).random() / 20
+        return Answer(content=echo_entities(passage, attempt).content, delay=delay)
+
+    with Endpoint() as endpoint:
+        build(endpoint, tmp_path / "one", "--concurrency", 1, "--workers", 1, "--negatives", 1)
+    with Endpoint(jumbled) as endpoint:
+        build(endpoint, tmp_path / "many", "--concurrency", 40, "--workers", 3, "--negatives", 1)
+    assert fingerprints(tmp_path / "one") == fingerprints(tmp_path / "many")
+
+
+def test_the_same_through_groq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other SDK asks the same questions and makes the same dataset."""
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
+    with Endpoint() as endpoint:
+        build(endpoint, tmp_path / "openai")
+        asked = endpoint.asked.copy()
+        address = endpoint.url.removesuffix("/v1")
+        result = vner("build", "--out", tmp_path / "groq", "--provider", "groq", "--model", "m", "--base-url", address)
+        assert result.exit_code == 0, result.output
+        assert {passage: number * 2 for passage, number in asked.items()} == endpoint.asked
+    same = {name: value for name, value in fingerprints(tmp_path / "openai").items() if name != "audit.json"}
+    assert {name: value for name, value in fingerprints(tmp_path / "groq").items() if name != "audit.json"} == same
+
+
+def test_a_cheap_setting_is_simply_changed(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Negatives and splits are made again without a single question; what was paid for stays as it is."""
+    build(endpoint, tmp_path / "run")
+    asked = endpoint.asked.total()
+    result = vner("explode", "--out", tmp_path / "run", "--negatives", 1, "--split", "0.5,0.25,0.25", "--json")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["skipped"] == ["sample", "chunk", "annotate", "clean"]
+    assert endpoint.asked.total() == asked
+    assert sum(counts["negative"] for counts in report["samples"]["splits"].values()) > 0
+
+
+def test_other_questions_are_refused_and_fresh_starts_over(endpoint: Endpoint, tmp_path: Path) -> None:
+    """What was paid for is not left without a use by accident; with --fresh, its answers are still used."""
+    out = tmp_path / "run"
+    build(endpoint, out, "--docs", 5)
+    asked = endpoint.asked.total()
+    before = fingerprints(out)
+    refused = build(endpoint, out, "--docs", 10)
+    assert refused.exit_code == 2
+    assert "was made with --docs 5, not 10" in refused.stderr
+    assert fingerprints(out) == before
+    started = build(endpoint, out, "--docs", 10, "--fresh", "--json")
+    assert started.exit_code == 0, started.output
+    assert set(endpoint.asked.values()) == {1}
+    assert asked < endpoint.asked.total()
+
+
+def test_a_changed_source_is_noticed(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The same path with other articles is another run; a source that is gone does not matter any more."""
+    source = tmp_path / "news.jsonl"
+    article = (ROOT / "annotator" / "sample" / "health.jsonl").read_text(encoding="utf-8")
+    source.write_text(article, encoding="utf-8")
+    assert build(endpoint, tmp_path / "run", source=source).exit_code == 0
+    source.write_text(article.replace("Bộ Y tế", "Sở Y tế"), encoding="utf-8")
+    changed = build(endpoint, tmp_path / "run", source=source)
+    assert changed.exit_code == 2
+    assert "is not what" in changed.stderr
+    source.unlink()
+    assert build(endpoint, tmp_path / "run", source=source).exit_code == 0
+
+
+def test_stages_alone_make_the_same(built: tuple[Path, dict[str, Any]], endpoint: Endpoint, tmp_path: Path) -> None:
+    """One after the other, each asked for by name."""
+    out, _ = built
+    alone = tmp_path / "alone"
+    for stage in ("sample", "chunk", "annotate", "clean", "explode"):
+        result = vner(stage, "sample", "--out", alone, *asking(endpoint), "--negatives", "0.5", "--json")
+        assert result.exit_code == 0, result.output
+        assert set(json.loads(result.stdout)["seconds"]) >= {stage}
+    assert fingerprints(alone) == fingerprints(out)
+
+
+def test_unanswered_passages_are_recorded_and_finished_later(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Exit code 3, the cause in the file, and the same command asks for them again."""
+    unlucky: set[str] = set()
+
+    def some_fail(passage: str, attempt: int) -> Answer:
+        if hashlib.sha256(passage.encode()).digest()[0] < 40:
+            unlucky.add(passage)
+            return Answer(400, body=b'{"error": {"message": "context length exceeded"}}')
+        return echo_entities(passage, attempt)
+
+    endpoint.reply = some_fail
+    result = build(endpoint, tmp_path / "run")
+    assert unlucky
+    assert result.exit_code == 3
+    assert f"{len(unlucky)} passages have no answer yet" in result.stderr
+    rows = [row for row in tables.rows(tmp_path / "run" / "rejected.parquet") if row["stage"] == "annotate"]
+    assert {row["value"] for row in rows} == unlucky
+    assert {row["reason"] for row in rows} == {"unanswered: http 400"}
+    assert all("context length exceeded" in row["detail"] for row in rows)
+    endpoint.reply = echo_entities
+    assert build(endpoint, tmp_path / "run").exit_code == 0
+    assert {passage for passage, number in endpoint.asked.items() if number == 2} == unlucky
+    with Endpoint() as undisturbed:
+        build(undisturbed, tmp_path / "other")
+    assert fingerprints(tmp_path / "run") == fingerprints(tmp_path / "other")
+
+
+def test_killed_again_and_again(tmp_path: Path) -> None:
+    """SIGKILL at random moments: no answer that reached the ledger is asked for again, and the result is the same."""
+    out, kills, in_flight = tmp_path / "killed", 6, 4
+    rng = random.Random(7)
+
+    def slow(passage: str, attempt: int) -> Answer:
+        return Answer(content=echo_entities(passage, attempt).content, delay=0.05)
+
+    with Endpoint(slow) as endpoint:
+        arguments = ["build", "sample", "--out", out, *asking(endpoint), "--concurrency", in_flight, "--quiet"]
+        for _ in range(kills):
+            process = vner_process(*arguments)
+            before = endpoint.asked.total()
+            wait_for(
+                lambda before=before, process=process: endpoint.asked.total() > before or process.poll() is not None
+            )
+            time.sleep(rng.random() * 0.6)
+            process.kill()
+            process.communicate()
+        with Ledger(out / "completions.sqlite") as ledger:
+            in_ledger = len(ledger)
+        asked = endpoint.asked.total()
+        done = vner_process(*arguments)
+        _, errors = done.communicate(timeout=120)
+        assert done.returncode == 0, errors
+        assert endpoint.asked.total() - asked == len(endpoint.asked) - in_ledger
+        # Beyond the requests in flight, a kill may cost the answers of the 50 ms before it.
+        assert endpoint.asked.total() - len(endpoint.asked) <= kills * (2 * in_flight + 1)
+    with Endpoint() as undisturbed:
+        build(undisturbed, tmp_path / "quiet")
+    assert fingerprints(out) == fingerprints(tmp_path / "quiet")
+
+
+def test_interrupted_by_the_user(tmp_path: Path) -> None:
+    """Ctrl-C: exit code 130, one line that says how to go on, and the answers so far are kept."""
+
+    def slow(passage: str, attempt: int) -> Answer:
+        return Answer(content="[]", delay=0.05)
+
+    with Endpoint(slow) as endpoint:
+        process = vner_process("build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 2)
+        wait_for(lambda: endpoint.asked.total() > 20)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted; all answers so far are kept" in errors
+    assert "Traceback" not in errors
+    with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
+        assert len(ledger) >= 15
+
+
+def test_two_processes_on_one_directory(tmp_path: Path) -> None:
+    """The second says so and stops; the first is not disturbed."""
+
+    def slow(passage: str, attempt: int) -> Answer:
+        return Answer(content="[]", delay=0.02)
+
+    with Endpoint(slow) as endpoint:
+        arguments = ["build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 1]
+        first = vner_process(*arguments)
+        wait_for(lambda: endpoint.asked.total() > 3)
+        second = vner(*arguments)
+        assert second.exit_code == 1
+        assert "another process is working on" in second.stderr
+        _, errors = first.communicate(timeout=120)
+        assert first.returncode == 0, errors
+
+
+def test_the_key_is_in_no_file_and_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the endpoint sends it back in an error."""
+    key = "sk-never-to-be-seen-0123456789"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+
+    def tell(passage: str, attempt: int) -> Answer:
+        if len(passage) % 5 == 0:
+            return Answer(400, body=b'{"error": {"message": "cannot do it"}}')
+        return echo_entities(passage, attempt)
+
+    with Endpoint(tell) as endpoint:
+        result = build(endpoint, tmp_path / "run", "--debug")
+        assert endpoint.keys == {f"Bearer {key}"}
+    assert result.exit_code == 3
+    assert key not in result.output
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes()
+
+
+def test_real_news(news_dir: Path, endpoint: Endpoint, tmp_path: Path) -> None:
+    """300 real articles: nothing altered, nothing over 256 tokens, at least 99 % within the bounds."""
+    result = build(endpoint, tmp_path / "run", "--docs", 300, "--concurrency", 32, "--json", source=news_dir)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)["passages"]
+    assert figures["above"] == 0
+    assert figures["below"] <= 0.01 * figures["count"]
+    test_passages_are_slices_and_mentions_are_slices((tmp_path / "run", {}))
+
+
+def wait_for(condition: Any, seconds: float = 60.0) -> None:
+    """Wait until ``condition`` holds; give up after a while."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)

@@ -1,0 +1,169 @@
+"""Both SDKs over real HTTP on loopback: what is sent, what is read, and what each failure is called."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from annotator.config import RunConfig
+from annotator.errors import ConfigError, FatalTeacherError, RefusedError, RetryableError, TeacherError
+from annotator.teachers import Reply, make_teacher, require_key
+from annotator.teachers.chat import read_reply
+from tests.endpoint import Answer, Endpoint
+
+PASSAGE = 'Bà Hoà ở TP.HCM nói: "Giá là 5.000.000 đồng" 😀'
+
+
+@pytest.fixture(params=["openai", "groq"])
+def provider(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv(f"{request.param.upper()}_API_KEY", "sk-secret-of-the-test")
+    return str(request.param)
+
+
+def ask(endpoint_url: str, provider: str, *, timeout: float = 5.0) -> Reply:
+    """Ask about the passage once."""
+    teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=endpoint_url, timeout=timeout))
+
+    async def once() -> Reply:
+        try:
+            return await teacher.ask(teacher.question(PASSAGE))
+        finally:
+            await teacher.close()
+
+    return asyncio.run(once())
+
+
+def base_url(endpoint: Endpoint, provider: str) -> str:
+    """Groq's SDK adds ``/openai/v1`` itself."""
+    return endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
+
+
+def test_a_request_holds_the_method(endpoint: Endpoint, provider: str) -> None:
+    """Temperature 0, the prompt, the passage as it is, the key in the header and nowhere else."""
+    endpoint.reply = lambda passage, attempt: Answer(content='[["Hoà", "person"]]')
+    reply = ask(base_url(endpoint, provider), provider)
+    assert reply == Reply('[["Hoà", "person"]]', "stop", len(PASSAGE), 10)
+    (request,) = endpoint.requests
+    assert request["temperature"] == 0
+    assert request["model"] == "m"
+    assert request["max_tokens"] == 1024
+    assert endpoint.asked == {PASSAGE: 1}
+    assert endpoint.keys == {"Bearer sk-secret-of-the-test"}
+    assert "prompt" not in request
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "kind"),
+    [
+        (Answer(429, headers={"Retry-After": "7"}), RetryableError, "http 429"),
+        (Answer(408), RetryableError, "http 408"),
+        (Answer(409), RetryableError, "http 409"),
+        (Answer(500), RetryableError, "http 500"),
+        (
+            Answer(503, body=b"<html>\nmaintenance</html>", headers={"Content-Type": "text/html"}),
+            RetryableError,
+            "http 503",
+        ),
+        (Answer(hang_up=True), RetryableError, "connection"),
+        (Answer(delay=1.5), RetryableError, "timeout"),
+        (Answer(body=b'{"choices": [{"mess'), RetryableError, "malformed answer"),
+        (Answer(body=b"<html>hello</html>", headers={"Content-Type": "text/html"}), RetryableError, "malformed answer"),
+        (Answer(body=b'{"error": {"message": "overloaded"}}'), RetryableError, "malformed answer"),
+        (Answer(body=b"\xff\xfe\xfa"), RetryableError, "malformed answer"),
+        (Answer(body=b""), RetryableError, "malformed answer"),
+        (Answer(body=b"[]"), RetryableError, "malformed answer"),
+        (Answer(body=b'{"choices": []}'), RetryableError, "malformed answer"),
+        (Answer(400, body=b'{"error": {"message": "too long"}}'), RefusedError, "http 400"),
+        (Answer(413), RefusedError, "http 413"),
+        (Answer(401, body=b'{"error": {"message": "bad key"}}'), FatalTeacherError, "http 401"),
+        (Answer(403), FatalTeacherError, "http 403"),
+        (Answer(404, body=b'{"error": {"message": "no such model"}}'), FatalTeacherError, "http 404"),
+    ],
+)
+def test_failures_by_kind(
+    endpoint: Endpoint, provider: str, answer: Answer, error: type[TeacherError], kind: str
+) -> None:
+    """One request each, one line each, and the key in none."""
+    endpoint.reply = lambda passage, attempt: answer
+    with pytest.raises(error) as caught:
+        ask(base_url(endpoint, provider), provider, timeout=0.7)
+    assert caught.value.kind == kind
+    assert "\n" not in str(caught.value)
+    assert "sk-secret" not in str(caught.value)
+    assert endpoint.asked.total() == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "0.25"}, 0.25),
+        ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry-After": "-3"}, None),
+        ({}, None),
+    ],
+)
+def test_the_wait_that_was_asked_for(
+    endpoint: Endpoint, provider: str, headers: dict[str, str], seconds: float | None
+) -> None:
+    """In seconds, from either header."""
+    endpoint.reply = lambda passage, attempt: Answer(429, headers=headers)
+    with pytest.raises(RetryableError) as caught:
+        ask(base_url(endpoint, provider), provider)
+    assert caught.value.retry_after == seconds
+
+
+def test_nobody_listens(provider: str) -> None:
+    """The message names the address and the mend."""
+    with pytest.raises(RetryableError, match=r"cannot reach http://127\.0\.0\.1:9.*--base-url"):
+        ask("http://127.0.0.1:9/v1", provider)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [({"content": None, "refusal": "no"}, ""), ({"content": ""}, ""), ({}, ""), ({"content": 5}, ""), ("x", "")],
+)
+def test_an_answer_without_words_is_an_answer(message: object, text: str) -> None:
+    """It was paid for; that nothing can be read in it is the parser's to say."""
+    body = {"choices": [{"message": message, "finish_reason": "content_filter"}], "usage": {"prompt_tokens": "x"}}
+    assert read_reply(json.dumps(body).encode()) == Reply(text, "content_filter", 0, 0)
+
+
+def test_a_deep_or_large_body_is_harmless() -> None:
+    """Nesting beyond the parser's depth is a malformed answer; ten megabytes are just long."""
+    with pytest.raises(RetryableError):
+        read_reply(b"[" * 200_000)
+    large = {"choices": [{"message": {"content": "Đ" * 5_000_000}, "finish_reason": "stop"}]}
+    assert len(read_reply(json.dumps(large).encode()).text) == 5_000_000
+
+
+def test_no_key_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of one's own needs none; questions can be made without one."""
+    with pytest.raises(ConfigError, match="export GROQ_API_KEY"):
+        require_key(RunConfig(provider="groq"))
+    with pytest.raises(ConfigError, match="export OPENAI_API_KEY"):
+        require_key(RunConfig(provider="openai", model="m"))
+    assert require_key(RunConfig(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")) == ""
+    assert require_key(RunConfig()) == ""
+    assert make_teacher(RunConfig(provider="groq")).question("x").key
+
+
+def test_the_address_is_not_part_of_the_question() -> None:
+    """Nor is anything else that does not decide an answer; what does, is."""
+
+    def key(**settings: object) -> str:
+        return make_teacher(RunConfig(**{"provider": "openai", "model": "m", **settings})).question(PASSAGE).key  # type: ignore[arg-type]
+
+    assert key() == key(base_url="http://127.0.0.1:1/v1", timeout=3.0, concurrency=2, max_retries=1)
+    assert key() == key(provider="groq")
+    assert key() != key(model="n")
+    assert key() != key(max_completion_tokens=99)
+
+
+def test_an_unknown_prompt_is_a_configuration_error() -> None:
+    """And says which there are."""
+    with pytest.raises(ConfigError, match=r"--prompt: no prompt 'x'; shipped: open-ner-vi\.1"):
+        make_teacher(RunConfig(provider="openai", model="m", prompt="x"))

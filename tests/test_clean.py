@@ -1,0 +1,131 @@
+"""Cleaning one reply: every claim ends as mentions or as one rejection with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.clean import Cleaned, clean, clean_reply
+from annotator.records import Completion, Passage, Piece
+from normalizers.labels import LabelNormalizer, load_lexicon
+
+TEXT = "Bà Nguyễn Thị Hoà làm việc ở Đại học Hà Nội, Hà Nội. Hà Nội đông dân."
+NORMALIZER = LabelNormalizer(load_lexicon())
+
+
+def cleaned(reply: object, finish_reason: str = "stop", text: str = TEXT) -> Cleaned:
+    passage = Passage("p1", text, 20, (Piece("d1", 0, len(text)),), 2)
+    content = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
+    return clean_reply(passage, Completion("k", "p1", content, finish_reason, 0, 0, 0.0, 0.0), NORMALIZER)
+
+
+def reasons(outcome: Cleaned) -> Counter[str]:
+    return Counter(item.reason for item in outcome.rejected)
+
+
+def test_a_mention_is_found_wherever_it_occurs() -> None:
+    """With its label before and after, and in order of start; the longer of two that start together first."""
+    outcome = cleaned([["Hà Nội", "CITY"], ["Đại học Hà Nội", "university"], ["Nguyễn Thị Hòa", "PERSON_NAME"]])
+    assert outcome.annotation is not None
+    found = [(mention.text, mention.label, mention.start) for mention in outcome.annotation.mentions]
+    assert found == [
+        ("Nguyễn Thị Hoà", "person", 3),
+        ("Đại học Hà Nội", "university", 29),
+        ("Hà Nội", "city", 37),
+        ("Hà Nội", "city", 45),
+        ("Hà Nội", "city", 53),
+    ]
+    person = outcome.annotation.mentions[0]
+    assert (person.raw_label, person.match) == ("PERSON_NAME", "tone")
+    assert outcome.annotation.mentions[1].match == "exact"
+    assert (outcome.claims, outcome.kept, outcome.rejected) == (3, 3, ())
+
+
+def test_every_kind_of_rejection_is_told_apart() -> None:
+    """Nothing goes without its reason."""
+    outcome = cleaned(
+        [
+            ["Hà Nội", "city"],
+            ["Hà Nội", "City"],
+            ["Sài Gòn", "city"],
+            ["Nguyễn Thị Hoà Bình", "person"],
+            ["Hà Nội", "misc"],
+            ["Hà Nội", "vùng đất thiêng liêng"],
+            ["Hà Nội"],
+        ]
+    )
+    assert outcome.claims == 7
+    assert outcome.kept == 1
+    assert reasons(outcome) == {
+        "duplicate": 1,
+        "hallucinated": 1,
+        "near miss": 1,
+        "label rejected": 1,
+        "label needs review": 1,
+        "malformed claim": 1,
+    }
+
+
+def test_two_labels_for_one_mention_are_both_kept() -> None:
+    """Nesting and double meaning are real."""
+    outcome = cleaned([["Hà Nội", "city"], ["Hà Nội", "capital"]])
+    assert outcome.annotation is not None
+    assert Counter(mention.label for mention in outcome.annotation.mentions) == {"city": 3, "capital": 3}
+
+
+def test_no_entities_is_an_answer_and_nonsense_is_none() -> None:
+    """``[]`` gives an annotation without mentions; what cannot be read is a rejection of the passage."""
+    empty = cleaned("[]")
+    assert empty.annotation is not None
+    assert empty.annotation.mentions == ()
+    for reply in ("", "I cannot help with that.", "<html>error</html>"):
+        outcome = cleaned(reply)
+        assert outcome.annotation is None
+        assert [(item.stage, item.reason) for item in outcome.rejected] == [("parse", "reply unparsable")]
+        assert outcome.claims == 0
+
+
+def test_a_cut_off_list_keeps_its_complete_pairs_and_is_marked() -> None:
+    """What was paid for is used, and whoever reads it knows."""
+    outcome = cleaned('[["Hà Nội", "city"], ["Nguyễn Thị', finish_reason="length")
+    assert outcome.annotation is not None
+    assert outcome.annotation.reply_status == "truncated"
+    assert {mention.text for mention in outcome.annotation.mentions} == {"Hà Nội"}
+    nothing = cleaned('[["Hà N', finish_reason="length")
+    assert nothing.annotation is None
+    assert [item.reason for item in nothing.rejected] == ["reply truncated"]
+
+
+@given(st.lists(st.lists(st.one_of(st.text(), st.sampled_from(TEXT.split()), st.just("person")), max_size=3)))
+def test_claims_in_are_claims_out(reply: list[list[str]]) -> None:
+    """In = kept + rejected, and each mention is its own slice, whatever was claimed."""
+    outcome = cleaned(reply)
+    of_claims = [item for item in outcome.rejected if item.stage == "clean"]
+    assert outcome.claims == outcome.kept + len(of_claims)
+    for mention in outcome.annotation.mentions if outcome.annotation else ():
+        assert TEXT[mention.start : mention.end] == mention.text
+        assert mention.text
+
+
+def test_the_stage_is_a_stream(make_passage: Callable[..., Passage]) -> None:
+    """One at a time: an endless source is no problem."""
+
+    def endless() -> object:
+        while True:
+            yield make_passage(TEXT), Completion("k", "p1", '[["Hà Nội", "city"]]', "stop", 0, 0, 0.0, 0.0)
+
+    stream = clean(endless(), NORMALIZER)  # type: ignore[arg-type]
+    assert next(stream).kept == next(stream).kept == 1
+
+
+@pytest.mark.parametrize("reply", ["__import__('os').system('true')", '[["Hà Nội", "__import__(\'os\')"]]'])
+def test_nothing_that_a_model_says_is_run(reply: str) -> None:
+    """It is text, and ends as a rejection."""
+    outcome = cleaned(reply)
+    assert outcome.kept == 0
+    assert outcome.rejected

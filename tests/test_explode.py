@@ -1,0 +1,160 @@
+"""Exploding: one sample per passage and type, honest negatives, the length filter, splits by document."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.explode import Negatives, assign_splits, explode, positives, type_frequency
+from annotator.records import Annotation, Mention, Passage, Piece, Rejected, Sample
+from normalizers.labels import related
+
+TEXT = "Ông An gặp bà Bình ở Hà Nội. Ông An về Hà Nội."
+
+
+class Syllables:
+    """A tokenizer that counts words."""
+
+    name = "syllables"
+    fingerprint = "0"
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def count_many(self, texts: list[str]) -> list[int]:
+        return [self.count(text) for text in texts]
+
+
+def annotation(*labelled: tuple[str, str], text: str = TEXT, passage_id: str = "p1") -> Annotation:
+    mentions = []
+    for surface, label in labelled:
+        start = text.index(surface)
+        mentions.append(Mention(surface, label, label, start, start + len(surface), "exact"))
+    return Annotation(passage_id, text, tuple(sorted(mentions, key=lambda mention: mention.start)), "ok")
+
+
+def test_one_sample_per_type_with_distinct_mentions_in_order() -> None:
+    """Vietnamese letters as they are; a mention that occurs twice is listed once."""
+    record = annotation(("An", "person"), ("Bình", "person"), ("Hà Nội", "city"), ("An", "person"))
+    first, second = positives(record)
+    assert (first.entity_type, first.output) == ("person", '["An", "Bình"]')
+    assert (second.entity_type, second.output) == ("city", '["Hà Nội"]')
+    assert first.instruction == "What describes person in the text?"
+    assert (first.input, first.passage_id, first.negative) == (TEXT, "p1", False)
+    assert first.id != second.id
+
+
+def test_a_passage_without_entities_gives_no_positive() -> None:
+    """It can still serve negatives."""
+    empty = annotation()
+    assert positives(empty) == []
+    (negative,) = Negatives(Counter(person=1), 1.0, 0).draw(empty)
+    assert (negative.output, negative.negative, negative.entity_type) == ("[]", True, "person")
+
+
+def test_negatives_are_absent_unrelated_and_in_number() -> None:
+    """No type that is present, no kind of it, none twice."""
+    frequency = Counter({"person": 90, "city": 80, "location": 70, "disease": 60, "money": 50, "law": 40})
+    record = annotation(("An", "person"), ("Hà Nội", "city"))
+    for seed in range(50):
+        drawn = [sample.entity_type for sample in Negatives(frequency, 1.0, seed).draw(record)]
+        assert len(drawn) == len(set(drawn)) == 2
+        assert not any(related(one, present) for one in drawn for present in ("person", "city"))
+    assert related("location", "city"), "the test wants a related type among the candidates"
+
+
+def test_negatives_follow_frequency() -> None:
+    """A type nine times as frequent is drawn about nine times as often; 1,000 passages, seeded."""
+    draws = Negatives(Counter({"disease": 900, "law": 100}), 1.0, seed=3)
+    drawn = Counter(
+        sample.entity_type
+        for number in range(1000)
+        for sample in draws.draw(annotation(("An", "person"), passage_id=f"p{number}"))
+    )
+    assert 860 <= drawn["disease"] <= 940
+    assert drawn.total() == 1000
+
+
+def test_a_fractional_ratio_is_kept_on_average() -> None:
+    """0.3 of a negative each: about 300 in 1,000 passages."""
+    draws = Negatives(Counter({"disease": 1}), 0.3, seed=1)
+    total = sum(len(draws.draw(annotation(("An", "person"), passage_id=f"p{number}"))) for number in range(1000))
+    assert 250 <= total <= 350
+
+
+def test_no_negatives_unless_asked() -> None:
+    """The default ratio is 0; and a corpus without types has nothing to draw."""
+    assert Negatives(Counter(law=5), 0.0, 0).draw(annotation(("An", "person"))) == []
+    assert Negatives(Counter(), 1.0, 0).draw(annotation()) == []
+
+
+def test_too_long_is_rejected_with_its_part() -> None:
+    """Input and output each have the limit."""
+    long_input = annotation(("An", "person"), text="Ông An " + "rất vui " * 600)
+    (rejected,) = explode([long_input], Negatives(Counter(), 0, 0), Syllables(), 1024)
+    assert isinstance(rejected, Rejected)
+    assert (rejected.stage, rejected.reason, rejected.value) == ("explode", "too long", "person")
+    assert rejected.detail == "input over 1024 tokens"
+    (sample,) = explode([annotation(("An", "person"))], Negatives(Counter(), 0, 0), Syllables(), 1024)
+    assert isinstance(sample, Sample)
+
+
+def test_type_frequency_counts_passages() -> None:
+    """Twice in one passage is once."""
+    records = [annotation(("An", "person"), ("Bình", "person")), annotation(("An", "person"), ("Hà Nội", "city"))]
+    assert type_frequency(records) == {"person": 2, "city": 1}
+
+
+passages_of_documents = st.lists(
+    st.lists(st.integers(0, 30), min_size=1, max_size=3).map(lambda ids: [f"d{i}" for i in ids]),
+    min_size=1,
+    max_size=60,
+)
+
+
+def make(documents: list[list[str]]) -> list[Passage]:
+    return [
+        Passage(f"p{number}", "x", 1, tuple(Piece(document, 0, 1) for document in ids), 1)
+        for number, ids in enumerate(documents)
+    ]
+
+
+@given(passages_of_documents, st.integers(0, 5))
+def test_no_document_is_in_two_splits(documents: list[list[str]], seed: int) -> None:
+    """Also not by way of a passage that joins several; and the order of the passages does not matter."""
+    records = make(documents)
+    split_of = assign_splits(records, (0.5, 0.25, 0.25), seed)
+    seen: dict[str, int] = {}
+    for record in records:
+        for piece in record.pieces:
+            assert seen.setdefault(piece.document_id, split_of(record.id)) == split_of(record.id)
+    again = assign_splits(records[::-1], (0.5, 0.25, 0.25), seed)
+    assert [again(record.id) for record in records] == [split_of(record.id) for record in records]
+
+
+def test_shares_are_kept(make_passage: Callable[..., Passage]) -> None:
+    """1,000 documents of one passage each: 900, 50, 50; a share of 0 stays empty."""
+    records = [make_passage("x", f"p{number}", f"d{number}") for number in range(1000)]
+    split_of = assign_splits(records, (0.9, 0.05, 0.05), 0)
+    assert Counter(split_of(record.id) for record in records) == {0: 900, 1: 50, 2: 50}
+    split_of = assign_splits(records, (0.5, 0.5, 0.0), 0)
+    assert Counter(split_of(record.id) for record in records) == {0: 500, 1: 500}
+
+
+def test_the_seed_decides_the_split(make_passage: Callable[..., Passage]) -> None:
+    """Another seed, another split."""
+    records = [make_passage("x", f"p{number}", f"d{number}") for number in range(100)]
+    one, other = (assign_splits(records, (0.5, 0.25, 0.25), seed) for seed in (0, 1))
+    assert [one(record.id) for record in records] != [other(record.id) for record in records]
+
+
+@given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=5, unique=True))
+def test_the_output_reads_back(texts: list[str]) -> None:
+    """Quotes, brackets and control characters of a mention survive as JSON."""
+    mentions = tuple(Mention(text, "thing", "thing", 0, len(text), "exact") for text in texts)
+    (sample,) = positives(Annotation("p", "", mentions, "ok"))
+    assert json.loads(sample.output) == texts

@@ -1,0 +1,83 @@
+"""Requests and tokens a minute, on a clock of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator import limits
+from annotator.errors import ConfigError
+from annotator.limits import WINDOW, RateLimit
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def run_through(limit: RateLimit, clock: Clock, costs: Sequence[tuple[int, int]]) -> list[tuple[float, int]]:
+    """Acquire each estimate and settle it at once with the true number; returns (time, true tokens) of each."""
+
+    async def all_of_them() -> list[tuple[float, int]]:
+        sent = []
+        for estimate, true in costs:
+            entry = await limit.acquire(estimate)
+            limit.settle(entry, true)
+            sent.append((clock.now, true))
+        return sent
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "time", clock)
+        patch.setattr(limits.asyncio, "sleep", clock.sleep)
+        return asyncio.run(all_of_them())
+
+
+@given(st.lists(st.integers(1, 100), max_size=60), st.integers(0, 7), st.sampled_from([0, 100, 250]))
+def test_no_window_sees_more_than_the_limits(costs: list[int], rpm: int, tpm: int) -> None:
+    """Whatever the requests cost, in any 60 s there are at most ``rpm`` of them and ``tpm`` tokens."""
+    clock = Clock()
+    sent = run_through(RateLimit(rpm, tpm), clock, [(cost, cost) for cost in costs])
+    for moment, _ in sent:
+        window = [tokens for time, tokens in sent if moment <= time < moment + WINDOW - 1e-6]
+        assert not rpm or len(window) <= rpm
+        assert not tpm or sum(window) <= tpm
+
+
+def test_without_limits_nobody_waits() -> None:
+    """Time stands still."""
+    clock = Clock()
+    assert {time for time, _ in run_through(RateLimit(), clock, [(10**6, 10**6)] * 50)} == {1000.0}
+
+
+def test_settling_gives_room_back() -> None:
+    """An estimate of 100 that cost 10 leaves room for nine more at once."""
+    sent = run_through(RateLimit(tpm=190), Clock(), [(100, 10)] * 10)
+    assert {time for time, _ in sent} == {1000.0}
+
+
+def test_what_can_never_fit_is_refused() -> None:
+    """Rather than waited for."""
+    with pytest.raises(ConfigError, match="more than --tpm 50"):
+        run_through(RateLimit(tpm=50), Clock(), [(51, 51)])
+
+
+def test_a_pause_is_for_everyone() -> None:
+    """The endpoint said when to come back."""
+    clock, limit = Clock(), RateLimit()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "time", clock)
+        limit.pause(7.0)
+        limit.pause(3.0)
+    assert [time for time, _ in run_through(limit, clock, [(1, 1)] * 2)] == [1007.0, 1007.0]

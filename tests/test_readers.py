@@ -1,0 +1,312 @@
+"""Every format as rows: what is read, what is rejected, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.errors import SourceError
+from annotator.readers import read_file, read_hub
+from annotator.records import Document, Rejected
+from annotator.rows import Columns, Record, Row, check_columns, to_row
+from annotator.sources import SourceFile
+
+RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
+BOM = b"\xef\xbb\xbf"
+
+
+def _read(folder: Path, name: str, content: bytes | str, columns: Columns | None = None) -> list[Row]:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return list(read_file(SourceFile(name, path), columns or Columns()))
+
+
+def _line(identity: object, text: object) -> str:
+    return json.dumps({"id": identity, "text": text}, ensure_ascii=False) + "\n"
+
+
+TWO = _line(1, RAIN) + _line("b", SUN)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", TWO.encode()),
+        ("a.jsonl", BOM + TWO.encode()),
+        ("a.jsonl", TWO.replace("\n", "\r\n").encode()),
+        ("a.jsonl", b"\n" + TWO.strip().replace("\n", "\n\n  \n").encode()),
+        ("a.jsonl.gz", gzip.compress(TWO.encode())),
+        ("a.jsonl.gz", gzip.compress(BOM + TWO.encode())),
+        ("a.json", json.dumps([{"id": 1, "text": RAIN}, {"id": "b", "text": SUN}]).encode()),
+        (
+            "a.json",
+            BOM + json.dumps({"count": 2, "data": [{"id": 1, "text": RAIN}, {"id": "b", "text": SUN}]}).encode(),
+        ),
+        ("a.csv", f"id,text\n1,{RAIN}\nb,{SUN}\n".encode()),
+        ("a.csv", BOM + f'text,link,id\r\n"{RAIN}",x,1\r\n\r\n{SUN},y,b'.encode()),
+    ],
+)
+def test_two_documents(tmp_path: Path, name: str, content: bytes) -> None:
+    """Each format, with a byte order mark, CRLF, blank lines or in gzip, gives the same documents; ids are strings."""
+    assert _read(tmp_path, name, content) == [Document("1", RAIN, name), Document("b", SUN, name)]
+
+
+def test_text_files(tmp_path: Path) -> None:
+    """A .txt is one document, named by its path without the ending; its line ends become plain newlines."""
+    path = tmp_path / "x.txt"
+    path.write_bytes(BOM + f"{RAIN}\r\n{SUN}\rhết".encode())
+    rows = list(read_file(SourceFile("báo/x.txt", path), Columns("body", "uid")))
+    assert rows == [Document("báo/x", f"{RAIN}\n{SUN}\nhết", "báo/x.txt")]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.txt"])
+def test_decomposed_text_becomes_nfc(tmp_path: Path, name: str) -> None:
+    """Whatever the format, text in decomposed form is composed at the door."""
+    text = "Ha\u0300 No\u0323\u0302i mu\u031ba to."
+    content = {"a.jsonl": _line(1, text), "a.json": json.dumps([text]), "a.csv": f"text\n{text}\n", "a.txt": text}[name]
+    assert [row.text for row in _read(tmp_path, name, content) if isinstance(row, Document)] == [RAIN]
+
+
+def test_ids_are_made_from_the_text(tmp_path: Path) -> None:
+    """Without an id, or with an empty one, the id is the beginning of the sha256 of the NFC text."""
+    made = hashlib.sha256(RAIN.encode()).hexdigest()[:16]
+    content = "".join(json.dumps(fields) + "\n" for fields in ({"text": RAIN}, {"text": RAIN, "id": None}))
+    assert _read(tmp_path, "a.jsonl", content) == [Document(made, RAIN, "a.jsonl")] * 2
+    assert _read(tmp_path, "a.csv", f"id,text\n,{RAIN}\n") == [Document(made, RAIN, "a.csv")]
+    assert _read(tmp_path, "a.json", json.dumps({"articles": [RAIN]})) == [Document(made, RAIN, "a.json")]
+
+
+def test_other_columns(tmp_path: Path) -> None:
+    """The text and the id may have other names."""
+    rows = _read(tmp_path, "a.jsonl", json.dumps({"uid": 7, "body": RAIN}), Columns("body", "uid"))
+    assert rows == [Document("7", RAIN, "a.jsonl")]
+
+
+def test_one_object_is_one_document(tmp_path: Path) -> None:
+    """A .json that holds a single object with the text is that document, whatever lists it has."""
+    assert _read(tmp_path, "a.json", json.dumps({"id": 1, "text": RAIN, "tags": ["x"]})) == [
+        Document("1", RAIN, "a.json")
+    ]
+
+
+def test_csv_cells_may_hold_anything(tmp_path: Path) -> None:
+    """Quotes, commas and line ends inside a cell are kept; a cell may be longer than the csv module's default limit."""
+    text = 'Ông nói: "mưa, to"\r\nhết' + "à" * 200_000
+    quoted = text.replace('"', '""')
+    assert _read(tmp_path, "a.csv", f'id,text\n1,"{quoted}"\n') == [Document("1", text, "a.csv")]
+
+
+BROKEN_LINES: list[tuple[bytes, str, str]] = [
+    (b'{"text": "a', "broken record", "not JSON: "),
+    (b"[1]", "broken record", "a list, not an object"),
+    (b"null", "broken record", "a NoneType, not an object"),
+    (b'{"text": "\xff"}', "broken record", "not UTF-8: invalid start byte at byte 11 of the line"),
+    (b'{"id": 1}', "no text", 'field "text" is missing'),
+    (b'{"text": null}', "no text", 'field "text" is null'),
+    (b'{"text": ["a"]}', "no text", 'field "text" is a list, not a string'),
+    (b'{"text": 5}', "no text", 'field "text" is a int, not a string'),
+    (b'{"text": "a\\ud800"}', "broken record", "half of a surrogate pair"),
+    (b'{"id": "\\udfff", "text": "a"}', "broken record", 'field "id" holds'),
+    (b'{"id": {"$oid": "5"}, "text": "a"}', "broken record", 'field "id" is a dict'),
+    (b'{"text": "a\\u0000b"}', "broken record", "holds a NUL character"),
+    (b'{"text": ' + b"[" * 200_000, "broken record", "not JSON: "),
+    (b'{"id": ' + b"9" * 5000 + b', "text": "a"}', "broken record", "not JSON: "),
+    (b"\0\0\0\0", "broken record", "not JSON: "),
+]
+
+
+@pytest.mark.parametrize(("line", "reason", "detail"), BROKEN_LINES)
+def test_a_broken_line_is_rejected_where_it_stands(tmp_path: Path, line: bytes, reason: str, detail: str) -> None:
+    """It costs that record only, says file, line and cause, and shows how it begins."""
+    before, after = _line(1, RAIN).encode(), _line(2, SUN).encode()
+    first, broken, last = _read(tmp_path, "a.jsonl", before + line + b"\n" + after)
+    assert (first, last) == (Document("1", RAIN, "a.jsonl"), Document("2", SUN, "a.jsonl"))
+    assert isinstance(broken, Rejected)
+    assert (broken.stage, broken.reason, broken.record_id) == ("sample", reason, "a.jsonl:2")
+    assert detail in broken.detail
+    assert broken.value == line.decode(errors="replace")[:200]
+    broken.detail.encode()
+
+
+def test_broken_items_of_a_list(tmp_path: Path) -> None:
+    """In a .json, too, an item that is no document is rejected by its number."""
+    rows = _read(tmp_path, "a.json", json.dumps([{"text": RAIN}, 5, {"id": 1}, "\ud800"]))
+    assert [(row.record_id, row.reason) for row in rows if isinstance(row, Rejected)] == [
+        ("a.json:2", "broken record"),
+        ("a.json:3", "no text"),
+        ("a.json:4", "broken record"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "detail"),
+    [
+        (b"9", "no text", "missing"),
+        (b"9,a,b", "broken record", "3 cells under 2 columns"),
+        (b"9,\xff", "broken record", "not UTF-8"),
+        (b'9,"a"b', "broken record", "not CSV"),
+    ],
+)
+def test_broken_rows_of_a_csv(tmp_path: Path, row: bytes, reason: str, detail: str) -> None:
+    """A row that does not fit its header or is not UTF-8 is rejected by its line; the next ones are read."""
+    content = f"id,text\n1,{RAIN}\n".encode() + row + f"\n2,{SUN}\n".encode()
+    first, broken, last = _read(tmp_path, "a.csv", content)
+    assert (first, last) == (Document("1", RAIN, "a.csv"), Document("2", SUN, "a.csv"))
+    assert isinstance(broken, Rejected)
+    assert (broken.reason, broken.record_id) == (reason, "a.csv:3")
+    assert detail in broken.detail
+
+
+def test_an_open_quote_in_a_csv_is_not_one_long_document(tmp_path: Path) -> None:
+    """The rest of the file after a quote that is never closed is rejected, not swallowed."""
+    rows = _read(tmp_path, "a.csv", f'id,text\n1,{RAIN}\n2,"{SUN}\n3,{SUN}\n')
+    assert rows[0] == Document("1", RAIN, "a.csv")
+    assert [(row.record_id, row.reason) for row in rows[1:] if isinstance(row, Rejected)] == [
+        ("a.csv:3", "broken record")
+    ]
+
+
+@pytest.mark.parametrize("content", ["Hà Nội".encode("utf-16"), b"\xff\xfe", b"a\0b"])
+def test_a_binary_text_file_is_rejected(tmp_path: Path, content: bytes) -> None:
+    """One bad .txt of a folder costs that file only."""
+    (row,) = _read(tmp_path, "a.txt", content)
+    assert isinstance(row, Rejected)
+    assert (row.reason, row.record_id) == ("broken record", "a.txt")
+
+
+REFUSED: list[tuple[str, bytes, str]] = [
+    *((f"a{suffix}", b"", "a.* is empty; get it again") for suffix in (".jsonl", ".json", ".csv")),
+    ("a.jsonl", BOM + b"\n \n", "is empty"),
+    ("a.jsonl.gz", gzip.compress(b""), "is empty"),
+    *((f"a{suffix}", TWO.encode("utf-16"), "is not UTF-8 text but binary") for suffix in (".jsonl", ".json", ".csv")),
+    ("a.jsonl", b"PAR1\0", "is not UTF-8 text but binary"),
+    ("a.csv", b"id,t\xe9xt\n1,a\n", "is not UTF-8"),
+    ("a.jsonl.gz", TWO.encode(), "is not a whole gzip file: Not a gzipped file"),
+    ("a.jsonl.gz", gzip.compress(TWO.encode() * 50)[:-20], "is not a whole gzip file: "),
+    ("a.jsonl.gz", gzip.compress(TWO.encode() * 50)[:-8] + b"\0" * 8, "is not a whole gzip file: CRC"),
+    ("a.json", TWO.encode(), "is not JSON: Extra data: .*call it .jsonl if"),
+    ("a.json", b"{", "is not JSON: "),
+    ("a.json", b"[" * 200_000, "is not JSON: "),
+    ("a.json", b'[\n"\xff"]', "is not UTF-8 text: invalid start byte"),
+    ("a.json", b'{"a": [1], "b": [2]}', "holds no list of documents"),
+    ("a.json", b"5", "holds no list of documents"),
+    ("a.csv", b'"a"b,text\n', "is not CSV"),
+    ("a.csv", b"id;text\n1;a\n", r'has no column "text"; it has: id;text; name the right one with --text-field'),
+    ("a.jsonl", b'{"uid": 1, "body": "a"}\n', r'has no column "text"; it has: uid, body; name .* with --text-field'),
+    ("a.json", b'[{"body": "a"}]', r'has no column "text"; it has: body; '),
+    ("a.json", b"[{}]", r'has no column "text"; it has: ; '),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), REFUSED)
+def test_a_file_that_is_not_what_it_says(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    """Empty, binary, damaged or without the column: one line that names the file and the mend."""
+    with pytest.raises(SourceError, match=message) as caught:
+        _read(tmp_path, name, content)
+    assert str(tmp_path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_named_id_column_must_be_there(tmp_path: Path) -> None:
+    """Only the default id may be missing; where a record of many lacks it, its id is made."""
+    with pytest.raises(SourceError, match=r'no column "uid"; it has: id, text; .* --id-field'):
+        _read(tmp_path, "a.jsonl", TWO, Columns(id="uid"))
+    rows = _read(tmp_path, "b.jsonl", json.dumps({"text": RAIN, "uid": 1}) + "\n" + TWO, Columns(id="uid"))
+    assert all(isinstance(row, Document) for row in rows)
+    assert len({row.id for row in rows if isinstance(row, Document)}) == 3
+
+
+def test_a_message_lists_twenty_columns() -> None:
+    """A very wide table does not flood the terminal, and odd names can be printed."""
+    with pytest.raises(SourceError, match=r"it has: \?, c1, .*c19, \.\.\.; name") as caught:
+        check_columns("a.csv", ["\ud800", *(f"c{number}" for number in range(1, 50))], Columns())
+    assert "c20" not in str(caught.value)
+
+
+def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be opened is named."""
+
+    def refuse(self: Path, mode: str = "r") -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for name in ("a.jsonl", "a.txt", "a.parquet"):
+        with pytest.raises(SourceError, match=rf"cannot read .*{name}: Permission denied; check the permissions"):
+            list(read_file(SourceFile(name, tmp_path / name), Columns()))
+
+
+@given(
+    st.text(alphabet=st.characters(exclude_categories=[])), st.one_of(st.none(), st.text(), st.integers(), st.floats())
+)
+def test_whatever_becomes_a_document_can_be_stored(text: str, identity: object) -> None:
+    """For any strings: a document with an id and encodable NFC text, or a rejection that can be stored itself."""
+    row = to_row("a.jsonl", Record("a.jsonl:1", {"text": text, "id": identity}, text), Columns())
+    if isinstance(row, Document):
+        assert row.id
+        (row.id + row.text).encode()
+    else:
+        (row.record_id + row.value + row.detail).encode()
+        assert len(row.value) <= 200
+
+
+def _hub_folder(root: Path, name: str = "train.jsonl", count: int = 30) -> str:
+    (root / name).write_text("".join(_line(number, f"{RAIN} {number}") for number in range(count)), encoding="utf-8")
+    return str(root)
+
+
+def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
+    """The same seed gives the same order, another seed another; every row comes once."""
+    folder = _hub_folder(tmp_path)
+    first, again, other = (list(read_hub(folder, Columns(), seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    by_id = {str(number): f"{RAIN} {number}" for number in range(30)}
+    assert {row.id: row.text for row in first if isinstance(row, Document)} == by_id
+    assert {row.source for row in first if isinstance(row, Document)} == {folder}
+
+
+def test_hub_columns_are_checked(tmp_path: Path) -> None:
+    """A missing column of a Hub dataset is told as that of a file is."""
+    with pytest.raises(SourceError, match=r'has no column "body"; it has: id, text; name .* --text-field'):
+        list(read_hub(_hub_folder(tmp_path), Columns("body"), 0))
+
+
+def test_hub_without_train_split(tmp_path: Path) -> None:
+    """The cause that the library gives reaches the user on one line."""
+    with pytest.raises(SourceError, match=r"cannot stream .*Bad split: train.*; check its name"):
+        list(read_hub(_hub_folder(tmp_path, "test.jsonl"), Columns(), 0))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            datasets.exceptions.DatasetNotFoundError("gone"),
+            "no local path and no open Hub dataset is called org/name; .*HF_TOKEN",
+        ),
+        (
+            ConnectionError("Couldn't reach\nthe Hub"),
+            "cannot stream org/name from the Hub: Couldn't reach the Hub; check",
+        ),
+        (RuntimeError(), "cannot stream org/name from the Hub: RuntimeError; check"),
+    ],
+)
+def test_hub_errors(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
+    """An unknown dataset and a dead network are told apart, each on one line with the cause chained."""
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(datasets, "load_dataset", fail)
+    with pytest.raises(SourceError, match=message) as caught:
+        list(read_hub("org/name", Columns(), 0))
+    assert caught.value.__cause__ is error
+    assert "\n" not in str(caught.value)

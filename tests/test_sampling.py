@@ -1,0 +1,299 @@
+"""The draw: uniform, reproducible, complete, with a reason for everything it leaves out."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from annotator.errors import ConfigError, SourceError
+from annotator.records import Document, Rejected
+from annotator.rows import Columns
+from annotator.sampling import SampleReport, permutation, sample
+
+ENGLISH = "The government said on Monday that it would raise taxes on fuel and tobacco next year."
+
+
+def _text(number: int) -> str:
+    return f"Hà Nội mưa to, bản tin số {number}."
+
+
+def _write(folder: Path, kind: str, texts: Iterable[str | None], ids: Iterable[object] | None = None) -> Path:
+    """Write texts with ids 0, 1, 2, ... as one file of ``kind``; ten rows make a row group."""
+    texts = list(texts)
+    ids = list(range(len(texts)) if ids is None else ids)
+    path = folder / f"a.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({"id": [str(item) for item in ids], "text": texts}), path, row_group_size=10)
+    else:
+        lines = (json.dumps({"id": item, "text": text}) + "\n" for item, text in zip(ids, texts, strict=True))
+        path.write_text("".join(lines))
+    return path
+
+
+def _documents(rows: Iterable[Any]) -> list[Document]:
+    return [row for row in rows if isinstance(row, Document)]
+
+
+def _ids(rows: Iterable[Any]) -> list[str]:
+    return [row.id for row in _documents(rows)]
+
+
+def _reasons(rows: Iterable[Any]) -> Counter[str]:
+    return Counter(row.reason for row in rows if isinstance(row, Rejected))
+
+
+KINDS = pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+
+
+@given(total=st.integers(0, 60), seed=st.integers())
+def test_permutation_is_one(total: int, seed: int) -> None:
+    """Every number comes once, and the same seed gives the same order."""
+    order = list(permutation(total, seed))
+    assert sorted(order) == list(range(total))
+    assert order == list(permutation(total, seed))
+
+
+def test_every_order_is_equally_likely() -> None:
+    """Chi-square over the 24 orders of four numbers and 4,800 seeds: below its 99.9 % quantile for 23 degrees."""
+    counts = Counter(tuple(permutation(4, seed)) for seed in range(4800))
+    assert len(counts) == 24
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 49.7
+
+
+def test_permutation_of_a_corpus_takes_no_memory() -> None:
+    """The first 6,600 of 16.8 million numbers cost memory for those alone."""
+    tracemalloc.start()
+    drawn = list(islice(permutation(16_762_024, 0), 6600))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(set(drawn)) == 6600
+    assert peak < 5_000_000
+
+
+@KINDS
+def test_draws_are_uniform(tmp_path: Path, kind: str) -> None:
+    """Each of 12 documents is among 4 drawn equally often over 600 seeds: chi-square, 99.9 % for 11 degrees."""
+    path = _write(tmp_path, kind, map(_text, range(12)))
+    counts = Counter(identity for seed in range(600) for identity in _ids(sample(path, 4, seed)))
+    assert sum(counts.values()) == 2400
+    spread = sum((counts[str(number)] - 200) ** 2 / 200 for number in range(12))
+    assert spread * 11 / 8 < 31.3  # four of twelve without replacement vary less than independent draws, by 8/11
+
+
+@KINDS
+def test_same_seed_same_documents(tmp_path: Path, kind: str) -> None:
+    """A seed decides; documents come in the order of the source."""
+    path = _write(tmp_path, kind, map(_text, range(100)))
+    first = list(sample(path, 20, 7))
+    assert first == list(sample(path, 20, 7))
+    assert first != list(sample(path, 20, 8))
+    assert len(first) == 20
+    assert [int(identity) for identity in _ids(first)] == sorted(int(identity) for identity in _ids(first))
+
+
+@KINDS
+def test_a_larger_draw_holds_the_smaller(tmp_path: Path, kind: str) -> None:
+    """With the same seed, asking for more documents keeps those there are."""
+    path = _write(tmp_path, kind, map(_text, range(300)))
+    assert set(_ids(sample(path, 20, 0))) < set(_ids(sample(path, 200, 0)))
+
+
+@KINDS
+def test_fewer_than_wanted(tmp_path: Path, kind: str) -> None:
+    """A small source is taken whole, in its order."""
+    path = _write(tmp_path, kind, map(_text, range(25)))
+    assert _documents(sample(path, 10**6, 0)) == [Document(str(n), _text(n), f"a.{kind}") for n in range(25)]
+
+
+@KINDS
+def test_rejected_documents_are_replaced(tmp_path: Path, kind: str) -> None:
+    """Only one row of twenty stands: it takes many draws, and as many documents as asked for come out."""
+    path = _write(tmp_path, kind, (_text(n) if n % 20 == 0 else "..." for n in range(3000)))
+    report = SampleReport()
+    rows = list(sample(path, 100, 0, report=report))
+    assert len(_documents(rows)) == 100
+    assert report.rows_taken == len(rows) == 100 + _reasons(rows).total()
+    assert set(_reasons(rows)) == {"empty"}
+
+
+@KINDS
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    texts=st.lists(st.sampled_from([*map(_text, range(9)), "", ENGLISH, None]), min_size=1, max_size=60),
+    docs=st.integers(1, 12),
+    seed=st.integers(0, 9),
+)
+def test_in_is_kept_and_rejected(tmp_path: Path, kind: str, texts: list[str | None], docs: int, seed: int) -> None:
+    """For any source: as many distinct good texts as wanted or there, and a reason for each other row taken."""
+    good = {text for text in texts if text and text != ENGLISH}
+    source = sample(_write(tmp_path, kind, [_text(99), *texts]), docs, seed, report=(report := SampleReport()))
+    rows = list(source)
+    kept = _documents(rows)
+    assert len(kept) == len({row.text for row in kept}) == len({row.id for row in kept}) == min(docs, len(good) + 1)
+    assert report.rows_taken == len(rows)
+    assert report.rows_total == len(texts) + 1
+    if len(kept) < docs:
+        assert len(rows) == len(texts) + 1
+
+
+@KINDS
+def test_one_id_for_two_texts(tmp_path: Path, kind: str) -> None:
+    """Documents that share an id are both kept, under different ids."""
+    path = _write(tmp_path, kind, [_text(1), _text(2)], ids=["x", "x"])
+    ids = _ids(sample(path, 5, 0))
+    assert len(set(ids)) == 2
+    assert all(identity.split("#")[0] == "x" for identity in ids)
+
+
+def test_a_stream_is_read_again_when_its_spare_rows_are_used_up(tmp_path: Path) -> None:
+    """A document drawn in a later pass is the one that a larger draw would have tried next; nothing is told twice."""
+    texts = [_text(n) if n % 50 == 0 else "..." for n in range(4000)]
+    path = _write(tmp_path, "jsonl", texts)
+    with path.open("a") as file:
+        file.write("broken\n")
+    few, all_of_them = list(sample(path, 10, 3)), list(sample(path, 80, 3))
+    assert len(_documents(few)) == 10
+    assert len(_documents(all_of_them)) == 80
+    assert set(_ids(few)) < set(_ids(all_of_them))
+    tried = [row.record_id for row in few if isinstance(row, Rejected)]
+    assert len(tried) == len(set(tried))
+    assert tried == [row.record_id for row in all_of_them if isinstance(row, Rejected)][: len(tried)]
+
+
+def test_a_stream_is_held_in_part_only(tmp_path: Path) -> None:
+    """Drawing five documents of 20 MB holds a small part of them."""
+    path = _write(tmp_path, "jsonl", (_text(n) + "à" * 5000 for n in range(2000)))
+    tracemalloc.start()
+    rows = list(sample(path, 5, 0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows) == 5
+    assert peak < 4_000_000
+
+
+def test_all_broken_lines_of_a_stream_are_told(tmp_path: Path) -> None:
+    """A file read to its end tells every line that is no record, however few documents are wanted."""
+    path = _write(tmp_path, "jsonl", map(_text, range(50)))
+    path.write_text(path.read_text() + "{\n[]\n")
+    rows = list(sample(path, 3, 0))
+    assert _reasons(rows) == {"broken record": 2}
+    assert len(_documents(rows)) == 3
+
+
+def test_folders_of_several_formats(tmp_path: Path) -> None:
+    """Parquet beside other files is read as they are; each document knows its file."""
+    _write(tmp_path, "parquet", map(_text, range(5)))
+    (tmp_path / "b").mkdir()
+    _write(tmp_path / "b", "jsonl", map(_text, range(5, 8)))
+    (tmp_path / "c.txt").write_text(_text(8))
+    rows = list(sample(tmp_path, 100, 0))
+    assert Counter(row.source for row in _documents(rows)) == {"a.parquet": 5, "b/a.jsonl": 3, "c.txt": 1}
+    assert len(list(sample(tmp_path, 4, 0))) == 4
+
+
+def test_only_some_row_groups_are_read(tmp_path: Path) -> None:
+    """Two documents of 1,000 cost two row groups of 100; the report says so."""
+    path = _write(tmp_path, "parquet", map(_text, range(1000)))
+    report = SampleReport()
+    assert len(list(sample(path, 2, 0, report=report))) == 2
+    assert report == SampleReport(rows_total=1000, rows_taken=2, row_groups_total=100, row_groups_read=2)
+
+
+@KINDS
+def test_progress_is_told(tmp_path: Path, kind: str) -> None:
+    """Rows read so far grow to the rows that had to be read: those drawn of a Parquet file, all of another."""
+    path = _write(tmp_path, kind, map(_text, range(2500)))
+    told: list[tuple[int, int | None]] = []
+    list(sample(path, 1500, 0, on_progress=lambda done, total: told.append((done, total))))
+    if kind == "parquet":
+        assert told == [(1000, 1500), (1500, 1500)]
+    else:
+        assert told == [(1000, None), (2000, None), (2500, 2500)]
+
+
+def test_a_hub_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Hub dataset is streamed until enough documents stand; they carry its name."""
+    _write(tmp_path, "jsonl", [ENGLISH, *map(_text, range(1, 1200))])
+    load = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, **options: load(str(tmp_path), **options))
+    told: list[tuple[int, int | None]] = []
+    report = SampleReport()
+    rows = list(sample("org/name", 1199, 1, report=report, on_progress=lambda done, total: told.append((done, total))))
+    assert {row.source for row in _documents(rows)} == {"org/name"}
+    assert len(_documents(rows)) == 1199
+    assert told == [(1000, None)]
+    assert report.rows_total is None
+    few = list(sample("org/name", 5, 1))
+    assert few == list(sample("org/name", 5, 1))
+    assert set(_ids(few)) < set(_ids(rows))
+
+
+def test_bundled_sample() -> None:
+    """Every article that ships with the package is a usable document with an id of its own."""
+    rows = list(sample(None, 10**6, 0))
+    assert _reasons(rows) == {}
+    assert not any("#" in identity for identity in _ids(rows))
+    assert rows
+
+
+def test_other_columns(tmp_path: Path) -> None:
+    """Field names reach the reader."""
+    (tmp_path / "a.jsonl").write_text(json.dumps({"uid": 5, "body": _text(1)}))
+    assert _documents(sample(tmp_path, 1, 0, Columns("body", "uid"))) == [Document("5", _text(1), "a.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "id,text\n", "no usable Vietnamese document in .*: it has no rows; check"),
+        ("a.txt", "", "empty 1; the first: a: the text has no letters; check"),
+        ("a.txt", "a\0", 'broken record 1; the first: a.txt: field "text" holds a NUL'),
+        ("a.jsonl", "{\n[]\n", "broken record 2; the first: a.jsonl:1: not JSON"),
+        ("a.json", json.dumps([ENGLISH]), "not Vietnamese 1; the first: "),
+    ],
+)
+def test_nothing_usable(tmp_path: Path, name: str, content: str, message: str) -> None:
+    """A source without one document is an error that counts the reasons and shows the first, on one line."""
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        list(sample(tmp_path, 5, 0))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_rows_in_parquet(tmp_path: Path) -> None:
+    """A Parquet file without rows is such a source."""
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match="it has no rows"):
+        list(sample(tmp_path, 5, 0))
+
+
+def test_wrong_requests_fail_at_once(tmp_path: Path) -> None:
+    """No document wanted, or no source there, is told before anything is iterated."""
+    with pytest.raises(ConfigError, match="--docs is 0; give 1 or more"):
+        sample(tmp_path, 0, 0)
+    with pytest.raises(SourceError, match="no such file or folder"):
+        sample(tmp_path / "none.jsonl", 1, 0)
+
+
+def test_real_news(news_dir: Path) -> None:
+    """300 of 6,600 real articles: distinct, in the order of the files, the same for the same seed."""
+    report = SampleReport()
+    rows = list(sample(news_dir, 300, 0, report=report))
+    assert len({row.id for row in _documents(rows)}) == len({row.text for row in _documents(rows)}) == 300
+    assert rows == list(sample(news_dir, 300, 0))
+    assert report.rows_total == 6600
+    assert report.rows_taken == len(rows)
+    sources = [row.source for row in _documents(rows)]
+    assert sources == sorted(sources)

@@ -1,0 +1,209 @@
+"""What a SOURCE means, which files it has, and when its fingerprint changes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from annotator import sources
+from annotator.errors import SourceError
+from annotator.sources import HubDataset, SourceFile, fingerprint, locate
+
+
+def _names(source: str | os.PathLike[str] | None) -> list[str]:
+    located = locate(source)
+    assert isinstance(located, tuple)
+    return [file.name for file in located]
+
+
+def test_sample_is_the_default() -> None:
+    """Nothing and `sample` both mean the bundled articles, which ship as .jsonl."""
+    assert locate(None) == locate("sample")
+    assert _names(None)
+    assert all(name.endswith(".jsonl") for name in _names(None))
+
+
+def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
+    """Known types come in the order of their names; hidden files and folders, and other types, are left alone."""
+    for name in (
+        "b.jsonl",
+        "a/z.TXT",
+        "a/B.csv",
+        "c.md",
+        ".hidden.jsonl",
+        ".git/x.jsonl",
+        "a-b.json.bak",
+        "d.jsonl.gz",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    assert _names(tmp_path) == ["a/B.csv", "a/z.TXT", "b.jsonl", "d.jsonl.gz"]
+
+
+def test_a_file_is_named_without_its_folder(tmp_path: Path) -> None:
+    """One file is its own source: where it lies does not enter the records."""
+    path = tmp_path / "tin tức.jsonl"
+    path.write_text("x")
+    assert locate(path) == (SourceFile("tin tức.jsonl", path),)
+
+
+def test_file_names_become_nfc(tmp_path: Path) -> None:
+    """A name in decomposed form, as some file systems keep it, gives the same record as a composed one."""
+    (tmp_path / "tin tu\u031b\u0301c.txt").write_text("x")
+    assert _names(tmp_path) == ["tin tức.txt"]
+
+
+def test_a_file_name_that_is_not_utf8_is_made_valid() -> None:
+    """A name in an old encoding can be stored."""
+    assert sources._portable(os.fsdecode(b"b\xe9.txt")) == "b\ufffd.txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("a.jsonl.gz", ".jsonl.gz"), ("A.JSON", ".json"), ("a.gz", ""), ("a", "")]
+)
+def test_suffix(name: str, suffix: str) -> None:
+    """The type is told by the ending, in any case."""
+    assert SourceFile(name, Path(name)).suffix == suffix
+
+
+@pytest.mark.parametrize("name", ["bkai-foundation-models/BKAINewsCorpus", "a/b.c_d-e"])
+def test_hub_names(name: str) -> None:
+    """org/name is a Hub dataset when nothing of that name lies here."""
+    assert locate(name) == HubDataset(name)
+
+
+def test_what_exists_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder org/name is a folder."""
+    (tmp_path / "org" / "name").mkdir(parents=True)
+    (tmp_path / "org" / "name" / "a.txt").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert _names("org/name") == ["a.txt"]
+
+
+def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leading tilde is the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.txt").write_text("x")
+    assert _names("~/a.txt") == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jsonl",
+        "org/a.jsonl",
+        "org/a.PARQUET",
+        "./a/b",
+        "../a",
+        "/no/such",
+        "~/none",
+        "a/b/c",
+        "word",
+        "",
+        "a\0b",
+        ".x/y",
+    ],
+)
+def test_a_missing_path_is_no_hub_request(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks like a path and is not there is said to be missing, in one line."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match=r"^no such file or folder: .*; give `sample`"):
+        locate(name)
+
+
+def test_a_folder_without_documents(tmp_path: Path) -> None:
+    """An empty folder, or one of other files, is an error that lists the known types."""
+    (tmp_path / "notes.md").write_text("x")
+    with pytest.raises(SourceError, match=r"no file to read in .*\.parquet"):
+        locate(tmp_path)
+
+
+def test_an_unknown_type(tmp_path: Path) -> None:
+    """One file of a type we cannot read is an error that lists the known types."""
+    path = tmp_path / "a.docx"
+    path.write_text("x")
+    with pytest.raises(SourceError, match=r"a\.docx: its type is unknown; use one of \.jsonl"):
+        locate(path)
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """A named pipe would be read once and block: it is no source."""
+    os.mkfifo(tmp_path / "a.jsonl")
+    with pytest.raises(SourceError, match="not a regular file"):
+        locate(tmp_path / "a.jsonl")
+
+
+def test_a_name_too_long_for_the_system() -> None:
+    """What the system refuses to look up is told as such."""
+    with pytest.raises(SourceError, match="cannot read aaa"):
+        locate("a" * 5000)
+
+
+def test_an_unreadable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that may not be listed is an error, not an empty folder."""
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(SourceError, match=r"cannot read .*: Permission denied; check the permissions"):
+        locate(tmp_path)
+
+
+def _folder(root: Path, text: str = "một") -> Path:
+    (root / "b").mkdir(parents=True)
+    (root / "a.txt").write_text(text)
+    (root / "b" / "c.txt").write_text("hai")
+    return root
+
+
+@pytest.mark.parametrize("whole_below", [10**9, 0])
+def test_fingerprint_follows_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_below: int) -> None:
+    """A copy or a touch keeps it, another text or another name changes it, whether files are hashed whole or not."""
+    monkeypatch.setattr(sources, "_HASH_WHOLE_BELOW", whole_below)
+    first = _folder(tmp_path / "first")
+    before = fingerprint(first)
+    assert before.startswith("sha256:")
+    os.utime(first / "a.txt", (1, 1))
+    assert fingerprint(first) == before == fingerprint(_folder(tmp_path / "second"))
+    assert fingerprint(_folder(tmp_path / "third", "mot")) != before
+    (first / "notes.md").write_text("not read")
+    assert fingerprint(first) == before
+    (first / "a.txt").rename(first / "d.txt")
+    assert fingerprint(first) != before
+
+
+def test_fingerprint_of_a_large_source_reads_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit a change at either end of a file shows, one in the middle of the same size does not."""
+    monkeypatch.setattr(sources, "_HASH_WHOLE_BELOW", 10)
+    monkeypatch.setattr(sources, "_HASHED_END", 4)
+    path = tmp_path / "a.txt"
+
+    def of(text: str) -> str:
+        path.write_text(text)
+        return fingerprint(path)
+
+    assert of("aaaa----bbbb") == of("aaaa++++bbbb")
+    assert len({of("aaaa----bbbb"), of("aaax----bbbb"), of("aaaa----bbbx"), of("aaaa-----bbbb")}) == 4
+
+
+def test_fingerprint_of_other_sources() -> None:
+    """The bundled sample has one by content, a Hub dataset by its name and without a request."""
+    assert fingerprint(None) == fingerprint("sample")
+    assert fingerprint("org/name") == "hub:org/name"
+
+
+def test_fingerprint_of_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be read is named."""
+    path = tmp_path / "a.txt"
+    path.write_text("x")
+
+    def refuse(self: Path, mode: str = "r") -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(SourceError, match=r"cannot read .*a\.txt: Permission denied"):
+        fingerprint(path)

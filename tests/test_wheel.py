@@ -1,0 +1,76 @@
+"""The package as a user gets it: the wheel, in an empty environment, away from the source tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def run(*command: object, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command with an empty home and nothing of this environment."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "REQUESTS_", "PATH"))}
+    environment = {**kept, "HOME": str(home), "LC_ALL": "C"}  # Vietnamese must come out right in any locale
+    return subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False,
+        encoding="utf-8", timeout=600,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    made = run(
+        sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder, home=folder
+    )
+    assert made.returncode == 0, made.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
+    """Prompts, lexicon, card template, sample articles, licence; no tests."""
+    names = zipfile.ZipFile(wheel).namelist()
+    for needed in (
+        "cli.py",
+        "prompts/open-ner-vi.1.toml",
+        "normalizers/lexicon/vietnamese.toml",
+        "data_cards/templates/card.md.j2",
+        "annotator/sample/health.jsonl",
+        "annotator/py.typed",
+    ):
+        assert needed in names, needed
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+    assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]
+
+
+def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """In an environment that has nothing else, with an empty home."""
+    home, place = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    place.mkdir()
+    venv.create(tmp_path / "env", with_pip=True)
+    programs = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
+    installed = run(
+        programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        "-c", ROOT / "constraints.txt", wheel, cwd=place, home=home,
+    )  # fmt: skip
+    assert installed.returncode == 0, installed.stderr
+    built = run(programs / "vner-annotate", "build", "sample", "--out", "run", cwd=place, home=home)
+    assert built.returncode == 0, built.stderr
+    for words in ("Funnel", "most frequent", "One sample", "What describes", "run/samples/train.parquet"):
+        assert words in built.stdout, words
+    again = run(programs / "vner-annotate", "build", "sample", "--out", "run", "--json", cwd=place, home=home)
+    report = json.loads(again.stdout)
+    assert report["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
+    assert report["samples"]["count"] > 300
+    shown = run(programs / "vner-annotate", "show", "run", cwd=place, home=home)
+    assert "The teacher said" in shown.stdout
+    assert "Việt" in (place / "run" / "README.md").read_text(encoding="utf-8") or "Vietnamese" in shown.stdout
