@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from annotator.parsing import ParsedReply, parse_reply
 from annotator.records import Annotation, Completion, Mention, Passage, RawMention, Rejected
+from annotator.replies.parsing import ParsedReply, parse_reply
 from normalizers.labels import LabelNormalizer
 from normalizers.spans import Grounder, Miss
 
@@ -57,7 +57,7 @@ def _claims(
     rejected: list[Rejected] = []
     kept = 0
     for claim in parsed.mentions:
-        outcome = _claim(grounder, claim, normalizer)
+        outcome = _claim(passage.text, grounder, claim, normalizer)
         if isinstance(outcome, tuple):
             reason, detail = outcome
         elif new := [mention for mention in outcome if (mention.start, mention.end, mention.label) not in found]:
@@ -72,7 +72,9 @@ def _claims(
     return tuple(ordered), kept, rejected
 
 
-def _claim(grounder: Grounder, claim: RawMention, normalizer: LabelNormalizer) -> list[Mention] | tuple[str, str]:
+def _claim(
+    text: str, grounder: Grounder, claim: RawMention, normalizer: LabelNormalizer
+) -> list[Mention] | tuple[str, str]:
     """The mentions that a claim stands for, or the reason and the detail of its rejection."""
     decision = normalizer.decide(claim.label)
     if decision.label is None:
@@ -82,5 +84,4 @@ def _claim(grounder: Grounder, claim: RawMention, normalizer: LabelNormalizer) -
     match = grounder.ground(claim.text)
     if isinstance(match, Miss):
         return match.reason, match.detail
-    text = grounder.text
     return [Mention(text[start:end], decision.label, claim.label, start, end, match.rule) for start, end in match.spans]

@@ -79,7 +79,7 @@ class LiveProgress:
 
     def start(self, stage: str, unit: str, total: int | None = None) -> None:
         """Begin a stage."""
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
         self._counts = Counter()
@@ -88,14 +88,13 @@ class LiveProgress:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]} [dim]{task.fields[rate]}[/dim]"),
-            TimeElapsedColumn(),
-            TextColumn("[dim]left[/dim]"),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("[dim]{task.fields[clock]}[/dim]"),
             TextColumn("{task.fields[counts]}", markup=False),
             console=self._console,
         )
         self._bars.start()
-        self._task = self._bars.add_task(stage, total=total, unit=unit, counts="", rate="")
+        self._task = self._bars.add_task(stage, total=total, unit=unit, counts="", rate="", clock="left")
 
     def advance(self, done: int = 1) -> None:
         """Move the bar."""
@@ -119,9 +118,8 @@ class LiveProgress:
         """Leave the bar as it stands, full when all came."""
         if self._bars is not None:
             task = self._bars.tasks[0]
-            self._bars.update(
-                task.id, total=task.completed, rate=f"{task.completed / max(task.elapsed or 0, 1e-9):,.1f}/s"
-            )
+            rate = task.completed / max(task.elapsed or 0, 1e-9)
+            self._bars.update(task.id, total=task.completed, rate=f"{rate:,.1f}/s", clock="")
             self._bars.stop()
             self._bars = None
 

@@ -23,9 +23,9 @@ from annotator.flow import Flow, rejects
 from annotator.ledger import Ledger
 from annotator.progress import Progress
 from annotator.records import Completion, Passage, Rejected
-from annotator.rows import Columns
 from annotator.rundir import SPLITS, RunDir, replacing
-from annotator.sampling import sample
+from annotator.sources.rows import Columns
+from annotator.sources.sampling import sample
 from annotator.teachers import Teacher
 from annotator.tokens import Tokenizer
 from normalizers.labels import LabelNormalizer, load_lexicon

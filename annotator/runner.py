@@ -23,7 +23,7 @@ from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
 from annotator.progress import Progress
 from annotator.rundir import RunDir, merge_rejected, opened, write_json
-from annotator.sources import fingerprint
+from annotator.sources.locating import fingerprint
 from annotator.teachers import make_teacher, require_key
 from annotator.tokens import load_tokenizer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -75,7 +76,7 @@ def test_two_labels_for_one_mention_are_both_kept() -> None:
     """Nesting and double meaning are real."""
     outcome = cleaned([["Hà Nội", "city"], ["Hà Nội", "capital"]])
     assert outcome.annotation is not None
-    assert Counter(mention.label for mention in outcome.annotation.mentions) == {"city": 3, "capital": 3}
+    assert Counter(mention.label for mention in outcome.annotation.mentions) == {"city": 3, "capital city": 3}
 
 
 def test_no_entities_is_an_answer_and_nonsense_is_none() -> None:
@@ -123,9 +124,11 @@ def test_the_stage_is_a_stream(make_passage: Callable[..., Passage]) -> None:
     assert next(stream).kept == next(stream).kept == 1
 
 
-@pytest.mark.parametrize("reply", ["__import__('os').system('true')", '[["Hà Nội", "__import__(\'os\')"]]'])
-def test_nothing_that_a_model_says_is_run(reply: str) -> None:
-    """It is text, and ends as a rejection."""
-    outcome = cleaned(reply)
-    assert outcome.kept == 0
-    assert outcome.rejected
+@pytest.mark.parametrize(
+    "form", ["{0}", "[[{0}, 'city']]", '[["Hà Nội", "{0}"]]', '[("Hà Nội", {0})]', "{{{0}: 'city'}}"]
+)
+def test_nothing_that_a_model_says_is_run(form: str, tmp_path: Path) -> None:
+    """Code in a reply is text: it leaves no trace."""
+    trace = tmp_path / "trace"
+    cleaned(form.format(f"__import__('pathlib').Path('{trace}').touch()"))
+    assert not trace.exists()

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotator.errors import SourceError
-from annotator.parquet import ParquetFiles
 from annotator.records import Document, Rejected
-from annotator.rows import Columns
-from annotator.sources import SourceFile, locate
+from annotator.sources.locating import SourceFile, locate
+from annotator.sources.parquet import ParquetFiles
+from annotator.sources.rows import Columns
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
 

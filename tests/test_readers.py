@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import SourceError
-from annotator.readers import read_file, read_hub
 from annotator.records import Document, Rejected
-from annotator.rows import Columns, Record, Row, check_columns, to_row
-from annotator.sources import SourceFile
+from annotator.sources.locating import SourceFile
+from annotator.sources.readers import read_file, read_hub
+from annotator.sources.rows import Columns, Record, Row, check_columns, to_row
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
 BOM = b"\xef\xbb\xbf"

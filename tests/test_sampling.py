@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
-from annotator.rows import Columns
-from annotator.sampling import SampleReport, permutation, sample
+from annotator.sources.rows import Columns
+from annotator.sources.sampling import SampleReport, permutation, sample
 
 ENGLISH = "The government said on Monday that it would raise taxes on fuel and tobacco next year."
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.records import Document, Rejected
-from annotator.rows import text_hash
-from annotator.screening import Screen, is_vietnamese, vietnamese_share
+from annotator.sources.rows import text_hash
+from annotator.sources.screening import Screen, is_vietnamese, vietnamese_share
 
 RAIN = "Sáng nay Hà Nội có mưa to, nhiều tuyến phố ngập sâu."
 SUN = "Chiều nay trời nắng đẹp ở Đà Lạt, du khách đổ về đông."

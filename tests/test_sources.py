@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator import sources
 from annotator.errors import SourceError
-from annotator.sources import HubDataset, SourceFile, fingerprint, locate
+from annotator.sources import locating
+from annotator.sources.locating import HubDataset, SourceFile, fingerprint, locate
 
 
 def _names(source: str | os.PathLike[str] | None) -> list[str]:
@@ -58,7 +58,7 @@ def test_file_names_become_nfc(tmp_path: Path) -> None:
 
 def test_a_file_name_that_is_not_utf8_is_made_valid() -> None:
     """A name in an old encoding can be stored."""
-    assert sources._portable(os.fsdecode(b"b\xe9.txt")) == "b\ufffd.txt"
+    assert locating._portable(os.fsdecode(b"b\xe9.txt")) == "b\ufffd.txt"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def _folder(root: Path, text: str = "một") -> Path:
 @pytest.mark.parametrize("whole_below", [10**9, 0])
 def test_fingerprint_follows_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_below: int) -> None:
     """A copy or a touch keeps it, another text or another name changes it, whether files are hashed whole or not."""
-    monkeypatch.setattr(sources, "_HASH_WHOLE_BELOW", whole_below)
+    monkeypatch.setattr(locating, "_HASH_WHOLE_BELOW", whole_below)
     first = _folder(tmp_path / "first")
     before = fingerprint(first)
     assert before.startswith("sha256:")
@@ -178,8 +178,8 @@ def test_fingerprint_follows_content(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_fingerprint_of_a_large_source_reads_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit a change at either end of a file shows, one in the middle of the same size does not."""
-    monkeypatch.setattr(sources, "_HASH_WHOLE_BELOW", 10)
-    monkeypatch.setattr(sources, "_HASHED_END", 4)
+    monkeypatch.setattr(locating, "_HASH_WHOLE_BELOW", 10)
+    monkeypatch.setattr(locating, "_HASHED_END", 4)
     path = tmp_path / "a.txt"
 
     def of(text: str) -> str:

@@ -1,8 +1,8 @@
 """What a teacher wrote, whatever it looks like, to raw mentions. Nothing is ever evaluated, nothing raises.
 
-Strict JSON is read by ``json``; all else goes through ``annotator.scanner``, which gives the same tree. The pairs are
-then found in the tree, without recursion. Markdown lines and tables are read last, and only where their form leaves no
-doubt. What has items but not one pair is ``unparsable``: it must not pass for a passage without entities.
+Strict JSON is read by ``json``; all else goes through ``annotator.replies.scanner``, which gives the same tree. The
+pairs are then found in the tree, without recursion. Markdown lines and tables are read last, and only where their form
+leaves no doubt. What has items but not one pair is ``unparsable``: it must not pass for a passage without entities.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 from annotator.records import RawMention
-from annotator.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, is_nested, names, scan
+from annotator.replies.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, is_nested, names, scan
 
 Status: TypeAlias = Literal["ok", "repaired", "truncated", "unparsable"]
 

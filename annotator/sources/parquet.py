@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from annotator.errors import SourceError
-from annotator.rows import Columns, Record, Row, check_columns, to_row
-from annotator.sources import SourceFile
+from annotator.sources.locating import SourceFile
+from annotator.sources.rows import Columns, Record, Row, check_columns, to_row
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from annotator.records import Document
-from annotator.rows import Row, rejected, text_hash
+from annotator.sources.rows import Row, rejected, text_hash
 
 _VIETNAMESE = frozenset("ăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ")
 """The lower-case letters of Vietnamese outside ASCII and Latin-1: à or ê would count French and Portuguese in."""

@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from annotator.errors import SourceError
-from annotator.parquet import ParquetFiles
 from annotator.records import Rejected
-from annotator.rows import Columns, Record, Row, check_columns, rejected, to_row, to_rows
-from annotator.sources import SourceFile
+from annotator.sources.locating import SourceFile
+from annotator.sources.parquet import ParquetFiles
+from annotator.sources.rows import Columns, Record, Row, check_columns, rejected, to_row, to_rows
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_CELL = 2**31 - 1  # characters in a CSV cell: the most that a C long holds on every platform

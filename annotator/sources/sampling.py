@@ -18,12 +18,12 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from annotator.errors import ConfigError, SourceError
-from annotator.parquet import ParquetFiles
-from annotator.readers import read_file, read_hub
 from annotator.records import Document, Rejected
-from annotator.rows import Columns, Row
-from annotator.screening import Screen
-from annotator.sources import HubDataset, SourceFile, locate
+from annotator.sources.locating import HubDataset, SourceFile, locate
+from annotator.sources.parquet import ParquetFiles
+from annotator.sources.readers import read_file, read_hub
+from annotator.sources.rows import Columns, Row
+from annotator.sources.screening import Screen
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Told now and then how many rows have been read, and of how many where that is known."""

@@ -1,0 +1,371 @@
+"""How well and how fast claims are grounded: planted true and false claims over real passages.
+
+    python benchmarks/grounding.py --news DIR --pairs 20000 [--seed 0] [--slow-pairs 400] [--json]
+
+DIR holds Parquet files with a column ``text``. Articles are cut to passages of about 900 characters. A true pair is a
+passage and something it says (a capitalised run of syllables, a number, an abbreviation, common words), as it stands
+or in one of the ways in which a teacher rewrites it; a false pair is something that the passage does not say. What is
+true is decided here, by regular expressions and lists of syllables, not by the code under test. Contenders: the
+grounder; and where they are installed, rapidfuzz's partial alignment (score 90) and langextract's aligner (defaults);
+these two see ``--slow-pairs`` pairs. Speed is measured on the exact pairs beside a loop of `str.find` over all
+occurrences.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import json
+import random
+import re
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from normalizers.spans import Grounder, Match
+
+Spans = list[tuple[int, int]]
+Contender = Callable[[str], Callable[[str], Spans]]
+"""From a passage to a function from a claim to its spans."""
+
+CHARS = 900
+UPPER = "[A-ZĐÀ-ÖØ-ÝĂĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]"
+TITLES = "TP|Tp|TX|TT|Q|P|GS|PGS|TS|ThS|BS"
+SORTS = {
+    "name": rf"{UPPER}\w+(?: {UPPER}\w+){{1,4}}",
+    "two names": rf"{UPPER}\w+ [-–] {UPPER}\w+",
+    "abbreviation": rf"(?:{TITLES})\. ?{UPPER}\w+(?: {UPPER}\w+){{0,3}}",
+    "number": r"\d+(?:[.,/]\d+)*(?: (?:đồng|USD|tuổi|km|triệu đồng|tỷ đồng))?",
+    "words": r"[a-zđ]\w*[à-ỹ]\w* [a-zđ]\w*[à-ỹ]\w*",
+}
+GLUE = r"\w'’&@/–\-\u0300-\u036f\u00ad\u200b"
+MENTIONS = {sort: re.compile(rf"(?<![.,:{GLUE}])(?:{body})(?![{GLUE}]|[.,:]\w)") for sort, body in SORTS.items()}
+TONES = "\u0300\u0301\u0303\u0309\u0323"
+OLD = ["òa", "óa", "ỏa", "õa", "ọa", "òe", "óe", "ỏe", "õe", "ọe", "ùy", "úy", "ủy", "ũy", "ụy"]
+NEW = ["oà", "oá", "oả", "oã", "oạ", "oè", "oé", "oẻ", "oẽ", "oẹ", "uỳ", "uý", "uỷ", "uỹ", "uỵ"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A claim about a passage; ``span`` is where it stands, None when it is not there."""
+
+    kind: str
+    text: str
+    claim: str
+    span: tuple[int, int] | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a contender did with the pairs of one kind."""
+
+    pairs: int = 0
+    found: int = 0
+    """True pairs: the planted place is among the spans. False pairs: there are spans."""
+    wrong: int = 0
+    """Pairs with a span that does not say what the claim says."""
+
+
+@functools.lru_cache(maxsize=4096)
+def flat(text: str) -> str:
+    """Return the syllables of ``text``, tone last, case and punctuation gone: two claims are one when these are."""
+    plain = unicodedata.normalize("NFKD", text.replace("_", " ")).lower().replace("\u00ad", "").replace("\u200b", "")
+    words = re.findall(r"[\w\u0300-\u036f]+", plain)
+    parted = ("".join(sorted(word, key=lambda char: char in TONES)) for word in words)
+    return "|" + "".join(f"{word}|" for word in parted)
+
+
+def passages(news: Path) -> Iterator[str]:
+    """Yield runs of whole sentences of at least 900 characters (the rest of an article is left out), in NFC."""
+    import pyarrow.parquet as pq
+
+    for file in sorted(news.glob("*.parquet")):
+        for text in pq.read_table(file, columns=["text"]).column("text").to_pylist():
+            start = 0
+            for stop in re.finditer(r"[.!?…]\s+|\n", text or ""):
+                if stop.end() - start >= CHARS:
+                    yield unicodedata.normalize("NFC", text[start : stop.end()].strip())
+                    start = stop.end()
+
+
+def swapped(claim: str, old: list[str], new: list[str]) -> str:
+    """Return ``claim`` with each of ``old`` as the ``new`` at its place (open syllables only; not in qu)."""
+    for was, put in zip(old, new, strict=True):
+        for a, b in ((was, put), (was.upper(), put.upper())):
+            claim = re.sub(rf"(?<![qQ]){a}(?!\w)", b, claim)
+    return claim
+
+
+def abbreviated(claim: str, stop: str) -> str:
+    """Return ``claim`` with the full stop of its first abbreviation written as ``stop``."""
+    return re.sub(rf"^({TITLES})\. ?(?=\w)", rf"\g<1>{stop}", claim)
+
+
+REWRITES: dict[str, Callable[[str], str]] = {
+    "decomposed": lambda claim: unicodedata.normalize("NFD", claim),
+    "full width": lambda claim: "".join(chr(ord(char) + 0xFEE0) if char.isdigit() else char for char in claim),
+    "new tone place": lambda claim: swapped(claim, OLD, NEW),
+    "old tone place": lambda claim: swapped(claim, NEW, OLD),
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "title case": lambda claim: " ".join(word[0].upper() + word[1:] for word in claim.split(" ")),
+    "no-break space": lambda claim: claim.replace(" ", "\u00a0"),
+    "double space": lambda claim: claim.replace(" ", "  "),
+    "line break": lambda claim: claim.replace(" ", "\n", 1),
+    "zero width": lambda claim: claim.replace(" ", "\u200b ", 1),
+    "space around": lambda claim: f" {claim}\n",
+    "space lost": lambda claim: re.sub(r" ?([-–]) ?", r"\1", claim),
+    "dash": lambda claim: claim.replace("-", "—").replace("–", "-"),
+    "abbreviation .": lambda claim: abbreviated(claim, "."),
+    "abbreviation . space": lambda claim: abbreviated(claim, ". "),
+    "abbreviation space": lambda claim: abbreviated(claim, " "),
+    "abbreviation Tp": lambda claim: abbreviated(claim, ".").replace("TP.HCM", "Tp.Hcm"),
+    "straight quotes": lambda claim: f'"{claim}"',
+    "curly quotes": lambda claim: f"“{claim}”",
+    "full stop": lambda claim: f"{claim}.",
+    "underscores": lambda claim: claim.replace(" ", "_"),
+    "all at once": lambda claim: f'"{swapped(claim, OLD, NEW).upper()}".'.replace(" ", "_"),
+}
+
+
+def true_pair(rng: random.Random, text: str) -> Pair | None:
+    """Return something the passage says in one place, as it is or rewritten to what the passage does not have."""
+    kind, rewrite = ("exact", str) if rng.random() < 0.25 else rng.choice(list(REWRITES.items()))
+    spots = [spot for pattern in MENTIONS.values() for spot in pattern.finditer(text)]
+    if kind != "exact":
+        spots = [spot for spot in spots if rewrite(spot[0]) not in text]
+    spots = [spot for spot in spots if flat(text).count(flat(spot[0])) == 1]  # the place to find is the only one
+    if not spots:
+        return None
+    spot = rng.choice(spots)
+    return Pair(kind, text, rewrite(spot[0]), spot.span())
+
+
+def letter_changed(rng: random.Random, claim: str) -> str:
+    """Return ``claim`` with one letter put for another."""
+    at = rng.choice([i for i, char in enumerate(claim) if char.isalpha()])
+    return claim[:at] + rng.choice("bcdghklmnprstvxaeiou") + claim[at + 1 :]
+
+
+def tone_changed(rng: random.Random, claim: str) -> str:
+    """Return ``claim`` with the tone of one syllable changed, or as it is where there is none."""
+    plain = unicodedata.normalize("NFD", claim)
+    at = [i for i, char in enumerate(plain) if char in TONES]
+    if not at:
+        return claim
+    i = rng.choice(at)
+    return unicodedata.normalize("NFC", plain[:i] + rng.choice(TONES.replace(plain[i], "")) + plain[i + 1 :])
+
+
+def bare(claim: str) -> str:
+    """Return ``claim`` without diacritics."""
+    plain = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", claim))
+    return plain.replace("đ", "d").replace("Đ", "D")
+
+
+def false_pair(rng: random.Random, text: str, elsewhere: str) -> Pair | None:
+    """Return something like a mention that the passage does not say; ``elsewhere`` is a name of another passage."""
+    spots = [*MENTIONS["name"].finditer(text), *MENTIONS["words"].finditer(text)]
+    if not spots:
+        return None
+    claim = rng.choice(spots)[0]
+    word = rng.choice(claim.split(" "))
+    kinds: dict[str, Callable[[], str]] = {
+        "of another passage": lambda: elsewhere,
+        "extended": lambda: f"{claim} {elsewhere.rsplit(' ', maxsplit=1)[-1]}",
+        "prefixed": lambda: f"{elsewhere.split(' ', maxsplit=1)[0]} {claim}",
+        "letter changed": lambda: letter_changed(rng, claim),
+        "tone changed": lambda: tone_changed(rng, claim),
+        "no diacritics": lambda: bare(claim),
+        "last letter cut": lambda: claim[:-1],
+        "first letter cut": lambda: claim[1:],
+        "part of a syllable": lambda: word[: max(1, len(word) // 2)] if rng.random() < 0.5 else word[len(word) // 2 :],
+        "words swapped": lambda: " ".join(reversed(claim.split(" "))),
+        "word left out": lambda: " ".join(claim.split(" ")[::2]) if claim.count(" ") > 1 else claim,
+    }
+    kind, make = rng.choice(list(kinds.items()))
+    made = make()
+    return None if flat(made) in flat(text) or not made.strip() else Pair(kind, text, made, None)
+
+
+def part_pair(rng: random.Random, text: str) -> Pair | None:
+    """Return the front of a number or of an abbreviation, where the passage has that front nowhere else."""
+    spots = list(re.finditer(rf"\b\d+(?:[.,/]\d+)+|\b{UPPER}{{2,4}}\.(?={UPPER})", text))
+    if not spots:
+        return None
+    front = re.split(r"\W", rng.choice(spots)[0])[0]
+    alone = re.findall(rf"(?i)(?<!\w){front}(?!\w)", text)
+    return Pair("part of a number or abbreviation", text, front, None) if len(alone) == 1 else None
+
+
+def plant(texts: list[str], wanted: int, seed: int) -> list[Pair]:
+    """Return ``wanted`` pairs over ``texts``: about half of them exact or rewritten, half false."""
+    rng = random.Random(seed)
+    names = [spot[0] for text in texts for spot in MENTIONS["name"].finditer(text)]
+    pairs: list[Pair] = []
+    for tries in itertools.count():
+        if len(pairs) >= wanted or tries > 20 * wanted:
+            return pairs
+        text, draw = rng.choice(texts), rng.random()
+        if draw < 0.5:
+            pair = true_pair(rng, text)
+        elif draw < 0.95:
+            pair = false_pair(rng, text, rng.choice(names))
+        else:
+            pair = part_pair(rng, text)
+        pairs += [pair] if pair else []
+    return pairs
+
+
+def find_all(text: str) -> Callable[[str], Spans]:
+    """Return the bare minimum: every occurrence that `str.find` sees, inside a word or not."""
+
+    def ground(claim: str) -> Spans:
+        spans, start = [], text.find(claim)
+        while start >= 0:
+            spans.append((start, start + len(claim)))
+            start = text.find(claim, start + len(claim))
+        return spans
+
+    return ground
+
+
+def grounder(text: str) -> Callable[[str], Spans]:
+    """Return the code under test."""
+    ground = Grounder(text).ground
+
+    def spans(claim: str) -> Spans:
+        found = ground(claim)
+        return list(found.spans) if isinstance(found, Match) else []
+
+    return spans
+
+
+def rapidfuzz() -> Contender:
+    """Return rapidfuzz's best partial alignment with a score of at least 90."""
+    from rapidfuzz.fuzz import partial_ratio_alignment
+
+    def contender(text: str) -> Callable[[str], Spans]:
+        def ground(claim: str) -> Spans:
+            best = partial_ratio_alignment(claim, text, score_cutoff=90)
+            return [(best.dest_start, best.dest_end)] if best else []
+
+        return ground
+
+    return contender
+
+
+def langextract() -> Contender:
+    """Return langextract's aligner with its own settings."""
+    from langextract.core.data import Extraction
+    from langextract.resolver import WordAligner
+
+    def contender(text: str) -> Callable[[str], Spans]:
+        def ground(claim: str) -> Spans:
+            aligned = WordAligner().align_extractions([[Extraction("entity", claim)]], text)
+            places = [extraction.char_interval for group in aligned for extraction in group]
+            return [(place.start_pos, place.end_pos) for place in places if place]
+
+        return ground
+
+    return contender
+
+
+def judge(contender: Contender, pairs: list[Pair]) -> tuple[dict[str, Tally], float]:
+    """Return a tally for each kind (true ones first) and the microseconds a pair, one contender made a passage."""
+    tallies: dict[str, Tally] = {}
+    spent = 0.0
+    for text, group in itertools.groupby(sorted(pairs, key=lambda pair: pair.text), key=lambda pair: pair.text):
+        asked = list(group)
+        start = time.perf_counter()
+        ground = contender(text)
+        answers = [ground(pair.claim) for pair in asked]
+        spent += time.perf_counter() - start
+        for pair, spans in zip(asked, answers, strict=True):
+            tally = tallies.setdefault(f"{'true' if pair.span else 'false'}: {pair.kind}", Tally())
+            tally.pairs += 1
+            tally.found += pair.span in spans if pair.span else bool(spans)
+            tally.wrong += any(flat(text[a:b]) != flat(pair.claim) or text[a:b] != text[a:b].strip() for a, b in spans)
+    return dict(sorted(tallies.items(), reverse=True)), 1e6 * spent / max(1, len(pairs))
+
+
+def summary(tallies: dict[str, Tally], micros: float) -> dict[str, object]:
+    """Return the figures of one contender."""
+    true = [tally for kind, tally in tallies.items() if kind.startswith("true")]
+    false = [tally for kind, tally in tallies.items() if kind.startswith("false")]
+    return {
+        "true_pairs": sum(tally.pairs for tally in true),
+        "recall": sum(tally.found for tally in true) / max(1, sum(tally.pairs for tally in true)),
+        "false_pairs": sum(tally.pairs for tally in false),
+        "false_accepts": sum(tally.found for tally in false),
+        "wrong_slices": sum(tally.wrong for tally in true),
+        "pairs_per_second": round(1e6 / micros) if micros else None,
+        "kinds": {kind: asdict(tally) for kind, tally in tallies.items()},
+    }
+
+
+def exact_speed(pairs: list[Pair]) -> dict[str, float]:
+    """Return microseconds a pair for `str.find` and the grounder on exact pairs, 13 to a passage, best of five."""
+    texts = sorted({pair.text for pair in pairs})[:500]
+    work = [(text, [spot[0] for spot in MENTIONS["name"].finditer(text)][:13]) for text in texts]
+    total = max(1, sum(len(claims) for _, claims in work))
+
+    def once(contender: Contender) -> float:
+        start = time.perf_counter()
+        for text, claims in work:
+            ground = contender(text)
+            for claim in claims:
+                ground(claim)
+        return 1e6 * (time.perf_counter() - start) / total
+
+    rounds = [(once(find_all), once(lambda text: Grounder(text).ground)) for _ in range(5)]
+    find, ground = (min(times) for times in zip(*rounds, strict=True))
+    return {"find_us": find, "grounder_us": ground, "ratio": ground / find}
+
+
+def show(report: dict[str, object]) -> None:
+    """Print the report for a person: a line a figure, a line a kind."""
+    for name, figures in report.items():
+        print(f"{name}: {figures if not isinstance(figures, dict) else ''}")
+        for figure, value in figures.items() if isinstance(figures, dict) else ():
+            if figure != "kinds":
+                print(f"  {figure:16} {value:.4g}" if isinstance(value, float) else f"  {figure:16} {value}")
+                continue
+            for kind, tally in value.items():
+                print(f"    {kind:42} {tally['pairs']:6} pairs {tally['found']:6} found {tally['wrong']:4} wrong")
+
+
+def main() -> None:
+    """Plant, judge, print."""
+    parser = argparse.ArgumentParser(description="Accuracy and speed of grounding on planted claims.")
+    parser.add_argument("--news", type=Path, required=True, help="folder of Parquet files with a column text")
+    parser.add_argument("--pairs", type=int, default=20000)
+    parser.add_argument("--slow-pairs", type=int, default=400, help="pairs for the other libraries")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    args = parser.parse_args()
+    texts = list(passages(args.news))
+    if not texts:
+        parser.error(f"no passage of {CHARS} characters in {args.news}; give a folder of Parquet files of news")
+    pairs = plant(texts, args.pairs, args.seed)
+    report: dict[str, object] = {"passages": len(texts), "exact": exact_speed(pairs)}
+    report["grounder"] = summary(*judge(grounder, pairs))
+    for make in (rapidfuzz, langextract):
+        try:
+            report[make.__name__] = summary(*judge(make(), pairs[: args.slow_pairs]))
+        except ImportError:
+            report[make.__name__] = "not installed"
+    if args.json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        show(report)
+
+
+if __name__ == "__main__":
+    main()
