@@ -1,0 +1,301 @@
+"""Documents to passages of ``min_tokens`` to ``max_tokens`` tokens, made of whole sentences.
+
+Text is never altered: a passage is an exact slice of its document. What is left of a document that no passage of its
+own can hold (its tail, or all of a short one) is joined by a newline with what is left of documents near it, and each
+piece is an exact slice again. The unit of counting is the sentence, or the part of one that is longer than a passage;
+every unit ends in exactly one passage or in one rejection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, islice, pairwise
+from multiprocessing import get_context
+from typing import Final, TypeAlias
+
+from annotator.errors import AnnotateError, ConfigError
+from annotator.records import Document, Passage, Piece, Rejected
+from annotator.tokens import Tokenizer
+from annotator.units import Unit, units_of
+
+BLOCK: Final = 500
+"""Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""
+
+_Cost: TypeAlias = tuple[int, int, int, int, int, int]
+_Result: TypeAlias = Passage | Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Bounds of a passage in tokens, both inclusive."""
+
+    low: int
+    high: int
+
+    def side(self, tokens: int) -> int:
+        """Return -1 below the bounds, 0 within, 1 above."""
+        return (tokens > self.high) - (tokens < self.low)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Consecutive units of one document."""
+
+    order: int
+    """Number of the document in its block."""
+    document: Document
+    units: tuple[Unit, ...]
+    tokens: int
+
+    @property
+    def start(self) -> int:
+        return self.units[0].start
+
+    @property
+    def end(self) -> int:
+        return self.units[-1].end
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.order, self.start
+
+    @property
+    def text(self) -> str:
+        return self.document.text[self.start : self.end]
+
+    @property
+    def can_stand(self) -> bool:
+        return any(unit.can_stand for unit in self.units)
+
+
+@dataclass(slots=True, eq=False)
+class _Bin:
+    """Leftovers that will be one passage, in order of their documents."""
+
+    groups: list[_Group]
+    tokens: int
+
+    @property
+    def is_passage(self) -> bool:
+        return any(group.can_stand for group in self.groups)
+
+
+def chunk(
+    documents: Iterable[Document], tokenizer: Tokenizer, min_tokens: int = 150, max_tokens: int = 256, workers: int = 1
+) -> Iterator[_Result]:
+    """Cut documents into passages, in the order of the documents; the result does not depend on ``workers``.
+
+    Args:
+        documents: read as they are needed, ``BLOCK`` at a time.
+        tokenizer: what counts the tokens.
+        min_tokens: shortest passage; a leftover that finds no company in its block may stay shorter.
+        max_tokens: longest passage; none is ever longer.
+        workers: processes; 1 stays in this one.
+
+    Raises:
+        ConfigError: the bounds are impossible, or too narrow for a single character.
+        AnnotateError: a worker died.
+    """
+    if not 1 <= min_tokens <= max_tokens or max_tokens < 8:
+        raise ConfigError(
+            f"passages of {min_tokens} to {max_tokens} tokens are impossible: --min-tokens must be 1 or more, "
+            "--max-tokens 8 or more and no less than --min-tokens"
+        )
+    stream = iter(documents)
+    blocks = iter(lambda: list(islice(stream, BLOCK)), [])
+    make = partial(chunk_block, tokenizer=tokenizer, min_tokens=min_tokens, max_tokens=max_tokens)
+    if workers > 1:
+        return _spread(make, blocks, workers)
+    return (result for block in blocks for result in make(block))
+
+
+def chunk_block(
+    documents: Sequence[Document], tokenizer: Tokenizer, min_tokens: int = 150, max_tokens: int = 256
+) -> list[_Result]:
+    """Cut one block of documents into passages and rejections, in order of their first piece."""
+    limits = _Limits(min_tokens, max_tokens)
+    made: list[tuple[tuple[int, int], _Result]] = []
+    leftovers: list[_Group] = []
+    for order, document in enumerate(documents):
+        for group in _groups(order, document, tokenizer, limits):
+            if group.can_stand and limits.side(group.tokens) == 0:
+                made.append((group.place, _passage([group], group.tokens)))
+            else:
+                leftovers.append(group)
+    for bin_ in _join(leftovers, tokenizer, limits):
+        if bin_.is_passage:
+            made.append((bin_.groups[0].place, _passage(bin_.groups, bin_.tokens)))
+        else:
+            made += (
+                ((group.order, unit.start), _rejected(group, unit)) for group in bin_.groups for unit in group.units
+            )
+    return [result for _, result in sorted(made, key=lambda item: item[0])]
+
+
+def _spread(make: partial[list[_Result]], blocks: Iterator[list[Document]], workers: int) -> Iterator[_Result]:
+    """Make blocks in other processes, in order, with at most two blocks a worker on their way."""
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    waiting: deque[Future[list[_Result]]] = deque()
+    try:
+        for block in blocks:
+            waiting.append(pool.submit(make, block))
+            if len(waiting) >= 2 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise AnnotateError("a chunking process died (out of memory?); run again with fewer --workers") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+# ---------------------------------------------------------------- planning one document
+
+
+def _groups(order: int, document: Document, tokenizer: Tokenizer, limits: _Limits) -> Iterator[_Group]:
+    """Partition a document into groups of units: as many as can be within the limits, the rest leftovers.
+
+    Planning adds up the tokens of units, which is exact but for a token or two where they meet; the planned groups
+    are then counted, and if that puts one across a limit, the document is planned again with better numbers.
+    """
+    text = document.text
+    units = units_of(text, tokenizer, limits.high)
+    sums = [0, *accumulate(unit.tokens for unit in units)]
+    known = {(index, index + 1): unit.tokens for index, unit in enumerate(units)}
+    is_rough = True
+    while True:
+        plan = _plan(units, sums, known, limits)
+        asked = [span for span in plan if span not in known]
+        counts = tokenizer.count_many([text[units[i].start : units[j - 1].end] for i, j in asked])
+        if all(limits.side(n) == limits.side(sums[j] - sums[i]) for (i, j), n in zip(asked, counts, strict=True)):
+            break
+        known.update(zip(asked, counts, strict=True))
+        if is_rough:
+            sums, is_rough = [0, *accumulate(tokenizer.count_many(_in_place(text, units)))], False
+    known.update(zip(asked, counts, strict=True))
+    for i, j in plan:
+        yield _Group(order, document, tuple(units[i:j]), known[i, j])
+
+
+def _in_place(text: str, units: Sequence[Unit]) -> list[str]:
+    """Return each unit with the white space that tokens of this place would take in: a space before, newlines after."""
+    gaps = [text[left.end : right.start] for left, right in pairwise(units)]
+    cuts = [left.end + 1 + max(gap.rfind("\n"), gap.rfind("\r")) for left, gap in zip(units, gaps, strict=False)]
+    return [text[start:end] for start, end in pairwise([units[0].start, *cuts, units[-1].end])]
+
+
+def _plan(
+    units: Sequence[Unit], sums: Sequence[int], known: dict[tuple[int, int], int], limits: _Limits
+) -> list[tuple[int, int]]:
+    """Return the best partition into spans ``[i, j)`` of units, by dynamic programming over where the last one begins.
+
+    What is to be small, in order: tokens that may be lost for want of a complete sentence, number of leftovers,
+    leftovers before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances
+    them.
+    """
+    standing = [0, *accumulate(unit.can_stand for unit in units)]
+    best: list[tuple[_Cost, int]] = [((0, 0, 0, 0, 0, 0), 0)]
+    for j in range(1, len(units) + 1):
+        options: list[tuple[_Cost, int]] = []
+        for i in range(j - 1, -1, -1):
+            if i < j - 1 and sums[j] - sums[i] > limits.high:
+                break
+            tokens = known.get((i, j), sums[j] - sums[i])
+            if tokens > limits.high:
+                continue
+            lost, left, inner, spent, passages, squares = best[i][0]
+            stands = standing[j] > standing[i]
+            if stands and tokens >= limits.low:
+                cost = (lost, left, inner, spent, passages + 1, squares + tokens * tokens)
+            else:
+                risk = 0 if tokens < limits.low else tokens
+                cost = (lost + risk, left + 1, inner + (j < len(units)), spent + tokens, passages, squares)
+            options.append((cost, i))
+        best.append(min(options))
+    spans: list[tuple[int, int]] = []
+    j = len(units)
+    while j:
+        i = best[j][1]
+        spans.append((i, j))
+        j = i
+    return spans[::-1]
+
+
+# ---------------------------------------------------------------- leftovers
+
+
+def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: _Limits) -> list[_Bin]:
+    """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
+
+    What waits in a bin in the end goes to the closed ones that have room, so that little remains short.
+    """
+    closed: list[_Bin] = []
+    waiting: list[_Bin] = []
+    for group in leftovers:
+        bin_ = _put(group, waiting, tokenizer, limits)
+        if bin_ is None:
+            bin_ = _Bin([group], group.tokens)
+            waiting.append(bin_)
+        if bin_.tokens >= limits.low and bin_.is_passage:
+            waiting.remove(bin_)
+            closed.append(bin_)
+    remaining: list[_Bin] = []
+    for bin_ in waiting:
+        rest = sorted(bin_.groups, key=lambda group: (group.can_stand, group.tokens))  # what the rest leans on, last
+        while rest and _put(rest[0], closed, tokenizer, limits):
+            del rest[0]
+        if rest:
+            groups = sorted(rest, key=lambda group: group.place)
+            remaining.append(_Bin(groups, tokenizer.count(_joined(groups))))
+    return closed + remaining
+
+
+def _put(group: _Group, bins: Iterable[_Bin], tokenizer: Tokenizer, limits: _Limits) -> _Bin | None:
+    """Put ``group`` into the first of ``bins`` with room for it, and return that, if there is one."""
+    for bin_ in bins:
+        if bin_.tokens + group.tokens <= limits.high:
+            groups = sorted([*bin_.groups, group], key=lambda group: group.place)
+            tokens = tokenizer.count(_joined(groups))
+            if tokens <= limits.high:
+                bin_.groups, bin_.tokens = groups, tokens
+                return bin_
+    return None
+
+
+def _joined(groups: Sequence[_Group]) -> str:
+    return "\n".join(group.text for group in groups)
+
+
+# ---------------------------------------------------------------- records
+
+
+def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
+    """Make the record; its id is a hash of what it is made of."""
+    text = _joined(groups)
+    pieces = tuple(Piece(group.document.id, group.start, group.end) for group in groups)
+    where = [[piece.document_id, piece.start, piece.end] for piece in pieces]
+    canonical = json.dumps([where, text], separators=(",", ":"))
+    units = [unit for group in groups for unit in group.units]
+    cuts = {unit.cut for unit in units}
+    return Passage(
+        id=hashlib.sha256(canonical.encode()).hexdigest()[:16],
+        text=text,
+        n_tokens=tokens,
+        pieces=pieces,
+        n_sentences=len(units),
+        cut="space" if "space" in cuts else "clause" if "clause" in cuts else "",
+    )
+
+
+def _rejected(group: _Group, unit: Unit) -> Rejected:
+    """Make the record of one unit that no passage holds."""
+    value = group.document.text[unit.start : unit.end]
+    detail = f"characters {unit.start} to {unit.end}: a headline, caption or list that nothing near could be joined to"
+    return Rejected("chunk", "no complete sentence", group.document.id, value, detail)

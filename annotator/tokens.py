@@ -1,0 +1,212 @@
+"""Counting tokens: the measure of passages and samples.
+
+Tokenizers are known by a spec, the value of ``--tokenizer``; the same spec always gives the same counts, and
+``fingerprint`` in the manifest says which vocabulary they were made with.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from annotator.errors import ConfigError
+
+if TYPE_CHECKING:
+    import tiktoken
+
+NAMED: Final = ("cl100k_base", "o200k_base")
+"""Encodings that tiktoken downloads at first use and keeps."""
+
+_LLAMA3_SPLIT: Final = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""How Llama 3 splits text before it merges bytes; part of the published tokenizer, not of its vocabulary file."""
+
+_SLICE: Final = 25_000
+"""Characters given to tiktoken at once: its regular expressions overflow on longer runs of white space."""
+
+
+class Tokenizer(Protocol):
+    """Something that counts tokens. It can be pickled, so that other processes count alike."""
+
+    @property
+    def name(self) -> str:
+        """The spec it was loaded by."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of its vocabulary, in hex."""
+
+    def count(self, text: str) -> int:
+        """Tokens of ``text``, without any begin or end token; special-token strings in it are plain text."""
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        """``count`` of each text."""
+
+
+@cache
+def load_tokenizer(spec: str) -> Tokenizer:
+    """Load a tokenizer, once per process.
+
+    Args:
+        spec: ``llama3`` (default of a run, needs no network), ``cl100k_base`` or ``o200k_base`` (tiktoken downloads
+            them at first use), ``hf:NAME`` for a ``tokenizer.json`` on the Hugging Face Hub, or the path of a
+            ``tokenizer.json``, of a folder that holds one, or of a vocabulary in tiktoken's format (``*.model`` or
+            ``*.tiktoken``; split as Llama 3 does).
+
+    Raises:
+        ConfigError: the spec is unknown, or its vocabulary cannot be had.
+    """
+    if spec == "llama3":
+        return _from_ranks(spec, _llama3_file())
+    if spec in NAMED:
+        return _from_tiktoken(spec)
+    if spec.startswith("hf:"):
+        return _from_hub(spec)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        path /= "tokenizer.json"
+    if not path.is_file():
+        known = f"llama3, {', '.join(NAMED)}, hf:NAME or the path of a tokenizer.json or tokenizer.model"
+        raise ConfigError(f"no tokenizer {spec!r}: give {known}")
+    return _from_json(spec, path) if path.suffix == ".json" else _from_ranks(spec, path)
+
+
+class _Tiktoken:
+    """Byte-pair encoding by tiktoken."""
+
+    def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
+        self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_tokenizer, (self.name,)
+
+    def count(self, text: str) -> int:
+        if len(text) <= _SLICE:
+            return len(self._encoding.encode_ordinary(text))
+        return sum(len(self._encoding.encode_ordinary(part)) for part in _slices(text))
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [self.count(text) for text in texts]
+
+
+class _HuggingFace:
+    """Whatever a ``tokenizer.json`` describes, by the ``tokenizers`` package."""
+
+    def __init__(self, name: str, tokenizer: Any) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # their strings are split like any other text
+        self.name, self._tokenizer = name, tokenizer
+        self.fingerprint = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_tokenizer, (self.name,)
+
+    def count(self, text: str) -> int:
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+
+def _slices(text: str) -> Iterator[str]:
+    """Cut a long text before a space, where tokens end anyway; a run without any is cut where the slice is full."""
+    start = 0
+    while len(text) - start > _SLICE:
+        space = text.rfind(" ", start + 1, start + _SLICE)
+        end = space if space > 0 else start + _SLICE
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _llama3_file() -> Path:
+    """Find the vocabulary inside the installed ``llama-models``, without importing that package."""
+    spec = find_spec("llama_models")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "llama3" / "tokenizer.model"
+        if path.is_file():
+            return path
+    raise ConfigError("tokenizer llama3 needs the package llama-models 0.3: pip install 'llama-models>=0.3,<0.4'")
+
+
+def _from_ranks(spec: str, path: Path) -> Tokenizer:
+    """Read lines of ``base64-of-bytes rank`` and merge by them."""
+    import tiktoken
+
+    try:
+        data = path.read_bytes()
+        pairs = (line.split() for line in data.splitlines() if line)
+        ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in pairs}
+        if any(bytes([value]) not in ranks for value in range(256)):
+            raise ValueError("a byte has no token of its own")
+        encoding = tiktoken.Encoding(name=path.name, pat_str=_LLAMA3_SPLIT, mergeable_ranks=ranks, special_tokens={})
+    except (OSError, ValueError, binascii.Error) as error:
+        raise ConfigError(
+            f"tokenizer {spec!r}: cannot read {path} as a vocabulary in tiktoken's format ({error}); "
+            "give such a file, or a tokenizer.json"
+        ) from error
+    return _Tiktoken(spec, hashlib.sha256(data).hexdigest(), encoding)
+
+
+def _from_tiktoken(spec: str) -> Tokenizer:
+    """Load an encoding that tiktoken knows by name."""
+    import tiktoken
+
+    try:
+        encoding = tiktoken.get_encoding(spec)
+    except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; ValueError: damaged download
+        raise ConfigError(
+            f"tokenizer {spec} could not be downloaded ({_line(error)}); connect once, set TIKTOKEN_CACHE_DIR to a "
+            "folder that has it, or use --tokenizer llama3, which needs no network"
+        ) from error
+    digest = hashlib.sha256()
+    for token in encoding.token_byte_values():
+        digest.update(len(token).to_bytes(4, "big") + token)
+    return _Tiktoken(spec, digest.hexdigest(), encoding)
+
+
+def _from_hub(spec: str) -> Tokenizer:
+    """Load ``tokenizer.json`` of a model on the Hub."""
+    library = _tokenizers(spec)
+    try:
+        return _HuggingFace(spec, library.from_pretrained(spec.removeprefix("hf:")))
+    except Exception as error:  # the library raises nothing narrower
+        raise ConfigError(
+            f"tokenizer {spec} could not be had from the Hub ({_line(error)}); check the name and the network, log in "
+            "if the model is gated, or give the path of a tokenizer.json"
+        ) from error
+
+
+def _from_json(spec: str, path: Path) -> Tokenizer:
+    """Load a ``tokenizer.json``."""
+    library = _tokenizers(spec)
+    try:
+        return _HuggingFace(spec, library.from_file(str(path)))
+    except Exception as error:  # the library raises nothing narrower
+        raise ConfigError(
+            f"tokenizer {spec!r}: {path} is no tokenizer.json that this version of tokenizers reads ({_line(error)}); "
+            "export it again, or pip install -U tokenizers"
+        ) from error
+
+
+def _tokenizers(spec: str) -> Any:
+    """Return the class that loads a ``tokenizer.json``."""
+    try:
+        return import_module("tokenizers").Tokenizer
+    except ImportError as error:
+        raise ConfigError(f"tokenizer {spec!r} needs the package tokenizers: pip install tokenizers") from error
+
+
+def _line(error: Exception) -> str:
+    """Return type and message of ``error`` on one line of at most 120 characters."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")

@@ -1,0 +1,101 @@
+"""What passages are made of: sentences, and the parts of a sentence that is longer than a passage may be."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from annotator.errors import ConfigError
+from annotator.sentences import split_sentences
+from annotator.tokens import Tokenizer
+
+_CLAUSE: Final = re.compile(r"[;:,)\]”»…]+(?=\s)|\s(?=[-–—(\[“«])")
+_SPACE: Final = re.compile(r"\s+")
+_JOINERS: Final = "\u200c\u200d"
+_SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
+_FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The slice ``[start, end)`` of a text, without white space around it."""
+
+    start: int
+    end: int
+    tokens: int
+    can_stand: bool
+    """A passage may consist of this alone: it is a complete sentence, or a part of an over-long one."""
+    cut: str = ""
+    """Where an over-long sentence was cut to make this part: ``clause``, ``space`` (or inside a word), or empty."""
+
+
+def units_of(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Unit]:
+    """Split ``text`` into units of at most ``max_tokens`` tokens: in order, disjoint, all of it but white space.
+
+    Raises:
+        ConfigError: a single character takes more than ``max_tokens``.
+    """
+    sentences = split_sentences(text)
+    counts = tokenizer.count_many([text[sentence.start : sentence.end] for sentence in sentences])
+    units: list[Unit] = []
+    for sentence, tokens in zip(sentences, counts, strict=True):
+        if tokens <= max_tokens:
+            units.append(Unit(sentence.start, sentence.end, tokens, sentence.complete))
+        else:
+            units += _parts(text, Unit(sentence.start, sentence.end, tokens, True), tokenizer, max_tokens)
+    return units
+
+
+def _parts(text: str, whole: Unit, tokenizer: Tokenizer, max_tokens: int) -> Iterator[Unit]:
+    """Cut a unit in two until each part fits, aiming at parts of equal size and as few as will do.
+
+    The cut stands where a clause ends if one does near the aim, else at the white space nearest to it, else between
+    two characters.
+    """
+    if whole.tokens <= max_tokens:
+        yield whole
+        return
+    start, end = whole.start, whole.end
+    length = end - start
+    if length == 1:
+        raise ConfigError(f"one character takes {whole.tokens} tokens: raise --max-tokens above {max_tokens}")
+    parts = -(-whole.tokens // max_tokens)
+    aim, reach = start + length * (parts // 2) // parts, length // (2 * parts)
+    at = _nearest(_CLAUSE, text, range(aim - reach, aim + reach), aim)
+    cut = whole.cut or "clause"
+    if at is None:
+        everywhere = range(start, end)
+        at, cut = _nearest(_SPACE, text, everywhere, aim) or _between_characters(text, everywhere, aim), "space"
+    for low, high in ((start, at), (at, end)):
+        part = text[low:high].strip()
+        first = text.index(part, low)
+        unit = Unit(first, first + len(part), tokenizer.count(part), True, cut)
+        yield from _parts(text, unit, tokenizer, max_tokens)
+
+
+def _nearest(pattern: re.Pattern[str], text: str, where: range, aim: int) -> int | None:
+    """Return the end of the match inside ``where`` that is nearest to ``aim``, if there is any."""
+    ends = (match.end() for match in pattern.finditer(text, where.start, where.stop))
+    return min(ends, key=lambda at: abs(at - aim), default=None)
+
+
+def _between_characters(text: str, where: range, aim: int) -> int:
+    """Find a place from ``aim`` on, else before it, where no character is torn from its marks."""
+    aim = max(aim, where.start + 1)
+    places = chain(range(aim, where.stop), range(aim - 1, where.start, -1))
+    return next((at for at in places if not _are_one(text[at - 1], text[at])), aim)
+
+
+def _are_one(left: str, right: str) -> bool:
+    """Say whether two code points are drawn as one: a letter and its mark, or parts of one emoji."""
+    return (
+        unicodedata.category(right).startswith("M")
+        or left in _JOINERS
+        or right in _JOINERS
+        or ord(right) in _SKIN_TONES
+        or (ord(left) in _FLAG_LETTERS and ord(right) in _FLAG_LETTERS)
+    )

@@ -1,0 +1,241 @@
+"""Entity type labels, as a large model writes them, become clean English types: lower case, singular, one name each.
+
+A label first loses what is not part of it (``entity_type:Organizations``, ``"B-ORG"``, ``[to_chuc]``). Then small rules
+look it up or reshape it, one at a time, until none of them has anything to say. What no rule knows is kept as it is:
+the set of types is open. The tables are data (``normalizers.lexicon``); here stands only how they are used.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from normalizers.lexicon import Lexicon, load_lexicon, related, vietnamese_key
+from normalizers.lexicon.rules import settle
+
+__all__ = ["LabelDecision", "LabelNormalizer", "Lexicon", "clean_label", "load_lexicon", "related"]
+
+MAX_RAW = 200
+MAX_CHARACTERS = 60
+MAX_WORDS = 5
+MAX_SYLLABLES = 9  # Vietnamese writes every syllable as a word of its own
+
+_KEY = (
+    r"(?:(?:named[ _-]?)?entity(?:[ _-]?(?:type|label|class|category))?|types?|labels?|category|class|tag"
+    r"|ner(?:[ _-]?(?:type|label|tag))?|lo[aạ]i(?:[ _]th[uự]c[ _]th[eể])?|nhãn|kiểu)"
+)
+_CODE = re.compile(rf"^[\W_]*{_KEY}[\s\"'`]*(?::|=|->|\.)[\W_]*(?=\w)", re.IGNORECASE)
+_MARKUP = re.compile(rf"<\s*/?\s*{_KEY}\s*/?\s*>", re.IGNORECASE)
+_ITEM = re.compile(r"^[\W_]*\d+\s*[.):]\s*(?=[^\W\d])")
+_BIO = re.compile(
+    r"^[\W_]*(?:[BI][-_](?=[A-Z]{2,}(?:[-_ ][A-Z]+)*\W*$)"
+    r"|[BIESLU][-_](?=(?i:per|person|org|organi[sz]ation|loc|location|gpe|misc|date|time)\W*$))"
+)
+_GLOSS = re.compile(r"(.*\w.*?)\s*[(\[{<]([^()\[\]{}<>]*)[)\]}>]?[\W_]*")
+_EITHER = re.compile(r"\s+(?:and/or|or|hoặc)\s+|\s*[/\\|,;:→>]+\s*|(?<=\w)\s*\+\s*(?=\w)|\s+[-–—]+\s+", re.IGNORECASE)
+_DOTTED = re.compile(r"\b(?:[^\W\d_]\.)+[^\W\d_]\b\.?")
+_WORD_AFTER_CAPITALS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z]{2})")
+_JUNK = re.compile(r"[^\w\s'/]|_|'(?!\w)|(?<!\w)'")
+_APOSTROPHES = str.maketrans("’‘‛ʼ", "''''")
+_INVISIBLE = frozenset({"Cf", "Cn", "Co", "Cs", "Mn"})
+
+_AND = re.compile(r" (?:and|và) ")
+_BARE_SYLLABLE = re.compile(
+    r"(?:ngh?|nh|gh?|gi|kh?|ph|qu|th?|tr|ch?|[bdhlmnrsvx])?"
+    r"(?:uye|uya|ieu|yeu|uoi|uou|oai|oay|uay|uyu|a[iouy]?|e[ou]?|i[aeu]?|o[aei]?|u[aeiouy]?|ye?)(?:ng|nh|ch|[cmnpt])?"
+)
+
+Status = Literal["kept", "changed", "rejected", "review"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelDecision:
+    """What becomes of one label."""
+
+    raw: str
+    label: str | None
+    """The type to use; None when rejected; under review the cleaned form, so that nothing is lost."""
+    status: Status
+    """``kept``: it was right already. ``review``: not an English type, or several; a person should look."""
+    rule: str
+    """Why, in a word to count by: the last rule that changed the label (``format`` when only its form changed); the
+    reason of a rejection or review; ``known`` for a right label that the lexicon has, ``open`` for another one.
+    """
+
+
+class LabelNormalizer:
+    """Decides labels by the lexicon and a user's own decisions, and remembers what it decided."""
+
+    def __init__(self, lexicon: Lexicon, decisions: Mapping[str, str | None] = MappingProxyType({})) -> None:
+        """Take ``decisions``: a label, raw or normalised -> the label to use, None to drop it. They win over all rules.
+
+        Raises ``ValueError`` when they lead in a circle or to something without a letter.
+        """
+        self._lexicon = lexicon
+        self._decisions = _follow_to_the_end(decisions)
+        self._chosen = frozenset(label for label in self._decisions.values() if label)
+        self._seen: dict[str, LabelDecision] = {}
+
+    def decide(self, raw: str) -> LabelDecision:
+        """Decide one label. Deciding its result again gives the same label, ``kept`` (or still ``review``)."""
+        decision = self._seen.get(raw)
+        if decision is None:
+            label, status, rule = self._decide(raw)
+            if status == "kept" and label != raw:
+                status, rule = "changed", "format" if rule in {"known", "open"} else rule
+            decision = self._seen[raw] = LabelDecision(raw, label, status, rule)
+        return decision
+
+    def _decide(self, raw: str) -> tuple[str | None, Status, str]:
+        if raw in self._decisions or raw in self._chosen:
+            return self._by_user(raw)
+        if len(raw) > MAX_RAW:
+            return None, "rejected", "too long"
+        text, gloss = _split_gloss(raw)
+        if text in self._decisions or text in self._chosen:
+            return self._by_user(text)
+        label, status, rule = _judge(self._lexicon, text)
+        if status != "kept" and gloss:
+            from_gloss, _, _ = _judge(self._lexicon, gloss)
+            if from_gloss in self._lexicon.known:
+                label, status, rule = from_gloss, "kept", "gloss"
+        if label in self._decisions:
+            return self._by_user(label)
+        return label, status, rule
+
+    def _by_user(self, text: str) -> tuple[str | None, Status, str]:
+        label = self._decisions.get(text, text)
+        return label, "rejected" if label is None else "kept", "user"
+
+
+def _follow_to_the_end(decisions: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Key decisions by the raw and the clean form of their labels, and follow decisions about decisions."""
+    exact = {raw: label and clean_label(label) for raw, label in decisions.items()}
+    links = {clean_label(raw): label for raw, label in exact.items()} | exact
+    ends: dict[str, str | None] = {}
+    for start in links:
+        way, label = [start], links[start]
+        while label is not None and label in links and label not in way:
+            way.append(label)
+            label = links[label]
+        if label is not None and label in way[:-1]:
+            raise ValueError(f"decisions lead in a circle: {' -> '.join([*way, label])}: remove one of them")
+        if label is not None and not any(char.isalpha() for char in label):
+            raise ValueError(f"the decision for {start!r} names no label with letters: give one, or drop {start!r}")
+        ends[start] = label
+    return ends
+
+
+def clean_label(text: str) -> str:
+    """Return ``text`` as words in lower case with single spaces; ``/`` stands between alternatives (``a, b``, ``a|b``).
+
+    Invisible characters, code (``entity_type:``, ``EntityType.``, ``B-``, tags), quotes and punctuation go;
+    snake_case, kebab-case and camelCase become words.
+    """
+    while (cleaned := functools.reduce(lambda value, step: step(value), _CLEANING, text)) != text:
+        text = cleaned
+    return text
+
+
+def _plain_unicode(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
+    kinds = {char: unicodedata.category(char) for char in text}
+    return "".join(" " if kinds[char] == "Cc" else char for char in text if kinds[char] not in _INVISIBLE)
+
+
+def _without_code(text: str) -> str:
+    without_tags = _MARKUP.sub(" ", text)
+    return _BIO.sub("", _ITEM.sub("", _CODE.sub("", without_tags if without_tags.strip() else text)))
+
+
+def _alternatives(text: str) -> str:
+    return "/".join(part for part in (part.strip() for part in _EITHER.sub("/", text).split("/")) if part)
+
+
+def _without_dots(text: str) -> str:
+    return _DOTTED.sub(lambda found: found[0].replace(".", ""), text)
+
+
+def _split_camel(text: str) -> str:
+    if " " in text:
+        return text
+    pairs = itertools.pairwise(f"{text} ")
+    return _WORD_AFTER_CAPITALS.sub(" ", "".join(f"{a} " if a.islower() and b.isupper() else a for a, b in pairs))
+
+
+def _words(text: str) -> str:
+    text = text.lower().replace("&", " and ").replace("%", " percent ")
+    return " ".join(_JUNK.sub(" ", text).split())
+
+
+_CLEANING: tuple[Callable[[str], str], ...] = (
+    _plain_unicode,
+    str.strip,
+    _without_code,
+    _alternatives,
+    _without_dots,
+    _split_camel,
+    _words,
+)
+
+
+def _split_gloss(raw: str) -> tuple[str, str]:
+    """Return ``Organization (NGO)`` as two clean labels, the second empty where there are no brackets."""
+    found = _GLOSS.fullmatch(" ".join(_without_code(_plain_unicode(raw)).split()))
+    label = clean_label(found[1]) if found else ""
+    return (label, clean_label(found[2])) if found and label else (clean_label(raw), "")
+
+
+def _judge(lexicon: Lexicon, text: str) -> tuple[str | None, Status, str]:
+    """Decide a clean label. The status of a right label is ``kept``, whatever it took."""
+    if "/" in text and not lexicon.understands(text):
+        return _judge_parts(lexicon, text.split("/"))
+    label, rule = settle(lexicon, text)
+    if label in lexicon.known:
+        return label, "kept", rule or "known"
+    if reason := _reason_to_reject(lexicon, label):
+        return None, "rejected", reason
+    if len(parts := _AND.split(label)) > 1 and all(settle(lexicon, part)[0] in lexicon.known for part in parts):
+        return _judge_parts(lexicon, parts)
+    if not label.isascii() or _looks_vietnamese(lexicon, label):
+        return label, "review", "not english"
+    return label, "kept", rule or "open"
+
+
+def _judge_parts(lexicon: Lexicon, parts: list[str]) -> tuple[str | None, Status, str]:
+    """Decide alternatives: they must come to one label, not counting those that are rejected."""
+    judged = [_judge(lexicon, part) for part in parts]
+    right = {label: status for label, status, _ in judged if label is not None}
+    if len(right) > 1:
+        return "/".join(right), "review", "mixed"
+    return next((decision for decision in judged if decision[0] is not None), judged[0])
+
+
+def _reason_to_reject(lexicon: Lexicon, label: str) -> str:
+    letters = [char for char in label if char.isalpha()]
+    most_words = MAX_WORDS if label.isascii() else MAX_SYLLABLES
+    reasons = {
+        "empty": not label,
+        "number": not letters,
+        "single letter": len(label) == 1,
+        "foreign script": not all(unicodedata.name(char, "").startswith("LATIN ") for char in letters),
+        "meaningless": vietnamese_key(label) in lexicon.meaningless,
+        "too long": len(label) > MAX_CHARACTERS or len(label.split(" ")) > most_words,
+    }
+    return next((reason for reason, applies in reasons.items() if applies), "")
+
+
+def _looks_vietnamese(lexicon: Lexicon, label: str) -> bool:
+    """Tell whether every word could be a Vietnamese syllable without diacritics and none is a word of a known type."""
+    words = label.split(" ")
+    return len(words) > 1 and all(
+        word not in lexicon.words_of_types and _BARE_SYLLABLE.fullmatch(word) for word in words
+    )
