@@ -1,0 +1,278 @@
+"""Passages: bounds, exact slices, leftovers, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator import chunking
+from annotator.chunking import chunk, chunk_block
+from annotator.errors import AnnotateError, ConfigError
+from annotator.records import Document, Passage, Piece, Rejected
+from annotator.sentences import split_sentences
+from annotator.tokens import Tokenizer, load_tokenizer
+from annotator.units import units_of
+
+SENTENCE = "Hôm nay trời có mưa rất to."  # 8 tokens with its full stop
+
+
+class Fake:
+    """Counts by a rule."""
+
+    name = fingerprint = "fake"
+
+    def __init__(self, rule: Callable[[str], int]) -> None:
+        self.count = rule
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [self.count(text) for text in texts]
+
+
+WORDS = Fake(lambda text: len(re.findall(r"\w+|[^\w\s]", text)))
+"""Words and marks: counts of units add up."""
+CHARACTERS = Fake(len)
+"""Code points, white space too: the whole is more than its units."""
+PAIRS = Fake(lambda text: (len(text) + 3) // 2)
+"""Something before each text: the whole is less than its units."""
+SQUARES = Fake(lambda text: len(text) * (len(text) + 40) // 60)
+"""Units never add up, wherever they stand: the plan has to be made again and again."""
+
+
+def documents(*texts: str) -> list[Document]:
+    return [Document(f"d{number}", text, "here") for number, text in enumerate(texts)]
+
+
+def passages(results: Iterable[Passage | Rejected]) -> list[Passage]:
+    return [result for result in results if isinstance(result, Passage)]
+
+
+def rejections(results: Iterable[Passage | Rejected]) -> list[Rejected]:
+    return [result for result in results if isinstance(result, Rejected)]
+
+
+def assert_sound(
+    given_: Sequence[Document], results: list[Passage | Rejected], tokenizer: Tokenizer, high: int
+) -> None:
+    """Every character that is not white space stands in one passage or in one rejection; no passage is too long."""
+    by_id = {document.id: document.text for document in given_}
+    spans: dict[str, list[tuple[int, int]]] = {document.id: [] for document in given_}
+    for passage in passages(results):
+        slices = [by_id[piece.document_id][piece.start : piece.end] for piece in passage.pieces]
+        assert passage.text == "\n".join(slices)
+        assert passage.n_tokens == tokenizer.count(passage.text) <= high
+        assert passage.cut or any(sentence.complete for part in slices for sentence in split_sentences(part))
+        for piece in passage.pieces:
+            spans[piece.document_id].append((piece.start, piece.end))
+    for rejected in rejections(results):
+        assert (rejected.stage, rejected.reason) == ("chunk", "no complete sentence")
+        start, end = map(int, re.findall(r"\d+", rejected.detail))
+        assert by_id[rejected.record_id][start:end] == rejected.value
+        spans[rejected.record_id].append((start, end))
+    for document_id, text in by_id.items():
+        position = 0
+        for start, end in sorted(spans[document_id]):
+            assert position <= start < end
+            assert not text[position:start].strip()
+            position = end
+        assert not text[position:].strip()
+    taken = sum(len(units_of(document.text, tokenizer, high)) for document in given_)
+    assert taken == sum(passage.n_sentences for passage in passages(results)) + len(rejections(results))
+    order = [next(n for n, d in enumerate(given_) if d.id == _first(result)) for result in results]
+    assert order == sorted(order)
+
+
+def _first(result: Passage | Rejected) -> str:
+    return result.pieces[0].document_id if isinstance(result, Passage) else result.record_id
+
+
+def test_whole_sentences_within_bounds() -> None:
+    """A long document becomes passages of whole sentences, as few as will do and of like size."""
+    text = " ".join([SENTENCE] * 10)
+    made = passages(chunk(documents(text), WORDS, 20, 40))
+    assert [passage.n_tokens for passage in made] == [40, 40]
+    assert [passage.n_sentences for passage in made] == [5, 5]
+    assert [passage.pieces for passage in made] == [(Piece("d0", 0, 139),), (Piece("d0", 140, 279),)]
+    assert {passage.cut for passage in made} == {""}
+
+
+def test_sizes_are_balanced() -> None:
+    """Two passages of 24 and 32, not of 40 and 16."""
+    made = passages(chunk(documents(" ".join([SENTENCE] * 7)), WORDS, 10, 40))
+    assert sorted(passage.n_tokens for passage in made) == [24, 32]
+
+
+def test_short_documents_are_joined() -> None:
+    """Neighbours share a passage; each piece is a slice of its own document, joined by a newline."""
+    given_ = documents(SENTENCE, f"  {SENTENCE}\n", f"{SENTENCE} {SENTENCE}")
+    (made,) = chunk(given_, WORDS, 20, 40)
+    assert isinstance(made, Passage)
+    assert made.text == f"{SENTENCE}\n{SENTENCE}\n{SENTENCE} {SENTENCE}"
+    assert (made.n_tokens, made.n_sentences) == (32, 4)
+    assert [piece.document_id for piece in made.pieces] == ["d0", "d1", "d2"]
+
+
+def test_leftovers_never_join_full_passages() -> None:
+    """What can stand alone keeps to itself, however much room it has."""
+    given_ = documents(" ".join([SENTENCE] * 3), SENTENCE)
+    made = passages(chunk(given_, WORDS, 20, 40))
+    assert [(passage.n_tokens, len(passage.pieces)) for passage in made] == [(24, 1), (8, 1)]
+
+
+def test_what_remains_goes_where_leftovers_are() -> None:
+    """At the end of a block a small rest joins a passage of leftovers that has room."""
+    given_ = documents(*[" ".join([SENTENCE] * 2)] * 2, "Minh Thu")
+    (made,) = chunk(given_, WORDS, 20, 40)
+    assert isinstance(made, Passage)
+    assert [piece.document_id for piece in made.pieces] == ["d0", "d1", "d2"]
+
+
+def test_a_leftover_is_the_tail() -> None:
+    """What no passage holds is cut off at the end, where a byline stands."""
+    text = "\n".join([*[SENTENCE] * 5, "Minh Thu"])
+    made = passages(chunk(documents(text, f"{SENTENCE} {SENTENCE}"), WORDS, 22, 40))
+    assert [passage.pieces for passage in made] == [
+        (Piece("d0", 0, 139),),
+        (Piece("d0", 140, 148), Piece("d1", 0, 55)),
+    ]
+
+
+def test_without_a_complete_sentence() -> None:
+    """Headlines alone make no passage: each is handed back with its place."""
+    results = list(chunk(documents("Tin vắn trong ngày\nẢnh: Minh Thu"), WORDS, 5, 40))
+    assert [(result.value, result.record_id) for result in rejections(results)] == [
+        ("Tin vắn trong ngày", "d0"),
+        ("Ảnh: Minh Thu", "d0"),
+    ]
+    assert not passages(results)
+
+
+def test_a_headline_finds_company() -> None:
+    """A fragment that could fill a passage joins a complete sentence rather than being lost."""
+    headline = "Tin vắn " * 12
+    given_ = documents(f"{headline}\n{SENTENCE}", headline, SENTENCE)
+    results = list(chunk(given_, WORDS, 20, 40))
+    assert not rejections(results)
+    assert [len(passage.pieces) for passage in passages(results)] == [1, 2]
+
+
+def test_a_cut_is_marked() -> None:
+    """A passage with a part of an over-long sentence says where that was cut."""
+    long = "Anh nói, " + ", ".join(["hôm nay trời có mưa"] * 8) + "."
+    made = passages(chunk(documents(long, " ".join(["mưa"] * 60)), WORDS, 10, 40))
+    assert [passage.cut for passage in made] == ["clause", "clause", "space", "space"]
+
+
+def test_ids_are_content() -> None:
+    """The id is a hash of pieces and text: the same again, another for another place."""
+    first, again = (list(chunk(documents(SENTENCE), WORDS, 5, 40)) for _ in range(2))
+    (moved,) = chunk(documents("", SENTENCE), WORDS, 5, 40)
+    assert first == again
+    assert isinstance(first[0], Passage)
+    assert isinstance(moved, Passage)
+    assert first[0].text == moved.text
+    assert first[0].id != moved.id
+    assert re.fullmatch("[0-9a-f]{16}", first[0].id)
+
+
+def test_empty_documents() -> None:
+    """Nothing makes nothing."""
+    assert list(chunk(documents("", " \n "), WORDS)) == []
+    assert list(chunk([], WORDS)) == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 40), (41, 40), (1, 7)])
+def test_impossible_bounds(low: int, high: int) -> None:
+    """Bounds that no passage could meet are refused at once."""
+    with pytest.raises(ConfigError, match="impossible"):
+        chunk([], WORDS, low, high)
+
+
+def test_documents_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream is not drained before the first passage, and blocks know nothing of each other."""
+    monkeypatch.setattr(chunking, "BLOCK", 3)
+    given_ = documents(*[SENTENCE] * 8)
+    read: list[str] = []
+    stream = chunk((read.append(document.id) or document for document in given_), WORDS, 20, 40)  # type: ignore[func-returns-value]
+    next(stream)
+    assert read == ["d0", "d1", "d2"]
+    alone = [result for start in (0, 3, 6) for result in chunk_block(given_[start : start + 3], WORDS, 20, 40)]
+    assert list(chunk(given_, WORDS, 20, 40)) == alone
+
+
+PARTS = st.sampled_from(
+    [
+        f"{SENTENCE} ",
+        "Anh về. ",
+        "Minh Thu\n",
+        "mưa ",
+        "gió, ",
+        "\n",
+        "“Đi đâu?” ",
+        "x" * 30,
+        "\u00a0",
+        "ếế",
+        "TP. Huế. ",
+    ]
+)
+TEXTS = st.lists(st.one_of(st.lists(PARTS, max_size=40).map("".join), st.text(max_size=60)), max_size=8)
+
+
+@given(TEXTS, st.sampled_from([WORDS, CHARACTERS, PAIRS, SQUARES]), st.integers(1, 40), st.integers(0, 40))
+def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int) -> None:
+    """For any documents, bounds and tokenizer: exact slices, full coverage, in = kept + rejected, never too long."""
+    given_, high = documents(*texts), max(8, low + more)
+    results = list(chunk(given_, tokenizer, low, high))
+    assert_sound(given_, results, tokenizer, high)
+    assert results == list(chunk(given_, tokenizer, low, high))
+
+
+@given(st.lists(st.lists(PARTS, max_size=60).map("".join), max_size=6))
+def test_nothing_is_lost_with_llama3(texts: list[str]) -> None:
+    """The same with the tokenizer of a real run."""
+    given_, tokenizer = documents(*texts), load_tokenizer("llama3")
+    assert_sound(given_, chunk_block(given_, tokenizer, 40, 80), tokenizer, 80)
+
+
+def test_workers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes give what one gives, in the same order."""
+    monkeypatch.setattr(chunking, "BLOCK", 2)
+    given_ = documents(*[" ".join([f"Bản tin số {number} kể rằng trời mưa."] * 9) for number in range(11)])
+    tokenizer = load_tokenizer("llama3")
+    assert list(chunk(given_, tokenizer, 40, 80, workers=2)) == list(chunk(given_, tokenizer, 40, 80))
+
+
+def test_a_dead_worker_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process killed from outside is one clear line, not a traceback of the pool."""
+
+    class Pool:
+        def __init__(self, workers: int, **options: object) -> None:
+            self.closed = False
+
+        def submit(self, *arguments: object) -> None:
+            raise BrokenProcessPool
+
+        def shutdown(self, **options: object) -> None:
+            self.closed = True
+
+    monkeypatch.setattr(chunking, "ProcessPoolExecutor", Pool)
+    with pytest.raises(AnnotateError, match="process died"):
+        list(chunk(documents(SENTENCE), WORDS, workers=2))
+
+
+def test_real_news(news_dir: Path) -> None:
+    """On real articles nearly all passages are within the bounds of the method and hardly anything is rejected."""
+    file = pq.ParquetFile(sorted(news_dir.glob("*.parquet"))[0])
+    texts = next(file.iter_batches(batch_size=500, columns=["text"])).column("text").to_pylist()
+    given_, tokenizer = documents(*texts), load_tokenizer("llama3")
+    results = list(chunk(given_, tokenizer))
+    assert_sound(given_, results, tokenizer, 256)
+    made = passages(results)
+    assert sum(passage.n_tokens >= 150 for passage in made) >= 0.99 * len(made)
+    assert len(rejections(results)) < 0.001 * sum(passage.n_sentences for passage in made)

@@ -1,0 +1,222 @@
+"""Tokenizers: the offline default, files, the Hub, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator import tokens
+from annotator.errors import ConfigError
+from annotator.tokens import load_tokenizer
+
+VOCABULARY = [bytes([value]) for value in range(256)] + [b"ab", b"abab"]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    """Tokenizers are loaded once per process; tests want them fresh."""
+    load_tokenizer.cache_clear()
+    yield
+    load_tokenizer.cache_clear()
+
+
+def write_ranks(path: Path, vocabulary: list[bytes] = VOCABULARY) -> Path:
+    lines = (f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(vocabulary))
+    path.write_text("".join(lines))
+    return path
+
+
+def test_llama3_counts() -> None:
+    """Counts of the published tokenizer, without a begin token."""
+    tokenizer = load_tokenizer("llama3")
+    assert tokenizer.name == "llama3"
+    assert tokenizer.fingerprint == "82e9d31979e92ab929cd544440f129d9ecd797b69e327f80f17e1c50d5551b55"
+    assert tokenizer.count("") == 0
+    assert tokenizer.count("Hello world") == 2
+    assert tokenizer.count("Việt Nam") == 4
+    assert tokenizer.count_many(["Hello world", "", "12345678"]) == [2, 0, 3]
+
+
+def test_llama3_does_not_import_its_package() -> None:
+    """Only the vocabulary file is read; the package itself would drag in much more."""
+    code = (
+        "import sys; from annotator.tokens import load_tokenizer; load_tokenizer('llama3'); "
+        "sys.exit('llama_models' in sys.modules)"
+    )
+    root = Path(tokens.__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_special_tokens_are_plain_text() -> None:
+    """Their strings in an article neither fail nor count as one."""
+    tokenizer = load_tokenizer("llama3")
+    assert tokenizer.count("<|endoftext|>") > 1
+    assert tokenizer.count("<|begin_of_text|>") > 1
+
+
+@pytest.mark.parametrize("run", [" ", "\n", "a", ".", "ế", "<|"])
+def test_endless_runs(run: str) -> None:
+    """A million characters without a word boundary are counted, not a panic."""
+    assert load_tokenizer("llama3").count(run * 1_000_000) > 1_000_000 // 200
+
+
+def test_slices_do_not_change_the_count() -> None:
+    """A long text is encoded in slices that meet where tokens meet."""
+    text = "Mưa lớn ở Huế, 5.000 người phải sơ tán.\n\nÔng  Nam  nói: “Tôi ở lại”. " * 3_000
+    encoding: tiktoken.Encoding = load_tokenizer("llama3")._encoding  # type: ignore[attr-defined]
+    assert len(text) > 200_000
+    assert load_tokenizer("llama3").count(text) == len(encoding.encode_ordinary(text))
+
+
+@given(st.text(max_size=200))
+def test_slices_put_together(text: str) -> None:
+    """Slices are all of the text, in order."""
+    text = text * 300
+    assert "".join(tokens._slices(text)) == text
+    assert all(len(part) <= tokens._SLICE for part in tokens._slices(text))
+
+
+def test_pickled_as_its_spec() -> None:
+    """Another process loads the tokenizer itself instead of receiving the vocabulary."""
+    tokenizer = load_tokenizer("llama3")
+    assert len(pickle.dumps(tokenizer)) < 200
+    assert pickle.loads(pickle.dumps(tokenizer)) is tokenizer  # noqa: S301
+
+
+def test_llama3_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package the message says how to install it."""
+    monkeypatch.setattr(tokens, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="pip install 'llama-models"):
+        load_tokenizer("llama3")
+
+
+def test_vocabulary_file(tmp_path: Path) -> None:
+    """A file in tiktoken's format is read by its path."""
+    path = write_ranks(tmp_path / "small.model")
+    tokenizer = load_tokenizer(str(path))
+    assert tokenizer.count("ababab") == 2
+    assert tokenizer.count("é") == 2
+    assert tokenizer.fingerprint == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("content", [b"", b"no vocabulary at all", b"YQ==", b"YQ== x", b"!!! 1", b"\xff\xfe"])
+def test_broken_vocabulary_file(tmp_path: Path, content: bytes) -> None:
+    """Anything else is refused by name."""
+    path = tmp_path / "broken.model"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot read .*broken\.model"):
+        load_tokenizer(str(path))
+
+
+def test_unknown_spec() -> None:
+    """The message lists what there is."""
+    with pytest.raises(ConfigError, match="no tokenizer 'llama33': give llama3, cl100k_base"):
+        load_tokenizer("llama33")
+
+
+def test_named_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encodings of tiktoken come by name; the fingerprint depends on the vocabulary."""
+    ranks = {token: rank for rank, token in enumerate(VOCABULARY)}
+
+    def get_encoding(name: str) -> tiktoken.Encoding:
+        mine = dict(list(ranks.items())[:257]) if name == "o200k_base" else ranks
+        return tiktoken.Encoding(name, pat_str=r"\S+|\s+", mergeable_ranks=mine, special_tokens={})
+
+    monkeypatch.setattr(tiktoken, "get_encoding", get_encoding)
+    assert load_tokenizer("cl100k_base").count("abab") == 1
+    assert load_tokenizer("o200k_base").count("abab") == 2
+    assert load_tokenizer("cl100k_base").fingerprint != load_tokenizer("o200k_base").fingerprint
+
+
+def test_named_encoding_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed download names the cause and the ways out, on one line."""
+
+    def get_encoding(name: str) -> tiktoken.Encoding:
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(tiktoken, "get_encoding", get_encoding)
+    with pytest.raises(ConfigError, match=r"ConnectionError: no route to host.*--tokenizer llama3") as caught:
+        load_tokenizer("cl100k_base")
+    assert "\n" not in str(caught.value)
+
+
+class Library:
+    """Stands in for ``tokenizers.Tokenizer``: one token a word."""
+
+    def __init__(self, source: str) -> None:
+        if "bad" in source:
+            raise Exception(f"cannot load {source}")
+        self.source, self.truncated, self.padded, self.encode_special_tokens = source, True, True, False
+
+    from_pretrained = from_file = classmethod(lambda cls, source: cls(source))
+
+    def no_truncation(self) -> None:
+        self.truncated = False
+
+    def no_padding(self) -> None:
+        self.padded = False
+
+    def to_str(self) -> str:
+        return self.source
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> Any:
+        assert (self.truncated, self.padded, add_special_tokens) == (False, False, False)
+        assert self.encode_special_tokens
+        return SimpleNamespace(ids=text.split())
+
+    def encode_batch(self, texts: list[str], *, add_special_tokens: bool) -> list[Any]:
+        return [self.encode(text, add_special_tokens=add_special_tokens) for text in texts]
+
+
+@pytest.fixture
+def _library(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("tokenizers")
+    module.Tokenizer = Library  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tokenizers", module)
+
+
+@pytest.mark.usefixtures("_library")
+def test_tokenizer_json(tmp_path: Path) -> None:
+    """A tokenizer.json, or the folder that holds it, is read without truncation, padding or special tokens."""
+    (tmp_path / "tokenizer.json").write_text("{}")
+    by_folder, by_file = load_tokenizer(str(tmp_path)), load_tokenizer(str(tmp_path / "tokenizer.json"))
+    assert by_folder.count("xin chào <s>") == 3
+    assert by_folder.count_many(["xin chào", ""]) == [2, 0]
+    assert by_folder.fingerprint == by_file.fingerprint
+    assert pickle.loads(pickle.dumps(by_file)) is by_file  # noqa: S301
+
+
+@pytest.mark.usefixtures("_library")
+def test_hub() -> None:
+    """``hf:NAME`` goes to the Hub under that name."""
+    assert load_tokenizer("hf:org/name").fingerprint == hashlib.sha256(b"org/name").hexdigest()
+
+
+@pytest.mark.usefixtures("_library")
+def test_hub_and_file_failures(tmp_path: Path) -> None:
+    """A missing name or an unreadable file is said with its cause and its mend."""
+    with pytest.raises(ConfigError, match=r"hf:bad could not be had from the Hub .*cannot load bad.*check the name"):
+        load_tokenizer("hf:bad")
+    path = tmp_path / "bad.json"
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match=r"bad\.json is no tokenizer\.json"):
+        load_tokenizer(str(path))
+
+
+def test_tokenizers_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is optional; the message says how to get it."""
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ConfigError, match="pip install tokenizers"):
+        load_tokenizer("hf:org/name")

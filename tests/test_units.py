@@ -1,0 +1,112 @@
+"""Units: sentences as they are, over-long ones in parts."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.errors import ConfigError
+from annotator.units import Unit, units_of
+
+
+class Words:
+    """One token a word."""
+
+    name = fingerprint = "words"
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [self.count(text) for text in texts]
+
+
+class Characters(Words):
+    """One token a code point, white space as well."""
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+
+def cut(text: str, units: list[Unit]) -> list[tuple[str, str]]:
+    return [(text[unit.start : unit.end], unit.cut) for unit in units]
+
+
+def test_short_sentences_are_left_alone() -> None:
+    """A sentence that fits is one unit with its exact size; a fragment cannot stand alone."""
+    text = "Tin vắn\nHôm nay trời có mưa. Anh về."
+    assert units_of(text, Words(), 10) == [Unit(0, 7, 2, False), Unit(8, 28, 5, True), Unit(29, 36, 2, False)]
+
+
+def test_cut_at_a_clause() -> None:
+    """A clause near the middle is preferred to a space nearer to it."""
+    text = "Một hai ba bốn năm sáu, bảy tám chín mười."
+    assert cut(text, units_of(text, Words(), 8)) == [
+        ("Một hai ba bốn năm sáu,", "clause"),
+        ("bảy tám chín mười.", "clause"),
+    ]
+
+
+def test_no_cut_inside_a_number() -> None:
+    """The comma of a decimal ends no clause."""
+    text = "Tổng cộng có tới 3,5 triệu người."
+    assert cut(text, units_of(text, Words(), 6)) == [("Tổng cộng có tới", "space"), ("3,5 triệu người.", "space")]
+
+
+def test_cut_at_a_space() -> None:
+    """Without a clause in reach the cut stands at the space nearest to the middle, and parts are of equal size."""
+    text = " ".join(["mưa"] * 100)
+    parts = units_of(text, Words(), 30)
+    assert [(unit.tokens, unit.cut, unit.can_stand) for unit in parts] == [(25, "space", True)] * 4
+
+
+@pytest.mark.parametrize("character", ["a\u0323\u0302", "\U0001f1fb\U0001f1f3", "👩\u200d👩\u200d👧", "👍🏽"])
+def test_no_character_is_torn(character: str) -> None:
+    """A letter keeps its marks and an emoji its parts, even in a word that is too long."""
+    text = character * 50
+    for unit in units_of(text, Characters(), 20):
+        assert unit.cut == "space"
+        assert unit.start % len(character) == 0
+        assert unit.tokens <= 20
+
+
+def test_a_character_longer_than_a_part_is_torn() -> None:
+    """A letter under a hundred marks is cut all the same: a limit is a limit."""
+    text = "a" + "\u0301" * 100
+    assert max(unit.tokens for unit in units_of(text, Characters(), 20)) <= 20
+
+
+def test_a_code_point_that_cannot_fit() -> None:
+    """A limit below one code point is a wrong setting."""
+
+    class Wide(Characters):
+        def count(self, text: str) -> int:
+            return 9 * len(text)
+
+    with pytest.raises(ConfigError, match="one character takes 9 tokens"):
+        units_of("aa", Wide(), 8)
+
+
+@given(
+    st.one_of(
+        st.text(), st.lists(st.sampled_from([*"aếờ.,;:()!?\n -–\u0301", "mưa ", "Ông "]), max_size=200).map("".join)
+    ),
+    st.sampled_from([Words(), Characters()]),
+    st.integers(8, 40),
+)
+def test_any_text(text: str, tokenizer: Words, max_tokens: int) -> None:
+    """Units are in order, disjoint, all of the text but white space, exactly counted and never too long."""
+    text = unicodedata.normalize("NFC", text)
+    position = 0
+    for unit in units_of(text, tokenizer, max_tokens):
+        part = text[unit.start : unit.end]
+        assert position <= unit.start < unit.end
+        assert not text[position : unit.start].strip()
+        assert part == part.strip()
+        assert unit.tokens == tokenizer.count(part) <= max_tokens
+        position = unit.end
+    assert not text[position:].strip()
