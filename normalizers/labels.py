@@ -24,6 +24,7 @@ __all__ = ["LabelDecision", "LabelNormalizer", "Lexicon", "clean_label", "load_l
 MAX_RAW = 200
 MAX_CHARACTERS = 60
 MAX_WORDS = 5
+MAX_ALTERNATIVES = 3
 MAX_SYLLABLES = 9  # Vietnamese writes every syllable as a word of its own
 
 _KEY = (
@@ -117,7 +118,7 @@ class LabelNormalizer:
 def _follow_to_the_end(decisions: Mapping[str, str | None]) -> dict[str, str | None]:
     """Key decisions by the raw and the clean form of their labels, and follow decisions about decisions."""
     exact = {raw: label and clean_label(label) for raw, label in decisions.items()}
-    links = {clean_label(raw): label for raw, label in exact.items()} | exact
+    links = {clean: label for raw, label in exact.items() if (clean := clean_label(raw))} | exact
     ends: dict[str, str | None] = {}
     for start in links:
         way, label = [start], links[start]
@@ -213,9 +214,12 @@ def _judge(lexicon: Lexicon, text: str) -> tuple[str | None, Status, str]:
 def _judge_parts(lexicon: Lexicon, parts: list[str]) -> tuple[str | None, Status, str]:
     """Decide alternatives: they must come to one label, not counting those that are rejected."""
     judged = [_judge(lexicon, part) for part in parts]
-    right = {label: status for label, status, _ in judged if label is not None}
-    if len(right) > 1:
-        return "/".join(right), "review", "mixed"
+    labels = list(dict.fromkeys(name for label, _, _ in judged if label for name in label.split("/")))
+    mixed = "/".join(labels)
+    if len(labels) > MAX_ALTERNATIVES:
+        return None, "rejected", "too long"
+    if len(labels) > 1:
+        return _judge(lexicon, mixed) if lexicon.understands(mixed) else (mixed, "review", "mixed")
     return next((decision for decision in judged if decision[0] is not None), judged[0])
 
 

@@ -89,7 +89,7 @@ def load_lexicon() -> Lexicon:
 
     Raises ``ValueError`` when one name is given twice: the files contradict each other, one line must go.
     """
-    vietnamese, abbreviations, synonyms, spelling, plurals, meaningless, related = (
+    vietnamese, abbreviations, synonyms, spelling, plurals, meaningless, families = (
         tomllib.loads(files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
         for name in ("vietnamese", "abbreviations", "synonyms", "spelling", "plurals", "meaningless", "related")
     )
@@ -97,15 +97,15 @@ def load_lexicon() -> Lexicon:
     names = _merge(vietnamese, vietnamese_key)
     abbreviation, synonym = abbreviations["label"], _merge(synonyms)
     _merge({"abbreviations": abbreviation, "synonyms": synonym})
-    families = [(parent, child) for parent, children in related["narrower"].items() for child in children]
-    groups = list(related["alike"].values())
+    kinds = [(parent, child) for parent, children in families["narrower"].items() for child in children]
+    groups = list(families["alike"].values())
     known = frozenset(
-        [*names.values(), *abbreviation.values(), *synonym.values(), *(name for pair in families for name in pair)]
+        [*names.values(), *abbreviation.values(), *synonym.values(), *(name for pair in kinds for name in pair)]
         + [name for group in groups for name in group]
     )
     words = frozenset(word for label in known for word in label.split(" "))
     long_words = [word for word in words if len(word) >= 6 and word.isalpha()]
-    nothing = [vietnamese_key(entry) for entry in meaningless["vietnamese"]]
+    nothing = [vietnamese_key(entry) for entry in (*meaningless["english"], *meaningless["vietnamese"])]
     return Lexicon(
         vietnamese=names,
         bare=_bare_forms(names, options, known | abbreviation.keys() | synonym.keys()),
@@ -114,14 +114,12 @@ def load_lexicon() -> Lexicon:
         words=_merge({"abbreviations": abbreviations["word"], "word": spelling["word"], "pair": spelling["pair"]}),
         irregular=plurals["irregular"],
         invariable=frozenset(plurals["invariable"]),
-        meaningless=frozenset(
-            [*meaningless["english"], *nothing, *(strip_diacritics(entry) for entry in nothing if " " in entry)]
-        ),
+        meaningless=frozenset([*nothing, *(strip_diacritics(entry) for entry in nothing if " " in entry)]),
         known=known,
         words_of_types=words,
         not_typing_errors=frozenset(spelling["typing"]["words"]),
         near=_collect((part, word) for word in long_words for part in (word, *deletions(word))),
-        broader=_closure(_collect((child, parent) for parent, child in families)),
+        broader=_closure(_collect((child, parent) for parent, child in kinds)),
         alike=_collect((one, other) for group in groups for one in group for other in group if one != other),
     )
 

@@ -22,6 +22,7 @@ _WRAPPINGS = tuple(
 )
 _PLURALS = (
     (re.compile(r"(?<=..)ies$"), "y"),
+    (re.compile(r"(?<=[^eo]ach)es$"), "e"),
     (re.compile(r"(?<=ss|sh|ch|.x|.o)es$"), ""),
     (re.compile(r"(?<=[a-z])men$"), "man"),
     (re.compile(r"(?<=[^suic'])s$|(?<=[^i]c)s$"), ""),
@@ -46,9 +47,9 @@ def _synonym(lexicon: Lexicon, label: str) -> str:
 
 def _spelling(lexicon: Lexicon, label: str) -> str:
     words = label.split(" ")
-    for first, second in itertools.pairwise(words):
-        if (pair := f"{first} {second}") in lexicon.words:
-            return label.replace(pair, lexicon.words[pair], 1)
+    for i, pair in enumerate(map(" ".join, itertools.pairwise(words))):
+        if pair in lexicon.words:
+            return " ".join([*words[:i], lexicon.words[pair], *words[i + 2 :]])
     return " ".join(lexicon.words.get(word, word) for word in words)
 
 

@@ -1,0 +1,575 @@
+"""Labels: each rule by example, the properties that hold for any text, and the integrity of the lexicon."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import defaultdict
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from normalizers import lexicon as lexicon_module
+from normalizers.labels import LabelDecision, LabelNormalizer, clean_label, load_lexicon, related
+from normalizers.lexicon import vietnamese_key
+from normalizers.lexicon.rules import RULES, settle
+from normalizers.text import strip_diacritics
+
+LEXICON = load_lexicon()
+TOP_TEN = ("organization", "location", "person", "date", "time", "disease", "title", "money", "event", "country")
+
+
+def table(name: str) -> dict[str, Any]:
+    """Return a table of the lexicon as it is written."""
+    return tomllib.loads(files("normalizers.lexicon").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+VIETNAMESE = {
+    name: target
+    for section, names in table("vietnamese").items()
+    if section != "bare"
+    for name, target in names.items()
+}
+SYNONYMS = {name: target for names in table("synonyms").values() for name, target in names.items()}
+ABBREVIATIONS = table("abbreviations")["label"]
+LABELS = sorted(LEXICON.known | VIETNAMESE.keys() | SYNONYMS.keys() | ABBREVIATIONS.keys() | LEXICON.bare.keys())
+PIECES = st.sampled_from(
+    [
+        *LABELS[::7],
+        *"/|,;()[]{}<>\"'._-:&%+ \n",
+        " and ",
+        " or ",
+        "B-",
+        "EntityType.",
+        "type: ",
+        "tên ",
+        "các ",
+        "s",
+        "es",
+        "1",
+        "人",
+        "ß",
+        "İ",
+    ]
+)
+ANY_LABEL = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=6).map("".join), st.sampled_from(LABELS))
+
+
+@pytest.fixture
+def normalizer() -> LabelNormalizer:
+    """A normalizer without decisions of a user."""
+    return LabelNormalizer(LEXICON)
+
+
+# One table a rule.
+
+
+@pytest.mark.parametrize(
+    ("raw", "label"),
+    [
+        ("organization", "organization"),
+        ("Organization", "organization"),
+        ("  location \n", "location"),
+        ("ｐｅｒｓｏｎ", "person"),
+        ("per\u00adson\u200b", "person"),
+        ("field\u00a0of\u2009study", "field of study"),
+        ("entity_type:organization", "organization"),
+        ("entity_type:field_of_study", "field of study"),
+        ("entity_type.person", "person"),
+        ("Entity Type: Person", "person"),
+        ("type=person", "person"),
+        ("label: type: person", "person"),
+        ('"type": "person"', "person"),
+        ('{"entity_type": "person"}', "person"),
+        ("<type>person</type>", "person"),
+        ("loại thực thể: event", "event"),
+        ("1. person", "person"),
+        ("B-PERSON", "person"),
+        ("I_Location", "location"),
+        ("_organization", "organization"),
+        (".organization", "organization"),
+        ("organization:", "organization"),
+        ("**Event**", "event"),
+        ("['person']", "person"),
+        ("«person»", "person"),
+        ("field_of_study", "field of study"),
+        ("field-of-study", "field of study"),
+        ("fieldOfStudy", "field of study"),
+        ("FieldOfStudy", "field of study"),
+        ("COVID-19 vaccine", "covid 19 vaccine"),
+        ("People's Committee", "people's committee"),
+        ("People’s Committee", "people's committee"),
+        ("U.S. state", "us state"),
+        ("Oil & Gas", "oil and gas"),
+    ],
+)
+def test_form(normalizer: LabelNormalizer, raw: str, label: str) -> None:
+    """What is not part of a label goes, and its words are lower case with single spaces."""
+    decision = normalizer.decide(raw)
+    assert (decision.label, decision.rule) == (label, decision.rule if raw == label else "format")
+    assert decision.status == ("kept" if raw == label else "changed")
+
+
+@pytest.mark.parametrize(
+    ("raw", "label", "rule"),
+    [
+        ("ORG", "organization", "abbreviation"),
+        ("EntityType.ORG", "organization", "abbreviation"),
+        ("B-PER", "person", "abbreviation"),
+        ("<LOC>", "location", "abbreviation"),
+        ("NGOs", "nongovernmental organization", "abbreviation"),
+        ("CLB", "club", "abbreviation"),
+        ("GPE", "geopolitical entity", "abbreviation"),
+        ("intl org", "international organization", "spelling"),
+        ("organisation", "organization", "spelling"),
+        ("Organisations", "organization", "spelling"),
+        ("TV programmes", "television show", "synonym"),
+        ("e-commerce platform", "ecommerce platform", "spelling"),
+        ("soccer player", "football player", "spelling"),
+        ("cities", "city", "plural"),
+        ("countries", "country", "plural"),
+        ("companies", "company", "plural"),
+        ("currencies", "currency", "plural"),
+        ("diseases", "disease", "plural"),
+        ("buses", "bus", "plural"),
+        ("children", "child", "plural"),
+        ("people", "person", "plural"),
+        ("churches", "church", "plural"),
+        ("taxes", "tax", "plural"),
+        ("heroes", "hero", "plural"),
+        ("photos", "photo", "plural"),
+        ("women", "woman", "plural"),
+        ("analyses", "analysis", "plural"),
+        ("fields of study", "field of study", "plural"),
+        ("members of parliament", "member of parliament", "plural"),
+        ("place", "location", "synonym"),
+        ("geographic location", "location", "synonym"),
+        ("human", "person", "synonym"),
+        ("amount of money", "money", "synonym"),
+        ("monetary value", "money", "synonym"),
+        ("price", "money", "synonym"),
+        ("percent", "percentage", "synonym"),
+        ("datetime", "date", "synonym"),
+        ("illness", "disease", "synonym"),
+        ("nation", "country", "synonym"),
+        ("profession", "occupation", "synonym"),
+        ("job title", "title", "synonym"),
+        ("PERSON_NAME", "person", "wrapping"),
+        ("name of the company", "company", "wrapping"),
+        ("type of vehicle", "vehicle", "wrapping"),
+        ("location entity", "location", "wrapping"),
+        ("person 2", "person", "wrapping"),
+        ("organiztion", "organization", "typing error"),
+        ("locaton", "location", "typing error"),
+        ("loaction", "location", "typing error"),
+        ("medical conditon", "medical condition", "typing error"),
+        ("tổ chức", "organization", "vietnamese"),
+        ("TỔ CHỨC", "organization", "vietnamese"),
+        ("Tổ_chức", "organization", "vietnamese"),
+        ("ngày tháng", "date", "vietnamese"),
+        ("thời gian", "time", "vietnamese"),
+        ("chức danh", "title", "vietnamese"),
+        ("chức vụ", "title", "vietnamese"),
+        ("huyện", "district", "vietnamese"),
+        ("đội bóng", "sports team", "vietnamese"),
+        ("hoá chất", "chemical", "vietnamese"),
+        ("hóa chất", "chemical", "vietnamese"),
+        ("thuỷ sản", "aquatic product", "vietnamese"),
+        ("bác sỹ", "doctor", "vietnamese"),
+        ("tỉ lệ", "ratio", "vietnamese"),
+        ("Tên của công ty", "company", "vietnamese"),
+        ("các tổ chức", "organization", "vietnamese"),
+        ("to_chuc", "organization", "bare vietnamese"),
+        ("ToChuc", "organization", "bare vietnamese"),
+        ("tochuc", "organization", "bare vietnamese"),
+        ("ten_nguoi", "person", "bare vietnamese"),
+        ("benh", "disease", "bare vietnamese"),
+    ],
+)
+def test_meaning(normalizer: LabelNormalizer, raw: str, label: str, rule: str) -> None:
+    """A label that means a known type becomes that type, and the decision says by which rule."""
+    assert normalizer.decide(raw) == LabelDecision(raw, label, "changed", rule)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *TOP_TEN,
+        *("city", "company", "university", "politician", "doctor"),
+        *(
+            "news",
+            "species",
+            "series",
+            "gas",
+            "virus",
+            "physics",
+            "status",
+            "crisis",
+            "analysis",
+            "campus",
+            "bus",
+            "lens",
+        ),
+        *(
+            "politics",
+            "economics",
+            "address",
+            "business",
+            "process",
+            "diabetes",
+            "measles",
+            "armed forces",
+            "headquarters",
+        ),
+        *("vocation", "persona", "song", "county", "winger", "prayer"),
+        *("blood type", "domain name", "quantum widget", "number of people"),
+    ],
+)
+def test_what_is_right_is_kept(normalizer: LabelNormalizer, label: str) -> None:
+    """Canonical types, singular words that end in s, words near a type, and unknown English types stay as they are."""
+    decision = normalizer.decide(label)
+    assert (decision.label, decision.status) == (label, "kept")
+    assert decision.rule == ("known" if label in LEXICON.known else "open")
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("", "empty"),
+        ("???", "empty"),
+        ("2023", "number"),
+        ("a", "single letter"),
+        ("O", "single letter"),
+        ("组织", "foreign script"),
+        ("Организация", "foreign script"),
+        ("оrganization", "foreign script"),  # its first letter is Cyrillic
+        ("entity", "meaningless"),
+        ("Named Entities", "meaningless"),
+        ("MISC", "meaningless"),
+        ("N/A", "meaningless"),
+        ("NaN", "meaningless"),
+        ("Others", "meaningless"),
+        ("object", "meaningless"),
+        ("type of entity 1", "meaningless"),
+        ("entity 1", "meaningless"),
+        ("thực thể 2", "meaningless"),
+        ("khác", "meaningless"),
+        ("không xác định", "meaningless"),
+        ("khong_ro", "meaningless"),
+        ("none/other", "meaningless"),
+        ("a person who works at the hospital", "too long"),
+        ("x" * 61, "too long"),
+        ("word " * 50, "too long"),
+        ("person/event/disease/vehicle", "too long"),
+    ],
+)
+def test_rejected(normalizer: LabelNormalizer, raw: str, reason: str) -> None:
+    """A label that is no type in Latin letters, or says nothing, is rejected with its reason."""
+    assert normalizer.decide(raw) == LabelDecision(raw, None, "rejected", reason)
+
+
+@pytest.mark.parametrize(
+    ("raw", "label", "reason"),
+    [
+        ("Đặc sản lạ kỳ", "đặc sản lạ kỳ", "not english"),
+        ("mon_ngon_la", "mon ngon la", "not english"),
+        ("país", "país", "not english"),
+        ("PER/ORG", "person/organization", "mixed"),
+        ("person or organisation", "person/organization", "mixed"),
+        ("symptom_and_disease", "symptom/disease", "mixed"),
+        ("Organization - NGO", "organization/nongovernmental organization", "mixed"),
+    ],
+)
+def test_review(normalizer: LabelNormalizer, raw: str, label: str, reason: str) -> None:
+    """Vietnamese outside the lexicon and a choice between types are left to a person, in clean form."""
+    assert normalizer.decide(raw) == LabelDecision(raw, label, "review", reason)
+
+
+@pytest.mark.parametrize(
+    ("raw", "label"),
+    [
+        ("Địa điểm/Location", "location"),
+        ("human / individual", "person"),
+        ("person/other", "person"),
+        ("tổ chức | организация", "organization"),
+        ("date/time", "date"),
+        ("Dates, Times", "date"),
+        ("Organization (NGO)", "organization"),
+        ("LOC (city)", "location"),
+        ("organization(s)", "organization"),
+        ("Địa điểm (Location)", "location"),
+        ("món lạ (food)", "food"),
+        ("人 (person)", "person"),
+        ("Other (event)", "event"),
+    ],
+)
+def test_two_names_of_one_thing(normalizer: LabelNormalizer, raw: str, label: str) -> None:
+    """Alternatives that come to one type are that type; a remark in brackets counts only where the label fails."""
+    assert normalizer.decide(raw).label == label
+    assert normalizer.decide(raw).status == "changed"
+
+
+@pytest.mark.parametrize("bare", ["nam", "song", "ban", "truyen thong", "nha tho", "so do", "thi truong"])
+def test_ambiguous_without_diacritics(normalizer: LabelNormalizer, bare: str) -> None:
+    """A spelling without diacritics that is another word too, Vietnamese or English, is not translated."""
+    assert normalizer.decide(bare).label == bare
+
+
+# A user's decisions.
+
+
+def test_decisions_of_a_user_win() -> None:
+    """They may name a label raw, clean or as the rules leave it, and stand above every rule."""
+    normalizer = LabelNormalizer(
+        LEXICON, {"CITY": "Location", "tổ chức": None, "mystery": "event", "organisation": "body"}
+    )
+    assert normalizer.decide("CITY") == LabelDecision("CITY", "location", "changed", "user")
+    assert normalizer.decide("Cities").label == "location"
+    assert normalizer.decide("TỔ_CHỨC") == LabelDecision("TỔ_CHỨC", None, "rejected", "user")
+    assert normalizer.decide("mystery").label == "event"
+    assert normalizer.decide("organisation").label == "body"
+    assert normalizer.decide("organization").status == "kept"
+
+
+def test_a_chosen_label_is_kept_against_the_rules() -> None:
+    """What a user wants a type to be called is not corrected, and a label may be decided to stay."""
+    normalizer = LabelNormalizer(LEXICON, {"city": "places", "people": "people"})
+    assert normalizer.decide("city").label == "places"
+    assert normalizer.decide("places") == LabelDecision("places", "places", "kept", "user")
+    assert normalizer.decide("people") == LabelDecision("people", "people", "kept", "user")
+
+
+def test_decisions_about_decisions() -> None:
+    """A chain of decisions is followed to its end; a circle or a label without letters is refused."""
+    assert LabelNormalizer(LEXICON, {"a1": "b1", "b1": "c1"}).decide("a1").label == "c1"
+    assert LabelNormalizer(LEXICON, {"a1": "b1", "b1": None}).decide("a1").status == "rejected"
+    with pytest.raises(ValueError, match="circle: "):
+        LabelNormalizer(LEXICON, {"a1": "b1", "b1": "A1"})
+    with pytest.raises(ValueError, match="no label with letters"):
+        LabelNormalizer(LEXICON, {"a1": "?"})
+
+
+def test_one_decision_a_label(normalizer: LabelNormalizer) -> None:
+    """A label that was decided is not decided again."""
+    assert normalizer.decide("Cities") is normalizer.decide("Cities")
+
+
+# Properties.
+
+
+@given(ANY_LABEL)
+def test_idempotent(raw: str) -> None:
+    """Any text gets a decision, and deciding its label again changes nothing."""
+    normalizer = LabelNormalizer(LEXICON)
+    first = normalizer.decide(raw)
+    assert first.raw == raw
+    assert (first.label is None) == (first.status == "rejected")
+    assert (first.label == raw) or first.status != "kept"
+    if first.label is not None:
+        again = normalizer.decide(first.label)
+        assert again.label == first.label
+        assert again.status == ("review" if first.status == "review" else "kept")
+
+
+@given(
+    ANY_LABEL,
+    st.dictionaries(
+        st.sampled_from([*TOP_TEN, "Cities", "tổ chức"]), st.sampled_from([None, "thing one", "CITY"]), max_size=4
+    ),
+)
+def test_idempotent_with_decisions(raw: str, decisions: dict[str, str | None]) -> None:
+    """The same holds whatever a user decided, for the labels of these decisions too."""
+    normalizer = LabelNormalizer(LEXICON, decisions)
+    for start in (raw, *decisions):
+        label = normalizer.decide(start).label
+        assert label is None or normalizer.decide(label).label == label
+
+
+@given(ANY_LABEL)
+def test_a_kept_label_is_clean(raw: str) -> None:
+    """What is not under review is lower-case ASCII words, and cleaning it does nothing."""
+    decision = LabelNormalizer(LEXICON).decide(raw)
+    if decision.label is not None:
+        assert clean_label(decision.label) == decision.label
+        if decision.status != "review":
+            assert decision.label.isascii()
+            assert decision.label == decision.label.lower()
+            assert "/" not in decision.label
+
+
+@given(st.sampled_from(LABELS) | st.text(max_size=20), st.sampled_from(LABELS))
+def test_related_is_symmetric_and_reflexive(a: str, b: str) -> None:
+    """The order of two types does not matter, and every type is related to itself."""
+    assert related(a, b) == related(b, a)
+    assert related(a, a)
+    assert related(b, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("city", "location"),
+        ("country", "location"),
+        ("university", "organization"),
+        ("doctor", "person"),
+        ("president", "title"),
+        ("date", "time"),
+        ("disease", "symptom"),
+        ("hospital", "location"),
+        ("hospital", "organization"),
+        ("army doctor", "person"),
+        ("minister of health", "person"),
+        ("salary", "money"),
+        ("war", "event"),
+    ],
+)
+def test_related(a: str, b: str) -> None:
+    """One concept contained in another, or two that could be given to one mention, are related."""
+    assert related(a, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("person", "organization"),
+        ("city", "organization"),
+        ("city", "river"),
+        ("doctor", "lawyer"),
+        ("disease", "money"),
+        ("event", "country"),
+        ("title", "person"),
+        ("quantum widget", "person"),
+    ],
+)
+def test_not_related(a: str, b: str) -> None:
+    """Types that are told apart may serve as negatives of each other, or there would be none."""
+    assert not related(a, b)
+
+
+# The lexicon.
+
+
+def test_size_of_the_vietnamese_lexicon() -> None:
+    """There are Vietnamese names for every domain of news."""
+    sections = {name: entries for name, entries in table("vietnamese").items() if name != "bare"}
+    assert len(VIETNAMESE) >= 1500
+    assert min(len(entries) for entries in sections.values()) >= 10
+
+
+def test_every_vietnamese_name_is_reached(normalizer: LabelNormalizer) -> None:
+    """Each name is translated as its line says, by that line."""
+    wrong = {
+        name: got
+        for name, target in VIETNAMESE.items()
+        if (got := normalizer.decide(name)).label != target or got.rule != "vietnamese"
+    }
+    assert wrong == {}
+
+
+def test_every_synonym_and_abbreviation_is_reached(normalizer: LabelNormalizer) -> None:
+    """Each name is replaced as its line says, by that line."""
+    rules = [("synonym", SYNONYMS), ("abbreviation", ABBREVIATIONS)]
+    wrong = [
+        (rule, name)
+        for rule, names in rules
+        for name, target in names.items()
+        if ((got := normalizer.decide(name)).label, got.rule) != (target, rule)
+    ]
+    assert wrong == []
+
+
+def test_every_other_entry_is_reached(normalizer: LabelNormalizer) -> None:
+    """Spellings, plurals, invariable words and meaningless labels do what their lines say."""
+    meaningless = table("meaningless")
+    plurals = table("plurals")
+    for entry in (*meaningless["english"], *meaningless["vietnamese"]):
+        assert normalizer.decide(entry).rule in {"meaningless", "single letter"}, entry
+    for entry in (*LEXICON.words, *plurals["irregular"]):
+        assert entry not in LEXICON.known, f"{entry} is a type, its line is never used"
+    for entry in plurals["invariable"]:
+        assert dict(RULES)["plural"](LEXICON, entry) == entry
+    for plural, singular in plurals["irregular"].items():
+        assert dict(RULES)["plural"](LEXICON, plural) == singular
+        assert dict(RULES)["plural"](LEXICON, singular) == singular, f"{singular} is not singular"
+
+
+def test_every_word_that_is_no_typing_error_is_needed(normalizer: LabelNormalizer) -> None:
+    """Each of them looks like a misspelled word of a type and is none, and is not corrected."""
+    words = table("spelling")["typing"]["words"]
+    assert len(words) == len(set(words))
+    for word in words:
+        assert word not in LEXICON.words_of_types, word
+        assert normalizer.decide(word).rule != "typing error"
+
+
+def test_targets_are_canonical(normalizer: LabelNormalizer) -> None:
+    """No rule has anything to say about a type of the lexicon, so a label that became one stays that."""
+    rules = [rule for name, rule in RULES if name != "wrapping"]
+    for label in LEXICON.known:
+        assert normalizer.decide(label) == LabelDecision(label, label, "kept", "known")
+        assert clean_label(label) == label
+        assert [rule(LEXICON, label) for rule in rules] == [label] * len(rules)
+        assert vietnamese_key(label) not in LEXICON.meaningless
+        assert label.isascii()
+
+
+def test_the_ten_most_frequent_types_are_canonical(normalizer: LabelNormalizer) -> None:
+    """The names that the method counts most are the ones used here."""
+    assert [normalizer.decide(label).rule for label in TOP_TEN] == ["known"] * 10
+
+
+def test_no_circles() -> None:
+    """Spelling leads to words that are spelled right, and no type is a kind of itself."""
+    for right in LEXICON.words.values():
+        assert settle(LEXICON, right)[1] != "spelling", right
+    assert [label for label, broader in LEXICON.broader.items() if label in broader] == []
+
+
+def test_no_name_stands_twice() -> None:
+    """Neither as written nor with another tone placement, y for i or case; lists have no doubles either."""
+    keys = [vietnamese_key(clean_label(name)) for name in VIETNAMESE]
+    assert len(keys) == len(set(keys))
+    assert sum(len(names) for section, names in table("vietnamese").items() if section != "bare") == len(keys)
+    for entries in (*table("meaningless").values(), table("plurals")["invariable"]):
+        assert len(entries) == len(set(entries))
+    for parent, children in table("related")["narrower"].items():
+        assert len(children) == len(set(children)), parent
+        assert parent not in children
+
+
+def test_same_spelling_without_diacritics() -> None:
+    """Two names that differ in diacritics alone have one meaning, or are both spelled with them and used only so."""
+    names = defaultdict(set)
+    for name, target in LEXICON.vietnamese.items():
+        names[strip_diacritics(name)].add((name, target))
+    for bare, same in names.items():
+        if len({target for _, target in same}) > 1:
+            assert all(not name.isascii() for name, _ in same), same
+            assert bare not in LEXICON.bare
+
+
+def test_spellings_without_diacritics_do_not_hide_english(normalizer: LabelNormalizer) -> None:
+    """None of them is a type, a synonym or an abbreviation, and each is translated like the full name."""
+    options = table("vietnamese")["bare"]
+    for bare, target in LEXICON.bare.items():
+        assert bare not in LEXICON.known | LEXICON.synonyms.keys() | LEXICON.abbreviations.keys()
+        assert normalizer.decide(bare).label == target
+    assert set(options["also"]) <= LEXICON.bare.keys()
+    assert not set(options["never"]) & LEXICON.bare.keys()
+
+
+def test_a_name_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loader names the line that must go when two lines contradict each other."""
+    original = tomllib.loads
+
+    def with_a_double(text: str) -> dict[str, Any]:
+        loaded = original(text)
+        if "person" in loaded and "bare" in loaded:
+            loaded["place"]["tổ chức"] = "location"
+        return loaded
+
+    monkeypatch.setattr(lexicon_module.tomllib, "loads", with_a_double)
+    with pytest.raises(ValueError, match=r"'tổ chức' stands there twice.*remove one line"):
+        load_lexicon.__wrapped__()
