@@ -6,7 +6,7 @@ The same files give the same bytes: nothing here depends on the time, on order i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -76,6 +76,7 @@ def _annotations(run: RunDir) -> dict[str, Any]:
     syllables: Counter[int] = Counter()
     per_passage: Counter[int] = Counter()
     types: Counter[int] = Counter()
+    nested = conflicts = 0
     for row in tables.rows(run.annotations, ["mentions", "reply_status"]):
         found = row["mentions"]
         labels = Counter(mention["label"] for mention in found)
@@ -86,6 +87,9 @@ def _annotations(run: RunDir) -> dict[str, Any]:
         statuses[row["reply_status"]] += 1
         per_passage[len(found)] += 1
         types[len(labels)] += 1
+        spans = Counter((mention["start"], mention["end"]) for mention in found)
+        conflicts += sum(number > 1 for number in spans.values())
+        nested += _nested(sorted(spans, key=lambda span: (span[0], -span[1])))
     return {
         "labels": _labels(mentions, passages),
         "mentions": {
@@ -95,9 +99,20 @@ def _annotations(run: RunDir) -> dict[str, Any]:
             "per_passage": distribution(per_passage),
             "types_per_passage": distribution(types),
             "passages_without": per_passage[0],
+            "spans_nested": nested,
+            "spans_with_several_labels": conflicts,
         },
         "replies": _descending(statuses),
     }
+
+
+def _nested(spans: Sequence[tuple[int, int]]) -> int:
+    """How many of the distinct spans, in order of start and the longer first, lie within another."""
+    reach = number = 0
+    for _, end in spans:
+        number += end <= reach
+        reach = max(reach, end)
+    return number
 
 
 def _labels(mentions: Counter[str], passages: Counter[str]) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""The figures: computed from the files alone, and right on a run that can be counted by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator import tables
+from annotator.records import Annotation, Mention, Passage, Piece, Sample
+from annotator.rundir import SPLITS, RunDir, replacing, write_json
+from data_cards.audit import audit, distribution
+from data_cards.card import cell, write_card
+
+TEXT = "Bà Hoà ở Đại học Hà Nội."
+
+
+def mention(text: str, label: str, match: str = "exact") -> Mention:
+    start = TEXT.index(text)
+    return Mention(text, label, label.upper(), start, start + len(text), match)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    """Two passages, five mentions, three samples."""
+    directory = RunDir(tmp_path)
+    found = (
+        mention("Hoà", "person", "tone"),
+        mention("Đại học Hà Nội", "university"),
+        mention("Đại học Hà Nội", "school"),
+        mention("Hà Nội", "city"),
+    )
+    flow = {"stage": "clean", "unit": "claim", "in": 6, "out": 4, "made": {}, "rejected": {"a | b <i>": 2}}
+    write_json(
+        directory.manifest,
+        {
+            "config": {"min_tokens": 150, "max_tokens": 256},
+            "stages": {"clean": {"funnel": [flow]}},
+            "source": {"name": "tin_tức | <b>"},
+            "tokenizer": {"name": "llama3"},
+            "teacher": {"provider": "openai", "model": "m", "temperature": 0,
+                        "prompt": {"name": "p", "version": 1, "sha256": "0"}},
+            "lexicon": {"sha256": "0"},
+            "made_by": {"vner-annotate": "0.1.0"},
+        },
+    )  # fmt: skip
+    contents: dict[Path, tuple[Any, list[Any]]] = {
+        directory.passages: (
+            tables.PASSAGE,
+            [
+                Passage("p1", TEXT, 151, (Piece("d", 0, 9),), 1),
+                Passage("p2", "x", 99, (Piece("d", 9, 10), Piece("e", 0, 1)), 1, "space"),
+            ],
+        ),
+        directory.annotations: (
+            tables.ANNOTATION,
+            [Annotation("p1", TEXT, found, "ok"), Annotation("p2", "x", (), "truncated")],
+        ),
+        directory.samples("train"): (
+            tables.SAMPLE,
+            [Sample(label, "q", TEXT, "[]", label, label == "law", "p1") for label in ("person", "city", "law")],
+        ),
+        directory.samples("validation"): (tables.SAMPLE, []),
+        directory.samples("test"): (tables.SAMPLE, []),
+    }
+    for path, (schema, records) in contents.items():
+        with replacing(path) as file:
+            tables.write_records(file, schema, records)
+    return directory
+
+
+def test_figures_that_can_be_counted_by_hand(run: RunDir) -> None:
+    """All of them, and the file says the same."""
+    figures = audit(run)
+    assert figures["passages"] == {
+        "count": 2,
+        "tokens": {"min": 99, "median": 99, "mean": 125.0, "p95": 151, "max": 151},
+        "bounds": [150, 256],
+        "below": 1,
+        "above": 0,
+        "cut_sentences": {"none": 1, "space": 1},
+        "joined_from_several_documents": 1,
+    }
+    assert figures["mentions"]["count"] == 4
+    assert figures["mentions"]["match"] == {"exact": 3, "tone": 1}
+    assert figures["mentions"]["passages_without"] == 1
+    assert figures["mentions"]["spans_nested"] == 1
+    assert figures["mentions"]["spans_with_several_labels"] == 1
+    assert figures["replies"] == {"ok": 1, "truncated": 1}
+    assert figures["labels"]["distinct"] == 4
+    assert figures["labels"]["only_once"] == 4
+    assert figures["labels"]["share_of_mentions"] == {"top_1_percent": 0.25, "next_9_percent": 0.0, "rest": 0.75}
+    assert figures["samples"] == {
+        "count": 3,
+        "splits": {"train": {"positive": 2, "negative": 1}, **{s: {"positive": 0, "negative": 0} for s in SPLITS[1:]}},
+    }
+    before = run.audit.read_bytes()
+    audit(run)
+    assert run.audit.read_bytes() == before
+
+
+def test_the_card_says_what_the_audit_says(run: RunDir) -> None:
+    """Text of the outside is harmless in it, and empty splits are not announced."""
+    figures = audit(run)
+    write_card(run, figures, Sample("i", "What <b>?", "a | b\n# c", '["`x`"]', "t", False, "p1"))
+    text = run.card.read_text(encoding="utf-8")
+    assert "| samples | 3 |" in text
+    assert "path: samples/train.parquet" in text
+    assert "samples/validation.parquet" not in text
+    assert "What &lt;b&gt;?" in text
+    assert "a \\| b \\# c" in text
+    assert "2 a \\| b &lt;i&gt;" in text
+    assert "tin\\_tức \\| &lt;b&gt;" in text
+    assert text.startswith("---\nlanguage:\n- vi\n")
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=50))
+def test_a_distribution_is_that_of_the_numbers(numbers: list[int]) -> None:
+    """Computed from frequencies, right for the numbers themselves."""
+    found = distribution(Counter(numbers))
+    ordered = sorted(numbers)
+    assert (found["min"], found["max"]) == (ordered[0], ordered[-1])
+    assert found["median"] == ordered[(len(ordered) - 1) // 2]
+    assert found["mean"] == pytest.approx(sum(numbers) / len(numbers), abs=0.001)
+
+
+def test_a_distribution_of_nothing_is_empty() -> None:
+    """Rather than an error."""
+    assert distribution({}) == {}
+
+
+@given(st.text())
+def test_a_cell_is_one_line_without_markup(text: str) -> None:
+    """Whatever the text."""
+    made = cell(text)
+    assert "\n" not in made
+    assert "<" not in made
+    assert not made.replace("\\|", "").count("|")
