@@ -20,6 +20,11 @@ QUOTES = "\"'“”„‟«»‹›‘’‚‛`´′″"
 _HYPHENS = "-\u2010\u2011"
 _DASHES = "\u2012\u2013\u2014\u2015\u2212"
 
+_CURRENCIES = frozenset({"đ", "đồng", "VND", "VNĐ", "USD", "EUR", "euro"})
+_MOMENT = r"(?:\d{1,2}[/.]\d{1,2}[/.]\d{4}|\d{1,2}/\d{4}|\d{1,2}[hg:]\d{0,2})"  # a date with its year, a time of day
+_MOMENT_BEFORE = re.compile(rf"(?<![\w/.]){_MOMENT}\Z")
+_MOMENT_AFTER = re.compile(rf"{_MOMENT}(?![\w/])")
+
 _AROUND = frozenset(QUOTES + ZERO_WIDTH + "()[]{}<>.,;:!?…¡¿-–—*•·_~|/\\")
 # Opener, closer, and how each is told inside a text: what is also an apostrophe, or its own partner, by its neighbours.
 _PAIRS = (
@@ -129,13 +134,13 @@ def is_whole(text: str, start: int, end: int) -> bool:
     are one name or number, so that a part of it is not a mention:
 
     - a number: ``5.000.000``, ``2,5``, ``19:30``, ``1/7/2024`` (a day without its year is another date), ``3-0``; but
-      ``2016-2020`` is two years;
+      ``2016-2020`` is two years, ``19h-21h`` two times, ``24/6/1967-24/6/2017`` two dates;
     - an abbreviation and what its full stop ties to it: ``TP.HCM``, ``N.V.A``, ``U.23``, ``Zing.vn``. A name in full
       may start after the stop (``Huế`` in ``TP.Huế``), and a stop after a full word ends a sentence (``Nội.Ông``);
     - a hyphen before a lower-case letter or a digit, beside a single letter, or between abbreviations: ``Covid-19``,
       ``Kim Jong-un``, ``V-League``, ``A-B``, ``GD-ĐT``; but ``Nga-Mỹ`` and ``Bà Rịa-Vũng Tàu`` are two names;
     - a slash beside a single letter, or between an abbreviation and a number: ``km/h``, ``I/2017``, ``2015/NĐ``; but
-      ``AFP/TTXVN`` and ``đồng/kg`` are two;
+      ``AFP/TTXVN`` and ``đồng/kg`` are two, and so is any price and what it is for;
     - an apostrophe, ``&`` or ``@``: ``O'Neil``, ``H&M``.
 
     Characters without width are looked through. An end on a sign that ties nothing needs no boundary.
@@ -159,7 +164,7 @@ def _cuts(text: str, at: int, *, opening: bool) -> bool:
         return before
     sign = right if before else left
     word, rest = _run(text, sign, -1), _run(text, sign, 1)
-    if not (word and rest and _ties(word, text[sign], rest)):
+    if not (word and rest and _ties(word, text[sign], rest)) or _is_range(text, sign):
         return False
     return not (opening and text[sign] == "." and rest[0].isupper() and not _is_abbreviation(rest))
 
@@ -188,10 +193,20 @@ def _ties(word: str, sign: str, rest: str) -> bool:
         goes_on = sign in _HYPHENS and not rest[0].isupper()
         codes = _is_abbreviation(word) and _is_abbreviation(rest)
         return goes_on or codes or _is_initial(word) or _is_initial(rest)
+    if sign == "/" and word in _CURRENCIES:
+        return False
     if sign == "/":
         codes = _is_abbreviation(word) or _is_abbreviation(rest)
         return (numbers == 1 and codes) or _is_initial(word) or _is_initial(rest)
     return sign in "'’&@"
+
+
+def _is_range(text: str, sign: int) -> bool:
+    """Whether the dash at index ``sign`` stands between two whole dates or times of day."""
+    if text[sign] not in _HYPHENS + _DASHES:
+        return False
+    before, after = _MOMENT_BEFORE.search(text, max(0, sign - 12), sign), _MOMENT_AFTER.match(text, sign + 1)
+    return before is not None and after is not None
 
 
 def _is_initial(word: str) -> bool:

@@ -344,3 +344,26 @@ def test_real_news(news_dir: Path) -> None:
                 found = grounder.ground(claim)
                 assert isinstance(found, Match)
                 assert place.span() in found.spans or claim in passage
+
+
+@pytest.mark.parametrize(
+    ("claim", "text", "found"),
+    [
+        ("21h", "từ 19h-21h hằng ngày", True),
+        ("19h", "từ 19h-21h hằng ngày", True),
+        ("15h00", "từ 15h00-22h30", True),
+        ("24/6/1967", "kỷ niệm 50 năm (24/6/1967-24/6/2017)", True),
+        ("24/6/2017", "kỷ niệm 50 năm (24/6/1967-24/6/2017)", True),
+        ("24/6", "kỷ niệm 50 năm (24/6/1967-24/6/2017)", False),
+        ("1967", "kỷ niệm 50 năm (24/6/1967-24/6/2017)", False),
+        ("6/2017", "từ 5/2017-6/2017", True),
+        ("3", "thắng 3-0", False),
+        ("tháng 4", "trong tháng 4-5/2017", False),
+        ("12.000 đ", "giá 12.000 đ/kg", True),
+        ("10-12 triệu đồng", "giá 10-12 triệu đồng/m 2", True),
+        ("100 km", "chạy 100 km/h", False),
+    ],
+)
+def test_the_two_ends_of_a_range_and_a_price(claim: str, text: str, found: bool) -> None:
+    """Two whole dates or times of day joined by a dash are two; a price is whole before what it is for."""
+    assert isinstance(Grounder(text).ground(claim), Match) is found
