@@ -74,14 +74,14 @@ def writer(file: IO[bytes], schema: pa.Schema) -> Iterator[Callable[[pa.RecordBa
         def write(batch: pa.RecordBatch) -> None:
             pending.append(batch)
             if sum(len(item) for item in pending) >= ROWS:
-                table = pa.Table.from_batches(pending, schema)
+                table = pa.Table.from_batches(pending, schema).combine_chunks()  # pages end with chunks
                 whole = len(table) // ROWS * ROWS
                 parquet.write_table(table.slice(0, whole), row_group_size=ROWS)
                 pending[:] = table.slice(whole).to_batches()
 
         yield write
         if pending:
-            parquet.write_table(pa.Table.from_batches(pending, schema))
+            parquet.write_table(pa.Table.from_batches(pending, schema).combine_chunks())
 
 
 @contextmanager
