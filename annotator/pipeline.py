@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from annotator import tables
 from annotator.annotate import Pace, annotate
 from annotator.chunking import chunk
-from annotator.clean import clean
+from annotator.clean import LabelLog, clean
 from annotator.config import RunConfig
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
@@ -119,7 +119,7 @@ def clean_stage(context: Context) -> Result:
     run = context.run
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
     context.progress.start("clean", "passages", tables.count(run.passages))
-    normalizer = LabelNormalizer(load_lexicon())
+    labels, log = LabelNormalizer(load_lexicon()), LabelLog()
     with (
         Ledger(run.ledger) as ledger,
         rejects(run.rejected_by("clean"), parse, claims) as sink,
@@ -127,7 +127,8 @@ def clean_stage(context: Context) -> Result:
     ):
 
         def annotations() -> Iterator[Any]:
-            for cleaned in clean(_answered(context, ledger), normalizer):
+            for cleaned in clean(_answered(context, ledger), labels):
+                log.add(cleaned)
                 for rejected in cleaned.rejected:
                     sink.add(rejected)
                 claims.out += cleaned.kept
@@ -137,6 +138,8 @@ def clean_stage(context: Context) -> Result:
                     yield cleaned.annotation
 
         parse.out = tables.write_records(file, tables.ANNOTATION, annotations())
+    with replacing(run.labels) as file:
+        tables.write_records(file, tables.LABEL, log.uses())
     return Result((parse, claims))
 
 

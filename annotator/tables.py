@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError
-from annotator.records import Annotation, Document, Mention, Passage, Piece, Rejected, Sample
+from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
 
 Record = TypeVar("Record")
 
@@ -62,7 +62,13 @@ SAMPLE: Final = pa.schema(
         ("passage_id", _TEXT),
     ]
 )
-REJECTED: Final = pa.schema([(name, _TEXT) for name in ("stage", "reason", "record_id", "value", "detail")])
+REJECTED: Final = pa.schema([(name, _TEXT) for name in ("stage", "reason", "record_id", "value", "detail", "label")])
+LABEL: Final = pa.schema(
+    [
+        *((name, _TEXT) for name in ("raw", "label", "status", "rule")),
+        *((name, pa.int64()) for name in ("claims", "mentions")),
+    ]
+)
 
 
 @contextmanager
@@ -178,6 +184,11 @@ def read_samples(path: Path) -> Iterator[Sample]:
 def read_rejected(path: Path) -> Iterator[Rejected]:
     """Read what was left out."""
     return _records(path, Rejected)
+
+
+def read_labels(path: Path) -> Iterator[LabelUse]:
+    """Read the merge log."""
+    return _records(path, LabelUse)
 
 
 def _records(path: Path, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:

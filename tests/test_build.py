@@ -25,7 +25,7 @@ from annotator.rundir import SPLITS, RunDir
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 
-FILES = ("documents", "passages", "annotations", "rejected", *(f"samples/{split}" for split in SPLITS))
+FILES = ("documents", "passages", "annotations", "labels", "rejected", *(f"samples/{split}" for split in SPLITS))
 
 
 def vner(*arguments: object) -> Result:
@@ -92,6 +92,18 @@ def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
     for flow in report["funnel"]:
         assert flow["in"] == flow["out"] + sum(flow["rejected"].values())
     assert [flow["stage"] for flow in report["funnel"]] == ["sample", "chunk", "annotate", "parse", "clean", "explode"]
+
+
+def test_the_merge_log_agrees_with_the_rest(built: tuple[Path, dict[str, Any]]) -> None:
+    """Every claim has its label in the log, every mention too, and the audit says what the log says."""
+    out, report = built
+    uses = list(tables.read_labels(RunDir(out).labels))
+    clean = next(flow for flow in report["funnel"] if flow["stage"] == "clean")
+    assert sum(use.claims for use in uses) == clean["in"] - clean["rejected"].get("malformed claim", 0)
+    assert sum(use.mentions for use in uses) == clean["made"]["mention"]
+    labels = report["labels"]
+    assert labels["raw_distinct"] == len(uses) == sum(entry["raw_labels"] for entry in labels["by_rule"].values())
+    assert sum(entry["claims"] for entry in labels["by_status"].values()) == sum(use.claims for use in uses)
 
 
 def test_passages_are_slices_and_mentions_are_slices(built: tuple[Path, dict[str, Any]]) -> None:
