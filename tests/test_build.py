@@ -33,11 +33,12 @@ def vner(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
-def vner_process(*arguments: object) -> subprocess.Popen[str]:
+def vner_process(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
     """Run the command in a process of its own, which can be killed."""
     command = [sys.executable, "-c", "import cli; cli.main()", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
 def build(endpoint: Endpoint, out: Path, *more: object, source: object = "sample") -> Result:
