@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
 from annotator.config import STAGES, RunConfig, flag
-from annotator.errors import AnnotateError
+from annotator.exits import exits as _errors
+from annotator.labelling.commands import app as labels_app
+from annotator.labelling.commands import decisions_file
 
 app = typer.Typer(
     name="vner-annotate",
@@ -75,7 +76,8 @@ def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
         )
     else:
         shown = str(item.default) if item.default != "" else False
-        info = typer.Option(flag(item.name), help=text, rich_help_panel=panel, show_default=shown)
+        spelled = flag(item.name) + (f"/--no-{flag(item.name)[2:]}" if item.default is False else "")
+        info = typer.Option(spelled, help=text, rich_help_panel=panel, show_default=shown)
     kind: Any = type(item.default)
     annotation = Annotated[Optional[kind], info]  # noqa: UP045 - built at run time
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
@@ -124,7 +126,15 @@ _stage_command("explode", "Annotations -> instruction samples, by split.")
 
 
 def _run(
-    settings: dict[str, Any], out: Path, config: Path | None, *, fresh: bool, quiet: bool, as_json: bool, until: str
+    settings: dict[str, Any],
+    out: Path,
+    config: Path | None,
+    *,
+    fresh: bool,
+    quiet: bool,
+    as_json: bool,
+    until: str,
+    ask: bool = True,
 ) -> None:
     from annotator.config import read_toml
     from annotator.display import make_progress
@@ -132,7 +142,7 @@ def _run(
     from data_cards import summary
 
     said = {**(read_toml(config) if config else {}), **{k: v for k, v in settings.items() if v is not None}}
-    outcome = run(out, said, make_progress(quiet=quiet), until=until, fresh=fresh)
+    outcome = run(out, said, make_progress(quiet=quiet), until=until, fresh=fresh, ask=ask)
     report = summary.finish(outcome)
     if as_json:
         summary.print_json(report)
@@ -140,9 +150,39 @@ def _run(
         summary.print_report(outcome, report)
     if outcome.unanswered:
         typer.echo(
-            f"{outcome.unanswered:,} passages have no answer yet; the same command asks for them again", err=True
+            f"{outcome.unanswered:,} passages have no answer yet; vner-annotate build --out {out} asks for them again",
+            err=True,
         )
         raise typer.Exit(3)
+
+
+@labels_app.command("apply")
+def _apply_labels(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Argument(metavar="FILE", help="Your decisions; by default those of the run, else DIR/labels.toml."),
+    ] = None,
+    translate_labels: Annotated[
+        bool,
+        typer.Option("--translate-labels", help="Ask the teacher for the English name of what is left undecided."),
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Clean and explode again with your decisions; without --translate-labels nothing is asked of the teacher."""
+    with _errors(debug, directory):
+        from annotator.rundir import existing
+
+        path = labels or decisions_file(existing(directory).root)
+        settings: dict[str, Any] = {} if translate_labels and not path.exists() else {"labels": str(path)}
+        settings |= {"translate_labels": True} if translate_labels else {}
+        _run(settings, directory, None, fresh=False, quiet=quiet, as_json=as_json, until=STAGES[-1],
+             ask=translate_labels)  # fmt: skip
+
+
+app.add_typer(labels_app, name="labels")
 
 
 @app.command()
@@ -160,29 +200,6 @@ def show(
         from data_cards import summary
 
         summary.show_passage(directory, passage_id, as_json=as_json)
-
-
-@contextmanager
-def _errors(debug: bool, out: Path | None = None) -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        where = f" in {out}; the same command goes on from there" if out else ""
-        typer.echo(f"\ninterrupted; all answers so far are kept{where}", err=True)
-        raise typer.Exit(130) from None
-    except typer.Exit:
-        raise
-    except AnnotateError as error:
-        if debug:
-            raise
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except Exception as error:
-        if debug:
-            raise
-        typer.echo(f"error: {type(error).__name__}: {error} (a defect; --debug shows where)", err=True)
-        raise typer.Exit(1) from None
 
 
 def main() -> None:

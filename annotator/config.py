@@ -59,6 +59,10 @@ class RunConfig:
     max_retries: int = _setting(6, "Teacher", "Further tries of a failed request.", low=0)
     timeout: float = _setting(120.0, "Teacher", "Seconds to wait for one answer.", low=0.001)
 
+    labels: str = _setting("", "Dataset", "File with your decisions about labels (docs/labels.md).")
+    translate_labels: bool = _setting(
+        False, "Dataset", "Ask the teacher for the English name of Vietnamese labels that no rule knows.", stage="clean"
+    )
     max_sample_tokens: int = _setting(
         1024, "Dataset", "Longest input or output of a sample, in tokens.", stage="explode", low=1
     )
@@ -89,6 +93,8 @@ class RunConfig:
             raise ConfigError(f"--provider {self.provider} needs --model NAME")
         if self.provider == "local" and (self.model or self.base_url):
             raise ConfigError("--model and --base-url need --provider openai or groq; the local teacher takes neither")
+        if self.translate_labels and self.provider == "local":
+            raise ConfigError("--translate-labels needs --provider openai or groq; the local teacher cannot translate")
         _ = self.split_shares
 
     @property
@@ -161,4 +167,4 @@ def flag(name: str) -> str:
 
 
 def _kind_name(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text"}[kind]
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]

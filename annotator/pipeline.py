@@ -10,14 +10,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from annotator import tables
 from annotator.annotate import Pace, annotate
 from annotator.chunking import chunk
-from annotator.clean import clean
+from annotator.clean import Decider, LabelLog, clean
 from annotator.config import RunConfig
+from annotator.decisions import Decisions
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
 from annotator.ledger import Ledger
@@ -26,8 +27,9 @@ from annotator.records import Completion, Passage, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing
 from annotator.sources.rows import Columns
 from annotator.sources.sampling import sample
-from annotator.teachers import Teacher
+from annotator.teachers import Teacher, make_translator
 from annotator.tokens import Tokenizer
+from annotator.translate import Translations, ask_translations, unknown_labels
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 Record = TypeVar("Record")
@@ -42,6 +44,10 @@ class Context:
     tokenizer: Tokenizer
     teacher: Teacher
     progress: Progress
+    decisions: Decisions = field(default_factory=Decisions)
+    """The user's, about labels."""
+    ask: bool = True
+    """Whether anything may be asked of the teacher."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,6 @@ def annotate_stage(context: Context) -> Result:
     """Passages -> completions, in the ledger."""
     config, run, teacher = context.config, context.run, context.teacher
     flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
-    pace = Pace(config.concurrency, config.max_retries, config.rpm, config.tpm)
     overhead = context.tokenizer.count(str(teacher.question("").content))
 
     def estimate(passage: Passage) -> int:
@@ -98,7 +103,7 @@ def annotate_stage(context: Context) -> Result:
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity = hashlib.sha256()
     with Ledger(run.ledger) as ledger:
-        annotate(tables.read_passages(run.passages), teacher, ledger, pace, context.progress, estimate)
+        annotate(tables.read_passages(run.passages), teacher, ledger, _pace(config), context.progress, estimate)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for passage in tables.read_passages(run.passages):
                 key = teacher.question(passage.text).key
@@ -116,18 +121,24 @@ def annotate_stage(context: Context) -> Result:
 
 def clean_stage(context: Context) -> Result:
     """Completions -> annotations."""
-    run = context.run
+    run, config = context.run, context.config
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
-    context.progress.start("clean", "passages", tables.count(run.passages))
-    normalizer = LabelNormalizer(load_lexicon())
+    normalizer, log = LabelNormalizer(load_lexicon(), context.decisions.labels), LabelLog()
+    labels: Decider = normalizer
+    result = Result((parse, claims))
     with (
         Ledger(run.ledger) as ledger,
         rejects(run.rejected_by("clean"), parse, claims) as sink,
         replacing(run.annotations) as file,
     ):
+        if config.translate_labels:
+            labels = translations = _translated(context, ledger, normalizer)
+            result = Result((parse, claims), translations.missing, translations.digest)
+        context.progress.start("clean", "passages", tables.count(run.passages))
 
         def annotations() -> Iterator[Any]:
-            for cleaned in clean(_answered(context, ledger), normalizer):
+            for cleaned in clean(_answered(context, ledger), labels):
+                log.add(cleaned)
                 for rejected in cleaned.rejected:
                     sink.add(rejected)
                 claims.out += cleaned.kept
@@ -137,7 +148,9 @@ def clean_stage(context: Context) -> Result:
                     yield cleaned.annotation
 
         parse.out = tables.write_records(file, tables.ANNOTATION, annotations())
-    return Result((parse, claims))
+    with replacing(run.labels) as file:
+        tables.write_records(file, tables.LABEL, log.uses())
+    return result
 
 
 def explode_stage(context: Context) -> Result:
@@ -177,6 +190,23 @@ def _answered(context: Context, ledger: Ledger) -> Iterator[tuple[Passage, Compl
         completion = ledger.get(context.teacher.question(passage.text).key)
         if completion:
             yield passage, completion
+
+
+def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Translations:
+    unknown = unknown_labels(_answered(context, ledger), labels)
+    translator = make_translator(context.config)
+    if context.ask:
+        context.progress.start("translate", "labels", len(unknown))
+        ask_translations(unknown, translator, ledger, _pace(context.config), context.progress)
+        context.progress.finish()
+    translations = Translations(unknown, translator, ledger, labels)
+    if translations.missing:
+        context.progress.say(f"{translations.missing:,} labels have no translation yet; the next build asks again")
+    return translations
+
+
+def _pace(config: RunConfig) -> Pace:
+    return Pace(config.concurrency, config.max_retries, config.rpm, config.tpm)
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:

@@ -122,3 +122,21 @@ class Rejected:
     """The thing that was left out, as it was."""
     detail: str = ""
     """Why, for a person."""
+    label: str = ""
+    """The type that the teacher claimed for it, where it is a mention."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelUse:
+    """What became of one label of the teacher's, and how often: a line of the merge log."""
+
+    raw: str
+    label: str | None
+    """The type it became; None when it was rejected, the cleaned form while it waits for a decision."""
+    status: str
+    """``kept``, ``changed``, ``rejected`` or ``review``."""
+    rule: str
+    """The rule that decided; ``user`` for a person, ``teacher`` for a translation."""
+    claims: int
+    mentions: int
+    """Occurrences in the passages that bear this raw label."""

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -53,6 +54,11 @@ class RunDir:
         return self.root / "annotations.parquet"
 
     @property
+    def labels(self) -> Path:
+        """The merge log: what became of each label."""
+        return self.root / "labels.parquet"
+
+    @property
     def rejected(self) -> Path:
         """Everything any stage left out."""
         return self.root / "rejected.parquet"
@@ -81,7 +87,7 @@ class RunDir:
             "sample": (self.documents,),
             "chunk": (self.passages,),
             "annotate": (),
-            "clean": (self.annotations,),
+            "clean": (self.annotations, self.labels),
             "explode": tuple(self.samples(split) for split in SPLITS),
         }[stage]
         return (*own, self.rejected_by(stage))
@@ -203,10 +209,8 @@ def merge_rejected(run: RunDir) -> None:
     from annotator import tables
 
     parts = [run.rejected_by(stage) for stage in STAGES if run.rejected_by(stage).exists()]
-    with replacing(run.rejected) as file, tables.writer(file, tables.REJECTED) as write:
-        for part in parts:
-            for batch in tables.batches(part):
-                write(batch)
+    with replacing(run.rejected) as file:
+        tables.write_records(file, tables.REJECTED, chain.from_iterable(map(tables.read_rejected, parts)))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,15 +19,16 @@ from typing import Any, Final
 
 from annotator import pipeline
 from annotator.config import STAGES, RunConfig, flag, make_config
+from annotator.decisions import Decisions, read_decisions
 from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
 from annotator.progress import Progress
 from annotator.rundir import RunDir, merge_rejected, opened, write_json
 from annotator.sources.locating import fingerprint
-from annotator.teachers import make_teacher, require_key
+from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.tokens import load_tokenizer
 
-VERSIONS: Final[Mapping[str, int]] = {"sample": 1, "chunk": 1, "annotate": 1, "clean": 1, "explode": 1}
+VERSIONS: Final[Mapping[str, int]] = {"sample": 1, "chunk": 1, "annotate": 1, "clean": 2, "explode": 1}
 """Raised when a stage makes something else of the same input, so that old results are made again."""
 PAID: Final = ("sample", "chunk", "annotate")
 """A change of their settings asks other questions: it wants --fresh or another directory."""
@@ -47,7 +48,13 @@ class Outcome:
 
 
 def run(
-    root: Path, settings: Mapping[str, Any], progress: Progress, *, until: str = "explode", fresh: bool = False
+    root: Path,
+    settings: Mapping[str, Any],
+    progress: Progress,
+    *,
+    until: str = "explode",
+    fresh: bool = False,
+    ask: bool = True,
 ) -> Outcome:
     """Run the method as far as the stage ``until`` in the directory ``root``, doing only what is not done yet.
 
@@ -57,6 +64,7 @@ def run(
         progress: told of all that happens.
         until: the last stage to run.
         fresh: make everything again; answers in the ledger stay and are used.
+        ask: False makes again only what costs nothing; passages without an answer stay without one.
 
     Raises:
         AnnotateError: see ``annotator.errors``. What was paid for is on the disk.
@@ -66,15 +74,20 @@ def run(
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
     with opened(root) as directory:
-        return _run(directory, config, manifest, progress, until)
+        return _run(directory, config, manifest, progress, until, ask=ask)
 
 
-def _run(directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str) -> Outcome:
+def _run(
+    directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str, *, ask: bool
+) -> Outcome:
     done: dict[str, Any] = manifest.get("stages", {})
     wanted = STAGES[: STAGES.index(until) + 1]
-    if "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
+    decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
+    if ask and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
         require_key(config)
-    context = pipeline.Context(config, directory, load_tokenizer(config.tokenizer), make_teacher(config), progress)
+    context = pipeline.Context(
+        config, directory, load_tokenizer(config.tokenizer), make_teacher(config), progress, decisions, ask
+    )
     tools = _tools(context, manifest)
     notes: dict[str, Any] = {
         "made_by": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
@@ -87,8 +100,11 @@ def _run(directory: RunDir, config: RunConfig, manifest: dict[str, Any], progres
     for stage in wanted:
         mark = _digest(stage, VERSIONS[stage], config.stage_settings(stage), _of_stage(stage, tools), before)
         entry = done.get(stage, {})
-        if entry.get("fingerprint") == mark and not entry["unanswered"] and _is_whole(directory, stage, entry):
+        settled = not entry.get("unanswered") or not ask
+        if entry.get("fingerprint") == mark and settled and _is_whole(directory, stage, entry):
             skipped.append(stage)
+        elif not ask and stage in PAID:
+            raise ConfigError(f"the stage {stage} of {directory.root} is not done; first run vner-annotate build")
         else:
             # What follows was made of something else; the note is out of date from here on, whatever happens now.
             done = {}
@@ -144,6 +160,8 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
         "tokenizer": {"name": context.tokenizer.name, "fingerprint": context.tokenizer.fingerprint},
         "teacher": {"provider": context.config.provider, **context.teacher.identity},
         "lexicon": {"sha256": lexicon.hexdigest()},
+        "labels": {"sha256": context.decisions.sha256, "decisions": len(context.decisions.labels)},
+        **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
     }
 
 
@@ -154,7 +172,7 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
         "sample": tools["source"]["fingerprint"],
         "chunk": tools["tokenizer"]["fingerprint"],
         "annotate": teacher,
-        "clean": tools["lexicon"],
+        "clean": [tools["lexicon"], tools["labels"], tools.get("translator")],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],
     }[stage]
 

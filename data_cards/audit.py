@@ -13,11 +13,14 @@ import pandas as pd
 
 from annotator import tables
 from annotator.config import STAGES
+from annotator.records import LabelUse
 from annotator.rundir import SPLITS, RunDir, write_json
 
 VERSION: Final = 1
 TOP: Final = 100
 """Labels listed one by one."""
+TOP_MERGED: Final = 20
+"""Types listed with the raw labels that became them."""
 
 
 def audit(run: RunDir) -> dict[str, Any]:
@@ -27,11 +30,13 @@ def audit(run: RunDir) -> dict[str, Any]:
         RunDirError: a stage has not been run, or a file is damaged.
     """
     manifest = run.read_manifest()
+    annotations = _annotations(run)
+    annotations["labels"] |= _merges(run)
     figures = {
         "version": VERSION,
         "funnel": funnel(manifest),
         "passages": _passages(run, manifest["config"]),
-        **_annotations(run),
+        **annotations,
         "samples": _samples(run),
         "teacher": manifest["teacher"],
         "tokenizer": manifest["tokenizer"],
@@ -138,6 +143,41 @@ def _labels(mentions: Counter[str], passages: Counter[str]) -> dict[str, Any]:
             "rest": round((mentions.total() - head - middle) / total, 6),
         },
     }
+
+
+def _merges(run: RunDir) -> dict[str, Any]:
+    """How the teacher's labels became types, from the merge log."""
+    uses = list(tables.read_labels(run.labels))
+    rules: dict[str, Counter[str]] = {"raw_labels": Counter(), "claims": Counter()}
+    statuses: dict[str, Counter[str]] = {"raw_labels": Counter(), "claims": Counter()}
+    merged: dict[str, list[LabelUse]] = {}
+    for use in uses:
+        for counts, name in ((rules, use.rule), (statuses, use.status)):
+            counts["raw_labels"][name] += 1
+            counts["claims"][name] += use.claims
+        if use.label and use.status in {"kept", "changed"}:
+            merged.setdefault(use.label, []).append(use)
+    widest = sorted(merged.items(), key=lambda item: (-len(item[1]), item[0]))[:TOP_MERGED]
+    return {
+        "raw_distinct": len(uses),
+        "by_status": _side_by_side(statuses),
+        "by_rule": _side_by_side(rules),
+        "merged_top": [
+            {
+                "label": label,
+                "raw_labels": len(group),
+                "claims": sum(use.claims for use in group),
+                "most_frequent": {use.raw: use.claims for use in group[:10]},
+            }
+            for label, group in widest
+            if len(group) > 1
+        ],
+    }
+
+
+def _side_by_side(counts: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
+    names = _descending(counts["claims"])
+    return {name: {unit: counted[name] for unit, counted in counts.items()} for name in names}
 
 
 def _samples(run: RunDir) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
         table.add_row(str(run.samples(split)), f"{sum(splits[split].values()):,} samples")
     for path, what in (
         (run.annotations, "passages with clean mentions"),
+        (run.labels, "what became of each label"),
         (run.rejected, "everything that was left out, and why"),
         (run.ledger, "every answer of the teacher"),
         (run.audit, "the figures above, and more"),
@@ -112,6 +113,7 @@ def passage_view(
             table.add_column(name)
         for item in rejected:
             value = printable(item.value if item.stage == "clean" else item.value[:80])
+            value += f" [{printable(item.label)}]" if item.label else ""
             table.add_row(item.stage, Text(value, style="red"), item.reason, Text(printable(item.detail)))
         parts.append(_titled("Left out", table))
     return Group(*parts)

@@ -18,10 +18,14 @@ def reference() -> str:
 
     os.environ["COLUMNS"] = os.environ["TERMINAL_WIDTH"] = "100"
     runner = CliRunner()
-    names = list(get_command(cli.app).commands)  # type: ignore[attr-defined] # a group
+    names = [
+        " ".join(path)
+        for name, command in get_command(cli.app).commands.items()  # type: ignore[attr-defined] # a group
+        for path in ((name,), *((name, below) for below in getattr(command, "commands", ())))
+    ]
     parts = ["# Command line\n\nMade from `--help` by `make docs`; a test holds that it is up to date.\n"]
     for name in ["", *names]:
-        arguments = [name, "--help"] if name else ["--help"]
+        arguments = [*name.split(), "--help"]
         text = runner.invoke(cli.app, arguments, prog_name="vner-annotate", color=False).output
         lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
         parts.append(f"## vner-annotate {name}".rstrip() + f"\n\n```\n{lines}\n```\n")

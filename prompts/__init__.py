@@ -1,7 +1,8 @@
 """Versioned prompt files and their loader.
 
 A prompt is a TOML file ``NAME.VERSION.toml`` with ``name``, ``version``, ``system`` and ``user``; ``{passage}`` in
-``user`` is where the passage goes. Its sha256 stands in every manifest, so a published dataset can name its prompt.
+``user`` is where the passage goes (``{label}`` where the prompt is about a label). Its sha256 stands in every manifest,
+so a published dataset can name its prompt.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ class Prompt:
     """Of the file's bytes."""
     system: str
     user: str
+    slot: str = SLOT
 
     def messages(self, passage: str) -> list[dict[str, str]]:
         """The chat messages that ask about ``passage``. The text goes in as it is: no other slot is looked for."""
-        before, _, after = self.user.partition(SLOT)
+        before, _, after = self.user.partition(self.slot)
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": f"{before}{passage}{after}"}]
 
@@ -44,8 +46,8 @@ def available() -> dict[str, list[int]]:
     return {name: sorted(versions) for name, versions in sorted(found.items())}
 
 
-def load_prompt(name: str) -> Prompt:
-    """Load ``NAME`` (its newest version), ``NAME.VERSION``, or the path of a prompt file.
+def load_prompt(name: str, slot: str = SLOT) -> Prompt:
+    """Load ``NAME`` (its newest version), ``NAME.VERSION``, or the path of a prompt file, which asks about ``slot``.
 
     Raises:
         LookupError: there is no such prompt; the message lists those there are.
@@ -65,10 +67,10 @@ def load_prompt(name: str) -> Prompt:
             listed = ", ".join(f"{known}.{number}" for known, versions in shipped.items() for number in versions)
             raise LookupError(f"no prompt {name!r}; shipped: {listed}; or give the path of a .toml file")
         data = resources.files(__name__).joinpath(f"{stem}.{version}.toml").read_bytes()
-    return _parse(name, data)
+    return _parse(name, data, slot)
 
 
-def _parse(name: str, data: bytes) -> Prompt:
+def _parse(name: str, data: bytes, slot: str) -> Prompt:
     try:
         fields = tomllib.loads(data.decode("utf-8"))
         prompt = Prompt(
@@ -77,9 +79,10 @@ def _parse(name: str, data: bytes) -> Prompt:
             sha256=hashlib.sha256(data).hexdigest(),
             system=str(fields.get("system", "")).strip(),
             user=str(fields["user"]).strip(),
+            slot=slot,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"prompt {name} is not a prompt file: {error!r}") from error
-    if prompt.user.count(SLOT) != 1:
-        raise ValueError(f"prompt {name} must hold {SLOT} exactly once in 'user'")
+    if prompt.user.count(slot) != 1:
+        raise ValueError(f"prompt {name} must hold {slot} exactly once in 'user'")
     return prompt

@@ -25,7 +25,7 @@ from annotator.rundir import SPLITS, RunDir
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 
-FILES = ("documents", "passages", "annotations", "rejected", *(f"samples/{split}" for split in SPLITS))
+FILES = ("documents", "passages", "annotations", "labels", "rejected", *(f"samples/{split}" for split in SPLITS))
 
 
 def vner(*arguments: object) -> Result:
@@ -33,11 +33,12 @@ def vner(*arguments: object) -> Result:
     return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
-def vner_process(*arguments: object) -> subprocess.Popen[str]:
+def vner_process(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
     """Run the command in a process of its own, which can be killed."""
     command = [sys.executable, "-c", "import cli; cli.main()", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
 def build(endpoint: Endpoint, out: Path, *more: object, source: object = "sample") -> Result:
@@ -92,6 +93,18 @@ def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
     for flow in report["funnel"]:
         assert flow["in"] == flow["out"] + sum(flow["rejected"].values())
     assert [flow["stage"] for flow in report["funnel"]] == ["sample", "chunk", "annotate", "parse", "clean", "explode"]
+
+
+def test_the_merge_log_agrees_with_the_rest(built: tuple[Path, dict[str, Any]]) -> None:
+    """Every claim has its label in the log, every mention too, and the audit says what the log says."""
+    out, report = built
+    uses = list(tables.read_labels(RunDir(out).labels))
+    clean = next(flow for flow in report["funnel"] if flow["stage"] == "clean")
+    assert sum(use.claims for use in uses) == clean["in"] - clean["rejected"].get("malformed claim", 0)
+    assert sum(use.mentions for use in uses) == clean["made"]["mention"]
+    labels = report["labels"]
+    assert labels["raw_distinct"] == len(uses) == sum(entry["raw_labels"] for entry in labels["by_rule"].values())
+    assert sum(entry["claims"] for entry in labels["by_status"].values()) == sum(use.claims for use in uses)
 
 
 def test_passages_are_slices_and_mentions_are_slices(built: tuple[Path, dict[str, Any]]) -> None:

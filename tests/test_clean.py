@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.clean import Cleaned, clean, clean_reply
-from annotator.records import Completion, Passage, Piece
+from annotator.clean import Cleaned, LabelLog, clean, clean_reply
+from annotator.records import Completion, LabelUse, Passage, Piece, Rejected
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 TEXT = "Bà Nguyễn Thị Hoà làm việc ở Đại học Hà Nội, Hà Nội. Hà Nội đông dân."
@@ -70,6 +70,28 @@ def test_every_kind_of_rejection_is_told_apart() -> None:
         "label needs review": 1,
         "malformed claim": 1,
     }
+
+
+def test_a_rejected_claim_says_what_was_claimed() -> None:
+    """Mention and label stand apart, as the teacher wrote them."""
+    (rejected,) = cleaned([["Hà Nội", "Vùng_đất thiêng liêng"]]).rejected
+    detail = "vùng đất thiêng liêng (not english)"
+    assert rejected == Rejected("clean", "label needs review", "p1", "Hà Nội", detail, "Vùng_đất thiêng liêng")
+
+
+def test_the_merge_log_counts_every_label() -> None:
+    """By raw label: what it became, by which rule, in how many claims and mentions; the most frequent first."""
+    log = LabelLog()
+    log.add(cleaned([["Hà Nội", "City"], ["Nguyễn Thị Hoà", "PER"], ["Sài Gòn", "City"], ["Bà", "vùng đất thiêng"]]))
+    log.add(cleaned([["Hà Nội", "City"], ["Hà Nội", "thành phố"], ["Hà Nội", "misc"], ["Hà Nội"]]))
+    log.add(cleaned("no answer"))
+    assert log.uses() == [
+        LabelUse("City", "city", "changed", "format", 3, 6),
+        LabelUse("PER", "person", "changed", "abbreviation", 1, 1),
+        LabelUse("misc", None, "rejected", "meaningless", 1, 0),
+        LabelUse("thành phố", "city", "changed", "vietnamese", 1, 0),
+        LabelUse("vùng đất thiêng", "vùng đất thiêng", "review", "not english", 1, 0),
+    ]
 
 
 def test_two_labels_for_one_mention_are_both_kept() -> None:

@@ -11,7 +11,10 @@ import pytest
 from prompts import available, load_prompt
 
 # A version that has been used is never edited: its hash stands in published manifests.
-RELEASED = {"open-ner-vi.1.toml": "0f7d14d0ab6cddb2fa6474507b87f0fd2bc7e0e38cd1768a70c4f8f58b678137"}
+RELEASED = {
+    "label-translation.1.toml": "38ecffa85563e58bba6df79142975f97f6b3676b429b2a889c57b771bf2f9680",
+    "open-ner-vi.1.toml": "0f7d14d0ab6cddb2fa6474507b87f0fd2bc7e0e38cd1768a70c4f8f58b678137",
+}
 
 
 def test_released_prompts_are_never_edited() -> None:
@@ -25,7 +28,16 @@ def test_every_shipped_prompt_is_released_and_loads() -> None:
     shipped = {f"{name}.{version}.toml" for name, versions in available().items() for version in versions}
     assert shipped == set(RELEASED)
     for name in shipped:
-        assert load_prompt(name.removesuffix(".toml")).sha256 == RELEASED[name]
+        slot = "{label}" if name.startswith("label") else "{passage}"
+        assert load_prompt(name.removesuffix(".toml"), slot).sha256 == RELEASED[name]
+
+
+def test_a_prompt_about_labels_is_none_about_passages() -> None:
+    """The label goes where the slot is; taken for the other kind, it is refused."""
+    (_, user) = load_prompt("label-translation", "{label}").messages("đặc sản {label}")
+    assert "<label>\nđặc sản {label}\n</label>" in user["content"]
+    with pytest.raises(ValueError, match="exactly once"):
+        load_prompt("label-translation")
 
 
 def test_a_bare_name_means_its_newest_version() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from annotator import tables
 from annotator.errors import RunDirError
-from annotator.records import Annotation, Document, Mention, Passage, Piece, Rejected, Sample
+from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 number = st.integers(0, 10**9)
@@ -35,7 +35,12 @@ KINDS = {
         tables.read_samples,
         st.builds(Sample, text, text, text, text, text, st.booleans(), text),
     ),
-    "rejected": (tables.REJECTED, tables.read_rejected, st.builds(Rejected, text, text, text, text, text)),
+    "rejected": (tables.REJECTED, tables.read_rejected, st.builds(Rejected, text, text, text, text, text, text)),
+    "labels": (
+        tables.LABEL,
+        tables.read_labels,
+        st.builds(LabelUse, text, st.none() | text, text, text, number, number),
+    ),
 }
 
 

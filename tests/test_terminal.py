@@ -37,7 +37,7 @@ MENTIONS = (
 
 def test_a_passage_with_all_that_is_known_of_it() -> None:
     """Entities, also nested ones; what the teacher said; what was left out and why."""
-    rejected = [Rejected("clean", "hallucinated", "0123abcd", "Sài Gòn [city]", "nowhere")]
+    rejected = [Rejected("clean", "hallucinated", "0123abcd", "Sài Gòn", "nowhere", "city")]
     view = terminal.passage_view(
         passage(TEXT), Annotation("0123abcd", TEXT, MENTIONS, "repaired"), completion("[raw reply]"), rejected
     )

@@ -99,3 +99,11 @@ def make_teacher(config: RunConfig) -> Teacher:
     except (LookupError, ValueError) as error:
         raise ConfigError(f"--prompt: {error.args[0]}") from error
     return ChatTeacher(config, prompt)
+
+
+def make_translator(config: RunConfig) -> Teacher:
+    """The same model, asked for the English name of a Vietnamese entity type in place of a passage."""
+    from annotator.teachers.chat import ChatTeacher
+    from prompts import load_prompt
+
+    return ChatTeacher(config, load_prompt("label-translation", slot="{label}"))

@@ -1,0 +1,125 @@
+"""The commands of ``vner-annotate labels``. Heavy imports stand inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from annotator.exits import exits
+
+app = typer.Typer(
+    help="See, decide and try out entity type labels.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
+DecisionsFile = Annotated[
+    Optional[Path],  # noqa: UP045 - read by typer
+    typer.Option("--labels", help="File with your decisions; by default that of the run, else DIR/labels.toml."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def decisions_file(directory: Path) -> Path:
+    """Where the decisions about a run are kept unless the user says otherwise."""
+    from annotator.rundir import RunDir
+
+    stored = RunDir(directory).read_manifest().get("config", {}).get("labels", "")
+    return Path(stored) if stored else directory / "labels.toml"
+
+
+@app.command("list")
+def list_labels(
+    directory: Directory,
+    every: Annotated[bool, typer.Option("--all", help="Every label, not only those that wait for a decision.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List the labels that no rule could decide, by frequency, with example mentions."""
+    with exits(debug):
+        from annotator.labelling import listing
+        from annotator.rundir import existing
+
+        run = existing(directory)
+        labels = listing.all_labels(run) if every else listing.unresolved(run)
+        if as_json:
+            report = {"out": str(directory), "labels": [label.as_dict() for label in labels]}
+            typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+            return
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        if labels:
+            console.print(listing.every_table(labels) if every else listing.waiting_table(labels))
+        else:
+            console.print("No label waits for a decision.")
+
+
+@app.command()
+def review(
+    directory: Directory,
+    labels: DecisionsFile = None,
+    export: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option("--export", help="Write a file to edit, with examples, in place of asking."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Decide in the terminal what becomes of each label that no rule could decide; every decision is saved at once."""
+    with exits(debug, directory):
+        from rich.console import Console
+
+        from annotator.errors import ConfigError
+        from annotator.labelling.listing import unresolved
+        from annotator.labelling.review import Review, export_lines
+        from annotator.rundir import existing, replacing
+        from normalizers.labels import load_lexicon
+
+        run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()
+        console = Console(highlight=False)
+        # A prompt with markup would be read by rich; input() is all that is needed.
+        reviewing = Review(path, lexicon, console, input)
+        pending = reviewing.pending(unresolved(run))
+        if export:
+            if export.exists():
+                raise ConfigError(f"{export} exists already; choose another --export, so that no decision is lost")
+            with replacing(export) as file:
+                file.writelines(line.encode("utf-8") for line in export_lines(pending, lexicon))
+            typer.echo(f"{len(pending)} labels are in {export}; edit it, then: "
+                       f"vner-annotate labels apply {directory} {export}")  # fmt: skip
+            return
+        if not pending:
+            typer.echo("No label waits for a decision.")
+            return
+        decided = reviewing.run(pending)
+        typer.echo(f"\n{decided} labels decided, {len(pending) - decided} left")
+        if decided:
+            typer.echo(f"apply them: vner-annotate labels apply {directory} {path}")
+
+
+@app.command()
+def normalize(
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option("--labels", help="File with your decisions."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Read raw labels from stdin, one a line; write a JSON line each: raw, label, status, rule."""
+    with exits(debug):
+        from annotator.decisions import read_decisions
+        from annotator.labelling.streaming import normalize_lines
+
+        decisions = read_decisions(labels).labels if labels else {}
+        try:
+            for line in normalize_lines(sys.stdin.buffer, decisions):
+                sys.stdout.write(line)
+                sys.stdout.flush()  # whoever asks line by line gets each answer at once
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader has seen enough; Python's own complaint at the end is not wanted
+            raise typer.Exit(0) from None

@@ -1,0 +1,162 @@
+"""The labels of a run with their counts, and for those that wait for a decision where they occurred."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from annotator import tables
+from annotator.decisions import one_line
+from annotator.errors import RunDirError
+from annotator.records import LabelUse
+from annotator.rundir import RunDir
+
+EXAMPLES = 3
+"""Mentions shown for a label."""
+AROUND = 60
+"""Characters of the passage on either side of an example."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One claim of a label, in its passage."""
+
+    mention: str
+    passage_id: str
+    context: str = ""
+    """The mention and what stands around it; empty where the passage does not have it."""
+
+
+@dataclass(slots=True)
+class Label:
+    """All raw labels that became one, or that wait under one form."""
+
+    label: str
+    status: str
+    """``used``, ``rejected`` or ``review``."""
+    claims: int = 0
+    mentions: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    raw: dict[str, int] = field(default_factory=dict)
+    """As the teacher wrote it -> claims."""
+    examples: list[Example] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program."""
+        return {
+            "label": self.label,
+            "status": self.status,
+            "claims": self.claims,
+            "mentions": self.mentions,
+            "rules": dict(self.rules),
+            "raw": self.raw,
+            "examples": [
+                {"mention": found.mention, "passage_id": found.passage_id, "context": found.context}
+                for found in self.examples
+            ],
+        }
+
+
+def all_labels(run: RunDir) -> list[Label]:
+    """Every label of the run, the most frequent first; a rejected one stands under its raw form.
+
+    Raises:
+        RunDirError: the run has not been cleaned.
+    """
+    if not run.labels.exists():
+        raise RunDirError(
+            f"{run.root} has no {run.labels.name} yet; make it with: vner-annotate clean --out {run.root}"
+        )
+    return _grouped(tables.read_labels(run.labels))
+
+
+def unresolved(run: RunDir) -> list[Label]:
+    """The labels that wait for a decision, the most frequent first, with examples.
+
+    Raises:
+        RunDirError: the run has not been cleaned.
+    """
+    waiting = [label for label in all_labels(run) if label.status == "review"]
+    by_raw = {raw: label for label in waiting for raw in label.raw}
+    for item in tables.read_rejected(run.rejected) if waiting else ():
+        label = by_raw.get(item.label) if item.reason == "label needs review" else None
+        if label and len(label.examples) < EXAMPLES and item.value not in {found.mention for found in label.examples}:
+            label.examples.append(Example(item.value, item.record_id))
+    _add_contexts(run, waiting)
+    return waiting
+
+
+def _grouped(uses: Iterable[LabelUse]) -> list[Label]:
+    labels: dict[tuple[str, str], Label] = {}
+    for use in uses:
+        status = "used" if use.status in {"kept", "changed"} else use.status
+        name = use.raw if use.label is None else use.label
+        label = labels.setdefault((status, name), Label(name, status))
+        label.claims += use.claims
+        label.mentions += use.mentions
+        label.rules[use.rule] += use.claims
+        label.raw[use.raw] = use.claims
+    return sorted(labels.values(), key=lambda label: (-label.claims, label.label, label.status))
+
+
+def _add_contexts(run: RunDir, labels: list[Label]) -> None:
+    wanted = {found.passage_id for label in labels for found in label.examples}
+    texts = {passage.id: passage.text for passage in _passages(run, wanted)}
+    for label in labels:
+        label.examples = [
+            Example(found.mention, found.passage_id, context(texts.get(found.passage_id, ""), found.mention))
+            for found in label.examples
+        ]
+
+
+def _passages(run: RunDir, wanted: set[str]) -> Iterator[Any]:
+    return (passage for passage in tables.read_passages(run.passages) if passage.id in wanted) if wanted else iter(())
+
+
+def context(text: str, mention: str) -> str:
+    """The first place of ``mention`` in ``text`` with whole words around it, on one line; empty where there is none."""
+    start = text.find(mention)
+    if start < 0 or not mention:
+        return ""
+    end = start + len(mention)
+    before, after = text[max(0, start - AROUND) : start], text[end : end + AROUND]
+    if start > AROUND:
+        before = "… " + before.partition(" ")[2]
+    if end + AROUND < len(text):
+        after = after.rpartition(" ")[0] + " …"
+    return one_line(f"{before}{mention}{after}")
+
+
+def waiting_table(labels: Iterable[Label]) -> RenderableType:
+    """Labels that wait for a decision: claims, the label, where it occurred."""
+    table = _table("claims", "label", "examples")
+    for label in labels:
+        examples = "; ".join(found.mention for found in label.examples)
+        table.add_row(f"{label.claims:,}", Text(one_line(label.label)), Text(one_line(examples), style="dim"))
+    return table
+
+
+def every_table(labels: Iterable[Label]) -> RenderableType:
+    """Every label: claims, mentions, what became of it and by which rules, how the teacher wrote it."""
+    table = _table("claims", "mentions", "label", "status", "rules", "as the teacher wrote it")
+    for label in labels:
+        raw = "; ".join([*label.raw][:5]) + (f"; and {len(label.raw) - 5} more" if len(label.raw) > 5 else "")
+        numbers = (f"{label.claims:,}", f"{label.mentions:,}")
+        rules = ", ".join(f"{rule} {claims:,}" for rule, claims in label.rules.most_common())
+        table.add_row(
+            *numbers, Text(one_line(label.label)), label.status, Text(rules), Text(one_line(raw), style="dim")
+        )
+    return table
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in names:
+        table.add_column(name, justify="right" if name in {"claims", "mentions"} else "left")
+    return table

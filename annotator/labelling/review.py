@@ -1,0 +1,121 @@
+"""A person decides labels one after the other, in the terminal or in an exported file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from annotator.decisions import add_decision, decision_line, one_line, read_decisions
+from annotator.labelling.listing import Label
+from annotator.labelling.suggesting import suggest
+from normalizers.labels import LabelNormalizer, Lexicon, clean_label
+
+HELP = "number: merge into that type; a name: rename or merge; =name: exactly so; k keep; d drop; s skip; q quit"
+
+
+class Review:
+    """Decides labels, and writes each decision to ``path`` at once: whoever stops loses nothing."""
+
+    def __init__(self, path: Path, lexicon: Lexicon, console: Console, answer: Callable[[str], str]) -> None:
+        """Take up the decisions that ``path`` holds already. ``answer`` asks the person; EOFError means quit.
+
+        Raises:
+            ConfigError: ``path`` is no file of decisions.
+        """
+        self._path, self._lexicon, self._console, self._answer = path, lexicon, console, answer
+        self._decided = dict(read_decisions(path).labels) if path.exists() else {}
+        self._normalizer = LabelNormalizer(lexicon, self._decided)
+
+    def pending(self, labels: Sequence[Label]) -> list[Label]:
+        """Those of ``labels`` that are not decided yet."""
+        return [label for label in labels if self._normalizer.decide(label.label).status == "review"]
+
+    def run(self, labels: Sequence[Label]) -> int:
+        """Ask about each label; the number of those that were decided."""
+        decided = 0
+        self._say(HELP)
+        for number, label in enumerate(labels, start=1):
+            suggestions = suggest(self._lexicon, label.label)
+            self._show(f"{number} of {len(labels)}", label, suggestions)
+            decision = self._ask(label.label, suggestions)
+            if decision == "quit":
+                break
+            if isinstance(decision, tuple):
+                add_decision(self._path, label.label, *decision)
+                decided += 1
+        return decided
+
+    def _ask(self, label: str, suggestions: Sequence[str]) -> tuple[str | bool] | str:
+        """The decision, alone in a tuple; else ``skip`` or ``quit``."""
+        while True:
+            try:
+                said = self._answer("> ").strip()
+            except EOFError:
+                return "quit"
+            if said.lower() in {"", "s", "q"}:
+                return "quit" if said.lower() == "q" else "skip"
+            decision = self._understood(said, suggestions)
+            if decision is not None and self._fits(label, decision):
+                return (decision,)
+
+    def _understood(self, said: str, suggestions: Sequence[str]) -> str | bool | None:
+        if said.lower() in {"k", "d"}:
+            return said.lower() == "k"
+        if said.isdecimal() and 1 <= int(said[:9]) <= len(suggestions):
+            return suggestions[int(said) - 1]
+        if said.startswith("=") and any(char.isalpha() for char in clean_label(said[1:])):
+            return clean_label(said[1:])
+        found = self._normalizer.decide(said)
+        if said == "?" or said.isdecimal() or said.startswith("="):
+            self._say(HELP)
+        elif found.label is None:
+            self._say(f"{one_line(said)} is no type ({found.rule}); d drops the label")
+        elif found.status == "review":
+            self._say(f"{one_line(found.label)} is not an English type itself; ={one_line(said)} takes it all the same")
+        else:
+            known = found.label in self._lexicon.known
+            self._say(f"-> {found.label}" + ("" if known else ", a type that the lexicon does not have"))
+            return found.label
+        return None
+
+    def _fits(self, label: str, decision: str | bool) -> bool:
+        """Take the decision in beside the others, unless they contradict each other."""
+        together = {**self._decided, label: decision if isinstance(decision, str) else (label if decision else None)}
+        try:
+            self._normalizer = LabelNormalizer(self._lexicon, together)
+        except ValueError as error:
+            self._say(str(error))
+            return False
+        self._decided = together
+        return True
+
+    def _show(self, where: str, label: Label, suggestions: Sequence[str]) -> None:
+        self._console.print(Text(f"\n{one_line(label.label)}", style="bold"), Text(f"  {where}, {_counts(label)}"))
+        for found in label.examples:
+            self._console.print(Text.assemble("  ", (one_line(found.mention), "cyan"), f": {found.context or '-'}"))
+        for number, name in enumerate(suggestions, start=1):
+            self._console.print(Text(f"  {number}  {name}"))
+
+    def _say(self, text: str) -> None:
+        self._console.print(Text(text, style="dim"))
+
+
+def export_lines(labels: Sequence[Label], lexicon: Lexicon) -> Iterator[str]:
+    """A file to edit: for each label its counts, its examples and a line that decides it, all of it commented out."""
+    yield "# Take the # away from a line, and it decides its label:\n"
+    yield '#   "label" = "type"   rename it, or merge it into that type\n'
+    yield '#   "label" = true     keep it as it is\n#   "label" = false    drop it\n'
+    for label in labels:
+        yield f"\n# {_counts(label)}\n"
+        yield from (f"#   {one_line(found.mention)}: {found.context or '-'}\n" for found in label.examples)
+        suggestions = suggest(lexicon, label.label)
+        yield "# " + decision_line(label.label, suggestions[0] if suggestions else "?", "; ".join(suggestions[1:]))
+
+
+def _counts(label: Label) -> str:
+    raw = [name for name in label.raw if name != label.label]
+    written = f", also written {one_line('; '.join(raw[:3]))}" if raw else ""
+    return f"{label.claims:,} {'claim' if label.claims == 1 else 'claims'}{written}"

@@ -1,0 +1,386 @@
+"""Seeing, deciding and trying out labels: the commands, on runs made through a real endpoint."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+import cli
+from annotator import tables
+from annotator.decisions import read_decisions
+from annotator.labelling.listing import context
+from annotator.labelling.streaming import normalize_lines
+from annotator.labelling.suggesting import suggest
+from annotator.ledger import Ledger
+from annotator.rundir import RunDir
+from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.endpoint import CAPITALS, Answer, Endpoint
+from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
+
+HOLY, SPECIALTY, MIXED = "vùng đất thiêng liêng", "đặc sản địa phương", "city/person"
+RAW = (HOLY, "VÙNG_ĐẤT_THIÊNG_LIÊNG", SPECIALTY, MIXED, "City", "thành phố", "misc")
+TRANSLATED = {HOLY: '"Sacred Places"', SPECIALTY: "unknown"}
+
+
+def annotator(passage: str, attempt: int) -> Answer:
+    """Every name gets one of ``RAW``, by its length; a label is translated where it can be."""
+    if "<label>" in passage:
+        return Answer(content=TRANSLATED[asked_label(passage)])
+    found = dict.fromkeys(CAPITALS.findall(passage))
+    return Answer(content=json.dumps([[name, RAW[len(name) % len(RAW)]] for name in found], ensure_ascii=False))
+
+
+def asked_label(passage: str) -> str:
+    return passage.partition("<label>\n")[2].partition("\n</label>")[0]
+
+
+def about_labels(endpoint: Endpoint) -> Counter[str]:
+    return Counter({asked_label(text): n for text, n in endpoint.asked.items() if "<label>" in text})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a few articles, whose endpoint is gone."""
+    out = tmp_path_factory.mktemp("labels") / "run"
+    with Endpoint(annotator) as endpoint:
+        result = vner("build", "sample", "--docs", 12, "--out", out, *asking(endpoint))
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """A copy of it to work on."""
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+def typed(lines: str, *arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], input=lines)
+
+
+def listed(run: Path, *more: str) -> dict[str, dict[str, Any]]:
+    result = vner("labels", "list", run, "--json", *more)
+    assert result.exit_code == 0, result.output
+    return {entry["label"]: entry for entry in json.loads(result.stdout)["labels"]}
+
+
+def rules(run: Path) -> dict[str, tuple[str | None, str]]:
+    return {use.raw: (use.label, use.rule) for use in tables.read_labels(RunDir(run).labels)}
+
+
+def test_the_unresolved_by_frequency_with_examples(run: Path) -> None:
+    """Spellings of one label are one entry; the examples are mentions that were claimed."""
+    found = listed(run)
+    assert set(found) == {HOLY, SPECIALTY, MIXED}
+    assert set(found[HOLY]["raw"]) == {HOLY, "VÙNG_ĐẤT_THIÊNG_LIÊNG"}
+    claims = [entry["claims"] for entry in found.values()]
+    assert claims == sorted(claims, reverse=True)
+    rejected = [item for item in tables.read_rejected(RunDir(run).rejected) if item.reason == "label needs review"]
+    assert sum(claims) == len(rejected)
+    for entry in found.values():
+        assert 1 <= len(entry["examples"]) <= 3
+        for example in entry["examples"]:
+            assert (example["mention"], example["passage_id"]) in {(item.value, item.record_id) for item in rejected}
+            assert example["mention"] in example["context"]
+    shown = vner("labels", "list", run).stdout
+    assert HOLY in shown
+    assert found[HOLY]["examples"][0]["mention"] in shown
+
+
+def test_every_label_with_its_counts(run: Path) -> None:
+    """Also those that are used and those that were rejected."""
+    found = listed(run, "--all")
+    uses = list(tables.read_labels(RunDir(run).labels))
+    assert sum(entry["claims"] for entry in found.values()) == sum(use.claims for use in uses)
+    assert found["city"]["raw"].keys() == {"City", "thành phố"}
+    assert found["city"]["mentions"] > 0
+    assert (found["misc"]["status"], found["misc"]["mentions"]) == ("rejected", 0)
+    assert "misc" in vner("labels", "list", run, "--all").stdout
+
+
+def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
+    """Rename, merge and drop; what is decided is not asked again, and applying it asks nobody."""
+    order = list(listed(run))
+    answers = {HOLY: "Sacred Places", SPECIALTY: "1", MIXED: "d"}
+    result = typed("".join(f"{answers[label]}\n" for label in order), "labels", "review", run)
+    assert result.exit_code == 0, result.output
+    assert "3 labels decided, 0 left" in result.stdout
+    suggested = suggest(load_lexicon(), SPECIALTY)[0]
+    decisions = read_decisions(run / "labels.toml").labels
+    assert decisions == {HOLY: "sacred place", SPECIALTY: suggested, MIXED: None}
+    assert "No label waits" in typed("", "labels", "review", run).stdout
+    before = fingerprints(run)
+    with Ledger(run / "completions.sqlite") as ledger:
+        answered = len(ledger)
+    applied = vner("labels", "apply", run, "--json")
+    assert applied.exit_code == 0, applied.output
+    report = json.loads(applied.stdout)
+    assert report["skipped"] == ["sample", "chunk", "annotate"]
+    assert "label needs review" not in report["funnel"][4]["rejected"]
+    assert rules(run)["VÙNG_ĐẤT_THIÊNG_LIÊNG"] == ("sacred place", "user")
+    assert rules(run)[MIXED] == (None, "user")
+    assert listed(run) == {}
+    with Ledger(run / "completions.sqlite") as ledger:
+        assert len(ledger) == answered
+    after = fingerprints(run)
+    assert {name for name in after if after[name] == before[name]} == {"documents.parquet", "passages.parquet"}
+
+
+def test_quitting_loses_nothing(run: Path) -> None:
+    """q, the end of the input, and a killed process: what was decided before is in the file."""
+    (first, second, third) = listed(run)
+    result = typed("k\nq\n", "labels", "review", run)
+    assert "1 labels decided, 2 left" in result.stdout
+    assert read_decisions(run / "labels.toml").labels == {first: first}
+    assert "0 labels decided, 2 left" in typed("s\n", "labels", "review", run).stdout
+    import subprocess
+
+    process = vner_process("labels", "review", run, stdin=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write("d\n")
+    process.stdin.flush()
+    wait_for(lambda: second in read_decisions(run / "labels.toml").labels)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert read_decisions(run / "labels.toml").labels == {first: first, second: None}
+    assert list(read_decisions(run / "labels.toml").labels) != [third]
+
+
+def test_what_cannot_be_taken_is_asked_again(run: Path) -> None:
+    """A label that is none, one that is not English, a number too large, a circle; ``=`` takes what is typed."""
+    first, second, third = listed(run)
+    lines = f"misc\n99\n?\n=\nđặc sản quê\n={second}\n={first}\n=Đặc sản quê\n"
+    result = typed(lines, "labels", "review", run)
+    assert "misc is no type (meaningless)" in result.stdout
+    assert "đặc sản quê is not an English type itself" in result.stdout
+    assert "circle" in result.stdout
+    assert read_decisions(run / "labels.toml").labels == {first: second, second: "đặc sản quê"}
+    assert vner("labels", "apply", run).exit_code == 0
+    assert set(listed(run)) == {third}
+
+
+def test_an_exported_file_is_edited_and_applied(run: Path, tmp_path: Path) -> None:
+    """As it comes it decides nothing; a line without its # decides a label; it is never overwritten."""
+    path = tmp_path / "mine.toml"
+    assert vner("labels", "review", run, "--export", path).exit_code == 0
+    assert read_decisions(path).labels == {}
+    text = path.read_text(encoding="utf-8")
+    assert listed(run)[HOLY]["examples"][0]["mention"] in text
+    path.write_text(text.replace(f'# "{HOLY}" = ', f'"{HOLY}" = '), encoding="utf-8")
+    (decided,) = read_decisions(path).labels.items()
+    assert decided == (HOLY, suggest(load_lexicon(), HOLY)[0])
+    again = vner("labels", "review", run, "--export", path)
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+    assert vner("labels", "apply", run, path).exit_code == 0
+    assert rules(run)[HOLY] == (decided[1], "user")
+    assert set(listed(run)) == {SPECIALTY, MIXED}
+
+
+def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path) -> None:
+    """The same decisions under another name change nothing; later builds read them; '' does without."""
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text(f'"{HOLY}" = "sacred place"\n', encoding="utf-8")
+    shutil.copy(one, other)
+    original = fingerprints(run)
+    assert vner("labels", "apply", run, one).exit_code == 0
+    for arguments in (("--labels", other), ()):
+        result = vner("build", "--out", run, "--json", *arguments)
+        assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
+    assert rules(run)[HOLY] == ("sacred place", "user")
+    other.write_text('"broken\n', encoding="utf-8")
+    broken = vner("build", "--out", run)
+    assert broken.exit_code == 2
+    assert f"{other}, line 1: " in broken.stderr
+    assert vner("build", "--out", run, "--labels", "").exit_code == 0
+    assert fingerprints(run) == original
+
+
+def test_applying_asks_nobody_about_unanswered_passages(tmp_path: Path) -> None:
+    """They stay unanswered (exit code 3) while labels are decided; without answers there is nothing to apply."""
+
+    def mostly(passage: str, attempt: int) -> Answer:
+        return Answer(400, body=b"{}") if len(passage) % 3 == 0 else annotator(passage, attempt)
+
+    labels = tmp_path / "labels.toml"
+    labels.write_text(f'"{HOLY}" = "sacred place"\n', encoding="utf-8")
+    with Endpoint(mostly) as endpoint:
+        out = tmp_path / "run"
+        assert vner("build", "sample", "--docs", 8, "--out", out, *asking(endpoint)).exit_code == 3
+        asked = endpoint.asked.total()
+        applied = vner("labels", "apply", out, labels)
+        assert applied.exit_code == 3
+        assert endpoint.asked.total() == asked
+        assert rules(out)[HOLY] == ("sacred place", "user")
+        assert vner("chunk", "sample", "--docs", 3, "--out", tmp_path / "two", *asking(endpoint)).exit_code == 0
+        undone = vner("labels", "apply", tmp_path / "two", labels)
+        assert undone.exit_code == 2
+        assert "the stage annotate" in undone.stderr
+
+
+def test_the_teacher_translates_once(tmp_path: Path) -> None:
+    """Only labels that are not English are asked about, once each; what makes no type changes nothing."""
+    out = tmp_path / "run"
+    with Endpoint(annotator) as endpoint:
+        arguments = ("build", "sample", "--docs", 12, "--out", out, *asking(endpoint), "--translate-labels")
+        assert vner(*arguments).exit_code == 0
+        assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 1}
+        asked = endpoint.asked.total()
+        assert vner(*arguments).exit_code == 0
+        assert vner(*arguments, "--fresh").exit_code == 0
+        assert endpoint.asked.total() == asked
+    made = rules(out)
+    assert made[HOLY] == made["VÙNG_ĐẤT_THIÊNG_LIÊNG"] == ("sacred place", "teacher")
+    assert made[MIXED][1] == "mixed"
+    assert made[SPECIALTY] == (SPECIALTY, "not english")
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["translator"]["prompt"]["version"] == 1
+    assert vner("explode", "--out", out, "--no-translate-labels").exit_code == 0
+    assert rules(out)[HOLY][1] == "not english"
+
+
+def test_a_translation_that_failed_is_asked_again(made: Path, tmp_path: Path) -> None:
+    """The run is done all the same; the next one asks for what is missing. Decisions win over translations."""
+    run = Path(shutil.copytree(made, tmp_path / "run"))
+
+    def unlucky(passage: str, attempt: int) -> Answer:
+        return Answer(400, body=b"{}") if attempt == 1 and SPECIALTY in passage else annotator(passage, attempt)
+
+    with Endpoint(unlucky) as endpoint:
+        address = ("--base-url", endpoint.url)
+        assert vner("build", "--out", run, *address, "--translate-labels").exit_code == 0
+        assert rules(run)[HOLY] == ("sacred place", "teacher")
+        assert rules(run)[SPECIALTY][1] == "not english"
+        assert vner("build", "--out", run, *address).exit_code == 0
+        assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 2}
+        (run / "labels.toml").write_text('"sacred place" = "holy place"\n', encoding="utf-8")
+        assert vner("labels", "apply", run).exit_code == 0
+        assert rules(run)[HOLY] == ("holy place", "teacher")
+        (run / "labels.toml").write_text(f'"sacred place" = false\n"{SPECIALTY}" = "dish"\n', encoding="utf-8")
+        assert vner("labels", "apply", run).exit_code == 0
+        assert (rules(run)[HOLY], rules(run)[SPECIALTY]) == ((None, "user"), ("dish", "user"))
+        assert endpoint.asked.total() == 3
+
+
+def test_translating_needs_a_teacher_that_can(run: Path, tmp_path: Path) -> None:
+    """The embedded one cannot; without a key the message names it."""
+    local = vner("build", "sample", "--out", tmp_path / "local", "--translate-labels")
+    assert local.exit_code == 2
+    assert "--translate-labels needs --provider openai or groq" in local.stderr
+    keyless = vner("build", "--out", run, "--base-url", "", "--translate-labels")
+    assert keyless.exit_code == 2
+    assert "export OPENAI_API_KEY" in keyless.stderr
+
+
+def test_a_run_without_labels_says_what_to_do(tmp_path: Path) -> None:
+    """No run at all, and one that was not cleaned yet."""
+    assert "make one with: vner-annotate build" in vner("labels", "list", tmp_path).stderr
+    assert vner("chunk", "sample", "--docs", 2, "--out", tmp_path / "run", "-q").exit_code == 0
+    result = vner("labels", "review", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "vner-annotate clean --out" in result.stderr
+
+
+def test_labels_from_a_pipe(tmp_path: Path) -> None:
+    """A JSON line each, in order, with the user's decisions."""
+    decisions = tmp_path / "labels.toml"
+    decisions.write_text('"quê" = "hometown"\n', encoding="utf-8")
+    result = typed("Organizations\nquê\n\nto_chuc\nvùng đất lạ\n", "labels", "normalize", "--labels", decisions)
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(line["raw"], line["label"], line["status"], line["rule"]) for line in lines] == [
+        ("Organizations", "organization", "changed", "plural"),
+        ("quê", "hometown", "changed", "user"),
+        ("", None, "rejected", "empty"),
+        ("to_chuc", "organization", "changed", "bare vietnamese"),
+        ("vùng đất lạ", "vùng đất lạ", "review", "not english"),
+    ]
+
+
+def test_each_answer_comes_before_the_next_question() -> None:
+    """A program can ask one label at a time, and stop whenever it likes."""
+    import subprocess
+
+    process = vner_process("labels", "normalize", stdin=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
+    for raw in ("org", "con người 🙂", "thành phố"):
+        process.stdin.write(raw + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["raw"] == raw
+    process.stdout.close()
+    process.stdin.write("org\n" * 10)
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0
+    assert process.stderr
+    assert process.stderr.read() == ""
+
+
+@given(st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=8))
+def test_any_junk_gets_its_line(junk: list[bytes]) -> None:
+    """One JSON object a line, whatever the bytes."""
+    out = [json.loads(line) for line in normalize_lines(io.BytesIO(b"".join(line + b"\n" for line in junk)), {})]
+    assert len(out) == len(junk)
+    for line, decided in zip(junk, out, strict=True):
+        assert decided["raw"] == line.rstrip(b"\r").decode("utf-8", "replace")
+        assert decided["status"] in {"kept", "changed", "rejected", "review"}
+
+
+def test_an_endless_line_is_not_read_into_memory() -> None:
+    """Its beginning is answered, and the next line is the next label."""
+
+    class Endless(io.RawIOBase):
+        def __init__(self) -> None:
+            self.parts: Iterator[bytes] = iter([b"x" * 4096] * 5000 + [b"x\n", b"org\n"])
+
+        def readline(self, size: int | None = -1) -> bytes:
+            assert size == 4096
+            return next(self.parts, b"")
+
+    long, org = (json.loads(line) for line in normalize_lines(Endless(), {}))  # type: ignore[arg-type]
+    assert (long["status"], long["rule"], len(long["raw"])) == ("rejected", "too long", 4096)
+    assert org["label"] == "organization"
+
+
+@pytest.mark.parametrize(
+    ("label", "among"),
+    [
+        ("đặc sản địa phương", "local specialty"),
+        ("cơ quan báo chí nhà nước", "media outlet"),
+        ("vùng đất thiêng liêng", "region"),
+        ("city/person", "person"),
+    ],
+)
+def test_suggestions_are_types_that_look_alike(label: str, among: str) -> None:
+    """At most five, each a type that the lexicon has."""
+    lexicon = load_lexicon()
+    suggestions = suggest(lexicon, label)
+    assert among in suggestions
+    assert len(suggestions) <= 5
+    assert set(suggestions) <= lexicon.known
+    assert LabelNormalizer(lexicon).decide(label).status == "review"
+
+
+@given(st.text(max_size=40))
+def test_any_label_may_be_suggested_for(label: str) -> None:
+    """No error, no doubles."""
+    suggestions = suggest(load_lexicon(), label)
+    assert len(set(suggestions)) == len(suggestions)
+
+
+@given(st.text(max_size=300), st.text(min_size=1, max_size=5), st.text(max_size=300))
+def test_a_context_is_one_harmless_line(before: str, mention: str, after: str) -> None:
+    """No control character and no line break, whatever the passage has."""
+    shown = context(before + mention + after, mention)
+    assert shown.isprintable()
+    assert len(shown) <= 2 * 64 + len(mention)
+    assert context(before, before + "x") == ""
