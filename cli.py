@@ -29,6 +29,14 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel="Run")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.", rich_help_panel="Run")]
 
+Config = Annotated[
+    Optional[Path],  # noqa: UP045 - read by typer
+    typer.Option("--config", help="TOML file with the same settings; flags win.", rich_help_panel="Run"),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Make everything again; paid answers stay and are used.", rich_help_panel="Run")
+]
+
 
 def _show_version(wanted: bool) -> None:
     if wanted:
@@ -85,14 +93,8 @@ def _build(
     *,
     settings: dict[str, Any],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run directory.", rich_help_panel="Run")],
-    config: Annotated[
-        Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--config", help="TOML file with the same settings; flags win.", rich_help_panel="Run"),
-    ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option("--fresh", help="Make everything again; paid answers stay and are used.", rich_help_panel="Run"),
-    ] = False,
+    config: Config = None,
+    fresh: Fresh = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -103,6 +105,48 @@ def _build(
 
 
 app.command("build")(_with_settings(_build))
+
+
+def _plan(
+    *,
+    settings: dict[str, Any],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option("--out", "-o", help="The run directory; without it, a temporary one.", rich_help_panel="Run"),
+    ] = None,
+    config: Config = None,
+    fresh: Fresh = False,
+    pilot: Annotated[
+        int, typer.Option("--pilot", min=0, help="Passages to ask about now; needs --out.", rich_help_panel="Plan")
+    ] = 0,
+    latency: Annotated[
+        Optional[float],  # noqa: UP045 - read by typer
+        typer.Option("--latency", help="Seconds an answer takes, until some were seen.", rich_help_panel="Plan"),
+    ] = None,
+    price_in: Annotated[
+        Optional[float],  # noqa: UP045 - read by typer
+        typer.Option("--price-in", help="US dollars for a million prompt tokens.", rich_help_panel="Plan"),
+    ] = None,
+    price_out: Annotated[
+        Optional[float],  # noqa: UP045 - read by typer
+        typer.Option("--price-out", help="US dollars for a million tokens of answer.", rich_help_panel="Plan"),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a build would cost: passages, tokens, money and time. Asks nothing of the teacher without --pilot."""
+    with _errors(debug, out):
+        from annotator.display import make_progress
+        from annotator.plan import Assumed, plan
+        from data_cards.forecast import print_plan
+
+        assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
+        progress = make_progress(quiet=quiet)
+        print_plan(plan(out, _said(settings, config), progress, assumed, pilot=pilot, fresh=fresh), as_json=as_json)
+
+
+app.command("plan")(_with_settings(_plan))
 
 
 def _stage_command(stage: str, text: str) -> None:
@@ -126,13 +170,11 @@ _stage_command("explode", "Annotations -> instruction samples, by split.")
 def _run(
     settings: dict[str, Any], out: Path, config: Path | None, *, fresh: bool, quiet: bool, as_json: bool, until: str
 ) -> None:
-    from annotator.config import read_toml
     from annotator.display import make_progress
     from annotator.runner import run
     from data_cards import summary
 
-    said = {**(read_toml(config) if config else {}), **{k: v for k, v in settings.items() if v is not None}}
-    outcome = run(out, said, make_progress(quiet=quiet), until=until, fresh=fresh)
+    outcome = run(out, _said(settings, config), make_progress(quiet=quiet), until=until, fresh=fresh)
     report = summary.finish(outcome)
     if as_json:
         summary.print_json(report)
@@ -143,6 +185,13 @@ def _run(
             f"{outcome.unanswered:,} passages have no answer yet; the same command asks for them again", err=True
         )
         raise typer.Exit(3)
+
+
+def _said(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
+    """What the user says: the file, and the flags, which win."""
+    from annotator.config import read_toml
+
+    return {**(read_toml(config) if config else {}), **{k: v for k, v in settings.items() if v is not None}}
 
 
 @app.command()

@@ -85,20 +85,26 @@ def chunk_stage(context: Context) -> Result:
     return Result((flow,))
 
 
-def annotate_stage(context: Context) -> Result:
-    """Passages -> completions, in the ledger."""
-    config, run, teacher = context.config, context.run, context.teacher
-    flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
+def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
+    """Ask about each of ``passages`` that the ledger does not know, one request a passage."""
+    config, teacher = context.config, context.teacher
     pace = Pace(config.concurrency, config.max_retries, config.rpm, config.tpm)
     overhead = context.tokenizer.count(str(teacher.question("").content))
 
     def estimate(passage: Passage) -> int:
         return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
+    annotate(passages, teacher, ledger, pace, context.progress, estimate)
+
+
+def annotate_stage(context: Context) -> Result:
+    """Passages -> completions, in the ledger."""
+    run, teacher = context.run, context.teacher
+    flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity = hashlib.sha256()
     with Ledger(run.ledger) as ledger:
-        annotate(tables.read_passages(run.passages), teacher, ledger, pace, context.progress, estimate)
+        ask(context, tables.read_passages(run.passages), ledger)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for passage in tables.read_passages(run.passages):
                 key = teacher.question(passage.text).key

@@ -170,7 +170,9 @@ def _is_whole(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
 
 
 def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: Path) -> None:
-    now = {name: value for stage in PAID for name, value in config.stage_settings(stage).items()}
+    # Before the first question (there is a ledger from then on) nothing is paid for: the teacher can still be changed.
+    stages = PAID if RunDir(root).ledger.exists() else PAID[:2]
+    now = {name: value for stage in stages for name, value in config.stage_settings(stage).items()}
     now.pop("source")  # the same articles under another path are the same articles: content decides, further on
     other = [
         f"{flag(name)} {stored[name]}, not {now[name]}" for name in now if stored.get(name, now[name]) != now[name]
