@@ -33,6 +33,12 @@ Config = Annotated[
     Optional[Path],  # noqa: UP045 - read by typer
     typer.Option("--config", help="TOML file with the same settings; flags win.", rich_help_panel="Run"),
 ]
+Batch = Annotated[
+    bool,
+    typer.Option(
+        "--batch", help="Ask by the provider's Batch API: submit; run again, collect.", rich_help_panel="Teacher"
+    ),
+]
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Make everything again; paid answers stay and are used.", rich_help_panel="Run")
 ]
@@ -149,41 +155,56 @@ def _plan(
 app.command("plan")(_with_settings(_plan))
 
 
-def _stage_command(stage: str, text: str) -> None:
+def _stage_command(stage: str, text: str, *more: inspect.Parameter) -> None:
     def run_stage(**given: Any) -> None:
         debug, out = given.pop("debug"), given.pop("out")
         with _errors(debug, out):
             _run(given.pop("settings"), out, given.pop("config"), until=stage, **given)
 
-    run_stage.__signature__ = inspect.signature(_build, eval_str=True)  # type: ignore[attr-defined] # the same flags
+    same = inspect.signature(_build, eval_str=True).parameters.values()
+    run_stage.__signature__ = inspect.Signature([*same, *more])  # type: ignore[attr-defined] # read by typer
     run_stage.__doc__ = text
     app.command(stage, rich_help_panel="One stage at a time")(_with_settings(run_stage))
 
 
 _stage_command("sample", "Source -> documents.")
 _stage_command("chunk", "Documents -> passages (and what comes before, if it is not done).")
-_stage_command("annotate", "Passages -> answers of the teacher (and what comes before).")
+_stage_command(
+    "annotate",
+    "Passages -> answers of the teacher (and what comes before).",
+    inspect.Parameter("batch", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Batch),
+)
 _stage_command("clean", "Answers -> annotations: labels normalised, mentions found in their passages.")
 _stage_command("explode", "Annotations -> instruction samples, by split.")
 
 
 def _run(
-    settings: dict[str, Any], out: Path, config: Path | None, *, fresh: bool, quiet: bool, as_json: bool, until: str
+    settings: dict[str, Any],
+    out: Path,
+    config: Path | None,
+    *,
+    fresh: bool,
+    quiet: bool,
+    as_json: bool,
+    until: str,
+    batch: bool = False,
 ) -> None:
     from annotator.display import make_progress
     from annotator.runner import run
-    from data_cards import summary
+    from data_cards import batches, summary
 
-    outcome = run(out, _said(settings, config), make_progress(quiet=quiet), until=until, fresh=fresh)
+    outcome = run(out, _said(settings, config), make_progress(quiet=quiet), until=until, fresh=fresh, batch=batch)
     report = summary.finish(outcome)
+    if batch:
+        report["batches"] = batches.report(outcome)
     if as_json:
         summary.print_json(report)
     else:
         summary.print_report(outcome, report)
+    if batch and not as_json:
+        batches.show(outcome)
     if outcome.unanswered:
-        typer.echo(
-            f"{outcome.unanswered:,} passages have no answer yet; the same command asks for them again", err=True
-        )
+        typer.echo(batches.next_step(outcome, report["funnel"], batch=batch), err=True)
         raise typer.Exit(3)
 
 

@@ -15,6 +15,8 @@ from typing import Any, Final, TypeVar
 
 from annotator import tables
 from annotator.annotate import Pace, annotate
+from annotator.batches import WAITING, not_in_a_batch, on_their_way
+from annotator.batching import exchange
 from annotator.chunking import chunk
 from annotator.clean import clean
 from annotator.config import RunConfig
@@ -42,6 +44,8 @@ class Context:
     tokenizer: Tokenizer
     teacher: Teacher
     progress: Progress
+    batch: bool = False
+    """Ask by the provider's Batch API."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def chunk_stage(context: Context) -> Result:
 
 
 def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
-    """Ask about each of ``passages`` that the ledger does not know, one request a passage."""
+    """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage."""
     config, teacher = context.config, context.teacher
     pace = Pace(config.concurrency, config.max_retries, config.rpm, config.tpm)
     overhead = context.tokenizer.count(str(teacher.question("").content))
@@ -94,7 +98,8 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
     def estimate(passage: Passage) -> int:
         return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
-    annotate(passages, teacher, ledger, pace, context.progress, estimate)
+    waiting = not_in_a_batch(context.run, passages, teacher, context.progress)
+    annotate(waiting, teacher, ledger, pace, context.progress, estimate)
 
 
 def annotate_stage(context: Context) -> Result:
@@ -104,7 +109,12 @@ def annotate_stage(context: Context) -> Result:
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity = hashlib.sha256()
     with Ledger(run.ledger) as ledger:
-        ask(context, tables.read_passages(run.passages), ledger)
+        passages = tables.read_passages(run.passages)
+        if context.batch:
+            exchange(run, context.config, passages, teacher, ledger, context.progress)
+        else:
+            ask(context, passages, ledger)
+        waiting = on_their_way(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for passage in tables.read_passages(run.passages):
                 key = teacher.question(passage.text).key
@@ -114,8 +124,9 @@ def annotate_stage(context: Context) -> Result:
                     flow.made["completion token"] += completion.completion_tokens
                     identity.update(bytes.fromhex(key))
                 else:
-                    failure = ledger.failure(key)
-                    kind, detail = (failure.kind, failure.detail) if failure else ("not asked", "")
+                    failure = None if key in waiting else ledger.failure(key)
+                    silent = WAITING if key in waiting else "not asked"
+                    kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
                     sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest())
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator import tables
+from annotator.batches import on_their_way
 from annotator.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
@@ -104,6 +105,8 @@ class Plan:
     passages: int
     answered: int
     """Passages that need no request: the ledger has the answer, or another passage has the same text."""
+    in_batch: int
+    """Passages that are in an open batch."""
     prompt_tokens: int
     completion_tokens: int
     latency: float
@@ -116,7 +119,7 @@ class Plan:
     @property
     def to_ask(self) -> int:
         """Requests to come."""
-        return self.passages - self.answered
+        return self.passages - self.answered - self.in_batch
 
     @property
     def cost(self) -> float | None:
@@ -137,7 +140,12 @@ class Plan:
             }
         return {
             "model": self.config.teacher_model or self.config.provider,
-            "passages": {"count": self.passages, "answered": self.answered, "to_ask": self.to_ask},
+            "passages": {
+                "count": self.passages,
+                "answered": self.answered,
+                "in_batch": self.in_batch,
+                "to_ask": self.to_ask,
+            },
             "tokens": {
                 "prompt": self.prompt_tokens,
                 "completion": self.completion_tokens,
@@ -221,7 +229,8 @@ def _forecast(context: Context, assumed: Assumed) -> Plan:
     config, tokenizer, teacher = context.config, context.tokenizer, context.teacher
     normalizer = LabelNormalizer(load_lexicon())
     seen, known = Seen(), set[str]()
-    total = prompt_tokens = passage_tokens = to_ask = 0
+    total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
+    waiting = on_their_way(context.run)
     with _answers(context.run) as ledger:
         for passage in tables.read_passages(context.run.passages):
             total += 1
@@ -234,6 +243,9 @@ def _forecast(context: Context, assumed: Assumed) -> Plan:
             if completion:
                 _see(seen, passage, completion, normalizer, tokenizer)
                 seen.expected_prompt_tokens += expected if completion.prompt_tokens else 0
+                continue
+            if question.key in waiting:
+                in_batch += 1
                 continue
             to_ask += 1
             prompt_tokens += expected
@@ -254,7 +266,8 @@ def _forecast(context: Context, assumed: Assumed) -> Plan:
     return Plan(
         config=config,
         passages=total,
-        answered=total - to_ask,
+        answered=total - to_ask - in_batch,
+        in_batch=in_batch,
         prompt_tokens=prompt,
         completion_tokens=completion_tokens,
         latency=latency,

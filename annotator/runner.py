@@ -47,7 +47,13 @@ class Outcome:
 
 
 def run(
-    root: Path, settings: Mapping[str, Any], progress: Progress, *, until: str = "explode", fresh: bool = False
+    root: Path,
+    settings: Mapping[str, Any],
+    progress: Progress,
+    *,
+    until: str = "explode",
+    fresh: bool = False,
+    batch: bool = False,
 ) -> Outcome:
     """Run the method as far as the stage ``until`` in the directory ``root``, doing only what is not done yet.
 
@@ -57,6 +63,7 @@ def run(
         progress: told of all that happens.
         until: the last stage to run.
         fresh: make everything again; answers in the ledger stay and are used.
+        batch: ask by the provider's Batch API: submit, or collect what an earlier run submitted.
 
     Raises:
         AnnotateError: see ``annotator.errors``. What was paid for is on the disk.
@@ -65,16 +72,21 @@ def run(
     stored = {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
+    if batch and config.provider == "local":
+        raise ConfigError("--batch needs --provider openai or groq; the local teacher answers at once")
     with opened(root) as directory:
-        return _run(directory, config, manifest, progress, until)
+        return _run(directory, config, manifest, progress, until, batch)
 
 
-def _run(directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str) -> Outcome:
+def _run(
+    directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str, batch: bool
+) -> Outcome:
     done: dict[str, Any] = manifest.get("stages", {})
     wanted = STAGES[: STAGES.index(until) + 1]
     if "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
         require_key(config)
-    context = pipeline.Context(config, directory, load_tokenizer(config.tokenizer), make_teacher(config), progress)
+    tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
+    context = pipeline.Context(config, directory, tokenizer, teacher, progress, batch)
     tools = _tools(context, manifest)
     notes: dict[str, Any] = {
         "made_by": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},

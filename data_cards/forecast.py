@@ -52,6 +52,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     return [
         ("passages", f"{plan.passages:,}", ""),
         ("answered already", f"{plan.answered:,}", "in the ledger, or the text of another passage"),
+        *([("in a batch", f"{plan.in_batch:,}", "paid for, not collected")] if plan.in_batch else []),
         ("to ask", f"{plan.to_ask:,}", config.teacher_model or "the embedded teacher"),
         (
             "prompt tokens",
