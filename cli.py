@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from annotator.config import STAGES, RunConfig, flag
+from annotator.config import STAGES, Asking, RunConfig, flag
 from annotator.exits import exits as _errors
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
@@ -29,6 +29,20 @@ app = typer.Typer(
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel="Run")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel="Run")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.", rich_help_panel="Run")]
+
+Config = Annotated[
+    Optional[Path],  # noqa: UP045 - read by typer
+    typer.Option("--config", help="TOML file with the same settings; flags win.", rich_help_panel="Run"),
+]
+Batch = Annotated[
+    bool,
+    typer.Option(
+        "--batch", help="Ask by the provider's Batch API: submit; run again, collect.", rich_help_panel="Teacher"
+    ),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Make everything again; paid answers stay and are used.", rich_help_panel="Run")
+]
 
 
 def _show_version(wanted: bool) -> None:
@@ -87,14 +101,8 @@ def _build(
     *,
     settings: dict[str, Any],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run directory.", rich_help_panel="Run")],
-    config: Annotated[
-        Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--config", help="TOML file with the same settings; flags win.", rich_help_panel="Run"),
-    ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option("--fresh", help="Make everything again; paid answers stay and are used.", rich_help_panel="Run"),
-    ] = False,
+    config: Config = None,
+    fresh: Fresh = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -107,20 +115,68 @@ def _build(
 app.command("build")(_with_settings(_build))
 
 
-def _stage_command(stage: str, text: str) -> None:
+def _plan(
+    *,
+    settings: dict[str, Any],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option("--out", "-o", help="The run directory; without it, a temporary one.", rich_help_panel="Run"),
+    ] = None,
+    config: Config = None,
+    fresh: Fresh = False,
+    pilot: Annotated[
+        int, typer.Option("--pilot", min=0, help="Passages to ask about now; needs --out.", rich_help_panel="Plan")
+    ] = 0,
+    latency: Annotated[
+        Optional[float],  # noqa: UP045 - read by typer
+        typer.Option("--latency", help="Seconds an answer takes, until some were seen.", rich_help_panel="Plan"),
+    ] = None,
+    price_in: Annotated[
+        Optional[float],  # noqa: UP045 - read by typer
+        typer.Option("--price-in", help="US dollars for a million prompt tokens.", rich_help_panel="Plan"),
+    ] = None,
+    price_out: Annotated[
+        Optional[float],  # noqa: UP045 - read by typer
+        typer.Option("--price-out", help="US dollars for a million tokens of answer.", rich_help_panel="Plan"),
+    ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Say what a build would cost: passages, tokens, money and time. Asks nothing of the teacher without --pilot."""
+    with _errors(debug, out):
+        from annotator.display import make_progress
+        from annotator.plan import Assumed, plan
+        from data_cards.forecast import print_plan
+
+        assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
+        progress = make_progress(quiet=quiet)
+        print_plan(plan(out, _said(settings, config), progress, assumed, pilot=pilot, fresh=fresh), as_json=as_json)
+
+
+app.command("plan")(_with_settings(_plan))
+
+
+def _stage_command(stage: str, text: str, *more: inspect.Parameter) -> None:
     def run_stage(**given: Any) -> None:
         debug, out = given.pop("debug"), given.pop("out")
         with _errors(debug, out):
-            _run(given.pop("settings"), out, given.pop("config"), until=stage, **given)
+            asking: Asking = "batch" if given.pop("batch", False) else "now"
+            _run(given.pop("settings"), out, given.pop("config"), until=stage, asking=asking, **given)
 
-    run_stage.__signature__ = inspect.signature(_build, eval_str=True)  # type: ignore[attr-defined] # the same flags
+    same = inspect.signature(_build, eval_str=True).parameters.values()
+    run_stage.__signature__ = inspect.Signature([*same, *more])  # type: ignore[attr-defined] # read by typer
     run_stage.__doc__ = text
     app.command(stage, rich_help_panel="One stage at a time")(_with_settings(run_stage))
 
 
 _stage_command("sample", "Source -> documents.")
 _stage_command("chunk", "Documents -> passages (and what comes before, if it is not done).")
-_stage_command("annotate", "Passages -> answers of the teacher (and what comes before).")
+_stage_command(
+    "annotate",
+    "Passages -> answers of the teacher (and what comes before).",
+    inspect.Parameter("batch", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Batch),
+)
 _stage_command("clean", "Answers -> annotations: labels normalised, mentions found in their passages.")
 _stage_command("explode", "Annotations -> instruction samples, by split.")
 
@@ -134,26 +190,32 @@ def _run(
     quiet: bool,
     as_json: bool,
     until: str,
-    ask: bool = True,
+    asking: Asking = "now",
 ) -> None:
-    from annotator.config import read_toml
     from annotator.display import make_progress
     from annotator.runner import run
-    from data_cards import summary
+    from data_cards import batches, summary
 
-    said = {**(read_toml(config) if config else {}), **{k: v for k, v in settings.items() if v is not None}}
-    outcome = run(out, said, make_progress(quiet=quiet), until=until, fresh=fresh, ask=ask)
+    outcome = run(out, _said(settings, config), make_progress(quiet=quiet), until=until, fresh=fresh, asking=asking)
     report = summary.finish(outcome)
+    if asking == "batch":
+        report["batches"] = batches.report(outcome)
     if as_json:
         summary.print_json(report)
     else:
         summary.print_report(outcome, report)
+    if asking == "batch" and not as_json:
+        batches.show(outcome)
     if outcome.unanswered:
-        typer.echo(
-            f"{outcome.unanswered:,} passages have no answer yet; vner-annotate build --out {out} asks for them again",
-            err=True,
-        )
+        typer.echo(batches.next_step(outcome, report["funnel"], batch=asking == "batch"), err=True)
         raise typer.Exit(3)
+
+
+def _said(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
+    """What the user says: the file, and the flags, which win."""
+    from annotator.config import read_toml
+
+    return {**(read_toml(config) if config else {}), **{k: v for k, v in settings.items() if v is not None}}
 
 
 @labels_app.command("apply")
@@ -179,7 +241,7 @@ def _apply_labels(
         settings: dict[str, Any] = {} if translate_labels and not path.exists() else {"labels": str(path)}
         settings |= {"translate_labels": True} if translate_labels else {}
         _run(settings, directory, None, fresh=False, quiet=quiet, as_json=as_json, until=STAGES[-1],
-             ask=translate_labels)  # fmt: skip
+             asking="now" if translate_labels else "never")  # fmt: skip
 
 
 app.add_typer(labels_app, name="labels")

@@ -11,12 +11,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from annotator.errors import ConfigError
 
 STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
 """The way through the house. A setting belongs to the first stage whose result it changes, or to none."""
+
+Asking: TypeAlias = Literal["now", "batch", "never"]
+"""How the teacher is asked: request by request, by its Batch API, or not at all."""
 
 PROVIDERS: Final = ("local", "openai", "groq")
 DEFAULT_MODELS: Final[Mapping[str, str]] = {"local": "", "openai": "", "groq": "llama3-70b-8192"}

@@ -15,9 +15,11 @@ from typing import Any, Final, TypeVar
 
 from annotator import tables
 from annotator.annotate import Pace, annotate
+from annotator.batches import WAITING, not_in_a_batch, on_their_way
+from annotator.batching import exchange
 from annotator.chunking import chunk
 from annotator.clean import Decider, LabelLog, clean
-from annotator.config import RunConfig
+from annotator.config import Asking, RunConfig
 from annotator.decisions import Decisions
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
@@ -46,8 +48,7 @@ class Context:
     progress: Progress
     decisions: Decisions = field(default_factory=Decisions)
     """The user's, about labels."""
-    ask: bool = True
-    """Whether anything may be asked of the teacher."""
+    asking: Asking = "now"
 
 
 @dataclass(frozen=True)
@@ -91,19 +92,31 @@ def chunk_stage(context: Context) -> Result:
     return Result((flow,))
 
 
-def annotate_stage(context: Context) -> Result:
-    """Passages -> completions, in the ledger."""
-    config, run, teacher = context.config, context.run, context.teacher
-    flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
+def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
+    """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage."""
+    teacher = context.teacher
     overhead = context.tokenizer.count(str(teacher.question("").content))
 
     def estimate(passage: Passage) -> int:
         return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
+    waiting = not_in_a_batch(context.run, passages, teacher, context.progress)
+    annotate(waiting, teacher, ledger, _pace(context.config), context.progress, estimate)
+
+
+def annotate_stage(context: Context) -> Result:
+    """Passages -> completions, in the ledger."""
+    run, teacher = context.run, context.teacher
+    flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity = hashlib.sha256()
     with Ledger(run.ledger) as ledger:
-        annotate(tables.read_passages(run.passages), teacher, ledger, _pace(config), context.progress, estimate)
+        passages = tables.read_passages(run.passages)
+        if context.asking == "batch":
+            exchange(run, context.config, passages, teacher, ledger, context.progress)
+        else:
+            ask(context, passages, ledger)
+        waiting = on_their_way(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for passage in tables.read_passages(run.passages):
                 key = teacher.question(passage.text).key
@@ -113,8 +126,9 @@ def annotate_stage(context: Context) -> Result:
                     flow.made["completion token"] += completion.completion_tokens
                     identity.update(bytes.fromhex(key))
                 else:
-                    failure = ledger.failure(key)
-                    kind, detail = (failure.kind, failure.detail) if failure else ("not asked", "")
+                    failure = None if key in waiting else ledger.failure(key)
+                    silent = WAITING if key in waiting else "not asked"
+                    kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
                     sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest())
 
@@ -195,7 +209,7 @@ def _answered(context: Context, ledger: Ledger) -> Iterator[tuple[Passage, Compl
 def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Translations:
     unknown = unknown_labels(_answered(context, ledger), labels)
     translator = make_translator(context.config)
-    if context.ask:
+    if context.asking != "never":
         context.progress.start("translate", "labels", len(unknown))
         ask_translations(unknown, translator, ledger, _pace(context.config), context.progress)
         context.progress.finish()

@@ -49,6 +49,15 @@ class RunDir:
         return self.root / "completions.sqlite"
 
     @property
+    def batches(self) -> Path:
+        """What was submitted to a Batch API, and how it stands."""
+        return self.root / "batches.json"
+
+    def asked_in(self, mark: str) -> Path:
+        """Which questions are in one batch: a line each, key, tab, passage id."""
+        return self.root / ".batches" / f"{mark}.tsv"
+
+    @property
     def annotations(self) -> Path:
         """Answered passages with clean mentions."""
         return self.root / "annotations.parquet"

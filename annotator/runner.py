@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator import pipeline
-from annotator.config import STAGES, RunConfig, flag, make_config
+from annotator.config import STAGES, Asking, RunConfig, flag, make_config
 from annotator.decisions import Decisions, read_decisions
 from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
@@ -54,7 +54,7 @@ def run(
     *,
     until: str = "explode",
     fresh: bool = False,
-    ask: bool = True,
+    asking: Asking = "now",
 ) -> Outcome:
     """Run the method as far as the stage ``until`` in the directory ``root``, doing only what is not done yet.
 
@@ -64,7 +64,8 @@ def run(
         progress: told of all that happens.
         until: the last stage to run.
         fresh: make everything again; answers in the ledger stay and are used.
-        ask: False makes again only what costs nothing; passages without an answer stay without one.
+        asking: ``now``; ``batch``: submit to the provider's Batch API, or collect what an earlier run submitted;
+            ``never``: make again only what costs nothing, passages without an answer stay without one.
 
     Raises:
         AnnotateError: see ``annotator.errors``. What was paid for is on the disk.
@@ -73,21 +74,27 @@ def run(
     stored = {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
+    if asking == "batch" and config.provider == "local":
+        raise ConfigError("--batch needs --provider openai or groq; the local teacher answers at once")
     with opened(root) as directory:
-        return _run(directory, config, manifest, progress, until, ask=ask)
+        return _run(directory, config, manifest, progress, until, asking)
 
 
 def _run(
-    directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str, *, ask: bool
+    directory: RunDir,
+    config: RunConfig,
+    manifest: dict[str, Any],
+    progress: Progress,
+    until: str,
+    asking: Asking,
 ) -> Outcome:
     done: dict[str, Any] = manifest.get("stages", {})
     wanted = STAGES[: STAGES.index(until) + 1]
     decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
-    if ask and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
+    if asking != "never" and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
         require_key(config)
-    context = pipeline.Context(
-        config, directory, load_tokenizer(config.tokenizer), make_teacher(config), progress, decisions, ask
-    )
+    tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
+    context = pipeline.Context(config, directory, tokenizer, teacher, progress, decisions, asking)
     tools = _tools(context, manifest)
     notes: dict[str, Any] = {
         "made_by": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
@@ -100,10 +107,10 @@ def _run(
     for stage in wanted:
         mark = _digest(stage, VERSIONS[stage], config.stage_settings(stage), _of_stage(stage, tools), before)
         entry = done.get(stage, {})
-        settled = not entry.get("unanswered") or not ask
+        settled = not entry.get("unanswered") or asking == "never"
         if entry.get("fingerprint") == mark and settled and _is_whole(directory, stage, entry):
             skipped.append(stage)
-        elif not ask and stage in PAID:
+        elif asking == "never" and stage in PAID:
             raise ConfigError(f"the stage {stage} of {directory.root} is not done; first run vner-annotate build")
         else:
             # What follows was made of something else; the note is out of date from here on, whatever happens now.
@@ -188,7 +195,9 @@ def _is_whole(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
 
 
 def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: Path) -> None:
-    now = {name: value for stage in PAID for name, value in config.stage_settings(stage).items()}
+    # Before the first question (there is a ledger from then on) nothing is paid for: the teacher can still be changed.
+    stages = PAID if RunDir(root).ledger.exists() else PAID[:2]
+    now = {name: value for stage in stages for name, value in config.stage_settings(stage).items()}
     now.pop("source")  # the same articles under another path are the same articles: content decides, further on
     other = [
         f"{flag(name)} {stored[name]}, not {now[name]}" for name in now if stored.get(name, now[name]) != now[name]

@@ -1,0 +1,108 @@
+"""What was submitted to a Batch API from a run directory: ``batches.json``, and which questions are in which batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from annotator.errors import RunDirError
+from annotator.progress import Progress
+from annotator.records import Passage
+from annotator.rundir import RunDir, explained, replacing, write_json
+from annotator.teachers import Teacher
+
+VERSION: Final = 1
+WAITING: Final = "in a batch"
+"""Why a passage has no answer as long as its question is in an open batch."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch of this run, as ``batches.json`` has it."""
+
+    mark: str
+    """sha256 over the keys of its questions, in order."""
+    provider: str
+    address: str
+    requests: int
+    file: str = ""
+    """Id of the request file at the provider, once it is there."""
+    id: str = ""
+    """Id of the batch at the provider, once it is ordered."""
+    status: str = "prepared"
+    created: str = ""
+    collected: bool = False
+    completed: int = 0
+    """Answers so far, as the provider tells; then those that reached the ledger."""
+    failed: int = 0
+    """Likewise, questions that were not answered."""
+    unknown: int = 0
+    """Lines of the results that belong to no question of this batch, or are none; ignored."""
+    complaint: str = ""
+
+
+def read_batches(run: RunDir) -> list[Batch]:
+    """What was submitted from ``run``, in order.
+
+    Raises:
+        RunDirError: the file is damaged.
+    """
+    try:
+        return [Batch(**entry) for entry in json.loads(run.batches.read_text(encoding="utf-8"))["batches"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise RunDirError(
+            f"cannot read {run.batches}: {error}; restore it, or delete it, which forgets what was submitted"
+        ) from error
+
+
+def write_batches(run: RunDir, batches: Sequence[Batch]) -> None:
+    """Write it down; on the disk when this returns."""
+    write_json(run.batches, {"version": VERSION, "batches": [asdict(batch) for batch in batches]})
+
+
+def write_questions(run: RunDir, batch: Batch, questions: Iterable[tuple[str, str]]) -> None:
+    """Remember the questions of ``batch``: key and passage id of each."""
+    with replacing(run.asked_in(batch.mark)) as file:
+        file.writelines(f"{key}\t{passage_id}\n".encode() for key, passage_id in questions)
+
+
+def questions_in(run: RunDir, batch: Batch) -> dict[str, str]:
+    """Key -> passage id of the questions in ``batch``.
+
+    Raises:
+        RunDirError: they are not known any more.
+    """
+    try:
+        text = run.asked_in(batch.mark).read_text(encoding="utf-8")
+        pairs = (line.split("\t") for line in text.split("\n") if line)
+        return {key: passage_id for key, passage_id in pairs}  # noqa: C416 - says what they are
+    except (OSError, ValueError) as error:
+        raise RunDirError(
+            f"cannot read which questions are in a batch ({error}); restore the file, or delete {run.batches}, "
+            "which forgets what was submitted"
+        ) from error
+
+
+def forget_questions(run: RunDir, batch: Batch) -> None:
+    """They are collected, or were never ordered."""
+    with explained(run.root):
+        run.asked_in(batch.mark).unlink(missing_ok=True)
+
+
+def on_their_way(run: RunDir) -> set[str]:
+    """Keys of the questions that are in a batch and not collected; about 100 bytes of memory each."""
+    return {key for batch in read_batches(run) if not batch.collected for key in questions_in(run, batch)}
+
+
+def not_in_a_batch(run: RunDir, passages: Iterable[Passage], teacher: Teacher, progress: Progress) -> Iterator[Passage]:
+    """Leave out the passages whose questions are on their way in a batch: asking them again would be paid twice."""
+    waiting = on_their_way(run)
+    for passage in passages:
+        if waiting and teacher.question(passage.text).key in waiting:
+            progress.advance()
+        else:
+            yield passage

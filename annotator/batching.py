@@ -1,0 +1,273 @@
+"""Questions that travel in batches: submitted by one command, collected by a later one, into the same ledger.
+
+``batches.json`` in the run directory says what was submitted. Each step is written there before the next is taken, and
+a batch bears a mark made of its questions, by which it is found again at the provider should this process be killed
+between the order and the receipt.
+
+    prepared -> uploaded -> validating, in_progress, finalizing -> completed, expired, cancelled, failed -> collected
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from annotator.batches import (
+    Batch,
+    forget_questions,
+    on_their_way,
+    questions_in,
+    read_batches,
+    write_batches,
+    write_questions,
+)
+from annotator.config import RunConfig
+from annotator.errors import ConfigError, FatalTeacherError, RefusedError, TeacherError
+from annotator.ledger import Failure, Ledger
+from annotator.progress import Progress
+from annotator.records import Completion, Passage
+from annotator.rundir import RunDir, explained
+from annotator.teachers import Question, Reply, Teacher
+from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, read_result, request_line
+
+WRITE: Final = 500
+"""Results a transaction."""
+
+
+def exchange(
+    run: RunDir, config: RunConfig, passages: Iterable[Passage], teacher: Teacher, ledger: Ledger, progress: Progress
+) -> None:
+    """Collect what is ready, then submit what is in no batch and not answered.
+
+    A question that a batch left unanswered is submitted again only by a later command, when no batch is open: so that
+    its cause is seen before it is paid for again.
+
+    Raises:
+        TeacherError: the provider did not do as it was asked; what was achieved until then stands.
+        ConfigError: there are open batches at another provider or address.
+    """
+    with BatchApi(config) as api:
+        desk = _Desk(run, config, api, ledger, progress)
+        desk.find_again()
+        collected = desk.collect()
+        desk.submit(passages, teacher, again=not collected and not desk.open)
+
+
+class _Desk:
+    """Where the batches of one run are kept. Every change is on the disk before the next step."""
+
+    def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Ledger, progress: Progress) -> None:
+        self._run, self._config, self._api = run, config, api
+        self._ledger, self._progress = ledger, progress
+        self._batches = read_batches(run)
+        for batch in self.open:
+            if (batch.provider, batch.address) != (config.provider, api.address):
+                raise ConfigError(
+                    f"a batch of {run.root} is at --provider {batch.provider}, {batch.address}, "
+                    f"not at {config.provider}, {api.address}: collect it there first"
+                )
+
+    @property
+    def open(self) -> list[Batch]:
+        """Not collected yet."""
+        return [batch for batch in self._batches if not batch.collected]
+
+    def find_again(self) -> None:
+        """Finish what a killed process began: an order without a receipt is looked for before it is repeated."""
+        for batch in [batch for batch in self.open if not batch.id]:
+            if batch.file:
+                self._order(batch)
+            elif not self._take_over(batch):
+                self._drop(batch)  # nothing was ordered; its questions come up again
+
+    def collect(self) -> int:
+        """Put the answers of every batch that has ended into the ledger; returns how many batches those were."""
+        ended = 0
+        for batch in self.open:
+            found = self._api.retrieve(batch.id)
+            self._note(batch, found)
+            if found.ended:
+                self._read_results(batch, found)
+                ended += 1
+            else:
+                self._progress.say(f"batch {batch.id}: {batch.status}, {batch.completed:,} of {batch.requests:,} done")
+        return ended
+
+    def submit(self, passages: Iterable[Passage], teacher: Teacher, *, again: bool) -> None:
+        """Submit every question that is not answered and in no batch; those that failed before only if ``again``."""
+        limits = limits_of(self._config.provider)
+        known = on_their_way(self._run)
+        parcel: _Parcel | None = None
+        try:
+            for passage in passages:
+                self._progress.advance()
+                question = teacher.question(passage.text)
+                if question.key in known or self._ledger.has(question.key):
+                    continue
+                if not again and self._ledger.failure(question.key):
+                    continue
+                known.add(question.key)
+                line = request_line(question)
+                if parcel and (len(parcel.asked) >= limits.requests or parcel.size + len(line) > limits.size):
+                    self._send(parcel)
+                    parcel = None
+                parcel = parcel or _Parcel(self._run)
+                parcel.add(question, passage, line)
+            if parcel:
+                self._send(parcel)
+        finally:
+            if parcel:
+                parcel.discard()
+
+    def _send(self, parcel: _Parcel) -> None:
+        batch = Batch(parcel.mark, self._config.provider, self._api.address, len(parcel.asked), created=_now())
+        write_questions(self._run, batch, parcel.asked)
+        self._batches.append(batch)
+        self._save()
+        try:
+            found = self._take_over(batch)
+            batch.file = "" if found else self._api.upload(parcel.close(), f"vner-{batch.mark[:16]}.jsonl")
+        except TeacherError:  # nothing was ordered
+            self._drop(batch)
+            raise
+        if not found:
+            batch.status = "uploaded"
+            self._save()
+            self._order(batch, sure=True)
+        parcel.discard()
+        self._progress.say(f"batch {batch.id}: {batch.requests:,} questions submitted")
+
+    def _order(self, batch: Batch, *, sure: bool = False) -> None:
+        """Make a batch of the uploaded file, unless (``sure``: it cannot be) it was made already."""
+        if not sure and self._take_over(batch):
+            return
+        try:
+            self._note(batch, self._api.create(batch.file, batch.mark))
+        except (RefusedError, FatalTeacherError):  # it says that there is no batch
+            self._drop(batch)
+            if sure:
+                raise
+
+    def _take_over(self, batch: Batch) -> bool:
+        """Look at the provider's for a batch of the same questions that this run does not know."""
+        known = {other.id for other in self._batches}
+        for found in self._api.ours({batch.mark}):
+            if found.id not in known and found.status not in ("failed", "cancelling", "cancelled"):
+                self._note(batch, found)
+                self._progress.say(f"batch {batch.id} has these questions already: taken over, not ordered again")
+                return True
+        return False
+
+    def _note(self, batch: Batch, found: RemoteBatch) -> None:
+        batch.id, batch.status, batch.complaint = found.id, found.status, found.complaint
+        batch.completed, batch.failed = found.completed, found.failed
+        self._save()
+
+    def _drop(self, batch: Batch) -> None:
+        self._batches.remove(batch)
+        self._save()
+        forget_questions(self._run, batch)
+
+    def _save(self) -> None:
+        write_batches(self._run, self._batches)
+
+    def _read_results(self, batch: Batch, found: RemoteBatch) -> None:
+        left = questions_in(self._run, batch)
+        answers: list[Completion] = []
+        failures: dict[str, Failure] = {}
+        total = unknown = tokens = 0
+        for line in self._lines(batch, found):
+            try:
+                result = read_result(line)
+            except ValueError:
+                unknown += 1
+                continue
+            passage_id = left.get(result.key)
+            if passage_id is None:
+                unknown += 1
+            elif isinstance(result.answer, TeacherError):
+                failures[result.key] = Failure(result.key, passage_id, result.answer.kind, str(result.answer))
+            else:
+                del left[result.key]
+                answers.append(_completion(result.key, passage_id, result.answer))
+                tokens += result.answer.prompt_tokens + result.answer.completion_tokens
+                total += 1
+                if len(answers) >= WRITE:
+                    self._ledger.append(answers)
+                    answers = []
+        self._ledger.append(answers)
+        why = batch.complaint or "the results have no line for it"
+        unanswered = [failures.get(key) or Failure(key, left[key], f"batch {batch.status}", why) for key in left]
+        self._ledger.record_failures(unanswered)
+        batch.collected, batch.completed, batch.failed, batch.unknown = True, total, len(left), unknown
+        self._save()
+        forget_questions(self._run, batch)
+        self._progress.count("tokens", tokens)
+        self._progress.say(f"batch {batch.id}: {batch.status}, {total:,} answers, {len(left):,} questions without one")
+
+    def _lines(self, batch: Batch, found: RemoteBatch) -> Iterator[bytes]:
+        for file in found.results:
+            try:
+                yield from (line for line in self._api.lines(file) if line.strip())
+            except FatalTeacherError as error:
+                if error.kind != "http 404":
+                    raise
+                batch.complaint = f"the results are gone: {error}"
+
+
+class _Parcel:
+    """A request file in the making."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.size = 0
+        folder = run.asked_in("").parent
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=folder, prefix=".requests-", suffix=".part")
+        self._path, self._file = Path(name), os.fdopen(descriptor, "wb")
+        self._digest = hashlib.sha256()
+
+    @property
+    def mark(self) -> str:
+        return self._digest.hexdigest()
+
+    def add(self, question: Question, passage: Passage, line: bytes) -> None:
+        with explained(self._path):
+            self._file.write(line)
+        self.size += len(line)
+        self.asked.append((question.key, passage.id))
+        self._digest.update(bytes.fromhex(question.key))
+
+    def close(self) -> Path:
+        with explained(self._path):
+            self._file.close()
+        return self._path
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _completion(key: str, passage_id: str, reply: Reply) -> Completion:
+    return Completion(
+        key=key,
+        passage_id=passage_id,
+        reply=reply.text,
+        finish_reason=reply.finish_reason,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        latency=0.0,  # a batch tells none
+        created=time.time(),
+    )
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

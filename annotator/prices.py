@@ -1,0 +1,74 @@
+"""What a model costs, from a dated table (``prices.toml``). What the table does not know has no price, not a guess."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+from annotator.config import RunConfig
+
+_HOSTS = {"api.openai.com": "openai", "api.groq.com": "groq"}
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens."""
+
+    input: float
+    output: float
+    origin: str
+    """Where the figures come from, with their date."""
+    batch_discount: float = 0.0
+    """Share that the provider takes off for a batch; 0 where there is none, or none is known."""
+
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
+        """US dollars for so many tokens."""
+        return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
+
+
+def price_of(config: RunConfig, price_in: float | None = None, price_out: float | None = None) -> Price | None:
+    """The price of the teacher that ``config`` names, or None where it is not known.
+
+    Args:
+        config: provider, model and address. A price belongs to a provider: the same model at another address has none.
+        price_in: US dollars for a million prompt tokens; wins over the table.
+        price_out: likewise, for what the model writes.
+    """
+    if config.provider == "local":
+        return Price(0.0, 0.0, "the embedded teacher costs nothing")
+    known = _table().get((_seller(config), config.teacher_model))
+    if price_in is None and price_out is None:
+        return known
+    price_in = price_in if price_in is not None else (known.input if known else None)
+    price_out = price_out if price_out is not None else (known.output if known else None)
+    if price_in is None or price_out is None:
+        return None
+    return Price(price_in, price_out, "as given", known.batch_discount if known else 0.0)
+
+
+def _seller(config: RunConfig) -> str:
+    """Who is behind the address: a server of one's own is nobody."""
+    if not config.base_url:
+        return config.provider
+    return _HOSTS.get(urlsplit(config.base_url).hostname or "", "")
+
+
+@cache
+def _table() -> dict[tuple[str, str], Price]:
+    data: dict[str, list[dict[str, Any]]] = tomllib.loads(
+        resources.files(__package__).joinpath("prices.toml").read_text(encoding="utf-8")
+    )
+    discounts = {entry["provider"]: entry["discount"] for entry in data["batch"]}
+    return {
+        (entry["provider"], entry["model"]): Price(
+            float(entry["input"]),
+            float(entry["output"]),
+            f"{entry['source']}, {entry['date']}",
+            discounts.get(entry["provider"], 0.0),
+        )
+        for entry in data["price"]
+    }

@@ -1,0 +1,260 @@
+"""The Batch APIs of OpenAI and Groq: a file of requests goes up, files of answers come down within a day.
+
+Only what goes over the wire: which questions to send and what becomes of the answers is ``annotator.batching``'s.
+The two SDKs come from one generator; where they differ is marked.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from annotator.config import KEY_VARIABLES, RunConfig
+from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
+from annotator.teachers import Question, Reply, require_key
+from annotator.teachers.chat import read_reply
+
+ENDPOINT: Final = "/v1/chat/completions"
+WINDOW: Final = "24h"
+MARK: Final = "vner_annotate"
+"""Name of the metadata by which a batch of ours is known again."""
+LOOK_BACK: Final = 1000
+"""Batches of the account that are looked through for one of ours."""
+ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
+
+# Line ends to some readers of lines, but not to JSON, which leaves them as they are.
+_ESCAPES: Final = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What fits into one batch."""
+
+    requests: int
+    size: int
+    """Bytes of the request file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBatch:
+    """A batch as the provider has it."""
+
+    id: str
+    status: str
+    mark: str
+    """What it was marked with; empty if it is none of ours."""
+    completed: int
+    failed: int
+    results: tuple[str, ...]
+    """Ids of the files to read: answers first, then errors."""
+    complaint: str
+    """Why it was not taken, on one line."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of a result file: an answer, or why there is none."""
+
+    key: str
+    answer: Reply | TeacherError
+
+
+def limits_of(provider: str) -> Limits:
+    """The limits of ``provider``, from a dated table."""
+    text = resources.files(__package__).joinpath("batch_limits.toml").read_text(encoding="utf-8")
+    entry = tomllib.loads(text)[provider]
+    return Limits(requests=entry["requests"], size=entry["megabytes"] * 1_000_000)
+
+
+def request_line(question: Question) -> bytes:
+    """One line of a request file, with its line end. The custom id is the question's key."""
+    body = {name: value for name, value in question.content.items() if name != "prompt"}
+    request = {"custom_id": question.key, "method": "POST", "url": ENDPOINT, "body": body}
+    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES).encode("utf-8") + b"\n"
+
+
+def read_result(line: bytes) -> Result:
+    """Read one line of a result file.
+
+    Raises:
+        ValueError: it is no such line.
+    """
+    try:
+        found = json.loads(line)
+        key, response, error = found["custom_id"], found.get("response"), found.get("error")
+        if not isinstance(key, str):
+            raise TypeError("custom_id is no text")
+        if error:
+            # A code such as batch_expired; without one, what there is.
+            code = error.get("code") if isinstance(error, dict) else None
+            kind = " ".join(str(code or "batch error").replace("_", " ").split())[:60]
+            return Result(key, RefusedError(_words(error), kind=kind))
+        status, body = response["status_code"], response["body"]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
+        raise ValueError(f"not a line of batch results: {problem}") from problem
+    if status != 200:
+        said = body.get("error", body) if isinstance(body, dict) else body
+        return Result(key, RefusedError(_words(said), kind=f"http {status}"))
+    try:
+        return Result(key, read_reply(json.dumps(body).encode("utf-8")))
+    except TeacherError as problem:
+        return Result(key, problem)
+
+
+class BatchApi:
+    """A provider's files and batches."""
+
+    def __init__(self, config: RunConfig) -> None:
+        """Make a client; nothing is sent.
+
+        Raises:
+            ConfigError: no key.
+        """
+        key = require_key(config)
+        self._config, self._key = config, key
+        options: dict[str, Any] = {
+            "api_key": key or "none",  # the SDK insists on some
+            "max_retries": config.max_retries,
+            "timeout": config.timeout,
+        }
+        if config.base_url:
+            options["base_url"] = config.base_url
+        self._sdk: Any
+        self._client: Any
+        if config.provider == "groq":
+            import groq
+
+            self._sdk, self._client = groq, groq.Groq(**options)
+        else:
+            import openai
+
+            self._sdk, self._client = openai, openai.OpenAI(**options)
+        self.address = str(self._client.base_url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._client.close()
+
+    def upload(self, path: Path, name: str) -> str:
+        """Send a request file; returns its id. It costs nothing before there is a batch of it."""
+        with self._explained(), path.open("rb") as file:
+            return str(self._client.files.create(file=(name, file, "application/jsonl"), purpose="batch").id)
+
+    def create(self, file_id: str, mark: str) -> RemoteBatch:
+        """Order the answers. Sent once: a repeated order would be paid twice."""
+        with self._explained():
+            once = self._client.with_options(max_retries=0)
+            return _remote(
+                once.batches.create(
+                    input_file_id=file_id, endpoint=ENDPOINT, completion_window=WINDOW, metadata={MARK: mark}
+                )
+            )
+
+    def retrieve(self, batch_id: str) -> RemoteBatch:
+        """How a batch stands."""
+        with self._explained():
+            return _remote(self._client.batches.retrieve(batch_id))
+
+    def ours(self, marks: Collection[str]) -> Iterator[RemoteBatch]:
+        """The batches of the account that bear one of ``marks``, the newest first."""
+        with self._explained():
+            if self._config.provider == "groq":  # one answer, no pages
+                listing = self._client.batches.list().data or []
+            else:
+                listing = self._client.batches.list(limit=100)
+            for entry in islice(listing, LOOK_BACK):
+                if (batch := _remote(entry)).mark in marks:
+                    yield batch
+
+    def lines(self, file_id: str) -> Iterator[bytes]:
+        """The lines of a result file, as they arrive.
+
+        Raises:
+            RetryableError: the connection broke; what came before it is whole.
+        """
+        rest = b""
+        with self._explained(), self._client.files.with_streaming_response.content(file_id) as response:
+            for block in self._blocks(response):
+                *whole, rest = (rest + block).split(b"\n")  # and at nothing else: see _ESCAPES
+                yield from whole
+        yield rest
+
+    def _blocks(self, response: Any) -> Iterator[bytes]:
+        try:
+            yield from response.iter_bytes(1 << 16)
+        except GeneratorExit:
+            raise
+        except Exception as error:  # the HTTP library's own, and that is another one for each SDK
+            raise RetryableError(
+                f"the results broke off ({_words(str(error) or type(error).__name__)}); run the same command again",
+                kind="connection",
+            ) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        sdk = self._sdk
+        try:
+            yield
+        except sdk.APIConnectionError as error:  # a time-out is one
+            raise RetryableError(
+                f"cannot reach {self.address} ({_words(str(error))}); run the same command again", kind="connection"
+            ) from error
+        except sdk.APIStatusError as error:
+            raise self._status_error(error.status_code, error.body) from error
+        except sdk.APIError as error:
+            raise RetryableError(
+                f"{self.address} sent no answer of a Batch API ({_words(str(error))})", kind="malformed answer"
+            ) from error
+
+    def _status_error(self, status: int, said: object) -> TeacherError:
+        words = _words(said)
+        if self._key:
+            words = words.replace(self._key, "...")
+        line, kind = f"{self.address} answered {status}: {words}", f"http {status}"
+        if status in (401, 403):
+            return FatalTeacherError(f"{line}; check {KEY_VARIABLES[self._config.provider]}", kind=kind)
+        if status == 404:
+            return FatalTeacherError(f"{line}; does it have a Batch API? see --base-url", kind=kind)
+        if status in (408, 409, 429) or status >= 500:
+            return RetryableError(f"{line}; run the same command again later", kind=kind)
+        return RefusedError(line, kind=kind)
+
+
+def _remote(batch: Any) -> RemoteBatch:
+    """What we need of an SDK's batch."""
+    counts, errors = batch.request_counts, batch.errors
+    metadata = batch.metadata if isinstance(batch.metadata, dict) else {}
+    complaints = (errors.data or []) if errors else []
+    return RemoteBatch(
+        id=str(batch.id),
+        status=str(batch.status),
+        mark=str(metadata.get(MARK, "")),
+        completed=(counts.completed or 0) if counts else 0,
+        failed=(counts.failed or 0) if counts else 0,
+        results=tuple(file for file in (batch.output_file_id, batch.error_file_id) if file),
+        complaint=_words("; ".join(dict.fromkeys(str(item.message or item.code) for item in complaints)))
+        if complaints
+        else "",
+    )
+
+
+def _words(said: object) -> str:
+    """What an error says, on one line of at most 200 characters."""
+    if isinstance(said, dict):
+        said = said.get("message") or said.get("code") or said
+    return " ".join(str(said).split())[:200] or "nothing"

@@ -1,0 +1,85 @@
+"""What a plan looks like in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from annotator.plan import ANSWER_RATIO, Plan, Seen
+from data_cards.summary import print_json
+from data_cards.terminal import printable
+
+_UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def print_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print it on stdout."""
+    if as_json:
+        print_json(plan.as_dict())
+        return
+    table = Table(title="Plan", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for name, justify in (("", "left"), ("forecast", "right"), ("why", "left")):
+        table.add_column(name, justify=justify, header_style="dim")  # type: ignore[arg-type] # literals of rich
+    for what, figure, why in _rows(plan):
+        table.add_row(what, figure, Text(printable(why), style="dim"))
+    console = Console(file=sys.stdout, highlight=False)
+    console.print(table)
+    if plan.seen.answers or plan.seen.failures:
+        console.print(Text(f"\nSeen in {plan.seen.answers:,} answers: {printable(_seen(plan.seen))}"))
+
+
+def duration(seconds: float) -> str:
+    """``2 hours 10 minutes``: the two largest units."""
+    parts, rest = [], max(round(seconds), 0)
+    for size, name in _UNITS:
+        number, rest = divmod(rest, size)
+        if number:
+            parts.append(f"{number} {name}{'s' if number > 1 else ''}")
+    return " ".join(parts[:2]) or "under a second"
+
+
+def _rows(plan: Plan) -> list[tuple[str, str, str]]:
+    config, seen = plan.config, plan.seen
+    answers = f"seen in {seen.answers:,} answers" if seen.answers else f"{ANSWER_RATIO} tokens a token of passage"
+    latency = f"{plan.latency:.2f} s an answer ({'seen' if seen.timed else 'assumed; see --latency'})"
+    by = {"": "nothing to ask", "--concurrency": f"{config.concurrency} at once"}.get(
+        plan.bound, f"{plan.bound} {getattr(config, plan.bound.strip('-'), '')}"
+    )
+    return [
+        ("passages", f"{plan.passages:,}", ""),
+        ("answered already", f"{plan.answered:,}", "in the ledger, or the text of another passage"),
+        *([("in a batch", f"{plan.in_batch:,}", "paid for, not collected")] if plan.in_batch else []),
+        ("to ask", f"{plan.to_ask:,}", config.teacher_model or "the embedded teacher"),
+        (
+            "prompt tokens",
+            f"{plan.prompt_tokens:,}",
+            "seen" if seen.prompt_tokens else f"counted by {config.tokenizer}",
+        ),
+        ("completion tokens", f"{plan.completion_tokens:,}", answers),
+        *_costs(plan),
+        ("time", duration(plan.seconds), f"{by}, {latency}"),
+    ]
+
+
+def _costs(plan: Plan) -> list[tuple[str, str, str]]:
+    if plan.price is None or plan.cost is None:
+        where = f" at {plan.config.base_url}" if plan.config.base_url else ""
+        return [("cost", "unknown", f"no price of {plan.config.teacher_model}{where}; give --price-in and --price-out")]
+    why = f"${plan.price.input:g} in, ${plan.price.output:g} out a million tokens ({plan.price.origin})"
+    rows = [("cost", f"${plan.cost:,.2f}", why if plan.config.provider != "local" else plan.price.origin)]
+    if plan.price.batch_discount:
+        by_batch = plan.cost * (1 - plan.price.batch_discount)
+        rows.append(("cost by --batch", f"${by_batch:,.2f}", f"{plan.price.batch_discount:.0%} less, within 24 hours"))
+    return rows
+
+
+def _seen(seen: Seen) -> str:
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in seen.rejected.most_common())
+    lost = f" ({reasons})" if reasons else ""
+    parts = [f"{seen.unread:,} could not be read", f"{seen.kept:,} of {seen.claims:,} claims kept{lost}"]
+    parts += [f"{number:,} not answered: {kind}" for kind, number in seen.failures.most_common()]
+    return "; ".join(parts)

@@ -1,0 +1,393 @@
+"""Batches by both SDKs over real HTTP: submitted, collected, expired, refused, killed in between; none paid twice."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from annotator import batching, tables
+from annotator.batches import read_batches
+from annotator.errors import TeacherError
+from annotator.ledger import Ledger
+from annotator.rundir import RunDir
+from annotator.teachers import make_question
+from annotator.teachers.batch import Limits, limits_of, read_result, request_line
+from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late
+from tests.endpoint import Endpoint
+from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for
+
+DOCS = 6
+KEY = "sk-never-to-be-seen-0123456789"
+
+
+@pytest.fixture
+def api() -> Iterator[BatchEndpoint]:
+    with BatchEndpoint() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("GROQ_API_KEY", KEY)
+
+
+def arguments(api: BatchEndpoint, out: Path, provider: str = "openai") -> list[object]:
+    url = api.url + ("/v1" if provider == "openai" else "")
+    where = ["--provider", provider, "--model", "m", "--base-url", url]
+    return ["annotate", "sample", "--docs", DOCS, "--out", out, *where, "--batch", "--max-retries", 0, "--workers", 1]
+
+
+def batch(api: BatchEndpoint, out: Path, *more: object, provider: str = "openai") -> Result:
+    return vner(*arguments(api, out, provider), "--quiet", *more)
+
+
+def answers(out: Path) -> int:
+    with Ledger(out / "completions.sqlite") as ledger:
+        return len(ledger)
+
+
+def reasons(out: Path) -> Counter[str]:
+    return Counter(row["reason"] for row in tables.rows(out / "rejected.parquet") if row["stage"] == "annotate")
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq"])
+def test_submit_wait_collect(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path, provider: str) -> None:
+    """One command submits, the next says how it stands, a later one collects; the rest is as if asked one by one."""
+    out = tmp_path / "run"
+    first = batch(api, out, provider=provider)
+    assert first.exit_code == 3, first.output
+    assert f"annotate --batch --out {out} collects" in first.stderr
+    (submitted,) = api.batches.values()
+    assert (submitted["endpoint"], submitted["completion_window"]) == ("/v1/chat/completions", "24h")
+    requests = api.requests("batch_1")
+    passages = [row["text"] for row in tables.rows(out / "passages.parquet")]
+    assert [line["body"]["messages"][-1]["content"].count(text) for line, text in zip(requests, passages, strict=True)]
+    assert {(line["method"], line["url"]) for line in requests} == {("POST", "/v1/chat/completions")}
+    assert {tuple(sorted(line["body"])) for line in requests} == {("max_tokens", "messages", "model", "temperature")}
+    assert reasons(out) == {"unanswered: in a batch": len(passages)}
+
+    submitted["status"] = "in_progress"
+    submitted["request_counts"]["completed"] = 2
+    waiting = batch(api, out, "--json", provider=provider)
+    assert waiting.exit_code == 3
+    (entry,) = json.loads(waiting.stdout)["batches"]
+    assert (entry["status"], entry["completed"], entry["collected"]) == ("in_progress", 2, False)
+    assert answers(out) == 0
+
+    api.finish()
+    done = batch(api, out, provider=provider)
+    assert done.exit_code == 0, done.output
+    assert "completed, collected" in done.stdout
+    assert answers(out) == len(passages)
+    assert batch(api, out, provider=provider).exit_code == 0
+    assert api.seen.count("POST batches") == api.seen.count("POST files") == 1
+    assert list((out / ".batches").iterdir()) == []
+
+    assert vner("build", "--out", out).exit_code == 0
+    build(endpoint, tmp_path / "online", "--docs", DOCS)
+    one, other = fingerprints(out), fingerprints(tmp_path / "online")
+    if provider == "groq":  # audit.json names the provider
+        del one["audit.json"], other["audit.json"]
+    assert one == other
+
+
+def test_no_more_than_a_batch_may_hold(api: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number and by size; every question is in exactly one batch."""
+    monkeypatch.setattr(batching, "limits_of", lambda provider: Limits(requests=3, size=6_000))
+    batch(api, tmp_path / "run")
+    parts = [api.requests(name) for name in api.batches]
+    assert len(parts) > 4
+    assert {len(part) for part in parts[:-1]} > {3}  # by either limit
+    assert all(0 < len(part) <= 3 for part in parts)
+    assert all(len(api.files[entry["input_file_id"]]) <= 6_000 for entry in api.batches.values())
+    keys = Counter(line["custom_id"] for part in parts for line in part)
+    assert set(keys.values()) == {1}
+    assert len(keys) == tables.count(tmp_path / "run" / "passages.parquet")
+    for name in api.batches:
+        api.finish(batch_id=name)
+    assert batch(api, tmp_path / "run").exit_code == 0
+
+
+def test_limits_are_the_published_ones() -> None:
+    """Data, by provider."""
+    assert limits_of("openai") == Limits(50_000, 200_000_000)
+    assert limits_of("groq").requests == 50_000
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq"])
+def test_refused_lines_are_recorded_and_go_into_a_further_batch(
+    api: BatchEndpoint, tmp_path: Path, provider: str
+) -> None:
+    """With their cause; not at once, so that it is seen before it is paid for again."""
+    out = tmp_path / "run"
+    batch(api, out, provider=provider)
+    unlucky = {line["custom_id"] for line in api.requests("batch_1")[::3]}
+    api.finish(lambda line: refused(line) if line["custom_id"] in unlucky else answered(line))
+    result = batch(api, out, provider=provider)
+    assert result.exit_code == 3
+    assert f"{len(unlucky)} passages have no answer yet" in result.stderr
+    assert reasons(out) == {"unanswered: http 400": len(unlucky)}
+    assert "context length exceeded" in {row["detail"] for row in tables.rows(out / "rejected.parquet")}
+    assert len(api.batches) == 1
+    assert batch(api, out, provider=provider).exit_code == 3
+    assert {line["custom_id"] for line in api.requests("batch_2")} == unlucky
+    api.finish()
+    assert batch(api, out, provider=provider).exit_code == 0
+
+
+@pytest.mark.parametrize("status", ["expired", "cancelled"])
+def test_an_expired_batch_gives_what_it_has_and_the_rest_is_asked_online(
+    api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path, status: str
+) -> None:
+    """Each of the others once."""
+    out = tmp_path / "run"
+    batch(api, out)
+    requests = api.requests("batch_1")
+    late = {line["custom_id"] for line in requests[4:]}
+    # Of those that came too late, one is not even mentioned.
+    silent = requests[-1]["custom_id"]
+
+    def decide(line: Line) -> Line | None:
+        if line["custom_id"] == silent:
+            return None
+        return too_late(line) if line["custom_id"] in late else answered(line)
+
+    api.finish(decide, status=status)
+    assert batch(api, out).exit_code == 3
+    assert answers(out) == 4
+    assert reasons(out) == {"unanswered: batch expired": len(late) - 1 + (status == "expired")} | (
+        {"unanswered: batch cancelled": 1} if status == "cancelled" else {}
+    )
+    online = vner("annotate", "--out", out, *asking(endpoint), "-q")
+    assert online.exit_code == 0, online.output
+    assert endpoint.asked.total() == len(late)
+    assert answers(out) == len(requests)
+
+
+def test_a_batch_that_was_not_taken(api: BatchEndpoint, tmp_path: Path) -> None:
+    """The provider's words are shown; the next command submits the same questions as another batch."""
+    out = tmp_path / "run"
+    batch(api, out)
+    api.fail("Enqueued token limit reached for m")
+    result = batch(api, out)
+    assert result.exit_code == 3
+    assert "Enqueued token limit" in " ".join(result.stdout.split())
+    assert set(reasons(out)) == {"unanswered: batch failed"}
+    batch(api, out)
+    assert len(api.batches) == 2
+    api.finish()
+    assert batch(api, out).exit_code == 0
+
+
+def test_a_wrong_key_orders_nothing_and_is_seen_nowhere(api: BatchEndpoint, tmp_path: Path) -> None:
+    """One line, exit code 1; with the right key the same command goes on. The key is in no file and no output."""
+    out = tmp_path / "run"
+    said = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
+    api.faults["GET batches"] = deque([(401, said)])
+    result = batch(api, out)
+    assert result.exit_code == 1
+    assert "401" in result.stderr
+    assert "check OPENAI_API_KEY" in result.stderr
+    assert "POST files" not in api.seen
+    assert batch(api, out).exit_code == 3
+    assert len(api.batches) == 1
+    assert KEY not in result.output
+    for path in out.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("status", [500, 429, 400])
+@pytest.mark.parametrize("kind", ["POST files", "POST batches", "GET content"])
+def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, kind: str, status: int) -> None:
+    """One line, exit code 1, and the same command goes on; no question is ordered twice."""
+    out = tmp_path / "run"
+    if kind == "GET content":
+        batch(api, out)
+        api.finish()
+    api.faults[kind] = deque([(status, b'{"error": {"message": "not now"}}')])
+    result = batch(api, out)
+    assert result.exit_code == 1
+    assert "not now" in result.stderr
+    assert batch(api, out).exit_code == (0 if kind == "GET content" else 3)
+    if kind != "GET content":
+        api.finish()
+        assert batch(api, out).exit_code == 0
+    assert len(api.batches) == 1
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq"])
+@pytest.mark.parametrize("kind", ["POST files", "POST batches", "GET content"])
+def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str, provider: str) -> None:
+    """SIGKILL when the provider has done it and we do not know yet: the batch is found again, not ordered twice."""
+    out = tmp_path / "run"
+    api.page = 1  # what is looked for need not be on the first page
+    for _ in range(3):  # batches of others
+        api._order({"input_file_id": api._keep(b"{}\n"), "metadata": None, "endpoint": "", "completion_window": "24h"})
+    if kind == "GET content":
+        batch(api, out, provider=provider)
+        api.finish()
+    api.hold[kind] = threading.Event()
+    process = vner_process(*arguments(api, out, provider))
+    wait_for(api.reached.is_set)
+    process.kill()
+    process.communicate()
+    api.hold.pop(kind).set()
+    if kind != "GET content":
+        assert batch(api, out, provider=provider).exit_code == 3
+        api.finish()
+    done = batch(api, out, provider=provider)
+    assert done.exit_code == 0, done.output
+    assert api.seen.count("POST batches") == 1
+    assert api.seen.count("POST files") == (2 if kind == "POST files" else 1)
+    assert answers(out) == tables.count(out / "passages.parquet")
+    assert list((out / ".batches").iterdir()) == []
+
+
+def test_a_lost_directory_finds_its_batch_again(api: BatchEndpoint, tmp_path: Path) -> None:
+    """The same questions are known by their mark, from whatever directory; a failed batch is not taken over."""
+    batch(api, tmp_path / "lost")
+    found = batch(api, tmp_path / "new")
+    assert found.exit_code == 3
+    assert len(api.batches) == 1
+    api.finish()
+    assert batch(api, tmp_path / "new").exit_code == 0
+    api.fail("no")
+    assert batch(api, tmp_path / "third").exit_code == 3
+    assert len(api.batches) == 2
+
+
+def test_results_as_bad_as_they_come(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Foreign ids, half a line, no JSON, deep nesting, line separators inside a text, letters in pieces, emoji."""
+    out = tmp_path / "run"
+    batch(api, out)
+    content = '[["Ho\u0300a\u2028Bi\u0300nh\u2029\x85", "location"], ["😀", "emoji"]]'
+    strangers = [
+        answered({**line, "custom_id": name}) for line in api.requests("batch_1")[:1] for name in ("", "f" * 64)
+    ]
+    bad = [b"null", b"7", b'{"custom_id": 5}', b"[" * 100_000, b"\xff\xfe", b"", b'{"custom_id": "x", "resp']
+    extra = b"\n".join([*(json.dumps(line).encode() for line in strangers), *bad])
+    api.finish(lambda line: answered(line, content), extra=extra)
+    result = batch(api, out, "--json")
+    assert result.exit_code == 0, result.output
+    (entry,) = json.loads(result.stdout)["batches"]
+    assert entry["unknown"] == len(strangers) + len(bad) - 1  # an empty line is nothing
+    with Ledger(out / "completions.sqlite") as ledger:
+        replies = {row[0] for row in ledger._db.execute("SELECT reply FROM completions")}
+    assert replies == {content}
+
+
+def test_a_download_that_breaks_off(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Said in one line; the next command reads it again and nothing is kept twice."""
+    out = tmp_path / "run"
+    batch(api, out)
+    api.finish()
+    api.cut = 2_000
+    result = batch(api, out)
+    assert result.exit_code == 1
+    assert "broke off" in result.stderr
+    assert batch(api, out).exit_code == 0
+    assert answers(out) == tables.count(out / "passages.parquet")
+
+
+def test_results_that_are_gone(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Providers delete them after a while: recorded as such, and asked again by the next command."""
+    out = tmp_path / "run"
+    batch(api, out)
+    api.finish()
+    del api.files[api.batches["batch_1"]["output_file_id"]]
+    assert batch(api, out).exit_code == 3
+    assert {row["detail"] for row in tables.rows(out / "rejected.parquet") if "results are gone" in row["detail"]}
+    batch(api, out)
+    api.finish()
+    assert batch(api, out).exit_code == 0
+
+
+def test_what_is_in_a_batch_is_not_asked_online(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
+    """Neither by a build nor by a pilot; the line says where the answers are."""
+    out = tmp_path / "run"
+    batch(api, out)
+    for command in ("build", "annotate"):
+        result = vner(command, "--out", out, *asking(endpoint), "-q")
+        assert result.exit_code == 3, result.output
+        assert "are in a batch" in result.stderr
+    plan = json.loads(vner("plan", "--out", out, "--pilot", 5, "-q", "--json").stdout)
+    assert plan["passages"]["in_batch"] == plan["passages"]["count"] > 0
+    assert plan["passages"]["to_ask"] == plan["tokens"]["total"] == 0
+    assert endpoint.asked.total() == 0
+    api.finish()
+    back = ("--base-url", f"{api.url}/v1", "--provider", "openai", "--model", "m")
+    assert vner("annotate", "--batch", "--out", out, *back, "-q").exit_code == 0
+
+
+def test_what_is_wrong_usage(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
+    """The embedded teacher has no batches; an open batch is collected where it is; a damaged file is named."""
+    local = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "local", "--batch", "-q")
+    assert (local.exit_code, "--batch needs --provider" in local.stderr) == (2, True)
+    assert "--batch" in vner("build", "--out", tmp_path / "x", "--batch").stderr
+    out = tmp_path / "run"
+    batch(api, out)
+    elsewhere = vner("annotate", "--out", out, "--batch", *asking(endpoint), "-q")
+    assert (elsewhere.exit_code, "collect it there first" in elsewhere.stderr) == (2, True)
+    (out / "batches.json").write_text('{"batches": [{"mark": 1}]}', encoding="utf-8")
+    damaged = batch(api, out)
+    assert (damaged.exit_code, "batches.json" in damaged.stderr) == (1, True)
+
+
+def test_an_endpoint_without_batches(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
+    """Most servers of one's own have none: one line, and nothing is left behind that would be waited for."""
+    api.faults["GET batches"] = deque([(404, b'{"detail": "Not Found"}')])
+    result = batch(api, tmp_path / "run")
+    assert result.exit_code == 1
+    assert "does it have a Batch API?" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert vner("annotate", "--out", tmp_path / "run", *asking(endpoint), "-q").exit_code == 0
+    assert endpoint.asked.total() == answers(tmp_path / "run") > 0
+
+
+def test_a_fresh_start_keeps_what_was_ordered(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Answers to questions that nobody asks any more are paid for too: they reach the ledger."""
+    out = tmp_path / "run"
+    batch(api, out)
+    number = len(api.requests("batch_1"))
+    assert batch(api, out, "--fresh", "--max-tokens", 200).exit_code == 3
+    for name in api.batches:
+        api.finish(batch_id=name)
+    batch(api, out)
+    assert len(api.batches) > 1
+    assert answers(out) >= number + 1
+    assert all(entry.collected and not entry.unknown for entry in read_batches(RunDir(out)))
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ({"error": {"code": "batch_expired", "message": "late"}}, "batch expired"),
+        ({"error": "odd"}, "batch error"),
+        ({"response": {"status_code": 500, "body": None}}, "http 500"),
+        ({"response": {"status_code": 200, "body": {"choices": []}}}, "malformed answer"),
+        ({"response": {"status_code": 200, "body": None}}, "malformed answer"),
+    ],
+)
+def test_kinds_of_failure(line: dict[str, Any], kind: str) -> None:
+    """As they are counted."""
+    result = read_result(json.dumps({"custom_id": "k", **line}).encode())
+    assert isinstance(result.answer, TeacherError)
+    assert (result.key, result.answer.kind) == ("k", kind)
+
+
+def test_a_request_is_one_line_to_every_reader() -> None:
+    """Whatever a passage holds; and it is the passage, letter for letter, that arrives."""
+    text = "Ho\u0300a\u2028Bình\u2029\x85\x0b\x0c\r\nhai 😀 \\u2028"
+    question = make_question({"model": "m", "messages": [{"role": "user", "content": text}], "prompt": "p.1"})
+    line = request_line(question)
+    assert len(line.decode().splitlines()) == 1
+    assert json.loads(line)["body"]["messages"][0]["content"] == text
+    assert json.loads(line)["custom_id"] == question.key

@@ -1,0 +1,200 @@
+"""The forecast: nothing is asked unless a pilot is wanted, and what was seen replaces what was guessed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.config import RunConfig
+from annotator.errors import ConfigError
+from annotator.ledger import Ledger
+from annotator.plan import Assumed, _time
+from annotator.prices import price_of
+from annotator.tokens import load_tokenizer
+from data_cards.forecast import duration
+from prompts import load_prompt
+from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.test_build import asking, vner
+
+
+def metered(passage: str, attempt: int) -> Answer:
+    """A model that counts tokens as OpenAI's template has them, and writes one mention in five that is not there."""
+    found = json.loads(echo_entities(passage, attempt).content or "")
+    found += [["Thành phố Không Có Thật", "LOCATION"]] * (len(found) // 4)
+    content = json.dumps(found, ensure_ascii=False)
+    tokenizer = load_tokenizer("llama3")
+    usage = {
+        "prompt_tokens": 3
+        + sum(4 + tokenizer.count(m["content"]) for m in load_prompt("open-ner-vi").messages(passage)),
+        "completion_tokens": tokenizer.count(content) + 1,
+    }
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    return Answer(body=json.dumps({"choices": [choice], "usage": usage}).encode())
+
+
+def planned(*arguments: object) -> dict[str, Any]:
+    result = vner("plan", *arguments, "--json", "--quiet")
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def test_nothing_is_asked_and_nothing_is_done_twice(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The build that follows finds documents and passages, and asks as many questions as were forecast."""
+    out = tmp_path / "run"
+    forecast = planned("sample", "--out", out, *asking(endpoint))
+    assert endpoint.asked.total() == 0
+    assert not (out / "completions.sqlite").exists()
+    built = vner("build", "--out", out, "--json")
+    assert built.exit_code == 0, built.output
+    assert json.loads(built.stdout)["skipped"] == ["sample", "chunk"]
+    assert endpoint.asked.total() == forecast["passages"]["to_ask"] > 100
+    after = planned("--out", out)
+    assert after["passages"]["answered"] == after["passages"]["count"] == forecast["passages"]["count"]
+    assert after["tokens"]["total"] == after["time"]["seconds"] == 0
+
+
+def test_without_a_directory_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is needed either."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    forecast = planned("sample", "--provider", "groq", "--docs", 5)
+    assert forecast["cost"]["usd"] > forecast["cost"]["usd_by_batch"] > 0
+    assert forecast["seen"] is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_forecast_of_tokens_is_near(tmp_path: Path) -> None:
+    """Of the prompt without a pilot, of all of it with one: within 10 % of what the whole run then takes."""
+    out = tmp_path / "run"
+    with Endpoint(metered) as endpoint:
+        blind = planned("sample", "--out", out, *asking(endpoint))
+        seen = planned("--out", out, "--pilot", 12)
+        assert endpoint.asked.total() == 12
+        assert vner("annotate", "--out", out, "-q").exit_code == 0
+    with Ledger(out / "completions.sqlite") as ledger:
+        rows = ledger._db.execute("SELECT sum(prompt_tokens), sum(completion_tokens), count(*) FROM completions")
+        prompt, completion, number = rows.fetchone()
+    assert blind["passages"]["to_ask"] == number == seen["passages"]["to_ask"] + 12
+    assert blind["tokens"]["prompt"] == pytest.approx(prompt, rel=0.02)
+    assert seen["tokens"]["basis"] == "seen"
+    pilot = seen["seen"]
+    assert seen["tokens"]["prompt"] + pilot["prompt_tokens"] == pytest.approx(prompt, rel=0.01)
+    assert seen["tokens"]["total"] + pilot["prompt_tokens"] + pilot["completion_tokens"] == pytest.approx(
+        prompt + completion, rel=0.1
+    )
+
+
+def test_a_pilot_is_paid_once_and_tells_what_it_saw(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The same passages each time, spread over the run; unreadable answers, rejected mentions and failures by kind."""
+    out = tmp_path / "run"
+
+    def mixed(passage: str, attempt: int) -> Answer:
+        byte = hashlib.sha256(passage.encode()).digest()[0]
+        if byte < 50:
+            return Answer(400, body=b'{"error": {"message": "too long"}}')
+        return Answer(content="I cannot help with that.") if byte < 120 else metered(passage, attempt)
+
+    endpoint.reply = mixed
+    first = planned("sample", "--out", out, *asking(endpoint), "--pilot", 20)
+    asked = dict(endpoint.asked)
+    assert len(asked) == 20
+    failed = first["seen"]["failures"]["http 400"]
+    assert first["seen"]["answers"] == 20 - failed
+    assert 0 < first["seen"]["unread"] < first["seen"]["answers"]
+    assert first["seen"]["claims"] == first["seen"]["kept"] + sum(first["seen"]["rejected"].values())
+    assert sum(first["seen"]["rejected"].values()) > 0
+    assert first["time"]["basis"] == "seen"
+    again = planned("--out", out, "--pilot", 20)
+    assert set(endpoint.asked) == set(asked)
+    assert endpoint.asked.total() == 20 + failed  # what was not answered is asked again
+    assert again["passages"] == first["passages"]
+    shown = vner("plan", "--out", out, "-q")
+    assert f"{failed} not answered: http 400" in " ".join(shown.stdout.split())
+
+
+def test_what_a_pilot_needs(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A directory to keep its answers in, a key, and a teacher that answers."""
+    assert "--pilot needs --out" in vner("plan", "--pilot", 3).stderr
+    no_key = vner("plan", "--provider", "groq", "--docs", 3, "--out", tmp_path / "a", "--pilot", 3, "-q")
+    assert (no_key.exit_code, "export GROQ_API_KEY" in no_key.stderr) == (2, True)
+    endpoint.reply = lambda passage, attempt: Answer(401)
+    refused = vner("plan", "--docs", 3, "--out", tmp_path / "b", "--pilot", 3, "-q", *asking(endpoint))
+    assert refused.exit_code == 1
+    assert endpoint.asked.total() == 1
+
+
+def test_another_model_can_be_weighed_before_anything_is_asked(endpoint: Endpoint, tmp_path: Path) -> None:
+    """In the same directory; once something was asked, it is what the directory is made of."""
+    out = tmp_path / "run"
+    cheap = planned("sample", "--docs", 5, "--out", out, "--provider", "openai", "--model", "gpt-4.1-mini")
+    dear = planned("--out", out, "--model", "gpt-4.1")
+    assert dear["cost"]["usd"] == pytest.approx(5 * cheap["cost"]["usd"], rel=1e-3)
+    assert vner("annotate", "--out", out, *asking(endpoint), "-q").exit_code == 0
+    refused = vner("plan", "--out", out, "--model", "gpt-4.1", "-q")
+    assert (refused.exit_code, "--model m, not gpt-4.1" in refused.stderr) == (2, True)
+
+
+def test_prices_belong_to_a_seller() -> None:
+    """The same name at one's own address has no price; what the user says wins; one price alone is not enough."""
+
+    def config(**settings: Any) -> RunConfig:
+        return RunConfig(**{"provider": "openai", "model": "gpt-4o-mini", **settings})
+
+    known = price_of(config())
+    assert known is not None
+    assert known.of(1_000_000, 2_000_000) == pytest.approx(0.15 + 1.2)
+    assert known.batch_discount == 0.5
+    assert price_of(config(base_url="https://api.openai.com/v1")) == known
+    assert price_of(config(base_url="http://localhost:8000/v1")) is None
+    assert price_of(config(model="nobody-knows")) is None
+    assert price_of(config(model="nobody-knows"), 1.0) is None
+    given = price_of(config(model="nobody-knows"), 1.0, 0.0)
+    assert given is not None
+    assert given.of(500_000, 7) == 0.5
+    groq = price_of(config(model="llama-3.3-70b-versatile", base_url="https://api.groq.com/openai/v1"))
+    assert groq == price_of(RunConfig(provider="groq", model="llama-3.3-70b-versatile"))
+    assert groq is not None
+    with pytest.raises(ConfigError, match="--price-in must be 0 or more"):
+        Assumed(price_in=-1.0)
+
+
+def test_an_unknown_price_is_said(tmp_path: Path) -> None:
+    """In the table and in JSON, with the mend."""
+    arguments = ("sample", "--docs", 3, "--provider", "openai", "--model", "m", "--base-url", "http://localhost:1/v1")
+    assert planned(*arguments)["cost"] is None
+    shown = " ".join(vner("plan", *arguments, "-q").stdout.split())
+    assert "cost unknown" in shown
+    assert "--price-in" in shown
+    assert planned(*arguments, "--price-in", 1, "--price-out", 0)["cost"]["usd"] > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "requests", "seconds", "bound"),
+    [
+        ({"concurrency": 10}, 0, 0, ""),
+        ({"concurrency": 10}, 1, 2, "--concurrency"),
+        ({"concurrency": 10}, 101, 22, "--concurrency"),
+        ({"concurrency": 10, "rpm": 30}, 30, 2 + 5.8, "--rpm"),  # all fit into the first minute
+        ({"concurrency": 10, "rpm": 30}, 31, 60 + 2, "--rpm"),
+        ({"concurrency": 10, "rpm": 30}, 92, 2 + 180 + 0.2, "--rpm"),
+        ({"concurrency": 10, "tpm": 3000}, 92, 2 + 180 + 0.2, "--tpm"),
+        ({"concurrency": 10, "rpm": 900}, 101, 22, "--concurrency"),
+    ],
+)
+def test_time_by_what_bounds_it(settings: dict[str, int], requests: int, seconds: float, bound: str) -> None:
+    """Two seconds and a hundred tokens an answer: by concurrency, or by full windows of a minute."""
+    config = RunConfig(provider="openai", model="m", **settings)  # type: ignore[arg-type]
+    forecast, why = _time(config, requests, 100.0, 2.0)
+    assert forecast == pytest.approx(seconds)
+    assert why == bound
+
+
+def test_durations_are_read_by_people() -> None:
+    """Two units at most."""
+    assert [duration(seconds) for seconds in (0.2, 1, 75, 7380, 90061)] == [
+        "under a second", "1 second", "1 minute 15 seconds", "2 hours 3 minutes", "1 day 1 hour",
+    ]  # fmt: skip
