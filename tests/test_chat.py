@@ -10,7 +10,7 @@ import pytest
 from annotator.config import RunConfig
 from annotator.errors import ConfigError, FatalTeacherError, RefusedError, RetryableError, TeacherError
 from annotator.teachers import Reply, make_teacher, require_key
-from annotator.teachers.chat import read_reply
+from annotator.teachers.reading import read_reply
 from tests.endpoint import Answer, Endpoint
 
 PASSAGE = 'Bà Hoà ở TP.HCM nói: "Giá là 5.000.000 đồng" 😀'
@@ -129,15 +129,15 @@ def test_nobody_listens(provider: str) -> None:
 def test_an_answer_without_words_is_an_answer(message: object, text: str) -> None:
     """It was paid for; that nothing can be read in it is the parser's to say."""
     body = {"choices": [{"message": message, "finish_reason": "content_filter"}], "usage": {"prompt_tokens": "x"}}
-    assert read_reply(json.dumps(body).encode()) == Reply(text, "content_filter", 0, 0)
+    assert read_reply(json.dumps(body).encode(), {}) == Reply(text, "content_filter", 0, 0)
 
 
 def test_a_deep_or_large_body_is_harmless() -> None:
     """Nesting beyond the parser's depth is a malformed answer; ten megabytes are just long."""
     with pytest.raises(RetryableError):
-        read_reply(b"[" * 200_000)
+        read_reply(b"[" * 200_000, {})
     large = {"choices": [{"message": {"content": "Đ" * 5_000_000}, "finish_reason": "stop"}]}
-    assert len(read_reply(json.dumps(large).encode()).text) == 5_000_000
+    assert len(read_reply(json.dumps(large).encode(), {}).text) == 5_000_000
 
 
 def test_no_key_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
