@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from annotator.config import RunConfig
@@ -82,7 +82,7 @@ class ThroughSdk:
     """The SDK's own client. openai's and groq's come from one generator and name their errors alike."""
 
     def __init__(self, sdk: Any, client: Any, timeout: float) -> None:
-        self.where = str(client.base_url)
+        self.where = _without_password(str(client.base_url))
         self._sdk, self._client, self._timeout = sdk, client, timeout
 
     async def post(self, body: Mapping[str, Any]) -> Answer:
@@ -144,6 +144,11 @@ class Straight:
         """Close the connections."""
         await self._session.close()
         await self._client.close()
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _proxy(url: str) -> str:
