@@ -12,7 +12,8 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -43,10 +44,17 @@ class Failure:
     detail: str
 
 
+_canonical = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
+# dataclasses.astuple copies deeply, at ten times the cost.
+_completion_row = attrgetter(*(column.name for column in fields(Completion)))
+_failure_row = attrgetter(*(column.name for column in fields(Failure)))
+
+
 def request_key(content: Mapping[str, Any]) -> str:
     """The sha256 of the canonical JSON of a question: sorted names, no white space, Unicode as it is."""
-    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Ledger:
@@ -87,14 +95,14 @@ class Ledger:
         """Write answers in one transaction; when this returns they are on the disk. A key that is there stays."""
         with self._explained(), self._transaction():
             self._db.executemany(
-                "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)", [astuple(item) for item in completions]
+                "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)", map(_completion_row, completions)
             )
             self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Remember why questions went unanswered, replacing what was known of them."""
         with self._explained(), self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", [astuple(f) for f in failures])
+            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
 
     def get(self, key: str) -> Completion | None:
         """The answer to ``key``, if there is one."""

@@ -1,15 +1,20 @@
-"""Keeping to an endpoint's limits: so many requests and tokens in any 60 seconds."""
+"""How hard to ask: so many requests and tokens in any 60 seconds, and as many at once as the endpoint bears."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
+from typing import Final
 
 from annotator.errors import ConfigError
 
 WINDOW = 60.0
 """Seconds."""
+MARGIN: Final = 0.3
+"""Seconds a window is kept longer than it is: requests arrive a little later or sooner than they were sent."""
+CROWDED: Final = 0.3
+"""Share of late answers that say "too much" from which on it is meant for everyone, not bad luck of a few."""
 
 
 class RateLimit:
@@ -20,14 +25,18 @@ class RateLimit:
 
     def __init__(self, rpm: int = 0, tpm: int = 0) -> None:
         self._rpm, self._tpm = rpm, tpm
-        self._sent: deque[list[float]] = deque()  # [time, tokens], in order of time
+        self._sent: deque[list[float]] = deque()  # [time, tokens, first estimate], in order of time
         self._tokens = 0.0
+        self._estimated = self._settled = 0.0  # of all settled requests: how far estimates are off
         self._not_before = 0.0
         self._turn = asyncio.Lock()  # first come, first served
 
-    def pause(self, seconds: float) -> None:
-        """Let nobody start for ``seconds``."""
-        self._not_before = max(self._not_before, time.monotonic() + seconds)
+    def pause(self, seconds: float) -> bool:
+        """Let nobody start for ``seconds``; returns whether anybody could have started before."""
+        now = time.monotonic()
+        was_free = self._not_before <= now
+        self._not_before = max(self._not_before, now + seconds)
+        return was_free
 
     async def acquire(self, tokens: int) -> list[float]:
         """Wait for room for one request of about ``tokens`` tokens; returns the entry to ``settle``.
@@ -40,35 +49,92 @@ class RateLimit:
                 f"one request takes about {tokens} tokens, more than --tpm {self._tpm} allows in a minute"
             )
         async with self._turn:
-            while (wait := self._wait(tokens)) > 0:
+            while (wait := self._wait(self._corrected(tokens))) > 0:
                 await asyncio.sleep(wait)
-            entry = [time.monotonic(), float(tokens)]
+            entry = [time.monotonic(), self._corrected(tokens), float(tokens)]
             if self._rpm or self._tpm:
                 self._sent.append(entry)
-                self._tokens += tokens
+                self._tokens += entry[1]
         return entry
 
     def settle(self, entry: list[float], tokens: int) -> None:
         """Replace the estimate by what the endpoint counted."""
-        self._forget(before := time.monotonic() - WINDOW)
+        if tokens:
+            self._estimated += entry[2]
+            self._settled += tokens
+        self._forget(before := time.monotonic() - WINDOW - MARGIN)
         if entry[0] > before:
             self._tokens += tokens - entry[1]
             entry[1] = float(tokens)
+
+    def _corrected(self, tokens: int) -> float:
+        """The estimate, times what requests have cost more or less than theirs so far."""
+        if not self._estimated:
+            return float(tokens)
+        return min(tokens * self._settled / self._estimated, float(self._tpm or tokens))
 
     def _forget(self, before: float) -> None:
         while self._sent and self._sent[0][0] <= before:
             self._tokens -= self._sent.popleft()[1]
 
-    def _wait(self, tokens: int) -> float:
+    def _wait(self, tokens: float) -> float:
         now = time.monotonic()
-        self._forget(now - WINDOW)
+        window = WINDOW + MARGIN
+        self._forget(now - window)
         wait = self._not_before - now
         if self._rpm and len(self._sent) >= self._rpm:
-            wait = max(wait, self._sent[-self._rpm][0] + WINDOW - now)
-        if self._tpm and self._tokens + tokens > self._tpm:
+            wait = max(wait, self._sent[-self._rpm][0] + window - now)
+        if self._tpm and self._tokens + tokens > self._tpm + 1e-6:
             surplus = self._tokens + tokens - self._tpm
-            for sent, spent in self._sent:
+            for sent, spent, _ in self._sent:
                 surplus -= spent
-                if surplus <= 0:
-                    return max(wait, sent + WINDOW - now)
+                if surplus <= 1e-6:
+                    return max(wait, sent + window - now)
         return wait
+
+
+class Gate:
+    """Lets ``most`` requests out at once; half as many when the endpoint is overloaded, then step by step more again.
+
+    Additive increase, multiplicative decrease, as TCP does. One refused request among many good answers changes
+    nothing: only when the share of refusals in the late answers passes ``CROWDED`` is the number halved, once for all
+    requests that were out at that moment.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.allowed = float(most)
+        """Requests that may be out now."""
+        self._most, self._out, self._cuts, self._share = most, 0, 0, 0.0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> int:
+        """Wait for a place, first come, first served. Returns the ticket for ``note``."""
+        if self._waiting or self._out >= int(self.allowed):
+            place = asyncio.get_running_loop().create_future()
+            self._waiting.append(place)
+            await place
+        else:
+            self._out += 1
+        return self._cuts
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._out -= 1
+        while self._waiting and self._out < int(self.allowed):
+            place = self._waiting.popleft()
+            if not place.done():  # else the run is being cancelled
+                self._out += 1
+                place.set_result(None)
+
+    def note(self, ticket: int, *, overloaded: bool) -> bool:
+        """Learn from an answer; true when it is one of many that say "too much", so that all should slow down."""
+        if ticket < self._cuts:
+            return overloaded  # sent before the number was cut: that is what it was cut for
+        self._share += (overloaded - self._share) / max(8.0, self.allowed)
+        if not overloaded:
+            self.allowed = min(float(self._most), self.allowed + max(1.0, self._most / 16) / self.allowed)
+            return False
+        if self._share <= CROWDED:
+            return False
+        self.allowed, self._share, self._cuts = max(1.0, self.allowed / 2), 0.0, self._cuts + 1
+        return True

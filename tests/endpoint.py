@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -30,6 +32,12 @@ class Answer:
     """Seconds before the first byte."""
     hang_up: bool = False
     """Close the connection without a word."""
+    reset: bool = False
+    """Reset the connection (RST), likewise."""
+    cut: bool = False
+    """Close the connection in the middle of the body."""
+    pause: float = 0.0
+    """Seconds in the middle of the body."""
 
 
 def echo_entities(passage: str, attempt: int) -> Answer:
@@ -46,6 +54,8 @@ class Endpoint:
         self.asked: Counter[str] = Counter()
         self.requests: list[dict[str, Any]] = []
         self.keys: set[str] = set()
+        self.headers: list[dict[str, str]] = []
+        """Of each request; names in lower case."""
         self._lock = threading.Lock()
 
     @property
@@ -67,11 +77,14 @@ class Endpoint:
                     attempt = endpoint.asked[passage]
                     endpoint.requests.append(request)
                     endpoint.keys.add(self.headers.get("Authorization", ""))
+                    endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
                 self._send(endpoint.reply(passage, attempt), len(passage))
 
             def _send(self, answer: Answer, size: int) -> None:
                 time.sleep(answer.delay)
-                if answer.hang_up:
+                if answer.reset:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if answer.hang_up or answer.reset:
                     self.close_connection = True
                     return
                 body = answer.body
@@ -92,7 +105,13 @@ class Endpoint:
                     if name != "Content-Type":
                         self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                half = len(body) // 2
+                self.wfile.write(body[:half])
+                if answer.cut:
+                    self.close_connection = True
+                    return
+                time.sleep(answer.pause)
+                self.wfile.write(body[half:])
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from annotator import annotate as engine
+from annotator import breaker
 from annotator.annotate import Pace, annotate
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, RunDirError
 from annotator.ledger import Ledger
@@ -30,6 +31,8 @@ class QueueTeacher:
         self.asked: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = 0
         self.closed = False
+        self.probes: deque[Exception] = deque()
+        self.probed = 0
 
     def question(self, passage: str) -> Question:
         return make_question({"passage": passage})
@@ -47,8 +50,30 @@ class QueueTeacher:
             raise step
         return Reply(step, "stop", 10, 5)
 
+    async def probe(self) -> None:
+        self.probed += 1
+        if self.probes:
+            raise self.probes.popleft()
+
     async def close(self) -> None:
         self.closed = True
+
+
+class Outage(QueueTeacher):
+    """Goes away after 100 answers, and comes back after some probes."""
+
+    def __init__(self, error: Exception, probes: int = 5) -> None:
+        super().__init__()
+        self.error = error
+        self.probes.extend([error] * probes)
+        self.answered = 0
+
+    async def ask(self, question: Question) -> Reply:
+        reply = await super().ask(question)
+        if self.answered >= 100 and self.probes:
+            raise self.error
+        self.answered += 1
+        return reply
 
 
 class Counting(Silent):
@@ -57,6 +82,10 @@ class Counting(Silent):
     def __init__(self) -> None:
         self.done = 0
         self.counts: Counter[str] = Counter()
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
 
     def advance(self, done: int = 1) -> None:
         self.done += done
@@ -75,6 +104,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short."""
     monkeypatch.setattr(engine, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(breaker, "START_PATIENCE", 0.02)
 
 
 def passages(make: MakePassage, number: int) -> list[Passage]:
@@ -162,20 +194,54 @@ def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_pas
     """Not after six waits for each of sixteen thousand passages."""
     gone = RetryableError("cannot reach http://127.0.0.1:1", kind="connection")
     teacher = QueueTeacher({"passage 0": [gone] * 10})
+    teacher.probes.extend([gone] * 100)
     with pytest.raises(FatalTeacherError, match="cannot reach"):
         annotate(passages(make_passage, 50), teacher, ledger, Pace(), Silent())
     assert teacher.asked == {"passage 0": 3}
+    assert 1 < teacher.probed < 20
 
 
-def test_an_endpoint_that_goes_away_stops_the_run(ledger: Ledger, make_passage: MakePassage) -> None:
-    """After many passages in a row without a connection, and nothing is lost."""
+def test_an_endpoint_that_goes_away_is_waited_for(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Nobody asks while it is down, it is said, no passage loses a try by it, and the run goes on by itself."""
     gone = RetryableError("cannot reach it", kind="connection")
-    scripts: dict[str, list[str | Exception]] = {f"passage {i}": [gone] for i in range(100, 300)}
+    teacher, progress = Outage(gone), Counting()
+    annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=8, max_retries=1), progress)
+    assert len(ledger) == 300
+    assert teacher.probed == 6
+    assert teacher.asked.total() - 300 <= 2 * 8
+    assert not [kind for kind in progress.counts if kind.startswith("gave up")]
+    assert any("the endpoint is down (connection)" in line for line in progress.said)
+    assert any("the endpoint is back" in line for line in progress.said)
+
+
+def test_an_endpoint_that_stays_away_stops_the_run(
+    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an hour; what was answered is kept."""
+    monkeypatch.setattr(breaker, "PATIENCE", 0.02)
+    teacher = Outage(RetryableError("cannot reach it", kind="connection"), probes=10_000)
     with pytest.raises(FatalTeacherError, match="run the same command again later"):
-        annotate(
-            passages(make_passage, 300), QueueTeacher(scripts), ledger, Pace(concurrency=3, max_retries=0), Silent()
-        )
-    assert len(ledger) == 100
+        annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=3), Silent())
+    assert len(ledger) >= 100
+
+
+def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Nothing but failures comes any more, yet the endpoint answers a probe: they are recorded, each with its tries."""
+    hopeless: list[str | Exception] = [RetryableError("it breaks on this", kind="http 500")] * 99
+    teacher = QueueTeacher({f"passage {i}": list(hopeless) for i in range(80, 100)})
+    annotate(passages(make_passage, 100), teacher, ledger, Pace(concurrency=8, max_retries=3), Silent())
+    assert len(ledger) == 80
+    assert {teacher.asked[f"passage {i}"] for i in range(80, 100)} == {4}
+    assert all(ledger.failure(teacher.question(f"passage {i}").key) for i in range(80, 100))
+
+
+def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
+    """The second is kept as it is; one that is empty for a reason is kept at once."""
+    teacher = QueueTeacher({"passage 1": ["", "[1]"], "passage 2": ["", ""]})
+    annotate(passages(make_passage, 4), teacher, ledger, Pace(), Silent())
+    replies = [ledger.get(teacher.question(f"passage {i}").key) for i in range(4)]
+    assert [reply and reply.reply for reply in replies] == ["[]", "[1]", "", "[]"]
+    assert [teacher.asked[f"passage {i}"] for i in range(4)] == [1, 2, 2, 1]
 
 
 def test_a_full_disk_stops_the_run(make_passage: MakePassage, tmp_path: Path) -> None:

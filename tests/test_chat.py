@@ -10,7 +10,8 @@ import pytest
 from annotator.config import RunConfig
 from annotator.errors import ConfigError, FatalTeacherError, RefusedError, RetryableError, TeacherError
 from annotator.teachers import Reply, make_teacher, require_key
-from annotator.teachers.chat import read_reply
+from annotator.teachers.connections import ThroughSdk, connect
+from annotator.teachers.reading import pause, read_reply
 from tests.endpoint import Answer, Endpoint
 
 PASSAGE = 'Bà Hoà ở TP.HCM nói: "Giá là 5.000.000 đồng" 😀'
@@ -116,6 +117,87 @@ def test_the_wait_that_was_asked_for(
     assert caught.value.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"remaining-requests": "3", "reset-requests": "20s"}, 0.0),
+        ({"remaining-requests": "0", "reset-requests": "20s"}, 20.0),
+        ({"remaining-requests": "0", "limit-requests": "60", "reset-requests": "1m0s"}, 1.0),
+        ({"remaining-tokens": "40", "limit-tokens": "1040", "reset-tokens": "6m0.5s"}, 21.63),
+        ({"remaining-tokens": "0", "reset-tokens": "120ms"}, 0.12),
+        ({"remaining-tokens": "0", "reset-tokens": "7.66"}, 7.66),
+        ({"remaining-tokens": "0", "reset-tokens": "99h"}, 3600.0),
+        ({"remaining-tokens": "0", "reset-tokens": "soon"}, 0.0),
+        ({"remaining-tokens": "-", "reset-tokens": "1s"}, 0.0),
+        ({"remaining-tokens": "0"}, 0.0),
+    ],
+)
+def test_limits_that_are_used_up(headers: dict[str, str], seconds: float) -> None:
+    """The pause until there is room for a request of 100 tokens: limits refill evenly up to their reset."""
+    assert pause({f"x-ratelimit-{name}": value for name, value in headers.items()}, 100) == pytest.approx(seconds)
+
+
+def test_a_good_answer_can_ask_for_a_pause(endpoint: Endpoint, provider: str) -> None:
+    """So that the next request need not be refused."""
+    used_up = {"x-ratelimit-remaining-requests": "0", "X-RateLimit-Reset-Requests": "2s"}
+    endpoint.reply = lambda passage, attempt: Answer(headers=used_up)
+    assert ask(base_url(endpoint, provider), provider).pause == 2.0
+
+
+def test_no_credit_is_not_a_rate_limit(endpoint: Endpoint, provider: str) -> None:
+    """OpenAI says it with a 429; no wait would help."""
+    endpoint.reply = lambda passage, attempt: Answer(429, body=b'{"error": {"code": "insufficient_quota"}}')
+    with pytest.raises(FatalTeacherError, match="no credit"):
+        ask(base_url(endpoint, provider), provider)
+
+
+@pytest.mark.parametrize("status", [401, 500, 200])
+def test_a_key_that_comes_back_is_blotted_out(endpoint: Endpoint, provider: str, status: int) -> None:
+    """Some endpoints repeat the key in their complaint; messages end in files and on screens."""
+    said = b'{"error": {"message": "wrong: sk-secret-of-the-test!"}}'
+    endpoint.reply = lambda passage, attempt: Answer(status, body=said)
+    with pytest.raises(TeacherError, match=r"wrong: \[key\]!"):
+        ask(base_url(endpoint, provider), provider)
+
+
+def test_a_probe_is_the_smallest_request(endpoint: Endpoint, provider: str) -> None:
+    """One token of the same model."""
+    teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=base_url(endpoint, provider)))
+
+    async def once() -> None:
+        await teacher.probe()
+        await teacher.close()
+
+    asyncio.run(once())
+    (request,) = endpoint.requests
+    assert (request["model"], request["max_tokens"]) == ("m", 1)
+
+
+def test_the_environment_is_obeyed(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Address, organization and project stand where the SDK looks for them; a proxy is used unless it is excepted."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://nowhere.invalid/v1")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
+    monkeypatch.setenv("http_proxy", endpoint.url.removesuffix("/v1"))
+    monkeypatch.setenv("no_proxy", "excepted.invalid")
+    assert ask("", "openai").finish_reason == "stop"
+    assert endpoint.headers[-1]["openai-organization"] == "org-1"
+    assert endpoint.headers[-1]["openai-project"] == "proj-1"
+    assert endpoint.headers[-1]["host"] == "nowhere.invalid"
+    with pytest.raises(RetryableError, match=r"cannot reach http://excepted\.invalid"):
+        ask("http://excepted.invalid/v1", "openai")
+
+
+def test_what_aiohttp_cannot_do_is_left_to_the_sdk(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a password in the address."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    config = RunConfig(provider="openai", model="m", base_url="http://me:secret@127.0.0.1/v1")
+    connection = connect(config, "sk-x")
+    assert isinstance(connection, ThroughSdk)
+    assert connection.where == "http://127.0.0.1/v1/"
+
+
 def test_nobody_listens(provider: str) -> None:
     """The message names the address and the mend."""
     with pytest.raises(RetryableError, match=r"cannot reach http://127\.0\.0\.1:9.*--base-url"):
@@ -129,15 +211,15 @@ def test_nobody_listens(provider: str) -> None:
 def test_an_answer_without_words_is_an_answer(message: object, text: str) -> None:
     """It was paid for; that nothing can be read in it is the parser's to say."""
     body = {"choices": [{"message": message, "finish_reason": "content_filter"}], "usage": {"prompt_tokens": "x"}}
-    assert read_reply(json.dumps(body).encode()) == Reply(text, "content_filter", 0, 0)
+    assert read_reply(json.dumps(body).encode(), {}) == Reply(text, "content_filter", 0, 0)
 
 
 def test_a_deep_or_large_body_is_harmless() -> None:
     """Nesting beyond the parser's depth is a malformed answer; ten megabytes are just long."""
     with pytest.raises(RetryableError):
-        read_reply(b"[" * 200_000)
+        read_reply(b"[" * 200_000, {})
     large = {"choices": [{"message": {"content": "Đ" * 5_000_000}, "finish_reason": "stop"}]}
-    assert len(read_reply(json.dumps(large).encode()).text) == 5_000_000
+    assert len(read_reply(json.dumps(large).encode(), {}).text) == 5_000_000
 
 
 def test_no_key_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

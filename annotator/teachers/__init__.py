@@ -32,6 +32,8 @@ class Reply:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    pause: float = 0.0
+    """Seconds nobody should ask anything, by the limits that came with the answer."""
 
 
 class Teacher(Protocol):
@@ -53,6 +55,14 @@ class Teacher(Protocol):
             RetryableError: asking again may help.
             RefusedError: this question will never be answered.
             FatalTeacherError: no question will be answered.
+        """
+        ...
+
+    async def probe(self) -> None:
+        """Find out, at next to no cost, whether questions are being answered at all.
+
+        Raises:
+            TeacherError: as ``ask`` does.
         """
         ...
 

@@ -1,23 +1,28 @@
 """Teachers behind a chat-completions endpoint: ``openai`` for any compatible address, ``groq`` by Groq's own SDK.
 
-The two SDKs come from one generator and name their errors alike, so one class serves both. The SDKs' own retries are
-off: ``annotator.annotate`` decides. The body is read by us, since an endpoint can answer 200 and still send an error
-object, an HTML page or half a JSON document.
+One question is one request; nothing is tried twice here: ``annotator.annotate`` decides about that.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from annotator.config import KEY_VARIABLES, RunConfig
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
 from annotator.teachers import Question, Reply, make_question, require_key
+from annotator.teachers.connections import Answer, Connection, connect
+from annotator.teachers.reading import message_of, out_of_money, read_reply, retry_after
 from prompts import Prompt
 
-_FATAL = {401: "the key was not accepted", 403: "the key may not use this", 404: "no such model or address"}
-_REFUSED = frozenset({400, 413, 422})
+_FATAL: Final = {
+    401: "the key was not accepted",
+    402: "the account has no credit",
+    403: "the key may not use this",
+    404: "no such model or address",
+}
+_AGAIN: Final = frozenset({408, 409, 425, 429, 498})
+"""Statuses below 500 that may go away; 498 is Groq's word for a full house."""
 
 
 class ChatTeacher:
@@ -32,7 +37,8 @@ class ChatTeacher:
             "temperature": 0,
             "max_tokens": config.max_completion_tokens,
         }
-        self._connection: tuple[Any, Any] | None = None  # made at the first question; without one no key is needed
+        self._connection: Connection | None = None  # made at the first question; without one no key is needed
+        self._key = ""
 
     def question(self, passage: str) -> Question:
         """The prompt, filled with ``passage``."""
@@ -48,112 +54,39 @@ class ChatTeacher:
 
     async def ask(self, question: Question) -> Reply:
         """Send one request."""
-        if self._connection is None:
-            self._connection = _connect(self._config)
-        sdk, client = self._connection
-        where = str(client.base_url)
-        body = {name: value for name, value in question.content.items() if name != "prompt"}
-        try:
-            response = await client.chat.completions.with_raw_response.create(**body)
-            content = response.http_response.content
-        except sdk.APITimeoutError as error:
-            raise RetryableError(f"no answer in time from {where}; see --timeout", kind="timeout") from error
-        except sdk.APIConnectionError as error:
-            cause = _root_cause(error)
-            raise RetryableError(
-                f"cannot reach {where} ({cause}); is the server running, and --base-url right?", kind="connection"
-            ) from error
-        except sdk.APIStatusError as error:
-            raise self._status_error(where, error.status_code, error.response) from error
-        return read_reply(content)
+        return await self._post({name: value for name, value in question.content.items() if name != "prompt"})
+
+    async def probe(self) -> None:
+        """Ask for one token about nothing: the smallest request that the model itself has to answer."""
+        messages = [{"role": "user", "content": "ping"}]
+        await self._post({"model": self._config.teacher_model, "messages": messages, "temperature": 0, "max_tokens": 1})
 
     async def close(self) -> None:
         """Close the connections."""
         if self._connection is not None:
-            await self._connection[1].close()
+            await self._connection.close()
             self._connection = None
 
-    def _status_error(self, where: str, status: int, response: Any) -> TeacherError:
-        said = _message_of(response.content)
-        kind = f"http {status}"
+    async def _post(self, body: Mapping[str, Any]) -> Reply:
+        if self._connection is None:
+            self._key = require_key(self._config)
+            self._connection = connect(self._config, self._key)
+        answer = await self._connection.post(body)
+        if answer.status >= 400:
+            raise self._error(self._connection.where, answer)
+        return read_reply(answer.body, answer.headers, self._key)
+
+    def _error(self, where: str, answer: Answer) -> TeacherError:
+        status, kind = answer.status, f"http {answer.status}"
+        said = message_of(answer.body, self._key)
+        if status == 429 and out_of_money(answer.body):
+            status = 402
         if status in _FATAL:
-            variable = KEY_VARIABLES[self._config.provider]
-            mend = "see --model and --base-url" if status == 404 else f"check {variable}"
-            return FatalTeacherError(f"{where} answered {status}, {_FATAL[status]}: {said}; {mend}", kind=kind)
-        if status in _REFUSED:
-            return RefusedError(f"{where} answered {status}: {said}", kind=kind)
-        return RetryableError(
-            f"{where} answered {status}: {said}", kind=kind, retry_after=_retry_after(response.headers)
-        )
-
-
-def _connect(config: RunConfig) -> tuple[Any, Any]:
-    """The SDK and a client of it."""
-    key = require_key(config) or "none"  # the SDK insists on some
-    options: dict[str, Any] = {"api_key": key, "max_retries": 0, "timeout": config.timeout}
-    if config.base_url:
-        options["base_url"] = config.base_url
-    if config.provider == "groq":
-        import groq
-
-        return groq, groq.AsyncGroq(**options)
-    import openai
-
-    return openai, openai.AsyncOpenAI(**options)
-
-
-def read_reply(content: bytes) -> Reply:
-    """Read the body of a 200 answer.
-
-    Raises:
-        RetryableError: it is no chat completion, or it was cut off.
-    """
-    try:
-        body = json.loads(content)
-        choice = body["choices"][0]
-        message = choice["message"]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        said = _message_of(content)
-        raise RetryableError(f"the answer is no chat completion: {said}", kind="malformed answer") from error
-    text = message.get("content") if isinstance(message, dict) else None
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    return Reply(
-        text=text if isinstance(text, str) else "",
-        finish_reason=str(choice.get("finish_reason") or ""),
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
-    )
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < 2**31 else 0
-
-
-def _message_of(content: bytes) -> str:
-    """What an error body says, on one line of at most 200 characters."""
-    try:
-        body = json.loads(content)
-        body = body.get("error", body)
-        said = body.get("message", body) if isinstance(body, dict) else body
-    except (ValueError, AttributeError, RecursionError):
-        said = content[:1000].decode("utf-8", "replace")
-    return " ".join(str(said).split())[:200] or "nothing"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the endpoint asks us to wait: ``retry-after-ms``, or ``Retry-After`` in seconds (RFC 9110)."""
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * scale
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < 3600:
-            return seconds
-    return None
-
-
-def _root_cause(error: BaseException) -> str:
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return " ".join(str(error).split()) or type(error).__name__
+            mend = {402: "see the account's billing", 404: "see --model and --base-url"}.get(
+                status, f"check {KEY_VARIABLES[self._config.provider]}"
+            )
+            return FatalTeacherError(f"{where} answered {answer.status}, {_FATAL[status]}: {said}; {mend}", kind=kind)
+        message = f"{where} answered {status}: {said}"
+        if status in _AGAIN or status >= 500:
+            return RetryableError(message, kind=kind, retry_after=retry_after(answer.headers))
+        return RefusedError(message, kind=kind)

@@ -41,6 +41,9 @@ class EmbeddedTeacher:
             ) from error
         return Reply(text=text, finish_reason="stop", prompt_tokens=0, completion_tokens=0)
 
+    async def probe(self) -> None:
+        """It is always there."""
+
     async def close(self) -> None:
         """Stop the processes; what is queued is dropped."""
         if self._pool is not None:

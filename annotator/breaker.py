@@ -1,0 +1,93 @@
+"""Telling an endpoint that is down from a passage that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
+
+FIRST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 60.0
+"""Seconds between two probes of an endpoint that is down: they double from the first to the longest."""
+PATIENCE: Final = 3600.0
+"""Seconds to wait for an endpoint that has answered before."""
+START_PATIENCE: Final = 10.0
+"""Seconds to wait for one that never has: most likely the address is wrong."""
+START_TRIPS: Final = 3
+"""Failures in a row that an endpoint may have at most before its first answer."""
+
+
+class Breaker:
+    """Stops everyone while the endpoint is down, and lets them go on when it is back.
+
+    After ``trips`` failures in a row, of whichever passages, a probe decides. It is answered: the endpoint is up, and
+    the failures are the passages' own. It is not: the endpoint is down, nobody asks anything until a later probe is
+    answered, and what failed meanwhile is asked again as if it had never been.
+    """
+
+    def __init__(self, probe: Callable[[], Awaitable[None]], trips: int, say: Callable[[str], None]) -> None:
+        self._probe, self._trips, self._say = probe, trips, say
+        self._in_a_row = 0
+        self._served = False
+        self._verdict: asyncio.Future[bool] | None = None  # there while somebody is finding out
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody should ask now."""
+        return self._verdict is not None
+
+    async def closed(self) -> None:
+        """Wait until asking makes sense."""
+        while self._verdict is not None:
+            await asyncio.shield(self._verdict)
+
+    def alive(self) -> None:
+        """The endpoint has answered a question, or refused one."""
+        self._in_a_row, self._served = 0, True
+
+    async def was_down(self, error: RetryableError) -> bool:
+        """Whether ``error`` came of an endpoint that was down; if so, this returns when it is back.
+
+        Raises:
+            FatalTeacherError: it does not come back.
+        """
+        if self._verdict is not None:
+            return await asyncio.shield(self._verdict)
+        self._in_a_row += 1
+        if self._in_a_row < (self._trips if self._served else min(START_TRIPS, self._trips)):
+            return False
+        self._verdict = asyncio.get_running_loop().create_future()
+        down = await self._wait_for_it(error)  # if this raises, the run ends, and nobody may ask before it does
+        verdict, self._verdict, self._in_a_row = self._verdict, None, 0
+        verdict.set_result(down)
+        return down
+
+    async def _wait_for_it(self, error: RetryableError) -> bool:
+        """Probe until there is an answer; whether that took more than one probe."""
+        began, wait = time.monotonic(), FIRST_WAIT
+        patience = PATIENCE if self._served else START_PATIENCE
+        while (cause := await self._failure()) is not None:
+            gone = time.monotonic() - began
+            if gone + wait > patience:
+                after = f"; no answer for {gone:.0f} s: run the same command again later" if self._served else ""
+                raise FatalTeacherError(f"{error}{after}", kind=error.kind) from cause
+            self._say(f"the endpoint is down ({cause.kind}); nothing is lost; trying again in {wait:.0f} s")
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+        down = wait > FIRST_WAIT
+        if down:
+            self._say(f"the endpoint is back after {time.monotonic() - began:.0f} s")
+        return down
+
+    async def _failure(self) -> TeacherError | None:
+        """Why a probe was not answered; a refusal is an answer, and so is "later"."""
+        try:
+            await self._probe()
+        except RefusedError:
+            return None
+        except RetryableError as error:
+            return None if error.kind == "http 429" else error
+        return None

@@ -1,0 +1,168 @@
+"""Everything an endpoint can do wrong, over real HTTP: each passage is answered or recorded, none is paid twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from annotator import annotate as engine
+from annotator import breaker
+from annotator.annotate import Pace, annotate
+from annotator.config import RunConfig
+from annotator.ledger import Ledger
+from annotator.progress import Silent
+from annotator.records import Passage
+from annotator.teachers import make_teacher
+from tests.endpoint import Answer, Endpoint
+
+GOOD = Answer(content='[["Hà Nội", "city"]]')
+HTML = {"Content-Type": "text/html"}
+
+
+def body(message: object, finish_reason: str = "stop") -> bytes:
+    """A chat completion around ``message``."""
+    return json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": finish_reason}]}).encode()
+
+
+TRANSIENT = {
+    "429 with Retry-After": Answer(429, headers={"Retry-After": "0.05"}),
+    "429 without": Answer(429),
+    "500": Answer(500),
+    "503": Answer(503, body=b"<html>busy</html>", headers=HTML),
+    "connection reset": Answer(reset=True),
+    "hung up": Answer(hang_up=True),
+    "time-out": Answer(delay=3.0),
+    "slow body": Answer(pause=3.0),
+    "cut-off body": Answer(cut=True),
+    "truncated JSON": Answer(body=b'{"choices": [{"message": {"content": "[["}}'),
+    "empty content": Answer(content=""),
+    "content null": Answer(content=None),
+    "no JSON": Answer(body=b"OK", headers={"Content-Type": "text/plain"}),
+    "HTML error page": Answer(body=b"<html>sorry</html>", headers=HTML),
+    "200 with an error object": Answer(body=b'{"error": {"message": "overloaded", "code": 500}}'),
+    "invalid UTF-8": Answer(body=b'{"choices": [{"message": {"content": "\xff\xfe"}, "finish_reason": "stop"}]}'),
+}
+"""Faults that go away when asked again."""
+
+FINAL = {
+    "cut by length": (Answer(content='[["Hà', finish_reason="length"), '[["Hà', "length"),
+    "refusal": (Answer(body=body({"content": None, "refusal": "I cannot"})), "", "refusal"),
+    "filtered": (Answer(content=None, finish_reason="content_filter"), "", "content_filter"),
+    "wrong content type": (Answer(body=body({"content": "[]"}), headers={"Content-Type": "text/plain"}), "[]", "stop"),
+    "half a surrogate": (Answer(body=b'{"choices": [{"message": {"content": "x\\ud83d"}}]}'), "x?", ""),
+    "a NUL": (Answer(body=body({"content": "[]\0"})), "[]\0", "stop"),
+}
+"""Odd answers that asking again would not change: they are kept as they are."""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "completions.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between tries are short; a key is there."""
+    monkeypatch.setattr(engine, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(engine, "MOST_WAITS", 8)
+    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.05)
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
+
+
+def passages(make: Callable[..., Passage], number: int) -> list[Passage]:
+    return [make(f"bài {i} 😀", f"p{i}") for i in range(number)]
+
+
+def chosen(passage: str) -> float:
+    """A number in [0, 1) that is the passage's own."""
+    return hashlib.sha256(passage.encode()).digest()[0] / 256
+
+
+def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str = "openai", retries: int = 4) -> None:
+    address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
+    teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=address, timeout=2.0))
+    annotate(todo, teacher, ledger, Pace(concurrency=16, max_retries=retries), Silent())
+
+
+@pytest.mark.parametrize("name", TRANSIENT)
+def test_a_fault_that_goes_away(
+    name: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]
+) -> None:
+    """One passage in eight meets it at its first try: all are answered, none but those is asked twice."""
+    unlucky = Counter[str]()
+
+    def reply(passage: str, attempt: int) -> Answer:
+        if chosen(passage) < 0.125 and attempt == 1:
+            unlucky[passage] += 1
+            return TRANSIENT[name]
+        return GOOD
+
+    endpoint.reply = reply
+    run(endpoint, ledger, passages(make_passage, 100))
+    assert len(ledger) == 100
+    assert len(unlucky) > 5
+    assert Counter({passage: 2 if passage in unlucky else 1 for passage in endpoint.asked}) == endpoint.asked
+
+
+@pytest.mark.parametrize("name", FINAL)
+def test_an_odd_answer_is_kept(
+    name: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]
+) -> None:
+    """It was paid for, and at temperature 0 it would come again: asked once, and kept letter by letter."""
+    answer, text, finish_reason = FINAL[name]
+    endpoint.reply = lambda passage, attempt: answer
+    run(endpoint, ledger, todo := passages(make_passage, 3))
+    teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=endpoint.url))
+    kept = [ledger.get(teacher.question(passage.text).key) for passage in todo]
+    assert [(found.reply, found.finish_reason) for found in kept if found] == [(text, finish_reason)] * 3
+    assert endpoint.asked.total() == 3
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq"])
+def test_all_at_once(provider: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
+    """Four passages in five meet some fault: all are answered, and no good answer is paid for twice."""
+    faults, good = list(TRANSIENT.values()), Counter[str]()
+
+    def reply(passage: str, attempt: int) -> Answer:
+        if chosen(passage) < 0.8 and attempt == 1:
+            return faults[int(chosen(passage) * 256) % len(faults)]
+        good[passage] += 1
+        return GOOD
+
+    endpoint.reply = reply
+    run(endpoint, ledger, passages(make_passage, 200), provider)
+    assert len(ledger) == 200
+    good.pop("ping", None)  # the engine's own probe
+    assert set(good.values()) == {1}
+
+
+def test_faults_that_stay(endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
+    """Each kind for ever, for a passage or two: these are recorded with their cause, and cost the others nothing."""
+    faults = [*TRANSIENT.values(), Answer(400), Answer(413), Answer(422)]
+
+    def reply(passage: str, attempt: int) -> Answer:
+        index = int(passage.split()[1]) if passage.startswith("bài") else 999
+        return faults[index] if index < len(faults) else GOOD
+
+    endpoint.reply = reply
+    todo = passages(make_passage, 120)[::-1]
+    run(endpoint, ledger, todo, retries=2)
+    teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=endpoint.url))
+    failures = [ledger.failure(teacher.question(passage.text).key) for passage in todo]
+    kinds = {failure.kind for failure in failures if failure}
+    assert kinds == {
+        *("http 429", "http 500", "http 503", "http 400", "http 413", "http 422"),
+        *("connection", "timeout", "malformed answer"),
+    }
+    # Empty content and null are answers in the end.
+    assert (len(ledger), sum(failure is not None for failure in failures)) == (120 - len(faults) + 2, len(faults) - 2)
+    assert all(endpoint.asked[passage.text] == 1 for passage in todo[: -len(faults)])
+    endpoint.reply = lambda passage, attempt: GOOD
+    run(endpoint, ledger, todo)
+    assert len(ledger) == 120
