@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from annotator.config import KEY_VARIABLES, RunConfig
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
 from annotator.teachers import Question, Reply, require_key
-from annotator.teachers.chat import read_reply
+from annotator.teachers.reading import read_reply
 
 ENDPOINT: Final = "/v1/chat/completions"
 WINDOW: Final = "24h"
@@ -109,7 +109,7 @@ def read_result(line: bytes) -> Result:
         said = body.get("error", body) if isinstance(body, dict) else body
         return Result(key, RefusedError(_words(said), kind=f"http {status}"))
     try:
-        return Result(key, read_reply(json.dumps(body).encode("utf-8")))
+        return Result(key, read_reply(json.dumps(body).encode("utf-8"), {}))
     except TeacherError as problem:
         return Result(key, problem)
 
