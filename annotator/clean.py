@@ -99,11 +99,13 @@ def _claims(
         outcome = _claim(passage.text, grounder, claim, decision)
         if isinstance(outcome, tuple):
             reason, detail = outcome
-        elif new := [mention for mention in outcome if (mention.start, mention.end, mention.label) not in found]:
-            found.update({(mention.start, mention.end, mention.label): mention for mention in new})
-            kept += 1
-            continue
         else:
+            before = len(found)
+            for mention in outcome:
+                found.setdefault((mention.start, mention.end, mention.label), mention)
+            if len(found) > before:
+                kept += 1
+                continue
             reason, detail = "duplicate", f"already a {outcome[0].label}"
         rejected.append(Rejected("clean", reason, passage.id, claim.text, detail, claim.label))
     # The longer of two that start together comes first, so that what is nested follows what holds it.

@@ -2,8 +2,11 @@
 
     vner-annotate build news/ --out runs/news
     python benchmarks/clean.py runs/news --passages 16000
+    python benchmarks/clean.py runs/news --passages 16000 --claims 13 --wrong 0.05
 
 Each round is one process on one core, over copies of the passages and the ledger; figures are of the best round.
+With --claims the replies are made: so many names and numbers of the passage, a share of them of another passage, with
+type names of the lexicon in any spelling, as a large model might write them.
 """
 
 from __future__ import annotations
@@ -11,23 +14,30 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
+import re
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 
 import pyarrow as pa
 
 from annotator import pipeline, tables
 from annotator.config import RunConfig, make_config
+from annotator.ledger import Ledger
 from annotator.progress import Silent
+from annotator.records import Completion
 from annotator.rundir import RunDir
-from annotator.teachers import make_teacher
+from annotator.teachers import Teacher, make_teacher
 from annotator.tokens import load_tokenizer
+from normalizers.labels import load_lexicon
+
+NAMES = re.compile(r"(?<!\w)[A-ZĐÂÊÔƠƯ]\w*(?: [A-ZĐÂÊÔƠƯ]\w*)*|(?<![\w.,/])\d[\d.,/]*\d(?![\w.,/])")
 
 
 def copied(source: RunDir, root: Path, passages: int) -> RunDir:
@@ -42,21 +52,49 @@ def copied(source: RunDir, root: Path, passages: int) -> RunDir:
     return run
 
 
-def one_round(source: RunDir, passages: int, profile: str) -> dict[str, float]:
+def make_replies(run: RunDir, teacher: Teacher, claims: int, wrong: float) -> None:
+    """Put a ledger with made replies in place of that of ``run``."""
+    run.ledger.unlink()
+    rng, lexicon = random.Random(0), load_lexicon()
+    labels = [*sorted(lexicon.known), *sorted(lexicon.vietnamese), *sorted(lexicon.abbreviations)]
+    rng.shuffle(labels)
+    weights = list(accumulate(rank**-1.5 for rank in range(1, len(labels) + 1)))  # a few types are most of what is said
+    spellings = (str, str.upper, str.title, lambda label: label.replace(" ", "_"), lambda label: f"{label}s")
+
+    def claim(names: list[str]) -> list[str]:
+        (label,) = rng.choices(labels, cum_weights=weights)
+        return [rng.choice(names), rng.choice(spellings)(label)]
+
+    with Ledger(run.ledger) as ledger:
+        made: list[Completion] = []
+        other = ["Núi Thành"]
+        for passage in tables.read_passages(run.passages):
+            names = NAMES.findall(passage.text) or other
+            pairs = [claim(other if rng.random() < wrong else names) for _ in range(claims)]
+            reply, key = json.dumps(pairs, ensure_ascii=False), teacher.question(passage.text).key
+            made.append(Completion(key, passage.id, reply, "stop", 0, 0, 0.0, 0.0))
+            other = names
+        ledger.append(made)
+
+
+def one_round(source: RunDir, args: argparse.Namespace) -> dict[str, float]:
     """Clean and explode once, in this process."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(islice(os.sched_getaffinity(0), 1)))
     stored = source.read_manifest()["config"]
     config = make_config({name: value for name, value in stored.items() if name in RunConfig.__slots__})
     with tempfile.TemporaryDirectory() as folder:
-        run = copied(source, Path(folder), passages)
-        context = pipeline.Context(config, run, load_tokenizer(config.tokenizer), make_teacher(config), Silent())
+        run = copied(source, Path(folder), args.passages)
+        teacher = make_teacher(config)
+        if args.claims:
+            make_replies(run, teacher, args.claims, args.wrong)
+        context = pipeline.Context(config, run, load_tokenizer(config.tokenizer), teacher, Silent())
         context.tokenizer.count("warm")
         before = resource.getrusage(resource.RUSAGE_SELF)
         figures: dict[str, float] = {"passages": tables.count(run.passages)}
         for stage in ("clean", "explode"):
             began = time.perf_counter()
-            if profile == stage:
+            if args.profile == stage:
                 import cProfile
 
                 cProfile.runctx(f"pipeline.RUN[{stage!r}](context)", globals(), {"context": context}, sort="tottime")
@@ -75,14 +113,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a run directory whose passages are answered")
     parser.add_argument("--passages", type=int, default=16000)
+    parser.add_argument("--claims", type=int, default=0, help="make replies with so many claims each")
+    parser.add_argument("--wrong", type=float, default=0.05, help="share of made claims that are of another passage")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", choices=("clean", "explode"), default="", help="one round under cProfile")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args()
     if args.profile or args.rounds == 0:
-        print(json.dumps(one_round(RunDir(args.run), args.passages, args.profile)))
+        print(json.dumps(one_round(RunDir(args.run), args)))
         return
-    command = [sys.executable, __file__, str(args.run), "--passages", str(args.passages), "--rounds", "0"]
+    command = [sys.executable, __file__, *sys.argv[1:], "--rounds", "0"]
     rounds = [json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
               for _ in range(args.rounds)]  # fmt: skip
     best = min(rounds, key=lambda figures: figures["clean_seconds"] + figures["explode_seconds"])

@@ -35,13 +35,13 @@ class Prompt:
         return [*system, {"role": "user", "content": f"{before}{passage}{after}"}]
 
 
-def available() -> dict[str, list[int]]:
-    """The shipped prompts: name -> versions, ascending."""
+def available(slot: str = SLOT) -> dict[str, list[int]]:
+    """The shipped prompts that ask about ``slot``: name -> versions, ascending."""
     found: dict[str, list[int]] = {}
     for entry in resources.files(__name__).iterdir():
         stem, _, suffix = entry.name.rpartition(".")
         name, _, version = stem.rpartition(".")
-        if suffix == "toml" and version.isdigit():
+        if suffix == "toml" and version.isdigit() and slot in entry.read_text(encoding="utf-8"):
             found.setdefault(name, []).append(int(version))
     return {name: sorted(versions) for name, versions in sorted(found.items())}
 
@@ -59,7 +59,7 @@ def load_prompt(name: str, slot: str = SLOT) -> Prompt:
         except OSError as error:
             raise LookupError(f"cannot read prompt {name}: {error.strerror}") from error
     else:
-        shipped = available()
+        shipped = available(slot)
         stem, _, version = name.rpartition(".")
         if name in shipped:
             stem, version = name, str(shipped[name][-1])
