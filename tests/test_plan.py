@@ -57,6 +57,18 @@ def test_nothing_is_asked_and_nothing_is_done_twice(endpoint: Endpoint, tmp_path
     assert after["tokens"]["total"] == after["time"]["seconds"] == 0
 
 
+def test_the_same_text_twice_is_asked_once(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Two articles that begin alike: as many questions are forecast as are asked."""
+    alike = "Sáng 5/6, UBND tỉnh Quảng Nam họp với Sở Y tế về dịch sốt xuất huyết ở Hội An. " * 12
+    ends = ("Bà Hoà cho biết cuộc họp sau sẽ diễn ra ở Đà Nẵng. ", "Ông Bình nói kinh phí do Bộ Tài chính cấp. ")
+    source = tmp_path / "news.jsonl"
+    rows = [json.dumps({"id": str(number), "text": alike + 9 * end}) for number, end in enumerate(ends)]
+    source.write_text("\n".join(rows), encoding="utf-8")
+    forecast = planned(source, "--out", tmp_path / "run", "--min-tokens", 20, "--max-tokens", 60, *asking(endpoint))
+    assert vner("annotate", "--out", tmp_path / "run", "-q").exit_code == 0
+    assert forecast["passages"]["to_ask"] == endpoint.asked.total() < forecast["passages"]["count"]
+
+
 def test_without_a_directory_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No key is needed either."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
