@@ -18,9 +18,11 @@ from annotator.annotate import Pace, annotate
 from annotator.chunking import chunk
 from annotator.clean import clean
 from annotator.config import RunConfig
+from annotator.errors import ConfigError
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
-from annotator.ledger import Ledger
+from annotator.ledger import Failure, Ledger
+from annotator.profiles import context_window, published_limits
 from annotator.progress import Progress
 from annotator.records import Completion, Passage, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing
@@ -89,8 +91,10 @@ def annotate_stage(context: Context) -> Result:
     """Passages -> completions, in the ledger."""
     config, run, teacher = context.config, context.run, context.teacher
     flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
-    pace = Pace(config.concurrency, config.max_retries, config.rpm, config.tpm)
+    rpm, tpm = published_limits(config.limits, config.teacher_model) if config.limits else (0, 0)
+    pace = Pace(config.concurrency, config.max_retries, config.rpm or rpm, config.tpm or tpm)
     overhead = context.tokenizer.count(str(teacher.question("").content))
+    room = _room(config, overhead)
 
     def estimate(passage: Passage) -> int:
         return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
@@ -98,7 +102,18 @@ def annotate_stage(context: Context) -> Result:
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity = hashlib.sha256()
     with Ledger(run.ledger) as ledger:
-        annotate(tables.read_passages(run.passages), teacher, ledger, pace, context.progress, estimate)
+
+        def fitting() -> Iterator[Passage]:
+            for passage in tables.read_passages(run.passages):
+                if passage.n_tokens <= room:
+                    yield passage
+                else:
+                    detail = f"{passage.n_tokens} tokens, and the model's window leaves {room:.0f}; lower --max-tokens"
+                    key = teacher.question(passage.text).key
+                    ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
+                    context.progress.advance()
+
+        annotate(fitting(), teacher, ledger, pace, context.progress, estimate)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for passage in tables.read_passages(run.passages):
                 key = teacher.question(passage.text).key
@@ -112,6 +127,18 @@ def annotate_stage(context: Context) -> Result:
                     kind, detail = (failure.kind, failure.detail) if failure else ("not asked", "")
                     sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest())
+
+
+def _room(config: RunConfig, overhead: int) -> float:
+    """Tokens a passage may have so that prompt and answer fit the model's window, where that is known."""
+    window = context_window(config.teacher_model)
+    room = window - overhead - config.max_completion_tokens
+    if window and room < config.min_tokens:
+        raise ConfigError(
+            f"{config.teacher_model} takes {window} tokens; the prompt's {overhead} and --max-completion-tokens "
+            f"{config.max_completion_tokens} leave no room for a passage: lower --max-completion-tokens"
+        )
+    return room if window else float("inf")
 
 
 def clean_stage(context: Context) -> Result:
