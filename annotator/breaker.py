@@ -23,13 +23,13 @@ START_TRIPS: Final = 3
 class Breaker:
     """Stops everyone while the endpoint is down, and lets them go on when it is back.
 
-    After ``trips`` failures in a row, of whichever passages, a probe decides. It is answered: the endpoint is up, and
-    the failures are the passages' own. It is not: the endpoint is down, nobody asks anything until a later probe is
+    After some failures in a row, of whichever passages, a probe decides. It is answered: the endpoint is up, and the
+    failures are the passages' own. It is not: the endpoint is down, nobody asks anything until a later probe is
     answered, and what failed meanwhile is asked again as if it had never been.
     """
 
-    def __init__(self, probe: Callable[[], Awaitable[None]], trips: int, say: Callable[[str], None]) -> None:
-        self._probe, self._trips, self._say = probe, trips, say
+    def __init__(self, probe: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:
+        self._probe, self._say = probe, say
         self._in_a_row = 0
         self._served = False
         self._verdict: asyncio.Future[bool] | None = None  # there while somebody is finding out
@@ -48,8 +48,10 @@ class Breaker:
         """The endpoint has answered a question, or refused one."""
         self._in_a_row, self._served = 0, True
 
-    async def was_down(self, error: RetryableError) -> bool:
+    async def was_down(self, error: RetryableError, enough: int) -> bool:
         """Whether ``error`` came of an endpoint that was down; if so, this returns when it is back.
+
+        ``enough`` failures in a row are a reason to doubt it.
 
         Raises:
             FatalTeacherError: it does not come back.
@@ -57,7 +59,7 @@ class Breaker:
         if self._verdict is not None:
             return await asyncio.shield(self._verdict)
         self._in_a_row += 1
-        if self._in_a_row < (self._trips if self._served else min(START_TRIPS, self._trips)):
+        if self._in_a_row < (enough if self._served else min(enough, START_TRIPS)):
             return False
         self._verdict = asyncio.get_running_loop().create_future()
         down = await self._wait_for_it(error)  # if this raises, the run ends, and nobody may ask before it does

@@ -59,6 +59,11 @@ class RunConfig:
     concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
     rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
     tpm: int = _setting(0, "Teacher", "Tokens a minute at most; 0: no limit of ours.", low=0)
+    limits: str = _setting(
+        "",
+        "Teacher",
+        "Published limits, where --rpm and --tpm are 0: groq-free or openai-tier1; see docs/reliability.md.",
+    )
     max_retries: int = _setting(6, "Teacher", "Further tries of a failed request.", low=0)
     timeout: float = _setting(120.0, "Teacher", "Seconds to wait for one answer.", low=0.001)
 

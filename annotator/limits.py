@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from annotator.errors import ConfigError
@@ -15,6 +16,16 @@ MARGIN: Final = 0.3
 """Seconds a window is kept longer than it is: requests arrive a little later or sooner than they were sent."""
 CROWDED: Final = 0.3
 """Share of late answers that say "too much" from which on it is meant for everyone, not bad luck of a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard to ask. Nothing here changes an answer."""
+
+    concurrency: int = 16
+    max_retries: int = 6
+    rpm: int = 0
+    tpm: int = 0
 
 
 class RateLimit:
@@ -104,26 +115,28 @@ class Gate:
     def __init__(self, most: int) -> None:
         self.allowed = float(most)
         """Requests that may be out now."""
-        self._most, self._out, self._cuts, self._share = most, 0, 0, 0.0
+        self.out = 0
+        """Requests that are out now."""
+        self._most, self._cuts, self._share = most, 0, 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def enter(self) -> int:
         """Wait for a place, first come, first served. Returns the ticket for ``note``."""
-        if self._waiting or self._out >= int(self.allowed):
+        if self._waiting or self.out >= int(self.allowed):
             place = asyncio.get_running_loop().create_future()
             self._waiting.append(place)
             await place
         else:
-            self._out += 1
+            self.out += 1
         return self._cuts
 
     def leave(self) -> None:
         """Give the place back."""
-        self._out -= 1
-        while self._waiting and self._out < int(self.allowed):
+        self.out -= 1
+        while self._waiting and self.out < int(self.allowed):
             place = self._waiting.popleft()
             if not place.done():  # else the run is being cancelled
-                self._out += 1
+                self.out += 1
                 place.set_result(None)
 
     def note(self, ticket: int, *, overloaded: bool) -> bool:

@@ -21,9 +21,11 @@ from annotator.chunking import chunk
 from annotator.clean import Decider, LabelLog, clean
 from annotator.config import Asking, RunConfig
 from annotator.decisions import Decisions
+from annotator.errors import ConfigError
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
-from annotator.ledger import Ledger
+from annotator.ledger import Failure, Ledger
+from annotator.profiles import context_window, published_limits
 from annotator.progress import Progress
 from annotator.records import Completion, Passage, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing
@@ -93,15 +95,28 @@ def chunk_stage(context: Context) -> Result:
 
 
 def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
-    """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage."""
-    teacher = context.teacher
+    """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage.
+
+    One that cannot fit the model's window is not sent; the ledger remembers why.
+    """
+    config, teacher = context.config, context.teacher
     overhead = context.tokenizer.count(str(teacher.question("").content))
+    room = _room(config, overhead)
 
     def estimate(passage: Passage) -> int:
         return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
-    waiting = not_in_a_batch(context.run, passages, teacher, context.progress)
-    annotate(waiting, teacher, ledger, _pace(context.config), context.progress, estimate)
+    def fitting() -> Iterator[Passage]:
+        for passage in not_in_a_batch(context.run, passages, teacher, context.progress):
+            if passage.n_tokens <= room:
+                yield passage
+            else:
+                detail = f"{passage.n_tokens} tokens, and the model's window leaves {room:.0f}; lower --max-tokens"
+                key = teacher.question(passage.text).key
+                ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
+                context.progress.advance()
+
+    annotate(fitting(), teacher, ledger, _pace(config), context.progress, estimate)
 
 
 def annotate_stage(context: Context) -> Result:
@@ -131,6 +146,18 @@ def annotate_stage(context: Context) -> Result:
                     kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
                     sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest())
+
+
+def _room(config: RunConfig, overhead: int) -> float:
+    """Tokens a passage may have so that prompt and answer fit the model's window, where that is known."""
+    window = context_window(config.teacher_model)
+    room = window - overhead - config.max_completion_tokens
+    if window and room < config.min_tokens:
+        raise ConfigError(
+            f"{config.teacher_model} takes {window} tokens; the prompt's {overhead} and --max-completion-tokens "
+            f"{config.max_completion_tokens} leave no room for a passage: lower --max-completion-tokens"
+        )
+    return room if window else float("inf")
 
 
 def clean_stage(context: Context) -> Result:
@@ -220,7 +247,8 @@ def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Tr
 
 
 def _pace(config: RunConfig) -> Pace:
-    return Pace(config.concurrency, config.max_retries, config.rpm, config.tpm)
+    rpm, tpm = published_limits(config.limits, config.teacher_model) if config.limits else (0, 0)
+    return Pace(config.concurrency, config.max_retries, config.rpm or rpm, config.tpm or tpm)
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -49,25 +50,32 @@ def echo_entities(passage: str, attempt: int) -> Answer:
 class Endpoint:
     """Serves ``POST .../chat/completions`` on 127.0.0.1 in a thread. ``reply(passage, attempt)`` decides."""
 
-    def __init__(self, reply: Callable[[str, int], Answer] = echo_entities) -> None:
+    def __init__(self, reply: Callable[[str, int], Answer] = echo_entities, port: int = 0) -> None:
         self.reply = reply
+        self.port = port
         self.asked: Counter[str] = Counter()
         self.requests: list[dict[str, Any]] = []
         self.keys: set[str] = set()
         self.headers: list[dict[str, str]] = []
         """Of each request; names in lower case."""
         self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
 
     @property
     def url(self) -> str:
         """What ``--base-url`` wants."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                with endpoint._lock:
+                    endpoint._connections.add(self.connection)
 
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -123,10 +131,20 @@ class Endpoint:
             def handle_error(self, request: object, client_address: object) -> None:
                 pass  # a client that was killed midway is what some tests are about
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Listen no more, and drop every open connection."""
         self._server.shutdown()
         self._server.server_close()
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            self._connections.clear()

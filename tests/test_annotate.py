@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from annotator import annotate as engine
-from annotator import breaker
+from annotator import asking, breaker
 from annotator.annotate import Pace, annotate
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, RunDirError
 from annotator.ledger import Ledger
@@ -103,7 +102,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short."""
-    monkeypatch.setattr(engine, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(asking, "LONGEST_WAIT", 0.01)
     monkeypatch.setattr(breaker, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.01)
     monkeypatch.setattr(breaker, "START_PATIENCE", 0.02)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator import tables
-from annotator.records import Annotation, Mention, Passage, Piece, Sample
+from annotator.records import Annotation, LabelUse, Mention, Passage, Piece, Sample
 from annotator.rundir import SPLITS, RunDir, replacing, write_json
 from data_cards.audit import audit, distribution
 from data_cards.card import cell, write_card
@@ -60,6 +60,7 @@ def run(tmp_path: Path) -> RunDir:
             tables.ANNOTATION,
             [Annotation("p1", TEXT, found, "ok"), Annotation("p2", "x", (), "truncated")],
         ),
+        directory.labels: (tables.LABEL, [LabelUse("PER", "person", "changed", "abbreviation", 1, 1)]),
         directory.samples("train"): (
             tables.SAMPLE,
             [Sample(label, "q", TEXT, "[]", label, label == "law", "p1") for label in ("person", "city", "law")],

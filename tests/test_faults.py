@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator import annotate as engine
-from annotator import breaker
+from annotator import asking, breaker
 from annotator.annotate import Pace, annotate
 from annotator.config import RunConfig
 from annotator.ledger import Ledger
@@ -69,8 +68,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short; a key is there."""
-    monkeypatch.setattr(engine, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(engine, "MOST_WAITS", 8)
+    monkeypatch.setattr(asking, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(asking, "MOST_WAITS", 8)
     monkeypatch.setattr(breaker, "FIRST_WAIT", 0.05)
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
 

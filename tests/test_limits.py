@@ -139,7 +139,7 @@ def test_places_are_given_in_order() -> None:
         nonlocal most
         await gate.enter()
         order.append(index)
-        most = max(most, gate._out)
+        most = max(most, gate.out)
         await asyncio.sleep(0)
         gate.leave()
 

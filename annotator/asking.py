@@ -1,0 +1,165 @@
+"""One question until it is answered: through gate, limits and breaker, again and again where that can help.
+
+Which failure is whose: "later" (429) is a wait; a failure while the endpoint is down is the endpoint's and costs the
+passage nothing; any other is a try of the passage's own, and it has ``1 + max_retries`` of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from annotator.breaker import Breaker
+from annotator.errors import RetryableError, TeacherError
+from annotator.limits import Gate, Pace, RateLimit
+from annotator.progress import Progress
+from annotator.teachers import Question, Reply, Teacher
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds between two tries at most, unless the endpoint asks for more."""
+MOST_WAITS: Final = 100
+"""Times one request may be told to come back later."""
+DOUBT: Final = 5
+"""Failures in a row, and no fewer than requests are out, after which the endpoint is suspected to be down."""
+OVERLOAD: Final = frozenset({"http 429", "http 498", "http 503", "http 529", "timeout"})
+"""Failures that say "too much"."""
+
+
+class Asker:
+    """Asks for all workers: what one of them learns about the endpoint holds for the others."""
+
+    def __init__(self, teacher: Teacher, pace: Pace, progress: Progress) -> None:
+        self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
+        self._limit, self._gate = RateLimit(pace.rpm, pace.tpm), Gate(pace.concurrency)
+        self._breaker = Breaker(self._probe, progress.say)
+
+    async def ask(self, question: Question, tokens: int, before_wait: Callable[[], None]) -> tuple[Reply, float]:
+        """Ask until there is an answer, or no try is left.
+
+        Args:
+            question: what to ask.
+            tokens: what it will cost, prompt and answer, by the best estimate there is.
+            before_wait: called once, before the first wait between two tries.
+
+        Returns:
+            The answer, and the seconds from sending it to the last byte of the try that succeeded.
+
+        Raises:
+            TeacherError: as the last try did.
+        """
+        state = _State(question, tokens)
+        try:
+            return await self._try(state)
+        except RetryableError as error:
+            failed = [error]  # only now does tenacity come in: its bookkeeping costs as much as a request
+        before_wait()
+
+        async def again() -> tuple[Reply, float]:
+            if failed:
+                raise failed.pop()
+            return await self._try(state)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableError),
+            stop=lambda _: state.failed > self._retries or state.put_off > MOST_WAITS,
+            wait=_wait,
+            reraise=True,
+        )
+        return await retrying(again)
+
+    async def _try(self, state: _State) -> tuple[Reply, float]:
+        """One try that counts. What fails while the endpoint is down is the endpoint's failure, and asked again."""
+        while True:
+            try:
+                return await self._send(state)
+            except RetryableError as error:
+                self._progress.count(error.kind)
+                if error.kind == "http 429":
+                    self._breaker.alive()
+                    state.put_off += 1
+                elif await self._breaker.was_down(error, self._enough(state)):
+                    continue
+                else:
+                    state.failed += 1
+                raise
+            except TeacherError:
+                self._breaker.alive()
+                raise
+
+    def _enough(self, state: _State) -> int:
+        """Failures in a row that make one doubt the endpoint: sooner before a passage is given up."""
+        if state.failed >= self._retries:
+            return min(DOUBT, 1 + self._retries)
+        return max(DOUBT, self._gate.out)
+
+    async def _send(self, state: _State) -> tuple[Reply, float]:
+        """One request, when gate, breaker and limits let it go."""
+        ticket = await self._gate.enter()
+        try:
+            entry = await self._permission(state.tokens)
+            began = time.monotonic()
+            reply = await self._teacher.ask(state.question)
+            latency = time.monotonic() - began
+        except RetryableError as error:
+            crowded = self._gate.note(ticket, overloaded=error.kind in OVERLOAD)
+            if crowded and error.retry_after:
+                self._pause(error.retry_after)
+            raise
+        finally:
+            self._gate.leave()
+        self._gate.note(ticket, overloaded=False)
+        self._breaker.alive()
+        self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
+        if reply.pause:
+            self._pause(reply.pause)
+        if _says_nothing(reply) and not state.was_empty and state.failed < self._retries:
+            state.was_empty = True
+            raise RetryableError("the answer is empty", kind="empty answer", retry_after=0.0)
+        return reply, latency
+
+    async def _permission(self, tokens: int) -> list[float]:
+        """Wait until breaker and limits both let a request go; returns its entry in the limits."""
+        while True:
+            await self._breaker.closed()
+            entry = await self._limit.acquire(tokens)
+            if not self._breaker.open:
+                return entry
+
+    async def _probe(self) -> None:
+        await self._limit.acquire(0)
+        await self._teacher.probe()
+
+    def _pause(self, seconds: float) -> None:
+        if self._limit.pause(seconds) and seconds >= 1:
+            self._progress.say(f"the endpoint asked for a pause of {seconds:.1f} s")
+
+
+@dataclass(slots=True)
+class _State:
+    """How it went with one question so far."""
+
+    question: Question
+    tokens: int
+    failed: int = 0
+    """Tries that failed while the endpoint was up."""
+    put_off: int = 0
+    """Times it was told to come back later."""
+    was_empty: bool = False
+    """An answer without a word came, and it was asked once more."""
+
+
+def _wait(state: RetryCallState) -> float:
+    """Seconds to wait after a failure: what the endpoint asked for, else a random time that grows."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, RetryableError) and error.retry_after is not None:
+        return error.retry_after
+    return wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT)(state)
+
+
+def _says_nothing(reply: Reply) -> bool:
+    """Empty although the teacher says it finished; a refusal or a cut answer is empty for a reason that stays."""
+    return not reply.text and reply.finish_reason in ("", "stop")

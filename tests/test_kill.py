@@ -1,0 +1,63 @@
+"""Stopping and starting again, with real processes and real signals."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from annotator.ledger import Ledger
+from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.test_build import asking, build, fingerprints, vner_process, wait_for
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq"])
+def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request in flight would take ten minutes more: they are dropped, and what was answered is kept."""
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
+
+    def stuck(passage: str, attempt: int) -> Answer:
+        slow = len(endpoint.asked) > 20
+        return Answer(content=echo_entities(passage, attempt).content, delay=600.0 if slow else 0.0)
+
+    out = tmp_path / "run"
+    with Endpoint(stuck) as endpoint:
+        address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
+        process = vner_process(
+            *("build", "sample", "--out", out, "--concurrency", 8, "--timeout", 900),
+            *("--provider", provider, "--model", "m", "--base-url", address),
+        )
+        wait_for(lambda: endpoint.asked.total() >= 28)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in errors
+    assert "Traceback" not in errors
+    with Ledger(out / "completions.sqlite") as ledger:
+        assert len(ledger) == 20
+
+
+def test_an_outage_in_mid_run_is_survived(tmp_path: Path) -> None:
+    """The server dies and comes back at the same address: the command says so, waits, and ends as if nothing was."""
+
+    def slow(passage: str, attempt: int) -> Answer:
+        return Answer(content=echo_entities(passage, attempt).content, delay=0.02)
+
+    out = tmp_path / "run"
+    with Endpoint(slow) as endpoint:
+        process = vner_process("build", "sample", "--out", out, *asking(endpoint), "--concurrency", 2)
+        wait_for(lambda: endpoint.asked.total() > 20)
+        port = endpoint.port
+        endpoint.stop()
+        first_words = process.stderr.readline() if process.stderr else ""
+        while "the endpoint is down" not in first_words and process.stderr:
+            first_words = process.stderr.readline()
+        with Endpoint(slow, port) as again:
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 0, errors
+            assert again.asked.total() > 10
+    assert "the endpoint is back" in errors
+    with Endpoint() as undisturbed:
+        build(undisturbed, tmp_path / "quiet")
+    assert fingerprints(out) == fingerprints(tmp_path / "quiet")

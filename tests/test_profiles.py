@@ -1,0 +1,58 @@
+"""Published limits and context windows, and what is made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator import pipeline, tables
+from annotator.errors import ConfigError
+from annotator.limits import Pace
+from annotator.profiles import context_window, published_limits
+from tests.endpoint import Endpoint
+from tests.test_build import vner
+
+
+def test_limits_of_a_profile() -> None:
+    """By model; what is not known is said, with what is."""
+    assert published_limits("groq-free", "llama3-70b-8192") == (30, 6000)
+    with pytest.raises(ConfigError, match="known are groq-free, openai-tier1"):
+        published_limits("groq", "llama3-70b-8192")
+    with pytest.raises(ConfigError, match="give --rpm and --tpm instead"):
+        published_limits("groq-free", "m")
+
+
+def test_flags_win_over_a_profile(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile fills what the flags leave open."""
+    seen: list[Pace] = []
+
+    def stop(passages: Any, teacher: Any, ledger: Any, pace: Pace, *rest: Any) -> None:
+        seen.append(pace)
+
+    monkeypatch.setattr(pipeline, "annotate", stop)
+    asking = ("--provider", "openai", "--model", "llama3-70b-8192", "--base-url", endpoint.url, "--docs", 2)
+    vner("annotate", "--out", tmp_path / "run", *asking, "--limits", "groq-free", "--rpm", 7)
+    assert (seen[0].rpm, seen[0].tpm) == (7, 6000)
+
+
+def test_windows() -> None:
+    """8,192 tokens for Llama 3; nothing is claimed of a model that is not known."""
+    assert context_window("llama3-70b-8192") == 8192
+    assert context_window("my-own") == 0
+
+
+def test_what_does_not_fit_is_found_before_it_is_sent(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Passages that are too long are recorded and cost no request; where none can fit, nothing is begun."""
+    out = tmp_path / "run"
+    asking = ("--provider", "openai", "--model", "llama3-70b-8192", "--base-url", endpoint.url, "--docs", 10)
+    hopeless = vner("annotate", "--out", tmp_path / "none", *asking, "--max-completion-tokens", 8000)
+    assert hopeless.exit_code == 2
+    assert "leave no room for a passage" in hopeless.stderr
+    assert not endpoint.asked
+    assert vner("annotate", "--out", out, *asking, "--max-completion-tokens", 7720).exit_code == 3
+    refused = [row for row in tables.rows(out / "rejected.parquet") if row["stage"] == "annotate"]
+    assert {row["reason"] for row in refused} == {"unanswered: does not fit"}
+    assert not {row["value"] for row in refused} & set(endpoint.asked)
+    assert endpoint.asked
