@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 from annotator import tables
 from annotator.annotate import Pace, annotate
 from annotator.chunking import chunk
-from annotator.clean import clean
 from annotator.config import RunConfig
+from annotator.corrections import clean_or_correct, read_corrections
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
 from annotator.ledger import Ledger
@@ -120,6 +120,7 @@ def clean_stage(context: Context) -> Result:
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
     context.progress.start("clean", "passages", tables.count(run.passages))
     normalizer = LabelNormalizer(load_lexicon())
+    corrections = read_corrections(run.corrections)
     with (
         Ledger(run.ledger) as ledger,
         rejects(run.rejected_by("clean"), parse, claims) as sink,
@@ -127,7 +128,7 @@ def clean_stage(context: Context) -> Result:
     ):
 
         def annotations() -> Iterator[Any]:
-            for cleaned in clean(_answered(context, ledger), normalizer):
+            for cleaned in clean_or_correct(_answered(context, ledger), normalizer, corrections):
                 for rejected in cleaned.rejected:
                     sink.add(rejected)
                 claims.out += cleaned.kept

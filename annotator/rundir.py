@@ -53,6 +53,11 @@ class RunDir:
         return self.root / "annotations.parquet"
 
     @property
+    def corrections(self) -> Path:
+        """What people corrected; no stage makes or removes it."""
+        return self.root / "corrections.parquet"
+
+    @property
     def rejected(self) -> Path:
         """Everything any stage left out."""
         return self.root / "rejected.parquet"

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from annotator import pipeline
 from annotator.config import STAGES, RunConfig, flag, make_config
+from annotator.corrections import file_identity
 from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
 from annotator.progress import Progress
@@ -47,7 +48,13 @@ class Outcome:
 
 
 def run(
-    root: Path, settings: Mapping[str, Any], progress: Progress, *, until: str = "explode", fresh: bool = False
+    root: Path,
+    settings: Mapping[str, Any],
+    progress: Progress,
+    *,
+    until: str = "explode",
+    fresh: bool = False,
+    ask: bool = True,
 ) -> Outcome:
     """Run the method as far as the stage ``until`` in the directory ``root``, doing only what is not done yet.
 
@@ -57,6 +64,7 @@ def run(
         progress: told of all that happens.
         until: the last stage to run.
         fresh: make everything again; answers in the ledger stay and are used.
+        ask: False makes again only what costs nothing; passages without an answer stay without one.
 
     Raises:
         AnnotateError: see ``annotator.errors``. What was paid for is on the disk.
@@ -66,13 +74,15 @@ def run(
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
     with opened(root) as directory:
-        return _run(directory, config, manifest, progress, until)
+        return _run(directory, config, manifest, progress, until, ask=ask)
 
 
-def _run(directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str) -> Outcome:
+def _run(
+    directory: RunDir, config: RunConfig, manifest: dict[str, Any], progress: Progress, until: str, *, ask: bool
+) -> Outcome:
     done: dict[str, Any] = manifest.get("stages", {})
     wanted = STAGES[: STAGES.index(until) + 1]
-    if "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
+    if ask and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
         require_key(config)
     context = pipeline.Context(config, directory, load_tokenizer(config.tokenizer), make_teacher(config), progress)
     tools = _tools(context, manifest)
@@ -87,8 +97,11 @@ def _run(directory: RunDir, config: RunConfig, manifest: dict[str, Any], progres
     for stage in wanted:
         mark = _digest(stage, VERSIONS[stage], config.stage_settings(stage), _of_stage(stage, tools), before)
         entry = done.get(stage, {})
-        if entry.get("fingerprint") == mark and not entry["unanswered"] and _is_whole(directory, stage, entry):
+        settled = not entry.get("unanswered") or not ask
+        if entry.get("fingerprint") == mark and settled and _is_whole(directory, stage, entry):
             skipped.append(stage)
+        elif not ask and stage in PAID:
+            raise ConfigError(f"the stage {stage} of {directory.root} is not done; first run vner-annotate build")
         else:
             # What follows was made of something else; the note is out of date from here on, whatever happens now.
             done = {}
@@ -144,6 +157,7 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
         "tokenizer": {"name": context.tokenizer.name, "fingerprint": context.tokenizer.fingerprint},
         "teacher": {"provider": context.config.provider, **context.teacher.identity},
         "lexicon": {"sha256": lexicon.hexdigest()},
+        "corrections": file_identity(context.run.corrections),
     }
 
 
@@ -154,7 +168,7 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
         "sample": tools["source"]["fingerprint"],
         "chunk": tools["tokenizer"]["fingerprint"],
         "annotate": teacher,
-        "clean": tools["lexicon"],
+        "clean": [tools["lexicon"], tools["corrections"]],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],
     }[stage]
 
