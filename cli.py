@@ -15,6 +15,7 @@ from annotator.config import STAGES, Asking, RunConfig, flag
 from annotator.exits import exits as _errors
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
+from data_cards.exchange.commands import export_command, import_command
 
 app = typer.Typer(
     name="vner-annotate",
@@ -262,6 +263,10 @@ def show(
         from data_cards import summary
 
         summary.show_passage(directory, passage_id, as_json=as_json)
+
+
+app.command("export")(export_command)
+app.command("import")(import_command)
 
 
 def main() -> None:

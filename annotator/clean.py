@@ -7,7 +7,7 @@ of this type). Every claim ends as one or more mentions, or as one ``Rejected``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,11 +63,6 @@ class LabelLog:
             )
             for found in ordered
         ]
-
-
-def clean(answers: Iterable[tuple[Passage, Completion]], labels: Decider) -> Iterator[Cleaned]:
-    """Clean every answered passage."""
-    return (clean_reply(passage, completion, labels) for passage, completion in answers)
 
 
 def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cleaned:

@@ -18,8 +18,9 @@ from annotator.annotate import Pace, annotate
 from annotator.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.batching import exchange
 from annotator.chunking import chunk
-from annotator.clean import Decider, LabelLog, clean
+from annotator.clean import Decider, LabelLog
 from annotator.config import Asking, RunConfig
+from annotator.corrections import clean_or_correct, read_corrections
 from annotator.decisions import Decisions
 from annotator.errors import ConfigError
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
@@ -166,6 +167,7 @@ def clean_stage(context: Context) -> Result:
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
     normalizer, log = LabelNormalizer(load_lexicon(), context.decisions.labels), LabelLog()
     labels: Decider = normalizer
+    corrections = read_corrections(run.corrections)
     result = Result((parse, claims))
     with (
         Ledger(run.ledger) as ledger,
@@ -178,7 +180,7 @@ def clean_stage(context: Context) -> Result:
         context.progress.start("clean", "passages", tables.count(run.passages))
 
         def annotations() -> Iterator[Any]:
-            for cleaned in clean(_answered(context, ledger), labels):
+            for cleaned in clean_or_correct(_answered(context, ledger), labels, corrections):
                 log.add(cleaned)
                 for rejected in cleaned.rejected:
                     sink.add(rejected)

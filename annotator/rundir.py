@@ -68,6 +68,11 @@ class RunDir:
         return self.root / "labels.parquet"
 
     @property
+    def corrections(self) -> Path:
+        """What people corrected; no stage makes or removes it."""
+        return self.root / "corrections.parquet"
+
+    @property
     def rejected(self) -> Path:
         """Everything any stage left out."""
         return self.root / "rejected.parquet"

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from annotator import pipeline
 from annotator.config import STAGES, Asking, RunConfig, flag, make_config
+from annotator.corrections import file_identity
 from annotator.decisions import Decisions, read_decisions
 from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
@@ -169,6 +170,7 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
         "lexicon": {"sha256": lexicon.hexdigest()},
         "labels": {"sha256": context.decisions.sha256, "decisions": len(context.decisions.labels)},
         **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
+        "corrections": file_identity(context.run.corrections),
     }
 
 
@@ -179,7 +181,7 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
         "sample": tools["source"]["fingerprint"],
         "chunk": tools["tokenizer"]["fingerprint"],
         "annotate": teacher,
-        "clean": [tools["lexicon"], tools["labels"], tools.get("translator")],
+        "clean": [tools["lexicon"], tools["labels"], tools.get("translator"), tools["corrections"]],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],
     }[stage]
 

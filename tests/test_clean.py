@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.clean import Cleaned, LabelLog, clean, clean_reply
+from annotator.clean import Cleaned, LabelLog, clean_reply
+from annotator.corrections import clean_or_correct
 from annotator.records import Completion, LabelUse, Passage, Piece, Rejected
 from normalizers.labels import LabelNormalizer, load_lexicon
 
@@ -142,7 +143,7 @@ def test_the_stage_is_a_stream(make_passage: Callable[..., Passage]) -> None:
         while True:
             yield make_passage(TEXT), Completion("k", "p1", '[["Hà Nội", "city"]]', "stop", 0, 0, 0.0, 0.0)
 
-    stream = clean(endless(), NORMALIZER)  # type: ignore[arg-type]
+    stream = clean_or_correct(endless(), NORMALIZER, {})  # type: ignore[arg-type]
     assert next(stream).kept == next(stream).kept == 1
 
 

@@ -1,0 +1,68 @@
+"""Alpaca: instruction, input, output; a row for each passage and type. It knows strings, not places."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import IO, Any
+
+from annotator.explode import INSTRUCTION, positives
+from annotator.records import Annotation
+from data_cards.exchange.carrying import Job, Reviewed, Unread
+from data_cards.exchange.files import read_items, write_array
+from data_cards.exchange.reading import checked
+
+_BEFORE, _AFTER = INSTRUCTION.split("{entity_type}")
+
+
+def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
+    """Write a JSON array of rows; those of one passage stand together."""
+
+    def rows() -> Iterator[dict[str, str]]:
+        for annotation in annotations:
+            job.count(annotation, {})
+            for sample in (*positives(annotation), *job.negatives.draw(annotation)):
+                yield {
+                    "instruction": sample.instruction,
+                    "input": sample.input,
+                    "output": sample.output,
+                    "id": sample.id,
+                    "passage_id": sample.passage_id,
+                }
+
+    write_array(file, rows())
+
+
+def read(path: Path) -> Iterator[Reviewed | Unread]:
+    """Read rows back to passages. A passage without a row is not in the file at all."""
+
+    def passage_of(row: Any) -> str:
+        return str(row.get("passage_id") or row.get("id") or "") if isinstance(row, dict) else ""
+
+    for identity, rows in groupby(read_items(path), key=passage_of):
+        yield checked(list(rows), _reviewed, identity)
+
+
+def _reviewed(rows: list[dict[str, Any]]) -> Reviewed:
+    texts = {row["input"] for row in rows}
+    if len(texts) > 1:
+        raise ValueError("its rows have several inputs")
+    claims = tuple(claim for row in rows for claim in claims_of(row["instruction"], row["output"]))
+    return Reviewed(rows[0]["passage_id"], text=texts.pop(), claims=claims)
+
+
+def claims_of(question: str, answer: str) -> list[tuple[str, str]]:
+    """The mentions that ``answer`` lists, each with the type that ``question`` asks for.
+
+    Raises:
+        ValueError: they are no question and no list of this project.
+    """
+    if not question.startswith(_BEFORE) or not question.endswith(_AFTER):
+        raise ValueError(f"the instruction is none of ours: {question[:60]!r}")
+    mentions = json.loads(answer)
+    if not isinstance(mentions, list):
+        raise ValueError(f"the output is no list: {answer[:60]!r}")
+    label = question[len(_BEFORE) : len(question) - len(_AFTER)]
+    return [(mention, label) for mention in mentions]

@@ -1,0 +1,52 @@
+"""doccano: JSON lines with ``label: [[start, end, label]]``; beside them the label types. It holds any span.
+
+doccano counts as browsers do, in UTF-16 units (leave "count grapheme clusters as one character" off).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from annotator.records import Annotation
+from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16, to_utf16
+from data_cards.exchange.files import dumps, read_items, write_lines
+from data_cards.exchange.reading import checked
+
+
+def labels_file(labels: Sequence[str]) -> bytes:
+    """The label types, as doccano imports them."""
+    return (dumps([{"text": label} for label in labels]) + "\n").encode("utf-8")
+
+
+def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
+    """Write a line a passage."""
+    write_lines(file, (_line(annotation, job) for annotation in annotations))
+
+
+def _line(annotation: Annotation, job: Job) -> dict[str, Any]:
+    job.count(annotation, {})
+    text = annotation.text
+    return {
+        "text": text,
+        "label": [[to_utf16(text, one.start), to_utf16(text, one.end), one.label] for one in annotation.mentions],
+        "passage_id": annotation.passage_id,
+        "raw_labels": [one.raw_label for one in annotation.mentions],
+    }
+
+
+def read(path: Path) -> Iterator[Reviewed | Unread]:
+    """Read an export: every line counts as reviewed, so export only approved documents."""
+    for line in read_items(path):
+        yield checked(line, _reviewed)
+
+
+def _reviewed(line: dict[str, Any]) -> Reviewed:
+    text = line["text"]
+    if "entities" in line:  # a project with relations
+        found = [(one["start_offset"], one["end_offset"], one["label"]) for one in line["entities"]]
+    else:
+        found = [tuple(one) for one in line["label"]]
+    spans = tuple((from_utf16(text, start), from_utf16(text, end), label) for start, end, label in found)
+    return Reviewed(line["passage_id"], spans, text=text)

@@ -1,0 +1,106 @@
+"""Label Studio: tasks whose predictions are the entities, and beside them the labelling configuration.
+
+Its offsets are code points. Versions before 2022 counted UTF-16 units; what comes back is read either way, for each
+region says which text it is. It holds any span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+from xml.sax.saxutils import quoteattr
+
+from annotator.records import Annotation
+from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16
+from data_cards.exchange.files import read_items, write_array
+from data_cards.exchange.reading import checked
+
+FROM_NAME, TO_NAME = "label", "text"
+
+
+def config(labels: Sequence[str]) -> bytes:
+    """The labelling configuration (XML) that goes with the tasks."""
+    lines = [
+        "<View>",
+        f'  <Filter toName="{FROM_NAME}" minlength="0" name="filter"/>',
+        f'  <Labels name="{FROM_NAME}" toName="{TO_NAME}" showInline="true">',
+        *(f"    <Label value={quoteattr(label)}/>" for label in labels),
+        "  </Labels>",
+        f'  <Text name="{TO_NAME}" value="$text"/>',
+        "</View>",
+        "",
+    ]
+    return "\n".join(lines).encode("utf-8")
+
+
+def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
+    """Write a JSON array of tasks."""
+    write_array(file, (_task(annotation, job) for annotation in annotations))
+
+
+def _task(annotation: Annotation, job: Job) -> dict[str, Any]:
+    job.count(annotation, {})
+    result = [
+        {
+            "id": f"{number}",
+            "from_name": FROM_NAME,
+            "to_name": TO_NAME,
+            "type": "labels",
+            "value": {"start": found.start, "end": found.end, "text": found.text, "labels": [found.label]},
+            "meta": {"text": [f"{found.raw_label} ({found.match})"]},
+        }
+        for number, found in enumerate(annotation.mentions, start=1)
+    ]
+    return {
+        "data": {"text": annotation.text, "passage_id": annotation.passage_id},
+        "predictions": [{"model_version": "vner-annotate", "result": result}],
+    }
+
+
+def read(path: Path) -> Iterator[Reviewed | Unread]:
+    """Read a JSON export. Predictions are no corrections: only what a person submitted counts.
+
+    Of several annotations of a task the one marked as ground truth counts; without one they must agree.
+    """
+    for task in read_items(path):
+        known = task.get("data", {}) if isinstance(task, dict) else {}
+        yield checked(task, _reviewed, known.get("passage_id", "") if isinstance(known, dict) else "")
+
+
+def _reviewed(task: dict[str, Any]) -> Reviewed | Unread:
+    text, identity = task["data"]["text"], task["data"]["passage_id"]
+    submitted = [
+        made for made in task.get("annotations", task.get("completions")) or () if not made.get("was_cancelled")
+    ]
+    submitted = [made for made in submitted if made.get("ground_truth")] or submitted
+    if not submitted:
+        return Unread("unreviewed", identity, "nobody has submitted it")
+    versions = {tuple(sorted(_spans(text, made["result"]))) for made in submitted}
+    if len(versions) > 1:
+        return Unread("conflicting", identity, f"{len(submitted)} annotations differ; mark one as ground truth")
+    return Reviewed(identity, versions.pop(), text=text)
+
+
+def _spans(text: str, result: Iterable[dict[str, Any]]) -> Iterator[tuple[int, int, str]]:
+    for region in result:
+        if region["type"] == "labels":
+            value = region["value"]
+            start, end = _place(text, value)
+            for label in value["labels"]:
+                yield start, end, label
+
+
+def _place(text: str, value: dict[str, Any]) -> tuple[int, int]:
+    start, end, said = value["start"], value["end"], value.get("text")
+    if said is None or _shown(text[start:end]) == _shown(said):
+        return start, end
+    start, end = from_utf16(text, start), from_utf16(text, end)
+    if _shown(text[start:end]) != _shown(said):
+        raise ValueError(f"the text at {value['start']}-{value['end']} is not {said!r}")
+    return start, end
+
+
+def _shown(text: str) -> str:
+    """Line breaks as Label Studio writes them in the text of a region: a backslash and an n."""
+    return text.replace("\n", "\\n").replace("\r", "\\n")

@@ -1,0 +1,107 @@
+"""spaCy's DocBin. ``doc.spans["sc"]`` (spaCy's own key) has all spans, ``doc.ents`` the outermost ones.
+
+Tokens are syllables, and runs of white space where spaCy wants them, so that ``doc.text`` is the passage letter for
+letter. The id and the labels as the teacher wrote them are in ``doc.user_data``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from annotator.errors import ConfigError, SourceError
+from annotator.records import Annotation, Mention
+from data_cards.exchange.carrying import Job, Reviewed, Unread, lost_off_tokens, lost_when_flat
+from data_cards.exchange.tokens import syllables
+
+KEY = "sc"
+
+
+def lost(annotation: Annotation) -> dict[Mention, str]:
+    """Spans within tokens."""
+    return lost_off_tokens(annotation.mentions, syllables(annotation.text))
+
+
+def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
+    """Write a DocBin; memory holds the whole file, for spaCy compresses it in one piece.
+
+    Raises:
+        ConfigError: spaCy is not installed.
+    """
+    tokens = _spacy()
+    vocab = _vocab()
+    docs = tokens.DocBin(store_user_data=True)
+    for annotation in annotations:
+        left_out = lost(annotation)
+        words, spaces = words_and_spaces(annotation.text)
+        doc = tokens.Doc(vocab, words=words, spaces=spaces)
+        spans = {
+            mention: doc.char_span(mention.start, mention.end, label=mention.label)
+            for mention in annotation.mentions
+            if mention not in left_out
+        }
+        doc.spans[KEY] = list(spans.values())
+        shadowed = lost_when_flat(spans)
+        doc.set_ents([span for mention, span in spans.items() if mention not in shadowed])
+        doc.user_data["passage_id"] = annotation.passage_id
+        doc.user_data["raw_labels"] = [mention.raw_label for mention in spans]
+        docs.add(doc)
+        job.count(annotation, left_out)
+    file.write(docs.to_bytes())
+
+
+def words_and_spaces(text: str) -> tuple[list[str], list[bool]]:
+    """Words, and whether a space follows each: joined they are ``text``. Other white space makes words of its own."""
+    words: list[str] = []
+    spaces: list[bool] = []
+    position = 0
+    for start, end in [*syllables(text), (len(text), len(text))]:
+        gap = text[position:start]
+        if gap.startswith(" ") and words:
+            spaces[-1], gap = True, gap[1:]
+        if gap:
+            words.append(gap)
+            spaces.append(False)
+        if end > start:
+            words.append(text[start:end])
+            spaces.append(False)
+        position = end
+    return words, spaces
+
+
+def read(path: Path) -> Iterator[Reviewed | Unread]:
+    """Read a DocBin: the spans under ``sc`` where there are any, else the entities.
+
+    Raises:
+        ConfigError: spaCy is not installed.
+        SourceError: the file is no DocBin.
+    """
+    tokens = _spacy()
+    try:
+        docs = list(tokens.DocBin().from_bytes(path.read_bytes()).get_docs(_vocab()))
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    except Exception as error:  # zlib, msgpack and spaCy each raise their own
+        raise SourceError(f"{path} is no DocBin of spaCy: {error}") from error
+    for doc in docs:
+        identity = doc.user_data.get("passage_id", "")
+        if not identity:
+            yield Unread("unreadable", "", "its user_data has no passage_id; keep it with store_user_data=True")
+            continue
+        spans = doc.spans.get(KEY, doc.ents)
+        yield Reviewed(identity, tuple((span.start_char, span.end_char, span.label_) for span in spans), text=doc.text)
+
+
+def _spacy() -> Any:
+    try:
+        import spacy.tokens
+    except ModuleNotFoundError as error:
+        raise ConfigError("this format needs spaCy: pip install 'vner-annotate[review]'") from error
+    return spacy.tokens
+
+
+def _vocab() -> Any:
+    from spacy.vocab import Vocab
+
+    return Vocab()

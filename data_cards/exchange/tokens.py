@@ -1,0 +1,79 @@
+"""Text to tokens with their places, and tokens back to their places in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from annotator.sentences import split_sentences
+
+Places = list[tuple[int, int]]
+"""Start and end of each token: in order, disjoint, only white space between them."""
+Tokenize = Callable[[str], Places]
+
+_SYLLABLE = re.compile(r"\w[\w\u0300-\u036f]*|[^\w\s][\u0300-\u036f\u200d\ufe0e\ufe0f]*")
+_LIKE_URL = re.compile(r"\S*(?:(?:ht|f)tps?:|\.[a-z]{2,13}/)\S*")
+
+
+def syllables(text: str) -> Places:
+    """Cut at white space, and every mark of punctuation off: ``TP.HCM`` is three tokens."""
+    return [match.span() for match in _SYLLABLE.finditer(text)]
+
+
+def words(text: str) -> Places:
+    """Cut into Vietnamese words with underthesea, several syllables each: ``Đại học``, ``Hà Nội``."""
+    return [place for sentence in split_sentences(text) for place in _words(text, sentence.start, sentence.end)]
+
+
+def _words(text: str, start: int, end: int) -> Places:
+    from underthesea.pipeline.word_tokenize import word_tokenize
+    from underthesea.pipeline.word_tokenize.regex_tokenize import patterns
+
+    # underthesea's pattern takes exponential time on what looks like a URL and ends in punctuation.
+    sentence = _LIKE_URL.sub(lambda found: "x" * len(found[0]), text[start:end])
+    atoms = [match.span() for match in patterns.finditer(sentence) if match[0].strip()]
+    sizes = [word.count(" ") + 1 for word in word_tokenize(sentence, use_token_normalize=False)]
+    if sum(sizes) != len(atoms):
+        return [(start + left, start + right) for left, right in syllables(text[start:end])]
+    places, index = [], 0
+    for size in sizes:
+        places.append((start + atoms[index][0], start + atoms[index + size - 1][1]))
+        index += size
+    return places
+
+
+def locate(text: str, tokens: Sequence[str]) -> Places | None:
+    """Find ``tokens`` in ``text``, one after the other; ``_`` in a token may stand for white space.
+
+    None when something else than white space lies between them: they are tokens of another text.
+    """
+    places: Places = []
+    position = 0
+    for token in tokens:
+        while position < len(text) and text[position].isspace():
+            position += 1
+        end = _match(text, position, token)
+        if end is None:
+            return None
+        places.append((position, end))
+        position = end
+    return None if text[position:].strip() else places
+
+
+def _match(text: str, position: int, token: str) -> int | None:
+    for char in token:
+        if position < len(text) and text[position] == char:
+            position += 1
+        elif char == "_" and position < len(text) and text[position].isspace():
+            while position < len(text) and text[position].isspace():
+                position += 1
+        else:
+            return None
+    return position
+
+
+def covered(places: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
+    """First and last token of the span ``[start, end)``, which begins and ends where tokens do; inclusive."""
+    firsts = {left: index for index, (left, _) in enumerate(places)}
+    lasts = {right: index for index, (_, right) in enumerate(places)}
+    return firsts[start], lasts[end]
