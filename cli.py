@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import typer
 
 from annotator.config import STAGES, RunConfig, flag
 from annotator.errors import AnnotateError
+from data_cards.publish_commands import publish
 
 app = typer.Typer(
     name="vner-annotate",
@@ -160,6 +162,23 @@ def show(
         from data_cards import summary
 
         summary.show_passage(directory, passage_id, as_json=as_json)
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command of another module ``--debug``, and turn its errors into one line and an exit code."""
+
+    @functools.wraps(command)
+    def call(*, debug: bool = False, **given: Any) -> None:
+        with _errors(debug, given.get("directory")):
+            command(**given)
+
+    parameters = [*inspect.signature(command, eval_str=True).parameters.values()]
+    parameters.append(inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug))
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by typer
+    return call
+
+
+app.command()(_guarded(publish))
 
 
 @contextmanager
