@@ -20,7 +20,7 @@ class Licence:
     text: str = ""
     url: str = ""
     as_of: str = ""
-    """The day, month or year the statement speaks of."""
+    """The day, month, year or version the statement speaks of."""
 
 
 def of_corpus(source: Mapping[str, Any]) -> Licence:

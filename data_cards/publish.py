@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import DatasetInfo
 
 MAIN: Final = "main"
+SILENCE: Final = 300.0
+"""Seconds without a byte after which a connection is given up."""
+MANIFEST: Final = "manifest.json"
 EXTRAS: Final[Mapping[str, Callable[[RunDir], Path]]] = {
     "documents": lambda run: run.documents,
     "passages": lambda run: run.passages,
@@ -104,7 +107,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         **{f"samples/{split}.parquet": run.samples(split) for split in splits},
         "annotations.parquet": run.annotations,
         "audit.json": _json(without_paths(figures)),
-        "manifest.json": _json(without_paths(manifest)),
+        MANIFEST: _json(without_paths(manifest)),
         **{f"{FIGURES}/{path.name}": path for path in pictures(run)},
         **{path.name: path for path in (run.root / REPORT,) if path.is_file()},
         **{path.name: path for path in _extras(run, include)},
@@ -134,13 +137,14 @@ def send(plan: Plan) -> Receipt:
     Raises:
         PublishError: there is no token, the Hub refused, or it cannot be reached; says what to do.
     """
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session, get_token
 
     target = plan.target
     token = get_token()
     if not token:
         raise PublishError("not logged in to the Hub: run `hf auth login`, or set HF_TOKEN")
     api = HfApi(token=token)
+    get_session().timeout = SILENCE  # by itself the client waits for ever
     with explained(target.name, token):
         # private=None: the default of the account, so that a house that publishes nothing by itself is not overruled
         api.create_repo(target.name, repo_type="dataset", private=target.private or None, exist_ok=True)
@@ -177,9 +181,13 @@ def _head(api: HfApi, target: Target) -> DatasetInfo:
 
 
 def _stale(there: Sequence[str], items: Sequence[Item]) -> tuple[str, ...]:
-    """Samples, pictures and report of an earlier publication; what is none of ours is left alone."""
+    """Samples, pictures, report and extras of an earlier publication; what is none of ours is left alone."""
+    if MANIFEST not in there:
+        return ()  # somebody else's dataset, or none yet
     sent = {item.path for item in items}
-    ours = {*(f"samples/{split}.parquet" for split in SPLITS), REPORT, *(f"{name}.parquet" for name in EXTRAS)}
+    anywhere = RunDir(Path())
+    ours = {*(anywhere.samples(split).as_posix() for split in SPLITS), REPORT}
+    ours |= {path(anywhere).name for path in EXTRAS.values()}
     return tuple(path for path in there if (path in ours or path.startswith(f"{FIGURES}/")) and path not in sent)
 
 

@@ -39,7 +39,8 @@ class Fault:
     method: str
     part: str
     status: int = 0
-    """0: the connection is cut after ``after`` bytes of the body. 1: the request is obeyed, its answer is lost."""
+    """0: the connection is cut after ``after`` bytes of the body. 1: the request is obeyed, its answer is lost.
+    2: no answer comes."""
     body: bytes = b'{"error": "no"}'
     after: int = 0
     times: int = 1000
@@ -57,6 +58,7 @@ class Hub:
         self.stored: Counter[str] = Counter()
         self.chunk_size, self.lfs_above = chunk_size, lfs_above
         self.lock = threading.Lock()
+        self.closing = threading.Event()
 
     @property
     def url(self) -> str:
@@ -90,6 +92,7 @@ class Hub:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -112,6 +115,9 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
             return
         body = self.rfile.read(length) if length else self._chunked()
+        if fault and fault.status == 2:
+            self.hub.closing.wait()
+            return
         if fault and fault.status > 1:
             self._send(fault.status, fault.body)
             return

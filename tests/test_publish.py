@@ -23,7 +23,7 @@ import cli
 from annotator import tables
 from annotator.rundir import SPLITS, RunDir, opened, write_json
 from tests.conftest import ROOT
-from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub
+from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the Hub's client
 
@@ -124,6 +124,8 @@ def test_the_ledger_when_it_is_asked_for(run: RunDir, hub: Hub, tmp_path: Path) 
     with Ledger(copy) as sent, Ledger(run.ledger) as own:
         assert len(sent) == len(own) > 0
     assert "rejected.parquet" in hub.files(NAME)
+    assert publish(run).exit_code == 0
+    assert set(hub.files(NAME)) == SENT | {".gitattributes"}  # no longer asked for
     assert publish(run, "--include", "keys").exit_code == 2
 
 
@@ -141,6 +143,14 @@ def test_figures_and_report_go_along(run: RunDir, hub: Hub) -> None:
     result = publish(run)
     assert "removed there, since it is no longer part of the dataset: report.html" in result.stdout
     assert set(hub.files(NAME)) == SENT | {".gitattributes", "notes.txt"}
+
+
+def test_a_dataset_of_somebody_else_loses_nothing(run: RunDir, hub: Hub) -> None:
+    """What was not published by this program is not removed, whatever it is called."""
+    hub.repositories[NAME] = Repository()
+    hub.files(NAME)["documents.parquet"] = b"theirs"
+    assert publish(run).exit_code == 0
+    assert hub.files(NAME)["documents.parquet"] == b"theirs"
 
 
 def test_a_dry_run_shows_and_sends_nothing(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,6 +359,15 @@ def test_the_answer_to_the_commit_is_lost(run: RunDir, hub: Hub) -> None:
     hub.faults = []
     assert "Nothing new" in publish(run).stdout
     assert len(hub.repositories[NAME].messages) == 1
+
+
+def test_a_hub_that_never_answers(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is given up after a while."""
+    from data_cards import publish as publishing
+
+    monkeypatch.setattr(publishing, "SILENCE", 0.2)
+    hub.faults = [Fault("POST", "/commit/", status=2)]
+    refused(publish(run), "connection to the Hub broke")
 
 
 def test_one_cut_connection_is_mended_by_the_client(run: RunDir, hub: Hub) -> None:
