@@ -16,6 +16,7 @@ from annotator.exits import exits as _errors
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
 from data_cards.exchange.commands import export_command, import_command
+from data_cards.publish_commands import publish
 
 app = typer.Typer(
     name="vner-annotate",
@@ -267,6 +268,7 @@ def show(
 
 app.command("export")(export_command)
 app.command("import")(import_command)
+app.command()(publish)
 
 
 def main() -> None:

@@ -23,6 +23,10 @@ class RunDirError(AnnotateError):
     """A run directory that cannot be used or written: full disk, no permission, another process, a foreign ledger."""
 
 
+class PublishError(AnnotateError):
+    """A dataset that should not be published as it is, or that the Hub did not take."""
+
+
 class TeacherError(AnnotateError):
     """A request that was not answered. ``kind`` is a short name for counting (``http 503``, ``timeout``, ...)."""
 

@@ -1,39 +1,178 @@
-"""The data card: a Hub README filled from the audit and the manifest alone."""
+"""The data card: a Hub README filled from the audit, the manifest and the files of a run alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
+from annotator import tables
 from annotator.records import Sample
 from annotator.rundir import SPLITS, RunDir, replacing
+from data_cards import licences
+from data_cards.terminal import printable
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+TITLE: Final = "Open-domain Vietnamese NER"
+FIGURES: Final = "figures"
+"""The folder of pictures in a run directory, and on the Hub."""
+REPORT: Final = "report.html"
+_SIZES: Final = (
+    (10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"),
+)  # fmt: skip
+_LOOK_AT: Final = 2000
+"""Samples among which the examples are chosen."""
+_BLOCK_START: Final = re.compile(r"^(\d*)([-+=:.)])(?=[-=\s]|$)")
+"""What would begin a list, a rule or a heading."""
 
 
-def write_card(run: RunDir, figures: Mapping[str, Any], example: Sample | None) -> None:
-    """Write ``README.md`` into the run directory."""
-    template = resources.files("data_cards").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown; cells are escaped by the filter below
-    environment.filters["cell"] = cell
-    count = figures["samples"]["count"]
-    text = environment.from_string(template).render(
-        audit=figures,
-        manifest=run.read_manifest(),
-        example=example,
-        splits=[split for split in SPLITS if sum(figures["samples"]["splits"][split].values())],
-        size=next((name for limit, name in _SIZES if count < limit), "1M<n<10M"),
-    )
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What the files of a run cannot tell."""
+
+    name: str = ""
+    """``org/name`` on the Hub."""
+    licence: str = licences.UNKNOWN
+    """Under which licence the dataset is published: an identifier of the Hub, such as ``cc-by-4.0``."""
+    url: str = ""
+    """Where it will be found."""
+
+
+def write_card(run: RunDir, figures: Mapping[str, Any], publication: Publication | None = None) -> str:
+    """Write ``README.md`` into the run directory; returns its text.
+
+    Raises:
+        RunDirError: a file of samples is missing or damaged, or the card cannot be written.
+    """
+    text = make_card(run, figures, publication or Publication())
     with replacing(run.card) as file:
         file.write(text.encode("utf-8"))
+    return text
+
+
+def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication) -> str:
+    """The card: a YAML header for the Hub, then Markdown for people."""
+    manifest = without_paths(run.read_manifest())
+    figures = without_paths(figures)
+    splits = [split for split in SPLITS if sum(figures["samples"]["splits"][split].values())]
+    template = resources.files("data_cards").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown; text from outside goes through the filter below
+    environment.filters["cell"] = cell
+    environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    body = environment.from_string(template).render(
+        title=TITLE,
+        audit=figures,
+        manifest=manifest,
+        splits=splits,
+        problems=[problem_line(problem) for problem in figures.get("problems", ())],
+        unanswered=unanswered(manifest),
+        examples=_examples(run, splits),
+        pictures=[f"{FIGURES}/{path.name}" for path in pictures(run) if path.suffix == ".png"],
+        report=REPORT if (run.root / REPORT).is_file() else "",
+        publication=publication,
+        bibtex=_bibtex(publication, manifest),
+        corpus=licences.of_corpus(manifest["source"]),
+        output=licences.of_output(manifest["teacher"]),
+    )
+    return f"---\n{header(figures['samples']['count'], splits, publication.licence)}---\n\n{body}\n"
+
+
+def header(count: int, splits: Sequence[str], licence: str) -> str:
+    """The YAML that the Hub reads: what the dataset is, and which files are which split."""
+    from huggingface_hub import DatasetCardData
+
+    samples = [{"split": split, "path": f"samples/{split}.parquet"} for split in splits]
+    card = DatasetCardData(
+        language=["vi"],
+        license=licence,
+        pretty_name=TITLE,
+        annotations_creators=["machine-generated"],
+        task_categories=["token-classification", "text-generation"],
+        task_ids=["named-entity-recognition"],
+        size_categories=[next((name for limit, name in _SIZES if count < limit), "10B<n<100B")],
+        tags=["named-entity-recognition", "open-ner", "vietnamese", "distillation", "instruction-tuning"],
+        configs=[
+            {"config_name": "default", "default": True, "data_files": samples},
+            {"config_name": "annotations", "data_files": "annotations.parquet"},
+        ],
+    )
+    return f"{card.to_yaml()}\n"
+
+
+def without_paths(value: Any) -> Any:
+    """``value``, a piece of JSON, without what concerns this machine alone.
+
+    Of an absolute path its last part is left, of the address of an endpoint nothing: it may name a host inside a
+    house, or hold a password.
+    """
+    if isinstance(value, Mapping):
+        return {name: "" if name == "base_url" else without_paths(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [without_paths(part) for part in value]
+    if isinstance(value, str) and (value.startswith(("~", "..")) or Path(value).is_absolute()):
+        return Path(value).name
+    return value
+
+
+def unanswered(manifest: Mapping[str, Any]) -> int:
+    """Passages that the teacher has not answered."""
+    return int(manifest.get("stages", {}).get("annotate", {}).get("unanswered", 0))
+
+
+def problem_line(problem: Any) -> str:
+    """One problem that the audit found, as a line."""
+    if isinstance(problem, Mapping):
+        return ", ".join(f"{name}: {part}" for name, part in problem.items())
+    return str(problem)
+
+
+def pictures(run: RunDir) -> list[Path]:
+    """The pictures of the report, if it has been made."""
+    return sorted(path for path in (run.root / FIGURES).glob("*") if path.suffix in {".png", ".svg"})
+
+
+def _examples(run: RunDir, splits: Sequence[str]) -> list[Sample]:
+    """Up to three samples of different passages: two with several mentions, of different types, and a negative."""
+    first = itertools.islice(tables.read_samples(run.samples(splits[0])), _LOOK_AT) if splits else iter(())
+    chosen: list[Sample] = []
+    for sample in sorted(first, key=lambda sample: (sample.negative, len(json.loads(sample.output)) < 2)):
+        fits = len(chosen) < 2 or sample.negative
+        if fits and len(chosen) < 3 and not any(_alike(sample, other) for other in chosen):
+            chosen.append(sample)
+    return chosen
+
+
+def _alike(one: Sample, other: Sample) -> bool:
+    return one.entity_type == other.entity_type or one.passage_id == other.passage_id
+
+
+def _bibtex(publication: Publication, manifest: Mapping[str, Any]) -> str:
+    """How to cite the dataset, once it has a name. No author is named: nobody told us one."""
+    if not publication.name:
+        return ""
+    year = manifest.get("stages", {}).get("explode", {}).get("began", "")[:4]
+    fields = {
+        "title": publication.name.replace("_", r"\_"),
+        "howpublished": rf"\url{{{publication.url}}}",
+        **({"year": year} if year else {}),
+        "note": f"Made with vner-annotate {manifest['made_by']['vner-annotate']}",
+    }
+    lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    return f"@misc{{{re.sub('[^A-Za-z0-9]+', '-', publication.name)},\n{lines}\n}}"
 
 
 def cell(text: object) -> str:
     """Text of the news or of a model, harmless inside a Markdown table or paragraph."""
-    flat = " ".join(str(text).split())
-    for char in "\\`*_[]|#~":
+    flat = printable(" ".join(str(text).split()))
+    for char in "\\`*_[]|#~$":
         flat = flat.replace(char, f"\\{char}")
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _BLOCK_START.sub(r"\1\\\2", flat)

@@ -37,7 +37,7 @@ def finish(outcome: Outcome) -> dict[str, Any]:
     }
     if set(manifest["stages"]) == set(STAGES):
         figures = audit(run)
-        write_card(run, figures, example(run))
+        write_card(run, figures)
         report |= {name: figures[name] for name in ("passages", "labels", "mentions", "samples")}
         report["labels"] = {**report["labels"], "top": report["labels"]["top"][:10]}
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from annotator.records import Passage, Piece
-from tests.endpoint import Endpoint
+from tests.endpoint import CAPITALS, Answer, Endpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
@@ -34,6 +35,26 @@ def endpoint() -> Iterator[Endpoint]:
     """A well-behaved endpoint; a test may change its ``reply``."""
     with Endpoint() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the bundled sample, with negatives; not to be changed."""
+    from typer.testing import CliRunner
+
+    import cli
+
+    def several_types(passage: str, attempt: int) -> Answer:
+        found = dict.fromkeys(CAPITALS.findall(passage))
+        types = ("PERSON", "LOCATION", "DISEASE")
+        return Answer(content=json.dumps([[mention, types[len(mention) % 3]] for mention in found]))
+
+    out = tmp_path_factory.mktemp("finished") / "run"
+    with Endpoint(several_types) as teacher:
+        asking = ["--provider", "openai", "--model", "llama3-70b-8192", "--base-url", teacher.url, "--negatives", "0.5"]
+        result = CliRunner().invoke(cli.app, ["build", "sample", "--out", str(out), *asking, "--quiet"])
+    assert result.exit_code == 0, result.output
+    return out
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from annotator import tables
 from annotator.records import Annotation, LabelUse, Mention, Passage, Piece, Sample
 from annotator.rundir import SPLITS, RunDir, replacing, write_json
 from data_cards.audit import audit, distribution
-from data_cards.card import cell, write_card
 
 TEXT = "Bà Hoà ở Đại học Hà Nội."
 
@@ -104,21 +103,6 @@ def test_figures_that_can_be_counted_by_hand(run: RunDir) -> None:
     assert run.audit.read_bytes() == before
 
 
-def test_the_card_says_what_the_audit_says(run: RunDir) -> None:
-    """Text of the outside is harmless in it, and empty splits are not announced."""
-    figures = audit(run)
-    write_card(run, figures, Sample("i", "What <b>?", "a | b\n# c", '["`x`"]', "t", False, "p1"))
-    text = run.card.read_text(encoding="utf-8")
-    assert "| samples | 3 |" in text
-    assert "path: samples/train.parquet" in text
-    assert "samples/validation.parquet" not in text
-    assert "What &lt;b&gt;?" in text
-    assert "a \\| b \\# c" in text
-    assert "2 a \\| b &lt;i&gt;" in text
-    assert "tin\\_tức \\| &lt;b&gt;" in text
-    assert text.startswith("---\nlanguage:\n- vi\n")
-
-
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=50))
 def test_a_distribution_is_that_of_the_numbers(numbers: list[int]) -> None:
     """Computed from frequencies, right for the numbers themselves."""
@@ -132,12 +116,3 @@ def test_a_distribution_is_that_of_the_numbers(numbers: list[int]) -> None:
 def test_a_distribution_of_nothing_is_empty() -> None:
     """Rather than an error."""
     assert distribution({}) == {}
-
-
-@given(st.text())
-def test_a_cell_is_one_line_without_markup(text: str) -> None:
-    """Whatever the text."""
-    made = cell(text)
-    assert "\n" not in made
-    assert "<" not in made
-    assert not made.replace("\\|", "").count("|")

@@ -44,6 +44,7 @@ def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
         "prompts/label-translation.1.toml",
         "normalizers/lexicon/vietnamese.toml",
         "data_cards/templates/card.md.j2",
+        "data_cards/licences.toml",
         "annotator/sample/health.jsonl",
         "annotator/py.typed",
     ):

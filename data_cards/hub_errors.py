@@ -1,0 +1,81 @@
+"""What the Hub and the way to it say, as one line with a mend. No token gets into a message or a traceback."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from annotator.errors import PublishError
+from data_cards.terminal import printable
+
+LONGEST: Final = 300
+"""Characters of what the Hub said that are shown."""
+_AGAIN: Final = "run the same command again; what was uploaded is not sent twice"
+_MENDS: Final = {
+    400: "the Hub refused it",
+    401: "the Hub does not know the token: run `hf auth login`, or set a valid HF_TOKEN",
+    403: "the token may not write to {name}: take one with write access, or a name of your own",
+    404: "the Hub has no {name} that this token can see, or no such revision: check the name and --revision",
+    409: "{name} is being changed by somebody else: run the same command again in a while",
+    412: "somebody has committed to {name} meanwhile: look at what is there, then run the same command again",
+    413: "the Hub refused it: too large",
+    429: "the Hub wants fewer requests: run the same command again in a while",
+}
+
+
+@contextmanager
+def explained(name: str, token: str) -> Iterator[None]:
+    """Turn errors of the Hub's client into ``PublishError``.
+
+    Args:
+        name: the repository, for the message.
+        token: is cut out of whatever is shown.
+    """
+    from httpx2 import HTTPError
+
+    try:
+        yield
+    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+        message = " ".join(printable(_message(_root(error), name)).replace(token, "(token)").split())
+        told = token in "".join(traceback.format_exception(error))  # a proxy or the Hub may send it back
+        raise PublishError(message) from (None if told else error)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What happened, under the words of the upload's threads."""
+    while isinstance(error, RuntimeError) and error.__cause__:
+        error = error.__cause__
+    return error
+
+
+def _message(error: BaseException, name: str) -> str:
+    from httpx2 import ConnectError, HTTPError
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    said = str(error)[:LONGEST]
+    match error:
+        case HfHubHTTPError():
+            return _refusal(error.response.status_code, (error.server_message or "")[:LONGEST], name)
+        case OfflineModeIsEnabled():
+            return "HF_HUB_OFFLINE is set: unset it to publish"
+        case ConnectError():
+            return f"cannot reach the Hub at {constants.ENDPOINT} ({said}): check the network, then {_AGAIN}"
+        case HTTPError():
+            return f"the connection to the Hub broke ({said or type(error).__name__}): {_AGAIN}"
+        case ValueError():
+            if said.startswith("Invalid metadata"):
+                return f"the Hub refuses the header of the card: {said}; --licence wants one of its identifiers"
+            message = f"the Hub answered what is no answer ({said}): {_AGAIN}"
+        case _:
+            message = f"the upload failed ({type(error).__name__}: {said}): {_AGAIN}"
+    return message
+
+
+def _refusal(status: int, said: str, name: str) -> str:
+    told = f" (it says: {said})" if said else ""
+    if status >= 500:
+        return f"the Hub has trouble, HTTP {status}{told}: {_AGAIN}"
+    return f"{_MENDS.get(status, 'the Hub refused it').format(name=name)}; HTTP {status}{told}"

@@ -1,0 +1,44 @@
+"""What is known of the licences that a dataset touches. The statements stand in licences.toml, with their dates."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """What is known of one thing's licence; ``text`` is empty where nothing is."""
+
+    name: str = UNKNOWN
+    text: str = ""
+    url: str = ""
+    as_of: str = ""
+    """The day, month, year or version the statement speaks of."""
+
+
+def of_corpus(source: Mapping[str, Any]) -> Licence:
+    """The licence of the articles, by the ``source`` of a manifest: name and fingerprint."""
+    mine = {source.get("name"), source.get("fingerprint")}
+    return next((licence for key, licence in _known("corpus", "source") if key in mine), Licence())
+
+
+def of_output(teacher: Mapping[str, Any]) -> Licence:
+    """The conditions for what the teacher wrote, by the name of its model."""
+    model = str(teacher.get("model", ""))
+    return next(
+        (licence for pattern, licence in _known("output", "model") if re.search(pattern, model, re.IGNORECASE)),
+        Licence(),
+    )
+
+
+def _known(kind: str, key: str) -> Iterator[tuple[str, Licence]]:
+    entries = tomllib.loads(resources.files("data_cards").joinpath("licences.toml").read_text(encoding="utf-8"))
+    for entry in entries[kind]:
+        yield entry[key], Licence(entry["licence"], entry["text"], entry["url"], entry["as_of"])

@@ -1,0 +1,237 @@
+"""Publishing: what of a run directory goes to the Hugging Face Hub, and sending it in one commit.
+
+The Hub's own client finds the token, uploads and retries; a file that is there already is not sent again, so that a
+publication that broke off goes on where it was. The ledger, the articles and what was rejected stay at home unless
+they are asked for: they hold what the teacher said word for word, and text that is in no sample.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from annotator.config import STAGES
+from annotator.errors import ConfigError, PublishError, RunDirError
+from annotator.ledger import Ledger
+from annotator.rundir import SPLITS, RunDir
+from data_cards.audit import audit
+from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line, unanswered, without_paths, write_card
+from data_cards.hub_errors import explained
+from data_cards.licences import UNKNOWN
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import DatasetInfo
+
+MAIN: Final = "main"
+SILENCE: Final = 300.0
+"""Seconds without a byte after which a connection is given up."""
+MANIFEST: Final = "manifest.json"
+EXTRAS: Final[Mapping[str, Callable[[RunDir], Path]]] = {
+    "documents": lambda run: run.documents,
+    "passages": lambda run: run.passages,
+    "rejected": lambda run: run.rejected,
+    "ledger": lambda run: run.ledger,
+}
+"""What is sent only when it is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to publish, and how."""
+
+    name: str
+    """``org/name``"""
+    private: bool = False
+    revision: str = MAIN
+    message: str = ""
+    licence: str = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file on its way to the Hub."""
+
+    path: str
+    """Its place there."""
+    content: Path | bytes
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be sent, and what speaks against it."""
+
+    target: Target
+    url: str
+    items: tuple[Item, ...]
+    problems: tuple[str, ...]
+    """Why it should not be published as it is."""
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the Hub has now."""
+
+    url: str
+    commit: str
+    changed: bool
+    """False when the Hub had all of it already."""
+    private: bool
+    removed: tuple[str, ...]
+    """Files of an earlier publication that this one does not have."""
+
+
+def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
+    """Audit the run, write its card, and list what will be sent. Asks nothing of the network.
+
+    Raises:
+        ConfigError: the name is none that the Hub takes, or something unknown is to be included.
+        RunDirError: a stage has not been run, or a file is damaged.
+    """
+    url = _url(target)
+    manifest = run.read_manifest()
+    missing = [stage for stage in STAGES if stage not in manifest.get("stages", {})]
+    if missing:
+        raise RunDirError(f"{run.root} is not finished ({missing[0]} is missing): vner-annotate build --out {run.root}")
+    figures = audit(run)
+    card = write_card(run, figures, Publication(target.name, target.licence, url))
+    splits = [split for split in SPLITS if sum(figures["samples"]["splits"][split].values())]
+    contents: dict[str, Path | bytes] = {
+        "README.md": card.encode("utf-8"),
+        **{f"samples/{split}.parquet": run.samples(split) for split in splits},
+        "annotations.parquet": run.annotations,
+        "audit.json": _json(without_paths(figures)),
+        MANIFEST: _json(without_paths(manifest)),
+        **{f"{FIGURES}/{path.name}": path for path in pictures(run)},
+        **{path.name: path for path in (run.root / REPORT,) if path.is_file()},
+        **{path.name: path for path in _extras(run, include)},
+    }
+    problems = [problem_line(problem) for problem in figures.get("problems", ())]
+    if number := unanswered(manifest):
+        problems.append(f"{number:,} passages have no answer yet; vner-annotate build --out {run.root} asks again")
+    if not splits:
+        problems.append("there are no samples")
+    return Plan(target, url, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
+
+
+def refuse(plan: Plan) -> None:
+    """Stop a publication that something speaks against.
+
+    Raises:
+        PublishError: with the first problem.
+    """
+    if plan.problems:
+        more = f" (and {len(plan.problems) - 1} more)" if len(plan.problems) > 1 else ""
+        raise PublishError(f"not published: {plan.problems[0]}{more}; mend it, or add --anyway")
+
+
+def send(plan: Plan) -> Receipt:
+    """Send what ``plan`` lists in one commit. What an earlier run has uploaded is not sent again.
+
+    Raises:
+        PublishError: there is no token, the Hub refused, or it cannot be reached; says what to do.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session, get_token
+
+    target = plan.target
+    token = get_token()
+    if not token:
+        raise PublishError("not logged in to the Hub: run `hf auth login`, or set HF_TOKEN")
+    api = HfApi(token=token)
+    get_session().timeout = SILENCE  # by itself the client waits for ever
+    with explained(target.name, token):
+        # private=None: the default of the account, so that a house that publishes nothing by itself is not overruled
+        api.create_repo(target.name, repo_type="dataset", private=target.private or None, exist_ok=True)
+        if target.private and not api.dataset_info(target.name).private:
+            raise PublishError(
+                f"{target.name} is there already and is public: make it private on its page, or choose another name"
+            )
+        head = _head(api, target)
+        there = [file.rfilename for file in head.siblings or ()]
+        removed = _stale(there, plan.items)
+        commit = api.create_commit(
+            target.name,
+            [
+                *(CommitOperationAdd(item.path, item.content) for item in plan.items),
+                *(CommitOperationDelete(path) for path in removed),
+            ],
+            commit_message=target.message or "Publish with vner-annotate",
+            repo_type="dataset",
+            revision=target.revision,
+            parent_commit=head.sha,  # what somebody else has sent meanwhile is not undone
+        )
+    return Receipt(plan.url, commit.oid, commit.oid != head.sha, bool(head.private), removed)
+
+
+def _head(api: HfApi, target: Target) -> DatasetInfo:
+    """The last commit of the branch, which is made of ``main`` if need be."""
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    try:
+        return api.dataset_info(target.name, revision=target.revision)
+    except RevisionNotFoundError:
+        api.create_branch(target.name, branch=target.revision, repo_type="dataset", exist_ok=True)
+        return api.dataset_info(target.name, revision=target.revision)
+
+
+def _stale(there: Sequence[str], items: Sequence[Item]) -> tuple[str, ...]:
+    """Samples, pictures, report and extras of an earlier publication; what is none of ours is left alone."""
+    if MANIFEST not in there:
+        return ()  # somebody else's dataset, or none yet
+    sent = {item.path for item in items}
+    anywhere = RunDir(Path())
+    ours = {*(anywhere.samples(split).as_posix() for split in SPLITS), REPORT}
+    ours |= {path(anywhere).name for path in EXTRAS.values()}
+    return tuple(path for path in there if (path in ours or path.startswith(f"{FIGURES}/")) and path not in sent)
+
+
+def _url(target: Target) -> str:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined] # lazily exported
+
+    try:
+        validate_repo_id(target.name)
+    except HFValidationError as error:
+        raise ConfigError(f"the Hub takes no such name: {' '.join(str(error).split())}") from error
+    if "/" not in target.name:
+        raise ConfigError(f"{target.name} names no owner; write org/name")
+    branch = "" if target.revision == MAIN else f"/tree/{target.revision}"
+    return f"{constants.ENDPOINT}/datasets/{target.name}{branch}"
+
+
+def _extras(run: RunDir, include: Sequence[str]) -> Iterator[Path]:
+    for name in include:
+        if name not in EXTRAS:
+            raise ConfigError(f"--include takes {', '.join(EXTRAS)}, not {name!r}")
+        if name == "ledger":
+            Ledger(run.ledger).close()  # brings the answers of the write-ahead log into the one file that is sent
+        yield EXTRAS[name](run)
+
+
+def _items(contents: Mapping[str, Path | bytes]) -> Iterator[Item]:
+    for path, content in contents.items():
+        try:
+            size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        except OSError as error:
+            raise RunDirError(f"cannot read {error.filename}: {error.strerror}; make it again with --fresh") from error
+        yield Item(path, content, size)
+
+
+def _warnings(target: Target, include: Sequence[str]) -> Iterator[str]:
+    if target.licence == UNKNOWN:
+        yield "the card says that the licence of the dataset is unknown; --licence states one"
+    if "ledger" in include:
+        yield "the ledger holds every reply of the teacher word for word"
+    if not target.private:
+        yield "everybody will be able to read it, unless the account's default says otherwise; --private hides it"
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8")

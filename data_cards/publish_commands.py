@@ -1,0 +1,131 @@
+"""The command ``publish``. Light to import: what it needs comes with the call."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from annotator.exits import exits
+
+if TYPE_CHECKING:
+    from data_cards.publish import Plan, Receipt
+
+
+def publish(  # noqa: PLR0913 - the parameters of a command are its flags
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run directory.")],
+    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub; made if need be.")],
+    *,
+    private: Annotated[bool, typer.Option("--private", help="Make it a private dataset.")] = False,
+    licence: Annotated[
+        str, typer.Option("--licence", "--license", help="Licence of the dataset, as the Hub calls it: cc-by-4.0, ...")
+    ] = "unknown",
+    revision: Annotated[str, typer.Option(help="Branch to commit to; made if need be.")] = "main",
+    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Publish with vner-annotate",
+    include: Annotated[
+        list[str], typer.Option(help="Send this too: documents, passages, rejected, ledger. May be repeated.")
+    ] = [],  # noqa: B006 - read by typer, never changed
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Publish in spite of what the audit found or of unanswered passages.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Publish the dataset on the Hugging Face Hub: samples, annotations, figures and data card, in one commit.
+
+    The token is found where the Hub's own client looks: HF_TOKEN, or what `hf auth login` left.
+    """
+    with exits(debug, directory):
+        from annotator.rundir import existing, opened
+        from data_cards.publish import Target, prepare, refuse, send
+
+        existing(directory)
+        with opened(directory) as run:
+            plan = prepare(run, Target(name, private, revision, message, licence), include)
+            if not as_json:
+                _show(plan)
+            if not anyway:
+                refuse(plan)
+            receipt = None
+            if not dry_run:
+                _settle_output(quiet=quiet)
+                receipt = send(plan)
+        if as_json:
+            sys.stdout.write(json.dumps(_as_json(plan, receipt), ensure_ascii=False, indent=2) + "\n")
+        elif receipt:
+            _show_receipt(receipt)
+        else:
+            typer.echo("\nNothing was sent (--dry-run).")
+
+
+def _settle_output(*, quiet: bool) -> None:
+    """The client's own bars only where somebody looks; its warnings are in our errors."""
+    from huggingface_hub.utils import disable_progress_bars, logging  # type: ignore[attr-defined] # lazily exported
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    if quiet or not sys.stderr.isatty():
+        disable_progress_bars()
+
+
+def _show(plan: Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from data_cards.terminal import printable
+
+    console = Console(highlight=False)
+    target = plan.target
+    seen = "private" if target.private else "public"
+    console.print(Text(f"To {plan.url} ({seen} dataset, licence {target.licence})", style="bold"), soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("file")
+    table.add_column("size", justify="right")
+    for item in plan.items:
+        table.add_row(Text(printable(item.path)), size(item.size))
+    table.add_row(Text(f"{len(plan.items)} files", style="bold"), size(sum(item.size for item in plan.items)))
+    console.print(table)
+    for warning in plan.warnings:
+        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
+    for problem in plan.problems:
+        console.print(Text(f"problem: {printable(problem)}", style="red"), soft_wrap=True)
+
+
+def _show_receipt(receipt: Receipt) -> None:
+    for path in receipt.removed:
+        typer.echo(f"removed there, since it is no longer part of the dataset: {path}")
+    what = f"Published as commit {receipt.commit[:10]}" if receipt.changed else "Nothing new: the Hub had all of it"
+    typer.echo(f"\n{what} ({'private' if receipt.private else 'public'}):\n{receipt.url}")
+
+
+def size(number: int) -> str:
+    """``1.2 MB``: bytes for a person."""
+    value = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _as_json(plan: Plan, receipt: Receipt | None) -> dict[str, object]:
+    target = plan.target
+    return {
+        "repository": target.name,
+        "url": plan.url,
+        "revision": target.revision,
+        "licence": target.licence,
+        "private": receipt.private if receipt else target.private,
+        "sent": receipt is not None,
+        "commit": receipt.commit if receipt else None,
+        "changed": receipt.changed if receipt else None,
+        "files": [{"path": item.path, "size": item.size} for item in plan.items],
+        "removed": list(receipt.removed) if receipt else [],
+        "problems": list(plan.problems),
+        "notes": list(plan.warnings),
+    }

@@ -1,0 +1,460 @@
+"""Publishing: the real client of the Hub against an endpoint on loopback that plays the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pyarrow.parquet as pq
+import pytest
+from huggingface_hub import DatasetCard, constants
+from typer.testing import CliRunner, Result
+
+import cli
+from annotator import tables
+from annotator.rundir import SPLITS, RunDir, opened, write_json
+from tests.conftest import ROOT
+from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
+
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the Hub's client
+
+NAME = "org/my_set"
+SENT = {
+    "README.md",
+    "annotations.parquet",
+    "audit.json",
+    "manifest.json",
+    *(f"samples/{split}.parquet" for split in SPLITS),
+}
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> RunDir:
+    """A copy that a test may change."""
+    return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """The Hub, for this process: its client reads the environment once, when it is imported."""
+    with Hub() as running:
+        monkeypatch.setattr(constants, "ENDPOINT", running.url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the client's waits between its tries
+        yield running
+    huggingface_hub.close_session()
+
+
+def publish(run: RunDir, *more: object, name: str = NAME) -> Result:
+    return CliRunner().invoke(cli.app, ["publish", str(run.root), name, *map(str, more)])
+
+
+def publish_process(run: RunDir, url: str, home: Path, *more: str, **environment: str) -> subprocess.Popen[str]:
+    """Publish in a process of its own, as a user does."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return subprocess.Popen(
+        [sys.executable, "-c", "import cli; cli.main()", "publish", str(run.root), NAME, *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**kept, "HOME": str(home), "HF_ENDPOINT": url, "HF_HUB_DISABLE_XET": "1", **environment},
+    )
+
+
+def refused(result: Result, *words: str) -> None:
+    """Exit code 1 and one line on stderr with these words."""
+    assert result.exit_code == 1, result.output
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("error: ")
+    assert GOOD_TOKEN not in result.output
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+def test_one_commit_with_all_that_belongs_to_it(run: RunDir, hub: Hub) -> None:
+    """The files of the run, in a dataset that did not exist, and the address at the end."""
+    result = publish(run, "--licence", "cc-by-4.0", "--message", "Bản đầu tiên")
+    assert result.exit_code == 0, result.output
+    files = hub.files(NAME)
+    assert set(files) == SENT | {".gitattributes"}
+    for split in SPLITS:
+        assert files[f"samples/{split}.parquet"] == run.samples(split).read_bytes()
+    assert files["README.md"] == run.card.read_bytes()
+    assert hub.repositories[NAME].messages == ["Bản đầu tiên"]
+    assert not hub.repositories[NAME].private
+    assert result.stdout.strip().endswith(f"{hub.url}/datasets/{NAME}")
+    assert DatasetCard(files["README.md"].decode()).data.to_dict()["license"] == "cc-by-4.0"
+    assert f'load_dataset("{NAME}")' in files["README.md"].decode()
+
+
+def test_what_stays_at_home(run: RunDir, hub: Hub) -> None:
+    """Ledger, articles and rejected things, and in what is sent the paths and addresses of this machine."""
+    config = run.read_manifest()["config"]
+    assert "127.0.0.1" in config["base_url"]
+    write_json(run.manifest, {**run.read_manifest(), "source": {"name": "/home/someone/news", "fingerprint": "x"}})
+    assert publish(run).exit_code == 0
+    sent = b"".join(content for path, content in hub.files(NAME).items() if not path.endswith(".parquet"))
+    assert config["base_url"].encode() not in sent
+    assert b"someone" not in sent
+    assert b"llama3-70b-8192" in sent
+
+
+def test_the_ledger_when_it_is_asked_for(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """Whole, with a word of warning."""
+    from annotator.ledger import Ledger
+
+    result = publish(run, "--include", "ledger", "--include", "rejected")
+    assert result.exit_code == 0, result.output
+    assert "every reply of the teacher" in result.stdout
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes(hub.files(NAME)["completions.sqlite"])
+    with Ledger(copy) as sent, Ledger(run.ledger) as own:
+        assert len(sent) == len(own) > 0
+    assert "rejected.parquet" in hub.files(NAME)
+    assert publish(run).exit_code == 0
+    assert set(hub.files(NAME)) == SENT | {".gitattributes"}  # no longer asked for
+    assert publish(run, "--include", "keys").exit_code == 2
+
+
+def test_figures_and_report_go_along(run: RunDir, hub: Hub) -> None:
+    """When they are there; when they are gone, they go there too, and what others put there stays."""
+    (run.root / "figures").mkdir()
+    (run.root / "figures" / "top types.png").write_bytes(b"png")
+    (run.root / "figures" / "top types.svg").write_bytes(b"svg")
+    (run.root / "report.html").write_text("report", encoding="utf-8")
+    assert publish(run).exit_code == 0
+    assert {"figures/top types.png", "figures/top types.svg", "report.html"} <= set(hub.files(NAME))
+    hub.files(NAME)["notes.txt"] = b"of a person"
+    shutil.rmtree(run.root / "figures")
+    (run.root / "report.html").unlink()
+    result = publish(run)
+    assert "removed there, since it is no longer part of the dataset: report.html" in result.stdout
+    assert set(hub.files(NAME)) == SENT | {".gitattributes", "notes.txt"}
+
+
+def test_a_dataset_of_somebody_else_loses_nothing(run: RunDir, hub: Hub) -> None:
+    """What was not published by this program is not removed, whatever it is called."""
+    hub.repositories[NAME] = Repository()
+    hub.files(NAME)["documents.parquet"] = b"theirs"
+    assert publish(run).exit_code == 0
+    assert hub.files(NAME)["documents.parquet"] == b"theirs"
+
+
+def test_a_dry_run_shows_and_sends_nothing(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a request, no token needed; every file with its size, and that the licence is unknown."""
+    monkeypatch.delenv("HF_TOKEN")
+    result = publish(run, "--dry-run", "--private")
+    assert result.exit_code == 0, result.output
+    for words in (*SENT, NAME, "private dataset", "licence of the dataset is unknown", "Nothing was sent", " kB"):
+        assert words in result.stdout, words
+    assert not hub.requests
+
+
+def test_for_programs(run: RunDir, hub: Hub) -> None:
+    """One JSON object, before and after."""
+    plan = json.loads(publish(run, "--dry-run", "--json").stdout)
+    assert plan["sent"] is False
+    assert {file["path"] for file in plan["files"]} == SENT
+    assert all(file["size"] > 0 for file in plan["files"])
+    done = json.loads(publish(run, "--json").stdout)
+    assert done["sent"] is done["changed"] is True
+    assert done["url"] == f"{hub.url}/datasets/{NAME}"
+    assert done["commit"] == hub.repositories[NAME].heads["main"]
+
+
+def test_a_second_time_sends_nothing(run: RunDir, hub: Hub) -> None:
+    """No file, no commit; and it says so."""
+    publish(run)
+    stored, commits = hub.stored.copy(), len(hub.repositories[NAME].messages)
+    result = publish(run)
+    assert result.exit_code == 0, result.output
+    assert "Nothing new" in result.stdout
+    assert hub.stored == stored
+    assert len(hub.repositories[NAME].messages) == commits
+
+
+def test_only_what_changed_is_sent_again(run: RunDir, hub: Hub) -> None:
+    """A card with another licence is one small file."""
+    publish(run)
+    stored = hub.stored.copy()
+    assert publish(run, "--licence", "cc-by-4.0").exit_code == 0
+    card = hashlib.sha256(run.card.read_bytes()).hexdigest()
+    assert {oid for oid, number in hub.stored.items() if number > stored[oid]} == {card}
+    assert b"license: cc-by-4.0" in hub.files(NAME)["README.md"]
+
+
+def test_large_files_go_in_parts(run: RunDir, hub: Hub) -> None:
+    """The multipart transfer of the Hub, put together again in order."""
+    hub.chunk_size = 5000
+    assert publish(run).exit_code == 0
+    assert any("/store/" in request and request.endswith("/3") for request in hub.requests)
+    assert hub.files(NAME)["annotations.parquet"] == run.annotations.read_bytes()
+
+
+def test_private(run: RunDir, hub: Hub) -> None:
+    """Made private; and what is public already is not sent to in the belief that it were not."""
+    assert publish(run, "--private").exit_code == 0
+    assert hub.repositories[NAME].private
+    assert publish(run, name="org/open").exit_code == 0
+    commits = len(hub.repositories["org/open"].messages)
+    refused(publish(run, "--private", "--licence", "other", name="org/open"), "is public")
+    assert len(hub.repositories["org/open"].messages) == commits
+
+
+def test_a_branch_is_made_if_need_be(run: RunDir, hub: Hub) -> None:
+    """And main stays as it is."""
+    result = publish(run, "--revision", "v2")
+    assert result.exit_code == 0, result.output
+    assert set(hub.files(NAME, "v2")) == SENT | {".gitattributes"}
+    assert set(hub.files(NAME)) == {".gitattributes"}
+    assert result.stdout.strip().endswith(f"/datasets/{NAME}/tree/v2")
+    assert publish(run, "--revision", "v2").exit_code == 0
+
+
+def test_what_was_published_loads(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """With ``datasets``: the features and splits of the run, from the folder and from a copy of what was sent."""
+    import datasets
+
+    publish(run)
+    copy = tmp_path / "copy"
+    for path, content in hub.files(NAME).items():
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        (copy / path).write_bytes(content)
+    for number, folder in enumerate((run.root, copy)):
+        loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / f"cache{number}"))
+        assert set(loaded) == set(SPLITS)
+        for split in SPLITS:
+            assert loaded[split].features.arrow_schema.equals(tables.SAMPLE, check_metadata=False)
+            assert loaded[split].to_list() == pq.read_table(run.samples(split)).to_pylist()
+        passages = datasets.load_dataset(str(folder), "annotations", cache_dir=str(tmp_path / f"cache{number}"))
+        mentions = [(row["text"], mention) for row in passages["train"] for mention in row["mentions"]]
+        assert mentions
+        for text, mention in mentions:
+            assert text[mention["start"] : mention["end"]] == mention["text"]
+
+
+def test_problems_of_the_audit_stop_it(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the user says so; then the card states them."""
+    from data_cards import publish as publishing
+
+    problems = [{"kind": "leak", "detail": "3 passages of test are in train"}, "a mention is not its slice"]
+    real = publishing.audit
+    monkeypatch.setattr(publishing, "audit", lambda run: {**real(run), "problems": problems})
+    refused(publish(run), "3 passages of test are in train", "1 more", "--anyway")
+    refused(publish(run, "--dry-run"), "--anyway")
+    assert not hub.requests
+    result = publish(run, "--anyway")
+    assert result.exit_code == 0, result.output
+    assert "problem: a mention is not its slice" in result.stdout
+    assert "a mention is not its slice" in hub.files(NAME)["README.md"].decode()
+
+
+def test_an_unfinished_run_is_not_published(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """Neither one with unanswered passages, nor one without samples, nor one whose stages are missing."""
+    manifest = run.read_manifest()
+    manifest["stages"]["annotate"]["unanswered"] = 12
+    write_json(run.manifest, manifest)
+    refused(publish(run), "12 passages have no answer yet", "vner-annotate build --out", "--anyway")
+    assert publish(run, "--anyway").exit_code == 0
+    del manifest["stages"]["explode"]
+    write_json(run.manifest, manifest)
+    refused(publish(run, "--anyway"), "explode is missing", "vner-annotate build")
+    refused(publish(RunDir(tmp_path / "nowhere")), "no run directory")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_another_process_at_work(run: RunDir, hub: Hub) -> None:
+    """What is being made is not sent."""
+    with opened(run.root):
+        refused(publish(run), "another process is working on")
+
+
+def test_a_damaged_file_is_named(run: RunDir, hub: Hub) -> None:
+    """Before anything is sent."""
+    run.samples("test").write_bytes(b"no parquet")
+    refused(publish(run), "test.parquet", "--fresh")
+    assert not hub.requests
+
+
+@pytest.mark.parametrize("name", ["my_set", "a/b/c", "-x/y", "org/", "org/a..b", "tổ chức/tập"])
+def test_a_name_the_hub_does_not_take(run: RunDir, hub: Hub, name: str) -> None:
+    """Exit code 2, without a request."""
+    result = CliRunner().invoke(cli.app, ["publish", str(run.root), "--", name])
+    assert result.exit_code == 2, result.output
+    assert not hub.requests
+
+
+def test_without_a_token(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How to log in."""
+    monkeypatch.delenv("HF_TOKEN")
+    refused(publish(run), "not logged in", "hf auth login", "HF_TOKEN")
+    assert not hub.repositories
+
+
+def test_a_token_the_hub_does_not_know(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """401, at whatever request; the token is not shown."""
+    monkeypatch.setenv("HF_TOKEN", "hf_wrongwrongwrong")
+    result = publish(run)
+    refused(result, "hf auth login", "401")
+    assert "hf_wrong" not in result.output
+
+
+def test_no_right_to_write(run: RunDir, hub: Hub) -> None:
+    """403: in somebody's namespace, and in a dataset that can only be read."""
+    refused(publish(run, name="somebody-else/set"), "may not write to somebody-else/set", "don't have the rights")
+    publish(run)
+    hub.faults = [Fault("POST", "/preupload/", 403)]
+    refused(publish(run, "--licence", "other"), "may not write", "403")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("POST", "/api/repos/create", 500), ("the Hub has trouble", "500", "same command again")),
+        (Fault("POST", "/preupload/", 503), ("the Hub has trouble", "503")),
+        (Fault("PUT", "/store/", 502, b"<html>Bad Gateway</html>"), ("the Hub has trouble", "502")),
+        (Fault("PUT", "/store/"), ("connection to the Hub broke", "not sent twice")),
+        (Fault("PUT", "/store/", after=100), ("connection to the Hub broke",)),
+        (Fault("POST", "/commit/", 409), ("being changed by somebody else", "409")),
+        (Fault("POST", "/commit/", 504), ("the Hub has trouble", "504")),
+        (Fault("POST", "/commit/"), ("connection to the Hub broke",)),
+        (Fault("POST", "/commit/", 200, b"<html>"), ("no answer",)),
+        (Fault("POST", "/verify", 404), ("404",)),
+        (Fault("POST", "/validate-yaml", 502, b"<html>"), ("no answer",)),
+        (Fault("GET", "/revision/main", 404), ("has no org/my_set", "404")),
+        (Fault("POST", "/preupload/", 429), ("fewer requests", "429")),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_a_second_run_completes(
+    run: RunDir, hub: Hub, fault: Fault, words: tuple[str, ...]
+) -> None:
+    """At any step: nothing half is published, what was stored is not sent again, the next run finishes."""
+    hub.faults = [fault]
+    refused(publish(run), *words)
+    assert NAME not in hub.repositories or not hub.repositories[NAME].messages
+    hub.faults = []
+    result = publish(run)
+    assert result.exit_code == 0, result.output
+    assert set(hub.files(NAME)) == SENT | {".gitattributes"}
+    assert all(number == 1 for number in hub.stored.values())
+
+
+def test_the_answer_to_the_commit_is_lost(run: RunDir, hub: Hub) -> None:
+    """The Hub has it all; the next run finds that out and does not commit again."""
+    hub.faults = [Fault("POST", "/commit/", status=1)]
+    refused(publish(run), "connection to the Hub broke")
+    hub.faults = []
+    assert "Nothing new" in publish(run).stdout
+    assert len(hub.repositories[NAME].messages) == 1
+
+
+def test_a_hub_that_never_answers(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is given up after a while."""
+    from data_cards import publish as publishing
+
+    monkeypatch.setattr(publishing, "SILENCE", 0.2)
+    hub.faults = [Fault("POST", "/commit/", status=2)]
+    refused(publish(run), "connection to the Hub broke")
+
+
+def test_one_cut_connection_is_mended_by_the_client(run: RunDir, hub: Hub) -> None:
+    """It tries again by itself; the user sees nothing of it."""
+    hub.faults = [Fault("PUT", "/store/", after=50, times=1), Fault("POST", "/preupload/", 503, times=2)]
+    result = publish(run)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    assert hub.files(NAME)["annotations.parquet"] == run.annotations.read_bytes()
+
+
+def test_somebody_else_commits_meanwhile(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Theirs is not undone unseen."""
+    publish(run)
+    real = huggingface_hub.HfApi.preupload_lfs_files
+
+    def meanwhile(self: Any, *arguments: Any, **named: Any) -> Any:
+        hub.repositories[NAME].heads["main"] = "f" * 40
+        return real(self, *arguments, **named)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "preupload_lfs_files", meanwhile)
+    refused(publish(run, "--licence", "other"), "has committed to org/my_set meanwhile", "412")
+
+
+def test_a_licence_the_hub_does_not_know(run: RunDir, hub: Hub) -> None:
+    """It says so before a file is sent."""
+    refused(publish(run, "--licence", "my own"), "header of the card", "--licence")
+    assert not hub.stored
+
+
+def test_no_way_to_the_hub(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens there; or the user has said to stay offline."""
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    refused(publish(run), "cannot reach the Hub at http://127.0.0.1:9", "check the network")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    refused(publish(run), "HF_HUB_OFFLINE is set")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
+    """Also when the Hub sends it back, in a traceback too; and it is in no file, neither here nor there."""
+    hub.faults = [Fault("POST", "/preupload/", 400, json.dumps({"error": f"bad token {GOOD_TOKEN}"}).encode(), times=1)]
+    process = publish_process(run, hub.url, run.root.parent, *(["--debug"] if debug else []), HF_TOKEN=GOOD_TOKEN)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "bad token (token)" in errors
+    assert ("Traceback" in errors) == debug
+    assert (errors.count("\n") == 1) != debug
+    assert GOOD_TOKEN not in output + errors
+    assert publish(run).exit_code == 0
+    for path in run.root.parent.rglob("*"):
+        assert not path.is_file() or GOOD_TOKEN.encode() not in path.read_bytes(), path
+    assert all(GOOD_TOKEN.encode() not in content for content in hub.files(NAME).values())
+
+
+def test_the_token_of_a_login(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """``hf auth login`` leaves it in the home folder; a process of its own finds it, with HF_ENDPOINT set."""
+    token = tmp_path / "home/.cache/huggingface/token"
+    token.parent.mkdir(parents=True)
+    token.write_text(GOOD_TOKEN, encoding="utf-8")
+    process = publish_process(run, hub.url, tmp_path / "home")
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert errors == ""
+    assert f"{hub.url}/datasets/{NAME}" in output
+    assert GOOD_TOKEN not in output
+
+
+def test_killed_midway(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """SIGKILL between two files: the next run sends the rest, and nothing twice."""
+    first = {"times": 2}
+    real = hub.fault
+
+    def hang(method: str, path: str) -> Fault | None:
+        if method == "PUT" and path.startswith("/store/"):
+            first["times"] -= 1
+            if first["times"] < 0:
+                process.kill()
+                return Fault(method, path)
+        return real(method, path)
+
+    hub.fault = hang  # type: ignore[method-assign]
+    process = publish_process(run, hub.url, tmp_path, HF_TOKEN=GOOD_TOKEN)
+    process.communicate(timeout=60)
+    assert process.returncode == -9
+    assert not hub.repositories[NAME].messages
+    hub.fault = real  # type: ignore[method-assign]
+    assert publish(run).exit_code == 0
+    assert set(hub.files(NAME)) == SENT | {".gitattributes"}
+    assert all(number == 1 for number in hub.stored.values())
