@@ -27,8 +27,20 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import repeat
 
-from normalizers.text import BLANK, QUOTES, ZERO_WIDTH, bare, fold_case, fold_tones, is_syllable, is_whole, nfc, trim
+from normalizers.text import (
+    BLANK,
+    QUOTES,
+    ZERO_WIDTH,
+    bare,
+    fold_case,
+    fold_tones,
+    is_syllable,
+    is_whole,
+    nfc,
+    trim,
+)
 
+_NO_LETTERS = re.compile(r"[\W_]+")  # marks that combine are among them
 _CLEAR = frozenset(' \n()[];!?"“”…')
 """Neighbours that always end a word: most mentions are settled by them without a closer look."""
 _STOPS = frozenset(",.:")
@@ -174,10 +186,15 @@ def fold(text: str, rule: str) -> str:
     return view.key
 
 
+def letters(text: str) -> str:
+    """Return the bare letters and digits of ``text``, which no rule looks past: equal under any rule, equal here."""
+    return _NO_LETTERS.sub("", unicodedata.normalize("NFKD", text)).casefold()
+
+
 class Grounder:
     """One passage, in which any number of claims are looked up. Folded views of it are made when first needed."""
 
-    __slots__ = ("_matcher", "_padded", "_segmented", "_skeleton", "_text", "_views")
+    __slots__ = ("_letters", "_matcher", "_padded", "_segmented", "_skeleton", "_text", "_views")
 
     def __init__(self, text: str) -> None:
         """Take a passage in NFC."""
@@ -185,6 +202,7 @@ class Grounder:
         self._padded = text + "  "  # so that the neighbours of any slice exist: [-1] is a space too
         self._views = [_view(text)]
         self._segmented: Grounder | None = None
+        self._letters: str | None = None
         self._skeleton = ""
         self._matcher: SequenceMatcher[str] | None = None
 
@@ -199,7 +217,14 @@ class Grounder:
         claim = trim(mention)
         if claim != mention and (spans := self._exact(claim)):
             return Match("trim", spans)
+        if letters(claim) not in self._letters_of_text():
+            return self._miss(claim)  # no rule can find it: the views need not be made
         return self._folded(claim) or self._spaced(claim) or self._miss(claim)
+
+    def _letters_of_text(self) -> str:
+        if self._letters is None:
+            self._letters = letters(self._text)
+        return self._letters
 
     def _exact(self, claim: str) -> tuple[tuple[int, int], ...]:
         text, size = self._padded, len(claim)

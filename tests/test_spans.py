@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from normalizers.spans import RULES, Grounder, Match, Miss, fold
+from normalizers.spans import RULES, Grounder, Match, Miss, fold, letters
 from normalizers.text import is_whole, trim
 
 PASSAGE = (
@@ -367,3 +367,11 @@ def test_real_news(news_dir: Path) -> None:
 def test_the_two_ends_of_a_range_and_a_price(claim: str, text: str, found: bool) -> None:
     """Two whole dates or times of day joined by a dash are two; a price is whole before what it is for."""
     assert isinstance(Grounder(text).ground(claim), Match) is found
+
+
+@given(st.text(max_size=30), st.text(max_size=6), st.sampled_from(RULES[2:-1]))
+def test_equal_under_a_rule_is_equal_in_letters(text: str, other: str, rule: str) -> None:
+    """What the quick look at the letters alone rules out, no rule could have found."""
+    for one, two in ((text, other), (text, text.swapcase()), (text, fold(text, rule))):
+        if fold(one, rule) == fold(two, rule):
+            assert letters(one) == letters(two)
