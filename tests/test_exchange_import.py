@@ -1,0 +1,331 @@
+"""What people corrected comes back, becomes the truth, and samples and audit follow: a real run, the real command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import cli
+from annotator import tables
+from annotator.records import Annotation
+from annotator.rundir import SPLITS, RunDir
+from data_cards.exchange.commands import NAMES
+from data_cards.exchange.formats import FORMATS
+from data_cards.exchange.importing import KINDS
+from tests.endpoint import Answer, Endpoint, echo_entities
+
+NEWS = (
+    "Chiều 12/3 😀, bà Nguyễn Thị Hoa ở Đại học Bách Khoa nói với báo Tuổi Trẻ về 👨\u200d👩\u200d👧 tại Hà Nội.",
+    "Ngày 5/6, đoàn của Bộ Công Thương\u00a0đến thăm Thừa Thiên Huế\r\nvà ghé lại Đà Nẵng hai ngày 🎉 trước khi về.",
+    "Hôm qua trời mưa rất to, không ai ra khỏi nhà cả, đường phố vắng tanh và hàng quán đều đóng cửa sớm.",
+    "Ông Trần Văn Nam cho biết Sông Hồng dâng cao 🌊🌊, nhiều nhà ở Nam Định phải dời đi trong đêm hôm ấy.",
+)
+
+
+def vner(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def answered(passage: str, attempt: int) -> Answer:
+    """Capitalised runs are places, and one nested mention."""
+    found = json.loads(echo_entities(passage, attempt).content or "[]")
+    more = [["Bách Khoa", "trường đại học"]] if "Bách Khoa" in passage else []
+    return Answer(content=json.dumps([*found, *more], ensure_ascii=False))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run over articles with emoji, no-break spaces and line ends of Windows."""
+    folder = tmp_path_factory.mktemp("made")
+    source = folder / "news.jsonl"
+    lines = [json.dumps({"id": f"d{number}", "text": text * 2}) for number, text in enumerate(NEWS)]
+    source.write_text("\n".join(lines), encoding="utf-8")
+    with Endpoint(answered) as endpoint:
+        result = vner("build", source, "--out", folder / "run", "--provider", "openai", "--model", "m", "--base-url",
+                      endpoint.url, "--min-tokens", 8, "--max-tokens", 200, "--negatives", 1, "-q")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return folder / "run"
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> RunDir:
+    """A copy that a test may change; its endpoint is gone."""
+    shutil.copytree(made, tmp_path / "run")
+    return RunDir(tmp_path / "run")
+
+
+def read(run: RunDir) -> dict[str, Annotation]:
+    return {found.passage_id: found for found in tables.read_annotations(run.annotations)}
+
+
+def digests(run: RunDir) -> dict[str, str]:
+    paths = [run.annotations, run.rejected, run.audit, *(run.samples(split) for split in SPLITS)]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def export(run: RunDir, name: str, *more: object) -> Path:
+    out = run.root.parent / f"for-{name}"
+    result = vner("export", run.root, "--format", name, "--out", out, *more)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def bring_back(run: RunDir, name: str, *files: Path) -> dict[str, Any]:
+    result = vner("import", run.root, "--format", name, *files, "--json", "-q")
+    assert result.exit_code == 0, result.output
+    report: dict[str, Any] = json.loads(result.stdout)
+    assert report["read"] == sum(report[kind] for kind in KINDS)
+    return report
+
+
+def by_text(run: RunDir, part: str) -> Annotation:
+    return next(found for found in read(run).values() if part in found.text)
+
+
+def test_corrections_become_the_truth(run: RunDir) -> None:
+    """One passage emptied, one relabelled and extended in Label Studio, the rest not looked at."""
+    before = read(run)
+    path = export(run, "labelstudio")
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    for task in tasks:
+        text, result = task["data"]["text"], task["predictions"][0]["result"]
+        if "Sông Hồng" in text:
+            task["annotations"] = [{"result": [], "was_cancelled": False}]
+        if "Bộ Công Thương" in text:
+            for region in result:
+                if region["value"]["text"] == "Bộ Công Thương":
+                    region["value"]["labels"] = ["Tổ chức"]
+            start = text.index("🎉")
+            value = {"start": start, "end": start + 1, "text": "🎉", "labels": ["vùng đất thiêng liêng"]}
+            result.append({"id": "new", "from_name": "label", "to_name": "text", "type": "labels", "value": value})
+            result.append({**result[-1], "value": {**value, "labels": ["misc"]}})
+            task["annotations"] = [{"result": result, "was_cancelled": False}]
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    report = bring_back(run, "labelstudio", path)
+
+    emptied, mended = by_text(run, "Sông Hồng"), by_text(run, "Bộ Công Thương")
+    assert (report["corrected"], report["unreviewed"]) == (2, len(before) - 2)
+    assert {(item["raw"], item["label"], item["status"]) for item in report["labels"]} == {
+        ("Tổ chức", "organization", "changed"),
+        ("vùng đất thiêng liêng", "vùng đất thiêng liêng", "review"),
+        ("misc", None, "rejected"),
+    }
+    assert emptied.mentions == ()
+    assert emptied.reply_status == mended.reply_status == "reviewed"
+    found = {(one.text, one.label, one.raw_label, one.match) for one in mended.mentions}
+    assert ("Bộ Công Thương", "organization", "Tổ chức", "human") in found
+    assert ("🎉", "vùng đất thiêng liêng", "vùng đất thiêng liêng", "human") in found
+    assert ("Đà Nẵng", "location", "LOCATION", "exact") in found
+    assert all(mended.text[one.start : one.end] == one.text for one in mended.mentions)
+    others = {key: one for key, one in read(run).items() if key not in {emptied.passage_id, mended.passage_id}}
+    assert others == {key: before[key] for key in others}
+
+    samples = [sample for split in SPLITS for sample in tables.read_samples(run.samples(split))]
+    outputs = {one.entity_type: json.loads(one.output) for one in samples if one.passage_id == mended.passage_id}
+    assert outputs["organization"] == ["Bộ Công Thương"]
+    assert all(one.negative for one in samples if one.passage_id == emptied.passage_id)
+    audit = json.loads(run.audit.read_text(encoding="utf-8"))
+    assert audit["replies"]["reviewed"] == 2
+    assert audit["mentions"]["match"]["human"] == sum(one.match == "human" for one in mended.mentions)
+    assert audit["mentions"]["count"] == sum(len(one.mentions) for one in read(run).values())
+    for flow in audit["funnel"]:
+        assert flow["in"] == flow["out"] + sum(flow["rejected"].values())
+    left = [row for row in tables.read_rejected(run.rejected) if row.reason == "label rejected"]
+    assert [(row.record_id, row.detail) for row in left] == [(mended.passage_id, "meaningless")]
+    assert "reviewed" in vner("show", run.root, mended.passage_id, "--json").output
+
+
+def test_again_and_back(run: RunDir) -> None:
+    """The same file a second time changes nothing; without the file of corrections all is as it was."""
+    before = digests(run)
+    path = export(run, "doccano")
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for line in lines:
+        line["label"] = line["label"][1:]
+    path.write_text("\r\n".join(map(json.dumps, lines)), encoding="utf-8", newline="")
+    assert bring_back(run, "doccano", path)["corrected"] > 1
+    corrected, stored = digests(run), run.corrections.read_bytes()
+    assert corrected != before
+    again = bring_back(run, "doccano", path, path)
+    assert (again["unchanged"], again["repeated"]) == (len(lines), len(lines))
+    assert again["build"]["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
+    assert (digests(run), run.corrections.read_bytes()) == (corrected, stored)
+    run.corrections.unlink()
+    assert vner("build", "--out", run.root, "-q").exit_code == 0
+    assert digests(run) == before
+
+
+def test_several_rounds_add_up(run: RunDir) -> None:
+    """A later import keeps what earlier ones said of other passages, and replaces what they said of the same."""
+    path = export(run, "jsonl")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    first, second = json.loads(lines[0]), json.loads(lines[1])
+    (run.root.parent / "one").write_text(json.dumps({**first, "mentions": []}), encoding="utf-8")
+    (run.root.parent / "two").write_text(
+        json.dumps({**second, "mentions": []}) + "\n" + lines[0] + "\n", encoding="utf-8"
+    )
+    bring_back(run, "jsonl", run.root.parent / "one")
+    assert read(run)[first["passage_id"]].mentions == ()
+    assert bring_back(run, "jsonl", run.root.parent / "two")["reviewed_in_all"] == 2
+    assert read(run)[second["passage_id"]].mentions == ()
+    restored = read(run)[first["passage_id"]].mentions
+    assert [(one.start, one.end, one.label) for one in restored] == [
+        (one["start"], one["end"], one["label"]) for one in first["mentions"]
+    ]
+
+
+def test_what_a_flat_format_cannot_carry_is_not_taken_for_deleted(run: RunDir) -> None:
+    """The nested mention was not in the file, so nobody has deleted it; what was there can be deleted."""
+    path = export(run, "conll")
+    assert bring_back(run, "conll", path)["unchanged"] == len(read(run))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("B-location", "O").replace("I-location", "O"), encoding="utf-8")
+    assert bring_back(run, "conll", path)["corrected"] > 0
+    labels = {one.label for found in read(run).values() for one in found.mentions}
+    assert labels == {"university"}
+
+
+def test_records_that_bring_nothing_are_counted_and_named(run: RunDir) -> None:
+    """Another text, another run, a span outside, a span of nothing, twice with a difference: none is taken."""
+    path = export(run, "jsonl")
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    one, two, three, four = lines[:4]
+    outside = [{"start": 0, "end": 10_000, "label": "x"}]
+    space = [{"start": three["text"].index(" "), "end": three["text"].index(" ") + 1, "label": "x"}]
+    records = [
+        {**one, "text": one["text"].replace("\r\n", "\n") + " "},
+        {**one, "passage_id": "of-another-run"},
+        {**two, "mentions": outside},
+        {**three, "mentions": space},
+        four,
+        {**four, "mentions": [{"start": 0, "end": 3, "label": "x"}]},
+    ]
+    path.write_text("\n".join(map(json.dumps, [*records, 5])), encoding="utf-8")
+    report = bring_back(run, "jsonl", path)
+    assert {kind: report[kind] for kind in KINDS if report[kind]} == {
+        "unchanged": 1, "conflicting": 1, "foreign": 2, "unreadable": 3,
+    }  # fmt: skip
+    named = {(kind, item["passage_id"]) for kind, items in report["left_out"].items() for item in items}
+    assert ("foreign", "of-another-run") in named
+    assert ("unreadable", two["passage_id"]) in named
+    shown = vner("import", run.root, "-f", "jsonl", path, "-q").stdout
+    assert "2 foreign" in shown
+    assert "of-another-run" in shown
+
+
+def test_a_slip_of_the_mouse_is_mended(run: RunDir) -> None:
+    """White space around a selection goes, no-break space too; a label in other capitals is the same label."""
+    found = by_text(run, "Bộ Công Thương")
+    old = next(one for one in found.mentions if one.text == "Bộ Công Thương")
+    spans = [{"start": one.start, "end": one.end, "label": one.label} for one in found.mentions if one != old]
+    spans.append({"start": old.start - 1, "end": old.end + 1, "label": " LOCATIONS "})
+    path = run.root.parent / "x"
+    path.write_text(json.dumps({"passage_id": found.passage_id, "text": found.text, "mentions": spans}))
+    assert bring_back(run, "jsonl", path)["unchanged"] == 1
+
+
+def test_splits_are_those_of_the_samples(run: RunDir) -> None:
+    """Together they are everything, and each passage is where its samples are."""
+    split_of = {sample.passage_id: split for split in SPLITS for sample in tables.read_samples(run.samples(split))}
+    seen: list[str] = []
+    for split in SPLITS:
+        lines = export(run, "jsonl", "--split", split).read_text(encoding="utf-8").splitlines()
+        identities = [json.loads(line)["passage_id"] for line in lines]
+        assert {split_of[identity] for identity in identities if identity in split_of} <= {split}
+        seen += identities
+    assert sorted(seen) == sorted(read(run))
+
+
+def test_alpaca_has_the_rows_of_the_samples(run: RunDir) -> None:
+    """Negatives too, for they are drawn by the same seed."""
+    rows = json.loads(export(run, "alpaca").read_text(encoding="utf-8"))
+    samples = [sample for split in SPLITS for sample in tables.read_samples(run.samples(split))]
+    assert any(sample.negative for sample in samples)
+    assert sorted((row["id"], row["instruction"], row["input"], row["output"]) for row in rows) == sorted(
+        (sample.id, sample.instruction, sample.input, sample.output) for sample in samples
+    )
+
+
+def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
+    """In every format, and with --json the counts add up."""
+    for name in FORMATS:
+        first = export(run, name).read_bytes()
+        again = vner("export", run.root, "-f", name, "-o", run.root.parent / "again", "--json")
+        assert (run.root.parent / "again").read_bytes() == first, name
+        told = json.loads(again.stdout)
+        assert told["spans"] == told["carried"] + sum(told["left_out"].values())
+
+
+def test_the_help_names_every_format() -> None:
+    """The list in the help is written down, for making it would import all formats."""
+    assert NAMES.split(", ") == list(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("export", "{run}", "-f", "brat", "-o", "{tmp}/x"), 2, "known: conll, conll-words, spacy"),
+        (("export", "{run}", "-f", "jsonl", "-o", "{tmp}/x", "--split", "dev"), 2, "known: all, train"),
+        (("export", "{run}", "-f", "jsonl", "-o", "{tmp}"), 2, "is a folder"),
+        (("export", "{tmp}/none", "-f", "jsonl", "-o", "{tmp}/x"), 1, "is no run directory"),
+        (("export", "{run}", "-f", "jsonl", "-o", "/dev/null/x/y"), 1, "cannot write /dev/null/x"),
+        (("import", "{run}", "-f", "brat", "{tmp}/x"), 2, "known: conll"),
+        (("import", "{tmp}/none", "-f", "jsonl", "{tmp}/x"), 1, "is no run directory"),
+        (("import", "{run}", "-f", "jsonl", "{tmp}/none"), 1, "there is no such file"),
+        (("import", "{run}", "-f", "jsonl", "{tmp}"), 1, "it is a folder"),
+        (("import", "{run}", "-f", "labelstudio", "{tmp}/broken"), 1, "is not valid JSON"),
+        (("import", "{run}", "-f", "spacy", "{tmp}/broken"), 1, "is no DocBin"),
+        (("import", "{run}", "-f", "conll", "{tmp}/binary"), 1, "is not UTF-8"),
+    ],
+)
+def test_errors_take_one_line(run: RunDir, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+    """Cause and mend, the right exit code, nothing changed."""
+    (tmp_path / "broken").write_text('[{"a": 1},', encoding="utf-8")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    before = digests(run)
+    result = vner(*(argument.format(run=run.root, tmp=tmp_path) for argument in arguments))
+    assert result.exit_code == code, result.output
+    assert said in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "x").exists()
+    assert not run.corrections.exists()
+    assert digests(run) == before
+
+
+def test_spacy_is_asked_for_when_it_is_missing(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line with what to install."""
+    monkeypatch.setitem(__import__("sys").modules, "spacy.tokens", None)
+    result = vner("export", run.root, "-f", "spacy", "-o", tmp_path / "x")
+    assert result.exit_code == 2
+    assert "pip install 'vner-annotate[review]'" in result.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_damaged_file_of_corrections_is_named(run: RunDir) -> None:
+    """With what to do; --fresh would not help."""
+    run.corrections.write_bytes(b"nothing")
+    result = vner("build", "--out", run.root, "-q")
+    assert result.exit_code == 1
+    assert "corrections.parquet; restore it from a copy, or remove it" in result.stderr
+
+
+def test_fresh_keeps_what_people_did(run: RunDir) -> None:
+    """Everything is made again from the ledger and the corrections."""
+    path = export(run, "jsonl")
+    lines = [{**json.loads(line), "mentions": []} for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    bring_back(run, "jsonl", path)
+    corrected = digests(run)
+    stored = json.loads(run.manifest.read_text(encoding="utf-8"))["config"]
+    settings = [part for name in ("provider", "model", "min_tokens", "max_tokens", "negatives")
+                for part in (f"--{name.replace('_', '-')}", stored[name])]  # fmt: skip
+    result = vner("build", stored["source"], "--out", run.root, "--fresh", "-q", "--base-url", "http://127.0.0.1:9/v1",
+                  *settings)  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert digests(run) == corrected
