@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
 from annotator.config import STAGES, RunConfig, flag
-from annotator.errors import AnnotateError
+from annotator.exits import exits as _errors
+from data_cards.commands import app as data_cards_app
 
 app = typer.Typer(
     name="vner-annotate",
@@ -162,27 +162,7 @@ def show(
         summary.show_passage(directory, passage_id, as_json=as_json)
 
 
-@contextmanager
-def _errors(debug: bool, out: Path | None = None) -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        where = f" in {out}; the same command goes on from there" if out else ""
-        typer.echo(f"\ninterrupted; all answers so far are kept{where}", err=True)
-        raise typer.Exit(130) from None
-    except typer.Exit:
-        raise
-    except AnnotateError as error:
-        if debug:
-            raise
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    except Exception as error:
-        if debug:
-            raise
-        typer.echo(f"error: {type(error).__name__}: {error} (a defect; --debug shows where)", err=True)
-        raise typer.Exit(1) from None
+app.add_typer(data_cards_app)
 
 
 def main() -> None:
