@@ -63,7 +63,8 @@ def _funnel(axes: Any, figures: Mapping[str, Any]) -> None:
     kept = [100 * flow["out"] / max(flow["in"], 1) for flow in flows]
     lost = [100 * (flow["in"] - flow["out"]) / max(flow["in"], 1) for flow in flows]
     axes.barh(names, kept, color=ACCENT, height=0.6, label="kept")
-    axes.barh(names, lost, left=kept, color="white", edgecolor=LOST, hatch="////", height=0.6, label="rejected")
+    edges = [LOST if number else "none" for number in lost]
+    axes.barh(names, lost, left=kept, color="none", edgecolor=edges, hatch="////", height=0.6, label="rejected")
     for row, flow in enumerate(flows):
         axes.text(101, row, f"{flow['out']:,} of {flow['in']:,}", va="center", color=INK)
     axes.invert_yaxis()

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import pyarrow as pa
@@ -57,6 +57,7 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
     environment.filters |= {"clean": _clean, "plural": plural}
     return environment.from_string(_template("report.html.j2")).render(
         audit=figures,
+        source=_source(str(figures["source"]["name"])),
         passages=[
             {"id": identity, "html": highlighted(text, mentions, numbers), "entities": len(mentions)}
             for identity, text, mentions in drawn
@@ -112,6 +113,11 @@ def _marked(
     return Markup("").join(out)
 
 
+def _source(name: str) -> str:
+    """Without the folders of the machine it lay on."""
+    return PurePath(name).name if PurePath(name).is_absolute() else name
+
+
 def _tail(points: Sequence[Sequence[int]]) -> dict[str, Any] | None:
     """Rank and frequency as places on a drawing of 720 by 360 with logarithmic scales."""
     if len(points) < 2:
@@ -122,7 +128,7 @@ def _tail(points: Sequence[Sequence[int]]) -> dict[str, Any] | None:
         return round(100 + 600 * math.log10(value) / wide, 1)
 
     def up(value: int) -> float:
-        return round(300 - 280 * math.log10(value) / high, 1)
+        return round(300 - 260 * math.log10(value) / high, 1)
 
     places = [(across(rank), up(number)) for rank, number in points]
     return {

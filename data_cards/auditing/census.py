@@ -146,7 +146,8 @@ class Census:
 
 
 def _ranks(number: int) -> list[int]:
-    """Some twenty ranks a decade, the first and the last among them."""
-    return (
-        sorted({min(number, round(10 ** (step / 20))) for step in range(20 * len(str(number)) + 1)}) if number else []
+    """The first twenty ranks, then some twenty a decade, and the last."""
+    steps = range(20, 20 * len(str(number)) + 1)
+    return sorted(
+        {min(number, rank) for rank in (*range(1, 21), *(round(10 ** (step / 20)) for step in steps)) if number}
     )

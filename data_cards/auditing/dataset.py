@@ -17,7 +17,8 @@ from annotator.tables import ROWS
 
 COLUMNS: Final = ("input", "output", "entity_type")
 """What a sample must have; ``negative`` and ``passage_id`` are used where they are."""
-_REPEATED: Final = ["instruction", "input", "entity_type", "passage_id"]
+_REPEATED: Final = ("input", "entity_type", "passage_id")
+"""Columns in which a value stands in many rows: read as dictionaries."""
 _HUB: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
@@ -109,9 +110,9 @@ def _reader(paths: list[Path]) -> Batches:
     def read() -> Iterator[pa.RecordBatch]:
         for path in paths:
             try:
-                with pq.ParquetFile(path, read_dictionary=_REPEATED) as parquet:
-                    wanted = [*COLUMNS, "negative", "passage_id"]
-                    names = [name for name in wanted if name in parquet.schema_arrow.names]
+                names = [name for name in (*COLUMNS, "negative", "passage_id") if name in _schema(path)]
+                repeated = [name for name in names if name in _REPEATED]
+                with pq.ParquetFile(path, read_dictionary=repeated) as parquet:
                     yield from parquet.iter_batches(batch_size=ROWS, columns=names)
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(path, error) from error
