@@ -1,0 +1,153 @@
+"""Counts mentions and types as they stream by, in memory that grows with the number of types alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, share, syllables
+
+TOP: Final = 100
+"""Labels listed one by one."""
+PAIRS: Final = 30
+"""Pairs of types that occur together, listed one by one."""
+SKETCH: Final = 256
+"""Distinct mentions of a type that are remembered, those with the smallest hashes: a fair sample of all of them."""
+_LIMIT: Final = 2_000_000
+"""Entries held before they are summed up."""
+
+
+class Census:
+    """Frequencies of types, lengths of mentions, types together in a passage, and a sketch of each type's mentions."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.mentions: Counter[int] = Counter()
+        self.passages: Counter[int] = Counter()
+        self.per_passage: Counter[int] = Counter()
+        self.types: Counter[int] = Counter()
+        self._codes: dict[str, int] = {}
+        self._syllables: Counter[int] = Counter()
+        self._characters: Counter[int] = Counter()
+        self._pairs: list[tuple[Ints, Ints]] = []
+        self._sketches: list[tuple[Ints, Hashes]] = []
+
+    def add_mentions(self, labels: pa.Array, texts: pa.Array) -> Ints:
+        """Count mentions one by one; returns the code of each one's type."""
+        names, own = encoded(labels)
+        codes = self.code(names)[own] if len(own) else own
+        count(self.mentions, codes)
+        count(self._syllables, syllables(texts))
+        count(self._characters, pc.utf8_length(texts).to_numpy(zero_copy_only=False))
+        self._sketches.append((codes, hashes(pc.utf8_lower(texts))))
+        if sum(len(part) for part, _ in self._sketches) > _LIMIT:
+            self._sketches = [self.sketches()]
+        return codes
+
+    def add_passages(self, passage: Ints, codes: Ints, total: int) -> None:
+        """Count by passage: for each mention its passage (0 to ``total`` - 1) and the code of its type."""
+        count(self.per_passage, np.bincount(passage, minlength=total))
+        distinct = np.unique((passage << 32) | codes)
+        owner, code = distinct >> 32, distinct & 0xFFFFFFFF
+        count(self.passages, code)
+        sizes = np.bincount(owner, minlength=total)
+        count(self.types, sizes)
+        # Each type with those that follow it in the same passage.
+        following = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(code)) - 1
+        first = np.repeat(np.arange(len(code)), following)
+        second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(following) - following, following)
+        keys, numbers = np.unique((code[first] << 32) | code[second], return_counts=True)
+        self._pairs.append((keys, numbers))
+        if sum(len(part) for part, _ in self._pairs) > _LIMIT:
+            self._pairs = [self._summed_pairs()]
+
+    def code(self, names: list[str]) -> Ints:
+        """The codes of types, new ones where need be."""
+        for name in names:
+            if name not in self._codes:
+                self._codes[name] = len(self.labels)
+                self.labels.append(name)
+        return np.array([self._codes[name] for name in names], dtype=np.int64)
+
+    def sketches(self) -> tuple[Ints, Hashes]:
+        """For each type at most ``SKETCH`` distinct mentions: codes, and the hashes of the mentions in lower case."""
+        if not self._sketches:
+            return np.zeros(0, np.int64), np.zeros(0, np.uint64)
+        codes = np.concatenate([part for part, _ in self._sketches])
+        texts = np.concatenate([part for _, part in self._sketches])
+        order = np.lexsort((texts, codes))
+        codes, texts = codes[order], texts[order]
+        new = np.ones(len(codes), bool)
+        new[1:] = (codes[1:] != codes[:-1]) | (texts[1:] != texts[:-1])
+        codes, texts = codes[new], texts[new]
+        begins = np.searchsorted(codes, codes)
+        kept = np.arange(len(codes)) - begins < SKETCH
+        return codes[kept], texts[kept]
+
+    def frequency(self) -> dict[str, dict[str, int]]:
+        """Samples and mentions of each type, the most frequent first."""
+        order = sorted(range(len(self.labels)), key=lambda code: (-self.passages[code], self.labels[code]))
+        return {self.labels[code]: {"samples": self.passages[code], "mentions": self.mentions[code]} for code in order}
+
+    def label_figures(self) -> dict[str, Any]:
+        """Frequencies of the types, and the share of all mentions in the head of the list, as UniversalNER counts."""
+        frequency = self.frequency()
+        by_mentions = sorted((entry["mentions"] for entry in frequency.values()), reverse=True)
+        total = sum(by_mentions)
+        one, ten = (-(-len(by_mentions) * percent // 100) for percent in (1, 10))
+        head, middle = sum(by_mentions[:one]), sum(by_mentions[one:ten])
+        return {
+            "distinct": len(frequency),
+            "mentions": total,
+            "top": [{"label": label, **numbers} for label, numbers in list(frequency.items())[:TOP]],
+            "only_once": sum(number == 1 for number in by_mentions),
+            "share_of_mentions": {
+                "top_1_percent": share(head, total),
+                "next_9_percent": share(middle, total),
+                "rest": share(total - head - middle, total),
+            },
+            "rank_frequency": [[rank, by_mentions[rank - 1]] for rank in _ranks(len(by_mentions))],
+            "together": self._together(),
+        }
+
+    def mention_figures(self) -> dict[str, Any]:
+        """Lengths of mentions, and what a passage holds."""
+        passages = self.per_passage.total()
+        return {
+            "count": self.mentions.total(),
+            "syllables": distribution(self._syllables),
+            "characters": distribution(self._characters),
+            "per_passage": distribution(self.per_passage),
+            "types_per_passage": distribution(self.types),
+            "passages_without": self.per_passage[0],
+            "share_of_passages_without": share(self.per_passage[0], passages),
+        }
+
+    def _together(self) -> list[dict[str, Any]]:
+        keys, numbers = self._summed_pairs()
+        often = numbers >= (np.sort(numbers)[-PAIRS] if len(numbers) > PAIRS else 0)
+        pairs = [
+            (number, *sorted((self.labels[key >> 32], self.labels[key & 0xFFFFFFFF])))
+            for key, number in zip(keys[often].tolist(), numbers[often].tolist(), strict=True)
+        ]
+        pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
+        return [{"labels": [one, other], "passages": number} for number, one, other in pairs[:PAIRS]]
+
+    def _summed_pairs(self) -> tuple[Ints, Ints]:
+        if not self._pairs:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        keys, place = np.unique(np.concatenate([keys for keys, _ in self._pairs]), return_inverse=True)
+        numbers = np.concatenate([numbers for _, numbers in self._pairs])
+        return keys, np.bincount(place, weights=numbers, minlength=len(keys)).astype(np.int64)
+
+
+def _ranks(number: int) -> list[int]:
+    """The first twenty ranks, then some twenty a decade, and the last."""
+    steps = range(20, 20 * len(str(number)) + 1)
+    return sorted(
+        {min(number, rank) for rank in (*range(1, 21), *(round(10 ** (step / 20)) for step in steps)) if number}
+    )

@@ -1,0 +1,112 @@
+"""The audit as a person sees it in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from data_cards.terminal import funnel_table, printable, top_types
+
+
+def show_audit(console: Console, figures: Mapping[str, Any]) -> None:
+    """The figures, the most telling first; problems last, where the eye rests."""
+    if figures.get("funnel"):
+        console.print(funnel_table(figures["funnel"]))
+    console.print(top_types(figures["labels"]))
+    shares, mentions = figures["labels"]["share_of_mentions"], figures["mentions"]
+    console.print(
+        _table(
+            "Figures",
+            [
+                ("samples", f"{figures['samples']['count']:,}", f"{figures['duplicates']:,} of them duplicates"),
+                ("types", f"{figures['labels']['distinct']:,}", f"{figures['labels']['only_once']:,} occur once"),
+                ("top 1 % of types", f"{shares['top_1_percent']:.1%}", "of all mentions"),
+                ("next 9 %", f"{shares['next_9_percent']:.1%}", f"the rest {shares['rest']:.1%}"),
+                ("mentions", f"{mentions['count']:,}", _spread(mentions["per_passage"], "a passage")),
+                ("types a passage", _mean(mentions["types_per_passage"]), _spread(mentions["types_per_passage"], "")),
+                ("syllables a mention", _mean(mentions["syllables"]), _spread(mentions["syllables"], "")),
+                ("without entities", f"{mentions['passages_without']:,}",
+                 f"{mentions['share_of_passages_without']:.1%} of passages"),
+                ("near duplicates", f"{figures['leaks']['near_duplicates']:,}",
+                 f"across splits; {figures['leaks']['identical_passages']:,} passages stand in several, word for word"),
+            ],
+        )
+    )  # fmt: skip
+    console.print(
+        _table(
+            "Splits",
+            [
+                (split, f"{row['samples']:,}", f"{row['passages']:,} passages, {row['types']:,} types,"
+                 f" {row['types_only_here']:,} only here")
+                for split, row in figures["balance"]["splits"].items()
+            ],
+        )
+    )  # fmt: skip
+    together = [(f"{entry['passages']:,}", " + ".join(entry["labels"])) for entry in figures["labels"]["together"][:5]]
+    console.print(_table("Types that occur together most, by passages", together))
+    alike = figures["labels"]["alike"]
+    if alike["count"]:
+        rows = [(" / ".join(entry["labels"]), "; ".join(entry["evidence"])) for entry in alike["pairs"][:10]]
+        console.print(_table(f"Types that look alike ({alike['count']:,})", rows))
+    if figures["problems"]:
+        console.print(Text("\nProblems", style="bold red"))
+        for line in figures["problems"]:
+            console.print(Text(f"  {printable(line)}", style="red"))
+    else:
+        console.print(Text("\nNo problems: every invariant holds.", style="green"))
+
+
+def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:
+    """Before and after."""
+    numbers = [(name, _shown(row["before"]), _shown(row["after"]))
+               for part in ("numbers", "splits") for name, row in changes[part].items()]  # fmt: skip
+    console.print(_table("Numbers that changed: before, after", numbers or [("none", "", "")]))
+    for stage in changes["funnel"]:
+        counts = {**{name: stage[name] for name in ("in", "out") if name in stage}, **stage.get("rejected", {})}
+        rows = [(name, _shown(row["before"]), _shown(row["after"])) for name, row in counts.items()]
+        console.print(_table(f"{stage['stage']} ({stage['unit']}s): before, after", rows))
+    types = changes["types"]
+    for name in ("came", "went"):
+        if types[name]:
+            listed = [(row["label"], _shown(row["mentions"])) for row in types[f"{name}_most_frequent"][:10]]
+            console.print(_table(f"{types[name]:,} types {name}, by mentions", listed))
+    if types["changed"]:
+        changed = [
+            (row["label"], _shown(row["before"]["mentions"]), _shown(row["after"]["mentions"]))
+            for row in types["changed_most"][:10]
+        ]
+        console.print(_table(f"{types['changed']:,} types changed, by mentions: before, after", changed))
+    for name in changes["settings"]:
+        console.print(Text(f"\nThe {name} is another."))
+    for name, style in (("came", "red"), ("went", "green")):
+        for line in changes["problems"][name]:
+            console.print(Text(f"problem {name}: {printable(line)}", style=style))
+
+
+def _table(title: str, rows: Iterable[tuple[str, ...]]) -> RenderableType:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    return Group(Text(f"\n{title}", style="bold"), table)
+
+
+def _mean(distribution: Mapping[str, float]) -> str:
+    return f"{distribution.get('mean', 0):.2f}"
+
+
+def _spread(distribution: Mapping[str, float], of: str) -> str:
+    if not distribution:
+        return ""
+    return (
+        f"mean {distribution['mean']:.1f}, median {distribution['median']}, at most {distribution['max']} {of}".strip()
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else "-"

@@ -1,0 +1,71 @@
+"""The commands that look at a dataset: ``audit`` and ``report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from annotator.exits import exits
+
+app = typer.Typer()
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command(rich_help_panel="Look at a dataset")
+def audit(
+    target: Annotated[
+        str, typer.Argument(metavar="DIR", help="A run directory, a folder of samples, or a Hub dataset org/name.")
+    ],
+    compare: Annotated[
+        Optional[str],  # noqa: UP045 - read by typer
+        typer.Option("--compare", metavar="B", help="Another such dataset: show what is different in B."),
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Count everything in a dataset, check what must hold, and find leaks; a run directory gets a new audit.json."""
+    with exits(debug):
+        from rich.console import Console
+
+        from annotator.rundir import write_json
+        from data_cards import auditview, comparing
+        from data_cards.audit import audit_dataset
+        from data_cards.auditing.dataset import find
+        from data_cards.summary import print_json
+
+        console = Console(highlight=False)
+        dataset = find(target)
+        found = audit_dataset(dataset)
+        if compare is not None:
+            changes = comparing.compare(found, audit_dataset(find(compare)))
+            if as_json:
+                print_json(changes)
+            else:
+                auditview.show_comparison(console, changes)
+            return
+        if dataset.run:
+            write_json(dataset.run.audit, found.figures)
+        if as_json:
+            print_json(found.figures)
+        else:
+            auditview.show_audit(console, found.figures)
+
+
+@app.command(rich_help_panel="Look at a dataset")
+def report(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
+    seed: Annotated[int, typer.Option("--seed", help="Draws other passages to show.")] = 0,
+    debug: Debug = False,
+) -> None:
+    """Write report.html, one file to read in any browser, and figures/ as PNG and SVG."""
+    with exits(debug, directory):
+        from annotator.rundir import existing
+        from data_cards.report import write_report
+
+        run = existing(directory)
+        for path in write_report(run, seed):
+            typer.echo(path)

@@ -1,0 +1,176 @@
+"""One HTML file about a run that a person can read anywhere: no network, nothing beside it.
+
+All text of the news and of the teacher is escaped, and the page forbids every script but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import heapq
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from annotator import tables
+from annotator.records import Mention
+from annotator.rundir import RunDir, replacing
+from data_cards.audit import audit
+from data_cards.figures import write_figures
+from data_cards.terminal import plural, printable
+
+PASSAGES: Final = 30
+MERGES: Final = 200
+"""Lines of the merge log that are shown."""
+
+
+def write_report(run: RunDir, seed: int = 0) -> list[Path]:
+    """Audit ``run`` anew and write ``report.html`` and ``figures/``; returns what was written.
+
+    Raises:
+        RunDirError: a stage has not been run, or a file is damaged.
+    """
+    figures = audit(run)
+    written = write_figures(figures, run.root / "figures")
+    path = run.root / "report.html"
+    with replacing(path) as file:
+        file.write(render(run, figures, seed).encode("utf-8"))
+    return [path, *written]
+
+
+def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
+    """The page."""
+    script = _template("report.js")
+    drawn = draw(run.annotations, PASSAGES, seed)
+    holding = Counter(label for _, _, mentions in drawn for label in {mention.label for mention in mentions})
+    order = sorted(holding, key=lambda label: (-holding[label], label))
+    numbers = {label: number for number, label in enumerate(order)}
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"clean": _clean, "plural": plural}
+    return environment.from_string(_template("report.html.j2")).render(
+        audit=figures,
+        source=_source(str(figures["source"]["name"])),
+        passages=[
+            {"id": identity, "html": highlighted(text, mentions, numbers), "entities": len(mentions)}
+            for identity, text, mentions in drawn
+        ],
+        types=[{"label": label, "passages": holding[label]} for label in order],
+        merges=_merges(run.root / "labels.parquet"),
+        tail=_tail(figures["labels"]["rank_frequency"]),
+        made_with=_made_with(figures, seed),
+        css=Markup(_template("report.css")),  # noqa: S704 - ours
+        script=Markup(script),  # noqa: S704 - ours
+        script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
+    )
+
+
+def draw(annotations: Path, number: int, seed: int) -> list[tuple[str, str, list[Mention]]]:
+    """Passages drawn by the seed and their own ids: id, text, mentions; in the order in which they were drawn."""
+    ids = (identity for batch in tables.batches(annotations, ["passage_id"]) for identity in batch[0].to_pylist())
+    drawn = [identity for _, identity in heapq.nsmallest(number, ((_lot(seed, one), one) for one in ids))]
+    found = {}
+    wanted = pa.array(drawn, pa.string())
+    for batch in tables.batches(annotations, ["passage_id", "text", "mentions"]):
+        for row in batch.filter(pc.is_in(batch.column("passage_id"), wanted)).to_pylist():
+            found[row["passage_id"]] = (row["text"], [Mention(**mention) for mention in row["mentions"]])
+    return [(identity, *found[identity]) for identity in drawn]
+
+
+def highlighted(text: str, mentions: Sequence[Mention], numbers: Mapping[str, int]) -> Markup:
+    """The text with its mentions marked, nested ones within; one that crosses another is marked in two parts."""
+    return _marked(text, 0, len(text), [(mention.start, mention.end, mention.label) for mention in mentions], numbers)
+
+
+def _marked(
+    text: str, start: int, end: int, spans: Sequence[tuple[int, int, str]], numbers: Mapping[str, int]
+) -> Markup:
+    """``text[start:end]`` with the spans that lie within it."""
+    out, position = [], start
+    waiting = sorted(spans, key=lambda span: (span[0], -span[1], span[2]))
+    while waiting:
+        first, last, label = waiting.pop(0)
+        inside = [(low, min(high, last), name) for low, high, name in waiting if low < last]
+        crossing = [(last, high, name) for low, high, name in waiting if low < last < high]
+        beyond = [span for span in waiting if span[0] >= last]
+        waiting = sorted([*crossing, *beyond], key=lambda span: (span[0], -span[1], span[2]))
+        number = numbers[label]
+        out.append(escape(printable(text[position:first])))
+        out.append(
+            Markup('<mark class="c{}" data-type="{}">{}<span class="t">{}</span></mark>').format(
+                number % 8, number, _marked(text, first, last, inside, numbers), printable(label)
+            )
+        )
+        position = last
+    out.append(escape(printable(text[position:end])))
+    return Markup("").join(out)
+
+
+def _source(name: str) -> str:
+    """Without the folders of the machine it lay on."""
+    return PurePath(name).name if PurePath(name).is_absolute() else name
+
+
+def _tail(points: Sequence[Sequence[int]]) -> dict[str, Any] | None:
+    """Rank and frequency as places on a drawing of 720 by 360 with logarithmic scales."""
+    if len(points) < 2:
+        return None
+    wide, high = (max(1.0, math.log10(max(point[axis] for point in points))) for axis in (0, 1))
+
+    def across(value: int) -> float:
+        return round(100 + 600 * math.log10(value) / wide, 1)
+
+    def up(value: int) -> float:
+        return round(300 - 260 * math.log10(value) / high, 1)
+
+    places = [(across(rank), up(number)) for rank, number in points]
+    return {
+        "x": [{"value": 10**power, "at": across(10**power)} for power in range(int(wide) + 1)],
+        "y": [{"value": 10**power, "at": up(10**power)} for power in range(int(high) + 1)],
+        "points": places,
+        "line": " ".join(f"{x},{y}" for x, y in places),
+    }
+
+
+def _merges(path: Path) -> dict[str, Any] | None:
+    """The beginning of the merge log: labels that became another or none; None where a run has no log."""
+    if not path.exists():
+        return None
+    rows = [row for row in tables.rows(path) if row["status"] != "kept"]
+    return {"total": len(rows), "rows": rows[:MERGES]}
+
+
+def _made_with(figures: Mapping[str, Any], seed: int) -> list[tuple[str, str]]:
+    teacher, usage = figures["teacher"], figures["usage"]
+    prompt = teacher.get("prompt")
+    rows = [("teacher", f"{teacher['model']} (provider {teacher['provider']})")]
+    if prompt:
+        rows.append(("prompt", f"{prompt['name']} version {prompt['version']}, sha256 {prompt['sha256']}"))
+    if usage.get("prompt_tokens"):
+        read, written = usage["prompt_tokens"], usage["completion_tokens"]
+        rows.append(("tokens", f"{read:,} read by the teacher, {written:,} written"))
+    rows += [
+        ("tokenizer", str(figures["tokenizer"]["name"])),
+        ("lexicon", f"sha256 {figures['lexicon']['sha256']}"),
+        ("passages shown", f"drawn with seed {seed}"),
+    ]
+    return rows
+
+
+def _lot(seed: int, identity: str) -> bytes:
+    return hashlib.sha256(f"{seed} {identity}".encode()).digest()
+
+
+def _clean(text: object) -> str:
+    return printable(str(text))
+
+
+def _template(name: str) -> str:
+    return resources.files("data_cards").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,0 +1,111 @@
+"""A real browser for tests: headless Chromium, spoken to over a pipe by its DevTools protocol; needs no library."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+          "--disable-background-networking", "--disable-component-update", "--disable-sync",
+          "--remote-debugging-pipe")  # fmt: skip
+
+
+class Browser:
+    """One page. ``errors`` holds what went wrong in it; ``requests`` every address it asked for."""
+
+    def __init__(self, profile: Path) -> None:
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self._events: list[str] = []
+        self._number = 0
+        from_us, self._to_browser = os.pipe()
+        from_browser, to_us = os.pipe()
+        # Chromium reads from 3 and writes to 4; numbers from 10 on are not in the way of these.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (from_us, to_us)]
+        self._process = subprocess.Popen(
+            ["/bin/bash", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "browser",
+             CHROMIUM or "", *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=ends,
+        )  # fmt: skip
+        for end in (from_us, to_us, *ends):
+            os.close(end)
+        self._input = os.fdopen(from_browser, "rb")
+        self._buffer = b""
+        self._session = ""
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Runtime", "Log", "Page", "Network"):
+            self.call(f"{domain}.enable")
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._to_browser)
+        self._input.close()
+
+    def open(self, path: Path) -> None:
+        """Open a file, and wait until it has loaded."""
+        self._events.clear()
+        self.call("Page.navigate", url=path.as_uri())
+        while "Page.loadEventFired" not in self._events:
+            self._take()
+
+    def run(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def press(self, key: str, code: int) -> None:
+        """Press and release a key, as a person does."""
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Call a method of the protocol; events that come meanwhile are noted."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": params}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._to_browser, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._take()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer["error"]
+                return dict(answer["result"])
+
+    def _take(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            part = self._input.read1(1 << 16)
+            assert part, "the browser has ended"
+            self._buffer += part
+        raw, _, self._buffer = self._buffer.partition(b"\0")
+        message: dict[str, Any] = json.loads(raw)
+        method, params = message.get("method", ""), message.get("params", {})
+        self._events.append(method)
+        if method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif method == "Runtime.exceptionThrown":
+            self.errors.append(params["exceptionDetails"]["text"])
+        elif method == "Log.entryAdded":
+            self.errors.append(params["entry"]["text"])
+        elif method == "Runtime.consoleAPICalled":
+            self.errors.append(str(params["args"]))
+        return message

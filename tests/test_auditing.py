@@ -1,0 +1,318 @@
+"""What an audit finds: broken invariants, leaks, types that are one; in a run, a folder and a Hub dataset."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import cli
+from annotator import tables
+from annotator.errors import SourceError
+from annotator.records import Annotation, Mention, Passage, Piece, Rejected, Sample
+from annotator.rundir import RunDir, write_json
+from data_cards.audit import audit, audit_dataset
+from data_cards.auditing import dataset as datasets_of
+from data_cards.auditing.alike import alike
+from data_cards.auditing.annotations import _nesting
+from data_cards.auditing.census import Census
+from data_cards.auditing.dataset import find
+from data_cards.auditing.leaks import runs
+from tests.rundirs import Item, make_run, rewrite, write
+
+ITEMS = (
+    Item("p1", "Bà Hoà ở Đại học Hà Nội. 🎉 Ông Thắng ở Huế.",
+         [("Hoà", "person"), ("Đại học Hà Nội", "university"), ("Hà Nội", "city"), ("Huế", "city")]),
+    Item("p2", "Mưa to ở Cần Thơ.", [("Cần Thơ", "city")], "validation"),
+    Item("p3", "Không có gì ở đây cả."),
+    Item("p4", "Công ty An Bình ở Vinh.", [("An Bình", "company"), ("Vinh", "city")], "test"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    """Everything in it holds."""
+    return make_run(tmp_path / "run", ITEMS, [Rejected("clean", "hallucinated", "p1", "Sài Gòn", "nowhere")])
+
+
+def test_a_sound_run_has_no_problems(run: RunDir) -> None:
+    """And its new figures can be counted by hand."""
+    figures = audit(run)
+    assert figures["problems"] == []
+    assert figures["duplicates"] == 0
+    assert figures["mentions"]["passages_without"] == 1
+    assert figures["mentions"]["share_of_passages_without"] == 0.25
+    assert figures["mentions"]["characters"]["max"] == len("Đại học Hà Nội")
+    assert figures["labels"]["rank_frequency"] == [[1, 4], [2, 1], [3, 1], [4, 1]]
+    together = {tuple(pair["labels"]): pair["passages"] for pair in figures["labels"]["together"]}
+    assert together == {
+        ("city", "person"): 1, ("city", "university"): 1, ("person", "university"): 1, ("city", "company"): 1
+    }  # fmt: skip
+    assert figures["balance"]["splits"]["train"] == {
+        "samples": 3, "passages": 1, "types": 3, "types_only_here": 2,
+        "top": {"city": 1, "person": 1, "university": 1},
+    }  # fmt: skip
+    assert figures["balance"]["sources"] == [
+        {"source": "tin", "documents": 4, "passages": 4, "samples": {"validation": 1, "test": 2, "train": 3}}
+    ]
+    assert figures["rejected"] == [
+        {"stage": "clean", "reason": "hallucinated", "count": 1,
+         "examples": [{"record_id": "p1", "value": "Sài Gòn", "detail": "nowhere"}]}
+    ]  # fmt: skip
+
+
+def test_the_order_of_the_samples_does_not_matter(run: RunDir) -> None:
+    """What must be there is compared as a whole."""
+    path = run.samples("train")
+    write(path, tables.SAMPLE, list(tables.read_samples(path))[::-1])
+    assert audit(run)["problems"] == []
+
+
+def shifted(run: RunDir) -> None:
+    first, *rest = tables.read_annotations(run.annotations)
+    mentions = [Mention("Hoà", "person", "person", 4, 7, "exact"), *first.mentions[1:]]
+    write(run.annotations, tables.ANNOTATION, [Annotation(first.passage_id, first.text, tuple(mentions), "ok"), *rest])
+
+
+def without_a_sample(run: RunDir) -> None:
+    write(run.samples("train"), tables.SAMPLE, list(tables.read_samples(run.samples("train")))[1:])
+
+
+def in_two_splits(run: RunDir) -> None:
+    passages = list(tables.read_passages(run.passages))
+    passages[1] = Passage("p2", ITEMS[1].text, 150, (Piece("d-p1", 0, 3),), 1)
+    write(run.passages, tables.PASSAGE, passages)
+
+
+def leaking(run: RunDir) -> None:
+    first = next(tables.read_samples(run.samples("train")))
+    write(run.samples("test"), tables.SAMPLE, [*tables.read_samples(run.samples("test")), first])
+
+
+def miscounted(run: RunDir) -> None:
+    manifest = run.read_manifest()
+    manifest["stages"]["annotate"]["funnel"][0]["in"] += 1
+    write_json(run.manifest, manifest)
+
+
+def unfiled(run: RunDir) -> None:
+    write(run.rejected, tables.REJECTED, [])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (shifted, "1 mentions are not what stands at their offsets"),
+        (without_a_sample, "at least 1 passages have samples that do not follow"),
+        (in_two_splits, "1 documents have passages in several splits"),
+        (leaking, "1 passages stand in several splits, word for word"),
+        (miscounted, "annotate: 5 went in, but 4 kept and 0 rejected came out"),
+        (unfiled, "clean: 1 rejected as 'hallucinated', but 0 of them are on file"),
+        (lambda run: rewrite(run.samples("train"), tables.SAMPLE, Sample, output='["Hòa"]'), "do not follow"),
+        (lambda run: rewrite(run.samples("train"), tables.SAMPLE, Sample, input="x"), "another text than"),
+        (lambda run: rewrite(run.samples("train"), tables.SAMPLE, Sample, negative=True), "negative with an answer"),
+        (lambda run: write(run.samples("test"), tables.SAMPLE, []), "6 samples were counted when they were made"),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_named(run: RunDir, damage: Any, words: str) -> None:
+    """Each invariant, broken alone."""
+    damage(run)
+    problems = audit(run)["problems"]
+    assert any(words in line for line in problems), problems
+
+
+def test_a_sample_that_was_too_long_is_no_problem(run: RunDir) -> None:
+    """It is in the list of what was left out."""
+    path = run.samples("train")
+    first, *rest = tables.read_samples(path)
+    write(path, tables.SAMPLE, rest)
+    rejected = [*tables.read_rejected(run.rejected), Rejected("explode", "too long", first.id, first.entity_type)]
+    write(run.rejected, tables.REJECTED, rejected)
+    manifest = run.read_manifest()
+    flow = manifest["stages"]["explode"]["funnel"][0]
+    flow["out"] -= 1
+    flow["rejected"] = {"too long": 1}
+    write_json(run.manifest, manifest)
+    assert audit(run)["problems"] == []
+
+
+def news(seed: int, syllables: int = 160) -> list[str]:
+    rng = random.Random(seed)
+    return [rng.choice(("bé", "cô", "đi", "gà", "phở", "uống")) + str(rng.randrange(100)) for _ in range(syllables)]
+
+
+def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
+    """A few changed syllables, another end; not a passage that shares one sentence, nor one of the same split."""
+    text = news(1)
+    changed = [*text[:80], "khác", *text[81:]]
+    items = [
+        Item("a", " ".join(text), [(text[0], "x")]),
+        Item("b", " ".join(changed).upper(), [(text[0].upper(), "x")], "test"),
+        Item("c", " ".join(text[:20] + news(2)), [(text[0], "x")], "validation"),
+        Item("d", " ".join(news(3)), [(news(3)[0], "x")], "validation"),
+        Item("e", " ".join(changed), [(text[0], "x")]),
+    ]
+    leaks = audit(make_run(tmp_path, items))["leaks"]
+    assert leaks["identical_passages"] == 0
+    assert leaks["near_duplicates"] == 2  # b with a and with e
+    for example in leaks["examples"]:
+        assert {place["split"] for place in example["passages"]} == {"train", "test"}
+        assert "b" in {place["passage_id"] for place in example["passages"]}
+        assert example["overlap"] > 0.8
+
+
+@given(st.lists(st.text("aă b\n", max_size=60), min_size=1, max_size=6))
+def test_the_runs_of_a_text_are_its_own(texts: list[str]) -> None:
+    """Whatever stands beside it; every text has one at least."""
+    owner, found = runs(texts)
+    for number, text in enumerate(texts):
+        own = found[owner == number].tolist()
+        assert own
+        assert own == runs([text])[1].tolist()
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["Huế", "hà nội"])), max_size=6)))
+def test_the_census_counts_as_one_would_by_hand(passages: list[list[tuple[str, str]]]) -> None:
+    """Types, mentions, and types together, whatever the batches."""
+    census = Census()
+    for begin in range(0, len(passages), 2):
+        part = passages[begin : begin + 2]
+        mentions = [mention for passage in part for mention in passage]
+        codes = census.add_mentions(
+            pa.array([label for label, _ in mentions], pa.string()),
+            pa.array([text for _, text in mentions], pa.string()),
+        )
+        census.add_passages(np.repeat(np.arange(len(part)), [len(passage) for passage in part]), codes, len(part))
+    types = [sorted({label for label, _ in passage}) for passage in passages]
+    pairs = Counter(pair for labels in types for pair in combinations(labels, 2))
+    figures = census.label_figures()
+    assert {tuple(entry["labels"]): entry["passages"] for entry in figures["together"]} == pairs
+    assert census.types == Counter(map(len, types))
+    counted = Counter(label for passage in passages for label, _ in passage)
+    assert {entry["label"]: entry["mentions"] for entry in figures["top"]} == counted
+    samples = Counter(label for labels in types for label in labels)
+    assert {entry["label"]: entry["samples"] for entry in figures["top"]} == samples
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.integers(1, 5))))
+def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]) -> None:
+    """Of the same passage; and those with several labels are those that stand there twice."""
+    owner, start, length = (np.array([span[place] for span in spans], np.int64) for place in range(3))
+    places = Counter((one, first, first + size) for one, first, size in spans)
+    nested = sum(
+        any(
+            one == other and low <= first and last <= high and (low, high) != (first, last)
+            for other, low, high in places
+        )
+        for one, first, last in places
+    )
+    assert _nesting(owner, start, start + length) == (nested, sum(number > 1 for number in places.values()))
+
+
+def test_types_that_look_like_one(tmp_path: Path) -> None:
+    """By their words, by a letter, by what they name; not types that merely share a mention."""
+    names = [f"Tên{number}" for number in range(8)]
+    pairs = [("school name", "name of school"), ("musical group", "musical groop")]
+    entities = [(names[0], label) for pair in pairs for label in pair]
+    entities += [(name, label) for name in names for label in ("newspaper outlet", "press organ")]
+    entities += [(names[0], "chemical"), (names[1], "rank 1"), (names[2], "rank 2")]
+    items = [Item("p", " ".join(names), entities)]
+    found = {
+        tuple(pair["labels"]): pair["evidence"] for pair in audit(make_run(tmp_path, items))["labels"]["alike"]["pairs"]
+    }
+    assert found == {
+        ("name of school", "school name"): ["same words"],
+        ("musical groop", "musical group"): ["one letter apart"],
+        ("newspaper outlet", "press organ"): ["8 mentions in common, 100% of both"],
+    }
+
+
+def test_nothing_looks_like_anything_in_an_empty_census() -> None:
+    """No types, no pairs."""
+    assert alike(Census()) == {"count": 0, "pairs": []}
+
+
+def test_a_folder_of_samples_says_the_same(run: RunDir, tmp_path: Path) -> None:
+    """As far as samples can: in samples/, in shards at the top, and without the columns that may be absent."""
+    whole = audit(run)
+    figures = audit_dataset(find(str(run.root / "samples"))).figures
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for split in ("train", "validation", "test"):
+        table = pa.Table.from_batches(tables.batches(run.samples(split))).select(["input", "output", "entity_type"])
+        pa.parquet.write_table(table, shards / f"{split}-00000-of-00001.parquet")
+    assert audit_dataset(find(str(shards))).figures == figures
+    assert figures["samples"] == whole["samples"]
+    assert figures["labels"]["top"] == whole["labels"]["top"]
+    assert figures["labels"]["together"] == whole["labels"]["together"]
+    assert figures["problems"] == []
+    assert not (run.root / "samples" / "audit.json").exists()
+
+
+def test_a_folder_of_samples_is_checked_too(run: RunDir) -> None:
+    """An answer that is no list, and one that names what is not there."""
+    rewrite(run.samples("train"), tables.SAMPLE, Sample, output="none")
+    rewrite(run.samples("test"), tables.SAMPLE, Sample, output='["Đà Lạt"]')
+    problems = audit_dataset(find(str(run.root / "samples"))).figures["problems"]
+    assert "1 answers are no JSON list of strings" in problems
+    assert "1 answers name something that does not stand in the passage" in problems
+
+
+def test_a_hub_dataset_says_the_same(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaded by the datasets library, here from a folder of the published form."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "hub"
+    shutil.copytree(run.root / "samples", folder)
+    hub = datasets_of._of_hub(str(folder))
+    assert audit_dataset(hub).figures == audit_dataset(find(str(folder))).figures
+
+
+@pytest.mark.parametrize("target", ["nobody/nothing", "no such folder", "."])
+def test_what_is_no_dataset_is_refused(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one line."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError) as caught:
+        find(target)
+    assert "\n" not in str(caught.value)
+
+
+def vner(*arguments: object) -> Any:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+def test_the_command(run: RunDir, tmp_path: Path) -> None:
+    """Prints what it writes, and what changed between two builds."""
+    told = vner("audit", run.root, "--json")
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout) == json.loads(run.audit.read_text(encoding="utf-8"))
+    shown = vner("audit", run.root).stdout
+    assert "No problems" in shown
+    assert "university" in shown
+    other = make_run(tmp_path / "other", [*ITEMS[:3], Item("p5", "Bão số 3 ở Huế.", [("Bão số 3", "storm")], "test")])
+    changes = json.loads(vner("audit", run.root, "--compare", other.root, "--json").stdout)
+    assert [entry["label"] for entry in changes["types"]["came_most_frequent"]] == ["storm"]
+    assert [entry["label"] for entry in changes["types"]["went_most_frequent"]] == ["company"]
+    assert changes["types"]["changed_most"] == [
+        {"label": "city", "before": {"samples": 3, "mentions": 4}, "after": {"samples": 2, "mentions": 3}}
+    ]
+    assert changes["numbers"]["samples"] == {"before": 6, "after": 5}
+    cleaning = next(row for row in changes["funnel"] if row["stage"] == "clean")
+    assert cleaning["rejected"] == {"hallucinated": {"before": 1, "after": 0}}
+    assert "storm" in vner("audit", run.root, "--compare", other.root).stdout
+    assert vner("audit", run.root, "--compare", run.root).stdout.count("none") == 1
+    refused = vner("audit", tmp_path / "nowhere")
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("error: ")
