@@ -35,9 +35,46 @@ from data_cards.exchange.tokens import locate, syllables, words
 FAMILY = "👨\u200d👩\u200d👧"
 TEXT = f"😀 Bà Hoà\u0301 ở\u00a0Đại học Hà Nội, {FAMILY}\r\nTP.HCM\t5.000 đồng e\u0323\u0302 “Bộ Y tế”."
 LABELS = ("person", "organization", "law document", "city/province")
-PARTS = ("Hà", "Nội", "đồng", "a", "B", "5", "TP", ".", ",", "-", "_", "/", "“", "😀", FAMILY, "\u0301",
-         "e\u0323\u0302", "\u200b", "\ufe0f", "中", "𝒜", " ", " ", "  ", "\r\n", "\n", "\u00a0", "\t", "\u2028", "\x85", "\x1c", "\x00",
-         "http://a.vn/b.", "<b>&amp;", '"', "\\n", "B-ORG", "#")  # fmt: skip
+PARTS = (
+    "Hà",
+    "Nội",
+    "đồng",
+    "a",
+    "B",
+    "5",
+    "TP",
+    ".",
+    ",",
+    "-",
+    "_",
+    "/",
+    "“",
+    "😀",
+    FAMILY,
+    "\u0301",
+    "e\u0323\u0302",
+    "\u200b",
+    "\ufe0f",
+    "中",
+    "𝒜",
+    " ",
+    " ",
+    "  ",
+    "\r\n",
+    "\n",
+    "\u00a0",
+    "\t",
+    "\u2028",
+    "\x85",
+    "\x1c",
+    "\x00",
+    "http://a.vn/b.",
+    "<b>&amp;",
+    '"',
+    "\\n",
+    "B-ORG",
+    "#",
+)
 
 
 def mention(text: str, start: int, end: int, label: str, match: str = "exact") -> Mention:
