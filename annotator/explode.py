@@ -81,8 +81,9 @@ def explode(
 def assign_splits(passages: Iterable[Passage], shares: Sequence[float], seed: int) -> Callable[[str], int]:
     """Split by document: a function from passage id to the index of its share.
 
-    Documents that meet in one passage stay together. The groups are put in a seeded order and fill the shares one
-    after the other, so that the shares of passages are as close as whole groups allow.
+    Documents that meet in one passage, or have a passage word for word the same, stay together. The groups are put in a
+    seeded order and fill the shares one after the other, so that the shares of passages are as close as whole groups
+    allow.
     """
     leader: dict[str, str] = {}
 
@@ -93,10 +94,12 @@ def assign_splits(passages: Iterable[Passage], shares: Sequence[float], seed: in
         return document
 
     first: dict[str, str] = {}
+    said_by: dict[bytes, str] = {}
     for passage in passages:
         first[passage.id] = passage.pieces[0].document_id
-        for piece in passage.pieces:
-            one, other = sorted((find(first[passage.id]), find(piece.document_id)))
+        twin = said_by.setdefault(hashlib.sha256(passage.text.encode("utf-8")).digest(), first[passage.id])
+        for document in (twin, *(piece.document_id for piece in passage.pieces)):
+            one, other = sorted((find(first[passage.id]), find(document)))
             leader[other] = one
 
     sizes = Counter(find(document) for document in first.values())

@@ -118,7 +118,7 @@ passages_of_documents = st.lists(
 
 def make(documents: list[list[str]]) -> list[Passage]:
     return [
-        Passage(f"p{number}", "x", 1, tuple(Piece(document, 0, 1) for document in ids), 1)
+        Passage(f"p{number}", f"text {number}", 1, tuple(Piece(document, 0, 1) for document in ids), 1)
         for number, ids in enumerate(documents)
     ]
 
@@ -138,16 +138,23 @@ def test_no_document_is_in_two_splits(documents: list[list[str]], seed: int) -> 
 
 def test_shares_are_kept(make_passage: Callable[..., Passage]) -> None:
     """1,000 documents of one passage each: 900, 50, 50; a share of 0 stays empty."""
-    records = [make_passage("x", f"p{number}", f"d{number}") for number in range(1000)]
+    records = [make_passage(f"text {number}", f"p{number}", f"d{number}") for number in range(1000)]
     split_of = assign_splits(records, (0.9, 0.05, 0.05), 0)
     assert Counter(split_of(record.id) for record in records) == {0: 900, 1: 50, 2: 50}
     split_of = assign_splits(records, (0.5, 0.5, 0.0), 0)
     assert Counter(split_of(record.id) for record in records) == {0: 500, 1: 500}
 
 
+def test_the_same_words_are_in_one_split(make_passage: Callable[..., Passage]) -> None:
+    """Two articles with one passage word for word, as agencies send them out, do not leak from one split to another."""
+    records = [make_passage(f"text {number % 50}", f"p{number}", f"d{number}") for number in range(100)]
+    split_of = assign_splits(records, (0.5, 0.25, 0.25), 0)
+    assert all(split_of(f"p{number}") == split_of(f"p{number + 50}") for number in range(50))
+
+
 def test_the_seed_decides_the_split(make_passage: Callable[..., Passage]) -> None:
     """Another seed, another split."""
-    records = [make_passage("x", f"p{number}", f"d{number}") for number in range(100)]
+    records = [make_passage(f"text {number}", f"p{number}", f"d{number}") for number in range(100)]
     one, other = (assign_splits(records, (0.5, 0.25, 0.25), seed) for seed in (0, 1))
     assert [one(record.id) for record in records] != [other(record.id) for record in records]
 
