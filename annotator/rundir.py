@@ -87,6 +87,11 @@ class RunDir:
         """The data card."""
         return self.root / "README.md"
 
+    @property
+    def report(self) -> Path:
+        """The report for a person."""
+        return self.root / "report.html"
+
     def samples(self, split: str) -> Path:
         """The samples of ``train``, ``validation`` or ``test``."""
         return self.root / "samples" / f"{split}.parquet"
@@ -114,6 +119,7 @@ class RunDir:
                 self.rejected,
                 self.audit,
                 self.card,
+                self.report,
                 *(path for stage in stages for path in self.made_by(stage)),
             ):
                 path.unlink(missing_ok=True)

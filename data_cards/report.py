@@ -40,10 +40,9 @@ def write_report(run: RunDir, seed: int = 0) -> list[Path]:
     """
     figures = audit(run)
     written = write_figures(figures, run.root / "figures")
-    path = run.root / "report.html"
-    with replacing(path) as file:
+    with replacing(run.report) as file:
         file.write(render(run, figures, seed).encode("utf-8"))
-    return [path, *written]
+    return [run.report, *written]
 
 
 def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:

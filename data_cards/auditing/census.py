@@ -17,7 +17,7 @@ PAIRS: Final = 30
 """Pairs of types that occur together, listed one by one."""
 SKETCH: Final = 256
 """Distinct mentions of a type that are remembered, those with the smallest hashes: a fair sample of all of them."""
-_LIMIT: Final = 2_000_000
+_LIMIT: Final = 400_000
 """Entries held before they are summed up."""
 
 
