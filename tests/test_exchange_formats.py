@@ -36,44 +36,9 @@ FAMILY = "👨\u200d👩\u200d👧"
 TEXT = f"😀 Bà Hoà\u0301 ở\u00a0Đại học Hà Nội, {FAMILY}\r\nTP.HCM\t5.000 đồng e\u0323\u0302 “Bộ Y tế”."
 LABELS = ("person", "organization", "law document", "city/province")
 PARTS = (
-    "Hà",
-    "Nội",
-    "đồng",
-    "a",
-    "B",
-    "5",
-    "TP",
-    ".",
-    ",",
-    "-",
-    "_",
-    "/",
-    "“",
-    "😀",
-    FAMILY,
-    "\u0301",
-    "e\u0323\u0302",
-    "\u200b",
-    "\ufe0f",
-    "中",
-    "𝒜",
-    " ",
-    " ",
-    "  ",
-    "\r\n",
-    "\n",
-    "\u00a0",
-    "\t",
-    "\u2028",
-    "\x85",
-    "\x1c",
-    "\x00",
-    "http://a.vn/b.",
-    "<b>&amp;",
-    '"',
-    "\\n",
-    "B-ORG",
-    "#",
+    *("Hà", "Nội", "đồng", "a", "B", "5", "TP", ".", ",", "-", "_", "/", "“", '"', "#", "中", "𝒜", "😀", FAMILY),
+    *("\u0301", "e\u0323\u0302", "\u200b", "\ufe0f", "\x00", "\\n", "B-ORG", "http://a.vn/b.", "<b>&amp;"),
+    *(" ", " ", "  ", "\r\n", "\n", "\u00a0", "\t", "\u2028", "\x85", "\x1c"),
 )
 
 
@@ -381,7 +346,13 @@ def test_argilla_counts_what_was_submitted(tmp_path: Path) -> None:
     assert read({"value": None}).kind == "unreviewed"
     assert read({"value": []}).spans == ()
     assert read({**hue, "status": "submitted"}).spans == ((0, 3, "city"),)
-    assert read(hue, {"value": []}).kind == "conflicting"
+    assert read(hue, {"value": [], "user_id": "v"}).kind == "conflicting"
+    done = {"reviewed": [{"value": "yes", "user_id": "u"}]}
+    for responses, spans in ((done, ()), ({**done, "entities": [hue]}, ((0, 3, "city"),))):
+        record = {"id": "p1", "fields": {"text": "Huế"}, "responses": responses}
+        (tmp_path / "y.json").write_text(json.dumps([record]), encoding="utf-8")
+        (found,) = FORMATS["argilla"].read(tmp_path / "y.json")
+        assert found.spans == spans  # type: ignore[union-attr]
 
 
 def test_doccano(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from typer.testing import CliRunner, Result
 
 import cli
 from annotator import tables
-from annotator.records import Annotation
+from annotator.corrections import HUMAN, Corrected, Correction, clean_or_correct, text_sha256
+from annotator.records import Annotation, Completion, Passage, Piece
 from annotator.rundir import SPLITS, RunDir
 from data_cards.exchange.commands import NAMES
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
+from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import Answer, Endpoint, echo_entities
 
 NEWS = (
@@ -313,6 +315,45 @@ def test_a_damaged_file_of_corrections_is_named(run: RunDir) -> None:
     result = vner("build", "--out", run.root, "-q")
     assert result.exit_code == 1
     assert "corrections.parquet; restore it from a copy, or remove it" in result.stderr
+
+
+def test_nothing_is_asked_where_answers_are_missing(tmp_path: Path) -> None:
+    """Passages without an answer stay without one; the corrections count all the same."""
+
+    def some_fail(passage: str, attempt: int) -> Answer:
+        return (
+            Answer(400, body=b"{}") if hashlib.sha256(passage.encode()).digest()[0] < 60 else answered(passage, attempt)
+        )
+
+    run = RunDir(tmp_path / "run")
+    with Endpoint(some_fail) as endpoint:
+        built = vner("build", "sample", "--docs", 8, "--out", run.root, "--provider", "openai", "--model", "m",
+                     "--base-url", endpoint.url, "-q")  # fmt: skip
+        assert built.exit_code == 3, built.output
+        asked = endpoint.asked.total()
+        path = export(run, "jsonl")
+        lines = [{**json.loads(line), "mentions": []} for line in path.read_text(encoding="utf-8").splitlines()]
+        path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+        report = bring_back(run, "jsonl", path)
+        assert endpoint.asked.total() == asked
+    assert report["build"]["unanswered"] > 0
+    assert not any(found.mentions for found in read(run).values())
+
+
+def test_a_correction_of_another_text_is_of_no_use() -> None:
+    """Such as one copied from another run: the teacher's answer stands."""
+    passage = Passage("p1", "Bà ở Huế", 3, (Piece("d", 0, 8),), 1)
+    completion = Completion("k", "p1", '[["Huế", "city"]]', "stop", 0, 0, 0.0, 0.0)
+    labels = LabelNormalizer(load_lexicon())
+
+    def mentions(text: str) -> list[str]:
+        correction = Correction("p1", text_sha256(text), (Corrected(0, 2, "person", HUMAN),), "jsonl")
+        (cleaned,) = clean_or_correct([(passage, completion)], labels, {"p1": correction})
+        assert cleaned.annotation
+        return [one.text for one in cleaned.annotation.mentions]
+
+    assert mentions("Bà ở Huế") == ["Bà"]
+    assert mentions("Bà ở Huế!") == ["Huế"]
 
 
 def test_fresh_keeps_what_people_did(run: RunDir) -> None:

@@ -16,6 +16,8 @@ from data_cards.exchange.files import dumps, read_items, write_array
 from data_cards.exchange.reading import checked
 
 QUESTION, FIELD = "entities", "text"
+DONE = "reviewed"
+"""A question that must be answered, since a span question without a span may not be submitted."""
 BEYOND = "ends where Argilla's server sees the end of the text (emoji before it count twice)"
 
 
@@ -55,29 +57,29 @@ def _record(annotation: Annotation, job: Job) -> dict[str, Any]:
 def read(path: Path) -> Iterator[Reviewed | Unread]:
     """Read records that were exported with ``to_json``. Suggestions are no corrections: only responses count.
 
-    Several people must agree. A response that says it is a draft or discarded does not count.
+    Several people must agree. A response that says it is a draft or discarded does not count. One to the question
+    ``reviewed`` without one to ``entities`` says that there are none.
     """
     for record in read_items(path):
         yield checked(record, _reviewed)
 
 
 def _reviewed(record: dict[str, Any]) -> Reviewed | Unread:
-    text, identity = record["fields"][FIELD], record["id"]
-    submitted = [
-        made
-        for made in (record.get("responses") or {}).get(QUESTION) or ()
-        if made.get("status") in {None, "submitted"} and made["value"] is not None
-    ]
-    if not submitted:
+    text, identity, responses = record["fields"][FIELD], record["id"], record.get("responses") or {}
+    by_person: dict[Any, list[dict[str, Any]]] = {
+        made.get("user_id"): [] for made in responses.get(DONE) or () if _counts(made)
+    }
+    by_person |= {made.get("user_id"): made["value"] for made in responses.get(QUESTION) or () if _counts(made)}
+    if not by_person:
         return Unread("unreviewed", identity, "nobody has submitted it")
     versions = {
-        tuple(
-            sorted(
-                (from_utf16(text, one["start"]), from_utf16(text, one["end"]), one["label"]) for one in made["value"]
-            )
-        )
-        for made in submitted
+        tuple(sorted((from_utf16(text, one["start"]), from_utf16(text, one["end"]), one["label"]) for one in value))
+        for value in by_person.values()
     }
     if len(versions) > 1:
-        return Unread("conflicting", identity, f"{len(submitted)} responses differ; keep one of them")
+        return Unread("conflicting", identity, f"{len(by_person)} responses differ; keep one of them")
     return Reviewed(identity, versions.pop(), text=text)
+
+
+def _counts(response: dict[str, Any]) -> bool:
+    return response.get("status") in {None, "submitted"} and response["value"] is not None

@@ -31,7 +31,7 @@ def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
     """
     tokens = _spacy()
     vocab = _vocab()
-    docs = tokens.DocBin(store_user_data=True)
+    docs = tokens.DocBin(attrs=["ORTH", "ENT_IOB", "ENT_TYPE"], store_user_data=True)  # the others are empty
     for annotation in annotations:
         left_out = lost(annotation)
         words, spaces = words_and_spaces(annotation.text)
