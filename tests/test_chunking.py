@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import chunking
-from annotator.chunking import chunk, chunk_block
 from annotator.errors import AnnotateError, ConfigError
+from annotator.passages import chunking
+from annotator.passages.chunking import chunk, chunk_block
+from annotator.passages.sentences import split_sentences
+from annotator.passages.units import units_of
 from annotator.records import Document, Passage, Piece, Rejected
-from annotator.sentences import split_sentences
 from annotator.tokens import Tokenizer, load_tokenizer
-from annotator.units import units_of
 
 SENTENCE = "Hôm nay trời có mưa rất to."  # 8 tokens with its full stop
 

@@ -246,7 +246,7 @@ def test_real_news_gives_slices_and_underthesea_tags(news_dir: Path) -> None:
     """On real articles too, mentions are slices, people and places are found, tags equal underthesea's."""
     from underthesea import ner
 
-    from annotator.sentences import split_sentences
+    from annotator.passages.sentences import split_sentences
 
     file = sorted(news_dir.glob("*.parquet"))[0]
     texts = [nfc(text[:1500]) for text in pq.read_table(file, columns=["text"]).column("text").to_pylist()[:15]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.sentences import Sentence, split_sentences
+from annotator.passages.sentences import Sentence, split_sentences
 
 
 def split(text: str) -> list[str]:

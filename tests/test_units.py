@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import ConfigError
-from annotator.units import Unit, units_of
+from annotator.passages.units import Unit, units_of
 
 
 class Words:

@@ -16,7 +16,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
-from annotator.sentences import split_sentences
+from annotator.passages.sentences import split_sentences
 from annotator.teachers.names import Atom, decide, find_claims
 from annotator.teachers.rules import Span, find_spans
 from normalizers.text import fold_tones

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from annotator.sentences import split_sentences
+from annotator.passages.sentences import split_sentences
 
 Places = list[tuple[int, int]]
 """Start and end of each token: in order, disjoint, only white space between them."""

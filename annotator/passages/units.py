@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Final
 
 from annotator.errors import ConfigError
-from annotator.sentences import split_sentences
+from annotator.passages.sentences import split_sentences
 from annotator.tokens import Tokenizer
 
 _CLAUSE: Final = re.compile(r"[;:,)\]”»…]+(?=\s)|\s(?=[-–—(\[“«])")

@@ -21,9 +21,9 @@ from multiprocessing import get_context
 from typing import Final, TypeAlias
 
 from annotator.errors import AnnotateError, ConfigError
+from annotator.passages.units import Unit, units_of
 from annotator.records import Document, Passage, Piece, Rejected
 from annotator.tokens import Tokenizer
-from annotator.units import Unit, units_of
 
 BLOCK: Final = 500
 """Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""

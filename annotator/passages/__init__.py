@@ -1,0 +1,1 @@
+"""From documents to passages: sentences, the units they are cut into where too long, and how these are joined."""
