@@ -1,10 +1,11 @@
 """Ask the teacher about every passage that has no answer yet; lose none and ask none twice.
 
-    passages -> workers, each asking until it is answered -> ledger, in one transaction every 50 ms
+    passages -> workers, each asking until it is answered -> ledger
 
 The workers share one stream and each takes the next passage when it is free, so nothing is read ahead. The first
-question goes out alone: a wrong key, model or address shows before anything more is asked. An answer counts as done
-when the ledger has it on disk. Whatever ends the run early, what was already answered is written first.
+question goes out alone: a wrong key, model or address shows before anything more is asked. A worker writes its answer
+down before it asks again: a killed process loses the requests in flight and nothing else. Twenty times a second what
+was written is flushed to the disk, against a power cut.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from annotator.teachers import Question, Teacher
 
 __all__ = ["Pace", "annotate"]
 
-WRITE_EVERY: Final = 0.05
-"""Seconds between two transactions: what a killed process can lose beyond the requests in flight."""
+FLUSH_EVERY: Final = 0.05
+"""Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
+FLUSH_REST: Final = 4.0
+"""On a slow disk, rest at least so many times as long as a flush takes, since nobody works meanwhile."""
 RESTING: Final = 4
 """Workers that may wait to try again, for each that may ask."""
 TURN: Final = 200
@@ -79,22 +82,22 @@ class _Engine:
         self._asker, self._concurrency = Asker(teacher, pace, progress), pace.concurrency
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
-        self._to_write: list[Completion | Failure] = []
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
-        self._known = 0  # passages passed over since the last look
+        self._known = 0  # passages that had an answer already
+        self._done, self._tokens = 0, 0  # passages and tokens that progress has not been told of
 
     async def run(self, passages: Iterable[Passage]) -> None:
         self._tasks = self._unanswered(passages)
         try:
             async with asyncio.TaskGroup() as group:
-                writer = group.create_task(self._write_now_and_then())
+                flusher = group.create_task(self._flush_now_and_then())
                 await self._ask_all()
-                writer.cancel()
+                flusher.cancel()
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
         finally:
             try:
-                self._write()
+                self._flush()
             finally:
                 await self._teacher.close()
 
@@ -104,6 +107,7 @@ class _Engine:
             question = self._teacher.question(passage.text)
             if question.key in self._asking or self._ledger.has(question.key):
                 self._known += 1
+                self._done += 1
                 if self._known % TURN == 0:
                     yield None
                 continue
@@ -142,9 +146,9 @@ class _Engine:
         except FatalTeacherError:
             raise
         except TeacherError as error:
-            self._to_write.append(Failure(key, passage.id, error.kind, str(error)))
+            self._keep(Failure(key, passage.id, error.kind, str(error)))
             return
-        self._to_write.append(
+        self._keep(
             Completion(
                 key=key,
                 passage_id=passage.id,
@@ -157,27 +161,33 @@ class _Engine:
             )
         )
 
-    async def _write_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(WRITE_EVERY)
-            self._write()
+    def _keep(self, item: Completion | Failure) -> None:
+        """Write it down; from here on a killed process does not lose it."""
+        if isinstance(item, Completion):
+            self._ledger.append([item])
+            self._tokens += item.prompt_tokens + item.completion_tokens
+        else:
+            self._ledger.record_failures([item])
+            self._progress.count(f"gave up: {item.kind}")
+        self._asking.discard(item.key)
+        self._done += 1
 
-    def _write(self) -> None:
-        """Put on disk, in one transaction, whatever has gathered; only then does it count."""
-        batch, self._to_write = self._to_write, []
-        answers = [item for item in batch if isinstance(item, Completion)]
-        failures = [item for item in batch if isinstance(item, Failure)]
-        if answers:
-            self._ledger.append(answers)
-            self._progress.count("tokens", sum(item.prompt_tokens + item.completion_tokens for item in answers))
-        if failures:
-            self._ledger.record_failures(failures)
-        for failure in failures:
-            self._progress.count(f"gave up: {failure.kind}")
-        self._asking.difference_update(item.key for item in batch)
-        known, self._known = self._known, 0
-        if done := known + len(batch):
-            self._progress.advance(done)
+    async def _flush_now_and_then(self) -> None:
+        took = 0.0
+        while True:
+            await asyncio.sleep(max(FLUSH_EVERY, FLUSH_REST * took))
+            began = time.monotonic()
+            self._flush()
+            took = time.monotonic() - began
+
+    def _flush(self) -> None:
+        """Bring what was written to the disk, and tell of it."""
+        self._ledger.flush()
+        if self._tokens:
+            self._progress.count("tokens", self._tokens)
+        if self._done:
+            self._progress.advance(self._done)
+        self._done = self._tokens = 0
 
 
 async def _next(tasks: Iterator[_Task | None]) -> _Task | None:

@@ -55,7 +55,7 @@ class Asker:
         try:
             return await self._try(state)
         except RetryableError as error:
-            failed = [error]  # only now does tenacity come in: its bookkeeping costs as much as a request
+            failed = [error]  # only now does tenacity come in: its bookkeeping is not free
         before_wait()
 
         async def again() -> tuple[Reply, float]:

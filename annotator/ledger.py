@@ -1,14 +1,15 @@
 """The ledger: every paid answer, kept for ever, found again by the content of its question.
 
-One SQLite file with a write-ahead log. An answer counts as done once ``append`` has returned: it is then on the disk
-(``synchronous=FULL``) and survives a killed process and a power cut. Rows are never changed nor deleted, so that a
-better parser costs nothing.
+One SQLite file with a write-ahead log. Once ``append`` has returned, an answer survives a killed process; once
+``flush`` or ``close`` has, it survives a power cut too. Rows are never changed nor deleted, so that a better parser
+costs nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -67,6 +68,7 @@ class Ledger:
             RunDirError: the file is damaged, foreign, newer than this program, or cannot be written.
         """
         self.path = path
+        self._unflushed = False
         with self._explained():
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             try:
@@ -83,8 +85,9 @@ class Ledger:
             raise RunDirError(f"{self.path} is not a ledger of vner-annotate; move it away or choose another --out")
         if version > SCHEMA_VERSION:
             raise RunDirError(f"{self.path} was written by a newer vner-annotate; upgrade this one")
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
+        (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
+        # With a write-ahead log NORMAL is never torn, and ``flush`` decides when it is on the disk.
+        self._db.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
         if not tables:
             self._db.executescript(
                 f"BEGIN; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
@@ -92,7 +95,7 @@ class Ledger:
             )
 
     def append(self, completions: Sequence[Completion]) -> None:
-        """Write answers in one transaction; when this returns they are on the disk. A key that is there stays."""
+        """Write answers in one transaction; when this returns they survive the process. A key that is there stays."""
         with self._explained(), self._transaction():
             self._db.executemany(
                 "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)", map(_completion_row, completions)
@@ -103,6 +106,22 @@ class Ledger:
         """Remember why questions went unanswered, replacing what was known of them."""
         with self._explained(), self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
+
+    def flush(self) -> None:
+        """Bring all that was written to the disk itself."""
+        if not self._unflushed:
+            return
+        log = self.path.with_name(self.path.name + "-wal")
+        with self._explained():
+            try:
+                descriptor = os.open(log, os.O_RDWR)
+            except FileNotFoundError:  # no write-ahead log here: each transaction was flushed
+                return
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._unflushed = False
 
     def get(self, key: str) -> Completion | None:
         """The answer to ``key``, if there is one."""
@@ -142,6 +161,7 @@ class Ledger:
         try:
             yield
             self._db.execute("COMMIT")
+            self._unflushed = True
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -151,10 +171,10 @@ class Ledger:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             mend = (
                 "free some space and run the same command again; nothing is lost"
-                if "full" in str(error)
+                if "full" in str(error) or "No space" in str(error)
                 else ("check that the folder is there and writable")
             )
             raise RunDirError(f"cannot use the ledger {self.path}: {error}; {mend}") from error

@@ -4,10 +4,11 @@
                                   [--clients engine,aiohttp,openai] [--base-url URL]
 
 Every client does the same work: it fills the shipped prompt with each passage, sends it, and takes the text out of the
-answer. The engine also keeps every answer in a ledger on the disk and reads it as `clean` does. Each run is a process
-of its own; a round runs every client once, in turn, so that what else the machine does hits all alike. Without
---base-url an endpoint is started in a process of its own, which answers each request after exactly --latency seconds.
-The limit is the time in which that many passages can be answered at best: ceil(passages / concurrency) latencies.
+answer. The engine also keeps every answer in a ledger on the disk ("asking"), and then finds it again and reads it as
+`clean` does ("all"). Each run is a process of its own; a round runs every client once, in turn, so that what else the
+machine does hits all alike. Without --base-url an endpoint is started in a process of its own, which answers each
+request after --latency seconds. The limit is the time in which that many passages can be answered at best:
+ceil(passages / concurrency) latencies.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -48,11 +49,29 @@ def passages(number: int) -> Iterator[Passage]:
         yield Passage(f"p{index}", piece, 230, (Piece("d", 0, len(piece)),), 1)
 
 
+class Took(NamedTuple):
+    """Seconds of wall and CPU time."""
+
+    wall: float
+    cpu: float
+
+
+class Watch:
+    """Runs from when it is made."""
+
+    def __init__(self) -> None:
+        self.began = Took(time.perf_counter(), time.process_time())
+
+    def took(self) -> Took:
+        """Time since then."""
+        return Took(time.perf_counter() - self.began.wall, time.process_time() - self.began.cpu)
+
+
 # --------------------------------------------------------------------------------------------------------- clients
 
 
-def run_engine(base_url: str, number: int, concurrency: int) -> float:
-    """The engine with its ledger, and the reader of replies. Returns the seconds of the asking, as all of these do."""
+def run_engine(base_url: str, number: int, concurrency: int) -> Took:
+    """The engine with its ledger, and the reader of replies."""
     from annotator.annotate import Pace, annotate
     from annotator.config import RunConfig
     from annotator.ledger import Ledger
@@ -62,9 +81,9 @@ def run_engine(base_url: str, number: int, concurrency: int) -> float:
 
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=base_url))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "completions.sqlite") as ledger:
-        began = time.perf_counter()
+        watch = Watch()
         annotate(passages(number), teacher, ledger, Pace(concurrency=concurrency), Silent())
-        asked = time.perf_counter() - began
+        asked = watch.took()
         for passage in passages(number):
             completion = ledger.get(teacher.question(passage.text).key)
             parse_reply(completion.reply if completion else "")
@@ -73,11 +92,11 @@ def run_engine(base_url: str, number: int, concurrency: int) -> float:
     return asked
 
 
-def run_aiohttp(base_url: str, number: int, concurrency: int) -> float:
+def run_aiohttp(base_url: str, number: int, concurrency: int) -> Took:
     """Nothing but requests."""
     import aiohttp
 
-    async def all_of_them() -> float:
+    async def all_of_them() -> Took:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
             async def ask(body: dict[str, Any]) -> str:
@@ -89,11 +108,11 @@ def run_aiohttp(base_url: str, number: int, concurrency: int) -> float:
     return asyncio.run(all_of_them())
 
 
-def run_openai(base_url: str, number: int, concurrency: int) -> float:
+def run_openai(base_url: str, number: int, concurrency: int) -> Took:
     """The openai SDK as its manual shows it."""
     import openai
 
-    async def all_of_them() -> float:
+    async def all_of_them() -> Took:
         async with openai.AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0) as client:
 
             async def ask(body: dict[str, Any]) -> str:
@@ -104,11 +123,11 @@ def run_openai(base_url: str, number: int, concurrency: int) -> float:
     return asyncio.run(all_of_them())
 
 
-async def drive(ask: Callable[[dict[str, Any]], Awaitable[str]], number: int, concurrency: int) -> float:
+async def drive(ask: Callable[[dict[str, Any]], Awaitable[str]], number: int, concurrency: int) -> Took:
     """Let ``concurrency`` workers share the passages."""
     from prompts import load_prompt
 
-    prompt, stream, answered, began = load_prompt("open-ner-vi"), passages(number), 0, time.perf_counter()
+    prompt, stream, answered, watch = load_prompt("open-ner-vi"), passages(number), 0, Watch()
 
     async def work() -> None:
         nonlocal answered
@@ -122,7 +141,7 @@ async def drive(ask: Callable[[dict[str, Any]], Awaitable[str]], number: int, co
             group.create_task(work())
     if answered != number:
         raise SystemExit(f"{answered} of {number} answered")
-    return time.perf_counter() - began
+    return watch.took()
 
 
 CLIENTS = {"engine": run_engine, "aiohttp": run_aiohttp, "openai": run_openai}
@@ -131,11 +150,11 @@ CLIENTS = {"engine": run_engine, "aiohttp": run_aiohttp, "openai": run_openai}
 def one_run(client: str, base_url: str, number: int, concurrency: int) -> None:
     """Run one client in this process and print what it took; one passage before that has everything imported."""
     CLIENTS[client](base_url, 1, 1)
-    cpu = time.process_time()
-    seconds = CLIENTS[client](base_url, number, concurrency)
-    cpu = time.process_time() - cpu
+    watch = Watch()
+    asked = CLIENTS[client](base_url, number, concurrency)
+    whole = watch.took()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak}))
+    print(json.dumps({"seconds": asked.wall, "asking": asked.cpu, "cpu": whole.cpu, "peak": peak}))
 
 
 # -------------------------------------------------------------------------------------------------------- endpoint
@@ -198,9 +217,16 @@ def measure(options: argparse.Namespace, base_url: str) -> dict[str, dict[str, f
     figures = {}
     for client, results in runs.items():
         rate = options.passages / statistics.median(result["seconds"] for result in results)
-        cpu = statistics.median(result["cpu"] for result in results) / options.passages * 1000
-        peak = statistics.median(result["peak"] for result in results)
-        figures[client] = {"rate": rate, "share": rate / limit, "cpu_per_1000": cpu, "peak_mib": peak}
+        asking, cpu, peak = (
+            statistics.median(result[name] for result in results) for name in ("asking", "cpu", "peak")
+        )
+        figures[client] = {
+            "rate": rate,
+            "share": rate / limit,
+            "asking_cpu_per_1000": asking / options.passages * 1000,
+            "cpu_per_1000": cpu / options.passages * 1000,
+            "peak_mib": peak,
+        }
     return figures
 
 
@@ -234,11 +260,11 @@ def main() -> None:
     if options.json:
         print(json.dumps(figures, indent=2))
         return None
-    print(f"{'client':<10} {'requests/s':>10} {'of limit':>9} {'CPU s/1,000':>12} {'peak MiB':>9}")
+    print(f"{'client':<10} {'requests/s':>10} {'of limit':>9} {'CPU s/1,000: asking':>20} {'all':>5} {'peak MiB':>9}")
     for client, figure in figures.items():
         print(
-            f"{client:<10} {figure['rate']:>10.0f} {figure['share']:>8.1%} {figure['cpu_per_1000']:>12.2f} "
-            f"{figure['peak_mib']:>9.0f}"
+            f"{client:<10} {figure['rate']:>10.0f} {figure['share']:>9.1%} "
+            f"{figure['asking_cpu_per_1000']:>20.2f} {figure['cpu_per_1000']:>5.2f} {figure['peak_mib']:>9.0f}"
         )
     return None
 

@@ -273,6 +273,19 @@ def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) 
     assert read == 400
 
 
+def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_passage: MakePassage) -> None:
+    """At any moment, what was asked and is not on the disk is at most one question a worker."""
+    at_risk = []
+
+    class Watched(QueueTeacher):
+        async def ask(self, question: Question) -> Reply:
+            at_risk.append(self.asked.total() + 1 - len(ledger))
+            return await super().ask(question)
+
+    annotate(passages(make_passage, 200), Watched(), ledger, Pace(concurrency=6), Silent())
+    assert max(at_risk) == 6
+
+
 def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:
     """No passages, no question."""
     teacher = QueueTeacher()
