@@ -14,7 +14,7 @@ LONGEST_WAIT: Final = 60.0
 """Seconds between two probes of an endpoint that is down: they double from the first to the longest."""
 PATIENCE: Final = 3600.0
 """Seconds to wait for an endpoint that has answered before."""
-START_PATIENCE: Final = 10.0
+START_PATIENCE: Final = 5.0
 """Seconds to wait for one that never has: most likely the address is wrong."""
 START_TRIPS: Final = 3
 """Failures in a row that an endpoint may have at most before its first answer."""
