@@ -205,6 +205,7 @@ class _Desk:
         why = batch.complaint or "the results have no line for it"
         unanswered = [failures.get(key) or Failure(key, left[key], f"batch {batch.status}", why) for key in left]
         self._ledger.record_failures(unanswered)
+        self._ledger.flush()  # before the batch counts as collected
         batch.collected, batch.completed, batch.failed, batch.unknown = True, total, len(left), unknown
         self._save()
         forget_questions(self._run, batch)
