@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from annotator import tables
-from annotator.annotate import Pace, annotate
-from annotator.batches import WAITING, not_in_a_batch, on_their_way
-from annotator.batching import exchange
+from annotator.asking.annotate import Pace, annotate
+from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
+from annotator.asking.batching import exchange
+from annotator.asking.profiles import context_window, published_limits
 from annotator.clean import Decider, LabelLog
 from annotator.config import Asking, RunConfig
 from annotator.corrections import clean_or_correct, read_corrections
@@ -26,7 +27,6 @@ from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
 from annotator.ledger import Failure, Ledger
 from annotator.passages.chunking import chunk
-from annotator.profiles import context_window, published_limits
 from annotator.progress import Progress
 from annotator.records import Completion, Passage, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing

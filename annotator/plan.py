@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator import tables
-from annotator.batches import on_their_way
+from annotator.asking.batches import on_their_way
+from annotator.asking.limits import WINDOW
 from annotator.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger
-from annotator.limits import WINDOW
 from annotator.pipeline import Context, ask
 from annotator.prices import Price, price_of
 from annotator.progress import Progress

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from annotator.annotate import Pace, annotate
+from annotator.asking.annotate import Pace, annotate
 from annotator.clean import Decider
 from annotator.ledger import Ledger
 from annotator.progress import Progress

@@ -72,7 +72,7 @@ class Watch:
 
 def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     """The engine with its ledger, and the reader of replies."""
-    from annotator.annotate import Pace, annotate
+    from annotator.asking.annotate import Pace, annotate
     from annotator.config import RunConfig
     from annotator.ledger import Ledger
     from annotator.progress import Silent

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from annotator.batches import WAITING, Batch, read_batches
+from annotator.asking.batches import WAITING, Batch, read_batches
 from annotator.runner import Outcome
 from data_cards.terminal import printable
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from annotator import asking, breaker
-from annotator.annotate import Pace, annotate
+from annotator.asking import asker, breaker
+from annotator.asking.annotate import Pace, annotate
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, RunDirError
 from annotator.ledger import Ledger
 from annotator.progress import Silent
@@ -102,7 +102,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short."""
-    monkeypatch.setattr(asking, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(asker, "LONGEST_WAIT", 0.01)
     monkeypatch.setattr(breaker, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.01)
     monkeypatch.setattr(breaker, "START_PATIENCE", 0.02)
@@ -309,7 +309,7 @@ def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage, monkeypatch
     """With a window of 0.2 s and 5 requests in it, no window sees more."""
     import time
 
-    from annotator import limits
+    from annotator.asking import limits
 
     monkeypatch.setattr(limits, "WINDOW", 0.2)
     times: list[float] = []

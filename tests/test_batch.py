@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from annotator import batching, tables
-from annotator.batches import read_batches
+from annotator import tables
+from annotator.asking import batching
+from annotator.asking.batches import read_batches
 from annotator.errors import TeacherError
 from annotator.ledger import Ledger
 from annotator.rundir import RunDir

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator import asking, breaker
-from annotator.annotate import Pace, annotate
+from annotator.asking import asker, breaker
+from annotator.asking.annotate import Pace, annotate
 from annotator.config import RunConfig
 from annotator.ledger import Ledger
 from annotator.progress import Silent
@@ -68,8 +68,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short; a key is there."""
-    monkeypatch.setattr(asking, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(asking, "MOST_WAITS", 8)
+    monkeypatch.setattr(asker, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(asker, "MOST_WAITS", 8)
     monkeypatch.setattr(breaker, "FIRST_WAIT", 0.05)
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import limits
+from annotator.asking import limits
+from annotator.asking.limits import WINDOW, Gate, RateLimit
 from annotator.errors import ConfigError
-from annotator.limits import WINDOW, Gate, RateLimit
 
 
 class Clock:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from annotator import pipeline, tables
+from annotator.asking.limits import Pace
+from annotator.asking.profiles import context_window, published_limits
 from annotator.errors import ConfigError
-from annotator.limits import Pace
-from annotator.profiles import context_window, published_limits
 from tests.endpoint import Endpoint
 from tests.test_build import vner
 

@@ -1,6 +1,6 @@
 """The Batch APIs of OpenAI and Groq: a file of requests goes up, files of answers come down within a day.
 
-Only what goes over the wire: which questions to send and what becomes of the answers is ``annotator.batching``'s.
+Only what goes over the wire: which questions to send, and what becomes of the answers, ``annotator.asking`` decides.
 The two SDKs come from one generator; where they differ is marked.
 """
 

@@ -1,6 +1,6 @@
 """Teachers behind a chat-completions endpoint: ``openai`` for any compatible address, ``groq`` by Groq's own SDK.
 
-One question is one request; nothing is tried twice here: ``annotator.annotate`` decides about that.
+One question is one request; nothing is tried twice here: ``annotator.asking`` decides about that.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from annotator.asking import Asker
+from annotator.asking.asker import Asker
+from annotator.asking.limits import Pace
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Failure, Ledger
-from annotator.limits import Pace
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Teacher

@@ -13,9 +13,9 @@ from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from annotator.breaker import Breaker
+from annotator.asking.breaker import Breaker
+from annotator.asking.limits import Gate, Pace, RateLimit
 from annotator.errors import RetryableError, TeacherError
-from annotator.limits import Gate, Pace, RateLimit
 from annotator.progress import Progress
 from annotator.teachers import Question, Reply, Teacher
 

@@ -36,4 +36,4 @@ def context_window(model: str) -> int:
 
 @cache
 def _facts() -> dict[str, Any]:
-    return tomllib.loads(resources.files("annotator").joinpath("profiles.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text(encoding="utf-8"))

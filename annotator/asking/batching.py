@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from annotator.batches import (
+from annotator.asking.batches import (
     Batch,
     forget_questions,
     on_their_way,

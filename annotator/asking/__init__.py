@@ -1,0 +1,1 @@
+"""Put every question to the teacher once: concurrency, limits, retries and pauses, online or by batch."""
