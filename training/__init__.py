@@ -1,0 +1,1 @@
+"""Downstream of the dataset: other data sets converted, students fine-tuned, benchmarks predicted and scored."""
