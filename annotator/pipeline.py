@@ -17,7 +17,7 @@ from annotator import tables
 from annotator.asking.annotate import Pace, annotate
 from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batching import exchange
-from annotator.asking.profiles import context_window, published_limits
+from annotator.asking.profiles import context_window, limits_of, retirement
 from annotator.clean import Decider, LabelLog
 from annotator.config import Asking, RunConfig
 from annotator.corrections import clean_or_correct, read_corrections
@@ -103,6 +103,8 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
     config, teacher = context.config, context.teacher
     overhead = context.tokenizer.count(str(teacher.question("").content))
     room = _room(config, overhead)
+    if gone := retirement(config):
+        context.progress.say(gone)
 
     def estimate(passage: Passage) -> int:
         return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
@@ -249,8 +251,8 @@ def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Tr
 
 
 def _pace(config: RunConfig) -> Pace:
-    rpm, tpm = published_limits(config.limits, config.teacher_model) if config.limits else (0, 0)
-    return Pace(config.concurrency, config.max_retries, config.rpm or rpm, config.tpm or tpm)
+    limits = limits_of(config)
+    return Pace(config.concurrency, config.max_retries, limits.rpm, limits.tpm)
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from annotator import tables
 from annotator.asking.batches import on_their_way
 from annotator.asking.limits import WINDOW
+from annotator.asking.profiles import Limits, limits_of, retirement
 from annotator.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
@@ -38,6 +39,8 @@ ANSWER_RATIO: Final = 0.5
 types, needs 0.31 (150 passages of real news); a large model that names types freely needs more."""
 AROUND_A_MESSAGE: Final = 5
 """Tokens that a chat template puts around a message (Llama 3; others take 3 or 4), and around the whole."""
+DAY: Final = 86400.0
+"""Seconds."""
 LATENCY: Final = 2.0
 """Seconds an answer takes, as long as none has been seen."""
 LOCAL_LATENCY: Final = 0.02
@@ -112,7 +115,7 @@ class Plan:
     latency: float
     seconds: float
     bound: str
-    """What decides the time: the name of a flag."""
+    """What decides the time: the name of a flag, or of a limit a day."""
     price: Price | None
     seen: Seen
 
@@ -120,6 +123,16 @@ class Plan:
     def to_ask(self) -> int:
         """Requests to come."""
         return self.passages - self.answered - self.in_batch
+
+    @property
+    def limits(self) -> Limits:
+        """What the account may use."""
+        return limits_of(self.config)
+
+    @property
+    def warning(self) -> str:
+        """What to know before asking; empty when there is nothing."""
+        return retirement(self.config)
 
     @property
     def cost(self) -> float | None:
@@ -159,9 +172,9 @@ class Plan:
                 "basis": "seen" if self.seen.timed else "assumed",
                 "bound_by": self.bound,
                 "concurrency": self.config.concurrency,
-                "rpm": self.config.rpm,
-                "tpm": self.config.tpm,
+                **asdict(self.limits),
             },
+            "warning": self.warning,
             "seen": self.seen.as_dict() if self.seen.answers or self.seen.failures else None,
         }
 
@@ -314,20 +327,40 @@ def _see(
 
 
 def _time(config: RunConfig, requests: int, tokens: float, latency: float) -> tuple[float, str]:
-    """Seconds for so many requests of so many tokens each, and the flag that bounds them.
+    """Seconds for so many requests of so many tokens each, and what bounds them: a flag, or a limit a day.
 
     The first question goes out alone. Then requests flow as fast as concurrency and latency allow, until a window of
-    60 s is full by ``--rpm`` or ``--tpm``; the last window takes only as long as what is left for it.
+    60 s is full by the limits a minute; the last window takes only as long as what is left for it. Likewise the days,
+    where the profile of ``--limits`` grants less a day than that.
     """
     if not requests:
         return 0.0, ""
+    limits = limits_of(config)
+    daily = {}
+    if limits.rpd:
+        daily["requests a day"] = float(limits.rpd)
+    if limits.tpd:
+        daily["tokens a day"] = limits.tpd / max(tokens, 1.0)
+    if daily:
+        bound = min(daily, key=lambda name: daily[name])
+        days = math.ceil(requests / daily[bound]) - 1
+        in_a_day, _ = _within_a_day(config, limits, min(requests, daily[bound]), tokens, latency)
+        if days and in_a_day < DAY:
+            rest, _ = _within_a_day(config, limits, requests - days * daily[bound], tokens, latency)
+            return days * DAY + rest, bound
+    return _within_a_day(config, limits, requests, tokens, latency)
+
+
+def _within_a_day(
+    config: RunConfig, limits: Limits, requests: float, tokens: float, latency: float
+) -> tuple[float, str]:
     at_once = config.concurrency if config.provider != "local" else min(config.concurrency, config.processes)
     pace = at_once / max(latency, 1e-3)
     room = {"--concurrency": pace * WINDOW}
-    if config.rpm:
-        room["--rpm"] = float(config.rpm)
-    if config.tpm:
-        room["--tpm"] = config.tpm / max(tokens, 1.0)
+    if limits.rpm:
+        room["--rpm"] = float(limits.rpm)
+    if limits.tpm:
+        room["--tpm"] = limits.tpm / max(tokens, 1.0)
     bound = min(room, key=lambda name: room[name])
     full = 0 if bound == "--concurrency" else math.ceil(requests / room[bound]) - 1
     last = requests - full * room[bound]

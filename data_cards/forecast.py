@@ -28,6 +28,8 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
         table.add_row(what, figure, Text(printable(why), style="dim"))
     console = Console(file=sys.stdout, highlight=False)
     console.print(table)
+    if plan.warning:
+        console.print(Text(f"\n{printable(plan.warning)}", style="yellow"))
     if plan.seen.answers or plan.seen.failures:
         console.print(Text(f"\nSeen in {plan.seen.answers:,} answers: {printable(_seen(plan.seen))}"))
 
@@ -46,9 +48,15 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     config, seen = plan.config, plan.seen
     answers = f"seen in {seen.answers:,} answers" if seen.answers else f"{ANSWER_RATIO} tokens a token of passage"
     latency = f"{plan.latency:.2f} s an answer ({'seen' if seen.timed else 'assumed; see --latency'})"
-    by = {"": "nothing to ask", "--concurrency": f"{config.concurrency} at once"}.get(
-        plan.bound, f"{plan.bound} {getattr(config, plan.bound.strip('-'), '')}"
-    )
+    limits = plan.limits
+    by = {
+        "": "nothing to ask",
+        "--concurrency": f"{config.concurrency} at once",
+        "--rpm": f"--rpm {limits.rpm}",
+        "--tpm": f"--tpm {limits.tpm}",
+        "requests a day": f"{limits.rpd:,} requests a day",
+        "tokens a day": f"{limits.tpd:,} tokens a day",
+    }[plan.bound]
     return [
         ("passages", f"{plan.passages:,}", ""),
         ("answered already", f"{plan.answered:,}", "in the ledger, or the text of another passage"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import pytest
 
 from annotator import pipeline, tables
 from annotator.asking.limits import Pace
-from annotator.asking.profiles import context_window, published_limits
+from annotator.asking.profiles import Limits, context_window, published_limits
+from annotator.config import RunConfig
 from annotator.errors import ConfigError
+from annotator.plan import DAY, _time
 from tests.endpoint import Endpoint
 from tests.test_build import vner
 
 
 def test_limits_of_a_profile() -> None:
     """By model; what is not known is said, with what is."""
-    assert published_limits("groq-free", "llama3-70b-8192") == (30, 6000)
+    assert published_limits("groq-free", "llama3-70b-8192") == Limits(rpm=30, tpm=6000)
+    assert published_limits("openai-tier1", "gpt-4o-mini") == Limits(rpm=500, tpm=200000, rpd=10000)
     with pytest.raises(ConfigError, match="known are groq-free, openai-tier1"):
         published_limits("groq", "llama3-70b-8192")
     with pytest.raises(ConfigError, match="give --rpm and --tpm instead"):
@@ -56,3 +60,28 @@ def test_what_does_not_fit_is_found_before_it_is_sent(endpoint: Endpoint, tmp_pa
     assert {row["reason"] for row in refused} == {"unanswered: does not fit"}
     assert not {row["value"] for row in refused} & set(endpoint.asked)
     assert endpoint.asked
+
+
+def test_a_retired_model_is_told_before_it_is_asked(endpoint: Endpoint, tmp_path: Path) -> None:
+    """By the plan, with what to do; not of a model of the same name at another address."""
+    groq = ("plan", "sample", "--docs", 2, "--provider", "groq")
+    assert "has not served llama3-70b-8192" in vner(*groq).stdout
+    assert json.loads(vner(*groq, "--json").stdout)["warning"].endswith("--base-url URL --model NAME")
+    assert json.loads(vner(*groq, "--model", "openai/gpt-oss-120b", "--json").stdout)["warning"] == ""
+    assert "has not served" not in vner(*groq, "--base-url", endpoint.url).stdout
+
+
+def test_a_plan_counts_the_days(tmp_path: Path) -> None:
+    """Where an account may use less a day than a minute's limits would let through, days decide."""
+    free = ("--provider", "groq", "--model", "openai/gpt-oss-120b", "--limits", "groq-free")
+    plan = json.loads(vner("plan", "sample", *free, "--json").stdout)
+    a_day = 200_000 / (plan["tokens"]["total"] / plan["passages"]["to_ask"])
+    assert plan["time"]["bound_by"] == "--tpm"  # 118 passages fit in a day
+    assert plan["passages"]["to_ask"] < a_day
+    config = RunConfig(provider="groq", model="openai/gpt-oss-120b", limits="groq-free")
+    seconds, bound = _time(config, 1000, 500.0, 2.0)
+    assert bound == "tokens a day"
+    assert 2 * DAY < seconds < 3 * DAY
+    seconds, bound = _time(config, 2001, 10.0, 2.0)
+    assert bound == "requests a day"
+    assert 2 * DAY < seconds < 2 * DAY + 60

@@ -1,17 +1,45 @@
-"""What is publicly known of endpoints and models, from ``profiles.toml``: limits by profile, context windows."""
+"""What is publicly known of endpoints and models, from ``profiles.toml``: limits, context windows, retired models."""
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from annotator.config import RunConfig
 from annotator.errors import ConfigError
 
 
-def published_limits(profile: str, model: str) -> tuple[int, int]:
-    """Requests and tokens a minute that ``profile`` grants for ``model``.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Requests and tokens that an account may use; 0: no limit, or none that is known."""
+
+    rpm: int = 0
+    """Requests a minute."""
+    tpm: int = 0
+    """Tokens a minute."""
+    rpd: int = 0
+    """Requests a day."""
+    tpd: int = 0
+    """Tokens a day."""
+
+
+def limits_of(config: RunConfig) -> Limits:
+    """What ``--limits`` grants for the model, where ``--rpm`` and ``--tpm`` do not say otherwise.
+
+    The limits a day only serve the forecast: while a run goes on, the endpoint says when they are reached.
+
+    Raises:
+        ConfigError: there is no such profile, or it does not speak of the model.
+    """
+    limits = published_limits(config.limits, config.teacher_model) if config.limits else Limits()
+    return replace(limits, rpm=config.rpm or limits.rpm, tpm=config.tpm or limits.tpm)
+
+
+def published_limits(profile: str, model: str) -> Limits:
+    """What ``profile`` grants for ``model``.
 
     Raises:
         ConfigError: there is no such profile, or it does not speak of the model.
@@ -25,8 +53,20 @@ def published_limits(profile: str, model: str) -> tuple[int, int]:
             f"--limits {profile} does not know the model {model!r} (it knows {', '.join(sorted(models))}); "
             "give --rpm and --tpm instead"
         )
-    rpm, tpm = models[model]
-    return int(rpm), int(tpm)
+    return Limits(**models[model])
+
+
+def retirement(config: RunConfig) -> str:
+    """What to know and do when the provider itself no longer serves the model; empty where nothing is known."""
+    if config.base_url:
+        return ""
+    known = _facts()["retired"].get(config.provider, {}).get("models", {}).get(config.teacher_model)
+    if not known:
+        return ""
+    return (
+        f"{config.provider} has not served {config.teacher_model} to most accounts since {known['since']}; it suggests "
+        f"--model {known['instead']}. The same model elsewhere: --provider openai --base-url URL --model NAME"
+    )
 
 
 def context_window(model: str) -> int:
