@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from annotator.records import Rejected, Sample
 from normalizers.text import is_syllable, nfc
-from training.converting.inputs import lines, object_of, records
+from training.converting.inputs import UnreadableError, lines, object_of, records
 from training.converting.job import Job
 from training.converting.queries import query_all
 from training.converting.tally import Tally, left_out
@@ -25,8 +25,10 @@ SUFFIXES: Final = ((".conll", ".bio"), (".txt", ".tsv"), (".json", ".jsonl"))
 _TAG: Final = re.compile(r"O|[BI]-\S+")
 _MARKUP: Final = re.compile(r"</?\w+>")  # VLSP 2016 puts <s> and </s> on lines of their own
 _START: Final = "-DOCSTART-"
-_JOINT: Final = re.compile(r"(?<=[^\W_])_(?=[^\W_])|(?<=[^\s_])_(?=[^\s_])")
-_ADDRESS: Final = re.compile(r"@|://|^www\.|^#|\w\.[a-z]{2,}(?:/|$)", re.IGNORECASE)
+_JOINT: Final = re.compile(r"(?<=[^\s_])_(?=[^\s_])")
+_ADDRESS: Final = re.compile(
+    r"@|://|^www\.|^#|\w\.(?:com|net|org|gov|edu|info|vn|html?|php|aspx?|pdf|docx?|xlsx?|jpe?g|png|mp[34])(?:[/.?:]|$)"
+)
 """What has underscores of its own: an e-mail address, a web address, a handle, a hashtag, a file name."""
 _JOINED_SHARE: Final = 0.02
 """Share of tokens with several syllables from which a file is at word level; word-segmented text has a quarter."""
@@ -62,8 +64,9 @@ def read(job: Job) -> Iterator[Sample | Rejected]:
         joined = word_level[sentence.where.rpartition(":")[0]]
         shown = [_spaced(token) if joined else token for token in sentence.tokens]
         gold: dict[str, list[str]] = {}
-        for first, end, raw in _entities(sentence, tally):
-            tally.found["entities"] += 1
+        entities = list(_entities(sentence, tally))
+        tally.found["entities"] += len(entities)
+        for first, end, raw in entities:
             mention = " ".join(shown[first:end])
             if name := names.readable(raw):
                 tally.keep("mentions")
@@ -126,9 +129,9 @@ def _all(job: Job, tally: Tally) -> Iterator[Tagged | Rejected]:
 
 
 def _of_columns(path: Path, columns: Sequence[int], tally: Tally) -> Iterator[Tagged | Rejected]:
-    rows: list[tuple[int, str | ValueError]] = []
+    rows: list[tuple[int, str | UnreadableError]] = []
     for number, line in lines(path):
-        bare = line if isinstance(line, ValueError) else line.strip(" \t")
+        bare = line if isinstance(line, UnreadableError) else line.strip(" \t")
         if bare == "" or (isinstance(bare, str) and (_MARKUP.fullmatch(bare) or bare.startswith(_START))):
             if rows:
                 yield _sentence(path, rows, columns, tally)
@@ -140,16 +143,16 @@ def _of_columns(path: Path, columns: Sequence[int], tally: Tally) -> Iterator[Ta
 
 
 def _sentence(
-    path: Path, rows: Iterable[tuple[int, str | ValueError]], columns: Sequence[int], tally: Tally
+    path: Path, rows: Iterable[tuple[int, str | UnreadableError]], columns: Sequence[int], tally: Tally
 ) -> Tagged | Rejected:
     tokens: list[str] = []
     tags: list[list[str]] = [[] for _ in columns or (0,)]
     first = 0
     for number, row in rows:
         where, first = f"{path}:{number}", first or number
-        if isinstance(row, ValueError):
-            return left_out("read", "broken line", where, "", str(row))
-        cells = row.split("\t") if "\t" in row else row.split()
+        if isinstance(row, UnreadableError):
+            return left_out("read", "broken line", where, row, str(row))
+        cells = row.split("\t") if "\t" in row else [cell for cell in row.split(" ") if cell]
         picked = [cells[column - 1] if column <= len(cells) else "" for column in columns] or cells[-1:]
         if len(cells) < 2 or not all(_TAG.fullmatch(tag) for tag in picked):
             return left_out("read", "broken line", where, row, "not a token and a BIO tag")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -63,7 +64,7 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
     tally = job.tally
     made = Made()
     progress.start("convert", "samples")
-    with replacing(out) as file:
+    with closing(progress), replacing(out) as file:
         stream: Iterator[Sample] = tally.sift(form.read(job))
         stream = tally.sift(_chosen(stream, options, tally))
         if tokenizer:
@@ -71,7 +72,6 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
         tables.write_records(file, tables.SAMPLE, made.count(stream, progress))
         if not made.samples:
             raise SourceError(_nothing(name, files, tally))
-    progress.finish()
     found = {**tally.found, "samples": made.samples, "types": len(made.types)}
     return {
         "format": name,
@@ -83,6 +83,15 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
         "published": [_beside(part, found) for part in known],
         "found": found,
     }
+
+
+@contextmanager
+def closing(progress: Progress) -> Iterator[None]:
+    """End the display whatever happens."""
+    try:
+        yield
+    finally:
+        progress.finish()
 
 
 class Made:

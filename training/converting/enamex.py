@@ -14,7 +14,7 @@ from typing import Final
 from annotator.passages.sentences import split_sentences
 from annotator.records import Rejected, Sample
 from normalizers.text import nfc
-from training.converting.inputs import lines
+from training.converting.inputs import UnreadableError, lines
 from training.converting.job import Job
 from training.converting.queries import query_all
 from training.converting.tally import left_out
@@ -66,8 +66,8 @@ def read(job: Job) -> Iterator[Sample | Rejected]:
     types = list(dict.fromkeys(name for raw in ordered if (name := names.readable(raw))))
     tally.found["files"] += len(job.files)
     for where, line in _lines(job):
-        if isinstance(line, ValueError):
-            yield left_out("read", "broken line", where, "", str(line))
+        if isinstance(line, UnreadableError):
+            yield left_out("read", "broken line", where, line, str(line))
             continue
         tally.keep("read")
         tally.found["entities"] += len(line.marks)
@@ -95,10 +95,10 @@ def _unwanted(mark: Mark, job: Job, names: TypeNames) -> str:
     return "" if names.readable(mark.raw_type) else "type left out"
 
 
-def _lines(job: Job) -> Iterator[tuple[str, Line | ValueError]]:
+def _lines(job: Job) -> Iterator[tuple[str, Line | UnreadableError]]:
     for path in job.files:
         for number, line in lines(path):
-            if isinstance(line, ValueError):
+            if isinstance(line, UnreadableError):
                 yield f"{path}:{number}", line
             elif line.strip():
                 yield f"{path}:{number}", parse(line)

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
-from annotator.errors import SourceError
+from annotator.errors import RunDirError, SourceError
 from normalizers.text import nfc
 
 JSON_FILES: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
@@ -24,6 +24,15 @@ JSON_FILES: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
 _BOM: Final = b"\xef\xbb\xbf"
 
 Suffixes: TypeAlias = Sequence[Sequence[str]]
+
+
+class UnreadableError(ValueError):
+    """Why a line cannot be read, and the line as far as it is text."""
+
+    def __init__(self, message: str, line: str) -> None:
+        """Make the error of one line."""
+        super().__init__(message)
+        self.line = line
 
 
 def list_files(sources: Sequence[Path], suffixes: Suffixes) -> list[Path]:
@@ -73,32 +82,40 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         ) from error
 
 
-def lines(path: Path) -> Iterator[tuple[int, str | ValueError]]:
+def lines(path: Path) -> Iterator[tuple[int, str | UnreadableError]]:
     """Number and text of each line of UTF-8, in NFC and without its end; only line feeds end one."""
     with opened(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 yield number, nfc(line.rstrip(b"\r\n").decode("utf-8")).removeprefix("\ufeff")
             except UnicodeDecodeError as error:
-                yield number, ValueError(f"not UTF-8: {error.reason} at byte {error.start + 1} of the line")
+                detail = f"not UTF-8: {error.reason} at byte {error.start + 1} of the line"
+                yield number, UnreadableError(detail, line.decode("utf-8", "replace").rstrip("\r\n"))
 
 
 def records(path: Path, under: str = "") -> Iterator[tuple[str, Any]]:
     """Place and value of each record of a JSON array, of JSON lines or of a Parquet file.
 
-    A line that is no JSON comes as a ``ValueError``. With ``under``, a file may also be one object that holds the
+    A line that is no JSON comes as ``UnreadableError``. With ``under``, a file may also be one object that holds the
     array by this name. Memory holds one record of an array at a time.
 
     Raises:
         SourceError: the file cannot be read, or its array breaks off.
     """
     if path.suffix.lower() == ".parquet":
-        from annotator import tables
-
-        yield from ((f"{path}:{number}", row) for number, row in enumerate(tables.rows(path), start=1))
+        yield from _parquet(path)
         return
     where = "item" if _first(path) == b"[" else f"{under}.item" if under and _has_head(path, under) else ""
     yield from _array(path, where) if where else _json_lines(path)
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
+    from annotator import tables
+
+    try:
+        yield from ((f"{path}:{number}", row) for number, row in enumerate(tables.rows(path), start=1))
+    except RunDirError as error:  # its mend is for a run directory
+        raise SourceError(f"cannot read {path} as Parquet: {error.__cause__}; get it again") from error
 
 
 def _first(path: Path) -> bytes:
@@ -130,7 +147,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield f"{path}:{number}", json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield f"{path}:{number}", ValueError(f"not JSON: {error}")
+                yield f"{path}:{number}", UnreadableError(f"not JSON: {error}", line)
 
 
 def _array(path: Path, where: str) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Final
 from annotator.errors import SourceError
 from annotator.explode import seeded
 from annotator.records import Rejected, Sample
-from training.converting.inputs import lines
+from training.converting.inputs import UnreadableError, lines
 from training.converting.job import Job
 from training.converting.tally import left_out
 
@@ -20,7 +20,7 @@ PROMPTS: Final = {
     "vi-en": "Translate this Vietnamese text into English.",
 }
 
-Pair = tuple[str, str | ValueError | None, str | ValueError | None]
+Pair = tuple[str, str | UnreadableError | None, str | UnreadableError | None]
 """Where it stands, English, Vietnamese; None where a side has no such line."""
 
 
@@ -33,9 +33,9 @@ def read(job: Job) -> Iterator[Sample | Rejected]:
             yield left_out(
                 "read", "no line on the other side", where, english or vietnamese, "the files differ in length"
             )
-        elif isinstance(english, ValueError) or isinstance(vietnamese, ValueError):
-            error = english if isinstance(english, ValueError) else vietnamese
-            yield left_out("read", "broken line", where, "", str(error))
+        elif isinstance(english, UnreadableError) or isinstance(vietnamese, UnreadableError):
+            error = english if isinstance(english, UnreadableError) else vietnamese
+            yield left_out("read", "broken line", where, error, str(error))
         elif not english.strip() or not vietnamese.strip():
             yield left_out("read", "empty side", where, english + vietnamese)
         else:
@@ -58,8 +58,8 @@ def _pairs(paths: Sequence[Path]) -> Iterator[Pair]:
     for path in tables:
         yield from _table(path)
     for english, vietnamese in _partners([path for path in paths if path not in tables]):
-        for (number, left), (_, right) in zip_longest(lines(english), lines(vietnamese), fillvalue=(0, None)):
-            yield f"{english}:{number}" if number else str(vietnamese), left, right
+        for (number, left), (other, right) in zip_longest(lines(english), lines(vietnamese), fillvalue=(0, None)):
+            yield f"{english}:{number}" if number else f"{vietnamese}:{other}", left, right
 
 
 def _partners(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
@@ -89,7 +89,7 @@ def _table(path: Path) -> Iterator[Pair]:
     order = (0, 1)
     for number, line in lines(path):
         where = f"{path}:{number}"
-        if isinstance(line, ValueError):
+        if isinstance(line, UnreadableError):
             yield where, line, line
             continue
         cells = line.split("\t")
@@ -97,7 +97,7 @@ def _table(path: Path) -> Iterator[Pair]:
         if number == 1 and {"en", "vi"} <= set(heads):
             order = (heads.index("en"), heads.index("vi"))
         elif len(cells) <= max(order):
-            broken = ValueError(f"{len(cells)} column, not two")
+            broken = UnreadableError(f"{len(cells)} column, not two", line)
             yield where, broken, broken
         else:
             yield where, cells[order[0]], cells[order[1]]

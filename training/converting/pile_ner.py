@@ -29,13 +29,13 @@ def read(job: Job) -> Iterator[Sample | Rejected]:
     names = given_only(job.options.types)
     for path in job.files:
         for where, record in records(path):
+            job.tally.found["conversations"] += 1
             try:
                 text, questions = _parts(object_of(record))
             except ValueError as error:
                 yield left_out("read", "broken record", where, record, str(error))
                 continue
             job.tally.keep("read")
-            job.tally.found["conversations"] += 1
             passage_id = job.make.passage(text)
             for question, answer in questions:
                 job.tally.found["questions"] += 1

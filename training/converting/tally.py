@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from annotator.flow import Flow
 from annotator.records import Rejected
+from training.converting.inputs import UnreadableError
 
 STAGES: Final = ("read", "ask", "mentions", "tags", "choose", "length")
 """The order of the stages; which of them there are, and in what unit they count, is the format's affair."""
@@ -88,5 +89,7 @@ class Tally:
 
 def left_out(stage: str, reason: str, where: str, value: object = "", detail: str = "") -> Rejected:
     """A rejection with at most ``LONGEST`` characters of ``value``, always encodable."""
-    text = str(value)[:LONGEST].encode("utf-8", "replace").decode()
+    text = (
+        (value.line if isinstance(value, UnreadableError) else str(value))[:LONGEST].encode("utf-8", "replace").decode()
+    )
     return Rejected(stage, reason, where, text, detail.encode("utf-8", "replace").decode())

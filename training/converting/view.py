@@ -24,6 +24,7 @@ def show(report: Mapping[str, Any], console: Console | None = None) -> None:
     _examples(console, "Good to know", report["notes"], "what")
     if report["types"]:
         console.print(_types(report["types"]))
+    console.print(Text("\nIn this copy" + (", and as published" if report["published"] else ""), style="bold"))
     console.print(_published(report))
     limit = report["tokenizer"]
     if limit:
@@ -69,20 +70,14 @@ def _types(types: Mapping[str, int]) -> Text:
 
 def _published(report: Mapping[str, Any]) -> Table:
     found, known = report["found"], report["published"]
-    names = [name for name in found if name not in {"samples", "types"}] + ["samples", "types"]
-    names += [name for part in known for name in part["counts"] if name not in names]
-    table = Table(title="\nIn this copy, and as published", title_justify="left", title_style="bold", box=None,
-                  padding=(0, 2, 0, 0))  # fmt: skip
-    table.add_column("", header_style="dim")
-    for name in dict.fromkeys(names):
-        table.add_column(name, justify="right", header_style="dim")
-    table.add_row("here", *(f"{found[name]:,}" if name in found else "" for name in dict.fromkeys(names)))
-    for part in known:
-        counts = part["counts"]
-        style = "green" if part["same"] else ""
-        cells = (f"{counts[name]:,}" if name in counts else "" for name in dict.fromkeys(names))
-        title = f"{part['set']} {part['part']}" + (" (the same)" if part["same"] else "")
-        table.add_row(Text(title, style=style), *cells)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("", "here", *(f"{part['set']}\n{part['part']}" for part in known)):
+        table.add_column(Text(heading), justify="right" if heading else "left", header_style="dim")
+    for name in found | {name: None for part in known for name in part["counts"]}:
+        numbers = [found.get(name), *(part["counts"].get(name) for part in known)]
+        table.add_row(name, *("" if number is None else f"{number:,}" for number in numbers))
+    if any(part["same"] for part in known):
+        table.add_row("", "", *(Text("the same" if part["same"] else "", style="green") for part in known))
     return table
 
 
