@@ -1,0 +1,416 @@
+"""``convert``: other data sets become samples of the contract, and nothing goes without being counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+import cli
+from annotator import tables
+from annotator.errors import ConfigError, SourceError
+from annotator.progress import Silent
+from annotator.records import Sample
+from training.converting.converting import FORMATS, convert
+from training.converting.options import Options
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "xquad_vi" / "xquad.vi.json"
+XQUAD = Path(os.environ.get("VNER_XQUAD", SHARED))
+
+
+def run(name: str, *sources: Path, **options: Any) -> tuple[list[Sample], dict[str, Any]]:
+    """Convert, check what must always hold, and read back what was written."""
+    out = sources[0].parent / "out" / "samples.parquet"
+    report = convert(name, sources, out, Options(**options), Silent())
+    samples = list(tables.read_samples(out))
+    assert tables.pq.read_schema(out).equals(tables.SAMPLE)
+    assert len({sample.id for sample in samples}) == len(samples) == report["samples"]
+    for flow in report["funnel"]:
+        assert flow["in"] == flow["out"] + sum(flow["rejected"].values()), flow
+    assert [(item["stage"], item["count"]) for item in report["left_out"]] == [
+        (flow["stage"], number) for flow in report["funnel"] for number in flow["rejected"].values()
+    ]
+    for sample in samples:
+        for column in (sample.instruction, sample.input, sample.output):
+            assert unicodedata.is_normalized("NFC", column)
+    return samples, report
+
+
+def answers(samples: list[Sample]) -> dict[str, list[str]]:
+    """Answer by type, of those that are not empty."""
+    return {sample.entity_type: json.loads(sample.output) for sample in samples if sample.output != "[]"}
+
+
+def lost(report: dict[str, Any]) -> dict[str, int]:
+    """How many were left out, by reason."""
+    return {item["reason"]: item["count"] for item in report["left_out"]}
+
+
+def write(path: Path, text: str | bytes) -> Path:
+    """Write a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def conversation(text: str, *turns: tuple[str, str]) -> dict[str, Any]:
+    """A conversation as UniversalNER publishes them."""
+    said = [("human", f"Text: {text}"), ("gpt", "Read.")]
+    for entity_type, answer in turns:
+        said += [("human", f"What describes {entity_type} in the text?"), ("gpt", answer)]
+    return {"id": "x", "conversations": [{"from": who, "value": what} for who, what in said]}
+
+
+OSLO = conversation("Anna lives in Oslo.", ("Location", '["Oslo", "Oslo"]'), ("animal", "[]"), ("person", "['Anna']"))
+
+
+@pytest.mark.parametrize("form", ["array", "lines", "gz", "bom"])
+def test_conversations_become_one_sample_a_question(tmp_path: Path, form: str) -> None:
+    """Types are lower-cased, mentions distinct, broken records and answers counted, whatever holds the records."""
+    rows = [OSLO, {"id": "y"}]
+    array = json.dumps(rows).encode()
+    path = {
+        "array": lambda: write(tmp_path / "a.json", array),
+        "bom": lambda: write(tmp_path / "a.json", b"\xef\xbb\xbf" + array),
+        "lines": lambda: write(tmp_path / "a.jsonl", "\r\n".join(map(json.dumps, rows))),
+        "gz": lambda: write(tmp_path / "a.json.gz", gzip.compress(array)),
+    }[form]()
+    samples, report = run("pile-ner", path)
+    assert [(sample.entity_type, sample.output, sample.negative) for sample in samples] == [
+        ("location", '["Oslo"]', False),
+        ("animal", "[]", True),
+    ]
+    assert samples[0].instruction == "What describes location in the text?"
+    assert {sample.input for sample in samples} == {"Anna lives in Oslo."}
+    assert lost(report) == {"broken record": 1, "broken question": 1}
+    assert report["left_out"][0]["examples"][0]["where"] == f"{path}:2"
+
+
+def test_without_empty_leaves_out_empty_answers(tmp_path: Path) -> None:
+    """EngNER_01 is EngNER_02 without the samples whose answer is empty."""
+    samples, report = run("pile-ner", write(tmp_path / "a.json", json.dumps([OSLO])), without_empty=True)
+    assert [sample.entity_type for sample in samples] == ["location"]
+    assert lost(report)["empty answer"] == 1
+
+
+def test_an_array_that_breaks_off_writes_nothing(tmp_path: Path) -> None:
+    """A cut download is an error that says after which record, not a short data set."""
+    path = write(tmp_path / "a.json", json.dumps([OSLO, OSLO])[:-40])
+    with pytest.raises(SourceError, match=r"breaks after record 1: .*get it again"):
+        run("pile-ner", path)
+    assert not list((tmp_path / "out").iterdir())
+
+
+CONTEXT = "Nguyễn Du quê ở Tiên Điền, Hà Tĩnh."
+
+
+def question(identity: str, *found: tuple[str, int], **more: Any) -> dict[str, Any]:
+    """A question of the SQuAD form."""
+    places = [{"text": text, "answer_start": start} for text, start in found]
+    return {"id": identity, "question": f"Câu {identity}?", "answers": places, **more}
+
+
+def test_only_sound_answers_of_answerable_questions(tmp_path: Path) -> None:
+    """Unanswerable questions and answers that are not in their context are left out, wrong offsets are noted."""
+    at = CONTEXT.index
+    questions = [
+        question("một", ("Nguyễn Du", 0)),
+        question("hai", ("Tiên Điền", 3)),
+        question("ba", ("Huế", 0)),
+        question("tư", is_impossible=True, plausible_answers=[{"text": "Du", "answer_start": 7}]),
+        question("năm", ("Hà", at("Hà")), ("Hà Tĩnh", at("Hà")), ("Hà Tĩnh", at("Hà"))),
+    ]
+    data = {"version": "2.0", "data": [{"title": "t", "paragraphs": [{"context": CONTEXT, "qas": questions}]}]}
+    samples, report = run("squad", write(tmp_path / "a.json", json.dumps(data, indent=1)))
+    assert [sample.output for sample in samples] == ["Nguyễn Du", "Tiên Điền", "Hà Tĩnh"]
+    assert {(sample.entity_type, sample.negative) for sample in samples} == {("", False)}
+    assert len({sample.passage_id for sample in samples}) == 1
+    assert lost(report) == {"unanswerable": 1, "answer is not in its context": 1}
+    assert {item["what"]: item["count"] for item in report["notes"]} == {
+        "answer is not where answer_start says": 2,
+        "several answers, the most frequent taken": 1,
+    }
+
+
+def test_offsets_count_the_code_points_of_the_file(tmp_path: Path) -> None:
+    """A decomposed context is checked as it stands, and composed afterwards."""
+    context = unicodedata.normalize("NFD", CONTEXT)
+    answer = unicodedata.normalize("NFD", "Hà Tĩnh")
+    flat = {"id": 1, "context": context, "question": "Ở đâu?", "is_impossible": False,
+            "answers": {"text": [answer], "answer_start": [context.index(answer)]}}  # fmt: skip
+    samples, report = run("squad", write(tmp_path / "a.jsonl", json.dumps(flat)))
+    assert (samples[0].input, samples[0].output) == (CONTEXT, "Hà Tĩnh")
+    assert not report["notes"]
+
+
+@pytest.mark.skipif(not XQUAD.exists(), reason=f"no real file at {XQUAD}; set VNER_XQUAD to xquad.vi.json")
+def test_the_real_xquad_has_its_published_size(tmp_path: Path) -> None:
+    """48 articles, 240 paragraphs, 1,190 questions, each answer where it says."""
+    link = tmp_path / "xquad.vi.json"
+    link.symlink_to(XQUAD)
+    samples, report = run("squad", link, set="xquad-vi")
+    assert len(samples) == 1190
+    assert report["published"][0]["same"]
+    assert not report["notes"]
+    assert not report["left_out"]
+
+
+def test_instructions_with_and_without_input(tmp_path: Path) -> None:
+    """A row without input stays without one; broken lines are counted with file and line."""
+    rows = '{"instruction":"Kể ba màu","input":"","output":"Đỏ"}\n{bad\n\n'
+    rows += '{"instruction":"Dịch","input":"one","output":"một"}\n{"instruction":"Kể ba màu","output":"Đỏ"}\n'
+    rows += '{"instruction":"","output":"x"}\n{"instruction":"\\ud83d","output":"x"}\n'
+    path = write(tmp_path / "a.json", rows)
+    samples, report = run("alpaca", path)
+    assert [(sample.instruction, sample.input, sample.output) for sample in samples] == [
+        ("Kể ba màu", "", "Đỏ"),
+        ("Dịch", "one", "một"),
+        ("Kể ba màu", "", "Đỏ"),
+    ]
+    assert lost(report) == {"broken record": 2, "empty instruction or output": 1}
+    example = report["left_out"][0]["examples"][0]
+    assert (example["where"], example["value"]) == (f"{path}:2", "{bad")
+
+
+def test_pairs_of_lines_are_translated_both_ways(tmp_path: Path) -> None:
+    """Each direction has its prompt; an empty side and a line without a partner are counted."""
+    english = write(tmp_path / "d" / "train.en", "Hello.\u2028\n\nBye.\n")
+    write(tmp_path / "d" / "train.vi", "Xin chào.\r\nx\r\nTạm biệt.\r\nthừa\r\n")
+    samples, report = run("parallel", english.parent)
+    assert [(sample.input, sample.output) for sample in samples] == [
+        ("Hello.", "Xin chào."),
+        ("Xin chào.", "Hello."),
+        ("Bye.", "Tạm biệt."),
+        ("Tạm biệt.", "Bye."),
+    ]
+    assert "into Vietnamese" in samples[0].instruction
+    assert "into English" in samples[1].instruction
+    assert samples[0].passage_id == samples[1].passage_id != samples[2].passage_id
+    assert lost(report) == {"empty side": 1, "no line on the other side": 1}
+
+
+def test_a_table_of_pairs_and_one_direction_by_seed(tmp_path: Path) -> None:
+    """A header settles the order of the columns; the direction is drawn by seed, the same every time."""
+    rows = "vi\ten\n" + "".join(f"Số {number}\tNumber {number}\n" for number in range(40)) + "lone\n"
+    path = write(tmp_path / "d.tsv", rows)
+    samples, report = run("parallel", path, direction="random")
+    assert len(samples) == 40
+    assert lost(report) == {"broken line": 1}
+    assert all(sample.input.startswith("Number") == ("into Vietnamese" in sample.instruction) for sample in samples)
+    assert {sample.instruction for sample in samples} == {sample.instruction for sample in run("parallel", path)[0]}
+    assert (
+        samples == run("parallel", path, direction="random")[0] != run("parallel", path, direction="random", seed=1)[0]
+    )
+
+
+def test_a_file_without_a_partner_is_named(tmp_path: Path) -> None:
+    """Half of a pair is an error, not an empty data set."""
+    write(tmp_path / "d" / "train.en", "a\n")
+    with pytest.raises(SourceError, match=r"train\.en has no partner"):
+        run("parallel", tmp_path / "d")
+
+
+SYLLABLES = """Bệnh O
+nhân O
+523 B-PATIENT_ID
+sốt B-SYMPTOM_AND_DISEASE
+cao I-SYMPTOM_AND_DISEASE
+ở O
+Huế I-LOCATION
+
+Bệnh O
+nhân O
+a_b@x.vn O
+"""
+
+
+def test_every_type_of_the_set_is_asked_about_every_sentence(tmp_path: Path) -> None:
+    """Absent types answer []; a repaired I- is noted; the text is the tokens with spaces between them."""
+    path = write(tmp_path / "test_syllable.conll", SYLLABLES.replace("\n", "\r\n"))
+    samples, report = run("conll", path)
+    assert len(samples) == 6
+    assert len({sample.passage_id for sample in samples}) == 2
+    assert answers(samples) == {"location": ["Huế"], "patient id": ["523"], "symptom and disease": ["sốt cao"]}
+    assert samples[0].input == "Bệnh nhân 523 sốt cao ở Huế"
+    assert samples[3].input == "Bệnh nhân a_b@x.vn"
+    assert all(sample.negative == (sample.output == "[]") for sample in samples)
+    assert "I- without B-, taken as the beginning" in {item["what"] for item in report["notes"]}
+    samples, report = run("conll", path, set="phoner-covid19")
+    assert len(samples) == 20
+    assert samples[0].entity_type == "patient id"
+    assert [part["counts"]["entities"] for part in report["published"]] == [15767, 7478, 11735]
+
+
+WORDS = [
+    ("Bệnh_nhân", "O"),
+    ("Hải_Châu", "B-LOCATION"),
+    ("UBND_TP.HCM", "B-ORGANIZATION"),
+    ("tp._Đà_Nẵng", "I-ORGANIZATION"),
+    *((token, "O") for token in ("bs_an@bv.vn", "https://a.vn/b_c", "anh_1.jpg", "_", "#o_nha", ".")),
+]
+
+
+def test_underscores_of_words_become_spaces_those_of_addresses_stay(tmp_path: Path) -> None:
+    """Word level is recognised; JSON lines and columns say the same; --level syllable leaves all as it is."""
+    columns = write(tmp_path / "test_word.conll", "".join(f"{word} {tag}\n" for word, tag in WORDS))
+    record = {"words": [word for word, _ in WORDS], "tags": [tag for _, tag in WORDS]}
+    lines = write(tmp_path / "test_word.json", json.dumps(record, ensure_ascii=False) + "\n")
+    samples, _ = run("conll", columns)
+    assert samples[0].input == (
+        "Bệnh nhân Hải Châu UBND TP.HCM tp. Đà Nẵng bs_an@bv.vn https://a.vn/b_c anh_1.jpg _ #o_nha ."
+    )
+    assert answers(samples) == {"location": ["Hải Châu"], "organization": ["UBND TP.HCM tp. Đà Nẵng"]}
+    assert run("conll", lines)[0] == samples
+    assert "Hải_Châu" in run("conll", columns, level="syllable")[0][0].input
+
+
+def test_columns_of_nested_tags_and_broken_lines(tmp_path: Path) -> None:
+    """VLSP 2016 has two columns of tags and <s> lines; a sentence with a line that is none is left out."""
+    rows = "<s>\nHuế\tNp\tB-NP\tB-LOC\tO\nUBND\tN\tB-NP\tB-ORG\tO\nHuế\tNp\tI-NP\tI-ORG\tB-LOC\n</s>\n"
+    rows += "<s>\nhỏng\nA\tN\tO\tO\tO\n</s>\n"
+    path = write(tmp_path / "a.conll", rows)
+    samples, report = run("conll", path, columns=(4, 5))
+    assert answers(samples) == {"location": ["Huế"], "organization": ["UBND Huế"]}
+    assert report["found"]["entities"] == 3
+    assert lost(report) == {"broken line": 1}
+    assert report["left_out"][0]["examples"][0]["where"] == f"{path}:7"
+
+
+def test_sentences_of_the_same_words_are_asked_apart(tmp_path: Path) -> None:
+    """Two equal sentences are two passages with ids of their own, the same in every run."""
+    path = write(tmp_path / "a.conll", "Huế B-LOC\n\n" * 3)
+    samples, report = run("conll", path)
+    assert len({sample.passage_id for sample in samples}) == 3 == report["found"]["sentences"]
+    assert run("conll", path)[0] == samples
+
+
+TYPES = ["PERSON", "LOCATION", "SYMPTOM_AND_DISEASE"]
+TOKENS = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=6).filter(
+    lambda token: token.strip("\u3164").strip() == token and not token.startswith("<") and len(token.split()) == 1
+)
+TAGGED = st.lists(st.tuples(TOKENS, st.sampled_from(["O", *(f"{kind}-{name}" for kind in "BI" for name in TYPES)])),
+                  min_size=1, max_size=12)  # fmt: skip
+
+
+@given(st.lists(TAGGED, min_size=1, max_size=4), st.sampled_from(["word", "syllable"]))
+def test_every_entity_of_a_file_is_an_answer(tmp_path_factory: pytest.TempPathFactory, data: Any, level: str) -> None:
+    """As many entities as seqeval counts are read; each is in an answer, each answer in its input."""
+    from seqeval.metrics.sequence_labeling import get_entities
+
+    body = "\n".join("".join(f"{token} {tag}\n" for token, tag in sentence) for sentence in data)
+    path = write(tmp_path_factory.mktemp("conll") / "a.conll", body)
+    samples, report = run("conll", path, level=level, set="phoner-covid19")
+    entities = [get_entities([tag for _, tag in sentence]) for sentence in data]
+    assert report["found"]["entities"] == sum(map(len, entities))
+    by_passage: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_passage.setdefault(sample.passage_id, []).append(sample)
+        assert all(mention in sample.input for mention in json.loads(sample.output))
+    assert len(by_passage) == len(data)
+    for sentence, found, asked in zip(data, entities, by_passage.values(), strict=True):
+        gold = {(name.lower().replace("_", " "), " ".join(token for token, _ in sentence[first : last + 1]))
+                for name, first, last in found}  # fmt: skip
+        said = {(sample.entity_type, mention) for sample in asked for mention in json.loads(sample.output)}
+        plain = lambda pairs: {(name, unicodedata.normalize("NFC", text).replace("_", " ")) for name, text in pairs}  # noqa: E731
+        assert plain(said) == plain(gold)
+
+
+def test_the_users_names_of_types_win(tmp_path: Path) -> None:
+    """--types renames a type, and leaves one out by an empty name; its mentions are counted."""
+    names = write(tmp_path / "types.toml", 'location = "Địa điểm"\nPATIENT_ID = ""\n')
+    samples, report = run("conll", write(tmp_path / "a.conll", SYLLABLES), types=names)
+    assert {sample.entity_type for sample in samples} == {"địa điểm", "symptom and disease"}
+    assert lost(report) == {"type left out": 1}
+
+
+def test_nothing_is_left_out_of_a_benchmark_for_its_length(tmp_path: Path) -> None:
+    """Training samples over 1,024 tokens go; of a benchmark only where --max-sample-tokens says so."""
+    words = " ".join(["từ"] * 1500)
+    rows = [{"instruction": "Viết", "output": words}, {"instruction": "Viết", "output": "ngắn"}]
+    alpaca = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    assert lost(run("alpaca", alpaca)[1]) == {"too long": 1}
+    assert not lost(run("alpaca", alpaca, max_sample_tokens=0)[1])
+    bench = write(tmp_path / "a.conll", "".join(f"{word} O\n" for word in words.split()) + "Huế B-LOC\n\nHuế B-LOC\n")
+    assert not lost(run("conll", bench)[1])
+    assert lost(run("conll", bench, max_sample_tokens=1024)[1]) == {"too long": 1}
+
+
+def test_length_is_input_and_output_together(tmp_path: Path) -> None:
+    """A sample is dropped exactly when the tokens of its two sides are more than the limit."""
+    from annotator.tokens import load_tokenizer
+
+    rows = [
+        {"instruction": "Nói", "input": "Hà Nội mùa thu " * number, "output": "đẹp " * number}
+        for number in range(1, 30)
+    ]
+    path = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    tokenizer = load_tokenizer("llama3")
+    whole = run("alpaca", path, max_sample_tokens=0)[0]
+    fit = [one for one in whole if tokenizer.count(one.input) + tokenizer.count(one.output) <= 120]
+    assert 0 < len(fit) < len(whole)
+    assert run("alpaca", path, max_sample_tokens=120)[0] == fit
+
+
+def test_samples_of_a_run_filtered_and_shared(tmp_path: Path, finished: Path) -> None:
+    """A split stays as it is; without empty answers none is left; a share keeps passages whole."""
+    out = tmp_path / "a.parquet"
+    report = convert("samples", [finished], out, Options(split="train", without_empty=True), Silent())
+    train = list(tables.read_samples(finished / "samples" / "train.parquet"))
+    assert list(tables.read_samples(out)) == [sample for sample in train if not sample.negative]
+    assert report["samples"] < len(train)
+    convert("samples", [finished], out, Options(share=0.5), Silent())
+    kept = list(tables.read_samples(out))
+    every = [
+        one
+        for name in ("train", "validation", "test")
+        for one in tables.read_samples(finished / "samples" / f"{name}.parquet")
+    ]
+    passages = {sample.passage_id for sample in kept}
+    assert 0 < len(kept) < len(every)
+    assert kept == [sample for sample in every if sample.passage_id in passages]
+
+
+def test_what_cannot_work_is_refused_with_its_flag(tmp_path: Path, finished: Path) -> None:
+    """Settings that mean nothing to a format, unknown sets and files of another form are told in one line."""
+    path = write(tmp_path / "a.conll", SYLLABLES)
+    for name, options, message in (
+        ("conll", {"levels": 2}, "--levels is for enamex"),
+        ("conll", {"set": "vlsp2018"}, "known: phoner-covid19"),
+        ("conll", {"share": 0.0}, "--share must be above 0"),
+        ("conll", {"level": "words"}, "--level must be one of"),
+        ("conll", {"types": tmp_path / "none.toml"}, "cannot read --types"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            run(name, path, **options)
+    for name in set(FORMATS) - {"conll", "enamex", "parallel", "samples"}:
+        with pytest.raises(SourceError, match="is it really of the format"):
+            run(name, path)
+    with pytest.raises(SourceError, match="has no column"):
+        run("samples", write(tmp_path / "p.parquet", (finished / "passages.parquet").read_bytes()))
+    with pytest.raises(SourceError, match="is not a whole gzip file"):
+        run("alpaca", write(tmp_path / "a.json.gz", b"\x1f\x8bx"))
+
+
+def test_the_command_prints_what_was_lost_and_json(tmp_path: Path) -> None:
+    """On screen: file and line, published sizes; no markup or escape of a file is obeyed; --json is one object."""
+    path = write(tmp_path / "a.conll", SYLLABLES + "\n[red]x\x1b[31m\n")
+    out = str(tmp_path / "o.parquet")
+    shown = CliRunner().invoke(cli.app, ["convert", "conll", str(path), "--out", out, "-q"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0, shown.output
+    assert f"{path}:13: [red]x\\u001b[31m" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    assert "11,735" in shown.stdout
+    assert "no limit" in shown.stdout
+    result = CliRunner().invoke(cli.app, ["convert", "conll", str(path), "--out", out, "-q", "--json"])
+    assert json.loads(result.stdout)["samples"] == 6
+    wrong = CliRunner().invoke(cli.app, ["convert", "conl", str(path), "--out", out])
+    assert wrong.exit_code == 2
+    assert "formats: pile-ner" in wrong.stderr
