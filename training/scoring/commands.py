@@ -1,0 +1,78 @@
+"""The command ``evaluate``. Heavy imports stand inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from annotator.exits import exits
+
+if TYPE_CHECKING:
+    from training.scoring.rendering import Grid
+
+
+def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
+    *,
+    samples: Annotated[Path, typer.Argument(metavar="SAMPLES.parquet", help="The benchmark: samples with their gold.")],
+    predictions: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Argument(metavar="PREDICTIONS.jsonl", help="Answers: a line each, with id and output."),
+    ] = None,
+    compare: Annotated[
+        Optional[tuple[Path, Path]],  # noqa: UP045 - read by typer
+        typer.Option("--compare", metavar="A.jsonl B.jsonl", help="Score both, and test whether they differ."),
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", min=0, help="Resamples for intervals and tests; 0: none.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")] = 0,
+    markdown: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, too."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md."""
+    with exits(debug):
+        from annotator.errors import ConfigError
+        from training.scoring import rendering
+        from training.scoring.benchmark import read_benchmark
+        from training.scoring.evaluating import evaluate as score
+        from training.scoring.evaluating import evaluate_pair
+        from training.scoring.metrics import Draws
+
+        if (predictions is None) == (compare is None):
+            raise ConfigError("give PREDICTIONS.jsonl, or two of them with --compare A.jsonl B.jsonl")
+        if compare:
+            if not draws:
+                raise ConfigError("--compare tests by drawing; --draws must be at least 1")
+            report = evaluate_pair(samples, compare, Draws(draws, seed), _say)
+            _hand_out(report, rendering.of_comparison(report), markdown, as_json=as_json)
+        elif predictions:
+            report = score(read_benchmark(samples), predictions, Draws(draws, seed), _say)
+            _hand_out(report, rendering.of_scores(report), markdown, as_json=as_json)
+
+
+def _hand_out(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | None, *, as_json: bool) -> None:
+    import json
+
+    from annotator.rundir import replacing
+    from training.scoring import rendering
+
+    if markdown:
+        with replacing(markdown) as file:
+            file.write(rendering.markdown(grids).encode("utf-8"))
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        from rich.console import Console
+
+        rendering.show(Console(highlight=False), grids)
+
+
+def _say(line: str) -> None:
+    from annotator.display import printable
+
+    typer.echo(printable(line), err=True)
