@@ -18,6 +18,7 @@ from annotator.labelling.commands import decisions_file
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
+from training.predicting.commands import predict
 from training.scoring.commands import evaluate
 
 app = typer.Typer(
@@ -272,6 +273,7 @@ app.command("export")(export_command)
 app.command("import")(import_command)
 app.command()(publish)
 app.add_typer(data_cards_app)
+app.command(rich_help_panel="Train and score students")(predict)
 app.command(rich_help_panel="Train and score students")(evaluate)
 
 

@@ -42,6 +42,8 @@ def of_scores(report: Mapping[str, Any]) -> list[Grid]:
     each = [
         [name, f"{found['support']:,}", *_percents(found),
          *(percent(report[matching]["per_type"][name]["f1"]) for matching in MATCHINGS[1:])]
+        if found["support"] or found["f1"] < 1
+        else [name, "0", *["-"] * 5]  # nothing to find and nothing found
         for name, found in types
     ]  # fmt: skip
     header = ["type", "mentions", "precision", "recall", "F1", "relaxed F1", "universalner F1"]

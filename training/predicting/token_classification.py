@@ -1,0 +1,78 @@
+"""A token-classification model of transformers (PhoBERT, XLM-R, ELECTRA, ...) that was fine-tuned by somebody.
+
+Each passage is tagged once, sentence by sentence; neighbouring tokens of one name are put together by the pipeline, and
+what counts is the slice of the passage that they cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ConfigError, StudentError
+from training.predicting import Predictor
+from training.predicting.models import fingerprint, model_folder
+from training.predicting.tags import Tagged, Tagger, TagMap, answering
+from training.students import check_extra, default_device, quiet_transformers
+
+BATCH = 16
+"""Sentences the model reads at once."""
+
+
+def make(path: str, tags: TagMap) -> Predictor:
+    """The model in the folder ``path``.
+
+    Raises:
+        ConfigError: the folder is not there, or the extra ``train`` is not installed.
+        StudentError: it holds no such model.
+    """
+    check_extra()
+    folder = model_folder("token-classification", path)
+    identity = {"predictor": "token-classification", "model": fingerprint([folder]), "map": tags.as_toml()}
+    return Predictor(identity, answering(_tagger(folder), tags))
+
+
+def _tagger(folder: Path) -> Tagger:
+    pipe: list[Any] = []  # loaded when the first text comes
+
+    def tag(texts: Sequence[str]) -> Iterator[list[Tagged]]:
+        from annotator.passages.sentences import split_sentences
+
+        if not pipe:
+            pipe.append(_load(folder))
+        spans = [(text, sentence) for text in texts for sentence in split_sentences(text)]
+        found = iter(pipe[0]([text[span.start : span.end] for text, span in spans], batch_size=BATCH) if spans else [])
+        for text in texts:
+            names: list[Tagged] = []
+            for sentence in split_sentences(text):
+                for entity in next(found):
+                    name = text[sentence.start + entity["start"] : sentence.start + entity["end"]].strip()
+                    names += [(name, str(entity["entity_group"]))] if name else []
+            yield names
+
+    return tag
+
+
+def _load(folder: Path) -> Any:
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+    try:
+        with quiet_transformers():
+            model = AutoModelForTokenClassification.from_pretrained(
+                str(folder), use_safetensors=True, local_files_only=True
+            )
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        said = " ".join(str(error).split())[:160]
+        raise StudentError(f"cannot load {folder} ({said}); it wants safetensors and a tokenizer") from error
+    if not tokenizer.is_fast:  # a slow one does not say where its tokens stand
+        raise ConfigError(f"the tokenizer in {folder} has no tokenizer.json, so tokens cannot be found in the text")
+    tokenizer.model_max_length = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+    return pipeline(
+        "token-classification",
+        model=model,
+        tokenizer=tokenizer,
+        aggregation_strategy="first",
+        device=default_device(),
+    )
