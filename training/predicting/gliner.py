@@ -42,7 +42,7 @@ def make(path: str, tags: TagMap) -> Predictor:
         labels = _labels(sorted({fold(sample.entity_type) for sample in samples}), tags)
 
         def tag(texts: Sequence[str]) -> Iterator[list[Tagged]]:
-            for found in model.inference(list(texts), labels, threshold=THRESHOLD, multi_label=True, flat_ner=False):
+            for found in model.inference(list(texts), labels, threshold=THRESHOLD):
                 yield [(str(entity["text"]), str(entity["label"])) for entity in found]
 
         return answering(tag, tags)(samples, known, progress)

@@ -1,12 +1,12 @@
 """A token-classification model of transformers (PhoBERT, XLM-R, ELECTRA, ...) that was fine-tuned by somebody.
 
-Each passage is tagged once, sentence by sentence; neighbouring tokens of one name are put together by the pipeline, and
-what counts is the slice of the passage that they cover.
+Each passage is tagged once, sentence by sentence. A word has the tag of its first token, as such models are trained;
+neighbouring words of one name are put together, and what counts is the slice of the passage that they cover.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,29 @@ def _tagger(folder: Path) -> Tagger:
         for text in texts:
             names: list[Tagged] = []
             for sentence in split_sentences(text):
-                for entity in next(found):
-                    name = text[sentence.start + entity["start"] : sentence.start + entity["end"]].strip()
-                    names += [(name, str(entity["entity_group"]))] if name else []
+                names += _names(text[sentence.start : sentence.end], next(found))
             yield names
 
     return tag
+
+
+def _names(sentence: str, tokens: Iterable[Mapping[str, Any]]) -> list[Tagged]:
+    """Put together what the model says of single tokens; those it calls ``O`` are not among them."""
+    spans: list[tuple[int, int, str]] = []
+    for token in tokens:
+        start, end = token["start"], token["end"]
+        while start < end and sentence[start].isspace():  # SentencePiece counts the space before a word to it
+            start += 1
+        if start == end or (start and sentence[start].isalnum() and sentence[start - 1].isalnum()):
+            continue  # the rest of a word
+        while end < len(sentence) and sentence[end - 1].isalnum() and sentence[end].isalnum():
+            end += 1
+        place, _, tag = str(token["entity"]).rpartition("-")
+        if spans and place != "B" and spans[-1][2] == tag and not sentence[spans[-1][1] : start].strip():
+            spans[-1] = (spans[-1][0], end, tag)
+        else:
+            spans.append((start, end, tag))
+    return [(sentence[start:end], tag) for start, end, tag in spans]
 
 
 def _load(folder: Path) -> Any:
@@ -69,10 +86,4 @@ def _load(folder: Path) -> Any:
     if not tokenizer.is_fast:  # a slow one does not say where its tokens stand
         raise ConfigError(f"the tokenizer in {folder} has no tokenizer.json, so tokens cannot be found in the text")
     tokenizer.model_max_length = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
-    return pipeline(
-        "token-classification",
-        model=model,
-        tokenizer=tokenizer,
-        aggregation_strategy="first",
-        device=default_device(),
-    )
+    return pipeline("token-classification", model=model, tokenizer=tokenizer, device=default_device())
