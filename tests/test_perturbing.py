@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 import cli
 from normalizers.text import bare, nfc
 from tests.benchmarks import query, write_benchmark, write_predictions
+from training.benchmarks import gold_of, read_benchmark
 from training.perturbing.rewriting import rewrite
 from training.perturbing.slips import TELEX, VNI, keys, mistype, tone_key_left
 from training.perturbing.variants import VARIANTS, variant
-from training.scoring.benchmark import gold_of, read_benchmark
 
 TEXT = "Ông Nguyễn Văn Hòa không biết gì về thuỷ điện Hoà Bình trước ngày 12/3/2020. Hòa nói với người ở bệnh viện."
 GOLD = ["Nguyễn Văn Hòa", "Hoà Bình", "Hòa", "12/3/2020", "bệnh viện"]

@@ -24,6 +24,7 @@ from tests.benchmarks import query, write_benchmark, write_predictions
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import vner_process, wait_for
 from tests.tiny_models import make_tokenizer, save_student, save_tagger
+from training.benchmarks import read_predictions
 from training.predicting import Predictor, seq2seq
 from training.predicting.chat import ledger_of
 from training.predicting.grammar import DEAD, DONE, START, ListOnly, as_list, step
@@ -32,7 +33,6 @@ from training.predicting.running import Outcome, note_of, predict
 from training.predicting.tags import AT_ONCE, Tagged, TagMap, answering, load_map
 from training.predicting.token_classification import _names
 from training.predicting.underthesea import tag_texts
-from training.scoring.benchmark import read_predictions
 
 NAMES = ("Nguyễn Văn An", "Trần Thị Bình", "Lê Hoàng Cường")
 PLACES = ("Hà Nội", "Huế", "Đà Nẵng", "Cần Thơ")

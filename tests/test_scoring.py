@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from annotator.errors import SourceError
 from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
+from training.benchmarks import read_benchmark, read_predictions
 from training.scoring.answers import read_answer
-from training.scoring.benchmark import join, read_benchmark, read_predictions
 from training.scoring.evaluating import evaluate, evaluate_pair
+from training.scoring.joining import join
 from training.scoring.matching import MATCHINGS, count, same_text
 from training.scoring.metrics import Draws, Tally, bootstrap, compare, figures, tally
 

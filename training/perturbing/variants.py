@@ -24,9 +24,9 @@ from typing import Final
 from annotator.explode import seeded
 from annotator.records import Sample
 from normalizers.text import bare, fold_case
+from training.benchmarks import gold_of
 from training.perturbing.rewriting import Rewritten, rewrite
 from training.perturbing.slips import mistype
-from training.scoring.benchmark import gold_of
 
 TYPO_RATE: Final = 0.1
 """Share of the words of a passage that have a slip."""

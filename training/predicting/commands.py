@@ -101,9 +101,9 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
 
 def _show_map(benchmark: Path, predictor: str, map_file: Path | None) -> None:
     from annotator.display import printable
+    from training.benchmarks import read_benchmark
     from training.predicting.making import tag_map
     from training.predicting.tags import fold
-    from training.scoring.benchmark import read_benchmark
 
     tags = tag_map(predictor, map_file)
     typer.echo(tags.as_toml(), nl=False)

@@ -17,8 +17,8 @@ from annotator.errors import ConfigError, RunDirError
 from annotator.progress import Progress
 from annotator.records import Sample
 from annotator.rundir import explained, replacing, write_json
+from training.benchmarks import read_benchmark
 from training.predicting import Prediction, Predictor
-from training.scoring.benchmark import read_benchmark
 
 
 @dataclass(frozen=True, slots=True)

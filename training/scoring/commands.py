@@ -11,9 +11,9 @@ import typer
 from annotator.exits import exits
 
 if TYPE_CHECKING:
-    from training.perturbing.robustness import Place
     from training.scoring.metrics import Draws
     from training.scoring.rendering import Grid
+    from training.scoring.robustness import Place
 
 
 def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
@@ -57,12 +57,12 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md."""
     with exits(debug):
         from annotator.errors import ConfigError
-        from training.perturbing.robustness import Place
+        from training.benchmarks import read_benchmark
         from training.scoring import rendering
-        from training.scoring.benchmark import read_benchmark
         from training.scoring.evaluating import evaluate as score
         from training.scoring.evaluating import evaluate_pair
         from training.scoring.metrics import Draws
+        from training.scoring.robustness import Place
 
         if perturb:
             if compare:
@@ -88,10 +88,10 @@ def _robustness(
     place: Place, predictor: str | None, draws: Draws, markdown: Path | None, *, quiet: bool, as_json: bool
 ) -> None:
     from annotator.display import make_progress
-    from training.perturbing.robustness import score_variants, write_variants
     from training.predicting.making import Wishes, make_predictor
     from training.predicting.running import predict
     from training.scoring import rendering
+    from training.scoring.robustness import score_variants, write_variants
 
     def by_predictor(benchmark: Path, answers: Path) -> None:
         predict(benchmark, make_predictor(str(predictor), answers, Wishes()), answers, make_progress(quiet=quiet))

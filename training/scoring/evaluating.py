@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from annotator.records import Sample
-from training.scoring.benchmark import Answers, join, read_benchmark, read_predictions, tell_of
+from training.benchmarks import read_benchmark, read_predictions
+from training.scoring.joining import Answers, join, tell_of
 from training.scoring.metrics import Draws, Tally, bootstrap, compare, figures, tally
 
 

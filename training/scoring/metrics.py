@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import ConfigError
 from annotator.records import Sample
-from training.scoring.benchmark import Answers, gold_of
+from training.benchmarks import gold_of
+from training.scoring.joining import Answers
 from training.scoring.matching import MATCHINGS, count
 
 if TYPE_CHECKING:

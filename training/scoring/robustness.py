@@ -15,9 +15,9 @@ from annotator import tables
 from annotator.errors import ConfigError
 from annotator.records import Sample
 from annotator.rundir import replacing
+from training.benchmarks import read_benchmark
 from training.perturbing.variants import VARIANTS, variant
 from training.predicting.running import fingerprint, note_of
-from training.scoring.benchmark import read_benchmark
 from training.scoring.evaluating import evaluate
 from training.scoring.metrics import Draws
 

@@ -1,18 +1,16 @@
-"""What is scored: the queries of a benchmark with their gold, and the answers of a predictor, joined by id."""
+"""Files of benchmarks and of predictions: queries with their gold, and answers by the id of their query."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import SourceError
 from annotator.explode import INSTRUCTION
 from annotator.records import Sample
-from training.scoring.answers import read_answer
 
 _NEEDED: Final = ("id", "input", "output", "entity_type")
 
@@ -65,20 +63,6 @@ def gold_of(sample: Sample) -> list[str]:
     return mentions
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What a predictor said to the queries of a benchmark."""
-
-    mentions: tuple[tuple[str, ...], ...]
-    """Of each query, in the order of the benchmark; none where there is no answer or no readable one."""
-    unparsable: int
-    """Answers in which no list could be found."""
-    missing: int
-    """Queries without an answer; they count as answered with ``[]``."""
-    unknown: int
-    """Answers whose id is none of the benchmark's; they count for nothing."""
-
-
 def read_predictions(path: Path) -> dict[str, str]:
     """The answers of ``path`` by id: JSON lines with ``id`` and ``output``.
 
@@ -101,31 +85,6 @@ def read_predictions(path: Path) -> dict[str, str]:
             )
         found[str(identity)] = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
     return found
-
-
-def join(samples: Sequence[Sample], predictions: Mapping[str, str]) -> Answers:
-    """Put the answers beside the queries."""
-    read = [read_answer(predictions[sample.id]) if sample.id in predictions else None for sample in samples]
-    known = {sample.id for sample in samples}
-    return Answers(
-        mentions=tuple(answer.mentions if answer else () for answer in read),
-        unparsable=sum(answer is not None and not answer.readable for answer in read),
-        missing=sum(answer is None for answer in read),
-        unknown=sum(identity not in known for identity in predictions),
-    )
-
-
-def tell_of(answers: Answers, name: str, say: Callable[[str], Any]) -> None:
-    """Say what a reader of the figures must know of the answers, a line each."""
-    queries = len(answers.mentions)
-    for number, what in (
-        (answers.missing, "have no answer and count as answered with []"),
-        (answers.unparsable, "have an answer without a readable list, which counts as []"),
-    ):
-        if number:
-            say(f"{name}: {number:,} of {queries:,} queries {what}")
-    if answers.unknown:
-        say(f"{name}: {answers.unknown:,} answers have an id that the benchmark does not have; they count for nothing")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
