@@ -93,8 +93,8 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
             typer.echo(
                 f"{out}: {outcome.answered:,} of {outcome.queries:,} queries answered, {outcome.new:,} of them now"
             )
-        if outcome.answered < outcome.queries:
-            typer.echo(f"{outcome.queries - outcome.answered:,} queries have no answer; the same command asks again",
+        if left := outcome.queries - outcome.answered:
+            typer.echo(f"{left:,} of {outcome.queries:,} queries have no answer; the same command asks again",
                        err=True)  # fmt: skip
             raise typer.Exit(3)
 

@@ -36,7 +36,7 @@ def of_scores(report: Mapping[str, Any]) -> list[Grid]:
             found, around = report[matching][average], intervals.get(matching, {}).get(average)
             between = _between(around["f1"]) if around else "-"
             rows.append([f"{matching}, {average}", *_percents(found), between])
-    title = f"{report['queries']:,} queries about {report['passages']:,} passages, {report['unparsable']:,} unparsable"
+    title = f"{report['queries']:,} queries, {report['passages']:,} passages, {report['unparsable']:,} unparsable"
     overall = Grid(title, ["", "precision", "recall", "F1", f"{LEVEL:.0%} interval"], rows, UNIVERSALNER_WARNING)
     types = sorted(report["strict"]["per_type"].items(), key=lambda item: (-item[1]["support"], item[0]))
     each = [
