@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from annotator.errors import SourceError
 from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
-from training.benchmarks import read_benchmark, read_predictions
+from training.benchmarks import gold_of, read_benchmark, read_predictions
 from training.scoring.answers import read_answer
 from training.scoring.evaluating import evaluate, evaluate_pair
 from training.scoring.joining import join
@@ -329,3 +330,16 @@ def test_two_files_are_scored_against_one_benchmark(tmp_path: Path) -> None:
     assert report["a"]["strict"]["micro"]["f1"] == 1
     assert report["b"]["strict"]["micro"]["f1"] == 0
     assert report["comparison"]["strict"]["micro"]["p"] == pytest.approx(1 / 101)
+
+
+def test_a_benchmark_in_another_unicode_form_is_the_same(tmp_path: Path) -> None:
+    """NFC at the door: taggers find their slices, and gold is what it looks like."""
+    text, gold = "Ông Nguyễn Văn Hoà ở Huế.", ["Nguyễn Văn Hoà"]
+    samples = [
+        query("q", unicodedata.normalize(form, text),
+              [unicodedata.normalize(form, mention) for mention in gold], "person", "p")
+        for form in ("NFC", "NFD")
+    ]  # fmt: skip
+    one, other = (read_benchmark(write_benchmark(tmp_path / "b.parquet", [sample]))[0] for sample in samples)
+    assert samples[0] != samples[1]
+    assert (one.input, gold_of(one)) == (other.input, gold_of(other)) == (text, gold)

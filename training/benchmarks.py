@@ -11,6 +11,7 @@ from typing import Any, Final
 from annotator.errors import SourceError
 from annotator.explode import INSTRUCTION
 from annotator.records import Sample
+from normalizers.text import nfc
 
 _NEEDED: Final = ("id", "input", "output", "entity_type")
 
@@ -41,8 +42,8 @@ def read_benchmark(path: Path) -> list[Sample]:
 
 
 def _sample(row: dict[str, Any]) -> Sample:
-    """A sample of a row; what a foreign file may lack is put in."""
-    text = {name: str(row[name]) for name in _NEEDED}
+    """A sample of a row, in NFC; what a foreign file may lack is put in."""
+    text = {name: str(row[name]) if name == "id" else nfc(str(row[name])) for name in _NEEDED}
     instruction = row.get("instruction") or INSTRUCTION.format(entity_type=text["entity_type"])
     negative = bool(row.get("negative", text["output"] == "[]"))
     return Sample(**text, instruction=instruction, negative=negative, passage_id=row.get("passage_id") or text["id"])
@@ -60,7 +61,7 @@ def gold_of(sample: Sample) -> list[str]:
         mentions = None
     if not isinstance(mentions, list) or not all(isinstance(mention, str) for mention in mentions):
         raise SourceError(f"the gold of {sample.id} is no JSON list of strings: {sample.output[:80]!r}")
-    return mentions
+    return list(map(nfc, mentions))
 
 
 def read_predictions(path: Path) -> dict[str, str]:

@@ -85,5 +85,6 @@ def _load(folder: Path) -> Any:
         raise StudentError(f"cannot load {folder} ({said}); it wants safetensors and a tokenizer") from error
     if not tokenizer.is_fast:  # a slow one does not say where its tokens stand
         raise ConfigError(f"the tokenizer in {folder} has no tokenizer.json, so tokens cannot be found in the text")
-    tokenizer.model_max_length = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+    positions = getattr(model.config, "max_position_embeddings", 514) - 2  # RoBERTa's family cannot use two of them
+    tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
     return pipeline("token-classification", model=model, tokenizer=tokenizer, device=default_device())
