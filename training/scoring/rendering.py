@@ -46,8 +46,8 @@ def of_scores(report: Mapping[str, Any]) -> list[Grid]:
         else [name, "0", *["-"] * 5]  # nothing to find and nothing found
         for name, found in types
     ]  # fmt: skip
-    header = ["type", "mentions", "precision", "recall", "F1", "relaxed F1", "universalner F1"]
-    return [overall, Grid("By type, strict", header, each)]
+    header = ["type", "mentions", "precision", "recall", "F1", "relaxed", "universalner"]
+    return [overall, Grid("By type: strict, and the F1 of the others", header, each)]
 
 
 def of_comparison(report: Mapping[str, Any]) -> list[Grid]:
