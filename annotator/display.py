@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PLAIN_EVERY: Final = 10.0
 """Seconds between two plain lines."""
 
@@ -130,3 +133,8 @@ def describe(counts: Counter[str]) -> str:
         (kind for kind in counts if counts[kind]), key=lambda kind: (kind != "tokens", -counts[kind], kind)
     )
     return ", ".join(f"{kind} {counts[kind]:,}" for kind in ordered)
+
+
+def printable(text: str) -> str:
+    """``text`` with control and bidirectional-override characters made visible, so that no text drives a terminal."""
+    return _CONTROL.sub(lambda match: json.dumps(match.group())[1:-1], text)

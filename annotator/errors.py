@@ -27,6 +27,10 @@ class PublishError(AnnotateError):
     """A dataset that should not be published as it is, or that the Hub did not take."""
 
 
+class StudentError(AnnotateError):
+    """A student that cannot be loaded, trained, merged or saved."""
+
+
 class TeacherError(AnnotateError):
     """A request that was not answered. ``kind`` is a short name for counting (``http 503``, ``timeout``, ...)."""
 

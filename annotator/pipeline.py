@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from annotator import tables
-from annotator.asking.annotate import Pace, annotate
+from annotator.asking.annotate import annotate, pace_of
 from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batching import exchange
-from annotator.asking.profiles import context_window, limits_of, retirement
+from annotator.asking.profiles import context_window, retirement
 from annotator.clean import Decider, LabelLog
 from annotator.config import Asking, RunConfig
 from annotator.corrections import clean_or_correct, read_corrections
@@ -119,7 +119,7 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
                 ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
                 context.progress.advance()
 
-    annotate(fitting(), teacher, ledger, _pace(config), context.progress, estimate)
+    annotate(fitting(), teacher, ledger, pace_of(config), context.progress, estimate)
 
 
 def annotate_stage(context: Context) -> Result:
@@ -242,17 +242,12 @@ def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Tr
     translator = make_translator(context.config)
     if context.asking != "never":
         context.progress.start("translate", "labels", len(unknown))
-        ask_translations(unknown, translator, ledger, _pace(context.config), context.progress)
+        ask_translations(unknown, translator, ledger, pace_of(context.config), context.progress)
         context.progress.finish()
     translations = Translations(unknown, translator, ledger, labels)
     if translations.missing:
         context.progress.say(f"{translations.missing:,} labels have no translation yet; the next build asks again")
     return translations
-
-
-def _pace(config: RunConfig) -> Pace:
-    limits = limits_of(config)
-    return Pace(config.concurrency, config.max_retries, limits.rpm, limits.tpm)
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:

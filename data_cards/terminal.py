@@ -5,8 +5,6 @@ Text of the news and of the teacher is shown as text: no markup in it is obeyed,
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,10 +14,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from annotator.display import printable as printable  # noqa: PLC0414 - this package knows it from here
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.rundir import SPLITS, RunDir
 
-_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
                   "black on bright_blue", "black on orange1", "black on bright_red", "black on white")  # fmt: skip
 BAR: Final = 40
@@ -158,11 +156,6 @@ def _type_styles(annotation: Annotation | None) -> dict[str, str]:
 
 def _titled(title: str, body: RenderableType) -> RenderableType:
     return Group(Text(f"\n{title}", style="bold"), body)
-
-
-def printable(text: str) -> str:
-    """``text`` with control and bidirectional-override characters made visible, so that no text drives a terminal."""
-    return _CONTROL.sub(lambda match: json.dumps(match.group())[1:-1], text)
 
 
 def plural(name: str, number: int) -> str:

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from prompts import available, load_prompt
+from training.prompting import TEMPLATE, template
 
 # A version that has been used is never edited: its hash stands in published manifests.
 RELEASED = {
+    "alpaca.1.toml": "6d189dc574b4d616016f0bcf7214fd6d06a15958b212e32db4a48c98e685ed2e",
     "label-translation.1.toml": "38ecffa85563e58bba6df79142975f97f6b3676b429b2a889c57b771bf2f9680",
     "open-ner-vi.1.toml": "0f7d14d0ab6cddb2fa6474507b87f0fd2bc7e0e38cd1768a70c4f8f58b678137",
+    "query-ner-vi.1.toml": "c2ca7a1a60e1202153c0423e9f09ec07add59da91c149628ffc0c617da136d8f",
 }
 
 
@@ -27,11 +30,11 @@ def test_every_shipped_prompt_is_released_and_loads() -> None:
     """A new version needs its line in the table above."""
     shipped = {
         f"{name}.{version}": load_prompt(f"{name}.{version}", slot).sha256
-        for slot in ("{passage}", "{label}")
+        for slot in ("{passage}", "{label}", "{query}")
         for name, versions in available(slot).items()
         for version in versions
     }
-    assert {f"{name}.toml": sha256 for name, sha256 in shipped.items()} == RELEASED
+    assert {f"{name}.toml": sha256 for name, sha256 in shipped.items()} | {TEMPLATE: template().sha256} == RELEASED
 
 
 def test_a_prompt_about_labels_is_none_about_passages() -> None:

@@ -18,13 +18,15 @@ from typing import Final
 
 from annotator.asking.asker import Asker
 from annotator.asking.limits import Pace
+from annotator.asking.profiles import limits_of
+from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Failure, Ledger
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Teacher
 
-__all__ = ["Pace", "annotate"]
+__all__ = ["Pace", "annotate", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
@@ -67,6 +69,16 @@ def annotate(
         RunDirError: the ledger cannot be written; all answers so far are kept.
     """
     asyncio.run(_Engine(teacher, ledger, pace, progress, estimate).run(passages))
+
+
+def pace_of(config: RunConfig) -> Pace:
+    """How hard ``config`` wants an endpoint asked.
+
+    Raises:
+        ConfigError: ``--limits`` names no profile, or one that does not speak of the model.
+    """
+    limits = limits_of(config)
+    return Pace(config.concurrency, config.max_retries, limits.rpm, limits.tpm)
 
 
 class _Engine:

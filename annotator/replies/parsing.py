@@ -38,10 +38,10 @@ def parse_reply(reply: str, *, truncated: bool = False) -> ParsedReply:
     Never raises. Time and memory are linear in the length of the reply; of one that is not strict JSON, the first
     500,000 characters are read, and the rest counts as cut off.
     """
-    body = _answer(reply)
+    body = spoken(reply)
     try:
         tree: Node = json.loads(
-            _unfenced(body), object_pairs_hook=list, parse_int=Bare, parse_float=Bare, parse_constant=Bare
+            unfenced(body), object_pairs_hook=list, parse_int=Bare, parse_float=Bare, parse_constant=Bare
         )
     except (ValueError, RecursionError):
         tree = None
@@ -60,7 +60,7 @@ def parse_reply(reply: str, *, truncated: bool = False) -> ParsedReply:
     return _judge(roots, "truncated" if cut or truncated else "repaired")
 
 
-def _answer(reply: str) -> str:
+def spoken(reply: str) -> str:
     """Return ``reply`` without the thoughts of a reasoning model, whose opening tag may be part of the prompt."""
     body = reply.strip().removeprefix("\ufeff").lstrip()
     if body.startswith(("[", "{", "(", "```")):
@@ -69,7 +69,7 @@ def _answer(reply: str) -> str:
     return rest.strip() if closing else "" if thoughts.startswith("<think>") else body
 
 
-def _unfenced(body: str) -> str:
+def unfenced(body: str) -> str:
     """Return what stands in a code fence, if ``body`` is one."""
     fenced = len(body) >= 6 and body.startswith("```") and body.endswith("```")
     return re.sub(r"\A[\w+-]*+", "", body[3:-3]) if fenced else body

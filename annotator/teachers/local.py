@@ -47,7 +47,7 @@ def extract(text: str) -> list[tuple[str, str]]:
     """
     spans = find_spans(text)
     # The CRF works best on one sentence, and a name never spans two.
-    sentences = (_atoms(text, sentence.start, sentence.end, spans) for sentence in split_sentences(text))
+    sentences = (atoms(text, sentence.start, sentence.end, spans) for sentence in split_sentences(text))
     names = decide(claim for atoms in sentences for claim in find_claims(atoms))
     pairs = [(text[start:end], label) for start, end, label in sorted([*spans, *names])]
     return list(dict.fromkeys(pairs))
@@ -122,7 +122,7 @@ def _in_phrase(syllables: list[str]) -> list[bool]:
     return flags
 
 
-def _atoms(text: str, start: int, end: int, spans: list[Span]) -> list[Atom]:
+def atoms(text: str, start: int, end: int, spans: list[Span]) -> list[Atom]:
     """Cut the sentence ``text[start:end]`` into atoms, each with its exact place in ``text``."""
     from underthesea.pipeline.word_tokenize.regex_tokenize import patterns
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+from annotator.display import printable
+
 _EXAMPLES: Final = 3
 _TYPES: Final = 12
 
@@ -29,12 +28,12 @@ def show(report: Mapping[str, Any], console: Console | None = None) -> None:
     limit = report["tokenizer"]
     if limit:
         console.print(f"Length: input and output of a sample have {limit['max_sample_tokens']:,} tokens at most, "
-                      f"counted with {_shown(limit['name'])}." + _advice(limit["name"]), markup=False)  # fmt: skip
+                      f"counted with {printable(limit['name'])}." + _advice(limit["name"]), markup=False)  # fmt: skip
     else:
         console.print("Length: no limit; --max-sample-tokens N sets one.")
     console.print(
         f"{_count(report['samples'], 'sample')} ({report['negative']:,} answered []) from "
-        f"{_count(report['files'], 'file')}: {_shown(report['out'])}",
+        f"{_count(report['files'], 'file')}: {printable(report['out'])}",
         markup=False,
         soft_wrap=True,
     )
@@ -59,11 +58,11 @@ def _examples(console: Console, title: str, items: list[Mapping[str, Any]], key:
         console.print(Text(f"{item['count']:,} {item[key]}"))
         for example in item["examples"][:_EXAMPLES]:
             said = ": ".join(part for part in (example["where"], example["value"][:80], example["detail"]) if part)
-            console.print(Text(f"  {_shown(said)}", style="dim"), soft_wrap=True)
+            console.print(Text(f"  {printable(said)}", style="dim"), soft_wrap=True)
 
 
 def _types(types: Mapping[str, int]) -> Text:
-    shown = [f"{_shown(name)} {number:,}" for name, number in list(types.items())[:_TYPES]]
+    shown = [f"{printable(name)} {number:,}" for name, number in list(types.items())[:_TYPES]]
     more = f", and {len(types) - _TYPES:,} more" if len(types) > _TYPES else ""
     return Text(f"\n{_count(len(types), 'type')}, by samples with an answer: {', '.join(shown)}{more}")
 
@@ -87,7 +86,3 @@ def _advice(tokenizer: str) -> str:
 
 def _count(number: int, unit: str) -> str:
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def _shown(text: str) -> str:
-    return _CONTROL.sub(lambda match: json.dumps(match.group())[1:-1], text)

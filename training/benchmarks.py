@@ -1,0 +1,106 @@
+"""Files of benchmarks and of predictions: queries with their gold, and answers by the id of their query."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.errors import SourceError
+from annotator.explode import INSTRUCTION
+from annotator.records import Sample
+from normalizers.text import nfc
+
+_NEEDED: Final = ("id", "input", "output", "entity_type")
+
+
+def read_benchmark(path: Path) -> list[Sample]:
+    """The queries of a benchmark, in the order of the file.
+
+    Raises:
+        SourceError: it is not there, no Parquet file of samples, empty, or has an id twice.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise SourceError(f"no benchmark {path}; give a .parquet file of samples, such as convert and build write")
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"{path} is no readable Parquet file; give a file of samples, see convert") from error
+    if missing := [name for name in _NEEDED if name not in table.column_names]:
+        raise SourceError(f"{path} has no column {missing[0]!r}; samples have {', '.join(_NEEDED)}")
+    samples = [_sample(row) for batch in table.to_batches() for row in batch.to_pylist()]
+    if not samples:
+        raise SourceError(f"{path} holds no samples")
+    if twice := [identity for identity, times in Counter(sample.id for sample in samples).items() if times > 1]:
+        raise SourceError(f"{path} has the id {twice[0]!r} twice; ids must be distinct")
+    return samples
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    """A sample of a row, in NFC; what a foreign file may lack is put in."""
+    text = {name: str(row[name]) if name == "id" else nfc(str(row[name])) for name in _NEEDED}
+    instruction = row.get("instruction") or INSTRUCTION.format(entity_type=text["entity_type"])
+    negative = bool(row.get("negative", text["output"] == "[]"))
+    return Sample(**text, instruction=instruction, negative=negative, passage_id=row.get("passage_id") or text["id"])
+
+
+def gold_of(sample: Sample) -> list[str]:
+    """The right mentions of a sample.
+
+    Raises:
+        SourceError: its output is no JSON list of strings.
+    """
+    try:
+        mentions = json.loads(sample.output)
+    except (ValueError, RecursionError):
+        mentions = None
+    if not isinstance(mentions, list) or not all(isinstance(mention, str) for mention in mentions):
+        raise SourceError(f"the gold of {sample.id} is no JSON list of strings: {sample.output[:80]!r}")
+    return list(map(nfc, mentions))
+
+
+def read_predictions(path: Path) -> dict[str, str]:
+    """The answers of ``path`` by id: JSON lines with ``id`` and ``output``.
+
+    Raises:
+        SourceError: it is not there, a line is no such object, or an id is there twice.
+    """
+    found: dict[str, str] = {}
+    for number, line in _lines(path):
+        try:
+            record = json.loads(line)
+            identity, output = record["id"], record["output"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise SourceError(
+                f'{path}, line {number}: wants {{"id": ..., "output": ...}} ({_line(error)}); '
+                "if predict was stopped in mid-line, the same predict command mends it"
+            ) from error
+        if str(identity) in found:
+            raise SourceError(
+                f"{path}, line {number}: the id {str(identity)!r} is there twice; remove one of the lines"
+            )
+        found[str(identity)] = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line
+    except OSError as error:
+        raise SourceError(
+            f"cannot read predictions {path}: {error.strerror}; vner-annotate predict makes them"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path} is not UTF-8 ({_line(error)}); predictions are JSON lines in UTF-8") from error
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")

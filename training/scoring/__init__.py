@@ -1,0 +1,1 @@
+"""How well answers agree with the gold: lenient reading, three named matchings, intervals and paired tests."""

@@ -1,0 +1,96 @@
+"""What a model answered to "which mentions of this type?", whatever it looks like, to a list of strings.
+
+Strict JSON is read by ``json``; code fences, single quotes, a forgotten bracket or a ``]`` inside a mention by the
+scanner that reads the replies of teachers. Nothing is ever evaluated, nothing raises.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from annotator.replies.parsing import spoken, unfenced
+from annotator.replies.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
+
+_UNQUOTED = re.compile(r"\s*\[([^\[\]{}\"'“‘]*)\]\s*\Z")
+_COMPLETE = re.compile(r"""\s*+\[\s*+((?:(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\s*+,\s*+)++)""", re.DOTALL)
+"""The strings of a flat list, each with the comma after it."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The distinct mentions of one answer, in order, less the white space around; none is a valid answer."""
+
+    mentions: tuple[str, ...]
+    readable: bool
+    """False where no list could be found: it counts as empty, and is counted."""
+
+
+def read_answer(answer: str) -> Answer:
+    """Read the mentions that ``answer`` lists.
+
+    A list of strings or numbers; lists within it are opened; of a record with a text (``{"text": ..., "type": ...}``)
+    the text counts, of any other object its values. A list that was cut off keeps its complete strings. Time is linear
+    in the length; the first 500,000 characters are read.
+    """
+    body = spoken(answer)
+    try:
+        tree: Node = json.loads(
+            unfenced(body), object_pairs_hook=_Pairs, parse_int=Bare, parse_float=Bare, parse_constant=Bare
+        )
+    except (ValueError, RecursionError):
+        return _read_loosely(body[:MAX_CHARS])
+    if isinstance(tree, list):
+        return Answer(_distinct(_strings([tree])), readable=True)
+    if isinstance(tree, str) and not isinstance(tree, Bare):
+        return _read_loosely(tree[:MAX_CHARS])  # JSON inside a JSON string
+    return Answer((), readable=False)
+
+
+class _Pairs(list["tuple[str, Node]"]):
+    """The items of a JSON object, as the scanner gives them."""
+
+
+def _read_loosely(body: str) -> Answer:
+    if unquoted := _UNQUOTED.match(unfenced(body)):  # [Hà Nội, Huế]
+        return Answer(_distinct(unquoted[1].split(",")), readable=True)
+    roots, cut = scan(body)
+    if not roots and '\\"' in body:
+        roots, cut = scan(body.replace('\\"', '"'))
+    mentions = _distinct(_strings(roots))
+    if cut and (complete := _COMPLETE.match(unfenced(body))):  # the scanner drops half of what may be a pair
+        mentions = max(mentions, _distinct(_strings(scan(f"[{complete[1]}]")[0])), key=len)
+    # A list that was cut before its first mention ended says nothing.
+    return Answer(mentions, readable=bool(mentions) or (bool(roots) and not cut))
+
+
+def _strings(roots: Iterable[Node]) -> Iterator[str]:
+    """All mentions of the trees in order; without recursion, so depth costs nothing."""
+    todo: list[Node] = list(roots)[::-1]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, str):
+            yield str(node)
+        elif isinstance(node, tuple):
+            todo.append(node[1])
+        elif isinstance(node, list):
+            todo.extend(reversed(_of_record(node) or node))
+
+
+def _of_record(items: list[Node]) -> list[Node]:
+    """The text of ``{"text": ..., "type": ...}``; nothing where ``items`` are no such record."""
+    fields: dict[str, Node] = {}
+    for item in items:
+        if isinstance(item, tuple):
+            fields.setdefault(fold(item[0]), item[1])
+    text = next((key for key in TEXT_KEYS if key in fields), None)
+    label = next((key for key in LABEL_KEYS if key in fields), None)
+    return [fields[text]] if text and label else []
+
+
+def _distinct(strings: Iterable[str]) -> tuple[str, ...]:
+    stripped = (_SURROGATE.sub("\ufffd", string).strip() for string in strings)
+    return tuple(dict.fromkeys(string for string in stripped if string))

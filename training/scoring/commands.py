@@ -1,0 +1,128 @@
+"""The command ``evaluate``. Heavy imports stand inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from annotator.exits import exits
+
+if TYPE_CHECKING:
+    from training.scoring.metrics import Draws
+    from training.scoring.rendering import Grid
+    from training.scoring.robustness import Place
+
+
+def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
+    *,
+    samples: Annotated[Path, typer.Argument(metavar="SAMPLES.parquet", help="The benchmark: samples with their gold.")],
+    predictions: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Argument(metavar="PREDICTIONS.jsonl", help="Answers: a line each, with id and output."),
+    ] = None,
+    compare: Annotated[
+        Optional[tuple[Path, Path]],  # noqa: UP045 - read by typer
+        typer.Option("--compare", metavar="A.jsonl B.jsonl", help="Score both, and test whether they differ."),
+    ] = None,
+    perturb: Annotated[
+        bool, typer.Option("--perturb", help="Score variants of the benchmark: without marks, typos, teencode, ...")
+    ] = False,
+    predictor: Annotated[
+        Optional[str],  # noqa: UP045 - read by typer
+        typer.Option("--predictor", "-p", metavar="P", help="With --perturb: predict what is not predicted yet."),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="With --perturb: the folder of variants and predictions.",
+            show_default="SAMPLES-variants",
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", min=0, help="Resamples for intervals and tests; 0: none.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")] = 0,
+    markdown: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, too."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md."""
+    with exits(debug):
+        from annotator.errors import ConfigError
+        from training.benchmarks import read_benchmark
+        from training.scoring import rendering
+        from training.scoring.evaluating import evaluate as score
+        from training.scoring.evaluating import evaluate_pair
+        from training.scoring.metrics import Draws
+        from training.scoring.robustness import Place
+
+        if perturb:
+            if compare:
+                raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
+            place = Place(samples, out or samples.with_name(f"{samples.stem}-variants"), predictions)
+            _robustness(place, predictor, Draws(draws, seed), markdown, quiet=quiet, as_json=as_json)
+            return
+        if predictor or out:
+            raise ConfigError("--predictor and --out are for --perturb; vner-annotate predict makes predictions")
+        if (predictions is None) == (compare is None):
+            raise ConfigError("give PREDICTIONS.jsonl, or two of them with --compare A.jsonl B.jsonl")
+        if compare:
+            if not draws:
+                raise ConfigError("--compare tests by drawing; --draws must be at least 1")
+            report = evaluate_pair(samples, compare, Draws(draws, seed), _say)
+            _hand_out(report, rendering.of_comparison(report), markdown, as_json=as_json)
+        elif predictions:
+            report = score(read_benchmark(samples), predictions, Draws(draws, seed), _say)
+            _hand_out(report, rendering.of_scores(report), markdown, as_json=as_json)
+
+
+def _robustness(
+    place: Place, predictor: str | None, draws: Draws, markdown: Path | None, *, quiet: bool, as_json: bool
+) -> None:
+    from annotator.display import make_progress
+    from training.predicting.making import Wishes, make_predictor
+    from training.predicting.running import predict
+    from training.scoring import rendering
+    from training.scoring.robustness import score_variants, write_variants
+
+    def by_predictor(benchmark: Path, answers: Path) -> None:
+        predict(benchmark, make_predictor(str(predictor), answers, Wishes()), answers, make_progress(quiet=quiet))
+
+    write_variants(place, draws.seed)
+    report = score_variants(place, by_predictor if predictor else None, draws, _say)
+    _hand_out(report, rendering.of_variants(report), markdown, as_json=as_json)
+    if waiting := [name for name, found in report["variants"].items() if not found]:
+        _say(f"no predictions yet for {', '.join(waiting)}: add --predictor P, or for each of them")
+        _say(f"  vner-annotate predict {place.parquet(waiting[0])} --predictor P --out {place.answers(waiting[0])}")
+        raise typer.Exit(3)
+
+
+def _hand_out(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | None, *, as_json: bool) -> None:
+    import json
+
+    from annotator.rundir import replacing
+    from training.scoring import rendering
+
+    if markdown:
+        with replacing(markdown) as file:
+            file.write(rendering.markdown(grids).encode("utf-8"))
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        from rich.console import Console
+
+        rendering.show(Console(highlight=False), grids)
+
+
+def _say(line: str) -> None:
+    from annotator.display import printable
+
+    typer.echo(printable(line), err=True)

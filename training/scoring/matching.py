@@ -1,0 +1,146 @@
+"""Three named ways to compare the answer of one query with its gold list.
+
+================  =====================================================================================================
+``strict``        The distinct strings after Unicode and tone placement are made one (NFC, characters without width,
+                  runs of white space, ``hoà`` = ``hòa``). Case and punctuation count.
+``relaxed``       SemEval-2013's partial credit, as nervaluate counts it: 1 for the same string, 0.5 for an overlap. A
+                  gold mention is matched with one answer at most, and the other way round, so that the credit is the
+                  highest possible. Two strings overlap when whole-word occurrences of them in the passage share a
+                  character; where one of them is not in the passage, when they share a run of syllables that is more
+                  than half of the longer one.
+``universalner``  The strings after UniversalNER's own normalisation: lower case, no ASCII punctuation, no a, an, the.
+                  It is for comparing with that project's published figures; it damages Vietnamese, where "an" is a
+                  syllable: "Hội An" becomes "hội".
+================  =====================================================================================================
+
+Sources: Segura-Bedmar et al., SemEval-2013 task 9; https://github.com/MantisAI/nervaluate; Zhou et al., UniversalNER
+(2023), https://github.com/universal-ner/universal-ner.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from normalizers.text import BLANK, ZERO_WIDTH, fold_tones, nfc
+
+MATCHINGS: Final = ("strict", "relaxed", "universalner")
+UNIVERSALNER_WARNING: Final = (
+    "universalner normalises as UniversalNER does, to compare with its figures; "
+    'on Vietnamese it does damage ("Hội An" becomes "hội"): do not choose a model by it'
+)
+PARTIAL: Final = 0.5
+"""Credit of a mention that overlaps with gold and is not the same."""
+
+_BLANKS = re.compile(f"[{re.escape(BLANK)}]+")
+_NO_WIDTH = str.maketrans("", "", ZERO_WIDTH)
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+
+
+class Counts(NamedTuple):
+    """What one query adds to the sums under one matching."""
+
+    credit: float
+    predicted: int
+    gold: int
+
+
+def count(gold: Sequence[str], answer: Sequence[str], passage: str) -> tuple[Counts, Counts, Counts]:
+    """Compare the mentions of one query under each of ``MATCHINGS``, in that order.
+
+    Args:
+        gold: the right mentions.
+        answer: the given ones; their order and repetitions do not matter.
+        passage: the text that the query was about.
+    """
+    right, given = _distinct(filter(None, map(same_text, gold))), _distinct(filter(None, map(same_text, answer)))
+    equal = [mention for mention in given if mention in set(right)]
+    strict = Counts(len(equal), len(given), len(right))
+    # To match what is equal first costs nothing: one whole credit is no less than the two halves it may prevent.
+    left = (
+        [mention for mention in right if mention not in equal],
+        [mention for mention in given if mention not in equal],
+    )
+    relaxed = strict._replace(credit=len(equal) + PARTIAL * _most_overlaps(*left, passage))
+    theirs, ours = _distinct(map(universalner, gold)), _distinct(map(universalner, answer))
+    return strict, relaxed, Counts(len(set(theirs) & set(ours)), len(ours), len(theirs))
+
+
+def same_text(mention: str) -> str:
+    """The key under which ``strict`` compares: NFC, no characters without width, single spaces, tones folded."""
+    return fold_tones(_BLANKS.sub(" ", nfc(mention).translate(_NO_WIDTH)).strip())
+
+
+def universalner(mention: str) -> str:
+    """The key under which UniversalNER compares, which is SQuAD's."""
+    return " ".join(_ARTICLES.sub(" ", mention.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def _distinct(keys: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(keys))
+
+
+def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
+    """The greatest number of overlapping pairs in which nobody is twice, by augmenting paths."""
+    if not gold or not answer:
+        return 0
+    text = _passage_key(passage)
+    spans = {mention: _occurrences(mention, text) for mention in (*gold, *answer)}
+    near = [[j for j, one in enumerate(gold) if _overlap(one, other, spans)] for other in answer]
+    partner: dict[int, int] = {}  # of a gold mention: the answer it is matched with
+    for start in range(len(answer)):
+        reached: dict[int, int] = {}  # a gold mention, and the answer that led to it
+        queue = [start]
+        for given in queue:
+            for wanted in near[given]:
+                if wanted not in reached:
+                    reached[wanted] = given
+                    if wanted in partner:
+                        queue.append(partner[wanted])
+                    else:
+                        _rematch(wanted, reached, partner)
+                        queue.clear()
+                        break
+    return len(partner)
+
+
+def _rematch(free: int, reached: dict[int, int], partner: dict[int, int]) -> None:
+    """Give each answer on the way to a ``free`` gold mention the next one of the way."""
+    held = {given: wanted for wanted, given in partner.items()}
+    wanted: int | None = free
+    while wanted is not None:
+        given = reached[wanted]
+        partner[wanted] = given
+        wanted = held.get(given)
+
+
+@lru_cache(maxsize=64)  # the queries of a passage come together
+def _passage_key(passage: str) -> str:
+    return same_text(passage)
+
+
+def _occurrences(mention: str, text: str) -> list[tuple[int, int]]:
+    if mention not in text:
+        return []
+    return [match.span() for match in re.finditer(rf"(?<!\w){re.escape(mention)}(?!\w)", text)]
+
+
+def _overlap(one: str, other: str, spans: dict[str, list[tuple[int, int]]]) -> bool:
+    if spans[one] and spans[other]:
+        return any(a < d and c < b for a, b in spans[one] for c, d in spans[other])
+    ours, theirs = one.split(), other.split()
+    return 2 * _longest_run(ours, theirs) > max(len(ours), len(theirs))
+
+
+def _longest_run(ours: list[str], theirs: list[str]) -> int:
+    """Length of the longest run of syllables that stands in both."""
+    best, before = 0, [0] * (len(theirs) + 1)
+    for syllable in ours:
+        here = [0]
+        here += [before[j] + 1 if syllable == other else 0 for j, other in enumerate(theirs)]
+        best, before = max(best, *here), here
+    return best

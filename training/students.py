@@ -1,0 +1,202 @@
+"""Students: a sequence-to-sequence model with its tokenizer, from a folder or from the Hub.
+
+mT5 and mT0 have an output head of their own. ``MT5Config`` of transformers 5 always says that it is tied to the
+embeddings; a checkpoint that holds two different matrices is loaded untied all the same, one that lacks the head is
+tied without a word, and a model made from a configuration is tied. So the head is looked at here each time, and the
+configuration of a loaded model is made to say what is true, lest a later ``tie_weights()`` throws the head away.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.errors import ConfigError, StudentError
+
+ADAPTER: Final = "adapter_config.json"
+NEEDED: Final = ("torch", "transformers", "peft", "accelerate", "sentencepiece")
+_OWN_HEAD: Final = frozenset({"mt5", "umt5"})
+"""Model types whose published checkpoints have an output head that is not the embedding matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """A loaded student, ready to generate: in evaluation mode, in float32, on ``device``."""
+
+    model: Any
+    """``transformers.PreTrainedModel``, or the ``peft.PeftModel`` around it."""
+    tokenizer: Any
+    """``transformers.PreTrainedTokenizerBase``."""
+    name: str
+    """The path or Hub name it was loaded by."""
+    base: str
+    """The model under the adapter; the same as ``name`` where there is no adapter."""
+    device: str
+
+
+def check_extra() -> None:
+    """Say what to install where torch and its company are missing.
+
+    Raises:
+        ConfigError: the extra ``train`` is not installed.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"this needs {', '.join(missing)}: pip install 'vner-annotate[train]'")
+
+
+def load_student(path: str | Path, *, device: str | None = None) -> Student:
+    """Load a student.
+
+    Args:
+        path: A folder that ``train`` saved (an adapter, which knows its base), a folder with a whole model, or the name
+            of a model on the Hub. Folders are read as safetensors only.
+        device: Such as ``cpu`` or ``cuda:0``; by default the GPU where there is one.
+
+    Raises:
+        ConfigError: the extra ``train`` is not installed.
+        StudentError: there is no such student, its files are no safetensors, or its output head is lost.
+    """
+    check_extra()
+    folder = Path(path).expanduser()
+    where = device or default_device()
+    if (folder / ADAPTER).is_file():
+        base = adapter_base(folder)
+        model = _with_adapter(load_model(base), folder)
+        tokenizer = load_tokenizer(folder)
+    else:
+        base = str(path)
+        model, tokenizer = load_model(base), load_tokenizer(base)
+    return Student(model.to(where).eval(), tokenizer, str(path), base, where)
+
+
+def default_device() -> str:
+    """The first GPU, or the CPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def adapter_base(folder: Path) -> str:
+    """The model that the adapter in ``folder`` belongs to: a Hub name, or a path (relative ones from ``folder``).
+
+    Raises:
+        StudentError: the adapter does not say.
+    """
+    try:
+        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudentError(
+            f"cannot read {folder / ADAPTER} ({error!r}); train again, or copy the whole folder"
+        ) from error
+    beside = (folder / str(base)).resolve()
+    return str(beside) if base and beside.is_dir() else str(base)
+
+
+def load_model(name: str | Path) -> Any:
+    """Load a whole model in float32, with an output head of its own where its kind has one.
+
+    Raises:
+        StudentError: it is not there, is no safetensors, or its output head is lost.
+    """
+    from transformers import AutoModelForSeq2SeqLM
+
+    folder = Path(name).expanduser()
+    local = folder.is_dir()
+    if local and not (folder / "config.json").is_file():
+        raise StudentError(f"{folder} holds no student (no {ADAPTER}, no config.json); give a folder saved by train")
+    if local and not any(folder.glob("*.safetensors")):
+        raise StudentError(f"{folder} holds no safetensors; save the model again with save_pretrained")
+    try:
+        with quiet_transformers():
+            model = AutoModelForSeq2SeqLM.from_pretrained(
+                str(folder) if local else str(name),
+                dtype="float32",
+                use_safetensors=True if local else None,  # a .bin on the Hub is read with weights_only
+                local_files_only=local,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise StudentError(f"cannot load {name}: {_line(error)}; give a folder with a model, or a Hub name") from error
+    settle_head(model, str(name))
+    return model
+
+
+def load_tokenizer(name: str | Path) -> Any:
+    """Load the tokenizer that lies beside a model.
+
+    Raises:
+        StudentError: it is not there.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(name).expanduser()
+    try:
+        with quiet_transformers():
+            return AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else str(name))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StudentError(f"cannot load the tokenizer of {name}: {_line(error)}") from error
+
+
+def has_own_head(model: Any) -> bool:
+    """Whether the output head is a matrix of its own, not the embeddings."""
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
+    return head is not None and head.weight is not embeddings.weight
+
+
+def settle_head(model: Any, name: str) -> None:
+    """Make the configuration of ``model`` say whether its head is tied, and refuse an mT5 whose head is.
+
+    Raises:
+        StudentError: it is an mT5 and its head is the embedding matrix.
+    """
+    own = has_own_head(model)
+    if not own and model.config.model_type in _OWN_HEAD:
+        raise StudentError(
+            f"the output head of {name} is tied to its embeddings: its files have lost lm_head.weight; "
+            "take the original model, and save with vner-annotate train --merge"
+        )
+    model.config.tie_word_embeddings = not own
+
+
+def make_untied(config: Any) -> Any:
+    """A model with random weights and an output head of its own, from a configuration that says nothing of it."""
+    from transformers import AutoModelForSeq2SeqLM
+
+    config.tie_word_embeddings = False  # after construction: MT5Config sets it to True itself
+    return AutoModelForSeq2SeqLM.from_config(config, dtype="float32")
+
+
+class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
+    """No progress bars and no warnings of transformers in here: the one about tied weights is dealt with above."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._verbosity, self._bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._verbosity)
+        if self._bars:
+            logging.enable_progress_bar()
+
+
+def _with_adapter(model: Any, folder: Path) -> Any:
+    from peft import PeftModel
+
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
+    try:
+        return PeftModel.from_pretrained(model, str(folder))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise StudentError(f"cannot load the adapter in {folder}: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160].rstrip(" :;.")
