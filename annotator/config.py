@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from annotator.errors import ConfigError
 
@@ -103,6 +104,7 @@ class RunConfig:
             raise ConfigError("--model and --base-url need --provider openai or groq; the local teacher takes neither")
         if self.translate_labels and self.provider == "local":
             raise ConfigError("--translate-labels needs --provider openai or groq; the local teacher cannot translate")
+        refuse_secrets(self.base_url, "--base-url")
         _ = self.split_shares
 
     @property
@@ -167,6 +169,23 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is not valid TOML: {error}") from error
     return {name.replace("-", "_"): value for name, value in settings.items()}
+
+
+def refuse_secrets(url: str, where: str) -> None:
+    """Refuse an address that holds more than an address: it ends in the manifest, in messages and in logs.
+
+    Raises:
+        ConfigError: there is a user, a password, a query or a fragment in it. The message does not repeat them.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError(f"{where} is no address; give one such as http://localhost:8000/v1") from None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(
+            f"{where} must be an address alone, without user, password or query, since it is written down; "
+            "keys come from the environment (docs/reliability.md)"
+        )
 
 
 def flag(name: str) -> str:

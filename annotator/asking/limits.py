@@ -59,6 +59,8 @@ class RateLimit:
             raise ConfigError(
                 f"one request takes about {tokens} tokens, more than --tpm {self._tpm} allows in a minute"
             )
+        if not (self._rpm or self._tpm) and self._not_before <= (now := time.monotonic()):
+            return [now, 0.0, float(tokens)]
         async with self._turn:
             while (wait := self._wait(self._corrected(tokens))) > 0:
                 await asyncio.sleep(wait)
@@ -70,6 +72,8 @@ class RateLimit:
 
     def settle(self, entry: list[float], tokens: int) -> None:
         """Replace the estimate by what the endpoint counted."""
+        if not self._tpm:
+            return
         if tokens:
             self._estimated += entry[2]
             self._settled += tokens
