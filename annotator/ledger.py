@@ -151,6 +151,15 @@ class Ledger:
             found = self._db.execute(f"SELECT key FROM completions WHERE key IN ({places})", keys)  # noqa: S608
             return {key for (key,) in found}
 
+    def since(self, moment: float) -> list[tuple[float, int]]:
+        """Time and tokens of each answer after ``moment`` (seconds since the epoch), by time; none of a batch."""
+        with self._explained:
+            return self._db.execute(
+                "SELECT created, prompt_tokens + completion_tokens FROM completions"
+                " WHERE created > ? AND latency > 0 ORDER BY created",
+                (moment,),
+            ).fetchall()
+
     def failure(self, key: str) -> Failure | None:
         """Why ``key`` is unanswered, if it was asked."""
         with self._explained:

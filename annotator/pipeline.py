@@ -117,7 +117,7 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
                 ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
                 context.progress.advance()
 
-    annotate(fitting(), teacher, ledger, _pace(config), context.progress, estimate)
+    annotate(fitting(), teacher, ledger, pace_of(config), context.progress, estimate)
 
 
 def annotate_stage(context: Context) -> Result:
@@ -240,7 +240,7 @@ def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Tr
     translator = make_translator(context.config)
     if context.asking != "never":
         context.progress.start("translate", "labels", len(unknown))
-        ask_translations(unknown, translator, ledger, _pace(context.config), context.progress)
+        ask_translations(unknown, translator, ledger, pace_of(context.config), context.progress)
         context.progress.finish()
     translations = Translations(unknown, translator, ledger, labels)
     if translations.missing:
@@ -248,7 +248,8 @@ def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Tr
     return translations
 
 
-def _pace(config: RunConfig) -> Pace:
+def pace_of(config: RunConfig) -> Pace:
+    """How hard ``config`` lets us ask."""
     rpm, tpm = published_limits(config.limits, config.teacher_model) if config.limits else (0, 0)
     return Pace(config.concurrency, config.max_retries, config.rpm or rpm, config.tpm or tpm)
 

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Final
 
 from annotator.asking.asker import Asker
-from annotator.asking.limits import Pace
+from annotator.asking.limits import WINDOW, Pace
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Failure, Ledger
 from annotator.progress import Progress
@@ -81,6 +81,9 @@ class _Engine:
     ) -> None:
         self._teacher, self._ledger, self._progress, self._estimate = teacher, ledger, progress, estimate
         self._asker, self._concurrency = Asker(teacher, pace, progress), pace.concurrency
+        if pace.rpm or pace.tpm:  # another command may have asked a moment ago
+            now = time.time()
+            self._asker.remember((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question

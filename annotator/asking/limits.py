@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +49,13 @@ class RateLimit:
         was_free = self._not_before <= now
         self._not_before = max(self._not_before, now + seconds)
         return was_free
+
+    def remember(self, spent: Iterable[tuple[float, int]]) -> None:
+        """Count what was spent before: seconds ago, in descending order, and tokens of each request."""
+        now = time.monotonic()
+        for ago, tokens in spent:
+            self._sent.append([now - ago, float(tokens), float(tokens)])
+            self._tokens += tokens
 
     async def acquire(self, tokens: int) -> list[float]:
         """Wait for room for one request of about ``tokens`` tokens; returns the entry to ``settle``.

@@ -108,14 +108,14 @@ def make_teacher(config: RunConfig) -> Teacher:
 
         return EmbeddedTeacher(workers=config.processes)
 
-    from annotator.teachers.chat import ChatTeacher
+    from annotator.teachers.chat import ENTITIES, ChatTeacher
     from prompts import load_prompt
 
     try:
         prompt = load_prompt(config.prompt)
     except (LookupError, ValueError) as error:
         raise ConfigError(f"--prompt: {error.args[0]}") from error
-    return ChatTeacher(config, prompt)
+    return ChatTeacher(config, prompt, ENTITIES if config.response_format == "json" else None)
 
 
 def make_translator(config: RunConfig) -> Teacher:

@@ -24,6 +24,30 @@ _FATAL: Final = {
     404: "no such model or address",
     407: "the proxy wants a user and a password",
 }
+ENTITIES: Final[Mapping[str, Any]] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "entities",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {
+                "entities": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"text": {"type": "string"}, "type": {"type": "string"}},
+                        "required": ["text", "type"],
+                        "additionalProperties": False,
+                    },
+                }
+            },
+            "required": ["entities"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""The response format of ``--response-format json``. It is part of every key: a change orphans paid answers."""
 _AGAIN: Final = frozenset({408, 409, 425, 429, 498})
 """Statuses below 500 that may go away; 498 is Groq's word for a full house."""
 
@@ -31,9 +55,15 @@ _AGAIN: Final = frozenset({408, 409, 425, 429, 498})
 class ChatTeacher:
     """Asks a model over HTTP, at temperature 0."""
 
-    def __init__(self, config: RunConfig, prompt: Prompt) -> None:
+    def __init__(self, config: RunConfig, prompt: Prompt, response_format: Mapping[str, Any] | None = None) -> None:
         self._config = config
-        settings = {"model": config.teacher_model, "temperature": 0, "max_tokens": config.max_completion_tokens}
+        settings: dict[str, Any] = {
+            "model": config.teacher_model,
+            "temperature": 0,
+            "max_tokens": config.max_completion_tokens,
+        }
+        if response_format:  # without one the question is what it was before there was any
+            settings["response_format"] = response_format
         self.identity: Mapping[str, Any] = {
             **settings,
             "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
