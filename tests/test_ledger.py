@@ -43,6 +43,7 @@ def test_a_failure_is_forgotten_when_the_answer_comes(tmp_path: Path) -> None:
         ledger.record_failures([Failure("k1", "p1", "timeout", "a")])
         ledger.record_failures([Failure("k1", "p1", "http 503", "b")])
         assert ledger.failure("k1") == Failure("k1", "p1", "http 503", "b")
+    with Ledger(tmp_path / "l.sqlite") as ledger:  # by another command
         ledger.append([ANSWER])
         assert ledger.failure("k1") is None
 

@@ -142,7 +142,7 @@ class Straight:
         except TimeoutError as error:
             raise _timed_out(self.where) from error
         except self._failures as error:
-            raise _unreachable(self.where, error) from error
+            raise _unreachable(self.where, error) from None  # its own words can hold the password of a proxy
 
     async def close(self) -> None:
         """Close the connections."""
