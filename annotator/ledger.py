@@ -61,7 +61,7 @@ def request_key(content: Mapping[str, Any]) -> str:
 
 
 class Ledger:
-    """Answers by key, in one SQLite file. Not to be used by two threads at once."""
+    """Answers by key, in one SQLite file. But for ``flush``, not to be used by two threads at once."""
 
     def __init__(self, path: Path) -> None:
         """Open the ledger at ``path``, or make it.
@@ -118,9 +118,10 @@ class Ledger:
             self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
 
     def flush(self) -> None:
-        """Bring all that was written to the disk itself."""
+        """Bring all that was written to the disk itself. May be called in another thread than all else."""
         if not self._unflushed:
             return
+        self._unflushed = False  # before, so that what is written meanwhile is flushed the next time
         log = self.path.with_name(self.path.name + "-wal")
         with self._explained:
             try:
@@ -131,7 +132,6 @@ class Ledger:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        self._unflushed = False
 
     def get(self, key: str) -> Completion | None:
         """The answer to ``key``, if there is one."""

@@ -29,8 +29,6 @@ __all__ = ["Pace", "annotate"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
-FLUSH_REST: Final = 4.0
-"""On a slow disk, rest at least so many times as long as a flush takes, since nobody works meanwhile."""
 RESTING: Final = 4
 """Workers that may wait to try again, for each that may ask."""
 BLOCK: Final = 100
@@ -179,16 +177,18 @@ class _Engine:
         self._done += 1
 
     async def _flush_now_and_then(self) -> None:
-        took = 0.0
         while True:
-            await asyncio.sleep(max(FLUSH_EVERY, FLUSH_REST * took))
-            began = time.monotonic()
-            self._flush()
-            took = time.monotonic() - began
+            await asyncio.sleep(FLUSH_EVERY)
+            await asyncio.to_thread(self._ledger.flush)  # a busy disk takes its time
+            self._tell()
 
     def _flush(self) -> None:
         """Bring what was written to the disk, and tell of it."""
         self._ledger.flush()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell of what was done since the last time."""
         if self._tokens:
             self._progress.count("tokens", self._tokens)
         if self._done:
