@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from annotator.errors import ConfigError
 
@@ -22,6 +23,7 @@ Asking: TypeAlias = Literal["now", "batch", "never"]
 """How the teacher is asked: request by request, by its Batch API, or not at all."""
 
 PROVIDERS: Final = ("local", "openai", "groq")
+RESPONSE_FORMATS: Final = ("text", "json", "auto")
 DEFAULT_MODELS: Final[Mapping[str, str]] = {"local": "", "openai": "", "groq": "llama3-70b-8192"}
 KEY_VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY"}
 
@@ -55,6 +57,11 @@ class RunConfig:
     model: str = _setting("", "Teacher", "Model name at the endpoint; groq: llama3-70b-8192.", stage="annotate")
     prompt: str = _setting("open-ner-vi", "Teacher", "Prompt: a name from prompts/ or a path.", stage="annotate")
     max_completion_tokens: int = _setting(1024, "Teacher", "Longest answer, in tokens.", stage="annotate", low=1)
+    response_format: str = _setting(
+        "text",
+        "Teacher",
+        "How answers are asked for: text, json (by a schema), or auto: json if the endpoint takes it.",
+    )
     base_url: str = _setting("", "Teacher", "Address of the endpoint, such as http://localhost:8000/v1.")
     concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
     rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
@@ -95,6 +102,12 @@ class RunConfig:
                 raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
         if self.provider not in PROVIDERS:
             raise ConfigError(f"--provider must be one of {', '.join(PROVIDERS)}, not {self.provider!r}")
+        if self.response_format not in RESPONSE_FORMATS:
+            raise ConfigError(
+                f"--response-format must be one of {', '.join(RESPONSE_FORMATS)}, not {self.response_format!r}"
+            )
+        if self.provider == "local" and self.response_format != "text":
+            raise ConfigError("--response-format needs --provider openai or groq; the local teacher has one of its own")
         if self.max_tokens < self.min_tokens:
             raise ConfigError(f"--max-tokens {self.max_tokens} is below --min-tokens {self.min_tokens}")
         if self.provider != "local" and not self.teacher_model:
@@ -103,6 +116,7 @@ class RunConfig:
             raise ConfigError("--model and --base-url need --provider openai or groq; the local teacher takes neither")
         if self.translate_labels and self.provider == "local":
             raise ConfigError("--translate-labels needs --provider openai or groq; the local teacher cannot translate")
+        refuse_secrets(self.base_url, "--base-url")
         _ = self.split_shares
 
     @property
@@ -167,6 +181,23 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is not valid TOML: {error}") from error
     return {name.replace("-", "_"): value for name, value in settings.items()}
+
+
+def refuse_secrets(url: str, where: str) -> None:
+    """Refuse an address that holds more than an address: it ends in the manifest, in messages and in logs.
+
+    Raises:
+        ConfigError: there is a user, a password, a query or a fragment in it. The message does not repeat them.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ConfigError(f"{where} is no address; give one such as http://localhost:8000/v1") from None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(
+            f"{where} must be an address alone, without user, password or query, since it is written down; "
+            "keys come from the environment (docs/reliability.md)"
+        )
 
 
 def flag(name: str) -> str:

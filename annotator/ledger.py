@@ -33,6 +33,7 @@ CREATE TABLE failures (
     key TEXT PRIMARY KEY, passage_id TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_INSERT: Final = "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +46,22 @@ class Failure:
     detail: str
 
 
-_canonical = json.JSONEncoder(
+canonical: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
 ).encode
+"""JSON with sorted names, no white space, Unicode as it is: what keys are made of."""
 # dataclasses.astuple copies deeply, at ten times the cost.
 _completion_row = attrgetter(*(column.name for column in fields(Completion)))
 _failure_row = attrgetter(*(column.name for column in fields(Failure)))
 
 
 def request_key(content: Mapping[str, Any]) -> str:
-    """The sha256 of the canonical JSON of a question: sorted names, no white space, Unicode as it is."""
-    return hashlib.sha256(_canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
+    """The sha256 of the canonical JSON of a question."""
+    return hashlib.sha256(canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Ledger:
-    """Answers by key, in one SQLite file. Not to be used by two threads at once."""
+    """Answers by key, in one SQLite file. But for ``flush``, not to be used by two threads at once."""
 
     def __init__(self, path: Path) -> None:
         """Open the ledger at ``path``, or make it.
@@ -69,7 +71,8 @@ class Ledger:
         """
         self.path = path
         self._unflushed = False
-        with self._explained():
+        self._explained = _Explained(path)
+        with self._explained:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             try:
                 self._open()
@@ -93,26 +96,34 @@ class Ledger:
                 f"BEGIN; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
                 f" PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
+        self._failed = self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone() is not None
+        """Whether there is any failure to forget."""
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers in one transaction; when this returns they survive the process. A key that is there stays."""
-        with self._explained(), self._transaction():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)", map(_completion_row, completions)
-            )
-            self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
+        with self._explained:
+            if len(completions) == 1 and not self._failed:
+                self._db.execute(_INSERT, _completion_row(completions[0]))  # a transaction of its own
+                self._unflushed = True
+                return
+            with self._transaction():
+                self._db.executemany(_INSERT, map(_completion_row, completions))
+                if self._failed:
+                    self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Remember why questions went unanswered, replacing what was known of them."""
-        with self._explained(), self._transaction():
+        with self._explained, self._transaction():
+            self._failed = True
             self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
 
     def flush(self) -> None:
-        """Bring all that was written to the disk itself."""
+        """Bring all that was written to the disk itself. May be called in another thread than all else."""
         if not self._unflushed:
             return
+        self._unflushed = False  # before, so that what is written meanwhile is flushed the next time
         log = self.path.with_name(self.path.name + "-wal")
-        with self._explained():
+        with self._explained:
             try:
                 descriptor = os.open(log, os.O_RDWR)
             except FileNotFoundError:  # no write-ahead log here: each transaction was flushed
@@ -121,28 +132,43 @@ class Ledger:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        self._unflushed = False
 
     def get(self, key: str) -> Completion | None:
         """The answer to ``key``, if there is one."""
-        with self._explained():
+        with self._explained:
             row = self._db.execute("SELECT * FROM completions WHERE key=?", (key,)).fetchone()
         return Completion(*row) if row else None
 
     def has(self, key: str) -> bool:
         """Whether ``key`` is answered."""
-        with self._explained():
+        with self._explained:
             return self._db.execute("SELECT 1 FROM completions WHERE key=?", (key,)).fetchone() is not None
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        places = ",".join("?" * len(keys))
+        with self._explained:
+            found = self._db.execute(f"SELECT key FROM completions WHERE key IN ({places})", keys)  # noqa: S608
+            return {key for (key,) in found}
+
+    def since(self, moment: float) -> list[tuple[float, int]]:
+        """Time and tokens of each answer after ``moment`` (seconds since the epoch), by time; none of a batch."""
+        with self._explained:
+            return self._db.execute(
+                "SELECT created, prompt_tokens + completion_tokens FROM completions"
+                " WHERE created > ? AND latency > 0 ORDER BY created",
+                (moment,),
+            ).fetchall()
 
     def failure(self, key: str) -> Failure | None:
         """Why ``key`` is unanswered, if it was asked."""
-        with self._explained():
+        with self._explained:
             row = self._db.execute("SELECT * FROM failures WHERE key=?", (key,)).fetchone()
         return Failure(*row) if row else None
 
     def __len__(self) -> int:
         """Number of answers."""
-        with self._explained():
+        with self._explained:
             return int(self._db.execute("SELECT count(*) FROM completions").fetchone()[0])
 
     def close(self) -> None:
@@ -167,18 +193,25 @@ class Ledger:
                 self._db.execute("ROLLBACK")
             raise
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.OperationalError, OSError) as error:
+
+class _Explained:
+    """What goes wrong inside is the ledger's error, with its mend."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, sqlite3.OperationalError | OSError):
             mend = (
                 "free some space and run the same command again; nothing is lost"
                 if "full" in str(error) or "No space" in str(error)
                 else ("check that the folder is there and writable")
             )
-            raise RunDirError(f"cannot use the ledger {self.path}: {error}; {mend}") from error
-        except sqlite3.DatabaseError as error:
+            raise RunDirError(f"cannot use the ledger {self._path}: {error}; {mend}") from error
+        if isinstance(error, sqlite3.DatabaseError):
             raise RunDirError(
-                f"the ledger {self.path} is damaged or no ledger ({error}); move it away, or restore it from a copy"
+                f"the ledger {self._path} is damaged or no ledger ({error}); move it away, or restore it from a copy"
             ) from error

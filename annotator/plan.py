@@ -20,6 +20,7 @@ from annotator import tables
 from annotator.asking.batches import on_their_way
 from annotator.asking.limits import WINDOW
 from annotator.asking.profiles import Limits, limits_of, retirement
+from annotator.asking.response_format import settle_response_format
 from annotator.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
@@ -206,9 +207,12 @@ def plan(
     with _place(root) as place:
         outcome = run(place, settings, progress, until="chunk", fresh=fresh)
         config = outcome.config
-        context = Context(config, outcome.run, load_tokenizer(config.tokenizer), make_teacher(config), progress)
         if pilot:
             require_key(config)
+            with opened(place) as directory:
+                config = settle_response_format(config, directory, progress)
+        context = Context(config, outcome.run, load_tokenizer(config.tokenizer), make_teacher(config), progress)
+        if pilot:
             with opened(place):
                 _ask_some(context, pilot)
         return _forecast(context, assumed)

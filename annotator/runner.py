@@ -7,6 +7,7 @@ is simply made again when its settings change; what was paid for is never left w
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator import pipeline
+from annotator.asking.response_format import settle_response_format
 from annotator.config import STAGES, Asking, RunConfig, flag, make_config
 from annotator.corrections import file_identity
 from annotator.decisions import Decisions, read_decisions
@@ -75,9 +77,16 @@ def run(
     stored = {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
+    if config.response_format == "auto" and stored and RunDir(root).ledger.exists():
+        config = dataclasses.replace(config, response_format=stored.get("response_format", "text"))
     if asking == "batch" and config.provider == "local":
         raise ConfigError("--batch needs --provider openai or groq; the local teacher answers at once")
     with opened(root) as directory:
+        if config.response_format == "auto" and asking != "never" and until not in PAID[:2]:
+            before = _run(directory, config, manifest, progress, PAID[1], asking)
+            config = settle_response_format(config, directory, progress)
+            after = _run(directory, config, directory.read_manifest(), progress, until, asking)
+            return dataclasses.replace(after, skipped=(*before.skipped, *after.skipped[2:]))
         return _run(directory, config, manifest, progress, until, asking)
 
 
@@ -200,6 +209,10 @@ def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: 
     # Before the first question (there is a ledger from then on) nothing is paid for: the teacher can still be changed.
     stages = PAID if RunDir(root).ledger.exists() else PAID[:2]
     now = {name: value for stage in stages for name, value in config.stage_settings(stage).items()}
+    if RunDir(root).ledger.exists() and stored:
+        before = stored.get("response_format", "text")  # what it was before there was a choice
+        if "auto" not in (before, config.response_format):
+            stored, now = {**stored, "response_format": before}, {**now, "response_format": config.response_format}
     now.pop("source")  # the same articles under another path are the same articles: content decides, further on
     other = [
         f"{flag(name)} {stored[name]}, not {now[name]}" for name in now if stored.get(name, now[name]) != now[name]

@@ -1,14 +1,18 @@
 """How close to an endpoint's own limit the annotation engine comes, and at what cost, beside bare clients.
 
-    python benchmarks/annotate.py [--passages 2000] [--latency 0.1] [--concurrency 64] [--rounds 5] [--json]
-                                  [--clients engine,aiohttp,openai] [--base-url URL]
+    python benchmarks/annotate.py [--passages 2000] [--settings 0.1x64,0.2x256] [--rounds 5] [--memory 2000,50000]
+                                  [--clients engine,aiohttp,openai] [--base-url URL,URL] [--json]
 
-Every client does the same work: it fills the shipped prompt with each passage, sends it, and takes the text out of the
-answer. The engine also keeps every answer in a ledger on the disk ("asking"), and then finds it again and reads it as
-`clean` does ("all"). Each run is a process of its own; a round runs every client once, in turn, so that what else the
-machine does hits all alike. Without --base-url an endpoint is started in a process of its own, which answers each
-request after --latency seconds. The limit is the time in which that many passages can be answered at best:
-ceil(passages / concurrency) latencies.
+A setting is the seconds that the endpoint takes for an answer, and the number of requests at once. Every client does
+the same work: it fills the shipped prompt with each passage, sends it, and takes the text out of the answer. The engine
+also keeps every answer in a ledger on the disk ("asking"), and then finds it again and reads it as `clean` does
+("all"). Each run is a process of its own; a round runs every client once, in turn, so that what else the machine does
+hits all alike; figures are medians, "times" the median of each round's ratio of CPU time to that of the bare aiohttp
+client. Without --base-url (one address for each setting, in order) endpoints are started in processes of their own.
+
+The limit is requests at once / seconds for an answer. No run of so many passages can quite reach it: passages are
+answered in whole rounds, of which the engine needs one more, since its first question goes out alone; "of possible" is
+the share of what that leaves. At the end, the engine's peak of memory by number of passages, at the first setting.
 """
 
 from __future__ import annotations
@@ -185,8 +189,12 @@ class Answering(asyncio.Protocol):
             length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
             if len(self.received) < end + 4 + length:
                 return
-            self.received = self.received[end + 4 + length :]
-            asyncio.get_running_loop().call_later(self.latency, self.transport.write, self.answer)
+            body, self.received = self.received[end + 4 : end + 4 + length], self.received[end + 4 + length :]
+            self.respond(head, body)
+
+    def respond(self, head: bytes, body: bytes) -> None:  # noqa: ARG002 - for those who look at them
+        """Answer one request."""
+        asyncio.get_running_loop().call_later(self.latency, self.transport.write, self.answer)
 
 
 def serve(latency: float) -> None:
@@ -205,29 +213,55 @@ def serve(latency: float) -> None:
 # ---------------------------------------------------------------------------------------------------------- report
 
 
-def measure(options: argparse.Namespace, base_url: str) -> dict[str, dict[str, float]]:
+def measure(
+    options: argparse.Namespace, base_url: str, latency: float, concurrency: int
+) -> dict[str, dict[str, float]]:
     """Medians of ``--rounds`` rounds."""
-    runs: dict[str, list[dict[str, float]]] = {client: [] for client in options.clients.split(",")}
-    work = [str(part) for part in (base_url, options.passages, options.concurrency)]
-    for _ in range(options.rounds):
-        for client, results in runs.items():
-            command = [sys.executable, __file__, "--one", client, *work]
-            results.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))  # noqa: S603
-    limit = options.passages / (math.ceil(options.passages / options.concurrency) * options.latency)
+    number = options.passages
+    rounds = [
+        {client: one_process(client, base_url, number, concurrency) for client in options.clients.split(",")}
+        for _ in range(options.rounds)
+    ]
     figures = {}
-    for client, results in runs.items():
-        rate = options.passages / statistics.median(result["seconds"] for result in results)
-        asking, cpu, peak = (
-            statistics.median(result[name] for result in results) for name in ("asking", "cpu", "peak")
-        )
+    for client in rounds[0]:
+        found = {name: statistics.median(runs[client][name] for runs in rounds) for name in rounds[0][client]}
+        turns = math.ceil(number / concurrency) if client != "engine" else 1 + math.ceil((number - 1) / concurrency)
+        rate = number / found["seconds"]
         figures[client] = {
             "rate": rate,
-            "share": rate / limit,
-            "asking_cpu_per_1000": asking / options.passages * 1000,
-            "cpu_per_1000": cpu / options.passages * 1000,
-            "peak_mib": peak,
+            "of_limit": rate * latency / concurrency,
+            "of_possible": turns * latency / found["seconds"],
+            "asking_cpu_per_1000": found["asking"] / number * 1000,
+            "cpu_per_1000": found["cpu"] / number * 1000,
+            "peak_mib": found["peak"],
         }
+        if "aiohttp" in rounds[0]:
+            ratios = (runs[client]["cpu"] / runs["aiohttp"]["cpu"] for runs in rounds)
+            figures[client]["times"] = statistics.median(ratios)
     return figures
+
+
+def one_process(client: str, base_url: str, number: int, concurrency: int) -> dict[str, float]:
+    """What one run took, in a process of its own."""
+    command = [sys.executable, __file__, "--one", client, base_url, str(number), str(concurrency)]
+    taken: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603
+    return taken
+
+
+def table(name: str, figures: dict[str, dict[str, float]]) -> None:
+    """Print what was measured at one setting."""
+    print(f"\n{name}")
+    print(
+        f"{'client':<8} {'requests/s':>10} {'of limit':>9} {'of possible':>12} "
+        f"{'CPU s/1,000: asking':>20} {'all':>6} {'times':>6} {'peak MiB':>9}"
+    )
+    for client, figure in figures.items():
+        print(
+            f"{client:<8} {figure['rate']:>10.0f} {figure['of_limit']:>9.1%} {figure['of_possible']:>12.1%} "
+            f"{figure['asking_cpu_per_1000']:>20.3f} {figure['cpu_per_1000']:>6.3f} "
+            f"{figure.get('times', 0):>6.2f} {figure['peak_mib']:>9.0f}",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -238,34 +272,38 @@ def main() -> None:
         return one_run(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passages", type=int, default=2000)
-    parser.add_argument("--latency", type=float, default=0.1, help="seconds; with --base-url, what that one takes")
-    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--settings", default="0.1x64,0.2x256", help="seconds x requests at once, ...")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clients", default=",".join(CLIENTS))
-    parser.add_argument("--base-url", default="")
+    parser.add_argument("--memory", default="2000,50000", help="numbers of passages; empty: skip")
+    parser.add_argument("--base-url", default="", help="one for each setting, which answer after its seconds")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         del os.environ[name]
-    server = None
-    if not options.base_url:
-        command = [sys.executable, __file__, "--serve", str(options.latency)]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
-        options.base_url = server.stdout.readline().strip() if server.stdout else ""
+    settings = [(float(part.split("x")[0]), int(part.split("x")[1])) for part in options.settings.split(",")]
+    addresses, servers = options.base_url.split(",") if options.base_url else [], []
     try:
-        figures = measure(options, options.base_url)
+        while len(addresses) < len(settings):
+            command = [sys.executable, __file__, "--serve", str(settings[len(addresses)][0])]
+            servers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))  # noqa: S603
+            addresses.append(servers[-1].stdout.readline().strip())
+        report: dict[str, Any] = {}
+        for address, (latency, concurrency) in zip(addresses, settings, strict=True):
+            name = f"{options.passages} passages, {latency:g} s, {concurrency} at once"
+            report[name] = measure(options, address, latency, concurrency)
+            if not options.json:
+                table(f"{name}: limit {concurrency / latency:.0f} requests/s", report[name])
+        for number in [int(part) for part in options.memory.split(",") if part]:
+            peak = one_process("engine", addresses[0], number, settings[0][1])["peak"]
+            report.setdefault("peak_mib", {})[number] = peak
+            if not options.json:
+                print(f"engine, {number} passages: peak {peak:.0f} MiB", flush=True)
     finally:
-        if server:
+        for server in servers:
             server.kill()
     if options.json:
-        print(json.dumps(figures, indent=2))
-        return None
-    print(f"{'client':<10} {'requests/s':>10} {'of limit':>9} {'CPU s/1,000: asking':>20} {'all':>5} {'peak MiB':>9}")
-    for client, figure in figures.items():
-        print(
-            f"{client:<10} {figure['rate']:>10.0f} {figure['share']:>9.1%} "
-            f"{figure['asking_cpu_per_1000']:>20.2f} {figure['cpu_per_1000']:>5.2f} {figure['peak_mib']:>9.0f}"
-        )
+        print(json.dumps(report, indent=2))
     return None
 
 

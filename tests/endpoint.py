@@ -52,6 +52,8 @@ class Endpoint:
 
     def __init__(self, reply: Callable[[str, int], Answer] = echo_entities, port: int = 0) -> None:
         self.reply = reply
+        self.refuse: Callable[[dict[str, Any]], Answer | None] = lambda request: None
+        """What is answered to a request whatever its passage, if anything."""
         self.port = port
         self.asked: Counter[str] = Counter()
         self.requests: list[dict[str, Any]] = []
@@ -86,7 +88,7 @@ class Endpoint:
                     endpoint.requests.append(request)
                     endpoint.keys.add(self.headers.get("Authorization", ""))
                     endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
-                self._send(endpoint.reply(passage, attempt), len(passage))
+                self._send(endpoint.refuse(request) or endpoint.reply(passage, attempt), len(passage))
 
             def _send(self, answer: Answer, size: int) -> None:
                 time.sleep(answer.delay)

@@ -392,3 +392,20 @@ def test_a_request_is_one_line_to_every_reader() -> None:
     assert len(line.decode().splitlines()) == 1
     assert json.loads(line)["body"]["messages"][0]["content"] == text
     assert json.loads(line)["custom_id"] == question.key
+
+
+@pytest.mark.parametrize(("status", "format_asked"), [(200, True), (400, False)])
+def test_the_response_format_is_settled_before_the_batch(
+    api: BatchEndpoint, tmp_path: Path, status: int, format_asked: bool
+) -> None:
+    """One question is asked at once; where it is answered, it is in no batch, and all others have the schema too."""
+    entities = json.dumps({"entities": [{"text": "Hà Nội", "type": "city"}]})
+    choice = {"index": 0, "message": {"role": "assistant", "content": entities}, "finish_reason": "stop"}
+    answer = {"choices": [choice]} if status == 200 else {"error": {"message": "no such parameter"}}
+    api.faults["POST batches"] = deque([(status, json.dumps(answer).encode())])  # the first is the question
+    out = tmp_path / "run"
+    assert batch(api, out, "--response-format", "auto").exit_code == 3
+    passages = len(list(tables.rows(out / "passages.parquet")))
+    requests = api.requests("batch_1")
+    assert (answers(out), len(requests)) == ((1, passages - 1) if format_asked else (0, passages))
+    assert {"response_format" in line["body"] for line in requests} == {format_asked}

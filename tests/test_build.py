@@ -357,7 +357,7 @@ def test_the_key_is_in_no_file_and_no_output(tmp_path: Path, monkeypatch: pytest
 
     def tell(passage: str, attempt: int) -> Answer:
         if len(passage) % 5 == 0:
-            return Answer(400, body=b'{"error": {"message": "cannot do it"}}')
+            return Answer(400, body=json.dumps({"error": {"message": f"cannot do it for {key}"}}).encode())
         return echo_entities(passage, attempt)
 
     with Endpoint(tell) as endpoint:

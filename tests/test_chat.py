@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from annotator.config import RunConfig
 from annotator.errors import ConfigError, FatalTeacherError, RefusedError, RetryableError, TeacherError
+from annotator.ledger import request_key
 from annotator.teachers import Reply, make_teacher, require_key
 from annotator.teachers.connections import ThroughSdk, connect
 from annotator.teachers.reading import pause, read_reply
@@ -189,13 +195,71 @@ def test_the_environment_is_obeyed(endpoint: Endpoint, monkeypatch: pytest.Monke
         ask("http://excepted.invalid/v1", "openai")
 
 
-def test_what_aiohttp_cannot_do_is_left_to_the_sdk(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as a password in the address."""
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
-    config = RunConfig(provider="openai", model="m", base_url="http://me:secret@127.0.0.1/v1")
-    connection = connect(config, "sk-x")
-    assert isinstance(connection, ThroughSdk)
-    assert connection.where == "http://127.0.0.1/v1/"
+def test_what_aiohttp_cannot_do_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy: the SDK names the package that it needs, or uses it."""
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
+    try:
+        connection: object = connect(RunConfig(provider="openai", model="m", base_url="http://x.invalid/v1"), "sk-x")
+    except ImportError as error:
+        connection = None
+        assert "socks" in str(error)  # noqa: PT017
+    assert connection is None or isinstance(connection, ThroughSdk)
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Wants another password than it is given."""
+
+    def do_CONNECT(self) -> None:
+        self.send_error(407, "no")
+
+    do_POST = do_CONNECT  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_password_of_a_proxy_is_told_to_nobody(scheme: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the proxy answers."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://user:hunter2@127.0.0.1:{server.server_address[1]}")
+        with pytest.raises(TeacherError, match="407") as caught:
+            ask(f"{scheme}://example.invalid/v1", provider)
+        server.shutdown()
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))  # what --debug shows
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hunter2@127.0.0.1/v1",
+        "http://hunter2@h/v1",
+        "http://h/v1?key=hunter2",
+        "http://h/#hunter2",
+        "http://[h",
+    ],
+)
+def test_an_address_with_a_secret_is_refused(address: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stand in the manifest; the message does not repeat it."""
+    with pytest.raises(ConfigError, match="--base-url") as caught:
+        RunConfig(provider=provider, model="m", base_url=address)
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv(f"{provider.upper()}_BASE_URL", address)
+    with pytest.raises(ConfigError, match=f"{provider.upper()}_BASE_URL"):
+        require_key(RunConfig(provider=provider, model="m"))
+
+
+@pytest.mark.parametrize("key", ["sk-a\nb", "sk-đ", "sk-\x7f"])
+def test_what_is_no_key_is_not_sent(key: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library's error about the header would repeat it; white space around it is forgiven."""
+    config = RunConfig(provider=provider, model="m")
+    monkeypatch.setenv(f"{provider.upper()}_API_KEY", key)
+    with pytest.raises(ConfigError, match="no key has") as caught:
+        require_key(config)
+    assert key not in str(caught.value)
+    monkeypatch.setenv(f"{provider.upper()}_API_KEY", " sk-good\n")
+    assert require_key(config) == "sk-good"
 
 
 def test_nobody_listens(provider: str) -> None:
@@ -249,3 +313,18 @@ def test_an_unknown_prompt_is_a_configuration_error() -> None:
     """And says which there are."""
     with pytest.raises(ConfigError, match=r"--prompt: no prompt 'x'; shipped: open-ner-vi\.1"):
         make_teacher(RunConfig(provider="openai", model="m", prompt="x"))
+
+
+@given(st.text())
+def test_a_form_makes_the_same_question_as_its_content(text: str) -> None:
+    """Key and body are those of the whole content, whatever the passage is made of."""
+    question = make_teacher(RunConfig(provider="openai", model="m")).question(text)
+    assert question.key == request_key(question.content)
+    sent = {name: value for name, value in question.content.items() if name != "prompt"}
+    assert json.loads(question.body) == json.loads(json.dumps(sent).encode("utf-8", "replace"))
+
+
+def test_the_key_of_a_known_passage() -> None:
+    """Pinned: a change of this value would orphan every answer that was ever paid for."""
+    question = make_teacher(RunConfig(provider="openai", model="llama3-70b-8192")).question(PASSAGE)
+    assert question.key == "cde3615b939130685f82b1f4909ddfadd803e0ad3334ad33e6bca3917446fecc"

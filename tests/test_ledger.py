@@ -43,6 +43,7 @@ def test_a_failure_is_forgotten_when_the_answer_comes(tmp_path: Path) -> None:
         ledger.record_failures([Failure("k1", "p1", "timeout", "a")])
         ledger.record_failures([Failure("k1", "p1", "http 503", "b")])
         assert ledger.failure("k1") == Failure("k1", "p1", "http 503", "b")
+    with Ledger(tmp_path / "l.sqlite") as ledger:  # by another command
         ledger.append([ANSWER])
         assert ledger.failure("k1") is None
 
@@ -109,3 +110,12 @@ def test_the_key_of_a_known_question() -> None:
     """Pinned: a change of this value would orphan every answer that was ever paid for."""
     content = {"model": "m", "messages": [{"role": "user", "content": "Đà Nẵng"}], "temperature": 0}
     assert request_key(content) == "907a965884825df0cbb97094ff96475053ef81f00c392b0f234050954dc77a2c"
+
+
+def test_the_ledger_knows_what_was_asked_a_moment_ago(tmp_path: Path) -> None:
+    """Another command's requests count against the limits of this one; those of a batch do not."""
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        rows = [("a", 0.5, 50.0), ("b", 0.5, 90.0), ("c", 0.0, 95.0), ("d", 0.5, 70.0)]
+        ledger.append([Completion(key, "p", "[]", "stop", 10, 5, latency, when) for key, latency, when in rows])
+        assert ledger.since(60.0) == [(70.0, 15), (90.0, 15)]
+        assert ledger.known(["a", "d", "x"]) == {"a", "d"}

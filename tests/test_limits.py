@@ -55,6 +55,17 @@ def test_no_window_sees_more_than_the_limits(costs: list[int], rpm: int, tpm: in
         assert not tpm or sum(window) <= tpm
 
 
+def test_what_an_earlier_command_asked_counts() -> None:
+    """Three requests a moment ago leave room for one of four; the next waits until the oldest is a minute old."""
+    limit, clock = RateLimit(rpm=4), Clock()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "time", clock)
+        limit.remember([(50.0, 1), (20.0, 1), (10.0, 1)])
+    sent = [time for time, _ in run_through(limit, clock, [(1, 1)] * 2)]
+    assert sent[0] == 1000.0
+    assert 1010.0 <= sent[1] < 1011.0
+
+
 def test_without_limits_nobody_waits() -> None:
     """Time stands still."""
     clock = Clock()

@@ -2,10 +2,10 @@
 
     passages -> workers, each asking until it is answered -> ledger
 
-The workers share one stream and each takes the next passage when it is free, so nothing is read ahead. The first
-question goes out alone: a wrong key, model or address shows before anything more is asked. A worker writes its answer
-down before it asks again: a killed process loses the requests in flight and nothing else. Twenty times a second what
-was written is flushed to the disk, against a power cut.
+The workers share one stream and each takes the next passage when it is free; no more is read ahead than one block,
+whose questions are looked up in the ledger together. The first question goes out alone: a wrong key, model or address
+shows before anything more is asked. A worker writes its answer down before it asks again: a killed process loses the
+requests in flight and nothing else. Twenty times a second what was written is flushed to the disk, against a power cut.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from annotator.asking.asker import Asker
-from annotator.asking.limits import Pace
+from annotator.asking.limits import WINDOW, Pace
 from annotator.asking.profiles import limits_of
 from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
@@ -30,12 +31,10 @@ __all__ = ["Pace", "annotate", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
-FLUSH_REST: Final = 4.0
-"""On a slow disk, rest at least so many times as long as a flush takes, since nobody works meanwhile."""
 RESTING: Final = 4
 """Workers that may wait to try again, for each that may ask."""
-TURN: Final = 200
-"""Passages with an answer that are passed over at once, before anybody else gets a turn."""
+BLOCK: Final = 100
+"""Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
 
 
 @dataclass(slots=True)
@@ -92,10 +91,12 @@ class _Engine:
     ) -> None:
         self._teacher, self._ledger, self._progress, self._estimate = teacher, ledger, progress, estimate
         self._asker, self._concurrency = Asker(teacher, pace, progress), pace.concurrency
+        if pace.rpm or pace.tpm:  # another command may have asked a moment ago
+            now = time.time()
+            self._asker.remember((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
-        self._known = 0  # passages that had an answer already
         self._done, self._tokens = 0, 0  # passages and tokens that progress has not been told of
 
     async def run(self, passages: Iterable[Passage]) -> None:
@@ -114,17 +115,20 @@ class _Engine:
                 await self._teacher.close()
 
     def _unanswered(self, passages: Iterable[Passage]) -> Iterator[_Task | None]:
-        """What is to be asked; None now and then, so that a long known stretch holds up nobody."""
-        for passage in passages:
-            question = self._teacher.question(passage.text)
-            if question.key in self._asking or self._ledger.has(question.key):
-                self._known += 1
-                self._done += 1
-                if self._known % TURN == 0:
-                    yield None
-                continue
-            self._asking.add(question.key)
-            yield _Task(passage, question)
+        """What is to be asked; None after each block, so that a long known stretch holds up nobody."""
+        stream, size = iter(passages), min(BLOCK, self._concurrency)
+        while block := [_Task(passage, self._teacher.question(passage.text)) for passage in islice(stream, size)]:
+            known = self._ledger.known([task.question.key for task in block])
+            fresh = []
+            for task in block:  # all at once: what is asked meanwhile is not known here
+                key = task.question.key
+                if key in known or key in self._asking:
+                    self._done += 1
+                else:
+                    self._asking.add(key)
+                    fresh.append(task)
+            yield from fresh
+            yield None
 
     async def _ask_all(self) -> None:
         first = await _next(self._tasks)
@@ -185,16 +189,18 @@ class _Engine:
         self._done += 1
 
     async def _flush_now_and_then(self) -> None:
-        took = 0.0
         while True:
-            await asyncio.sleep(max(FLUSH_EVERY, FLUSH_REST * took))
-            began = time.monotonic()
-            self._flush()
-            took = time.monotonic() - began
+            await asyncio.sleep(FLUSH_EVERY)
+            await asyncio.to_thread(self._ledger.flush)  # a busy disk takes its time
+            self._tell()
 
     def _flush(self) -> None:
         """Bring what was written to the disk, and tell of it."""
         self._ledger.flush()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell of what was done since the last time."""
         if self._tokens:
             self._progress.count("tokens", self._tokens)
         if self._done:

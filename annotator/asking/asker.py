@@ -7,7 +7,7 @@ passage nothing; any other is a try of the passage's own, and it has ``1 + max_r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,6 +36,10 @@ class Asker:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
         self._limit, self._gate = RateLimit(pace.rpm, pace.tpm), Gate(pace.concurrency)
         self._breaker = Breaker(self._probe, progress.say)
+
+    def remember(self, spent: Iterable[tuple[float, int]]) -> None:
+        """Count requests of an earlier command against the limits: seconds ago, and tokens."""
+        self._limit.remember(spent)
 
     async def ask(self, question: Question, tokens: int, before_wait: Callable[[], None]) -> tuple[Reply, float]:
         """Ask until there is an answer, or no try is left.

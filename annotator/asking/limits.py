@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +50,13 @@ class RateLimit:
         self._not_before = max(self._not_before, now + seconds)
         return was_free
 
+    def remember(self, spent: Iterable[tuple[float, int]]) -> None:
+        """Count what was spent before: seconds ago, in descending order, and tokens of each request."""
+        now = time.monotonic()
+        for ago, tokens in spent:
+            self._sent.append([now - ago, float(tokens), float(tokens)])
+            self._tokens += tokens
+
     async def acquire(self, tokens: int) -> list[float]:
         """Wait for room for one request of about ``tokens`` tokens; returns the entry to ``settle``.
 
@@ -59,6 +67,8 @@ class RateLimit:
             raise ConfigError(
                 f"one request takes about {tokens} tokens, more than --tpm {self._tpm} allows in a minute"
             )
+        if not (self._rpm or self._tpm) and self._not_before <= (now := time.monotonic()):
+            return [now, 0.0, float(tokens)]
         async with self._turn:
             while (wait := self._wait(self._corrected(tokens))) > 0:
                 await asyncio.sleep(wait)
@@ -70,6 +80,8 @@ class RateLimit:
 
     def settle(self, entry: list[float], tokens: int) -> None:
         """Replace the estimate by what the endpoint counted."""
+        if not self._tpm:
+            return
         if tokens:
             self._estimated += entry[2]
             self._settled += tokens

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from annotator.config import KEY_VARIABLES, RunConfig
+from annotator.config import KEY_VARIABLES, RunConfig, refuse_secrets
 from annotator.errors import ConfigError
 from annotator.ledger import request_key
 
@@ -22,6 +22,8 @@ class Question:
     key: str
     content: Mapping[str, Any]
     """model, messages, sampling parameters, and the version of the prompt."""
+    body: bytes = b""
+    """What is sent to a chat endpoint: the content without the version of the prompt, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,15 @@ def require_key(config: RunConfig) -> str:
     """The provider's key, from the environment; empty for the embedded teacher, which needs none.
 
     Raises:
-        ConfigError: there is no key, and the provider needs one.
+        ConfigError: there is no key and the provider needs one, it cannot be one, or the environment's address for the
+            provider has a password in it.
     """
     variable = KEY_VARIABLES.get(config.provider)
-    key = os.environ.get(variable, "") if variable else ""
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if not (key.isascii() and key.isprintable()):  # as a header it would be refused, by an error that repeats it
+        raise ConfigError(f"{variable} holds characters that no key has; export it again")
+    address = f"{config.provider.upper()}_BASE_URL"  # where the SDKs look for it
+    refuse_secrets(os.environ.get(address, ""), address)
     # A server of one's own asks for no key.
     if variable and not key and not (config.provider == "openai" and config.base_url):
         raise ConfigError(f"--provider {config.provider} needs a key in the environment: export {variable}=...")
@@ -101,14 +108,14 @@ def make_teacher(config: RunConfig) -> Teacher:
 
         return EmbeddedTeacher(workers=config.processes)
 
-    from annotator.teachers.chat import ChatTeacher
+    from annotator.teachers.chat import ENTITIES, ChatTeacher
     from prompts import load_prompt
 
     try:
         prompt = load_prompt(config.prompt)
     except (LookupError, ValueError) as error:
         raise ConfigError(f"--prompt: {error.args[0]}") from error
-    return ChatTeacher(config, prompt)
+    return ChatTeacher(config, prompt, ENTITIES if config.response_format == "json" else None)
 
 
 def make_translator(config: RunConfig) -> Teacher:

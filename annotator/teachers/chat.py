@@ -5,13 +5,15 @@ One question is one request; nothing is tried twice here: ``annotator.asking`` d
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from annotator.config import KEY_VARIABLES, RunConfig
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
-from annotator.teachers import Question, Reply, make_question, require_key
+from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.connections import Answer, Connection, connect
+from annotator.teachers.form import Form
 from annotator.teachers.reading import message_of, out_of_money, read_reply, retry_after
 from prompts import Prompt
 
@@ -20,7 +22,32 @@ _FATAL: Final = {
     402: "the account has no credit",
     403: "the key may not use this",
     404: "no such model or address",
+    407: "the proxy wants a user and a password",
 }
+ENTITIES: Final[Mapping[str, Any]] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "entities",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {
+                "entities": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"text": {"type": "string"}, "type": {"type": "string"}},
+                        "required": ["text", "type"],
+                        "additionalProperties": False,
+                    },
+                }
+            },
+            "required": ["entities"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""The response format of ``--response-format json``. It is part of every key: a change orphans paid answers."""
 _AGAIN: Final = frozenset({408, 409, 425, 429, 498})
 """Statuses below 500 that may go away; 498 is Groq's word for a full house."""
 
@@ -28,38 +55,36 @@ _AGAIN: Final = frozenset({408, 409, 425, 429, 498})
 class ChatTeacher:
     """Asks a model over HTTP, at temperature 0."""
 
-    def __init__(self, config: RunConfig, prompt: Prompt) -> None:
+    def __init__(self, config: RunConfig, prompt: Prompt, response_format: Mapping[str, Any] | None = None) -> None:
         self._config = config
-        self._prompt = prompt
-        self.identity: Mapping[str, Any] = {
+        settings: dict[str, Any] = {
             "model": config.teacher_model,
-            "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
             "temperature": 0,
             "max_tokens": config.max_completion_tokens,
         }
+        if response_format:  # without one the question is what it was before there was any
+            settings["response_format"] = response_format
+        self.identity: Mapping[str, Any] = {
+            **settings,
+            "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
+        }
+        self._form = Form(prompt, settings)
         self._connection: Connection | None = None  # made at the first question; without one no key is needed
         self._key = ""
 
     def question(self, passage: str) -> Question:
         """The prompt, filled with ``passage``."""
-        return make_question(
-            {
-                "model": self._config.teacher_model,
-                "messages": self._prompt.messages(passage),
-                "temperature": 0,
-                "max_tokens": self._config.max_completion_tokens,
-                "prompt": f"{self._prompt.name}.{self._prompt.version}",
-            }
-        )
+        return self._form.fill(passage)
 
     async def ask(self, question: Question) -> Reply:
         """Send one request."""
-        return await self._post({name: value for name, value in question.content.items() if name != "prompt"})
+        return await self._post(question.body)
 
     async def probe(self) -> None:
         """Ask for one token about nothing: the smallest request that the model itself has to answer."""
         messages = [{"role": "user", "content": "ping"}]
-        await self._post({"model": self._config.teacher_model, "messages": messages, "temperature": 0, "max_tokens": 1})
+        body = {"model": self._config.teacher_model, "messages": messages, "temperature": 0, "max_tokens": 1}
+        await self._post(json.dumps(body).encode())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -67,7 +92,7 @@ class ChatTeacher:
             await self._connection.close()
             self._connection = None
 
-    async def _post(self, body: Mapping[str, Any]) -> Reply:
+    async def _post(self, body: bytes) -> Reply:
         if self._connection is None:
             self._key = require_key(self._config)
             self._connection = connect(self._config, self._key)
@@ -82,9 +107,11 @@ class ChatTeacher:
         if status == 429 and out_of_money(answer.body):
             status = 402
         if status in _FATAL:
-            mend = {402: "see the account's billing", 404: "see --model and --base-url"}.get(
-                status, f"check {KEY_VARIABLES[self._config.provider]}"
-            )
+            mend = {
+                402: "see the account's billing",
+                404: "see --model and --base-url",
+                407: "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment",
+            }.get(status, f"check {KEY_VARIABLES[self._config.provider]}")
             return FatalTeacherError(f"{where} answered {answer.status}, {_FATAL[status]}: {said}; {mend}", kind=kind)
         message = f"{where} answered {status}: {said}"
         if status in _AGAIN or status >= 500:

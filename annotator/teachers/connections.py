@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from annotator.config import RunConfig
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 PATH: Final = "chat/completions"
 _TELEMETRY: Final = "x-stainless-"
 """How the SDK's headers about itself begin."""
-_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_LOGIN: Final = re.compile(r"//[^/\s]*@")
+"""User and password in an address, such as a proxy's."""
 
 
 class Answer(NamedTuple):
@@ -43,8 +45,8 @@ class Connection(Protocol):
         """The address, for a person."""
         ...
 
-    async def post(self, body: Mapping[str, Any]) -> Answer:
-        """Ask for a chat completion; the whole answer must be there within the timeout.
+    async def post(self, body: bytes) -> Answer:
+        """Ask for a chat completion with a JSON ``body``; the whole answer must be there within the timeout.
 
         Raises:
             RetryableError: no answer came (``connection``, ``timeout``).
@@ -71,10 +73,11 @@ def connect(config: RunConfig, key: str) -> Connection:
         return ThroughSdk(groq, groq.AsyncGroq(**options), config.timeout)
     import openai
 
-    client = openai.AsyncOpenAI(**options)
+    idle = openai.DefaultAsyncHttpxClient(verify=False, trust_env=False)
+    client = openai.AsyncOpenAI(**options, http_client=idle)
     proxy = _proxy(str(client.base_url))
-    if proxy.startswith("socks") or urlsplit(str(client.base_url)).username:
-        return ThroughSdk(openai, client, config.timeout)
+    if proxy.startswith("socks"):
+        return ThroughSdk(openai, openai.AsyncOpenAI(**options), config.timeout)
     return Straight(client, config.timeout, proxy)
 
 
@@ -82,15 +85,15 @@ class ThroughSdk:
     """The SDK's own client. openai's and groq's come from one generator and name their errors alike."""
 
     def __init__(self, sdk: Any, client: Any, timeout: float) -> None:
-        self.where = _without_password(str(client.base_url))
+        self.where = str(client.base_url)
         self._sdk, self._client, self._timeout = sdk, client, timeout
 
-    async def post(self, body: Mapping[str, Any]) -> Answer:
+    async def post(self, body: bytes) -> Answer:
         """Send one request."""
         sdk = self._sdk
         try:
             async with asyncio.timeout(self._timeout):  # the SDK's own is for each read
-                raw = await self._client.chat.completions.with_raw_response.create(**body)
+                raw = await self._client.chat.completions.with_raw_response.create(**json.loads(body))
             response = raw.http_response
         except sdk.APIStatusError as error:
             response = error.response
@@ -129,26 +132,22 @@ class Straight:
         )
         self._failures = (aiohttp.ClientError, OSError)
 
-    async def post(self, body: Mapping[str, Any]) -> Answer:
+    async def post(self, body: bytes) -> Answer:
         """Send one request."""
-        data = _encode(body).encode("utf-8", "replace")
         try:
-            async with self._session.post(self._url, data=data) as response:
-                return Answer(response.status, response.headers, await response.read())
+            response = await self._session.post(self._url, data=body)
+            return Answer(
+                response.status, response.headers, await response.read()
+            )  # read, it gives its connection back
         except TimeoutError as error:
             raise _timed_out(self.where) from error
         except self._failures as error:
-            raise _unreachable(self.where, error) from error
+            raise _unreachable(self.where, error) from None  # its own words can hold the password of a proxy
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
         await self._client.close()
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _proxy(url: str) -> str:
@@ -177,7 +176,7 @@ def _unreachable(where: str, error: BaseException) -> RetryableError:
     cause = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper
-    said = " ".join(str(cause).split()) or type(cause).__name__
+    said = _LOGIN.sub("//", " ".join(str(cause).split())) or type(cause).__name__
     return RetryableError(
         f"cannot reach {where} ({said}); is the server running, and --base-url right?", kind="connection"
     )

@@ -1,0 +1,191 @@
+"""How much longer a run takes when the endpoint misbehaves, fault by fault and all at once.
+
+    python benchmarks/faults.py [--passages 2000] [--latency 0.1] [--concurrency 64] [--timeout 2] [--only NAME,NAME]
+
+An endpoint in a process of its own answers after --latency seconds; --share of the passages meet the fault at their
+first try, and are answered at the second. With "all at once" that share meets each of the faults. The run is timed
+against one without faults. "At best" is what no client can beat: the seconds that all requests together spend on
+their way, by the endpoint's own watch, spread over --concurrency places; a request that is never answered takes
+--timeout of them. "Repeated" counts good answers that were sent more than once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.annotate import Answering, passages
+
+JSON, HTML = "application/json", "text/html"
+FAULTS: dict[str, tuple[int, str, bytes] | str] = {
+    "429 with Retry-After": (429, f"{JSON}\r\nRetry-After: 0.2", b"{}"),
+    "429 without": (429, JSON, b"{}"),
+    "500": (500, JSON, b"{}"),
+    "503": (503, HTML, b"<html>busy</html>"),
+    "connection reset": "reset",
+    "hung up": "hang up",
+    "time-out": "silence",
+    "slow body": "slow",
+    "cut-off body": "cut",
+    "truncated JSON": (200, JSON, b'{"choices": [{"message": {"content": "[["}}'),
+    "empty content": (200, JSON, b'{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}'),
+    "content null": (200, JSON, b'{"choices": [{"message": {"content": null}, "finish_reason": "stop"}]}'),
+    "no JSON": (200, "text/plain", b"OK"),
+    "HTML page": (200, HTML, b"<html>sorry</html>"),
+    "200 with an error": (200, JSON, b'{"error": {"message": "overloaded", "code": 500}}'),
+    "invalid UTF-8": (200, JSON, b'{"choices": [{"message": {"content": "\xff\xfe"}, "finish_reason": "stop"}]}'),
+}
+"""Status, content type and body; or what happens to the connection."""
+
+
+class State:
+    """What the endpoint does, and what it has done."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.share, self.latency, self.timeout = 0.05, 0.1, 2.0
+        self.tries: Counter[bytes] = Counter()
+        self.good: Counter[bytes] = Counter()
+        self.seconds = 0.0
+
+    def fault_of(self, body: bytes) -> str:
+        """The fault that this request meets, if any."""
+        key = hashlib.sha256(body).digest()
+        self.tries[key] += 1
+        place = int.from_bytes(key[:4], "big") / 2**32 / self.share
+        if self.tries[key] == 1 and place < len(self.faults):
+            return self.faults[int(place)]
+        self.good[key] += 1
+        return ""
+
+
+class Misbehaving(Answering):
+    """Answers as it is told."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state.latency)
+        self.state = state
+
+    def respond(self, head: bytes, body: bytes) -> None:
+        """Answer, or not."""
+        state = self.state
+        if head.startswith(b"put"):
+            state.__init__()  # type: ignore[misc]
+            vars(state).update(json.loads(body))
+            return self._send(200, JSON, b"{}")
+        if head.startswith(b"get"):
+            told = {"requests": state.tries.total(), "repeated": sum(n > 1 for n in state.good.values())}
+            return self._send(200, JSON, json.dumps({**told, "seconds": state.seconds}).encode())
+        fault = state.fault_of(body)
+        state.seconds += state.timeout if fault in ("time-out", "slow body") else state.latency
+        asyncio.get_running_loop().call_later(state.latency, self._misbehave, FAULTS.get(fault))
+        return None
+
+    def _misbehave(self, fault: tuple[int, str, bytes] | str | None) -> None:
+        if fault is None:
+            self.transport.write(self.answer)
+        elif isinstance(fault, tuple):
+            self._send(*fault)
+        elif fault in ("slow", "cut"):
+            self.transport.write(self.answer[:-20])
+        if fault in ("hang up", "cut"):
+            self.transport.close()
+        elif fault == "reset":
+            wire = self.transport.get_extra_info("socket")
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
+        head = f"HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.transport.write(head.encode() + body)
+
+
+def serve() -> None:
+    """Serve on a free port of 127.0.0.1, which is printed, until killed."""
+
+    async def forever() -> None:
+        state, loop = State(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Misbehaving(state), "127.0.0.1", 0, backlog=2048)
+        print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
+        await server.serve_forever()
+
+    asyncio.run(forever())
+
+
+def tell(url: str, method: str, what: object = None) -> Any:
+    """Talk to the endpoint about itself."""
+    request = urllib.request.Request(url, json.dumps(what).encode(), method=method)  # noqa: S310 - our own address
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, Any]:
+    """One run; every passage must be answered."""
+    from annotator.asking.annotate import Pace, annotate
+    from annotator.config import RunConfig
+    from annotator.ledger import Ledger
+    from annotator.progress import Silent
+    from annotator.teachers import make_teacher
+
+    told = {"faults": faults, "share": options.share, "latency": options.latency, "timeout": options.timeout}
+    tell(url, "PUT", told)
+    teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=url, timeout=options.timeout))
+    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "completions.sqlite") as ledger:
+        began = time.monotonic()
+        annotate(passages(options.passages), teacher, ledger, Pace(concurrency=options.concurrency), Silent())
+        took = time.monotonic() - began
+        if len(ledger) != options.passages:
+            raise SystemExit(f"{len(ledger)} of {options.passages} answered")
+    return {"took": took, **tell(url, "GET")}
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    if sys.argv[1:] == ["--serve"]:
+        return serve()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--passages", type=int, default=2000)
+    parser.add_argument("--latency", type=float, default=0.1)
+    parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--timeout", type=float, default=2.0)
+    parser.add_argument("--share", type=float, default=0.05)
+    parser.add_argument("--only", default="", help="names of faults; likewise 'all at once'")
+    options = parser.parse_args()
+    at_once = {"all but the two that wait": [name for name in FAULTS if name not in ("time-out", "slow body")]}
+    cases = {"none": [], **{name: [name] for name in FAULTS}, **at_once, "all at once": list(FAULTS)}
+    chosen = ["none", *options.only.split(",")] if options.only else list(cases)
+    server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    url = server.stdout.readline().strip() if server.stdout else ""
+    try:
+        undisturbed = 0.0
+        print(f"{'fault':<26} {'seconds':>8} {'times':>6} {'at best':>8} {'requests':>9} {'repeated':>9}")
+        for name in chosen:
+            found = run(url, options, cases[name])
+            undisturbed = undisturbed or found["took"]
+            best = found["seconds"] / options.concurrency / undisturbed
+            print(
+                f"{name:<26} {found['took']:>8.2f} {found['took'] / undisturbed:>6.2f} {best:>8.2f} "
+                f"{found['requests']:>9} {found['repeated']:>9}",
+                flush=True,
+            )
+    finally:
+        server.kill()
+    return None
+
+
+if __name__ == "__main__":
+    main()

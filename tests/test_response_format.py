@@ -1,0 +1,198 @@
+"""Answers by a JSON schema: found out once with a question that counts, remembered, and never paid for twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.asking import annotate, asker
+from annotator.config import RunConfig
+from annotator.ledger import request_key
+from annotator.rundir import RunDir
+from annotator.teachers import make_teacher
+from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.test_build import asking, build, fingerprints, vner
+
+Request = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between tries are short."""
+    monkeypatch.setattr(asker, "LONGEST_WAIT", 0.01)
+
+
+def as_objects(passage: str, attempt: int) -> Answer:
+    """The same entities as ``echo_entities``, in the form of the schema."""
+    pairs = json.loads(echo_entities(passage, attempt).content or "[]")
+    entities = [{"text": text, "type": kind} for text, kind in pairs]
+    return Answer(content=json.dumps({"entities": entities}, ensure_ascii=False))
+
+
+def obeys(endpoint: Endpoint) -> None:
+    """Let ``endpoint`` answer by the schema where it is asked to."""
+    endpoint.refuse = lambda request: (
+        as_objects(request["messages"][-1]["content"].split("<passage>\n")[-1].split("\n</passage>")[0], 1)
+        if "response_format" in request
+        else None
+    )
+
+
+def refuses(endpoint: Endpoint, answer: Answer) -> None:
+    """Let ``endpoint`` give ``answer`` to whoever wants a schema."""
+    endpoint.refuse = lambda request: answer if "response_format" in request else None
+
+
+def formats(endpoint: Endpoint) -> list[str]:
+    """What each request asked for, in order."""
+    return ["json" if "response_format" in request else "text" for request in endpoint.requests]
+
+
+def settled(out: Path) -> str:
+    return str(RunDir(out).read_manifest()["config"]["response_format"])
+
+
+def test_where_it_is_taken_every_question_has_it(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The probe's answer counts: no passage is asked twice, and the dataset is the same as by text."""
+    build(endpoint, tmp_path / "text")
+    passages = len(endpoint.requests)
+    endpoint.requests.clear()
+    endpoint.asked.clear()
+    obeys(endpoint)
+    result = build(endpoint, tmp_path / "auto", "--response-format", "auto")
+    assert result.exit_code == 0, result.output
+    assert formats(endpoint) == ["json"] * passages
+    assert set(endpoint.asked.values()) == {1}
+    assert endpoint.requests[0]["response_format"]["json_schema"]["strict"] is True
+    assert settled(tmp_path / "auto") == "json"
+    assert "takes a JSON schema" in result.stderr
+    text, auto = fingerprints(tmp_path / "text"), fingerprints(tmp_path / "auto")
+    same = set(text) - {"audit.json"}
+    assert {name: text[name] for name in same} == {name: auto[name] for name in same}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(400, body=b'{"error": {"message": "response_format json_schema is not supported", "code": 400}}'),
+        Answer(422, body=b'{"detail": "extra inputs are not permitted"}'),
+        Answer(500),
+    ],
+    ids=["400", "422", "500 for ever"],
+)
+def test_where_it_is_refused_all_is_text(endpoint: Endpoint, answer: Answer, tmp_path: Path) -> None:
+    """One question is refused, and asked again without; the others never hear of it."""
+    refuses(endpoint, answer)
+    result = build(endpoint, tmp_path / "run", "--response-format", "auto", "--max-retries", 2)
+    assert result.exit_code == 0, result.output
+    tries = 3 if answer.status == 500 else 1
+    kinds = [kind for kind, request in zip(formats(endpoint), endpoint.requests, strict=True) if not is_ping(request)]
+    assert kinds[:tries] == ["json"] * tries
+    assert set(kinds[tries:]) == {"text"}
+    assert settled(tmp_path / "run") == "text"
+    assert f"takes no JSON schema (http {answer.status})" in result.stderr
+
+
+def is_ping(request: Request) -> bool:
+    return bool(request["messages"][-1]["content"] == "ping")
+
+
+def test_where_it_is_ignored_nothing_is_paid_twice(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A list of pairs is read as well."""
+    result = build(endpoint, tmp_path / "run", "--response-format", "auto")
+    assert result.exit_code == 0, result.output
+    assert set(endpoint.asked.values()) == {1}
+    assert settled(tmp_path / "run") == "json"
+
+
+def test_what_is_settled_stays(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Whatever the endpoint takes later, and whichever way the command is given; the other format is refused."""
+    refuses(endpoint, Answer(400))
+    build(endpoint, tmp_path / "run", "--response-format", "auto")
+    asked = len(endpoint.requests)
+    obeys(endpoint)
+    for more in ([], ["--response-format", "auto"], ["--response-format", "text"]):
+        result = build(endpoint, tmp_path / "run", *more)
+        assert result.exit_code == 0, result.output
+    result = build(endpoint, tmp_path / "run", "--response-format", "json")
+    assert result.exit_code == 2
+    assert "--response-format text, not json" in result.stderr
+    result = build(endpoint, tmp_path / "run", "--response-format", "auto", "--fresh")
+    assert result.exit_code == 0, result.output
+    assert len(endpoint.requests) == asked
+
+
+def test_a_run_from_before_there_was_a_choice_stays_text(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Its manifest has no word of it, and its answers are found again."""
+    out = tmp_path / "run"
+    build(endpoint, out)
+    asked = len(endpoint.requests)
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["config"]["response_format"]
+    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    obeys(endpoint)
+    assert build(endpoint, out, "--response-format", "json").exit_code == 2
+    result = build(endpoint, out, "--response-format", "auto", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
+    assert len(endpoint.requests) == asked
+
+
+def test_a_kill_after_the_probe_costs_nothing(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is in the ledger before the manifest knows of it, and is found there."""
+    obeys(endpoint)
+    out, whole = tmp_path / "run", annotate._Engine.run
+
+    async def killed(self: Any, passages: Any) -> None:
+        await whole(self, passages)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(annotate._Engine, "run", killed)
+        assert build(endpoint, out, "--response-format", "auto").exit_code == 130
+    assert len(endpoint.requests) == 1
+    assert settled(out) == "auto"
+    result = build(endpoint, out)
+    assert result.exit_code == 0, result.output
+    assert set(endpoint.asked.values()) == {1}
+    assert settled(out) == "json"
+
+
+def test_a_pilot_asks_as_the_build_will(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Its answers are used, the probe's too; a plan alone asks nothing."""
+    obeys(endpoint)
+    out, flags = tmp_path / "run", [*asking(endpoint), "--response-format", "auto"]
+    assert vner("plan", "sample", "--out", out, *flags).exit_code == 0
+    assert not endpoint.requests
+    result = vner("plan", "sample", "--out", out, *flags, "--pilot", 5)
+    assert result.exit_code == 0, result.output
+    assert 5 <= len(endpoint.requests) <= 6
+    assert vner("build", "sample", "--out", out, *flags).exit_code == 0
+    assert set(endpoint.asked.values()) == {1}
+    assert set(formats(endpoint)) == {"json"}
+
+
+def test_a_wrong_key_shows_at_the_probe(endpoint: Endpoint, tmp_path: Path) -> None:
+    """One request, one line, and nothing is settled."""
+    endpoint.reply = lambda passage, attempt: Answer(401)
+    result = build(endpoint, tmp_path / "run", "--response-format", "auto")
+    assert result.exit_code == 1
+    assert len(endpoint.requests) == 1
+    assert settled(tmp_path / "run") == "auto"
+
+
+def test_the_key_of_a_question_by_schema() -> None:
+    """Pinned: a change of this value would orphan every answer that was paid for by schema."""
+    config = RunConfig(provider="openai", model="llama3-70b-8192", response_format="json")
+    question = make_teacher(config).question("Đà Nẵng")
+    assert (
+        question.key
+        == request_key(question.content)
+        == "1ebb4497e8c87ec3d94809b87f676eeb78c37775689f832b2bfb6678a95045ba"
+    )
+    assert json.loads(question.body)["response_format"] == question.content["response_format"]
