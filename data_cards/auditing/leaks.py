@@ -27,7 +27,7 @@ NEAR: Final = 0.5
 MOSTLY: Final = 0.8
 """Share from which on they are a leak, not only alike."""
 CROWD: Final = 64
-"""Passages of each side that are compared with all of the other side by a run which stands in more than so many on both: a copyright notice."""
+"""A run that stands in more passages than this on both sides (a copyright notice) is compared for so many of each."""
 EXAMPLES: Final = 5
 BEGINNING: Final = 120
 """Characters of a passage that an example shows."""
