@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError, SourceError
 from annotator.rundir import SPLITS, RunDir
-from annotator.tables import ROWS
+from annotator.tables import ROWS, row_groups
 
 COLUMNS: Final = ("input", "output", "entity_type")
 """What a sample must have; ``negative`` and ``passage_id`` are used where they are."""
@@ -113,7 +113,7 @@ def _reader(paths: list[Path]) -> Batches:
                 names = [name for name in (*COLUMNS, "negative", "passage_id") if name in _schema(path)]
                 repeated = [name for name in names if name in _REPEATED]
                 with pq.ParquetFile(path, read_dictionary=repeated) as parquet:
-                    yield from parquet.iter_batches(batch_size=ROWS, columns=names)
+                    yield from row_groups(parquet, names)
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(path, error) from error
 
