@@ -135,8 +135,7 @@ def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any]) ->
 
 
 def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of an open file in batches, a row group at a time: one iterator over all of them would keep what it read
-    until it ends, half a kilobyte a row."""
+    """The rows of an open file in batches. One iterator over all row groups would keep what it read until it ends."""
     for number in range(parquet.num_row_groups):
         yield from parquet.iter_batches(batch_size=ROWS, row_groups=[number], columns=columns)
 

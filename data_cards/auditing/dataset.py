@@ -110,7 +110,8 @@ def _reader(paths: list[Path]) -> Batches:
     def read() -> Iterator[pa.RecordBatch]:
         for path in paths:
             try:
-                names = [name for name in (*COLUMNS, "negative", "passage_id") if name in _schema(path)]
+                there = _schema(path)
+                names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
                 repeated = [name for name in names if name in _REPEATED]
                 with pq.ParquetFile(path, read_dictionary=repeated) as parquet:
                     yield from row_groups(parquet, names)
