@@ -31,6 +31,8 @@ CROWD: Final = 64
 EXAMPLES: Final = 5
 BEGINNING: Final = 120
 """Characters of a passage that an example shows."""
+_MARKS: Final = "[\u0300-\u036f]"
+"""Marks that stand after their letter, as decomposed Vietnamese has them."""
 _PRIME: Final = np.uint64(0x100000001B3)
 _OWNER: Final = np.uint64(48)
 """Bits of a run's hash; the number of its text stands above them while a batch is sorted."""
@@ -41,7 +43,11 @@ _LARGEST: Final = 29
 
 def runs(texts: list[str]) -> tuple[Ints, Hashes]:
     """The distinct runs of texts: for each the number of its text, and its hash; each text has one at least."""
-    words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(pa.array(texts, pa.string()))))
+    column = pa.array(texts, pa.string())
+    decomposed = pc.match_substring_regex(column, _MARKS)
+    if pc.any(decomposed).as_py():  # the same letters in another form (NFD) are the same text to a reader
+        column = pc.if_else(decomposed, pc.utf8_normalize(column, form="NFC"), column)
+    words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(column)))
     vocabulary, codes = encoded(words.flatten())
     tokens = hashed(vocabulary)[codes]
     rolling = np.zeros_like(tokens)
@@ -55,7 +61,7 @@ def runs(texts: list[str]) -> tuple[Ints, Hashes]:
     whole = left >= RUN
     short = np.flatnonzero(lengths < RUN)  # these are a run each
     owner = np.concatenate([owner[whole], short]).astype(np.uint64)
-    rolling = np.concatenate([rolling[whole], hashed([texts[number] for number in short])])
+    rolling = np.concatenate([rolling[whole], hashed(column.take(short).to_pylist())])
     packed = np.sort(owner << _OWNER | rolling >> np.uint64(64 - int(_OWNER)))
     packed = packed[runs_of(packed)]
     return (packed >> _OWNER).astype(np.int64), packed << np.uint64(64 - int(_OWNER))
@@ -214,7 +220,7 @@ def _places(dataset: Dataset, wanted: set[int]) -> dict[int, dict[str, dict[str,
     sought = np.array(sorted(wanted), np.uint64)
     for split, read in dataset.splits.items():
         for rows in read():
-            batch = distinct(rows)
+            batch = distinct(rows.drop_null())
             for number in np.flatnonzero(np.isin(batch.hashes, sought)).tolist():
                 place = {"split": split, "passage_id": batch.identity(number), "text": batch.texts[number][:BEGINNING]}
                 known = found[int(batch.hashes[number])]

@@ -34,6 +34,10 @@ def of_run_files(
 
 def of_samples(samples: Samples) -> Iterator[str]:
     """What each sample must be."""
+    if not any(sum(counted.values()) for counted in samples.figures()["splits"].values()):
+        yield "there are no samples"
+    if samples.incomplete:
+        yield f"{samples.incomplete:,} samples lack a passage, a type or an answer"
     if samples.unreadable:
         yield f"{samples.unreadable:,} answers are no JSON list of strings"
     if samples.absent:

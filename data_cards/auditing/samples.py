@@ -32,6 +32,8 @@ class Samples:
         """Answers that are no JSON list of strings."""
         self.absent = 0
         """Answers with a mention that does not stand in the passage."""
+        self.incomplete = 0
+        """Rows without a passage, a type or an answer; they are counted nowhere else."""
         self.contradicting = 0
         """Negatives with an answer, and positives without one."""
         self.duplicates = 0
@@ -45,12 +47,19 @@ class Samples:
         self._distinct = dict.fromkeys(self.order, 0)
         self._keys, self._rows = Spill(), Spill()
         for number, split in enumerate(self.order):
-            for rows in dataset.splits[split]():
+            for rows in map(self._complete, dataset.splits[split]()):
                 self._add(split, number, rows, last=number == len(self.order) - 1)
         for part in self._keys.parts():
             self.duplicates += len(part) - len(runs_of(part["key"]))
         for part in self._rows.parts():
             self._count_passages(part)
+
+    def _complete(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        if not any(column.null_count for column in rows.columns):
+            return rows
+        whole = rows.drop_null()
+        self.incomplete += len(rows) - len(whole)
+        return whole
 
     def _add(self, split: str, number: int, rows: pa.RecordBatch, *, last: bool) -> None:
         batch = distinct(rows)
