@@ -10,7 +10,9 @@ the leaks within a copy stay. ``measure`` audits in a fresh process, after the i
 Measured on two busy cores (processor time; the machine did other things), from a run over 6,600 real articles with the
 local teacher:
 
-    MEASURED
+         76,304 samples      2.6 s     265 MB at most (116 MB of them the libraries)
+      1,068,256             35.4 s     319 MB
+     10,072,128            361.2 s     423 MB
 """
 
 from __future__ import annotations
