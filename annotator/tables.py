@@ -134,6 +134,12 @@ def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any]) ->
     return total
 
 
+def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of an open file in batches. One iterator over all row groups would keep what it read until it ends."""
+    for number in range(parquet.num_row_groups):
+        yield from parquet.iter_batches(batch_size=ROWS, row_groups=[number], columns=columns)
+
+
 def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of ``path`` in batches.
 
@@ -142,7 +148,7 @@ def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordB
     """
     try:
         with pq.ParquetFile(path) as parquet:
-            yield from parquet.iter_batches(batch_size=ROWS, columns=columns)
+            yield from row_groups(parquet, columns)
     except (OSError, pa.ArrowException) as error:
         raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
 

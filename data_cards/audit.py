@@ -69,6 +69,7 @@ def _audit_run(dataset: Dataset, run: RunDir) -> Audit:
     passages, expected = Passages(run), Balance(rejections.too_long)
     annotations = Annotations(run, passages, expected)
     samples = Samples(dataset, passages, expected)
+    passages.join()
     found = annotations.figures()
     found["labels"] |= {"alike": alike(annotations.census), **merges(run.root / "labels.parquet")}
     leaks = samples.leaks.figures(dataset)
@@ -78,8 +79,8 @@ def _audit_run(dataset: Dataset, run: RunDir) -> Audit:
         "passages": passages.figures(manifest["config"]["min_tokens"], manifest["config"]["max_tokens"]),
         **found,
         "samples": samples.figures(),
-        "duplicates": samples.duplicates(),
-        "balance": {"splits": samples.balance(), "sources": passages.sources()},
+        "duplicates": samples.duplicates,
+        "balance": {"splits": samples.balance(), "sources": passages.sources(samples.order)},
         "leaks": leaks,
         "rejected": rejections.figures(),
         "usage": _usage(flows),
@@ -89,7 +90,7 @@ def _audit_run(dataset: Dataset, run: RunDir) -> Audit:
         "lexicon": manifest["lexicon"],
     }
     figures["problems"] = [
-        *of_run_files(figures, rejections.counted, annotations, samples, passages),
+        *of_run_files(figures, rejections.counted, annotations, passages),
         *([f"at least {wrong:,} passages have samples that do not follow from their annotations"]
           if (wrong := expected.wrong()) else []),
         *of_samples(samples),
@@ -106,7 +107,7 @@ def _audit_samples(dataset: Dataset) -> Audit:
         "labels": {**samples.census.label_figures(), "alike": alike(samples.census)},
         "mentions": samples.census.mention_figures(),
         "samples": samples.figures(),
-        "duplicates": samples.duplicates(),
+        "duplicates": samples.duplicates,
         "balance": {"splits": samples.balance()},
         "leaks": leaks,
         "problems": [*of_samples(samples), *of_leaks(leaks)],

@@ -58,20 +58,23 @@ def write_figures(figures: Mapping[str, Any], folder: Path) -> list[Path]:
 
 def _funnel(axes: Any, figures: Mapping[str, Any]) -> None:
     """Kept and rejected shares of each stage, with the numbers."""
+    from matplotlib.patches import Patch
+
     flows = figures["funnel"]
     names = [f"{flow['stage']} ({flow['unit']}s)" for flow in flows]
     kept = [100 * flow["out"] / max(flow["in"], 1) for flow in flows]
     lost = [100 * (flow["in"] - flow["out"]) / max(flow["in"], 1) for flow in flows]
-    axes.barh(names, kept, color=ACCENT, height=0.6, label="kept")
+    axes.barh(names, kept, color=ACCENT, height=0.6)
     edges = [LOST if number else "none" for number in lost]
-    axes.barh(names, lost, left=kept, color="none", edgecolor=edges, hatch="////", height=0.6, label="rejected")
+    axes.barh(names, lost, left=kept, color="none", edgecolor=edges, hatch="////", height=0.6)
     for row, flow in enumerate(flows):
         axes.text(101, row, f"{flow['out']:,} of {flow['in']:,}", va="center", color=INK)
     axes.invert_yaxis()
     axes.set_xlim(0, 128)
     axes.set_xticks([0, 25, 50, 75, 100])
     axes.set_xlabel("% of what went in")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
+    parts = [Patch(color=ACCENT, label="kept"), Patch(facecolor="none", edgecolor=LOST, hatch="////", label="rejected")]
+    axes.legend(handles=parts, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
 
 
 def _top_types(axes: Any, figures: Mapping[str, Any]) -> None:

@@ -69,6 +69,12 @@ def _message(error: BaseException, name: str) -> str:
             if said.startswith("Invalid metadata"):
                 return f"the Hub refuses the header of the card: {said}; --licence wants one of its identifiers"
             message = f"the Hub answered what is no answer ({said}): {_AGAIN}"
+        case ConnectionError():  # of hf_xet, which has no types of its own
+            message = (
+                f"the upload to the Hub's Xet storage failed ({said}): check that the token may write to {name}"
+                f" and that the network lets it through, then {_AGAIN};"
+                " HF_HUB_DISABLE_XET=1 before it uploads without Xet"
+            )
         case _:
             message = f"the upload failed ({type(error).__name__}: {said}): {_AGAIN}"
     return message

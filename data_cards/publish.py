@@ -115,8 +115,6 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
     problems = [problem_line(problem) for problem in figures.get("problems", ())]
     if number := unanswered(manifest):
         problems.append(f"{number:,} passages have no answer yet; vner-annotate build --out {run.root} asks again")
-    if not splits:
-        problems.append("there are no samples")
     return Plan(target, url, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
+from tests.xet_endpoint import XetStore
+
 GOOD_TOKEN = "hf_goodtokengoodtokengoodtoken"
+XET_TOKEN = "xet_goodtoken"
 LICENCES = {"unknown", "cc-by-4.0", "apache-2.0", "other"}
 
 
@@ -56,6 +60,7 @@ class Hub:
         self.faults: list[Fault] = []
         self.requests: Counter[str] = Counter()
         self.stored: Counter[str] = Counter()
+        self.xet = XetStore()
         self.chunk_size, self.lfs_above = chunk_size, lfs_above
         self.lock = threading.Lock()
         self.closing = threading.Event()
@@ -122,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(fault.status, fault.body)
             return
         self.answer_is_lost = fault is not None
-        stored = path.startswith("/store/")
+        stored = path.startswith(("/store/", "/xet/"))
         if not stored and self.headers.get("Authorization") != f"Bearer {GOOD_TOKEN}":
             self._json({"error": "Invalid username or password."}, 401)
             return
@@ -150,11 +155,15 @@ class Handler(BaseHTTPRequestHandler):
             self._batch(json.loads(body))
         elif path.startswith("/store/"):
             self._store(path.split("/")[2:], body)
+        elif path.startswith("/xet/"):
+            self._xet(path, body)
         elif path == "/verify":
             asked = json.loads(body)
             right = len(self.hub.objects.get(asked["oid"], b"")) == asked["size"]
             self._json({}, 200 if right else 404)
-        elif found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)(?:/(revision|preupload|commit|branch)/(.+))?", path):
+        elif found := re.fullmatch(
+            r"/api/datasets/([^/]+/[^/]+)(?:/(revision|preupload|commit|branch|xet-write-token)/(.+))?", path
+        ):
             self._repository(*found.groups(), body)
         else:
             self._json({"error": f"not played: {path}"}, 501)
@@ -187,6 +196,9 @@ class Handler(BaseHTTPRequestHandler):
             self._json({})
         elif (branch := branch or "main") not in repository.branches:
             self._json({"error": "Invalid rev id"}, 404, {"X-Error-Code": "RevisionNotFound"})
+        elif what == "xet-write-token":
+            until = int(time.time()) + 3600
+            self._json({"casUrl": f"{self.hub.url}/xet", "accessToken": XET_TOKEN, "exp": until})
         elif what == "preupload":
             self._preupload(repository.branches[branch], json.loads(body))
         elif what == "commit":
@@ -234,6 +246,21 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.stored[oid] += 1
             self.hub.objects[oid] = body
         self._json({}, 200 if oid in self.hub.objects else 400)
+
+    def _xet(self, path: str, body: bytes) -> None:
+        what = path.removeprefix("/xet/v1/").split("/")
+        if self.headers.get("Authorization") != f"Bearer {XET_TOKEN}":
+            self._json({"error": "no token of this storage"}, 401)
+        elif what[0] == "xorbs" and self.command == "POST":
+            self._json({"was_inserted": self.hub.xet.add_xorb(what[-1], body)})
+        elif what[0] == "shards" and self.command == "POST":
+            for oid, content in self.hub.xet.files(body):
+                if _sha256(content) == oid:
+                    self.hub.stored[oid] += 1
+                    self.hub.objects[oid] = content
+            self._json({"result": 1})
+        else:
+            self._json({"error": f"not known: {path}"}, 404)  # a chunk that no other dataset has
 
     def _commit(self, repository: Repository, branch: str, lines: list[dict[str, Any]]) -> None:
         header = lines[0]["value"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import unicodedata
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -267,6 +268,37 @@ def test_a_folder_of_samples_is_checked_too(run: RunDir) -> None:
     problems = audit_dataset(find(str(run.root / "samples"))).figures["problems"]
     assert "1 answers are no JSON list of strings" in problems
     assert "1 answers name something that does not stand in the passage" in problems
+
+
+def test_what_other_programs_wrote(tmp_path: Path) -> None:
+    """Empty cells are counted and left out, decomposed letters are the same letters, numbers are no text."""
+    text = " ".join(news(1))
+    rows = {
+        "train": {
+            "input": [text, None, "c"],
+            "output": [json.dumps([news(1)[0]]), "[]", None],
+            "entity_type": ["x"] * 3,
+        },
+        "test": {"input": [unicodedata.normalize("NFD", text)], "output": ["[]"], "entity_type": ["x"]},
+    }
+    for split, columns in rows.items():
+        pa.parquet.write_table(pa.table(columns), tmp_path / f"{split}.parquet")
+    figures = audit_dataset(find(str(tmp_path))).figures
+    assert figures["problems"] == [
+        "2 samples lack a passage, a type or an answer",
+        "1 pairs of passages in different splits are the same for the most part",
+    ]
+    assert figures["samples"]["count"] == 2
+    pa.parquet.write_table(pa.table({**rows["test"], "input": [1]}), tmp_path / "test.parquet")
+    with pytest.raises(SourceError, match="column input holds int64, not text"):
+        find(str(tmp_path))
+
+
+def test_an_empty_dataset_is_no_good_one(tmp_path: Path) -> None:
+    """There is nothing in it that could be wrong, but nothing to publish either."""
+    figures = audit(make_run(tmp_path, []))
+    assert figures["problems"] == ["there are no samples"]
+    assert figures["samples"]["count"] == 0
 
 
 def test_a_hub_dataset_says_the_same(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,9 @@ from data_cards.auditing.balance import Balance
 from data_cards.auditing.census import Census
 from data_cards.auditing.passages import Passages
 
+_ANSWER: Final = json.JSONEncoder(ensure_ascii=False).encode
+"""As exploding writes an answer."""
+
 
 class Annotations:
     """Reads them once."""
@@ -26,8 +29,6 @@ class Annotations:
         self.count = 0
         self.broken = 0
         """Mentions that are not the slice their offsets name."""
-        self.foreign = 0
-        """Annotations whose text is not that of their passage."""
         self._matches: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._nested = self._conflicts = 0
@@ -47,8 +48,7 @@ class Annotations:
         nested, conflicts = _nesting(owner, ints(start), ints(end))
         self._nested += nested
         self._conflicts += conflicts
-        texts = passages.text_of(passages.find(hashes(batch.column("passage_id"))))
-        self.foreign += int((texts != hashes(batch.column("text"))).sum())
+        passages.annotated(hashes(batch.column("passage_id")), hashes(batch.column("text")))
         self._follow(batch, lengths, (label, text, start, end), expected)
 
     def _follow(self, batch: pa.RecordBatch, lengths: Ints, columns: tuple[pa.Array, ...], expected: Balance) -> None:
@@ -66,7 +66,7 @@ class Annotations:
             for label, found in by_type.items():
                 ids.append(identity)
                 labels.append(label)
-                outputs.append(json.dumps(list(found), ensure_ascii=False))
+                outputs.append(_ANSWER(list(found)))
         expected.expect(hashed(ids), hashed(labels), hashed(outputs), list(zip(ids, labels, strict=True)))
 
     def figures(self) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from data_cards.auditing.arrays import Hashes, mixed
+from data_cards.auditing.arrays import Hashes, hashed, mixed
+from data_cards.auditing.spill import looked_up
 
 _CELLS: Final = 1 << 16
 
@@ -20,16 +21,16 @@ _CELLS: Final = 1 << 16
 class Balance:
     """Sums of hashes of (passage, type, answer), by passage."""
 
-    def __init__(self, too_long: set[str]) -> None:
-        """``too_long``: ids of the samples that the length filter left out."""
+    def __init__(self, too_long: Hashes) -> None:
+        """``too_long``: hashes of the ids of samples that the length filter left out, in order."""
         self._cells = np.zeros(_CELLS, np.uint64)
         self._too_long = too_long
 
     def expect(self, passages: Hashes, labels: Hashes, outputs: Hashes, names: list[tuple[str, str]]) -> None:
         """What follows from annotations; ``names`` are the ids of the passages and the types."""
         keys = mixed(passages, labels, outputs)
-        if self._too_long:
-            left = np.array([sample_id(*name) not in self._too_long for name in names], bool)
+        if len(self._too_long):
+            left = looked_up(self._too_long, hashed([sample_id(*name) for name in names])) < 0
             passages, keys = passages[left], keys[left]
         np.add.at(self._cells, self._cell(passages), keys)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, share, syllables
+from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, mixed, share, syllables
+from data_cards.auditing.spill import Spill, runs_of
 
 TOP: Final = 100
 """Labels listed one by one."""
@@ -33,8 +34,9 @@ class Census:
         self._codes: dict[str, int] = {}
         self._syllables: Counter[int] = Counter()
         self._characters: Counter[int] = Counter()
-        self._pairs: list[tuple[Ints, Ints]] = []
+        self._pairs = Spill()
         self._sketches: list[tuple[Ints, Hashes]] = []
+        self._held = self._kept = 0
 
     def add_mentions(self, labels: pa.Array, texts: pa.Array) -> Ints:
         """Count mentions one by one; returns the code of each one's type."""
@@ -44,8 +46,10 @@ class Census:
         count(self._syllables, syllables(texts))
         count(self._characters, pc.utf8_length(texts).to_numpy(zero_copy_only=False))
         self._sketches.append((codes, hashes(pc.utf8_lower(texts))))
-        if sum(len(part) for part, _ in self._sketches) > _LIMIT:
+        self._held += len(codes)
+        if self._held > _LIMIT + 2 * self._kept:  # a sum is worth its while when there is as much again to sum up
             self._sketches = [self.sketches()]
+            self._kept = self._held = len(self._sketches[0][0])
         return codes
 
     def add_passages(self, passage: Ints, codes: Ints, total: int) -> None:
@@ -60,10 +64,8 @@ class Census:
         following = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(code)) - 1
         first = np.repeat(np.arange(len(code)), following)
         second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(following) - following, following)
-        keys, numbers = np.unique((code[first] << 32) | code[second], return_counts=True)
-        self._pairs.append((keys, numbers))
-        if sum(len(part) for part, _ in self._pairs) > _LIMIT:
-            self._pairs = [self._summed_pairs()]
+        keys, numbers = np.unique(((code[first] << 32) | code[second]).astype(np.uint64), return_counts=True)
+        self._pairs.add(mixed(keys, keys), keys, number=numbers)
 
     def code(self, names: list[str]) -> Ints:
         """The codes of types, new ones where need be."""
@@ -128,21 +130,17 @@ class Census:
         }
 
     def _together(self) -> list[dict[str, Any]]:
-        keys, numbers = self._summed_pairs()
-        often = numbers >= (np.sort(numbers)[-PAIRS] if len(numbers) > PAIRS else 0)
-        pairs = [
-            (number, *sorted((self.labels[key >> 32], self.labels[key & 0xFFFFFFFF])))
-            for key, number in zip(keys[often].tolist(), numbers[often].tolist(), strict=True)
-        ]
-        pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
-        return [{"labels": [one, other], "passages": number} for number, one, other in pairs[:PAIRS]]
-
-    def _summed_pairs(self) -> tuple[Ints, Ints]:
-        if not self._pairs:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        keys, place = np.unique(np.concatenate([keys for keys, _ in self._pairs]), return_inverse=True)
-        numbers = np.concatenate([numbers for _, numbers in self._pairs])
-        return keys, np.bincount(place, weights=numbers, minlength=len(keys)).astype(np.int64)
+        best: list[tuple[int, str, str]] = []
+        for part in self._pairs.parts():
+            rows = part[np.lexsort((part["value"], part["key"]))]
+            begins = runs_of(rows["value"])
+            numbers = np.add.reduceat(rows["number"], begins)
+            often = numbers >= np.sort(numbers)[-min(PAIRS, len(numbers))]
+            for key, number in zip(rows["value"][begins][often].tolist(), numbers[often].tolist(), strict=True):
+                one, other = sorted((self.labels[key >> 32], self.labels[key & 0xFFFFFFFF]))
+                best.append((-number, one, other))
+            best = sorted(best)[:PAIRS]
+        return [{"labels": [one, other], "passages": -number} for number, one, other in best]
 
 
 def _ranks(number: int) -> list[int]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError, SourceError
 from annotator.rundir import SPLITS, RunDir
-from annotator.tables import ROWS
+from annotator.tables import ROWS, row_groups
 
 COLUMNS: Final = ("input", "output", "entity_type")
 """What a sample must have; ``negative`` and ``passage_id`` are used where they are."""
@@ -61,7 +61,8 @@ def _of_folder(root: Path) -> Dataset:
     files: dict[str, list[Path]] = {}
     for folder in (root / "samples", root / "data", root):
         for path in sorted(folder.glob("*.parquet")):
-            if set(COLUMNS) <= set(_schema(path)):
+            if set(COLUMNS) <= set((schema := _schema(path)).names):
+                _check_text(str(path), schema)
                 files.setdefault(re.split(r"-\d", path.stem)[0], []).append(path)
         if files:
             return _of_files(str(root), None, files)
@@ -90,6 +91,7 @@ def _of_hub(name: str) -> Dataset:
     for split, table in loaded.items():
         if missing := set(COLUMNS) - set(table.column_names):
             raise SourceError(f"{name}, split {split}, has no column {min(missing)}; it is no dataset of this form")
+        _check_text(f"{name}, split {split}", table.features.arrow_schema)
 
     def reader(table: Any) -> Batches:
         def read() -> Iterator[pa.RecordBatch]:
@@ -110,19 +112,28 @@ def _reader(paths: list[Path]) -> Batches:
     def read() -> Iterator[pa.RecordBatch]:
         for path in paths:
             try:
-                names = [name for name in (*COLUMNS, "negative", "passage_id") if name in _schema(path)]
+                there = _schema(path).names
+                names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
                 repeated = [name for name in names if name in _REPEATED]
                 with pq.ParquetFile(path, read_dictionary=repeated) as parquet:
-                    yield from parquet.iter_batches(batch_size=ROWS, columns=names)
+                    yield from row_groups(parquet, names)
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(path, error) from error
 
     return read
 
 
-def _schema(path: Path) -> list[str]:
+def _check_text(where: str, schema: pa.Schema) -> None:
+    for name in COLUMNS:
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+            raise SourceError(f"{where}: column {name} holds {kind}, not text; it is no dataset of this form")
+
+
+def _schema(path: Path) -> pa.Schema:
     try:
-        return list(pq.read_schema(path).names)
+        return pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
 

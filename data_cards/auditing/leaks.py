@@ -1,39 +1,53 @@
 """Passages of one split that stand, in whole or in great part, in another: what a student would be tested on by heart.
 
 A passage is the set of its runs of eight syllables. Two passages are near duplicates when at least ``NEAR`` of the
-shorter one's runs are in the other. One run in four is looked at, chosen by its hash, so the same ones everywhere; the
-share is therefore an estimate, exact for identical passages. Only the smaller splits are held in memory.
+shorter one's runs are in the other. Every run is looked at, so the shares are exact. What is not in the smaller splits
+cannot be shared with them: a filter of fixed size (Bloom, 1970) keeps most of the largest split out of the comparison.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_cards.auditing.arrays import Hashes, Ints, encoded, hashed, ints, mixed
 from data_cards.auditing.dataset import Dataset
+from data_cards.auditing.spill import HELD, Rows, Spill, runs_of
 
 RUN: Final = 8
 """Syllables of a run."""
-LOOKED_AT: Final = 4
-"""One run in so many is compared."""
 NEAR: Final = 0.5
 """Share of the shorter passage's runs from which on two passages count as near duplicates."""
 MOSTLY: Final = 0.8
 """Share from which on they are a leak, not only alike."""
+CROWD: Final = 64
+"""A run that stands in more passages than this on both sides (a copyright notice) is compared for so many of each."""
 EXAMPLES: Final = 5
 BEGINNING: Final = 120
 """Characters of a passage that an example shows."""
+_MARKS: Final = "[\u0300-\u036f]"
+"""Marks that stand after their letter, as decomposed Vietnamese has them."""
 _PRIME: Final = np.uint64(0x100000001B3)
+_OWNER: Final = np.uint64(48)
+"""Bits of a run's hash; the number of its text stands above them while a batch is sorted."""
+_RUNS_A_SAMPLE: Final = 64
+_LARGEST: Final = 29
+"""The filter has 2 to the power of this many bits at most: 64 MB."""
 
 
 def runs(texts: list[str]) -> tuple[Ints, Hashes]:
-    """The runs that are looked at, each once: the number of its text, and its hash; each text has one at least."""
-    words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(pa.array(texts, pa.string()))))
+    """The distinct runs of texts: for each the number of its text, and its hash; each text has one at least."""
+    column = pa.array(texts, pa.string())
+    decomposed = pc.match_substring_regex(column, _MARKS)
+    if pc.any(decomposed).as_py():  # the same letters in another form (NFD) are the same text to a reader
+        column = pc.if_else(decomposed, pc.utf8_normalize(column, form="NFC"), column)
+    words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(column)))
     vocabulary, codes = encoded(words.flatten())
     tokens = hashed(vocabulary)[codes]
     rolling = np.zeros_like(tokens)
@@ -43,109 +57,175 @@ def runs(texts: list[str]) -> tuple[Ints, Hashes]:
     rolling = mixed(rolling, rolling)
     lengths = ints(pc.list_value_length(words))
     owner = np.repeat(np.arange(len(texts)), lengths)
-    place = np.arange(len(tokens)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    whole = place + RUN <= np.repeat(lengths, lengths)
-    kept = whole & ((rolling % np.uint64(LOOKED_AT) == 0) | (place == 0))
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(tokens))
+    whole = left >= RUN
     short = np.flatnonzero(lengths < RUN)  # these are a run each
-    owner = np.concatenate([owner[kept], short])
-    rolling = np.concatenate([rolling[kept], hashed([texts[number] for number in short])])
-    order = np.lexsort((rolling, owner))
-    owner, rolling = owner[order], rolling[order]
-    new = np.ones(len(owner), bool)
-    new[1:] = (owner[1:] != owner[:-1]) | (rolling[1:] != rolling[:-1])
-    return owner[new], rolling[new]
+    owner = np.concatenate([owner[whole], short]).astype(np.uint64)
+    rolling = np.concatenate([rolling[whole], hashed(column.take(short).to_pylist())])
+    packed = np.sort(owner << _OWNER | rolling >> np.uint64(64 - int(_OWNER)))
+    packed = packed[runs_of(packed)]
+    return (packed >> _OWNER).astype(np.int64), packed << np.uint64(64 - int(_OWNER))
 
 
 class Leaks:
-    """Takes the passages split by split, the smallest split first, and finds those that were in an earlier one."""
+    """Takes the passages split by split, the smallest split first, and finds those that are in several."""
 
-    def __init__(self) -> None:
-        self._passages = np.zeros(0, np.uint64)
-        self._sizes = np.zeros(0, np.int64)
-        self._runs = np.zeros(0, np.uint64)
-        self._owners = np.zeros(0, np.int64)
-        self._coming: list[tuple[Hashes, Ints, Hashes, Ints]] = []
-        self._found: dict[tuple[int, int], float] = {}
-        self._earlier: list[str] = []
-        self._places: dict[int, dict[str, dict[str, str]]] = {}
+    def __init__(self, others: int) -> None:
+        """``others``: samples of all splits but the largest."""
+        wanted = max(others * _RUNS_A_SAMPLE * 8, 1 << 16)
+        self._bits = min(int(wanted - 1).bit_length(), _LARGEST)
+        self._filter = np.zeros(1 << (self._bits - 3), np.uint8)
+        self._runs = Spill()
+        self._identical = Spill()
 
-    def add(self, split: str, batch: Distinct, *, last: bool) -> None:
-        """Compare some passages of a split with all earlier splits; ``last`` says that no split follows."""
-        passages, texts = batch.hashes, batch.texts
-        owner, found = runs(texts)
-        sizes = np.bincount(owner, minlength=len(texts))
-        if not last:
-            self._coming.append((passages, owner, found, sizes))
-        if not len(self._runs):
-            return
-        low, high = np.searchsorted(self._runs, found, "left"), np.searchsorted(self._runs, found, "right")
-        hits = high - low
-        new = np.repeat(owner, hits)
-        within = np.arange(len(new)) - np.repeat(np.cumsum(hits) - hits, hits)
-        old = self._owners[np.repeat(low, hits) + within]
-        pairs, shared = np.unique((new << 32) | old, return_counts=True)
-        new, old = pairs >> 32, pairs & 0xFFFFFFFF
-        contained = shared / np.minimum(sizes[new], self._sizes[old])
-        near = contained >= NEAR
-        for one, other, value in zip(
-            passages[new[near]].tolist(), self._passages[old[near]].tolist(), contained[near].tolist(), strict=True
-        ):
-            self._found[one, other] = round(value, 3)
-        for number in np.unique(new[near]).tolist():
-            self._note(split, batch, number)
+    def add(self, number: int, batch: Distinct, *, last: bool) -> None:
+        """Take some passages of the ``number``-th split; ``last`` says that it is the last, and so the largest."""
+        if last and not number:
+            return  # there is but one split
+        owner, found = runs(batch.texts)
+        sizes = np.bincount(owner, minlength=len(batch.texts))
+        if last:
+            there = self._may_be_known(found)
+            owner, found = owner[there], found[there]
+        else:
+            place, bit = self._slots(found)
+            np.bitwise_or.at(self._filter, place, bit)
+        self._runs.add(found, batch.hashes[owner], number, sizes[owner])
 
-    def end_split(self, split: str) -> None:
-        """From now on, compare with the passages of this split too."""
-        if self._coming:
-            self._earlier.append(split)
-        base = len(self._passages)
-        for passages, owner, found, sizes in self._coming:
-            self._passages = np.concatenate([self._passages, passages])
-            self._sizes = np.concatenate([self._sizes, sizes])
-            self._runs = np.concatenate([self._runs, found])
-            self._owners = np.concatenate([self._owners, owner + base])
-            base += len(passages)
-        self._coming = []
-        order = np.argsort(self._runs, kind="stable")
-        self._runs, self._owners = self._runs[order], self._owners[order]
+    def stands_in_several(self, passages: Hashes) -> None:
+        """Take passages that stand in several splits, word for word."""
+        self._identical.add(passages, passages)
 
     def figures(self, dataset: Dataset) -> dict[str, Any]:
         """How many pairs, between which splits, and the worst of them with their beginnings."""
-        # An identical passage is known by its hash, whatever its length.
-        pairs = sorted(self._found.items(), key=lambda item: (-item[1], item[0]))
-        identical = sum(one == other for (one, other), _ in pairs)
-        shown = pairs[:EXAMPLES]
-        if shown:
-            self._look_up(dataset, {other for (_, other), _ in shown})
+        pairs, crowded = Spill(), 0
+        for part in self._runs.parts():
+            crowded += _compare(part, pairs)
+        involved, near, mostly = Spill(), 0, 0
+        shown: list[tuple[float, int, int]] = []
+        for one, other, overlap in self._found(pairs):
+            near += len(one)
+            mostly += int((overlap >= MOSTLY).sum())
+            involved.add(np.concatenate([one, other]))
+            best = np.lexsort((other, one, -overlap))[:EXAMPLES]
+            shown += zip((-overlap[best]).tolist(), one[best].tolist(), other[best].tolist(), strict=True)
+        identical = 0
+        for part in self._identical.parts():
+            identical += len(part)
+            involved.add(part["key"])
+            shown += [(-1.0, key, key) for key in part["key"][:EXAMPLES].tolist()]
+        shown = sorted(shown)[:EXAMPLES]
+        places = _places(dataset, {passage for _, *pair in shown for passage in pair}) if shown else {}
         return {
             "syllables_of_a_run": RUN,
-            "runs_looked_at": f"1 in {LOOKED_AT}",
+            "runs_looked_at": "all",
+            "runs_in_a_crowd": crowded,
             "near_from": NEAR,
             "identical_passages": identical,
-            "nearly_identical": sum(value >= MOSTLY for (one, other), value in pairs if one != other),
-            "near_duplicates": len(pairs) - identical,
-            "passages": len({passage for pair, _ in pairs for passage in pair}),
+            "nearly_identical": mostly,
+            "near_duplicates": near,
+            "passages": sum(len(runs_of(part["key"])) for part in involved.parts()),
             "examples": [
-                {"overlap": value, "passages": [place for one in sorted(set(pair)) for place in self._noted(one)]}
-                for pair, value in shown
+                {
+                    "overlap": round(-overlap, 3),
+                    "passages": [
+                        place for passage in sorted({one, other}) for _, place in sorted(places[passage].items())
+                    ],
+                }
+                for overlap, one, other in shown
             ],
         }
 
-    def _look_up(self, dataset: Dataset, wanted: set[int]) -> None:
-        """Read again what the earlier, smaller splits have of some passages."""
-        for split in self._earlier:
-            for rows in dataset.splits[split]():
-                batch = distinct(rows)
-                for number in np.flatnonzero(np.isin(batch.hashes, np.array(list(wanted), np.uint64))).tolist():
-                    self._note(split, batch, number)
+    def _slots(self, found: Hashes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
+        slot = found >> np.uint64(64 - self._bits)
+        return (slot >> np.uint64(3)).astype(np.intp), np.uint8(1) << (slot & np.uint64(7)).astype(np.uint8)
 
-    def _note(self, split: str, batch: Distinct, number: int) -> None:
-        passage = int(batch.hashes[number])
-        place = {"split": split, "passage_id": batch.identity(number), "text": batch.texts[number][:BEGINNING]}
-        self._places.setdefault(passage, {}).setdefault(split, place)
+    def _may_be_known(self, found: Hashes) -> npt.NDArray[np.bool_]:
+        place, bit = self._slots(found)
+        known: npt.NDArray[np.bool_] = (self._filter[place] & bit) != 0
+        return known
 
-    def _noted(self, passage: int) -> list[dict[str, str]]:
-        return [place for _, place in sorted(self._places.get(passage, {}).items())]
+    @staticmethod
+    def _found(pairs: Spill) -> Iterator[tuple[Hashes, Hashes, npt.NDArray[np.float64]]]:
+        """The near duplicates: one passage, the other, and the share of the shorter one's runs."""
+        for part in pairs.parts():
+            rows = part[np.lexsort((part["value"], part["key"]))]
+            begins = runs_of(rows["key"], rows["value"])
+            shared = np.add.reduceat(rows["number"], begins) if len(rows) else rows["number"]
+            rows = rows[begins]
+            overlap = shared / rows["kind"]
+            near = overlap >= NEAR
+            yield rows["key"][near], rows["value"][near], overlap[near]
+
+
+def _compare(part: Rows, pairs: Spill) -> int:
+    """Pair the passages of different splits that share a run; returns how many runs are crowded.
+
+    A row of ``pairs`` is a pair, the runs of the shorter one (``kind``), and how many of a part both have (``number``).
+    """
+    rows = part[np.lexsort((part["kind"], part["value"], part["key"]))]
+    rows = rows[runs_of(rows["key"], rows["value"], rows["kind"])]
+    splits = np.unique(rows["kind"]).tolist()
+    crowded = 0
+    made: list[tuple[Hashes, ...]] = []
+    held = 0
+    for place, split in enumerate(splits):
+        left = rows[rows["kind"] == split]
+        for other in splits[place + 1 :]:
+            right = rows[rows["kind"] == other]
+            low, high = (np.searchsorted(left["key"], right["key"], side) for side in ("left", "right"))
+            rank = np.arange(len(right)) - np.searchsorted(right["key"], right["key"])
+            crowded += int(((rank == CROWD) & (high - low > CROWD)).sum())
+            hits = np.where(rank < CROWD, high - low, np.minimum(high - low, CROWD))
+            total = np.cumsum(hits)
+            begin = 0
+            while begin < len(right):
+                before = int(total[begin - 1]) if begin else 0
+                end = max(begin + 1, int(np.searchsorted(total, before + HELD)))
+                some = slice(begin, end)
+                which = np.repeat(np.arange(begin, end), hits[some])
+                within = np.arange(len(which)) - np.repeat(total[some] - hits[some] - before, hits[some])
+                made.append(_pair(right[which], left[low[which] + within]))
+                held += len(which)
+                if held >= HELD and len(splits) == 2:
+                    _sum_up(made, pairs)
+                    made, held = [], 0
+                begin = end
+    _sum_up(made, pairs)
+    return crowded
+
+
+def _pair(one: Rows, other: Rows) -> tuple[Hashes, ...]:
+    different = one["value"] != other["value"]
+    one, other = one[different], other[different]
+    low, high = np.minimum(one["value"], other["value"]), np.maximum(one["value"], other["value"])
+    return one["key"], low, high, np.minimum(one["number"], other["number"])
+
+
+def _sum_up(made: list[tuple[Hashes, ...]], pairs: Spill) -> None:
+    """Count how many runs each pair shares, a run once though a passage stands in several splits."""
+    if not made:
+        return
+    key, low, high, shorter = (np.concatenate(column) for column in zip(*made, strict=True))
+    pair = mixed(low, high)
+    _, once = np.unique(mixed(key, pair), return_index=True)
+    _, first, number = np.unique(pair[once], return_index=True, return_counts=True)
+    first = once[first]
+    pairs.add(low[first], high[first], shorter[first], number)
+
+
+def _places(dataset: Dataset, wanted: set[int]) -> dict[int, dict[str, dict[str, str]]]:
+    """Read again where some passages stand: of each split the one with the smallest id."""
+    found: dict[int, dict[str, dict[str, str]]] = {passage: {} for passage in wanted}
+    sought = np.array(sorted(wanted), np.uint64)
+    for split, read in dataset.splits.items():
+        for rows in read():
+            batch = distinct(rows.drop_null())
+            for number in np.flatnonzero(np.isin(batch.hashes, sought)).tolist():
+                place = {"split": split, "passage_id": batch.identity(number), "text": batch.texts[number][:BEGINNING]}
+                known = found[int(batch.hashes[number])]
+                known[split] = min(known.get(split, place), place, key=lambda one: one["passage_id"])
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +239,10 @@ class Distinct:
     hashes: Hashes
 
     def identity(self, number: int) -> str:
-        """The id of a passage, empty where samples have none."""
+        """The (smallest) id of a passage, empty where samples have none."""
         if "passage_id" not in self.rows.schema.names:
             return ""
-        return str(self.rows.column("passage_id")[int(np.argmax(self.codes == number))].as_py())
+        return min(map(str, self.rows.column("passage_id").take(np.flatnonzero(self.codes == number)).to_pylist()))
 
 
 def distinct(rows: pa.RecordBatch) -> Distinct:

@@ -10,76 +10,107 @@ import pyarrow.compute as pc
 
 from annotator import tables
 from annotator.rundir import RunDir
-from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, ints
+from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, ints, mixed
+from data_cards.auditing.spill import Rows, Spill, looked_up, runs_of
 
 SOURCES: Final = 20
 """Sources listed one by one; the others are summed up."""
+_TEXT, _SOURCE, _PIECE, _ANNOTATED, _SAMPLED = range(5)
+"""What a row about a passage says: its text, source, a document of it; the text an annotation has; or a sample of the
+split ``_SAMPLED`` + n. Texts and documents are hashes."""
 
 
 class Passages:
-    """Identity, text and source of every passage of a run as hashes: some thirty bytes a passage."""
+    """Collects what the files say of each passage; ``join`` then looks whether it agrees."""
 
     def __init__(self, run: RunDir) -> None:
-        self._run = run
         self._lengths: Counter[int] = Counter()
         self._cuts: Counter[str] = Counter()
         self._joined = 0
-        sources = _Sources(run)
-        self._sources = sources
-        ids, texts, codes = [], [], []
+        self._rows = Spill()
+        self._sources = ["unknown"]
+        self._documents: Counter[int] = Counter()
+        self._by_source: dict[int, Ints] = {}
+        self._of_source = np.zeros(1, np.int64)
+        self.foreign_annotations = 0
+        """Annotations whose text is not that of their passage."""
+        self.foreign_samples = 0
+        """Samples whose passage is unknown or has another text."""
+        self.repeated = 0
+        """Passages with the id of another."""
+        self.documents_in_several_splits = 0
+        """Documents whose passages have samples in more than one split."""
+        documents = self._read_documents(run)
         for batch in tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"]):
             count(self._lengths, ints(batch.column("n_tokens")))
-            pieces = batch.column("pieces")
-            self._joined += int((ints(pc.list_value_length(pieces)) > 1).sum())
             cuts, own = encoded(batch.column("cut"))
             for name, number in zip(cuts, np.bincount(own).tolist(), strict=True):
                 self._cuts[name or "none"] += number
-            ids.append(hashes(batch.column("id")))
-            texts.append(hashes(batch.column("text")))
-            codes.append(sources.of(hashes(pc.struct_field(pc.list_element(pieces, 0), "document_id"))))
-        identities = _joined(ids)
-        order = np.argsort(identities, kind="stable")
-        self._ids, self._order = identities[order], order
-        self._texts = np.append(_joined(texts), np.uint64(0))
-        self._source = np.concatenate(codes) if codes else np.zeros(0, np.int64)
-        self._split = np.zeros(len(identities), np.uint8)
-        self._by_source: dict[str, Ints] = {}
-
-    def find(self, identities: Hashes) -> Ints:
-        """Number of each passage in the order of the file, -1 where there is none."""
-        if not len(self._ids):
-            return np.full(len(identities), -1)
-        place = np.minimum(np.searchsorted(self._ids, identities), len(self._ids) - 1)
-        return np.where(self._ids[place] == identities, self._order[place], -1)
-
-    def text_of(self, found: Ints) -> Hashes:
-        """Hash of the text of each passage by its number, 0 for -1."""
-        return self._texts[found]
-
-    def saw(self, split: str, number: int, found: Ints) -> None:
-        """Note samples of the ``number``-th split, by the numbers of their passages."""
-        known = found[found >= 0]
-        self._split[known] |= np.uint8(1 << number)
-        counted = np.bincount(self._source[known], minlength=len(self._sources.names))
-        self._by_source[split] = self._by_source.get(split, np.zeros(len(counted), np.int64)) + counted
-
-    def documents_in_several_splits(self) -> int:
-        """Documents whose passages have samples in more than one split."""
-        documents, masks, begin = [], [], 0
-        for batch in tables.batches(self._run.passages, ["pieces"]):
-            pieces = batch.column("pieces")
+            pieces, ids = batch.column("pieces"), hashes(batch.column("id"))
             lengths = ints(pc.list_value_length(pieces))
-            documents.append(hashes(pc.struct_field(pieces.flatten(), "document_id")))
-            masks.append(np.repeat(self._split[begin : begin + len(lengths)], lengths))
-            begin += len(lengths)
-        identity, mask = _joined(documents), np.concatenate(masks) if masks else np.zeros(0, np.uint8)
-        order = np.argsort(identity, kind="stable")
-        identity, mask = identity[order], mask[order]
-        if not len(identity):
-            return 0
-        begins = np.flatnonzero(np.r_[True, identity[1:] != identity[:-1]])
-        together = np.bitwise_or.reduceat(mask, begins)
-        return int((together & (together - 1) != 0).sum())
+            self._joined += int((lengths > 1).sum())
+            self._rows.add(ids, hashes(batch.column("text")), _TEXT)
+            self._rows.add(np.repeat(ids, lengths), hashes(pc.struct_field(pieces.flatten(), "document_id")), _PIECE)
+            documents.add(hashes(pc.struct_field(pc.list_element(pieces, 0), "document_id")), ids, kind=1)
+        for part in documents.parts():
+            passage = part["kind"] == 1
+            known, wanted = part[~passage], part[passage]
+            found = looked_up(known["key"], wanted["key"])
+            self._rows.add(wanted["value"], np.append(known["value"], np.uint64(0))[found], _SOURCE)
+
+    def _read_documents(self, run: RunDir) -> Spill:
+        found, codes = Spill(), {"": 0}
+        for batch in tables.batches(run.documents, ["id", "source"]) if run.documents.exists() else ():
+            names, own = encoded(batch.column("source"))
+            source = np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)[own]
+            found.add(hashes(batch.column("id")), source)
+            count(self._documents, source)
+        self._sources += list(codes)[1:]
+        return found
+
+    def annotated(self, passages: Hashes, texts: Hashes) -> None:
+        """Take the texts that annotations have."""
+        self._rows.add(passages, texts, _ANNOTATED)
+
+    def sampled(self, split: int, passages: Hashes, texts: Hashes) -> None:
+        """Take the texts that samples of the ``split``-th split have."""
+        _, first, number = np.unique(mixed(passages, texts), return_index=True, return_counts=True)
+        self._rows.add(passages[first], texts[first], _SAMPLED + split, number)
+
+    def join(self) -> None:
+        """Bring together what was said of each passage."""
+        pieces = Spill()
+        self._of_source = np.zeros(len(self._sources), np.int64)
+        for part in self._rows.parts():
+            self._join(part, pieces)
+        for part in pieces.parts():
+            splits = np.bitwise_or.reduceat(part["kind"], runs_of(part["key"]))
+            self.documents_in_several_splits += int((splits & (splits - 1) != 0).sum())
+
+    def _join(self, part: Rows, pieces: Spill) -> None:
+        kinds = part["kind"]
+        there = part[kinds == _TEXT]
+        there = there[runs_of(there["key"])]
+        self.repeated += int((kinds == _TEXT).sum()) - len(there)
+        known, texts = there["key"], np.append(there["value"], np.uint64(0))
+        source = np.zeros(len(there) + 1, np.int64)  # the last is of what is not there
+        said = part[kinds == _SOURCE]
+        source[looked_up(known, said["key"])] = said["value"]
+        source[-1] = 0
+        self._of_source += np.bincount(source[:-1], minlength=len(self._sources))
+        said = part[kinds == _ANNOTATED]
+        self.foreign_annotations += int((texts[looked_up(known, said["key"])] != said["value"]).sum())
+        splits = np.zeros(len(there) + 1, np.int32)
+        said = part[kinds >= _SAMPLED]
+        found = looked_up(known, said["key"])
+        self.foreign_samples += int(said["number"][texts[found] != said["value"]].sum())
+        np.bitwise_or.at(splits, found, np.int32(1) << (said["kind"] - _SAMPLED))
+        for split in np.unique(said["kind"]).tolist():
+            own = (said["kind"] == split) & (found >= 0)
+            counted = np.bincount(source[found[own]], said["number"][own], len(self._sources)).astype(np.int64)
+            self._by_source[split - _SAMPLED] = self._by_source.get(split - _SAMPLED, 0) + counted
+        said = part[kinds == _PIECE]
+        pieces.add(said["value"], kind=splits[looked_up(known, said["key"])])
 
     def figures(self, low: int, high: int) -> dict[str, Any]:
         """Number, lengths in tokens, and how they were cut."""
@@ -93,57 +124,24 @@ class Passages:
             "joined_from_several_documents": self._joined,
         }
 
-    def sources(self) -> list[dict[str, Any]]:
+    def sources(self, splits: list[str]) -> list[dict[str, Any]]:
         """Documents, passages and samples by source, the largest first; those beyond ``SOURCES`` as one."""
-        passages = np.bincount(self._source, minlength=len(self._sources.names))
+        counted = {name: self._by_source[number] for number, name in enumerate(splits) if number in self._by_source}
         rows: list[dict[str, Any]] = [
             {
                 "source": name,
-                "documents": self._sources.documents[name],
-                "passages": int(passages[code]),
-                "samples": {split: int(counted[code]) for split, counted in self._by_source.items()},
+                "documents": self._documents[code],
+                "passages": int(self._of_source[code]),
+                "samples": {split: int(numbers[code]) for split, numbers in counted.items()},
             }
-            for code, name in enumerate(self._sources.names)
-            if code or passages[code]
+            for code, name in enumerate(self._sources)
+            if code or self._of_source[code]
         ]
         rows.sort(key=lambda row: (-row["passages"], row["source"]))
         rest = rows[SOURCES:]
         if not rest:
             return rows
-        total = {split: sum(row["samples"][split] for row in rest) for split in self._by_source}
+        total = {split: sum(row["samples"][split] for row in rest) for split in counted}
         documents, number = sum(row["documents"] for row in rest), sum(row["passages"] for row in rest)
         summed = {"source": f"{len(rest)} others", "documents": documents, "passages": number, "samples": total}
         return [*rows[:SOURCES], summed]
-
-
-class _Sources:
-    """From the hash of a document's id to the code of its source."""
-
-    def __init__(self, run: RunDir) -> None:
-        codes: dict[str, int] = {"": 0}
-        ids, sources = [], []
-        documents: Counter[int] = Counter()
-        if run.documents.exists():
-            for batch in tables.batches(run.documents, ["id", "source"]):
-                names, own = encoded(batch.column("source"))
-                source = np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)[own]
-                ids.append(hashes(batch.column("id")))
-                sources.append(source)
-                count(documents, source)
-        self.names = ["unknown", *list(codes)[1:]]
-        self.documents = {name: documents[code] for code, name in enumerate(self.names)}
-        identities = _joined(ids)
-        order = np.argsort(identities, kind="stable")
-        self._ids = identities[order]
-        self._codes = np.concatenate(sources)[order] if sources else np.zeros(0, np.int64)
-
-    def of(self, documents: Hashes) -> Ints:
-        """Codes of the sources of documents, 0 where unknown."""
-        if not len(self._ids):
-            return np.zeros(len(documents), np.int64)
-        place = np.minimum(np.searchsorted(self._ids, documents), len(self._ids) - 1)
-        return np.where(self._ids[place] == documents, self._codes[place], 0)
-
-
-def _joined(parts: list[Hashes]) -> Hashes:
-    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)

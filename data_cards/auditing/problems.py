@@ -16,23 +16,28 @@ def of_run_files(
     figures: Mapping[str, Any],
     rejected: Counter[tuple[str, str]],
     annotations: Annotations,
-    samples: Samples,
     passages: Passages,
 ) -> Iterator[str]:
     """Offsets, texts, splits and the funnel of a run directory."""
     yield from _of_funnel(figures, rejected)
     if annotations.broken:
         yield f"{annotations.broken:,} mentions are not what stands at their offsets"
-    if annotations.foreign:
-        yield f"{annotations.foreign:,} annotations have another text than their passage"
-    if samples.foreign:
-        yield f"{samples.foreign:,} samples have another text than their passage"
-    if spread := passages.documents_in_several_splits():
-        yield f"{spread:,} documents have passages in several splits"
+    if passages.foreign_annotations:
+        yield f"{passages.foreign_annotations:,} annotations have another text than their passage"
+    if passages.foreign_samples:
+        yield f"{passages.foreign_samples:,} samples have another text than their passage"
+    if passages.repeated:
+        yield f"{passages.repeated:,} passages have the id of another"
+    if passages.documents_in_several_splits:
+        yield f"{passages.documents_in_several_splits:,} documents have passages in several splits"
 
 
 def of_samples(samples: Samples) -> Iterator[str]:
     """What each sample must be."""
+    if not any(sum(counted.values()) for counted in samples.figures()["splits"].values()):
+        yield "there are no samples"
+    if samples.incomplete:
+        yield f"{samples.incomplete:,} samples lack a passage, a type or an answer"
     if samples.unreadable:
         yield f"{samples.unreadable:,} answers are no JSON list of strings"
     if samples.absent:

@@ -6,8 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from annotator import tables
 from annotator.records import Rejected
+from data_cards.auditing.arrays import hashed
 
 EXAMPLES: Final = 3
 LONGEST: Final = 200
@@ -19,8 +22,9 @@ class Rejections:
 
     def __init__(self, path: Path) -> None:
         self.counted: Counter[tuple[str, str]] = Counter()
-        self.too_long: set[str] = set()
-        """Samples that the length filter left out."""
+        self.too_long = np.zeros(0, np.uint64)
+        """Hashes of the ids of samples that the length filter left out, in order."""
+        left_out: list[str] = []
         self._examples: dict[tuple[str, str], list[Rejected]] = {}
         for item in tables.read_rejected(path) if path.exists() else ():
             kind = (item.stage, item.reason)
@@ -29,7 +33,11 @@ class Rejections:
             if len(shown) < EXAMPLES:
                 shown.append(item)
             if item.stage == "explode":
-                self.too_long.add(item.record_id)
+                left_out.append(item.record_id)
+                if len(left_out) == tables.ROWS:
+                    self.too_long = np.concatenate([self.too_long, hashed(left_out)])
+                    left_out.clear()
+        self.too_long = np.sort(np.concatenate([self.too_long, hashed(left_out)]))
 
     def figures(self) -> list[dict[str, Any]]:
         """The stages in the order of the file, in each the most frequent reason first."""

@@ -10,19 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_cards.auditing.arrays import Hashes, Ints, bools, encoded, hashed, hashes, mixed
+from data_cards.auditing.arrays import bools, encoded, hashed, hashes, mixed
 from data_cards.auditing.balance import Balance
 from data_cards.auditing.census import Census
 from data_cards.auditing.dataset import Dataset
 from data_cards.auditing.leaks import Distinct, Leaks, distinct
 from data_cards.auditing.passages import Passages
+from data_cards.auditing.spill import Rows, Spill, runs_of
 
-_PASSAGES: Final = 500_000
-"""Passages summed up at a time."""
+_MENTION: Final = -1
+"""Kind of a row that says a type of a passage; others say the number of a split in which it stands."""
 
 
 class Samples:
-    """Reads the samples once, the smallest split first. Holds a few numbers for each sample."""
+    """Reads the samples once, the smallest split first."""
 
     def __init__(self, dataset: Dataset, passages: Passages | None, expected: Balance | None) -> None:
         self.census = Census()
@@ -31,24 +32,34 @@ class Samples:
         """Answers that are no JSON list of strings."""
         self.absent = 0
         """Answers with a mention that does not stand in the passage."""
+        self.incomplete = 0
+        """Rows without a passage, a type or an answer; they are counted nowhere else."""
         self.contradicting = 0
         """Negatives with an answer, and positives without one."""
-        self.foreign = 0
-        """Samples whose passage is unknown or has another text."""
-        self.leaks = Leaks()
-        self._dataset, self._passages, self._expected = dataset, passages, expected
+        self.duplicates = 0
+        """Samples that ask the same of the same text as another."""
+        self._passages, self._expected = passages, expected
         self._splits = {split: {"positive": 0, "negative": 0} for split in dataset.splits}
         self._types: dict[str, Counter[str]] = {split: Counter() for split in dataset.splits}
-        self._keys: list[Hashes] = []
-        self._inputs: dict[str, list[Hashes]] = {split: [] for split in dataset.splits}
-        self._mentions: list[tuple[Hashes, Ints]] = []
-        order = sorted(dataset.splits, key=lambda split: (dataset.sizes[split], split))
-        for number, split in enumerate(order):
-            for rows in dataset.splits[split]():
-                self._add(split, number, rows, last=number == len(order) - 1)
-            self.leaks.end_split(split)
-        if expected is None:
-            self._count_passages()
+        self.order = sorted(dataset.splits, key=lambda split: (dataset.sizes[split], split))
+        """The splits, the smallest first."""
+        self.leaks = Leaks(sum(dataset.sizes[split] for split in self.order[:-1]))
+        self._distinct = dict.fromkeys(self.order, 0)
+        self._keys, self._rows = Spill(), Spill()
+        for number, split in enumerate(self.order):
+            for rows in map(self._complete, dataset.splits[split]()):
+                self._add(split, number, rows, last=number == len(self.order) - 1)
+        for part in self._keys.parts():
+            self.duplicates += len(part) - len(runs_of(part["key"]))
+        for part in self._rows.parts():
+            self._count_passages(part)
+
+    def _complete(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        if not any(column.null_count for column in rows.columns):
+            return rows
+        whole = rows.drop_null()
+        self.incomplete += len(rows) - len(whole)
+        return whole
 
     def _add(self, split: str, number: int, rows: pa.RecordBatch, *, last: bool) -> None:
         batch = distinct(rows)
@@ -61,14 +72,12 @@ class Samples:
         self._splits[split]["positive"] += int((~negative).sum())
         for name, times in zip(types, np.bincount(type_codes).tolist(), strict=True):
             self._types[split][name] += times
-        self._keys.append(mixed(inputs, type_hashes))
-        self._inputs[split].append(batch.hashes)
-        self.leaks.add(split, batch, last=last)
+        self._keys.add(mixed(inputs, type_hashes))
+        self._rows.add(batch.hashes, kind=number)
+        self.leaks.add(number, batch, last=last)
         if self._passages is not None and self._expected is not None:
             ids = hashes(rows.column("passage_id"))
-            place = self._passages.find(ids)
-            self.foreign += int((self._passages.text_of(place) != inputs).sum())
-            self._passages.saw(split, number, place)
+            self._passages.sampled(number, ids, inputs)
             there = ~negative
             self._expected.found(ids[there], type_hashes[there], hashes(rows.column("output"))[there])
         else:
@@ -83,7 +92,7 @@ class Samples:
         owner = np.repeat(np.arange(len(answers)), lengths)
         names = pa.array([types[number] for number in owner.tolist()], pa.string())
         found = pa.array([text for answer in answers for text in answer], pa.string())
-        self._mentions.append((batch.hashes[batch.codes][owner], self.census.add_mentions(names, found)))
+        self._rows.add(batch.hashes[batch.codes][owner], self.census.add_mentions(names, found), _MENTION)
 
     def _answer(self, output: str, text: str) -> list[str]:
         """The mentions of an answer; none, and a note, when it is not what it must be."""
@@ -97,28 +106,25 @@ class Samples:
         self.absent += not all(mention in text for mention in answer)
         return answer
 
-    def _count_passages(self) -> None:
-        """Count by passage, where the samples are all there is: a passage is what has one input text."""
-        if not self._mentions:
-            return
-        inputs = np.unique(np.concatenate([part for parts in self._inputs.values() for part in parts]))
-        owner = np.searchsorted(inputs, np.concatenate([part for part, _ in self._mentions]))
-        codes = np.concatenate([part for _, part in self._mentions])
-        order = np.argsort(owner, kind="stable")
-        owner, codes = owner[order], codes[order]
-        for begin in range(0, len(inputs), _PASSAGES):
-            end = min(begin + _PASSAGES, len(inputs))
-            low, high = np.searchsorted(owner, [begin, end])
-            self.census.add_passages(owner[low:high] - begin, codes[low:high], end - begin)
+    def _count_passages(self, part: Rows) -> None:
+        """A passage is what has one input text; it is counted here where the samples are all there is."""
+        stands = part["kind"] != _MENTION
+        passages = part[stands]
+        passages = passages[np.lexsort((passages["kind"], passages["key"]))]
+        passages = passages[runs_of(passages["key"], passages["kind"])]
+        for split, number in zip(self.order, np.bincount(passages["kind"]).tolist(), strict=False):
+            self._distinct[split] += number
+        begins = runs_of(passages["key"])
+        keys = passages["key"][begins]
+        self.leaks.stands_in_several(keys[np.diff(np.append(begins, len(passages))) > 1])
+        if self._passages is None:
+            mentions = part[~stands]
+            owner = np.searchsorted(keys, mentions["key"])
+            self.census.add_passages(owner, mentions["value"].astype(np.int64), len(keys))
 
     def figures(self) -> dict[str, Any]:
         """Numbers by split."""
         return {"count": sum(sum(counted.values()) for counted in self._splits.values()), "splits": self._splits}
-
-    def duplicates(self) -> int:
-        """Samples that ask the same of the same text as another."""
-        keys = _joined(self._keys)
-        return len(keys) - len(np.unique(keys))
 
     def balance(self) -> dict[str, Any]:
         """How the splits differ: samples, passages, types, types that no other split has, the most frequent ones."""
@@ -128,14 +134,10 @@ class Samples:
         return {
             split: {
                 "samples": sum(self._splits[split].values()),
-                "passages": len(np.unique(_joined(self._inputs[split]))),
+                "passages": self._distinct[split],
                 "types": len(counted),
                 "types_only_here": sum(everywhere[name] == 1 for name in counted),
                 "top": dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:10]),
             }
             for split, counted in self._types.items()
         }
-
-
-def _joined(parts: list[Hashes]) -> Hashes:
-    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)

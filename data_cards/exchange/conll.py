@@ -14,7 +14,7 @@ from typing import IO
 
 from annotator.records import Annotation, Mention
 from data_cards.exchange.carrying import Job, Reviewed, Unread, lost_off_tokens, lost_when_flat
-from data_cards.exchange.files import read_text
+from data_cards.exchange.files import read_lines
 from data_cards.exchange.reading import checked
 from data_cards.exchange.tokens import Places, Tokenize, covered
 
@@ -53,10 +53,9 @@ def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job, tokenize
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
     """Read passages that have their id. A tag ``I-`` without a beginning begins a span, as seqeval has it."""
-    lines = (line.rstrip("\r") for line in read_text(path).split("\n"))
     passage: list[str] = []
     identity: str | None = None
-    for line in lines:
+    for line in read_lines(path):
         if line.startswith(_START):
             if identity is not None:
                 yield _passage(identity, passage)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,36 +32,65 @@ def write_lines(file: IO[bytes], items: Iterable[Any]) -> None:
         file.write((dumps(item) + "\n").encode("utf-8"))
 
 
-def read_text(path: Path) -> str:
-    """The text of a file; line ends stay as they are, a byte order mark goes.
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file from its first byte after a byte order mark; what is wrong with it is one line."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+                file.seek(0)
+            yield file
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"cannot read {path}: it is not UTF-8 text ({error.reason})") from error
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file one by one, without their ends: line feed, or carriage return and line feed.
 
     Raises:
         SourceError: it is missing, no file, or not UTF-8.
     """
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"cannot read {path}: it is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    with _opened(path) as file:
+        for line in file:
+            yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
 
 
 def read_items(path: Path) -> Iterator[Any]:
     """The items of a JSON array, or of a file with one a line; a line that is no JSON comes as the error it makes.
 
+    Memory holds one item, however large the file.
+
     Raises:
-        SourceError: the file is missing, not UTF-8, or a broken array.
+        SourceError: the file is missing, not UTF-8, or a broken array (after the items before the break).
     """
-    text = read_text(path)
-    if text.lstrip().startswith("["):
-        try:
-            yield from json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"{path} is not valid JSON: {error}; export it again from the tool") from error
+    if _begins_an_array(path):
+        yield from _array(path)
         return
-    for line in text.split("\n"):
+    for line in read_lines(path):
         if line.strip():
             try:
                 yield json.loads(line)
             except (ValueError, RecursionError) as error:
                 yield error
+
+
+def _begins_an_array(path: Path) -> bool:
+    with _opened(path) as file:
+        while some := file.read(4096):  # not a line: an array may be one line of gigabytes
+            if some.strip():
+                return some.lstrip().startswith(b"[")
+    return False
+
+
+def _array(path: Path) -> Iterator[Any]:
+    import ijson
+
+    with _opened(path) as file:
+        try:
+            yield from ijson.items(file, "item", use_float=True)
+        except (ijson.JSONError, OverflowError) as error:  # a number may be beyond what a float can hold
+            said = " ".join(str(error).split())
+            kind = "not UTF-8 text" if "UTF8" in said else "not valid JSON"
+            raise SourceError(f"{path} is {kind}: {said}; export it again from the tool") from error

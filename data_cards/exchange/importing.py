@@ -53,8 +53,7 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
     for path in files:
         if not path.is_file():
             raise SourceError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'there is no such file'}")
-    records = [record for path in files for record in form.read(path)]
-    wanted = {record.passage_id for record in records}
+    wanted = {record.passage_id for path in files for record in form.read(path) if isinstance(record, Reviewed)}
     current = {
         found.passage_id: found for found in tables.read_annotations(run.annotations) if found.passage_id in wanted
     }
@@ -62,7 +61,7 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
     left_out: dict[str, list[dict[str, str]]] = {}
     new: dict[str, Correction] = {}
     labels = _Labels()
-    for record in records:
+    for record in (record for path in files for record in form.read(path)):  # again: the passages are known now
         kind, detail = _take(record, current, form, name, labels, new)
         counts[kind] += 1
         if detail and len(left_out.setdefault(kind, [])) < LISTED:
@@ -73,7 +72,7 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
         reviewed = len(read_corrections(directory.corrections))
     return {
         "format": name,
-        "read": len(records),
+        "read": counts.total(),
         **{kind: counts[kind] for kind in KINDS},
         "reviewed_in_all": reviewed,
         "left_out": left_out,

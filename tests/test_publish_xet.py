@@ -1,0 +1,96 @@
+"""Publishing by the Hub's Xet storage, as its client does unless told otherwise: the real ``hf_xet`` on loopback."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from annotator.rundir import RunDir
+from tests.hub_endpoint import GOOD_TOKEN, XET_TOKEN, Fault, Hub
+from tests.test_publish import NAME, SENT, publish_process
+
+HASTY = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_BASE_DELAY": "10ms"}
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> RunDir:
+    """A copy that a test may change."""
+    return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub(lfs_above=2000) as running:
+        yield running
+
+
+def publish(run: RunDir, hub: Hub, home: Path, **environment: str) -> tuple[int, str]:
+    """Exit code and stderr."""
+    settings = {"HF_TOKEN": GOOD_TOKEN, "HF_HUB_DISABLE_XET": "0", **environment}
+    process = publish_process(run, hub.url, home, "--quiet", **settings)
+    _, told = process.communicate(timeout=60)
+    return process.returncode, told
+
+
+def posted(hub: Hub) -> Counter[str]:
+    """How often each part of the storage was sent something."""
+    sent: Counter[str] = Counter()
+    for request, times in hub.requests.items():
+        for what in ("/xorbs/", "/shards", "/objects/batch"):
+            if request.startswith("POST") and what in request:
+                sent[what] += times
+    return sent
+
+
+def test_xet_is_the_way_by_default(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """What arrives is what was sent, though a connection breaks; what is there is not sent again."""
+    hub.faults.append(Fault("POST", "/xorbs/", 0, after=1000, times=1))
+    code, told = publish(run, hub, tmp_path)
+    assert code == 0, told
+    files = hub.files(NAME)
+    assert set(files) - {".gitattributes"} == SENT
+    for name in ("samples/train.parquet", "annotations.parquet"):
+        assert files[name] == (run.root / name).read_bytes()
+    first = posted(hub)
+    assert first["/xorbs/"] >= 1
+    assert not first["/objects/batch"]
+    code, told = publish(run, hub, tmp_path)
+    assert code == 0, told
+    assert posted(hub)["/xorbs/"] == first["/xorbs/"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("GET", "xet-write-token", 403),
+        Fault("POST", "/xorbs/", 500),
+        Fault("POST", "/xorbs/", 0, after=1000),
+    ],
+    ids=["no right", "storage down", "cut midway"],
+)
+def test_what_goes_wrong_in_the_storage_is_one_line(run: RunDir, hub: Hub, tmp_path: Path, fault: Fault) -> None:
+    """With a way around it; nothing is committed."""
+    hub.faults.append(fault)
+    code, told = publish(run, hub, tmp_path, **HASTY)
+    assert code == 1
+    line = told.strip().splitlines()[-1]
+    assert line.startswith("error: the upload to the Hub's Xet storage failed")
+    assert "HF_HUB_DISABLE_XET=1" in line
+    assert GOOD_TOKEN not in told
+    assert XET_TOKEN not in told
+    assert not hub.repositories[NAME].messages
+
+
+def test_what_was_uploaded_is_not_sent_again(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """Where the commit failed after the upload."""
+    hub.faults.append(Fault("POST", "/commit/", 400))
+    assert publish(run, hub, tmp_path)[0] == 1
+    first = posted(hub)["/xorbs/"]
+    assert first >= 1
+    hub.faults.clear()
+    assert publish(run, hub, tmp_path)[0] == 0
+    assert posted(hub)["/xorbs/"] == first
