@@ -234,6 +234,40 @@ def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePass
     assert all(ledger.failure(teacher.question(f"passage {i}").key) for i in range(80, 100))
 
 
+class Hanging(QueueTeacher):
+    """Keeps some passages waiting until all others are answered."""
+
+    def __init__(self, hanging: set[str], others: int) -> None:
+        super().__init__()
+        self.hanging, self.others, self.free = hanging, others, asyncio.Event()
+
+    async def ask(self, question: Question) -> Reply:
+        if question.content["passage"] not in self.hanging:
+            reply = await super().ask(question)
+            self.others -= 1
+            if not self.others:
+                self.free.set()
+            return reply
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.wait_for(self.free.wait(), 30)
+        self.in_flight -= 1
+        return await super().ask(question)
+
+
+def test_requests_that_hang_lend_their_places(
+    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as there are places may hang while all others are answered; twice as many are out at most."""
+    monkeypatch.setattr(asker, "PATIENCE", 0.01)
+    hanging = {f"passage {index}" for index in (10, 11, 12, 13)}
+    teacher = Hanging(hanging, others=296)
+    annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=4), Silent())
+    assert len(ledger) == 300
+    assert set(teacher.asked.values()) == {1}
+    assert 4 < teacher.most_in_flight <= 8
+
+
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
     """The second is kept as it is; one that is empty for a reason is kept at once."""
     teacher = QueueTeacher({"passage 1": ["", "[1]"], "passage 2": ["", ""]})

@@ -6,6 +6,7 @@ passage nothing; any other is a try of the passage's own, and it has ``1 + max_r
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ MOST_WAITS: Final = 100
 """Times one request may be told to come back later."""
 DOUBT: Final = 5
 """Failures in a row, and no fewer than requests are out, after which the endpoint is suspected to be down."""
+OVERDUE: Final = 5.0
+"""Times as long as others do a request may take before another has its place."""
+PATIENCE = 0.5
+"""Seconds it has at least."""
 OVERLOAD: Final = frozenset({"http 429", "http 498", "http 503", "http 529", "timeout"})
 """Failures that say "too much"."""
 
@@ -36,6 +41,7 @@ class Asker:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
         self._limit, self._gate = RateLimit(pace.rpm, pace.tpm), Gate(pace.concurrency)
         self._breaker = Breaker(self._probe, progress.say)
+        self._latency = 0.0  # seconds an answer takes, of the last sixteen or so
 
     def remember(self, spent: Iterable[tuple[float, int]]) -> None:
         """Count requests of an earlier command against the limits: seconds ago, and tokens."""
@@ -47,7 +53,8 @@ class Asker:
         Args:
             question: what to ask.
             tokens: what it will cost, prompt and answer, by the best estimate there is.
-            before_wait: called once, before the first wait between two tries.
+            before_wait: called before a wait between two tries, and when a request takes far longer than others do:
+                another worker may take this one's place.
 
         Returns:
             The answer, and the seconds from sending it to the last byte of the try that succeeded.
@@ -55,7 +62,7 @@ class Asker:
         Raises:
             TeacherError: as the last try did.
         """
-        state = _State(question, tokens)
+        state = _State(question, tokens, before_wait)
         try:
             return await self._try(state)
         except RetryableError as error:
@@ -103,9 +110,13 @@ class Asker:
     async def _send(self, state: _State) -> tuple[Reply, float]:
         """One request, when gate, breaker and limits let it go."""
         ticket = await self._gate.enter()
+        state.lent = False
+        timer = None
         try:
             entry = await self._permission(state.tokens)
             began = time.monotonic()
+            if self._latency:
+                timer = asyncio.get_running_loop().call_later(self._patience(), self._lend, state)
             reply = await self._teacher.ask(state.question)
             latency = time.monotonic() - began
         except RetryableError as error:
@@ -114,7 +125,10 @@ class Asker:
                 self._pause(error.retry_after)
             raise
         finally:
-            self._gate.leave()
+            if timer:
+                timer.cancel()
+            self._gate.leave(lent=state.lent)
+        self._latency += (latency - self._latency) / 16 if self._latency else latency
         self._gate.note(ticket, overloaded=False)
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
@@ -124,6 +138,15 @@ class Asker:
             state.was_empty = True
             raise RetryableError("the answer is empty", kind="empty answer", retry_after=0.0)
         return reply, latency
+
+    def _patience(self) -> float:
+        return max(PATIENCE, OVERDUE * self._latency)
+
+    def _lend(self, state: _State) -> None:
+        """Let another ask in the place of a request that takes too long; it is not given up before its time-out."""
+        state.lent = self._gate.lend()
+        if state.lent:
+            state.before_wait()
 
     async def _permission(self, tokens: int) -> list[float]:
         """Wait until breaker and limits both let a request go; returns its entry in the limits."""
@@ -148,12 +171,16 @@ class _State:
 
     question: Question
     tokens: int
+    before_wait: Callable[[], None]
+    """Lets another worker take this one's place."""
     failed: int = 0
     """Tries that failed while the endpoint was up."""
     put_off: int = 0
     """Times it was told to come back later."""
     was_empty: bool = False
     """An answer without a word came, and it was asked once more."""
+    lent: bool = False
+    """The request that is out takes so long that another has its place."""
 
 
 def _wait(state: RetryCallState) -> float:

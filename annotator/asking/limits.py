@@ -121,7 +121,8 @@ class Gate:
 
     Additive increase, multiplicative decrease, as TCP does. One refused request among many good answers changes
     nothing: only when the share of refusals in the late answers passes ``CROWDED`` is the number halved, once for all
-    requests that were out at that moment.
+    requests that were out at that moment. A request that takes far longer than others lends its place to another, so
+    that a few that hang do not stand in everybody's way; as many as there are places at most.
     """
 
     def __init__(self, most: int) -> None:
@@ -129,6 +130,8 @@ class Gate:
         """Requests that may be out now."""
         self.out = 0
         """Requests that are out now."""
+        self.overdue = 0
+        """Requests beyond those, which have lent their place."""
         self._most, self._cuts, self._share = most, 0, 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -142,9 +145,24 @@ class Gate:
             self.out += 1
         return self._cuts
 
-    def leave(self) -> None:
-        """Give the place back."""
+    def lend(self) -> bool:
+        """Let another request have this one's place while this one goes on; false when too many have done so."""
+        if self.overdue >= int(self.allowed):
+            return False
+        self.overdue += 1
         self.out -= 1
+        self._let_in()
+        return True
+
+    def leave(self, *, lent: bool = False) -> None:
+        """Give the place back, unless it is lent already."""
+        if lent:
+            self.overdue -= 1
+        else:
+            self.out -= 1
+            self._let_in()
+
+    def _let_in(self) -> None:
         while self._waiting and self.out < int(self.allowed):
             place = self._waiting.popleft()
             if not place.done():  # else the run is being cancelled
