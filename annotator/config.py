@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 from annotator.errors import ConfigError
 
@@ -23,6 +24,7 @@ Asking: TypeAlias = Literal["now", "batch", "never"]
 
 PROVIDERS: Final = ("local", "openai", "groq")
 DEFAULT_MODELS: Final[Mapping[str, str]] = {"local": "", "openai": "", "groq": "llama3-70b-8192"}
+ENGINES: Final = ("local", "ray")
 KEY_VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY"}
 
 
@@ -80,6 +82,11 @@ class RunConfig:
     split: str = _setting("0.9,0.05,0.05", "Dataset", "Shares of train, validation and test.", stage="explode")
 
     workers: int = _setting(0, "Run", "Processes for local work; 0: one a core.", low=0)
+    engine: str = _setting("local", "Run", "Where work is done: local (this machine) or ray (docs/scale.md).")
+    ray_address: str = _setting("", "Run", "A Ray cluster, HOST:PORT or auto; without it, one is started here.")
+    ledger: str = _setting(
+        "", "Run", "Where answers are kept: postgresql://HOST/DATABASE; without it, SQLite in the run directory."
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the flag."""
@@ -103,6 +110,11 @@ class RunConfig:
             raise ConfigError("--model and --base-url need --provider openai or groq; the local teacher takes neither")
         if self.translate_labels and self.provider == "local":
             raise ConfigError("--translate-labels needs --provider openai or groq; the local teacher cannot translate")
+        if self.engine not in ENGINES:
+            raise ConfigError(f"--engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
+        if self.ray_address and self.engine != "ray":
+            raise ConfigError("--ray-address needs --engine ray")
+        check_address(self.ledger)
         _ = self.split_shares
 
     @property
@@ -172,6 +184,24 @@ def read_toml(path: Path) -> dict[str, Any]:
 def flag(name: str) -> str:
     """The command-line spelling of a setting."""
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
+
+
+def check_address(ledger: str) -> None:
+    """Refuse what is no address of a ledger, and a password in one: settings are written down and shown.
+
+    Raises:
+        ConfigError: without the password in its message.
+    """
+    if not ledger:
+        return
+    parts = urlsplit(ledger)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ConfigError("--ledger wants postgresql://HOST/DATABASE, or nothing for SQLite in the run directory")
+    if parts.password is not None or {"password", "sslpassword"} & set(parse_qs(parts.query, keep_blank_values=True)):
+        raise ConfigError(
+            "--ledger holds a password, which would be written down; leave it out and set PGPASSWORD, "
+            "or give the whole address in the environment as VNER_LEDGER"
+        )
 
 
 def _kind_name(kind: type) -> str:

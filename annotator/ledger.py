@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -128,6 +128,10 @@ class Ledger:
         with self._explained():
             row = self._db.execute("SELECT * FROM completions WHERE key=?", (key,)).fetchone()
         return Completion(*row) if row else None
+
+    def find(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The answers to those of ``keys`` that have one."""
+        return {key: answer for key in keys if (answer := self.get(key))}
 
     def has(self, key: str) -> bool:
         """Whether ``key`` is answered."""

@@ -12,6 +12,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -21,6 +22,7 @@ from annotator import pipeline
 from annotator.config import STAGES, Asking, RunConfig, flag, make_config
 from annotator.corrections import file_identity
 from annotator.decisions import Decisions, read_decisions
+from annotator.engines import make_engine
 from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
 from annotator.progress import Progress
@@ -73,29 +75,25 @@ def run(
     """
     manifest = {} if fresh else RunDir(root).read_manifest()
     stored = {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
+    if settings.get("engine") is not None:
+        stored.pop("ray_address", None)  # it was that of another engine
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
     if asking == "batch" and config.provider == "local":
         raise ConfigError("--batch needs --provider openai or groq; the local teacher answers at once")
-    with opened(root) as directory:
-        return _run(directory, config, manifest, progress, until, asking)
+    with opened(root) as directory, closing(make_engine(config)) as engine:
+        decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
+        tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
+        context = pipeline.Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine)
+        return _run(context, manifest, until)
 
 
-def _run(
-    directory: RunDir,
-    config: RunConfig,
-    manifest: dict[str, Any],
-    progress: Progress,
-    until: str,
-    asking: Asking,
-) -> Outcome:
+def _run(context: pipeline.Context, manifest: dict[str, Any], until: str) -> Outcome:
+    config, directory, asking = context.config, context.run, context.asking
     done: dict[str, Any] = manifest.get("stages", {})
     wanted = STAGES[: STAGES.index(until) + 1]
-    decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
     if asking != "never" and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
         require_key(config)
-    tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
-    context = pipeline.Context(config, directory, tokenizer, teacher, progress, decisions, asking)
     tools = _tools(context, manifest)
     notes: dict[str, Any] = {
         "made_by": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
