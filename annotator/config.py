@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from annotator.errors import ConfigError
 
@@ -25,6 +25,10 @@ Asking: TypeAlias = Literal["now", "batch", "never"]
 PROVIDERS: Final = ("local", "openai", "groq")
 DEFAULT_MODELS: Final[Mapping[str, str]] = {"local": "", "openai": "", "groq": "llama3-70b-8192"}
 ENGINES: Final = ("local", "ray")
+LEDGER_VARIABLE: Final = "VNER_LEDGER"
+"""Of the environment: the address of a ledger, password included, for a run directory that has none yet."""
+PASSWORDS: Final = frozenset({"password", "sslpassword"})
+"""What libpq calls them in the query of an address."""
 KEY_VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY"}
 
 
@@ -152,11 +156,13 @@ class RunConfig:
 def make_config(*layers: Mapping[str, Any]) -> RunConfig:
     """Make a configuration from ``layers``, the later winning; a value of None says nothing.
 
+    Before all of them comes the ledger that the environment names.
+
     Raises:
         ConfigError: a name that is no setting, or a value that cannot work.
     """
     known = {item.name for item in dataclasses.fields(RunConfig)}
-    merged: dict[str, Any] = {}
+    merged: dict[str, Any] = {"ledger": without_password(os.environ.get(LEDGER_VARIABLE, ""))}
     for layer in layers:
         for name, value in layer.items():
             if name not in known:
@@ -186,6 +192,15 @@ def flag(name: str) -> str:
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
 
 
+def without_password(ledger: str) -> str:
+    """The address of a ledger as it may be written down and shown."""
+    parts = urlsplit(ledger)
+    user, at, host = parts.netloc.rpartition("@")
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in PASSWORDS]
+    place = f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"
+    return place + (f"?{urlencode(query)}" if query else "") if ledger else ""
+
+
 def check_address(ledger: str) -> None:
     """Refuse what is no address of a ledger, and a password in one: settings are written down and shown.
 
@@ -197,10 +212,10 @@ def check_address(ledger: str) -> None:
     parts = urlsplit(ledger)
     if parts.scheme not in ("postgresql", "postgres"):
         raise ConfigError("--ledger wants postgresql://HOST/DATABASE, or nothing for SQLite in the run directory")
-    if parts.password is not None or {"password", "sslpassword"} & set(parse_qs(parts.query, keep_blank_values=True)):
+    if parts.password is not None or PASSWORDS & {name for name, _ in parse_qsl(parts.query)}:
         raise ConfigError(
             "--ledger holds a password, which would be written down; leave it out and set PGPASSWORD, "
-            "or give the whole address in the environment as VNER_LEDGER"
+            f"or give the whole address in the environment as {LEDGER_VARIABLE}"
         )
 
 

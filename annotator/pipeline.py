@@ -28,7 +28,8 @@ from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError
 from annotator.explode import Negatives, assign_splits, type_frequency
 from annotator.flow import Flow, Rejects, rejects
-from annotator.ledger import Failure, Ledger
+from annotator.ledger import Answers, Failure
+from annotator.ledgers import open_ledger
 from annotator.parts import PART, Part, chunk_part, clean_part, explode_part
 from annotator.passages.chunking import BLOCK
 from annotator.progress import Progress
@@ -103,7 +104,7 @@ def chunk_stage(context: Context) -> Result:
     return Result((flow,))
 
 
-def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
+def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
     """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage.
 
     One that cannot fit the model's window is not sent; the ledger remembers why.
@@ -134,7 +135,7 @@ def annotate_stage(context: Context) -> Result:
     flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity = hashlib.sha256()
-    with Ledger(run.ledger) as ledger:
+    with open_ledger(run, context.config.ledger) as ledger:
         passages = tables.read_passages(run.passages)
         if context.asking == "batch":
             exchange(run, context.config, passages, teacher, ledger, context.progress)
@@ -177,7 +178,7 @@ def clean_stage(context: Context) -> Result:
     labels: Decider = normalizer
     result = Result((parse, claims))
     with (
-        Ledger(run.ledger) as ledger,
+        open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
         rejects(run.rejected_by("clean"), parse, claims) as sink,
         replacing(run.annotations) as file,
         tables.writer(file, tables.ANNOTATION) as write,
@@ -242,7 +243,7 @@ def _parts(
         context.progress.advance(part.taken)
 
 
-def _answered(context: Context, ledger: Ledger) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Passages that are answered, and their answers, a partition at a time."""
     question = context.teacher.question
     for batch in tables.batches(context.run.passages, size=PART):
@@ -252,7 +253,7 @@ def _answered(context: Context, ledger: Ledger) -> Iterator[tuple[pa.RecordBatch
         yield tables.pick(batch, [key in found for key in keys]), tables.to_batch(answers, tables.COMPLETION)
 
 
-def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Translations:
+def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
     replies = (answer for _, answers in _answered(context, ledger) for answer in tables.from_batch(answers, Completion))
     unknown = unknown_labels(replies, labels)
     translator = make_translator(context.config)

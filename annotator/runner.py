@@ -24,7 +24,7 @@ from annotator.corrections import file_identity
 from annotator.decisions import Decisions, read_decisions
 from annotator.engines import make_engine
 from annotator.errors import ConfigError, SourceError
-from annotator.ledger import Ledger
+from annotator.ledgers import answers_of
 from annotator.progress import Progress
 from annotator.rundir import RunDir, merge_rejected, opened, write_json
 from annotator.sources.locating import fingerprint
@@ -79,6 +79,11 @@ def run(
         stored.pop("ray_address", None)  # it was that of another engine
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
+    if stored.get("ledger") and stored["ledger"] != config.ledger:
+        raise ConfigError(
+            f"the answers of {root} are in {stored['ledger']}, not in {config.ledger or 'a file'}: leave --ledger out, "
+            "or copy them there and add --fresh (docs/scale.md)"
+        )
     if asking == "batch" and config.provider == "local":
         raise ConfigError("--batch needs --provider openai or groq; the local teacher answers at once")
     with opened(root) as directory, closing(make_engine(config)) as engine:
@@ -187,16 +192,18 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
 def _is_whole(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
     """Whether what the manifest speaks of is still there."""
     if stage == "annotate":
-        if not all(path.exists() for path in (directory.ledger, *directory.made_by(stage))):
+        if not all(path.exists() for path in directory.made_by(stage)):
             return False
-        with Ledger(directory.ledger) as ledger:
-            return len(ledger) > 0 or entry["funnel"][0]["out"] == 0
+        with answers_of(directory) as ledger:
+            return ledger is not None and (len(ledger) > 0 or entry["funnel"][0]["out"] == 0)
     return all(path.exists() for path in directory.made_by(stage))
 
 
 def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: Path) -> None:
     # Before the first question (there is a ledger from then on) nothing is paid for: the teacher can still be changed.
-    stages = PAID if RunDir(root).ledger.exists() else PAID[:2]
+    run = RunDir(root)
+    asked = run.ledger.exists() or (stored.get("ledger") and run.passages.exists())
+    stages = PAID if asked else PAID[:2]
     now = {name: value for stage in stages for name, value in config.stage_settings(stage).items()}
     now.pop("source")  # the same articles under another path are the same articles: content decides, further on
     other = [

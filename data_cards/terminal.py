@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from annotator.ledgers import address_of
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.rundir import SPLITS, RunDir
 
@@ -84,7 +85,7 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
         (run.annotations, "passages with clean mentions"),
         (run.labels, "what became of each label"),
         (run.rejected, "everything that was left out, and why"),
-        (run.ledger, "every answer of the teacher"),
+        (address_of(run) or run.ledger, "every answer of the teacher"),
         (run.audit, "the figures above, and more"),
         (run.card, "the data card"),
     ):

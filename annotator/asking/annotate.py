@@ -19,7 +19,7 @@ from typing import Final
 from annotator.asking.asker import Asker
 from annotator.asking.limits import Pace
 from annotator.errors import FatalTeacherError, TeacherError
-from annotator.ledger import Failure, Ledger
+from annotator.ledger import Answers, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Teacher
@@ -47,7 +47,7 @@ class _Task:
 def annotate(
     passages: Iterable[Passage],
     teacher: Teacher,
-    ledger: Ledger,
+    ledger: Answers,
     pace: Pace,
     progress: Progress,
     estimate: Callable[[Passage], int] = lambda passage: passage.n_tokens,
@@ -73,7 +73,7 @@ class _Engine:
     def __init__(
         self,
         teacher: Teacher,
-        ledger: Ledger,
+        ledger: Answers,
         pace: Pace,
         progress: Progress,
         estimate: Callable[[Passage], int],
