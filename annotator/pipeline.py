@@ -15,16 +15,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from annotator import tables
-from annotator.asking.annotate import Pace, annotate
+from annotator.asking.annotate import Pace, annotate, estimated
 from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batching import exchange
 from annotator.asking.profiles import context_window, published_limits
+from annotator.asking.sharing import Job, annotate_shared, carried
 from annotator.clean import Decider, LabelLog
 from annotator.config import Asking, RunConfig
 from annotator.corrections import read_corrections
 from annotator.decisions import Decisions
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
+from annotator.engines.ray import RayEngine
 from annotator.errors import ConfigError
 from annotator.explode import Negatives, assign_splits, type_frequency
 from annotator.flow import Flow, Rejects, rejects
@@ -113,9 +115,6 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
     overhead = context.tokenizer.count(str(teacher.question("").content))
     room = _room(config, overhead)
 
-    def estimate(passage: Passage) -> int:
-        return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
-
     def fitting() -> Iterator[Passage]:
         for passage in not_in_a_batch(context.run, passages, teacher, context.progress):
             if passage.n_tokens <= room:
@@ -126,7 +125,14 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
                 ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
                 context.progress.advance()
 
-    annotate(fitting(), teacher, ledger, _pace(config), context.progress, estimate)
+    pace, progress = _pace(config), context.progress
+    if isinstance(context.engine, RayEngine) and config.ledger:
+        job = Job(config, pace, overhead, carried())
+        annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
+        return
+    if isinstance(context.engine, RayEngine):
+        progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
+    annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
 
 
 def annotate_stage(context: Context) -> Result:

@@ -24,7 +24,7 @@ from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Teacher
 
-__all__ = ["Pace", "annotate"]
+__all__ = ["Pace", "annotate", "estimated"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
@@ -69,6 +69,11 @@ def annotate(
     asyncio.run(_Engine(teacher, ledger, pace, progress, estimate).run(passages))
 
 
+def estimated(passage: Passage, overhead: int) -> int:
+    """Tokens that one request will take, where the prompt alone takes ``overhead``."""
+    return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
+
+
 class _Engine:
     def __init__(
         self,
@@ -79,7 +84,7 @@ class _Engine:
         estimate: Callable[[Passage], int],
     ) -> None:
         self._teacher, self._ledger, self._progress, self._estimate = teacher, ledger, progress, estimate
-        self._asker, self._concurrency = Asker(teacher, pace, progress), pace.concurrency
+        self._asker, self._concurrency, self._warm = Asker(teacher, pace, progress), pace.concurrency, pace.warm
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
@@ -115,10 +120,11 @@ class _Engine:
             yield _Task(passage, question)
 
     async def _ask_all(self) -> None:
-        first = await _next(self._tasks)
-        if first is None:
-            return
-        await self._answer(first)
+        if not self._warm:
+            first = await _next(self._tasks)
+            if first is None:
+                return
+            await self._answer(first)
         async with asyncio.TaskGroup() as self._workers:
             for _ in range(self._concurrency):
                 self._workers.create_task(self._work())

@@ -9,12 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from annotator.asking.breaker import Breaker
-from annotator.asking.limits import Gate, Pace, RateLimit
+from annotator.asking.limits import Gate, Limit, Pace, RateLimit
 from annotator.errors import RetryableError, TeacherError
 from annotator.progress import Progress
 from annotator.teachers import Question, Reply, Teacher
@@ -34,7 +34,8 @@ class Asker:
 
     def __init__(self, teacher: Teacher, pace: Pace, progress: Progress) -> None:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
-        self._limit, self._gate = RateLimit(pace.rpm, pace.tpm), Gate(pace.concurrency)
+        self._limit: Limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
+        self._gate = Gate(pace.concurrency)
         self._breaker = Breaker(self._probe, progress.say)
 
     async def ask(self, question: Question, tokens: int, before_wait: Callable[[], None]) -> tuple[Reply, float]:
@@ -121,7 +122,7 @@ class Asker:
             raise RetryableError("the answer is empty", kind="empty answer", retry_after=0.0)
         return reply, latency
 
-    async def _permission(self, tokens: int) -> list[float]:
+    async def _permission(self, tokens: int) -> Any:
         """Wait until breaker and limits both let a request go; returns its entry in the limits."""
         while True:
             await self._breaker.closed()

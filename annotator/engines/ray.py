@@ -23,6 +23,9 @@ RETRIES: Final = 5
 """Times a task is tried again whose worker or node died, before its partition is taken for the cause."""
 AHEAD: Final = 2
 """Partitions on their way for each CPU of the cluster."""
+CONNECT: Final = 10.0
+"""Seconds to wait for the cluster to answer."""
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 ALIKE: Final = ("vner-annotate", "pyarrow", "tiktoken", "llama-models", "tokenizers", "underthesea")
 """Packages that must be the same everywhere: their versions can decide what a stage makes."""
 
@@ -36,6 +39,11 @@ class RayEngine:
         Raises:
             ConfigError: the extra is not installed, or the address is one of Ray Client.
         """
+        host, _, port = address.rpartition(":")
+        if not address or host in LOOPBACK:
+            # Ray takes loopback for a mistake and replaces it, unless it was told, before it is imported, that all
+            # nodes are on one machine. The name speaks of other systems; the effect is this one.
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         try:
             import ray
         except ImportError as error:
@@ -46,32 +54,61 @@ class RayEngine:
                 "with the address host:port, or auto"
             )
         self._ray, self._address, self._workers = ray, address, workers
+        self._place = (host.strip("[]"), int(port)) if host and port.isdecimal() else None
         self._joined = False
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` of each item, in order; each is a task, tried again where its worker dies."""
         cluster = self.join()
-        return self.tasks(function, items, AHEAD * cluster)
+        return self.tasks(function, items, AHEAD * cluster, ordered=True)
 
     def tasks(
-        self, function: Callable[[Item], Result], items: Iterable[Item], at_once: int, **options: Any
+        self, function: Callable[[Item], Result], items: Iterable[Item], at_once: int, *, ordered: bool, **options: Any
     ) -> Iterator[Result]:
-        """Like ``spread``, with at most ``at_once`` tasks on their way, and Ray's own options for a task."""
+        """Like ``spread``, with at most ``at_once`` tasks on their way, and Ray's own options for a task.
+
+        Without ``ordered``, results come as they are ready, and no task waits for an older one.
+        """
         ray = self._ray
         self.join()
         run = ray.remote(_run).options(max_retries=RETRIES, **options)
         work = ray.put((function, versions()))
         waiting: deque[Any] = deque()
+
+        def take() -> Any:
+            task = waiting[0] if ordered else ray.wait(list(waiting))[0][0]
+            result = self._result(task)
+            waiting.remove(task)
+            return result
+
         try:
             for item in items:
                 waiting.append(run.remote(work, item))
                 if len(waiting) >= at_once:
-                    yield self._result(waiting.popleft())
+                    yield take()
             while waiting:
-                yield self._result(waiting.popleft())
+                yield take()
         finally:
             for task in waiting:
                 ray.cancel(task)
+
+    def actor(self, kind: type[Any], *arguments: Any, **options: Any) -> Any:
+        """Start an actor on this node: as long as the driver is there, it is."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
+        return self._ray.remote(kind).options(num_cpus=0, scheduling_strategy=here, **options).remote(*arguments)
+
+    def asked(self, answer: Any) -> Any:
+        """What an actor answers; None if it is gone."""
+        try:
+            return self._ray.get(answer)
+        except self._ray.exceptions.RayError:
+            return None
+
+    def dismiss(self, actor: Any) -> None:
+        """End an actor."""
+        self._ray.kill(actor)
 
     def join(self) -> int:
         """Join the cluster, or start one; returns the number of its CPUs.
@@ -90,6 +127,8 @@ class RayEngine:
                 "_node_ip_address": "127.0.0.1",
             }
             try:
+                if self._place:  # Ray itself would try for ten minutes
+                    socket.create_connection(self._place, CONNECT).close()
                 ray.init(**({"address": self._address} if self._address else here), **quiet)
             except (OSError, RuntimeError, ValueError) as error:
                 where = f"join the Ray cluster at {self._address}" if self._address else "start Ray on this machine"

@@ -151,6 +151,11 @@ class PostgresLedger:
             "SELECT * FROM vner_completions WHERE key = ANY(%s)", [wanted], binary=True).fetchall())  # fmt: skip
         return {row[0]: _completion(*row) for row in rows}
 
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        find = "SELECT key FROM vner_completions WHERE key = ANY(%s)"
+        return {key for (key,) in self._do(lambda db: db.execute(find, [list(keys)]).fetchall())}
+
     def has(self, key: str) -> bool:
         """Whether ``key`` is answered."""
         found = self._do(lambda db: db.execute("SELECT 1 FROM vner_completions WHERE key = %s", [key]).fetchone())

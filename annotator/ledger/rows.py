@@ -51,6 +51,10 @@ class Answers(Protocol):
         """The answers to those of ``keys`` that have one."""
         ...
 
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        ...
+
     def has(self, key: str) -> bool:
         """Whether ``key`` is answered."""
         ...

@@ -119,6 +119,10 @@ class Ledger:
             yield [Completion(*row) for row in rows]
             last = rows[-1][0]
 
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        return {key for key in keys if self.has(key)}
+
     def has(self, key: str) -> bool:
         """Whether ``key`` is answered."""
         with self._explained():
