@@ -22,8 +22,8 @@ STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
 Asking: TypeAlias = Literal["now", "batch", "never"]
 """How the teacher is asked: request by request, by its Batch API, or not at all."""
 
-PROVIDERS: Final = ("local", "openai", "groq")
-DEFAULT_MODELS: Final[Mapping[str, str]] = {"local": "", "openai": "", "groq": "llama3-70b-8192"}
+PROVIDERS: Final = ("local", "openai", "groq", "vllm")
+DEFAULT_MODELS: Final[Mapping[str, str]] = {"groq": "llama3-70b-8192"}
 ENGINES: Final = ("local", "ray")
 LEDGER_VARIABLE: Final = "VNER_LEDGER"
 """Of the environment: the address of a ledger, password included, for a run directory that has none yet."""
@@ -55,13 +55,14 @@ class RunConfig:
     provider: str = _setting(
         "local",
         "Teacher",
-        "local (embedded, no key), openai (any OpenAI-compatible endpoint) or groq.",
+        "local (embedded, no key), openai (any OpenAI-compatible endpoint), groq, or vllm (GPUs of a Ray cluster).",
         stage="annotate",
     )
     model: str = _setting("", "Teacher", "Model name at the endpoint; groq: llama3-70b-8192.", stage="annotate")
     prompt: str = _setting("open-ner-vi", "Teacher", "Prompt: a name from prompts/ or a path.", stage="annotate")
     max_completion_tokens: int = _setting(1024, "Teacher", "Longest answer, in tokens.", stage="annotate", low=1)
     base_url: str = _setting("", "Teacher", "Address of the endpoint, such as http://localhost:8000/v1.")
+    tensor_parallel: int = _setting(1, "Teacher", "GPUs that hold one copy of the model; vllm only.", low=1)
     concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
     rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
     tpm: int = _setting(0, "Teacher", "Tokens a minute at most; 0: no limit of ours.", low=0)
@@ -114,6 +115,8 @@ class RunConfig:
             raise ConfigError("--model and --base-url need --provider openai or groq; the local teacher takes neither")
         if self.translate_labels and self.provider == "local":
             raise ConfigError("--translate-labels needs --provider openai or groq; the local teacher cannot translate")
+        if self.provider == "vllm" and (self.engine != "ray" or self.base_url or self.translate_labels):
+            raise ConfigError("--provider vllm needs --engine ray, and takes neither --base-url nor --translate-labels")
         if self.engine not in ENGINES:
             raise ConfigError(f"--engine must be one of {', '.join(ENGINES)}, not {self.engine!r}")
         if self.ray_address and self.engine != "ray":
@@ -124,7 +127,7 @@ class RunConfig:
     @property
     def teacher_model(self) -> str:
         """The model that is asked: ``--model``, or the provider's default."""
-        return self.model or DEFAULT_MODELS[self.provider]
+        return self.model or DEFAULT_MODELS.get(self.provider, "")
 
     @property
     def split_shares(self) -> tuple[float, float, float]:

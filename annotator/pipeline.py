@@ -18,6 +18,7 @@ from annotator import tables
 from annotator.asking.annotate import Pace, annotate, estimated
 from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batching import exchange
+from annotator.asking.offline import infer
 from annotator.asking.profiles import context_window, published_limits
 from annotator.asking.sharing import Job, annotate_shared, carried
 from annotator.clean import Decider, LabelLog
@@ -126,6 +127,11 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
                 context.progress.advance()
 
     pace, progress = _pace(config), context.progress
+    if config.provider == "vllm":
+        if not isinstance(context.engine, RayEngine):
+            raise ConfigError("vllm answers whole runs only: use annotate, or a plan without --pilot")
+        infer(fitting(), teacher, ledger, config, context.engine, progress)
+        return
     if isinstance(context.engine, RayEngine) and config.ledger:
         job = Job(config, pace, overhead, carried())
         annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)

@@ -84,8 +84,8 @@ def run(
             f"the answers of {root} are in {stored['ledger']}, not in {config.ledger or 'a file'}: leave --ledger out, "
             "or copy them there and add --fresh (docs/scale.md)"
         )
-    if asking == "batch" and config.provider == "local":
-        raise ConfigError("--batch needs --provider openai or groq; the local teacher answers at once")
+    if asking == "batch" and config.provider in ("local", "vllm"):
+        raise ConfigError("--batch needs --provider openai or groq; no other has a Batch API")
     with opened(root) as directory, closing(make_engine(config)) as engine:
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
