@@ -183,8 +183,8 @@ def test_a_file_for_a_ledger_is_asked_into_by_the_driver(
 def test_the_local_teacher_on_a_cluster(nodes: Any, database: str, tmp_path: Path) -> None:
     """It works inside the workers, and says what it says on one machine."""
     made = [
-        vner("build", "sample", "--docs", 8, "--out", tmp_path / "local", "--json"),
-        vner("build", "sample", "--docs", 8, "--out", tmp_path / "ray", *on(nodes, "--ledger", database)),
+        vner("build", "sample", "--docs", 3, "--out", tmp_path / "local", "--json"),
+        vner("build", "sample", "--docs", 3, "--out", tmp_path / "ray", *on(nodes, "--ledger", database)),
     ]
     assert [result.exit_code for result in made] == [0, 0], made[1].output
     assert fingerprints(tmp_path / "ray") == fingerprints(tmp_path / "local")
@@ -193,8 +193,11 @@ def test_the_local_teacher_on_a_cluster(nodes: Any, database: str, tmp_path: Pat
 def test_limits_hold_over_all_workers(
     nodes: Any, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a window of 2 s, no window sees more requests than one window's worth, counted where they arrive."""
-    monkeypatch.setattr(limits, "WINDOW", 2.0)
+    """With a window of 4 s, no 2 s see more requests than one window's worth, counted where they arrive.
+
+    The other 2 s are for a machine that is slow to send what was let go: without a limit all would come in one.
+    """
+    monkeypatch.setattr(limits, "WINDOW", 4.0)
     times: list[float] = []
     at_once: list[int] = []
     out_now = 0
