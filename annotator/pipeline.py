@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from annotator import tables
@@ -136,7 +137,7 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
         job = Job(config, pace, overhead, carried())
         annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
         return
-    if isinstance(context.engine, RayEngine):
+    if config.ray_address:
         progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
     annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
 
@@ -155,9 +156,8 @@ def annotate_stage(context: Context) -> Result:
             ask(context, passages, ledger)
         waiting = on_their_way(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
-            for passage in tables.read_passages(run.passages):
-                key = teacher.question(passage.text).key
-                if completion := ledger.get(key):
+            for passage, key, completion in _asked(context, ledger):
+                if completion:
                     flow.out += 1
                     flow.made["prompt token"] += completion.prompt_tokens
                     flow.made["completion token"] += completion.completion_tokens
@@ -253,6 +253,15 @@ def _parts(
         sink.add_all(part.rejected)
         yield part
         context.progress.advance(part.taken)
+
+
+def _asked(context: Context, ledger: Answers) -> Iterator[tuple[Passage, str, Completion | None]]:
+    """Every passage with the key of its question, and its answer if it has one."""
+    passages = tables.read_passages(context.run.passages)
+    while block := list(islice(passages, PART)):
+        keys = [context.teacher.question(passage.text).key for passage in block]
+        found = ledger.find(keys)
+        yield from ((passage, key, found.get(key)) for passage, key in zip(block, keys, strict=True))
 
 
 def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:

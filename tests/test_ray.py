@@ -270,3 +270,23 @@ def test_the_driver_killed_midway(nodes: Any, database: str, tmp_path: Path, exp
         assert last.exit_code == 0, last.output
         assert endpoint.asked.total() - len(endpoint.asked) <= 2 * 8
     assert fingerprints(out) == expected
+
+
+def test_ctrl_c_stops_all_workers(nodes: Any, database: str, tmp_path: Path) -> None:
+    """With one line and exit code 130, though every request in flight would take ten minutes; no worker asks on."""
+
+    def stuck(passage: str, attempt: int) -> Answer:
+        return Answer(content="[]", delay=600.0 if endpoint.asked.total() > 20 else 0.0)
+
+    with Endpoint(stuck) as endpoint:
+        process = vner_process("build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 8,
+                               "--timeout", 900, *on(nodes, "--ledger", database))  # fmt: skip
+        wait_for(lambda: endpoint.asked.total() >= 28)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert "the same command goes on from there" in errors
+        assert "Traceback" not in errors
+        with PostgresLedger(database, alone=True) as ledger:
+            assert len(ledger) == 20
+        assert endpoint.asked.total() == 28

@@ -152,9 +152,9 @@ class RayEngine:
         try:
             return self._ray.get(task)
         except errors.RayTaskError as error:
-            if isinstance(error.cause, AnnotateError):
-                raise error.cause from None
-            raise
+            if isinstance(error.cause, errors.RayError):
+                raise ClusterError(f"a task was cut off ({_line(error.cause)}); run the same command again") from error
+            raise error.cause from (None if isinstance(error.cause, AnnotateError) else error)
         except errors.RayError as error:
             raise ClusterError(
                 f"a task was lost {1 + RETRIES} times ({_line(error)}); see Ray's logs, then run the same command again"
