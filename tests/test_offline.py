@@ -99,6 +99,8 @@ def test_a_run_through_ray_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     result = vner(*command)
     assert result.exit_code == 0, result.output
     assert made == [0.0]
+    lines = result.stderr.strip().splitlines()
+    assert {line.partition(":")[0] for line in lines} == {"sample", "chunk", "annotate"}  # and nothing of Ray's own
     with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
         assert len(ledger) > 10
     again = vner(*command)

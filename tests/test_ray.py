@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,19 @@ def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:
     assert len(result.stderr.strip().splitlines()) == 1
     result = vner("chunk", "sample", "--out", tmp_path / "b", "--engine", "ray", "--ray-address", "ray://127.0.0.1:1")
     assert (result.exit_code, "Ray Client" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("package", "more"), [("ray", ("--engine", "ray")), ("psycopg", ("--ledger", "postgresql://h/d"))]
+)
+def test_without_the_extra_it_is_said(
+    package: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What to install, as wrong usage."""
+    monkeypatch.setitem(sys.modules, package, None)
+    result = vner("annotate", "sample", "--out", tmp_path / "run", "--quiet", *more)
+    assert result.exit_code == 2
+    assert "pip install 'vner-annotate[ray]'" in result.stderr
 
 
 def test_a_cluster_makes_the_same(

@@ -56,11 +56,12 @@ def infer(
     import ray.data
 
     engine.join()
-    blocks = list(unanswered(passages, teacher, ledger, progress))  # in Ray's object store: 1 GB for a million passages
+    # In Ray's object store, which spills to the disk: 1 GB for a million passages.
+    blocks: list[Any] = [ray.put(table) for table in unanswered(passages, teacher, ledger, progress)]
     if not blocks:
         return
     ray.data.DataContext.get_current().enable_progress_bars = False
-    answers: Any = make_processor(config, engine.resource("GPU"))(ray.data.from_arrow(blocks))
+    answers: Any = make_processor(config, engine.resource("GPU"))(ray.data.from_arrow_refs(blocks))
     for batch in answers.iter_batches(batch_size=BATCH, batch_format="pyarrow"):
         keep(batch.to_pylist(), config, ledger, progress)
 
