@@ -137,7 +137,7 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
         job = Job(config, pace, overhead, carried())
         annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
         return
-    if config.ray_address:
+    if config.ray_address and not config.ledger:
         progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
     annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
 
