@@ -54,6 +54,12 @@ class LabelLog:
         if cleaned.annotation:
             self._mentions.update(mention.raw_label for mention in cleaned.annotation.mentions)
 
+    def merge(self, other: LabelLog) -> None:
+        """Count in what another log has counted."""
+        self._decisions.update(other._decisions)
+        self._claims.update(other._claims)
+        self._mentions.update(other._mentions)
+
     def uses(self) -> list[LabelUse]:
         """A line for each raw label, the most frequent first."""
         ordered = sorted(self._decisions.values(), key=lambda found: (-self._claims[found.raw], found.raw))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from annotator.errors import ConfigError
 
@@ -22,9 +22,16 @@ STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
 Asking: TypeAlias = Literal["now", "batch", "never"]
 """How the teacher is asked: request by request, by its Batch API, or not at all."""
 
-PROVIDERS: Final = ("local", "openai", "groq")
+PROVIDERS: Final = ("local", "openai", "groq", "vllm")
 RESPONSE_FORMATS: Final = ("text", "json", "auto")
-DEFAULT_MODELS: Final[Mapping[str, str]] = {"local": "", "openai": "", "groq": "llama3-70b-8192"}
+DEFAULT_MODELS: Final[Mapping[str, str]] = {"groq": "llama3-70b-8192"}
+ENGINES: Final = ("local", "ray")
+CHOICES: Final = {"provider": PROVIDERS, "response_format": RESPONSE_FORMATS, "engine": ENGINES}
+"""What settings of a few values may be."""
+LEDGER_VARIABLE: Final = "VNER_LEDGER"
+"""Of the environment: the address of a ledger, password included, for a run directory that has none yet."""
+PASSWORDS: Final = frozenset({"password", "sslpassword"})
+"""What libpq calls them in the query of an address."""
 KEY_VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY"}
 
 
@@ -51,7 +58,7 @@ class RunConfig:
     provider: str = _setting(
         "local",
         "Teacher",
-        "local (embedded, no key), openai (any OpenAI-compatible endpoint) or groq.",
+        "local (embedded, no key), openai (any OpenAI-compatible endpoint), groq, or vllm (GPUs of a Ray cluster).",
         stage="annotate",
     )
     model: str = _setting("", "Teacher", "Model name at the endpoint; groq: llama3-70b-8192.", stage="annotate")
@@ -63,6 +70,7 @@ class RunConfig:
         "How answers are asked for: text, json (by a schema), or auto: json if the endpoint takes it.",
     )
     base_url: str = _setting("", "Teacher", "Address of the endpoint, such as http://localhost:8000/v1.")
+    tensor_parallel: int = _setting(1, "Teacher", "GPUs that hold one copy of the model; vllm only.", low=1)
     concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
     rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
     tpm: int = _setting(0, "Teacher", "Tokens a minute at most; 0: no limit of ours.", low=0)
@@ -87,6 +95,11 @@ class RunConfig:
     split: str = _setting("0.9,0.05,0.05", "Dataset", "Shares of train, validation and test.", stage="explode")
 
     workers: int = _setting(0, "Run", "Processes for local work; 0: one a core.", low=0)
+    engine: str = _setting("local", "Run", "Where work is done: local (this machine) or ray (docs/scale.md).")
+    ray_address: str = _setting("", "Run", "A Ray cluster, HOST:PORT or auto; without it, one is started here.")
+    ledger: str = _setting(
+        "", "Run", "Where answers are kept: postgresql://HOST/DATABASE; without it, SQLite in the run directory."
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the flag."""
@@ -100,29 +113,40 @@ class RunConfig:
                 raise ConfigError(f"{flag(item.name)} wants {_kind_name(kind)}, not {value!r}")
             if low is not None and not low <= value < float("inf"):
                 raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
-        if self.provider not in PROVIDERS:
-            raise ConfigError(f"--provider must be one of {', '.join(PROVIDERS)}, not {self.provider!r}")
-        if self.response_format not in RESPONSE_FORMATS:
-            raise ConfigError(
-                f"--response-format must be one of {', '.join(RESPONSE_FORMATS)}, not {self.response_format!r}"
-            )
-        if self.provider == "local" and self.response_format != "text":
-            raise ConfigError("--response-format needs --provider openai or groq; the local teacher has one of its own")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{flag(name)} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
         if self.max_tokens < self.min_tokens:
             raise ConfigError(f"--max-tokens {self.max_tokens} is below --min-tokens {self.min_tokens}")
-        if self.provider != "local" and not self.teacher_model:
-            raise ConfigError(f"--provider {self.provider} needs --model NAME")
-        if self.provider == "local" and (self.model or self.base_url):
-            raise ConfigError("--model and --base-url need --provider openai or groq; the local teacher takes neither")
-        if self.translate_labels and self.provider == "local":
-            raise ConfigError("--translate-labels needs --provider openai or groq; the local teacher cannot translate")
+        self._refuse_foreign_flags()
         refuse_secrets(self.base_url, "--base-url")
+        check_address(self.ledger)
         _ = self.split_shares
+
+    def _refuse_foreign_flags(self) -> None:
+        """Refuse flags that mean nothing for the teacher or the engine."""
+        if self.ray_address and self.engine != "ray":
+            raise ConfigError("--ray-address needs --engine ray")
+        if self.provider == "local":
+            if self.model or self.base_url:
+                raise ConfigError(
+                    "--model and --base-url need --provider openai or groq; the local teacher takes neither"
+                )
+            if self.translate_labels or self.response_format != "text":
+                name = flag("translate_labels" if self.translate_labels else "response_format")
+                raise ConfigError(f"{name} needs --provider openai or groq; the local teacher has one answer only")
+        elif not self.teacher_model:
+            raise ConfigError(f"--provider {self.provider} needs --model NAME")
+        if self.provider == "vllm":
+            if self.engine != "ray":
+                raise ConfigError("--provider vllm needs --engine ray")
+            if self.base_url or self.translate_labels or self.response_format != "text":
+                raise ConfigError("--provider vllm takes no --base-url, --translate-labels or --response-format")
 
     @property
     def teacher_model(self) -> str:
         """The model that is asked: ``--model``, or the provider's default."""
-        return self.model or DEFAULT_MODELS[self.provider]
+        return self.model or DEFAULT_MODELS.get(self.provider, "")
 
     @property
     def split_shares(self) -> tuple[float, float, float]:
@@ -154,11 +178,13 @@ class RunConfig:
 def make_config(*layers: Mapping[str, Any]) -> RunConfig:
     """Make a configuration from ``layers``, the later winning; a value of None says nothing.
 
+    Before all of them comes the ledger that the environment names.
+
     Raises:
         ConfigError: a name that is no setting, or a value that cannot work.
     """
     known = {item.name for item in dataclasses.fields(RunConfig)}
-    merged: dict[str, Any] = {}
+    merged: dict[str, Any] = {"ledger": without_password(os.environ.get(LEDGER_VARIABLE, ""))}
     for layer in layers:
         for name, value in layer.items():
             if name not in known:
@@ -203,6 +229,33 @@ def refuse_secrets(url: str, where: str) -> None:
 def flag(name: str) -> str:
     """The command-line spelling of a setting."""
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
+
+
+def without_password(ledger: str) -> str:
+    """The address of a ledger as it may be written down and shown."""
+    parts = urlsplit(ledger)
+    user, at, host = parts.netloc.rpartition("@")
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in PASSWORDS]
+    place = f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"
+    return place + (f"?{urlencode(query)}" if query else "") if ledger else ""
+
+
+def check_address(ledger: str) -> None:
+    """Refuse what is no address of a ledger, and a password in one: settings are written down and shown.
+
+    Raises:
+        ConfigError: without the password in its message.
+    """
+    if not ledger:
+        return
+    parts = urlsplit(ledger)
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ConfigError("--ledger wants postgresql://HOST/DATABASE, or nothing for SQLite in the run directory")
+    if parts.password is not None or PASSWORDS & {name for name, _ in parse_qsl(parts.query)}:
+        raise ConfigError(
+            "--ledger holds a password, which would be written down; leave it out and set PGPASSWORD, "
+            f"or give the whole address in the environment as {LEDGER_VARIABLE}"
+        )
 
 
 def _kind_name(kind: type) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class AnnotateError(Exception):
     """Root of all errors this package raises on purpose. ``exit_code`` is what the command line returns."""
@@ -23,6 +26,10 @@ class RunDirError(AnnotateError):
     """A run directory that cannot be used or written: full disk, no permission, another process, a foreign ledger."""
 
 
+class ClusterError(AnnotateError):
+    """A Ray cluster that cannot be reached or started, or whose nodes do not fit together."""
+
+
 class PublishError(AnnotateError):
     """A dataset that should not be published as it is, or that the Hub did not take."""
 
@@ -38,6 +45,10 @@ class TeacherError(AnnotateError):
         """Make an error of ``kind`` with a one-line message."""
         super().__init__(message)
         self.kind = kind
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes: what ``__init__`` takes by name is put back afterwards."""
+        return _made_again, (type(self), str(self), self.__dict__)
 
 
 class RetryableError(TeacherError):
@@ -55,3 +66,10 @@ class RefusedError(TeacherError):
 
 class FatalTeacherError(TeacherError):
     """No request will be answered (no key, 401, 403, unknown model): the run stops before anything more is asked."""
+
+
+def _made_again(kind: type[TeacherError], message: str, values: Mapping[str, Any]) -> TeacherError:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    error.__dict__.update(values)
+    return error

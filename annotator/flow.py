@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
+
 from annotator import tables
 from annotator.records import Rejected
 from annotator.rundir import replacing
@@ -44,12 +46,19 @@ class Flow:
 class Rejects:
     """Takes what the stages leave out: counts it, and writes it down as it comes."""
 
-    def __init__(self, write: Callable[[Rejected], None], flows: dict[str, Flow]) -> None:
+    def __init__(self, write: Callable[[Any], None], flows: dict[str, Flow]) -> None:
         self._write, self._flows = write, flows
 
     def add(self, rejected: Rejected) -> None:
         """Take one."""
         self._flows[rejected.stage].rejected[rejected.reason] += 1
+        self._write(rejected)
+
+    def add_all(self, rejected: pa.RecordBatch) -> None:
+        """Take a batch of them."""
+        pairs = zip(rejected.column("stage").to_pylist(), rejected.column("reason").to_pylist(), strict=True)
+        for (stage, reason), number in Counter(pairs).items():
+            self._flows[stage].rejected[reason] += number
         self._write(rejected)
 
     def sift(self, stream: Iterable[Record | Rejected]) -> Iterator[Record]:

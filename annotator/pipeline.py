@@ -11,22 +11,31 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from annotator import tables
-from annotator.asking.annotate import annotate, pace_of
+from annotator.asking.annotate import annotate, estimated, pace_of
 from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batching import exchange
+from annotator.asking.offline import infer
 from annotator.asking.profiles import context_window, retirement
+from annotator.asking.sharing import Job, annotate_shared, carried
 from annotator.clean import Decider, LabelLog
 from annotator.config import Asking, RunConfig
-from annotator.corrections import clean_or_correct, read_corrections
+from annotator.corrections import read_corrections
 from annotator.decisions import Decisions
+from annotator.engines import Engine
+from annotator.engines.local import LocalEngine
+from annotator.engines.ray import RayEngine
 from annotator.errors import ConfigError
-from annotator.explode import Negatives, assign_splits, explode, type_frequency
-from annotator.flow import Flow, rejects
-from annotator.ledger import Failure, Ledger
-from annotator.passages.chunking import chunk
+from annotator.explode import Negatives, assign_splits, type_frequency
+from annotator.flow import Flow, Rejects, rejects
+from annotator.ledger import Answers, Failure
+from annotator.ledgers import open_ledger
+from annotator.parts import PART, Part, chunk_part, clean_part, explode_part
+from annotator.passages.chunking import BLOCK
 from annotator.progress import Progress
 from annotator.records import Completion, Passage, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing
@@ -37,7 +46,10 @@ from annotator.tokens import Tokenizer
 from annotator.translate import Translations, ask_translations, unknown_labels
 from normalizers.labels import LabelNormalizer, load_lexicon
 
-Record = TypeVar("Record")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,7 @@ class Context:
     decisions: Decisions = field(default_factory=Decisions)
     """The user's, about labels."""
     asking: Asking = "now"
+    engine: Engine = field(default_factory=LocalEngine)
 
 
 @dataclass(frozen=True)
@@ -80,22 +93,22 @@ def sample_stage(context: Context) -> Result:
 def chunk_stage(context: Context) -> Result:
     """Documents -> passages."""
     config, run = context.config, context.run
-    flow = Flow("chunk", "sentence")
+    flow = Flow("chunk", "sentence", made={"passage": 0})
     context.progress.start("chunk", "documents", tables.count(run.documents))
-    documents = _told(tables.read_documents(run.documents), context.progress)
-    cut = chunk(documents, context.tokenizer, config.min_tokens, config.max_tokens, workers=config.processes)
-
-    def counted(passages: Iterable[Passage]) -> Iterator[Passage]:
-        for passage in passages:
-            flow.out += passage.n_sentences
-            yield passage
-
-    with rejects(run.rejected_by("chunk"), flow) as sink, replacing(run.passages) as file:
-        flow.made["passage"] = tables.write_records(file, tables.PASSAGE, counted(sink.sift(cut)))
+    cut = partial(chunk_part, tokenizer=context.tokenizer, min_tokens=config.min_tokens, max_tokens=config.max_tokens)
+    blocks = tables.batches(run.documents, size=BLOCK)
+    with (
+        rejects(run.rejected_by("chunk"), flow) as sink,
+        replacing(run.passages) as file,
+        tables.writer(file, tables.PASSAGE) as write,
+    ):
+        for part in _parts(context, cut, blocks, sink, flow):
+            flow.made["passage"] += len(part.made)
+            write(part.made)
     return Result((flow,))
 
 
-def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
+def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
     """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage.
 
     One that cannot fit the model's window is not sent; the ledger remembers why.
@@ -105,9 +118,6 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
     room = _room(config, overhead)
     if gone := retirement(config):
         context.progress.say(gone)
-
-    def estimate(passage: Passage) -> int:
-        return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
     def fitting() -> Iterator[Passage]:
         for passage in not_in_a_batch(context.run, passages, teacher, context.progress):
@@ -119,7 +129,19 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:
                 ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
                 context.progress.advance()
 
-    annotate(fitting(), teacher, ledger, pace_of(config), context.progress, estimate)
+    pace, progress = pace_of(config), context.progress
+    if config.provider == "vllm":
+        if not isinstance(context.engine, RayEngine):
+            raise ConfigError("vllm answers whole runs only: use annotate, or a plan without --pilot")
+        infer(fitting(), teacher, ledger, config, context.engine, progress)
+        return
+    if isinstance(context.engine, RayEngine) and config.ledger:
+        job = Job(config, pace, overhead, carried())
+        annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
+        return
+    if config.ray_address and not config.ledger:
+        progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
+    annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
 
 
 def annotate_stage(context: Context) -> Result:
@@ -128,7 +150,7 @@ def annotate_stage(context: Context) -> Result:
     flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity = hashlib.sha256()
-    with Ledger(run.ledger) as ledger:
+    with open_ledger(run, context.config.ledger) as ledger:
         passages = tables.read_passages(run.passages)
         if context.asking == "batch":
             exchange(run, context.config, passages, teacher, ledger, context.progress)
@@ -136,9 +158,8 @@ def annotate_stage(context: Context) -> Result:
             ask(context, passages, ledger)
         waiting = on_their_way(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
-            for passage in tables.read_passages(run.passages):
-                key = teacher.question(passage.text).key
-                if completion := ledger.get(key):
+            for passage, key, completion in _asked(context, ledger):
+                if completion:
                     flow.out += 1
                     flow.made["prompt token"] += completion.prompt_tokens
                     flow.made["completion token"] += completion.completion_tokens
@@ -169,30 +190,23 @@ def clean_stage(context: Context) -> Result:
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
     normalizer, log = LabelNormalizer(load_lexicon(), context.decisions.labels), LabelLog()
     labels: Decider = normalizer
-    corrections = read_corrections(run.corrections)
     result = Result((parse, claims))
     with (
-        Ledger(run.ledger) as ledger,
+        open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
         rejects(run.rejected_by("clean"), parse, claims) as sink,
         replacing(run.annotations) as file,
+        tables.writer(file, tables.ANNOTATION) as write,
     ):
         if config.translate_labels:
             labels = translations = _translated(context, ledger, normalizer)
             result = Result((parse, claims), translations.missing, translations.digest)
         context.progress.start("clean", "passages", tables.count(run.passages))
-
-        def annotations() -> Iterator[Any]:
-            for cleaned in clean_or_correct(_answered(context, ledger), labels, corrections):
-                log.add(cleaned)
-                for rejected in cleaned.rejected:
-                    sink.add(rejected)
-                claims.out += cleaned.kept
-                context.progress.advance()
-                if cleaned.annotation:
-                    claims.made["mention"] += len(cleaned.annotation.mentions)
-                    yield cleaned.annotation
-
-        parse.out = tables.write_records(file, tables.ANNOTATION, annotations())
+        work = partial(clean_part, labels=labels, corrections=read_corrections(run.corrections))
+        for part in _parts(context, work, _answered(context, ledger), sink, claims):
+            log.merge(part.log)
+            parse.out += len(part.made)
+            claims.made["mention"] += len(part.made.column("mentions").flatten())
+            write(part.made)
     with replacing(run.labels) as file:
         tables.write_records(file, tables.LABEL, log.uses())
     return result
@@ -200,24 +214,26 @@ def clean_stage(context: Context) -> Result:
 
 def explode_stage(context: Context) -> Result:
     """Annotations -> samples, by split."""
-    config, run, tokenizer = context.config, context.run, context.tokenizer
+    config, run = context.config, context.run
     flow = Flow("explode", "sample", made={"negative": 0, **dict.fromkeys(SPLITS, 0)})
     context.progress.start("explode", "passages", tables.count(run.annotations))
     frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else Counter()
     negatives = Negatives(frequency, config.negatives, config.seed)
     split_of = assign_splits(tables.read_passages(run.passages), config.split_shares, config.seed)
-    annotations = _told(tables.read_annotations(run.annotations), context.progress)
+    work = partial(explode_part, negatives=negatives, tokenizer=context.tokenizer, max_tokens=config.max_sample_tokens)
+    annotations = tables.batches(run.annotations, size=PART)
     with rejects(run.rejected_by("explode"), flow) as sink, ExitStack() as files:
         writers = [
-            files.enter_context(tables.record_writer(files.enter_context(replacing(run.samples(split))), tables.SAMPLE))
+            files.enter_context(tables.writer(files.enter_context(replacing(run.samples(split))), tables.SAMPLE))
             for split in SPLITS
         ]
-        for item in sink.sift(explode(annotations, negatives, tokenizer, config.max_sample_tokens)):
-            split = split_of(item.passage_id)
-            writers[split](item)
-            flow.out += 1
-            flow.made["negative"] += item.negative
-            flow.made[SPLITS[split]] += 1
+        for part in _parts(context, work, annotations, sink, flow):
+            flow.made["negative"] += part.made.column("negative").true_count
+            where = [split_of(passage_id) for passage_id in part.made.column("passage_id").to_pylist()]
+            for number, split in enumerate(SPLITS):
+                own = tables.pick(part.made, [place == number for place in where])
+                flow.made[split] += len(own)
+                writers[number](own)
     return Result((flow,))
 
 
@@ -230,15 +246,39 @@ RUN: Final[Mapping[str, Callable[[Context], Result]]] = {
 }
 
 
-def _answered(context: Context, ledger: Ledger) -> Iterator[tuple[Passage, Completion]]:
-    for passage in tables.read_passages(context.run.passages):
-        completion = ledger.get(context.teacher.question(passage.text).key)
-        if completion:
-            yield passage, completion
+def _parts(
+    context: Context, work: Callable[[Item], Part], items: Iterable[Item], sink: Rejects, flow: Flow
+) -> Iterator[Part]:
+    """Let the engine work on each partition; count, and pass on what became of it, in order."""
+    for part in context.engine.spread(work, items):
+        flow.out += part.out
+        sink.add_all(part.rejected)
+        yield part
+        context.progress.advance(part.taken)
 
 
-def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Translations:
-    unknown = unknown_labels(_answered(context, ledger), labels)
+def _asked(context: Context, ledger: Answers) -> Iterator[tuple[Passage, str, Completion | None]]:
+    """Every passage with the key of its question, and its answer if it has one."""
+    passages = tables.read_passages(context.run.passages)
+    while block := list(islice(passages, PART)):
+        keys = [context.teacher.question(passage.text).key for passage in block]
+        found = ledger.find(keys)
+        yield from ((passage, key, found.get(key)) for passage, key in zip(block, keys, strict=True))
+
+
+def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Passages that are answered, and their answers, a partition at a time."""
+    question = context.teacher.question
+    for batch in tables.batches(context.run.passages, size=PART):
+        keys = [question(text).key for text in batch.column("text").to_pylist()]
+        found = ledger.find(keys)
+        answers = [found[key] for key in keys if key in found]
+        yield tables.pick(batch, [key in found for key in keys]), tables.to_batch(answers, tables.COMPLETION)
+
+
+def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
+    replies = (answer for _, answers in _answered(context, ledger) for answer in tables.from_batch(answers, Completion))
+    unknown = unknown_labels(replies, labels)
     translator = make_translator(context.config)
     if context.asking != "never":
         context.progress.start("translate", "labels", len(unknown))
@@ -259,9 +299,3 @@ def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:
         told = done
 
     return tell
-
-
-def _told(records: Iterable[Record], progress: Progress) -> Iterator[Record]:
-    for record in records:
-        progress.advance()
-        yield record

@@ -24,12 +24,12 @@ from annotator.asking.response_format import settle_response_format
 from annotator.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
-from annotator.ledger import Ledger
+from annotator.ledgers import answers_of, open_ledger
 from annotator.pipeline import Context, ask
 from annotator.prices import Price, price_of
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
-from annotator.rundir import RunDir, opened
+from annotator.rundir import opened
 from annotator.runner import run
 from annotator.teachers import Question, make_teacher, require_key
 from annotator.tokens import Tokenizer, load_tokenizer
@@ -236,7 +236,7 @@ def _ask_some(context: Context, pilot: int) -> None:
     passages = (passage for place, passage in enumerate(tables.read_passages(context.run.passages)) if place in chosen)
     context.progress.start("pilot", "passages", pilot)
     try:
-        with Ledger(context.run.ledger) as ledger:
+        with open_ledger(context.run, context.config.ledger) as ledger:
             ask(context, passages, ledger)
     finally:
         context.progress.finish()
@@ -248,7 +248,7 @@ def _forecast(context: Context, assumed: Assumed) -> Plan:
     seen, known = Seen(), set[str]()
     total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
     waiting = on_their_way(context.run)
-    with _answers(context.run) as ledger:
+    with answers_of(context.run) as ledger:  # a plan makes none: a ledger says that something was asked
         for passage in tables.read_passages(context.run.passages):
             total += 1
             question = teacher.question(passage.text)
@@ -293,16 +293,6 @@ def _forecast(context: Context, assumed: Assumed) -> Plan:
         price=price_of(config, assumed.price_in, assumed.price_out),
         seen=seen,
     )
-
-
-@contextmanager
-def _answers(run: RunDir) -> Iterator[Ledger | None]:
-    """The ledger, if there is one: a plan makes none, since a ledger says that something was asked."""
-    if not run.ledger.exists():
-        yield None
-        return
-    with Ledger(run.ledger) as ledger:
-        yield ledger
 
 
 def _prompt_tokens(question: Question, tokenizer: Tokenizer) -> int:

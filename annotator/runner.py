@@ -13,6 +13,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -23,8 +24,9 @@ from annotator.asking.response_format import settle_response_format
 from annotator.config import STAGES, Asking, RunConfig, flag, make_config
 from annotator.corrections import file_identity
 from annotator.decisions import Decisions, read_decisions
+from annotator.engines import make_engine
 from annotator.errors import ConfigError, SourceError
-from annotator.ledger import Ledger
+from annotator.ledgers import answers_of
 from annotator.progress import Progress
 from annotator.rundir import RunDir, merge_rejected, opened, write_json
 from annotator.sources.locating import fingerprint
@@ -75,36 +77,38 @@ def run(
     """
     manifest = {} if fresh else RunDir(root).read_manifest()
     stored = {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
+    if settings.get("engine") is not None:
+        stored.pop("ray_address", None)  # it was that of another engine
     config = make_config(stored, settings)
     _refuse_other_questions(stored, config, root)
     if config.response_format == "auto" and stored and RunDir(root).ledger.exists():
         config = dataclasses.replace(config, response_format=stored.get("response_format", "text"))
-    if asking == "batch" and config.provider == "local":
-        raise ConfigError("--batch needs --provider openai or groq; the local teacher answers at once")
-    with opened(root) as directory:
+    if stored.get("ledger") and stored["ledger"] != config.ledger:
+        raise ConfigError(
+            f"the answers of {root} are in {stored['ledger']}, not in {config.ledger or 'a file'}: leave --ledger out, "
+            "or copy them there and add --fresh (docs/scale.md)"
+        )
+    if asking == "batch" and config.provider in ("local", "vllm"):
+        raise ConfigError("--batch needs --provider openai or groq; no other has a Batch API")
+    with opened(root) as directory, closing(make_engine(config)) as engine:
+        decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
+        tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
+        context = pipeline.Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine)
         if config.response_format == "auto" and asking != "never" and until not in PAID[:2]:
-            before = _run(directory, config, manifest, progress, PAID[1], asking)
+            before = _run(context, manifest, PAID[1])
             config = settle_response_format(config, directory, progress)
-            after = _run(directory, config, directory.read_manifest(), progress, until, asking)
+            settled = dataclasses.replace(context, config=config, teacher=make_teacher(config))
+            after = _run(settled, directory.read_manifest(), until)
             return dataclasses.replace(after, skipped=(*before.skipped, *after.skipped[2:]))
-        return _run(directory, config, manifest, progress, until, asking)
+        return _run(context, manifest, until)
 
 
-def _run(
-    directory: RunDir,
-    config: RunConfig,
-    manifest: dict[str, Any],
-    progress: Progress,
-    until: str,
-    asking: Asking,
-) -> Outcome:
+def _run(context: pipeline.Context, manifest: dict[str, Any], until: str) -> Outcome:
+    config, directory, asking = context.config, context.run, context.asking
     done: dict[str, Any] = manifest.get("stages", {})
     wanted = STAGES[: STAGES.index(until) + 1]
-    decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
     if asking != "never" and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
         require_key(config)
-    tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
-    context = pipeline.Context(config, directory, tokenizer, teacher, progress, decisions, asking)
     tools = _tools(context, manifest)
     notes: dict[str, Any] = {
         "made_by": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
@@ -198,16 +202,18 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
 def _is_whole(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
     """Whether what the manifest speaks of is still there."""
     if stage == "annotate":
-        if not all(path.exists() for path in (directory.ledger, *directory.made_by(stage))):
+        if not all(path.exists() for path in directory.made_by(stage)):
             return False
-        with Ledger(directory.ledger) as ledger:
-            return len(ledger) > 0 or entry["funnel"][0]["out"] == 0
+        with answers_of(directory) as ledger:
+            return ledger is not None and (len(ledger) > 0 or entry["funnel"][0]["out"] == 0)
     return all(path.exists() for path in directory.made_by(stage))
 
 
 def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: Path) -> None:
     # Before the first question (there is a ledger from then on) nothing is paid for: the teacher can still be changed.
-    stages = PAID if RunDir(root).ledger.exists() else PAID[:2]
+    run = RunDir(root)
+    asked = run.ledger.exists() or (stored.get("ledger") and run.passages.exists())
+    stages = PAID if asked else PAID[:2]
     now = {name: value for stage in stages for name, value in config.stage_settings(stage).items()}
     if RunDir(root).ledger.exists() and stored:
         before = stored.get("response_format", "text")  # what it was before there was a choice

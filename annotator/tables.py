@@ -63,6 +63,13 @@ SAMPLE: Final = pa.schema(
     ]
 )
 REJECTED: Final = pa.schema([(name, _TEXT) for name in ("stage", "reason", "record_id", "value", "detail", "label")])
+COMPLETION: Final = pa.schema(
+    [
+        *((name, _TEXT) for name in ("key", "passage_id", "reply", "finish_reason")),
+        *((name, pa.int64()) for name in ("prompt_tokens", "completion_tokens")),
+        *((name, pa.float64()) for name in ("latency", "created")),
+    ]
+)
 LABEL: Final = pa.schema(
     [
         *((name, _TEXT) for name in ("raw", "label", "status", "rule")),
@@ -92,22 +99,29 @@ def writer(file: IO[bytes], schema: pa.Schema) -> Iterator[Callable[[pa.RecordBa
 
 @contextmanager
 def record_writer(file: IO[bytes], schema: pa.Schema) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that writes one record; they go to the file in batches."""
+    """Yield a function that writes one record, or a batch of them; records go to the file in batches."""
     waiting: list[Any] = []
     with writer(file, schema) as write:
 
-        def add(record: Any) -> None:
-            waiting.append(record)
-            if len(waiting) >= HELD:
-                write(_batch(waiting, schema))
+        def flush() -> None:
+            if waiting:
+                write(to_batch(waiting, schema))
                 waiting.clear()
 
+        def add(record: Any) -> None:
+            if isinstance(record, pa.RecordBatch):
+                flush()
+                write(record)
+                return
+            waiting.append(record)
+            if len(waiting) >= HELD:
+                flush()
+
         yield add
-        if waiting:
-            write(_batch(waiting, schema))
+        flush()
 
 
-def _batch(records: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
+def to_batch(records: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
     """Turn records to columns; record by record, by way of dictionaries, would take five times as long."""
     return pa.RecordBatch.from_arrays(_columns(records, schema), schema=schema)
 
@@ -140,15 +154,29 @@ def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None) -> Ite
         yield from parquet.iter_batches(batch_size=ROWS, row_groups=[number], columns=columns)
 
 
-def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of ``path`` in batches.
+def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of ``size``; only the last may have fewer."""
+    held: list[pa.RecordBatch] = []
+    for batch in stream:
+        held.append(batch)
+        if sum(part.num_rows for part in held) >= size:
+            table = pa.Table.from_batches(held).combine_chunks()
+            whole = table.num_rows - table.num_rows % size
+            yield from table.slice(0, whole).to_batches(size)
+            held = table.slice(whole).to_batches()
+    if held:
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches(size)
+
+
+def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows of ``path`` in batches of ``size``; only the last may have fewer.
 
     Raises:
         RunDirError: the file is missing or damaged.
     """
     try:
         with pq.ParquetFile(path) as parquet:
-            yield from row_groups(parquet, columns)
+            yield from _of_size(row_groups(parquet, columns), size)
     except (OSError, pa.ArrowException) as error:
         raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
 
@@ -200,7 +228,19 @@ def read_labels(path: Path) -> Iterator[LabelUse]:
 def _records(path: Path, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
     """Read records of ``kind``, whose column of lists holds records of ``item``; columns are known by their names."""
     for batch in batches(path):
-        yield from _made(kind, {name: _values(batch.column(name), item) for name in batch.schema.names})
+        yield from from_batch(batch, kind, item)
+
+
+def pick(batch: pa.RecordBatch, wanted: Sequence[bool]) -> pa.RecordBatch:
+    """The rows that are wanted."""
+    return batch.filter(pa.array(wanted, pa.bool_()))
+
+
+def from_batch(batch: pa.RecordBatch, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
+    """The records of one batch, as ``to_batch`` made it; columns of no such name are passed over."""
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    names = [name for name in batch.schema.names if name in known]
+    return _made(kind, {name: _values(batch.column(name), item) for name in names})
 
 
 def _made(kind: type[Record], columns: Mapping[str, Iterable[Any]]) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from annotator.asking.annotate import Pace, annotate
 from annotator.clean import Decider
-from annotator.ledger import Ledger
+from annotator.ledger import Answers
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.replies.parsing import parse_reply
@@ -22,15 +22,15 @@ TOKENS = 200
 """About what one question and its answer take; counts against ``--tpm``."""
 
 
-def unknown_labels(answers: Iterable[tuple[Passage, Completion]], labels: Decider) -> list[str]:
+def unknown_labels(answers: Iterable[Completion], labels: Decider) -> list[str]:
     """The distinct labels, in their clean form, that wait for a decision because they are not English."""
-    parsed = (parse_reply(found.reply, truncated=found.finish_reason == "length") for _, found in answers)
+    parsed = (parse_reply(found.reply, truncated=found.finish_reason == "length") for found in answers)
     decided = map(labels.decide, {claim.label for reply in parsed for claim in reply.mentions})
     return sorted({found.label for found in decided if found.label and found.rule == "not english"})
 
 
 def ask_translations(
-    unknown: Sequence[str], translator: Teacher, ledger: Ledger, pace: Pace, progress: Progress
+    unknown: Sequence[str], translator: Teacher, ledger: Answers, pace: Pace, progress: Progress
 ) -> None:
     """Ask for the translation of each label that the ledger does not know.
 
@@ -44,7 +44,7 @@ def ask_translations(
 class Translations:
     """Decides as ``labels`` does, and puts the teacher's translation for a label that is not English."""
 
-    def __init__(self, unknown: Sequence[str], translator: Teacher, ledger: Ledger, labels: Decider) -> None:
+    def __init__(self, unknown: Sequence[str], translator: Teacher, ledger: Answers, labels: Decider) -> None:
         """Read the translations of ``unknown`` from the ledger."""
         self._labels = labels
         answers = {label: ledger.get(translator.question(label).key) for label in unknown}

@@ -107,6 +107,9 @@ def header(count: int, splits: Sequence[str], licence: str) -> str:
     return f"{card.to_yaml()}\n"
 
 
+_ADDRESSES: Final = frozenset({"base_url", "ray_address", "ledger"})
+
+
 def without_paths(value: Any) -> Any:
     """``value``, a piece of JSON, without what concerns this machine alone.
 
@@ -114,7 +117,7 @@ def without_paths(value: Any) -> Any:
     house, or hold a password.
     """
     if isinstance(value, Mapping):
-        return {name: "" if name == "base_url" else without_paths(part) for name, part in value.items()}
+        return {name: "" if name in _ADDRESSES else without_paths(part) for name, part in value.items()}
     if isinstance(value, list):
         return [without_paths(part) for part in value]
     if isinstance(value, str) and (value.startswith(("~", "..")) or Path(value).is_absolute()):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from annotator.config import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
 from annotator.ledger import Ledger
+from annotator.ledgers import address_of
 from annotator.rundir import SPLITS, RunDir
 from data_cards.audit import audit
 from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line, unanswered, without_paths, write_card
@@ -209,6 +210,8 @@ def _extras(run: RunDir, include: Sequence[str]) -> Iterator[Path]:
         if name not in EXTRAS:
             raise ConfigError(f"--include takes {', '.join(EXTRAS)}, not {name!r}")
         if name == "ledger":
+            if address := address_of(run):
+                raise ConfigError(f"the ledger of {run.root} is the database {address}; what is published is files")
             Ledger(run.ledger).close()  # brings the answers of the write-ahead log into the one file that is sent
         yield EXTRAS[name](run)
 

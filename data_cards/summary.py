@@ -14,7 +14,7 @@ from rich.console import Console
 from annotator import tables
 from annotator.config import STAGES, RunConfig, make_config
 from annotator.errors import RunDirError
-from annotator.ledger import Ledger
+from annotator.ledgers import answers_of
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.rundir import SPLITS, RunDir, existing
 from annotator.runner import Outcome
@@ -105,12 +105,10 @@ def _passage(run: RunDir, wanted: str) -> Passage:
 
 
 def _completion(run: RunDir, passage: Passage) -> Completion | None:
-    if not run.ledger.exists():
-        return None
     stored = run.read_manifest()["config"]
     teacher = make_teacher(make_config({name: stored[name] for name in RunConfig.__slots__ if name in stored}))
-    with Ledger(run.ledger) as ledger:
-        return ledger.get(teacher.question(passage.text).key)
+    with answers_of(run) as ledger:
+        return ledger.get(teacher.question(passage.text).key) if ledger else None
 
 
 def _as_json(

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from annotator.display import printable as printable  # noqa: PLC0414 - this package knows it from here
+from annotator.ledgers import address_of
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.rundir import SPLITS, RunDir
 
@@ -82,7 +83,7 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
         (run.annotations, "passages with clean mentions"),
         (run.labels, "what became of each label"),
         (run.rejected, "everything that was left out, and why"),
-        (run.ledger, "every answer of the teacher"),
+        (address_of(run) or run.ledger, "every answer of the teacher"),
         (run.audit, "the figures above, and more"),
         (run.card, "the data card"),
     ):

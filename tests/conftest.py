@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from annotator.records import Passage, Piece
 from tests.endpoint import CAPITALS, Answer, Endpoint
+from tests.postgres import PASSWORD, Server, find
 
 ROOT = Path(__file__).resolve().parents[1]
 NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
@@ -26,6 +27,8 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Nothing of the user's is read or written, and no key is around."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for name in ("VNER_LEDGER", "PGPASSWORD", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("OPENAI_API_KEY", "GROQ_API_KEY", "OPENAI_BASE_URL", "GROQ_BASE_URL", "HF_HOME"):
         monkeypatch.delenv(name, raising=False)
 
@@ -55,6 +58,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         result = CliRunner().invoke(cli.app, ["build", "sample", "--out", str(out), *asking, "--quiet"])
     assert result.exit_code == 0, result.output
     return out
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real database server; every test that wants one makes a database of its own in it."""
+    if not find("initdb") and not os.environ.get("CI"):
+        pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty database, whose password stands in the environment."""
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    return postgres.database()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotator.engines import local
 from annotator.errors import AnnotateError, ConfigError
 from annotator.passages import chunking
 from annotator.passages.chunking import chunk, chunk_block
@@ -261,9 +262,10 @@ def test_a_dead_worker_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         def shutdown(self, **options: object) -> None:
             self.closed = True
 
-    monkeypatch.setattr(chunking, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(local, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(chunking, "BLOCK", 1)
     with pytest.raises(AnnotateError, match="process died"):
-        list(chunk(documents(SENTENCE), WORDS, workers=2))
+        list(chunk(documents(SENTENCE, SENTENCE), WORDS, workers=2))
 
 
 def test_real_news(news_dir: Path) -> None:

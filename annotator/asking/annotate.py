@@ -22,12 +22,12 @@ from annotator.asking.limits import WINDOW, Pace
 from annotator.asking.profiles import limits_of
 from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
-from annotator.ledger import Failure, Ledger
+from annotator.ledger import Answers, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Teacher
 
-__all__ = ["Pace", "annotate", "pace_of"]
+__all__ = ["Pace", "annotate", "estimated", "late", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
@@ -48,7 +48,7 @@ class _Task:
 def annotate(
     passages: Iterable[Passage],
     teacher: Teacher,
-    ledger: Ledger,
+    ledger: Answers,
     pace: Pace,
     progress: Progress,
     estimate: Callable[[Passage], int] = lambda passage: passage.n_tokens,
@@ -80,20 +80,30 @@ def pace_of(config: RunConfig) -> Pace:
     return Pace(config.concurrency, config.max_retries, limits.rpm, limits.tpm)
 
 
+def estimated(passage: Passage, overhead: int) -> int:
+    """Tokens that one request will take, where the prompt alone takes ``overhead``."""
+    return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
+
+
+def late(ledger: Answers) -> Iterator[tuple[float, int]]:
+    """What the last window has seen already: for each answer the seconds since then, and its tokens."""
+    now = time.time()
+    return ((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
+
+
 class _Engine:
     def __init__(
         self,
         teacher: Teacher,
-        ledger: Ledger,
+        ledger: Answers,
         pace: Pace,
         progress: Progress,
         estimate: Callable[[Passage], int],
     ) -> None:
         self._teacher, self._ledger, self._progress, self._estimate = teacher, ledger, progress, estimate
-        self._asker, self._concurrency = Asker(teacher, pace, progress), pace.concurrency
-        if pace.rpm or pace.tpm:  # another command may have asked a moment ago
-            now = time.time()
-            self._asker.remember((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
+        self._asker, self._concurrency, self._warm = Asker(teacher, pace, progress), pace.concurrency, pace.warm
+        if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
+            self._asker.remember(late(ledger))
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
@@ -131,10 +141,11 @@ class _Engine:
             yield None
 
     async def _ask_all(self) -> None:
-        first = await _next(self._tasks)
-        if first is None:
-            return
-        await self._answer(first)
+        if not self._warm:
+            first = await _next(self._tasks)
+            if first is None:
+                return
+            await self._answer(first)
         async with asyncio.TaskGroup() as self._workers:
             for _ in range(self._concurrency):
                 self._workers.create_task(self._work())

@@ -10,12 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from annotator.asking.breaker import Breaker
-from annotator.asking.limits import Gate, Pace, RateLimit
+from annotator.asking.limits import Gate, Limit, Pace, RateLimit
 from annotator.errors import RetryableError, TeacherError
 from annotator.progress import Progress
 from annotator.teachers import Question, Reply, Teacher
@@ -39,13 +39,15 @@ class Asker:
 
     def __init__(self, teacher: Teacher, pace: Pace, progress: Progress) -> None:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
-        self._limit, self._gate = RateLimit(pace.rpm, pace.tpm), Gate(pace.concurrency)
+        self._limit: Limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
+        self._gate = Gate(pace.concurrency)
         self._breaker = Breaker(self._probe, progress.say)
         self._latency = 0.0  # seconds an answer takes, of the last sixteen or so
 
     def remember(self, spent: Iterable[tuple[float, int]]) -> None:
         """Count requests of an earlier command against the limits: seconds ago, and tokens."""
-        self._limit.remember(spent)
+        if isinstance(self._limit, RateLimit):  # what several processes share remembers for itself
+            self._limit.remember(spent)
 
     async def ask(self, question: Question, tokens: int, before_wait: Callable[[], None]) -> tuple[Reply, float]:
         """Ask until there is an answer, or no try is left.
@@ -148,7 +150,7 @@ class Asker:
         if state.lent:
             state.before_wait()
 
-    async def _permission(self, tokens: int) -> list[float]:
+    async def _permission(self, tokens: int) -> Any:
         """Wait until breaker and limits both let a request go; returns its entry in the limits."""
         while True:
             await self._breaker.closed()

@@ -29,7 +29,7 @@ from annotator.asking.batches import (
 )
 from annotator.config import RunConfig
 from annotator.errors import ConfigError, FatalTeacherError, RefusedError, TeacherError
-from annotator.ledger import Failure, Ledger
+from annotator.ledger import Answers, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.rundir import RunDir, explained
@@ -41,7 +41,7 @@ WRITE: Final = 500
 
 
 def exchange(
-    run: RunDir, config: RunConfig, passages: Iterable[Passage], teacher: Teacher, ledger: Ledger, progress: Progress
+    run: RunDir, config: RunConfig, passages: Iterable[Passage], teacher: Teacher, ledger: Answers, progress: Progress
 ) -> None:
     """Collect what is ready, then submit what is in no batch and not answered.
 
@@ -62,7 +62,7 @@ def exchange(
 class _Desk:
     """Where the batches of one run are kept. Every change is on the disk before the next step."""
 
-    def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Ledger, progress: Progress) -> None:
+    def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Answers, progress: Progress) -> None:
         self._run, self._config, self._api = run, config, api
         self._ledger, self._progress = ledger, progress
         self._batches = read_batches(run)

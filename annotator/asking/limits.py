@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 from annotator.errors import ConfigError
 
@@ -27,6 +27,26 @@ class Pace:
     max_retries: int = 6
     rpm: int = 0
     tpm: int = 0
+    shared: Limit | None = None
+    """What holds ``rpm`` and ``tpm`` where several processes ask."""
+    warm: bool = False
+    """Somebody has had an answer: the first question need not go out alone."""
+
+
+class Limit(Protocol):
+    """Says when a request may go. What ``acquire`` returns is for ``settle``."""
+
+    async def acquire(self, tokens: int) -> Any:
+        """Wait for room for one request of about ``tokens`` tokens."""
+        ...
+
+    def settle(self, entry: Any, tokens: int) -> None:
+        """Replace the estimate by what the endpoint counted."""
+        ...
+
+    def pause(self, seconds: float) -> bool:
+        """Let nobody start for ``seconds``; returns whether anybody could have started before."""
+        ...
 
 
 class RateLimit:
@@ -35,8 +55,9 @@ class RateLimit:
     Also holds everyone back when the endpoint said so: ``pause`` after a ``Retry-After`` is for all requests.
     """
 
-    def __init__(self, rpm: int = 0, tpm: int = 0) -> None:
+    def __init__(self, rpm: int = 0, tpm: int = 0, window: float | None = None) -> None:
         self._rpm, self._tpm = rpm, tpm
+        self._window = (WINDOW if window is None else window) + MARGIN
         self._sent: deque[list[float]] = deque()  # [time, tokens, first estimate], in order of time
         self._tokens = 0.0
         self._estimated = self._settled = 0.0  # of all settled requests: how far estimates are off
@@ -85,7 +106,7 @@ class RateLimit:
         if tokens:
             self._estimated += entry[2]
             self._settled += tokens
-        self._forget(before := time.monotonic() - WINDOW - MARGIN)
+        self._forget(before := time.monotonic() - self._window)
         if entry[0] > before:
             self._tokens += tokens - entry[1]
             entry[1] = float(tokens)
@@ -102,7 +123,7 @@ class RateLimit:
 
     def _wait(self, tokens: float) -> float:
         now = time.monotonic()
-        window = WINDOW + MARGIN
+        window = self._window
         self._forget(now - window)
         wait = self._not_before - now
         if self._rpm and len(self._sent) >= self._rpm:

@@ -13,7 +13,7 @@ from annotator import tables
 from annotator.asking.annotate import annotate, pace_of
 from annotator.config import RunConfig
 from annotator.errors import RetryableError
-from annotator.ledger import Ledger
+from annotator.ledgers import open_ledger
 from annotator.progress import Progress
 from annotator.rundir import RunDir
 from annotator.teachers import make_teacher
@@ -41,7 +41,7 @@ def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -
         return as_text
     teacher = make_teacher(as_json)
     key = teacher.question(passage.text).key
-    with Ledger(run.ledger) as ledger:
+    with open_ledger(run, config.ledger) as ledger:
         if ledger.has(make_teacher(as_text).question(passage.text).key):
             return as_text
         progress.start("response format", "passages", 1)

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, islice, pairwise
-from multiprocessing import get_context
 from typing import Final, TypeAlias
 
-from annotator.errors import AnnotateError, ConfigError
+from annotator.engines.local import LocalEngine
+from annotator.errors import ConfigError
 from annotator.passages.units import Unit, units_of
 from annotator.records import Document, Passage, Piece, Rejected
 from annotator.tokens import Tokenizer
@@ -111,9 +109,7 @@ def chunk(
     stream = iter(documents)
     blocks = iter(lambda: list(islice(stream, BLOCK)), [])
     make = partial(chunk_block, tokenizer=tokenizer, min_tokens=min_tokens, max_tokens=max_tokens)
-    if workers > 1:
-        return _spread(make, blocks, workers)
-    return (result for block in blocks for result in make(block))
+    return _spread(make, blocks, workers)
 
 
 def chunk_block(
@@ -139,21 +135,10 @@ def chunk_block(
     return [result for _, result in sorted(made, key=lambda item: item[0])]
 
 
-def _spread(make: partial[list[_Result]], blocks: Iterator[list[Document]], workers: int) -> Iterator[_Result]:
-    """Make blocks in other processes, in order, with at most two blocks a worker on their way."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    waiting: deque[Future[list[_Result]]] = deque()
-    try:
-        for block in blocks:
-            waiting.append(pool.submit(make, block))
-            if len(waiting) >= 2 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise AnnotateError("a chunking process died (out of memory?); run again with fewer --workers") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _spread(make: partial[list[_Result]], blocks: Iterable[list[Document]], workers: int) -> Iterator[_Result]:
+    with closing(LocalEngine(workers)) as engine:
+        for results in engine.spread(make, blocks):
+            yield from results
 
 
 # ---------------------------------------------------------------- planning one document

@@ -1,29 +1,25 @@
-"""The ledger: every paid answer, kept for ever, found again by the content of its question.
+"""The ledger in one file, the default.
 
-One SQLite file with a write-ahead log. Once ``append`` has returned, an answer survives a killed process; once
+SQLite with a write-ahead log. Once ``append`` has returned, an answer survives a killed process; once
 ``flush`` or ``close`` has, it survives a power cut too. Rows are never changed nor deleted, so that a better parser
 costs nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from annotator.errors import RunDirError
+from annotator.ledger.rows import SCHEMA_VERSION, Failure, completion_row, failure_row
 from annotator.records import Completion
 
 APPLICATION_ID: Final = 0x564E4552  # "VNER", so that a foreign SQLite file is recognised
-SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE completions (
     key TEXT PRIMARY KEY, passage_id TEXT NOT NULL, reply TEXT NOT NULL, finish_reason TEXT NOT NULL,
@@ -34,30 +30,6 @@ CREATE TABLE failures (
 ) WITHOUT ROWID;
 """
 _INSERT: Final = "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a question has no answer yet. Unlike an answer it is forgotten when the question is asked again."""
-
-    key: str
-    passage_id: str
-    kind: str
-    detail: str
-
-
-canonical: Final = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
-).encode
-"""JSON with sorted names, no white space, Unicode as it is: what keys are made of."""
-# dataclasses.astuple copies deeply, at ten times the cost.
-_completion_row = attrgetter(*(column.name for column in fields(Completion)))
-_failure_row = attrgetter(*(column.name for column in fields(Failure)))
-
-
-def request_key(content: Mapping[str, Any]) -> str:
-    """The sha256 of the canonical JSON of a question."""
-    return hashlib.sha256(canonical(content).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Ledger:
@@ -103,11 +75,11 @@ class Ledger:
         """Write answers in one transaction; when this returns they survive the process. A key that is there stays."""
         with self._explained:
             if len(completions) == 1 and not self._failed:
-                self._db.execute(_INSERT, _completion_row(completions[0]))  # a transaction of its own
+                self._db.execute(_INSERT, completion_row(completions[0]))  # a transaction of its own
                 self._unflushed = True
                 return
             with self._transaction():
-                self._db.executemany(_INSERT, map(_completion_row, completions))
+                self._db.executemany(_INSERT, map(completion_row, completions))
                 if self._failed:
                     self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
 
@@ -115,7 +87,7 @@ class Ledger:
         """Remember why questions went unanswered, replacing what was known of them."""
         with self._explained, self._transaction():
             self._failed = True
-            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
+            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(failure_row, failures))
 
     def flush(self) -> None:
         """Bring all that was written to the disk itself. May be called in another thread than all else."""
@@ -138,6 +110,23 @@ class Ledger:
         with self._explained:
             row = self._db.execute("SELECT * FROM completions WHERE key=?", (key,)).fetchone()
         return Completion(*row) if row else None
+
+    def find(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The answers to those of ``keys`` that have one."""
+        return {key: answer for key in keys if (answer := self.get(key))}
+
+    def batches(self, size: int) -> Iterator[list[Completion]]:
+        """All answers, ``size`` at a time, in order of their keys."""
+        last = ""
+        while True:
+            with self._explained:
+                rows = self._db.execute(
+                    "SELECT * FROM completions WHERE key > ? ORDER BY key LIMIT ?", (last, size)
+                ).fetchall()
+            if not rows:
+                return
+            yield [Completion(*row) for row in rows]
+            last = rows[-1][0]
 
     def has(self, key: str) -> bool:
         """Whether ``key`` is answered."""

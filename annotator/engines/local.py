@@ -1,0 +1,56 @@
+"""Work spread over the processes of this machine."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
+from multiprocessing import get_context
+
+from annotator.engines import Item, Result
+from annotator.errors import AnnotateError
+
+AHEAD = 2
+"""Partitions on their way for each process: one it works at, one that waits."""
+
+
+class LocalEngine:
+    """``workers`` processes, started when there are two partitions to share; with one worker, this process."""
+
+    def __init__(self, workers: int = 1) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield ``function(item)`` of each item, in order."""
+        stream = iter(items)
+        head = list(islice(stream, 2)) if self._workers > 1 else []
+        stream = chain(head, stream)
+        if len(head) < 2:
+            yield from map(function, stream)
+            return
+        if self._pool is None:
+            # "spawn" is the same on every platform and inherits no locks from the threads of this process.
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in stream:
+                waiting.append(self._pool.submit(function, item))
+                if len(waiting) >= AHEAD * self._workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            self.close()
+            raise AnnotateError("a worker process died (out of memory?); run again with fewer --workers") from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def close(self) -> None:
+        """Stop the processes; what is queued is dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None

@@ -1,0 +1,191 @@
+"""Work spread as tasks over a Ray cluster: one that is there, or one that is started on this machine.
+
+Only the driver, the process that was called, touches the run directory; a task gets its partition and gives back what
+it made of it. So nodes need no shared storage, only this program in the driver's version.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from importlib import metadata
+from typing import Any, Final
+
+from annotator.engines import Item, Result
+from annotator.errors import AnnotateError, ClusterError, ConfigError
+
+RETRIES: Final = 5
+"""Times a task is tried again whose worker or node died, before its partition is taken for the cause."""
+AHEAD: Final = 2
+"""Partitions on their way for each CPU of the cluster."""
+CONNECT: Final = 10.0
+"""Seconds to wait for the cluster to answer."""
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+ALIKE: Final = ("vner-annotate", "pyarrow", "tiktoken", "llama-models", "tokenizers", "underthesea")
+"""Packages that must be the same everywhere: their versions can decide what a stage makes."""
+
+
+class RayEngine:
+    """Tasks on the Ray cluster at ``address``; without one, on a cluster of this machine with ``workers`` CPUs."""
+
+    def __init__(self, address: str, workers: int = 0) -> None:
+        """Only remember; the cluster is joined or started at the first task.
+
+        Raises:
+            ConfigError: the extra is not installed, or the address is one of Ray Client.
+        """
+        host, _, port = address.rpartition(":")
+        if not address or host in LOOPBACK:
+            # Ray takes loopback for a mistake and replaces it, unless it was told, before it is imported, that all
+            # nodes are on one machine. The name speaks of other systems; the effect is this one.
+            os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        try:
+            import ray
+        except ImportError as error:
+            raise ConfigError("--engine ray needs the extra ray: pip install 'vner-annotate[ray]'") from error
+        if address.startswith("ray://"):
+            raise ConfigError(
+                f"--ray-address {address} is Ray Client's; run this command on a node of the cluster, "
+                "with the address host:port, or auto"
+            )
+        self._ray, self._address, self._workers = ray, address, workers
+        self._place = (host.strip("[]"), int(port)) if host and port.isdecimal() else None
+        self._joined = False
+
+    def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield ``function(item)`` of each item, in order; each is a task, tried again where its worker dies."""
+        cluster = self.join()
+        return self.tasks(function, items, AHEAD * cluster, ordered=True)
+
+    def tasks(
+        self, function: Callable[[Item], Result], items: Iterable[Item], at_once: int, *, ordered: bool, **options: Any
+    ) -> Iterator[Result]:
+        """Like ``spread``, with at most ``at_once`` tasks on their way, and Ray's own options for a task.
+
+        Without ``ordered``, results come as they are ready, and no task waits for an older one.
+        """
+        ray = self._ray
+        self.join()
+        run = ray.remote(_run).options(max_retries=RETRIES, **options)
+        work = ray.put((function, versions()))
+        waiting: deque[Any] = deque()
+
+        def take() -> Any:
+            task = waiting[0] if ordered else ray.wait(list(waiting))[0][0]
+            result = self._result(task)
+            waiting.remove(task)
+            return result
+
+        try:
+            for item in items:
+                waiting.append(run.remote(work, item))
+                if len(waiting) >= at_once:
+                    yield take()
+            while waiting:
+                yield take()
+        finally:
+            for task in waiting:
+                ray.cancel(task)
+
+    def actor(self, kind: type[Any], *arguments: Any, **options: Any) -> Any:
+        """Start an actor on this node: as long as the driver is there, it is."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
+        return self._ray.remote(kind).options(num_cpus=0, scheduling_strategy=here, **options).remote(*arguments)
+
+    def asked(self, answer: Any) -> Any:
+        """What an actor answers; None if it is gone."""
+        try:
+            return self._ray.get(answer)
+        except self._ray.exceptions.RayError:
+            return None
+
+    def dismiss(self, actor: Any) -> None:
+        """End an actor."""
+        self._ray.kill(actor)
+
+    def join(self) -> int:
+        """Join the cluster, or start one; returns the number of its CPUs.
+
+        Raises:
+            ClusterError: it cannot be reached or started.
+        """
+        ray = self._ray
+        if not ray.is_initialized():
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+            here: dict[str, Any] = {
+                "address": "local",
+                "num_cpus": self._workers or None,
+                "include_dashboard": False,
+                "_node_ip_address": "127.0.0.1",
+            }
+            try:
+                if self._place:  # Ray itself would try for ten minutes
+                    socket.create_connection(self._place, CONNECT).close()
+                ray.init(**({"address": self._address} if self._address else here), **quiet)
+            except (OSError, RuntimeError, ValueError) as error:
+                where = f"join the Ray cluster at {self._address}" if self._address else "start Ray on this machine"
+                raise ClusterError(f"cannot {where}: {_line(error)}; see docs/scale.md") from error
+            self._joined = True
+        return max(1, int(self.resource("CPU")))
+
+    def resource(self, name: str) -> float:
+        """How much of a resource the cluster has: ``CPU``, ``GPU``."""
+        found: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return found.get(name, 0.0)
+
+    def close(self) -> None:
+        """Leave the cluster; one that was started here is stopped."""
+        if self._joined:
+            self._ray.shutdown()
+            self._joined = False
+
+    def _result(self, task: Any) -> Any:
+        errors = self._ray.exceptions
+        try:
+            return self._ray.get(task)
+        except errors.RayTaskError as error:
+            if isinstance(error.cause, errors.RayError):
+                raise ClusterError(f"a task was cut off ({_line(error.cause)}); run the same command again") from error
+            raise error.cause from (None if isinstance(error.cause, AnnotateError) else error)
+        except errors.RayError as error:
+            raise ClusterError(
+                f"a task was lost {1 + RETRIES} times ({_line(error)}); see Ray's logs, then run the same command again"
+            ) from error
+
+
+def _run(work: tuple[Callable[[Item], Result], dict[str, str]], item: Item) -> Result:
+    """What a worker does."""
+    function, wanted = work
+    found = versions()
+    if other := [f"{name} {found[name]}, not {wanted[name]}" for name in wanted if found[name] != wanted[name]]:
+        raise ClusterError(
+            f"node {socket.gethostname()} has {'; '.join(other)}: install what the driver has; "
+            "other versions may give other results"
+        )
+    return function(item)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """What must be the same on all nodes."""
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in ALIKE}}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

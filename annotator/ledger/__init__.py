@@ -1,0 +1,10 @@
+"""The ledger: every paid answer, kept for ever, found again by the content of its question.
+
+One SQLite file in the run directory (``Ledger``), or a PostgreSQL database that the workers of a cluster reach
+(``annotator.ledger.postgres``). Both hold the same rows and can do the same, see ``Answers``.
+"""
+
+from annotator.ledger.rows import Answers, Failure, canonical, request_key
+from annotator.ledger.sqlite import Ledger
+
+__all__ = ["Answers", "Failure", "Ledger", "canonical", "request_key"]

@@ -1,0 +1,92 @@
+"""What a ledger holds, and what one can do with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+from annotator.records import Completion
+
+SCHEMA_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a question has no answer yet. Unlike an answer it is forgotten when the question is asked again."""
+
+    key: str
+    passage_id: str
+    kind: str
+    detail: str
+
+
+class Answers(Protocol):
+    """A ledger: every paid answer, kept for ever, found again by the content of its question.
+
+    Every method raises ``RunDirError`` where the ledger cannot be used.
+    """
+
+    def append(self, completions: Sequence[Completion]) -> None:
+        """Write answers, all or none; when this returns they survive the process. A key that is there stays."""
+        ...
+
+    def record_failures(self, failures: Sequence[Failure]) -> None:
+        """Remember why questions went unanswered, replacing what was known of them."""
+        ...
+
+    def flush(self) -> None:
+        """Bring all that was written to the disk itself."""
+        ...
+
+    def get(self, key: str) -> Completion | None:
+        """The answer to ``key``, if there is one."""
+        ...
+
+    def find(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The answers to those of ``keys`` that have one."""
+        ...
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        ...
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` is answered."""
+        ...
+
+    def since(self, moment: float) -> list[tuple[float, int]]:
+        """Time and tokens of each answer after ``moment`` (seconds since the epoch), by time; none of a batch."""
+        ...
+
+    def failure(self, key: str) -> Failure | None:
+        """Why ``key`` is unanswered, if it was asked."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of answers."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None: ...
+
+
+canonical: Final = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
+).encode
+"""JSON with sorted names, no white space, Unicode as it is: what keys are made of."""
+# dataclasses.astuple copies deeply, at ten times the cost.
+completion_row = attrgetter(*(column.name for column in fields(Completion)))
+failure_row = attrgetter(*(column.name for column in fields(Failure)))
+
+
+def request_key(content: Mapping[str, Any]) -> str:
+    """The sha256 of the canonical JSON of a question."""
+    return hashlib.sha256(canonical(content).encode("utf-8", "surrogatepass")).hexdigest()

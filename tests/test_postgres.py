@@ -1,0 +1,256 @@
+"""The ledger in a database: the same rows as in a file, for several processes, over a connection that may be lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from annotator.config import RunConfig, make_config, without_password
+from annotator.errors import ConfigError, RunDirError
+from annotator.ledger import Answers, Failure, Ledger, postgres
+from annotator.ledger.postgres import PostgresLedger
+from annotator.records import Completion
+from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.postgres import PASSWORD, Server
+from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for
+
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vner-annotate'"
+ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"], "\0🙂"]', "stop", 100, 12, 0.1, 1763887000.123456)
+
+
+@pytest.fixture(params=["file", "database"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Answers]]:
+    """Opens one and the same ledger again and again."""
+    if request.param == "file":
+        yield lambda: Ledger(tmp_path / "l.sqlite")
+    else:
+        address = request.getfixturevalue("database")
+        yield lambda: PostgresLedger(address)
+
+
+def test_both_ledgers_do_the_same(opened: Callable[[], Answers]) -> None:
+    """Letter by letter and digit by digit; an answer is never replaced, a failure is forgotten when it comes."""
+    with opened() as ledger:
+        ledger.record_failures([Failure("k1", "p1", "timeout", "a"), Failure("k2", "p2", "http 400", "ngắn")])
+        ledger.record_failures([Failure("k1", "p1", "http 503", "b")])
+        assert ledger.failure("k1") == Failure("k1", "p1", "http 503", "b")
+        ledger.append([ANSWER])
+        ledger.append([replace(ANSWER, reply="other"), replace(ANSWER, key="k3")])
+        ledger.append([])
+        ledger.flush()
+        ledger.flush()
+    with opened() as ledger:
+        assert ledger.get("k1") == ANSWER
+        assert ledger.find(["k3", "k1", "k9"]) == {"k1": ANSWER, "k3": replace(ANSWER, key="k3")}
+        assert (ledger.has("k1"), ledger.has("k2"), ledger.get("k2")) == (True, False, None)
+        assert (ledger.failure("k1"), ledger.failure("k2")) == (None, Failure("k2", "p2", "http 400", "ngắn"))
+        assert len(ledger) == 2
+
+
+def test_written_is_seen_by_others_and_flushed_is_on_the_disk(database: str) -> None:
+    """Before the writer closes; and the log of the server has been flushed past what was written."""
+    with PostgresLedger(database) as first, PostgresLedger(database) as second:
+        first.append([ANSWER])
+        assert second.get("k1") == ANSWER
+        with psycopg.connect(database) as db:
+            (written,) = db.execute("SELECT pg_current_wal_insert_lsn()").fetchone() or ()
+            first.flush()
+            (there,) = db.execute("SELECT pg_current_wal_flush_lsn() >= %s", [written]).fetchone() or ()
+        assert there
+
+
+def test_a_crash_of_the_server_keeps_what_was_flushed(database: str, postgres: Server) -> None:
+    """And the ledger goes on by itself when the server is back; nothing is written twice."""
+    with PostgresLedger(database, alone=True) as ledger:
+        ledger.append([ANSWER])
+        ledger.flush()
+        postgres.stop()
+        back = threading.Timer(0.5, postgres.start)
+        back.start()
+        ledger.append([ANSWER, replace(ANSWER, key="k2")])
+        back.join()
+        assert set(ledger.find(["k1", "k2"])) == {"k1", "k2"}
+        with pytest.raises(RunDirError, match="another run"):  # the lock was taken again
+            postgres_alone_at_once(database)
+
+
+def postgres_alone_at_once(database: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgres, "TURN", 0.05)
+        PostgresLedger(database, alone=True).close()
+
+
+def test_a_server_that_stays_away_is_one_line(database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its address, without the password."""
+    monkeypatch.setattr("annotator.ledger.postgres.PATIENCE", 0.3)
+    with PostgresLedger(database) as ledger:
+        postgres.stop()
+        try:
+            with pytest.raises(RunDirError, match="the same command goes on") as caught:
+                ledger.append([ANSWER])
+        finally:
+            postgres.start()
+    assert database in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_ledger_is_named(
+    database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A newer one, somebody else's table, another encoding, no such database, a wrong password, nobody there."""
+    PostgresLedger(database).close()
+    with psycopg.connect(database) as db:
+        db.execute("UPDATE vner_ledger SET version = 99")
+    with pytest.raises(RunDirError, match="newer vner-annotate"):
+        PostgresLedger(database)
+    foreign = postgres.database()
+    with psycopg.connect(foreign) as db:
+        db.execute("CREATE TABLE vner_completions (key text)")
+    with pytest.raises(RunDirError, match="holds tables of vner-annotate's names"):
+        PostgresLedger(foreign)
+    with pytest.raises(RunDirError, match="is in LATIN1"):
+        PostgresLedger(postgres.latin())
+    with pytest.raises(RunDirError, match="does not exist"):
+        PostgresLedger(postgres.address("nowhere"))
+    with pytest.raises(RunDirError, match=r"cannot use the ledger postgresql://127\.0\.0\.1:1/x"):
+        PostgresLedger("postgresql://127.0.0.1:1/x")
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    with pytest.raises(RunDirError, match="password authentication failed") as caught:
+        PostgresLedger(foreign)
+    assert "\n" not in str(caught.value)
+
+
+def test_who_wants_to_be_alone_is_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers and workers may come; a second that wants to be alone is told, unless the first is dead."""
+    monkeypatch.setattr(postgres, "TURN", 0.2)
+    program = (
+        "import sys, time; from annotator.ledger.postgres import PostgresLedger\n"
+        "held = PostgresLedger(sys.argv[1], alone=True); print('alone', flush=True); time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", program, database], stdout=subprocess.PIPE)
+    assert first.stdout is not None
+    assert first.stdout.readline() == b"alone\n"
+    PostgresLedger(database).close()
+    with pytest.raises(RunDirError, match="another run is working with the ledger"):
+        PostgresLedger(database, alone=True)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    first.stdout.close()
+    monkeypatch.setattr(postgres, "TURN", 30)
+    PostgresLedger(database, alone=True).close()
+
+
+def test_a_claim_is_exclusive_and_ends(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One partition is asked by one worker, however many were sent."""
+    monkeypatch.setattr(postgres, "PATIENCE", 0.1)
+    with PostgresLedger(database) as first, PostgresLedger(database) as second:
+        with first.claim("part 1"), second.claim("part 2"), pytest.raises(RunDirError), second.claim("part 1"):
+            pass
+        with second.claim("part 1"):
+            pass
+
+
+def test_a_run_over_a_database_makes_the_same(database: str, endpoint: Endpoint, tmp_path: Path) -> None:
+    """Byte for byte what a file gives; a second run asks nothing; show finds the answers; no second driver."""
+    build(endpoint, tmp_path / "file")
+    asked = endpoint.asked.total()
+    there = build(endpoint, tmp_path / "there", "--ledger", database)
+    assert there.exit_code == 0, there.output
+    assert fingerprints(tmp_path / "there") == fingerprints(tmp_path / "file")
+    assert not (tmp_path / "there" / "completions.sqlite").exists()
+    assert endpoint.asked.total() == 2 * asked
+    again = build(endpoint, tmp_path / "there", "--json")
+    assert json.loads(again.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
+    fresh = build(endpoint, tmp_path / "other", "--ledger", database)
+    assert fresh.exit_code == 0, fresh.output
+    assert endpoint.asked.total() == 2 * asked  # answers are found by content, not by directory
+    shown = vner("show", tmp_path / "there", "--json")
+    assert json.loads(shown.stdout)["reply"]
+    other = vner("build", "--out", tmp_path / "there", "--ledger", "")
+    assert (other.exit_code, "are in postgresql://" in other.stderr) == (2, True)
+
+
+def test_a_directory_moves_from_a_file_to_a_database(database: str, endpoint: Endpoint, tmp_path: Path) -> None:
+    """With all its answers: nothing is asked again, and the file stays as it is."""
+    build(endpoint, tmp_path / "run")
+    asked, before = endpoint.asked.total(), fingerprints(tmp_path / "run")
+    moved = build(endpoint, tmp_path / "run", "--ledger", database, "--fresh")
+    assert moved.exit_code == 0, moved.output
+    assert endpoint.asked.total() == asked
+    assert fingerprints(tmp_path / "run") == before
+    with PostgresLedger(database) as there, Ledger(tmp_path / "run" / "completions.sqlite") as file:
+        assert len(there) == len(file) == asked
+
+
+def test_the_password_is_written_nowhere(postgres: Server, endpoint: Endpoint, tmp_path: Path,
+                                         monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Not in the manifest, the card or the output; in the address on the command line it is refused unsaid."""
+    address = postgres.database()
+    whole = address.replace("vner@", f"vner:{PASSWORD}@")
+    for wrong in (whole, f"{address}&password={PASSWORD}", "mysql://x"):
+        refused = build(endpoint, tmp_path / "no", "--ledger", wrong)
+        assert refused.exit_code == 2
+        assert PASSWORD not in refused.output
+    monkeypatch.setenv("VNER_LEDGER", whole)
+    result = build(endpoint, tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert PASSWORD not in result.output
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or PASSWORD.encode() not in path.read_bytes()
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["config"]["ledger"] == address
+    assert json.loads(build(endpoint, tmp_path / "run", "--json").stdout)["skipped"]
+
+
+@pytest.mark.parametrize(
+    ("whole", "shown"),
+    [
+        ("", ""),
+        ("postgresql://h/d", "postgresql://h/d"),
+        ("postgresql://u:p:q@h:1/d?sslmode=require&password=x", "postgresql://u@h:1/d?sslmode=require"),
+        ("postgresql:///d?host=/var/run&sslpassword=y", "postgresql:///d?host=%2Fvar%2Frun"),
+    ],
+)
+def test_an_address_without_its_password(whole: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else stays, and the environment speaks only where nothing else is said."""
+    assert without_password(whole) == shown
+    monkeypatch.setenv("VNER_LEDGER", whole)
+    assert make_config().ledger == shown
+    assert make_config({"ledger": ""}).ledger == ""
+
+
+def test_a_wrong_address_is_wrong_usage() -> None:
+    """Named, before anything is done."""
+    with pytest.raises(ConfigError, match="--ledger wants postgresql://"):
+        RunConfig(ledger="sqlite:///x")
+
+
+def test_a_connection_lost_in_mid_run_loses_nothing(database: str, tmp_path: Path) -> None:
+    """Every connection is cut again and again while a run asks; each passage is asked once."""
+
+    def slow(passage: str, attempt: int) -> Answer:
+        return Answer(content=echo_entities(passage, attempt).content, delay=0.05)
+
+    with Endpoint(slow) as endpoint:
+        process = vner_process("build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 4,
+                               "--ledger", database)  # fmt: skip
+        with psycopg.connect(database, autocommit=True) as db:
+            for many in (10, 40, 80):
+                wait_for(lambda many=many: endpoint.asked.total() >= many)
+                db.execute(CUT)
+                time.sleep(0.01)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        assert set(endpoint.asked.values()) == {1}
+    with PostgresLedger(database) as ledger:
+        assert len(ledger) == len(endpoint.asked)

@@ -1,0 +1,306 @@
+"""A cluster of several nodes on this machine: the same files as without it, whatever dies on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.asking import limits
+from annotator.engines.local import LocalEngine
+from annotator.engines.ray import RayEngine
+from annotator.errors import ClusterError, RetryableError, SourceError
+from annotator.ledger.postgres import PostgresLedger
+from tests.conftest import ROOT
+from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
+
+SMALL = ("--min-tokens", 30, "--max-tokens", 60)
+"""Some six hundred passages of the bundled sample: several partitions to ask about."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without CPUs, as clusters have, and two nodes with one each."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # as the engine does for loopback
+    patch.setenv("PYTHONPATH", str(ROOT))
+    from ray.cluster_utils import Cluster
+
+    here = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20}
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 2, "health_check_initial_delay_ms": 0}
+    running = Cluster(True, head_node_args={**here, "num_cpus": 0, "include_dashboard": False, "_system_config": quick})
+    for _ in range(2):
+        running.add_node(num_cpus=1, **here)
+    yield running
+    running.shutdown()
+    patch.undo()
+
+
+@pytest.fixture
+def nodes(cluster: Any) -> Any:
+    """The cluster, with two nodes to work on whatever the test before did."""
+    while len(cluster.worker_nodes) < 2:
+        cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=80 << 20)
+    return cluster
+
+
+def on(cluster: Any, *more: object) -> tuple[object, ...]:
+    return ("--engine", "ray", "--ray-address", cluster.address, "--json", *more)
+
+
+def slow(passage: str, attempt: int) -> Answer:
+    return Answer(content=echo_entities(passage, attempt).content, delay=0.02)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one machine makes."""
+    out = tmp_path_factory.mktemp("local") / "run"
+    with Endpoint() as endpoint:
+        result = vner("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1, "--quiet")
+    assert result.exit_code == 0, result.output
+    return fingerprints(out)
+
+
+def square_or_fail(number: int) -> int:
+    if number == 7:
+        raise RetryableError("seven", kind="http 503", retry_after=1.5)
+    if number == 8:
+        raise SourceError("eight")
+    return number * number
+
+
+def die_once(marker: str) -> str:
+    path = Path(marker)
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def die(_: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kind", ["local", "ray"])
+def test_engines_keep_order_and_pass_errors_on(kind: str, nodes: Any) -> None:
+    """Results come in order, read a bounded number ahead; an error is the one that was raised, with all it says."""
+    engine = LocalEngine(2) if kind == "local" else RayEngine(nodes.address)
+    read: list[int] = []
+
+    def numbers(*values: int) -> Iterator[int]:
+        for value in values:
+            read.append(value)
+            yield value
+
+    try:
+        results = engine.spread(square_or_fail, numbers(*range(10, 60)))
+        assert next(results) == 100
+        assert len(read) <= 5
+        assert list(results) == [number * number for number in range(11, 60)]
+        assert list(engine.spread(square_or_fail, [])) == []
+        with pytest.raises(RetryableError, match="seven") as caught:
+            list(engine.spread(square_or_fail, [1, 2, 7, 4]))
+        assert (caught.value.kind, caught.value.retry_after) == ("http 503", 1.5)
+        with pytest.raises(SourceError, match="eight"):
+            list(engine.spread(square_or_fail, [8, 4]))
+    finally:
+        engine.close()
+
+
+def test_a_dead_worker_is_replaced_a_deadly_partition_is_reported(nodes: Any, tmp_path: Path) -> None:
+    """Once is bad luck; again and again is the partition's fault, and one line."""
+    engine = RayEngine(nodes.address)
+    try:
+        assert list(engine.spread(die_once, [str(tmp_path / "died")])) == ["done"]
+        with pytest.raises(ClusterError, match="a task was lost 6 times"):
+            list(engine.spread(die, [1]))
+    finally:
+        engine.close()
+
+
+def test_other_versions_are_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node with another tokenizer would cut other passages."""
+    from annotator.engines import ray as engines
+
+    here = engines.versions()
+    monkeypatch.setattr(engines, "versions", lambda: {**here, "tiktoken": "0.0.1"})
+    engine = RayEngine(nodes.address)
+    try:
+        with pytest.raises(ClusterError, match=r"has tiktoken .*, not 0\.0\.1"):
+            list(engine.spread(square_or_fail, [1]))
+    finally:
+        engine.close()
+
+
+def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:
+    """Nobody listens at the address; Ray Client's is another thing."""
+    result = vner(
+        "chunk", "sample", "--out", tmp_path / "a", "--quiet", "--engine", "ray", "--ray-address", "127.0.0.1:1"
+    )
+    assert result.exit_code == 1
+    assert "cannot join the Ray cluster at 127.0.0.1:1" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    result = vner("chunk", "sample", "--out", tmp_path / "b", "--engine", "ray", "--ray-address", "ray://127.0.0.1:1")
+    assert (result.exit_code, "Ray Client" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("package", "more"), [("ray", ("--engine", "ray")), ("psycopg", ("--ledger", "postgresql://h/d"))]
+)
+def test_without_the_extra_it_is_said(
+    package: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What to install, as wrong usage."""
+    monkeypatch.setitem(sys.modules, package, None)
+    result = vner("annotate", "sample", "--out", tmp_path / "run", "--quiet", *more)
+    assert result.exit_code == 2
+    assert "pip install 'vner-annotate[ray]'" in result.stderr
+
+
+def test_a_cluster_makes_the_same(
+    nodes: Any, database: str, tmp_path: Path, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte; each passage asked once, by more than one process; the key and the password stay unwritten."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    with Endpoint(slow) as endpoint:
+        out = tmp_path / "run"
+        command = ("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1)
+        result = vner(*command, *on(nodes, "--ledger", database))
+        assert result.exit_code == 0, result.output
+        assert set(endpoint.asked.values()) == {1}
+        assert endpoint.keys == {"Bearer sk-very-secret"}
+    assert fingerprints(out) == expected
+    for path in out.rglob("*"):
+        assert not path.is_file() or b"sk-very-secret" not in path.read_bytes()
+
+
+def test_a_file_for_a_ledger_is_asked_into_by_the_driver(
+    nodes: Any, endpoint: Endpoint, tmp_path: Path, expected: dict[str, str]
+) -> None:
+    """The rest is done by the cluster; it is said, and the files are the same."""
+    out = tmp_path / "run"
+    result = vner("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1, *on(nodes))
+    assert result.exit_code == 0, result.output
+    assert "the ledger is a file, so this process asks" in result.stderr
+    assert fingerprints(out) == expected
+
+
+def test_the_local_teacher_on_a_cluster(nodes: Any, database: str, tmp_path: Path) -> None:
+    """It works inside the workers, and says what it says on one machine."""
+    made = [
+        vner("build", "sample", "--docs", 3, "--out", tmp_path / "local", "--json"),
+        vner("build", "sample", "--docs", 3, "--out", tmp_path / "ray", *on(nodes, "--ledger", database)),
+    ]
+    assert [result.exit_code for result in made] == [0, 0], made[1].output
+    assert fingerprints(tmp_path / "ray") == fingerprints(tmp_path / "local")
+
+
+def test_limits_hold_over_all_workers(
+    nodes: Any, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a window of 4 s, no 2 s see more requests than one window's worth, counted where they arrive.
+
+    The other 2 s are for a machine that is slow to send what was let go: without a limit all would come in one.
+    """
+    monkeypatch.setattr(limits, "WINDOW", 4.0)
+    times: list[float] = []
+    at_once: list[int] = []
+    out_now = 0
+
+    def timed(passage: str, attempt: int) -> Answer:
+        nonlocal out_now
+        times.append(time.monotonic())
+        out_now += 1
+        at_once.append(out_now)
+        time.sleep(0.03)
+        out_now -= 1
+        return echo_entities(passage, attempt)
+
+    with Endpoint(timed) as endpoint:
+        result = vner("annotate", "sample", "--out", tmp_path / "run", *asking(endpoint), "--docs", 30,
+                      "--rpm", 40, "--concurrency", 6, *on(nodes, "--ledger", database))  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert len(times) >= 70
+    assert max(at_once) <= 6
+    assert all(later - first > 2.0 for first, later in zip(times, times[40:], strict=False))
+
+
+def test_a_wrong_key_costs_one_request(nodes: Any, database: str, tmp_path: Path) -> None:
+    """On a cluster too; one that expires midway stops all workers with one line, and what was answered stays."""
+    with Endpoint(lambda passage, attempt: Answer(status=401, content="no")) as endpoint:
+        result = vner("build", "sample", "--out", tmp_path / "a", *asking(endpoint), *on(nodes, "--ledger", database))
+        assert result.exit_code == 1
+        assert endpoint.asked.total() == 1
+        assert "the key was not accepted" in result.stderr
+
+    def expires(passage: str, attempt: int) -> Answer:
+        return slow(passage, attempt) if endpoint.asked.total() < 150 else Answer(status=401)
+
+    with Endpoint(expires) as endpoint:
+        out = tmp_path / "b"
+        result = vner("build", "sample", "--out", out, *asking(endpoint), *SMALL, *on(nodes, "--ledger", database))
+        assert result.exit_code == 1
+        assert "the key was not accepted" in result.stderr
+        assert endpoint.asked.total() < 200
+    with PostgresLedger(database) as ledger:
+        assert len(ledger) >= 140
+
+
+def test_a_node_killed_midway(nodes: Any, database: str, tmp_path: Path, expected: dict[str, str]) -> None:
+    """Its work is done by the others; complete, the same, and nothing asked twice but what was in flight."""
+    with Endpoint(slow) as endpoint:
+        out = tmp_path / "run"
+        process = vner_process("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1,
+                               "--concurrency", 8, *on(nodes, "--ledger", database))  # fmt: skip
+        wait_for(lambda: endpoint.asked.total() > 150)
+        nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        assert endpoint.asked.total() - len(endpoint.asked) <= 4  # half of the concurrency was that node's
+    assert fingerprints(out) == expected
+
+
+def test_the_driver_killed_midway(nodes: Any, database: str, tmp_path: Path, expected: dict[str, str]) -> None:
+    """The same command finishes; nothing that was answered is asked again, though workers outlived their driver."""
+    with Endpoint(slow) as endpoint:
+        out = tmp_path / "run"
+        command = ("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1,
+                   "--concurrency", 8, *on(nodes, "--ledger", database))  # fmt: skip
+        for many in (100, 300):
+            process = vner_process(*command)
+            wait_for(lambda many=many: endpoint.asked.total() > many)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        last = vner(*command)
+        assert last.exit_code == 0, last.output
+        assert endpoint.asked.total() - len(endpoint.asked) <= 2 * 8
+    assert fingerprints(out) == expected
+
+
+def test_ctrl_c_stops_all_workers(nodes: Any, database: str, tmp_path: Path) -> None:
+    """With one line and exit code 130, though every request in flight would take ten minutes; no worker asks on."""
+
+    def stuck(passage: str, attempt: int) -> Answer:
+        return Answer(content="[]", delay=600.0 if endpoint.asked.total() > 20 else 0.0)
+
+    with Endpoint(stuck) as endpoint:
+        process = vner_process("build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 8,
+                               "--timeout", 900, *on(nodes, "--ledger", database))  # fmt: skip
+        wait_for(lambda: endpoint.asked.total() >= 28)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert "the same command goes on from there" in errors
+        assert "Traceback" not in errors
+        with PostgresLedger(database, alone=True) as ledger:
+            assert len(ledger) == 20
+        assert endpoint.asked.total() == 28
