@@ -39,6 +39,9 @@ class RunConfig:
     seed: int = _setting(0, "Source", "Seed of every random choice.", stage="sample", low=0)
     text_field: str = _setting("text", "Source", "Column that holds the text.", stage="sample")
     id_field: str = _setting("id", "Source", "Column that holds the id.", stage="sample")
+    near_duplicates: float = _setting(
+        0.8, "Source", "Share that two texts have in common to count as one; 0: never.", stage="sample", low=0
+    )
 
     tokenizer: str = _setting(
         "llama3", "Passages", "llama3, cl100k_base, o200k_base, hf:NAME, or a path.", stage="chunk"
@@ -93,6 +96,8 @@ class RunConfig:
                 raise ConfigError(f"{flag(item.name)} wants {_kind_name(kind)}, not {value!r}")
             if low is not None and not low <= value < float("inf"):
                 raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
+        if self.near_duplicates > 1 or 0 < self.near_duplicates < 0.3:
+            raise ConfigError(f"--near-duplicates must be 0, or from 0.3 to 1, not {self.near_duplicates:g}")
         if self.provider not in PROVIDERS:
             raise ConfigError(f"--provider must be one of {', '.join(PROVIDERS)}, not {self.provider!r}")
         if self.max_tokens < self.min_tokens:

@@ -28,10 +28,11 @@ from annotator.flow import Flow, rejects
 from annotator.ledger import Failure, Ledger
 from annotator.passages.chunking import chunk
 from annotator.progress import Progress
-from annotator.records import Completion, Passage, Rejected
+from annotator.records import Completion, Document, Passage, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing
 from annotator.sources.rows import Columns
-from annotator.sources.sampling import sample
+from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.teachers import Teacher, make_translator
 from annotator.tokens import Tokenizer
 from annotator.translate import Translations, ask_translations, unknown_labels
@@ -63,18 +64,29 @@ class Result:
     """Passages that have no answer yet."""
     digest: str = ""
     """Identity of a result that does not follow from the inputs alone: which passages were answered."""
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """What the stage cost; stands in the manifest only."""
 
 
 def sample_stage(context: Context) -> Result:
     """Source -> documents."""
     config, run = context.config, context.run
-    flow = Flow("sample", "document")
+    flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"character left out": 0})
     columns = Columns(text=config.text_field, id=config.id_field)
+    report = SampleReport(on_progress=_rows_read(context.progress))
     context.progress.start("sample", "rows read")
-    with rejects(run.rejected_by("sample"), flow) as sink, replacing(run.documents) as file:
-        drawn = sample(config.source, config.docs, config.seed, columns, on_progress=_rows_read(context.progress))
-        flow.out = tables.write_records(file, tables.DOCUMENT, sink.sift(drawn))
-    return Result((flow,))
+
+    def counted(documents: Iterable[Document]) -> Iterator[Document]:
+        for document in documents:
+            cut.out += 1 + document.text.count("\n")
+            yield document
+
+    with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
+        screening = Screening(near_duplicates=config.near_duplicates)
+        drawn = sample(config.source, config.docs, config.seed, columns, screening, report)
+        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)))
+    cut.made["character left out"] = report.characters_cut
+    return Result((flow, cut), report=report.as_dict())
 
 
 def chunk_stage(context: Context) -> Result:

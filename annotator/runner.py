@@ -29,7 +29,7 @@ from annotator.sources.locating import fingerprint
 from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.tokens import load_tokenizer
 
-VERSIONS: Final[Mapping[str, int]] = {"sample": 1, "chunk": 1, "annotate": 1, "clean": 2, "explode": 2}
+VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 2, "annotate": 1, "clean": 2, "explode": 2}
 """Raised when a stage makes something else of the same input, so that old results are made again."""
 PAID: Final = ("sample", "chunk", "annotate")
 """A change of their settings asks other questions: it wants --fresh or another directory."""
@@ -136,6 +136,7 @@ def _timed(stage: str, context: pipeline.Context) -> dict[str, Any]:
         "funnel": [flow.as_dict() for flow in result.flows],
         "unanswered": result.unanswered,
         "digest": result.digest,
+        **({"report": dict(result.report)} if result.report else {}),
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         "seconds": round(time.time() - began, 3),
     }
