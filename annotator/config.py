@@ -49,6 +49,10 @@ class RunConfig:
     min_tokens: int = _setting(150, "Passages", "Shortest passage, in tokens.", stage="chunk", low=1)
     max_tokens: int = _setting(256, "Passages", "Longest passage, in tokens.", stage="chunk", low=8)
 
+    decontaminate: tuple[str, ...] = _setting(
+        (), "Passages", "File of a benchmark whose texts must not be in the dataset; give it once for each."
+    )
+
     provider: str = _setting(
         "local",
         "Teacher",
@@ -91,6 +95,9 @@ class RunConfig:
             kind: Any = type(item.default)
             if kind is float and type(value) is int:
                 value = float(value)
+                object.__setattr__(self, item.name, value)
+            if kind is tuple and type(value) is list and all(type(part) is str for part in value):
+                value = tuple(value)
                 object.__setattr__(self, item.name, value)
             if type(value) is not kind:
                 raise ConfigError(f"{flag(item.name)} wants {_kind_name(kind)}, not {value!r}")
@@ -180,4 +187,5 @@ def flag(name: str) -> str:
 
 
 def _kind_name(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", tuple: "a list of texts"}
+    return names[kind]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from annotator import tables
@@ -26,6 +27,8 @@ from annotator.errors import ConfigError
 from annotator.explode import Negatives, assign_splits, explode, type_frequency
 from annotator.flow import Flow, rejects
 from annotator.ledger import Failure, Ledger
+from annotator.overlaps.passages import STAGE as OVERLAP
+from annotator.overlaps.passages import Benchmarks, Known, unseen
 from annotator.passages.chunking import chunk
 from annotator.progress import Progress
 from annotator.records import Completion, Document, Passage, Rejected
@@ -92,19 +95,24 @@ def sample_stage(context: Context) -> Result:
 def chunk_stage(context: Context) -> Result:
     """Documents -> passages."""
     config, run = context.config, context.run
-    flow = Flow("chunk", "sentence")
-    context.progress.start("chunk", "documents", tables.count(run.documents))
+    flow, passages = Flow("chunk", "sentence", made={"passage": 0}), Flow(OVERLAP, "passage")
+    benchmarks = Benchmarks(map(Path, config.decontaminate)) if config.decontaminate else None
+    total = tables.count(run.documents)
+    context.progress.start("chunk", "documents", total)
     documents = _told(tables.read_documents(run.documents), context.progress)
     cut = chunk(documents, context.tokenizer, config.min_tokens, config.max_tokens, workers=config.processes)
 
-    def counted(passages: Iterable[Passage]) -> Iterator[Passage]:
-        for passage in passages:
-            flow.out += passage.n_sentences
-            yield passage
+    def counted(results: Iterable[Passage | Rejected]) -> Iterator[Passage | Rejected]:
+        for result in results:
+            if isinstance(result, Passage):
+                flow.out += result.n_sentences
+                flow.made["passage"] += 1
+            yield result
 
-    with rejects(run.rejected_by("chunk"), flow) as sink, replacing(run.passages) as file:
-        flow.made["passage"] = tables.write_records(file, tables.PASSAGE, counted(sink.sift(cut)))
-    return Result((flow,))
+    with rejects(run.rejected_by("chunk"), flow, passages) as sink, replacing(run.passages) as file:
+        kept = sink.sift(unseen(counted(cut), benchmarks, Known(total)))
+        passages.out = tables.write_records(file, tables.PASSAGE, kept)
+    return Result((flow, passages))
 
 
 def ask(context: Context, passages: Iterable[Passage], ledger: Ledger) -> None:

@@ -160,12 +160,14 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
             f"{context.config.source} is not what {context.run.root} was made of; "
             "choose another --out, or add --fresh to start over (paid answers stay)"
         )
+    benchmarks = context.config.decontaminate
     lexicon = hashlib.sha256()
     for entry in sorted(resources.files("normalizers.lexicon").iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".toml"):
             lexicon.update(entry.read_bytes())
     return {
         "source": {"name": context.config.source, "fingerprint": source},
+        **({"decontaminate": [file_identity(Path(file)) for file in benchmarks]} if benchmarks else {}),
         "tokenizer": {"name": context.tokenizer.name, "fingerprint": context.tokenizer.fingerprint},
         "teacher": {"provider": context.config.provider, **context.teacher.identity},
         "lexicon": {"sha256": lexicon.hexdigest()},
@@ -180,7 +182,7 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
     teacher = {name: value for name, value in tools["teacher"].items() if name != "provider"}
     return {
         "sample": tools["source"]["fingerprint"],
-        "chunk": tools["tokenizer"]["fingerprint"],
+        "chunk": [tools["tokenizer"]["fingerprint"], tools.get("decontaminate")],
         "annotate": teacher,
         "clean": [tools["lexicon"], tools["labels"], tools.get("translator"), tools["corrections"]],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],

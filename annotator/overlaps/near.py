@@ -8,6 +8,7 @@ documents" (1997); Leskovec et al., "Mining of Massive Datasets", section 3.4.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from annotator.overlaps.runs import runs, syllables
@@ -20,6 +21,16 @@ RUN: Final = 5
 _BANDS: Final = 24
 _SEED: Final = 1
 _ROOM: Final = 2  # slots a band of a text
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What a text is compared by."""
+
+    runs: Hashes
+    """Its distinct runs, sorted."""
+    bands: Hashes
+    """A hash for each band of its MinHash."""
 
 
 class NearDuplicates:
@@ -44,42 +55,41 @@ class NearDuplicates:
         self._table = np.zeros(_ROOM * _BANDS * max(texts, 64), np.uint64)
         self._numbers: list[int] = []
 
-    def find(self, text: str) -> tuple[int, float] | None:
-        """Return the number of a near duplicate of ``text`` and how alike they are, or nothing."""
+    def find(self, sketch: Sketch) -> tuple[int, float] | None:
+        """Return the number of a near duplicate and how alike the two are, or nothing."""
         import numpy as np
 
-        own = np.unique(_runs(text))
-        bands = self._bands(own)
-        there = self._table[bands % np.uint64(len(self._table))]
-        hits = there[((there ^ bands) >> np.uint64(32) == 0) & (there != 0)]
+        there = self._table[sketch.bands % np.uint64(len(self._table))]
+        hits = there[((there ^ sketch.bands) >> np.uint64(32) == 0) & (there != 0)]
         for place in dict.fromkeys((hits & np.uint64(0xFFFFFFFF)).tolist()):
             number = self._numbers[place - 1]
-            other = np.unique(_runs(self._recall(number)))
-            common = len(np.intersect1d(own, other, assume_unique=True))
-            alike = common / (len(own) + len(other) - common)
+            other = _runs(syllables(self._recall(number)))
+            common = len(np.intersect1d(sketch.runs, other, assume_unique=True))
+            alike = common / (len(sketch.runs) + len(other) - common)
             if alike >= self._threshold:
                 return number, alike
         return None
 
-    def add(self, number: int, text: str) -> None:
-        """Remember ``text`` under ``number``."""
+    def add(self, number: int, sketch: Sketch) -> None:
+        """Remember a text under ``number``."""
         import numpy as np
 
-        bands = self._bands(np.unique(_runs(text)))
         self._numbers.append(number)
-        tagged = (bands >> np.uint64(32) << np.uint64(32)) | np.uint64(len(self._numbers))
-        self._table[bands % np.uint64(len(self._table))] = tagged
+        tagged = (sketch.bands >> np.uint64(32) << np.uint64(32)) | np.uint64(len(self._numbers))
+        self._table[sketch.bands % np.uint64(len(self._table))] = tagged
 
-    def _bands(self, own: Hashes) -> Hashes:
+    def sketch(self, hashes: Hashes) -> Sketch:
+        """Return what a text is compared by, from the hashes of its syllables."""
         import numpy as np
         from rensa import RMinHash
 
+        own = _runs(hashes)
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(own, [0, len(own)], _BANDS * self._rows, _SEED)
         rows = np.array(matrix.to_rows()[0], np.uint64).reshape(_BANDS, self._rows)
-        mixed = np.arange(1, _BANDS + 1, dtype=np.uint64)
+        bands = np.arange(1, _BANDS + 1, dtype=np.uint64)
         for column in rows.T:
-            mixed = _paired(mixed, column)
-        return mixed
+            bands = _paired(bands, column)
+        return Sketch(own, bands)
 
 
 def _paired(first: Hashes, second: Hashes) -> Hashes:
@@ -90,6 +100,7 @@ def _paired(first: Hashes, second: Hashes) -> Hashes:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def _runs(text: str) -> Hashes:
-    own = syllables(text)
-    return runs(own, min(RUN, max(len(own), 1)))
+def _runs(hashes: Hashes) -> Hashes:
+    import numpy as np
+
+    return np.unique(runs(hashes, min(RUN, max(len(hashes), 1))))

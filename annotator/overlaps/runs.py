@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Hashes: TypeAlias = NDArray[np.uint64]
 
 _SYLLABLE: Final = re.compile(r"[^\W_]+")
-_NO_WIDTH: Final = dict.fromkeys(map(ord, ZERO_WIDTH))
+_NO_WIDTH: Final = re.compile(f"[{ZERO_WIDTH}]")
 _FACTOR: Final = 0x100000001B3
 _MIX: Final = 0x9E3779B97F4A7C15
 
@@ -34,7 +34,7 @@ def syllables(text: str) -> Hashes:
     """Return one hash for each syllable of ``text``, in order."""
     import numpy as np
 
-    found = _SYLLABLE.findall(nfc(text).translate(_NO_WIDTH))
+    found = _SYLLABLE.findall(_NO_WIDTH.sub("", nfc(text)))
     return np.fromiter(map(_hash, found), np.uint64, len(found))
 
 

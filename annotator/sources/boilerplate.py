@@ -58,7 +58,7 @@ _INVITATION: Final = re.compile(
     r"(?:xem|theo dõi|đón đọc|đón xem|tham khảo)(?:[^.!?:\n]|[.!?:](?!\s)){0,80}(?:[.!?:]+(?=\s|$)|$)",
     re.MULTILINE,
 )
-_END: Final = re.compile(r"(?<=[.!?…])\s+|\s*\n\s*|\s*\Z")
+_END: Final = re.compile(r"(?<=[.!?…])\s+|\n\s*")
 _CAPTION_AT_MOST: Final = 30  # words
 
 
@@ -74,11 +74,11 @@ class Cut:
 def pieces(text: str) -> Iterator[tuple[int, int, int]]:
     """Yield the long sentences of ``text``, roughly cut: start, end, and a hash that other spellings share."""
     start = 0
-    for match in _END.finditer(text):
-        piece = text[start : match.start()]
+    for between in (*(match.span() for match in _END.finditer(text)), (len(text), 0)):
+        piece = text[start : between[0]]
         if piece.count(" ") >= LONG - 1:
-            yield start, match.start(), _key(piece)
-        start = match.end()
+            yield start, between[0], _key(piece)
+        start = between[1]
 
 
 def _key(piece: str) -> int:
@@ -104,7 +104,8 @@ def find(text: str, shared: Collection[int] = ()) -> list[Cut]:
         text: NFC.
         shared: hashes of sentences that many documents have, see ``common``.
     """
-    found = [Cut(start, end, "line of many documents") for start, end, key in pieces(text) if key in shared]
+    own = pieces(text) if shared else ()
+    found = [Cut(start, end, "line of many documents") for start, end, key in own if key in shared]
     lowered = text.lower()  # most articles have none of it, which costs less to see than each pattern
     if "mời " in lowered:
         found += [Cut(*match.span(), "invitation") for match in _INVITATION.finditer(text)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from annotator.overlaps.near import NearDuplicates
 from annotator.overlaps.runs import runs, syllables
@@ -16,6 +16,9 @@ from annotator.records import Document, Rejected
 from annotator.sources.boilerplate import Cut, common, find, without
 from annotator.sources.rows import Row, rejected, text_hash
 from annotator.sources.shelf import Shelf
+
+if TYPE_CHECKING:
+    from annotator.overlaps.runs import Hashes
 
 BOILERPLATE: Final = "boilerplate"
 """The name under which what is cut out of documents is counted."""
@@ -76,12 +79,17 @@ class Screen:
         digest = text_hash(document.text)[:32]
         if reason := self._why_not(document, digest):
             return reason, []
+        hashes = syllables(document.text)
+        sketch = self._near.sketch(hashes) if self._near else None
+        if self._near and sketch and (found := self._near.find(sketch)):
+            detail = f"{found[1]:.0%} the same as document {self._shelf.get(found[0]).id}"
+            return rejected("near duplicate", document.id, document.text, detail), []
         cut = self._cut(document)
         text = without(document.text, cut) if cut else document.text
         if cut and self._is_short(text):
             detail = f"{len(text.split())} words are left without credits, bylines and common lines"
             return rejected("boilerplate only", document.id, document.text, detail), []
-        if (share := repeated_share(text)) >= _REPEATED:
+        if (share := repeated_share(hashes)) >= _REPEATED:
             detail = f"{share:.0%} of its runs of {_RUN} syllables were there before"
             return rejected("repeats itself", document.id, document.text, detail), []
         identity = document.id
@@ -89,8 +97,8 @@ class Screen:
             identity = f"{identity}#{digest[:8]}"
         self._taken.add(identity)
         self._texts[digest] = identity
-        if self._near:
-            self._near.add(place, document.text)
+        if self._near and sketch:
+            self._near.add(place, sketch)
         removed = [
             Rejected(BOILERPLATE, one.reason, identity, document.text[one.start : one.end],
                      f"characters {one.start} to {one.end} of the article as it came")
@@ -110,9 +118,6 @@ class Screen:
         if not is_vietnamese(text):
             share = f"{vietnamese_share(text):.0%} of the letters are specific to Vietnamese"
             return rejected("not Vietnamese", document.id, text, share)
-        if self._near and (found := self._near.find(text)):
-            other, alike = self._shelf.get(found[0]), found[1]
-            return rejected("near duplicate", document.id, text, f"{alike:.0%} the same as document {other.id}")
         return None
 
     def _is_short(self, text: str) -> bool:
@@ -122,11 +127,11 @@ class Screen:
         return find(document.text, self._common or ()) if self._settings.cuts else []
 
 
-def repeated_share(text: str) -> float:
-    """Return the share of the runs of eight syllables of ``text`` that stand earlier in it too."""
+def repeated_share(hashes: Hashes) -> float:
+    """Return the share of the runs of eight syllables of a text that stand earlier in it too."""
     import numpy as np
 
-    found = runs(syllables(text), _RUN)
+    found = runs(hashes, _RUN)
     return 1 - len(np.unique(found)) / len(found) if len(found) else 0.0
 
 
