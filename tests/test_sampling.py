@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -216,7 +217,10 @@ def test_folders_of_several_formats(tmp_path: Path) -> None:
 
 def test_only_some_row_groups_are_read(tmp_path: Path) -> None:
     """Two documents of 1,000 cost two row groups of 100; the report says so."""
-    path = _write(tmp_path, "parquet", map(_text, range(1000)))
+    noise = random.Random(0)
+    path = _write(
+        tmp_path, "parquet", (_text(number) + "".join(noise.choices("đơưạảấ ", k=800)) for number in range(1000))
+    )
     report = SampleReport()
     assert len(list(sample(path, 2, 0, report=report))) == 2
     figures = report.as_dict()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from annotator.overlaps.benchmarks import texts
 from annotator.overlaps.runs import places, runs, syllables
 from annotator.records import Passage, Rejected
+from normalizers.text import nfc
 
 if TYPE_CHECKING:
     from annotator.overlaps.runs import Hashes
@@ -63,6 +64,7 @@ class Benchmarks:
         """Return what ``text`` shares with the first benchmark that has something of it, or nothing."""
         import numpy as np
 
+        text = nfc(text)
         own = syllables(text)
         for name, of_length in self._files:
             covered = np.zeros(len(own), bool)

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     Hashes: TypeAlias = NDArray[np.uint64]
 
-_SYLLABLE: Final = re.compile(r"[^\W_]+")
+_SYLLABLE: Final = re.compile(rf"[^\W_]+(?:[{ZERO_WIDTH}]+[^\W_]+)*")
 _NO_WIDTH: Final = re.compile(f"[{ZERO_WIDTH}]")
 _FACTOR: Final = 0x100000001B3
 _MIX: Final = 0x9E3779B97F4A7C15
 
 
 def places(text: str) -> list[tuple[int, int]]:
-    """Where the syllables of NFC ``text`` stand: runs of letters and digits."""
+    """Where the syllables of NFC ``text`` stand: runs of letters and digits, looking through what has no width."""
     return [match.span() for match in _SYLLABLE.finditer(text)]
 
 
@@ -34,7 +34,7 @@ def syllables(text: str) -> Hashes:
     """Return one hash for each syllable of ``text``, in order."""
     import numpy as np
 
-    found = _SYLLABLE.findall(_NO_WIDTH.sub("", nfc(text)))
+    found = _SYLLABLE.findall(nfc(text))
     return np.fromiter(map(_hash, found), np.uint64, len(found))
 
 
@@ -54,5 +54,5 @@ def runs(hashes: Hashes, length: int) -> Hashes:
 
 @lru_cache(maxsize=1 << 17)
 def _hash(syllable: str) -> int:
-    folded = fold_tones(syllable.casefold())
+    folded = fold_tones(_NO_WIDTH.sub("", syllable).casefold())
     return int.from_bytes(hashlib.blake2b(folded.encode("utf-8", "replace"), digest_size=8).digest(), "little")

@@ -49,7 +49,8 @@ _BYLINE: Final = re.compile(
 )
 _SOURCE: Final = re.compile(r"(?<=[.!?…”\"/)])\s+\(?[Tt]heo [^.!?\n()]{2,40}(?:\([^()\n]{2,30}\))?\)?\s*$")
 _MORE: Final = re.compile(
-    r"(?:[>»→*]+ ?)?(?:Xem thêm|XEM THÊM|Đọc thêm|ĐỌC THÊM|Tin liên quan|TIN LIÊN QUAN|Bài liên quan)\s?:"
+    r"(?:<\w{1,6}>)?[\[(]?(?:[>»→*]+ ?)?"
+    r"(?:Xem thêm|XEM THÊM|Đọc thêm|ĐỌC THÊM|Tin liên quan|TIN LIÊN QUAN|Bài liên quan)\s?:"
     r"(?:[^\n.!?]{0,120}(?=\n|$))?"
 )
 _INVITATION: Final = re.compile(

@@ -25,6 +25,7 @@ _TRIES: Final = 5
 _LONGEST_WAIT: Final = 8.0  # seconds between two tries
 _SILENCE: Final = 60  # seconds without a byte after which a connection counts as dead
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)]+", re.IGNORECASE)
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses that may be another next time
 _PACKAGES: Final = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
@@ -222,21 +223,23 @@ def _explained(url: str) -> Iterator[None]:
     except SourceError:
         raise
     except Exception as error:  # each file system has errors of its own
-        status, where = _status(error), shown(url)
+        status, broken, where = _status(error), _is_broken_line(error), shown(url)
         if status in {401, 403} or isinstance(error, PermissionError):
             reason = f"access to {where} is refused ({status or 403}); check your token or credentials"
-        elif status in {404, 410} or (isinstance(error, FileNotFoundError) and not _is_broken_line(error)):
+        elif status in {404, 410} or (status is None and isinstance(error, FileNotFoundError) and not broken):
             reason = f"nothing is at {where} ({status or 404}); check the address"
-        elif status is None and _is_broken_line(error):
+        elif status is None and broken:
             reason = f"cannot reach {where}: {_one_line(error)}; check the network and run the same command again"
         elif status is None and "range requests" in str(error):
             reason = f"the server of {where} sends whole files only; download it and give the file"
         else:
-            reason = f"cannot read {where}: {_one_line(error)}; run the same command again, or download it"
+            cause = f"its server answers {status}" if status else _one_line(error)
+            reason = f"cannot read {where}: {cause}; run the same command again, or download it"
         raise SourceError(reason) from error
 
 
 def _one_line(error: Exception) -> str:
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    said = _ADDRESS.sub(lambda match: shown(match[0]), " ".join(str(error).split()))
+    return said[:200] or type(error).__name__
