@@ -47,7 +47,7 @@ def corpus(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
     """Serves it; what fails is tried again at once."""
-    monkeypatch.setattr("tenacity.wait_exponential_jitter", lambda **settings: wait_none())
+    monkeypatch.setattr("tenacity.wait_random_exponential", lambda **settings: wait_none())
     with FileServer(corpus) as running:
         yield running
 
@@ -136,7 +136,7 @@ def test_what_does_not_pass_is_one_line(server: FileServer, path: str, faults: l
 
 def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address where nobody listens is told as such, after some tries."""
-    monkeypatch.setattr("tenacity.wait_exponential_jitter", lambda **settings: wait_none())
+    monkeypatch.setattr("tenacity.wait_random_exponential", lambda **settings: wait_none())
     with pytest.raises(SourceError, match=r"cannot reach http://127\.0\.0\.1:9/a\.parquet: .*; check the network"):
         _drawn("http://127.0.0.1:9/a.parquet")
 

@@ -176,9 +176,9 @@ def _tried(ask: Callable[[], Value], url: str) -> Value:
     Raises:
         SourceError: it failed for good.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-    wait = wait_exponential_jitter(initial=0.25, max=_LONGEST_WAIT, jitter=0.25)
+    wait = wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
     with _explained(url):
         return Retrying(stop=stop_after_attempt(_TRIES), wait=wait, retry=retry_if_exception(_may_pass), reraise=True)(
             ask
