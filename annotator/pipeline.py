@@ -110,7 +110,8 @@ def chunk_stage(context: Context) -> Result:
             yield result
 
     with rejects(run.rejected_by("chunk"), flow, passages) as sink, replacing(run.passages) as file:
-        kept = sink.sift(unseen(counted(cut), benchmarks, Known(total)))
+        known = Known(total) if config.near_duplicates else None
+        kept = sink.sift(unseen(counted(cut), benchmarks, known))
         passages.out = tables.write_records(file, tables.PASSAGE, kept)
     return Result((flow, passages))
 

@@ -3,7 +3,7 @@
     python benchmarks/language.py --run runs/news --news news/
 
 The type names are the lexicon's own: its Vietnamese names with and without diacritics, and the English types. Beside
-langdetect stands what the script alone says: a letter outside ASCII is Vietnamese. With ``--news``, what the screening of
+langdetect stands what the script alone says: a letter outside ASCII is Vietnamese. With ``--news``, what screening
 documents takes: how many articles their letters settle, what langdetect says of those, and the time of each.
 """
 

@@ -1,9 +1,9 @@
-"""What it takes to draw 6,600 of two million documents: beside `datasets`' streaming shuffle and a scan with pyarrow.
+"""What it takes to draw 6,600 (or ``--docs``) of two million documents: beside `datasets`' streaming shuffle and a scan with pyarrow.
 
     python benchmarks/sample.py --corpus /tmp/corpus
 
 Makes a Parquet corpus there the first time: four files, two million rows of Vietnamese-looking text, zstd, row groups
-of 10,000 rows. Each way runs in a process of its own. Local bytes are what the process read (`/proc/self/io`); over
+of 10,000 rows or ``--group``. Each way runs in a process of its own. Local bytes are what the process read (`/proc/self/io`); over
 HTTP they are what a server on loopback sent. `rows drawn from` says how far into the corpus the drawn rows reach: a
 uniform draw reaches the whole.
 """
@@ -24,12 +24,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-FILES, ROWS, GROUP = 4, 500_000, 10_000
+FILES, ROWS, MADE = 4, 500_000, 10_000
 ONSETS = ["b", "c", "ch", "đ", "g", "h", "kh", "l", "m", "n", "ng", "nh", "ph", "qu", "t", "th", "tr", "v", "x"]
 RHYMES = ["a", "á", "ạ", "ăn", "ấp", "e", "ế", "ền", "i", "ình", "o", "ổ", "ơi", "ưởng", "u", "ưới", "ương", "y"]
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, group_rows: int) -> None:
     """Write the corpus: rows of eight sentences, of which there are 200,000, and a number of its own."""
     import numpy as np
     import pyarrow as pa
@@ -44,12 +44,12 @@ def make(folder: Path) -> None:
         with pq.ParquetWriter(
             folder / f"train-{file:05d}-of-{FILES:05d}.parquet", _SCHEMA(), compression="zstd"
         ) as out:
-            for group in range(ROWS // GROUP):
-                ids = np.arange(GROUP) + file * ROWS + group * GROUP
-                parts = [made.take(pa.array(draw.integers(0, len(made), GROUP))) for _ in range(8)]
+            for part in range(ROWS // MADE):
+                ids = np.arange(MADE) + file * ROWS + part * MADE
+                parts = [made.take(pa.array(draw.integers(0, len(made), MADE))) for _ in range(8)]
                 text = pc.binary_join_element_wise(*parts, pa.array(ids.astype(str)), ". ")
                 link = pc.binary_join_element_wise("https://news.example/article", pa.array(ids.astype(str)), "/")
-                out.write_table(pa.table([pa.array(ids), link, text], schema=_SCHEMA()), row_group_size=GROUP)
+                out.write_table(pa.table([pa.array(ids), link, text], schema=_SCHEMA()), row_group_size=group_rows)
 
 
 def _SCHEMA() -> Any:  # noqa: N802 - a constant that needs an import
@@ -164,6 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--docs", type=int, default=6600)
+    parser.add_argument("--group", type=int, default=10_000, help="rows of a row group, when the corpus is made")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--source", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -171,9 +172,10 @@ def main() -> None:
         measure(args.way, args.source, args.docs)
         return
     if not args.corpus.exists():
-        make(args.corpus)
+        make(args.corpus, args.group)
     Server.root = args.corpus
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    server.handle_error = lambda request, client: None  # type: ignore[method-assign] # a reader that has enough hangs up
     threading.Thread(target=server.serve_forever, daemon=True).start()
     web = f"http://127.0.0.1:{server.server_address[1]}/"
     total = sum(file.stat().st_size for file in args.corpus.iterdir())
@@ -192,6 +194,7 @@ def main() -> None:
             if source == web:
                 figures |= {"mb_read": round(Server.sent / 1e6, 1), "requests": Server.requests}
             report[f"{way}, {place}"] = figures
+            print(f"{way}, {place}: {figures}", file=sys.stderr)
     print(json.dumps(report, ensure_ascii=False, indent=2))
 
 

@@ -105,16 +105,16 @@ class Known:
 
 
 def unseen(
-    passages: Iterable[Passage | Rejected], benchmarks: Benchmarks | None, known: Known
+    passages: Iterable[Passage | Rejected], benchmarks: Benchmarks | None, known: Known | None
 ) -> Iterator[Passage | Rejected]:
-    """Pass on what neither a benchmark nor an earlier passage has; what is rejected already goes by."""
+    """Pass on what neither a benchmark nor an earlier passage has, if asked; what is rejected already goes by."""
     for passage in passages:
         if isinstance(passage, Rejected):
             yield passage
         elif benchmarks and (shared := benchmarks.find(passage.text)):
             detail = f"{shared.file}: {shared.share:.0%} of its syllables, {RUN} or more in a row: {shared.text}"
             yield Rejected(STAGE, "in a benchmark", passage.id, passage.text, detail)
-        elif (share := known.share(passage.text)) >= KNOWN:
+        elif known and (share := known.share(passage.text)) >= KNOWN:
             detail = f"{share:.0%} of its runs of {KNOWN_RUN} syllables are in earlier passages"
             yield Rejected(STAGE, "near duplicate", passage.id, passage.text, detail)
         else:
