@@ -89,7 +89,8 @@ def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
     info: Any
     if item.name == "source":
         info = typer.Argument(
-            help=f"{text} A file or folder, a Hub dataset org/name, or sample.", show_default="sample"
+            help=f"{text} A file or folder, an address (https://, hf://, s3://), a Hub dataset org/name, or sample.",
+            show_default="sample",
         )
     else:
         shown = str(item.default) if item.default not in ("", ()) else False

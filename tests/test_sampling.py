@@ -195,6 +195,18 @@ def test_a_stream_is_held_in_part_only(tmp_path: Path) -> None:
     assert peak < 4_000_000
 
 
+@KINDS
+def test_common_lines_are_learnt_from_the_first_documents(tmp_path: Path, kind: str) -> None:
+    """A line of every document is cut out of each, whatever came before them, and the report counts its letters."""
+    footer = "Mọi đóng góp xin gửi về tòa soạn báo của chúng tôi ở Hà Nội."
+    path = _write(tmp_path, kind, [None, *(f"{_text(number)}\n{footer}" for number in range(9))])
+    report = SampleReport()
+    rows = list(sample(path, 9, 0, screening=Screening(near_duplicates=0, shortest=0), report=report))
+    assert {row.text for row in _documents(rows)} == {_text(number) for number in range(9)}
+    assert _reasons(rows) == {"no text": 1, "line of many documents": 9}
+    assert report.characters_cut == 9 * len(footer)
+
+
 def test_all_broken_lines_of_a_stream_are_told(tmp_path: Path) -> None:
     """A file read to its end tells every line that is no record, however few documents are wanted."""
     path = _write(tmp_path, "jsonl", map(_text, range(50)))

@@ -251,7 +251,9 @@ class _Drawing:
 
     def _one_by_one(self, rounds: _Rounds, screen: Screen) -> Iterator[_Draw]:
         for rows in rounds:
-            screen.learn(self.shelf.get(row) for _, row in rows if not isinstance(row, Rejected))
+            places = [row for _, row in rows if not isinstance(row, Rejected)]
+            if places:
+                screen.learn(map(self.shelf.get, places))
             yield from rows
 
     def _set_aside(self, row: Row) -> Rejected | int:
