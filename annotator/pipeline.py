@@ -74,7 +74,7 @@ class Result:
 def sample_stage(context: Context) -> Result:
     """Source -> documents."""
     config, run = context.config, context.run
-    flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"character left out": 0})
+    flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"cut character": 0})
     columns = Columns(text=config.text_field, id=config.id_field)
     report = SampleReport(on_progress=_rows_read(context.progress))
     context.progress.start("sample", "rows read")
@@ -88,7 +88,7 @@ def sample_stage(context: Context) -> Result:
         screening = Screening(near_duplicates=config.near_duplicates)
         drawn = sample(config.source, config.docs, config.seed, columns, screening, report)
         flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)))
-    cut.made["character left out"] = report.characters_cut
+    cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())
 
 

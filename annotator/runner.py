@@ -160,14 +160,14 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
             f"{context.config.source} is not what {context.run.root} was made of; "
             "choose another --out, or add --fresh to start over (paid answers stay)"
         )
-    benchmarks = context.config.decontaminate
+    benchmarks = _benchmarks(context.config.decontaminate, manifest)
     lexicon = hashlib.sha256()
     for entry in sorted(resources.files("normalizers.lexicon").iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".toml"):
             lexicon.update(entry.read_bytes())
     return {
         "source": {"name": context.config.source, "fingerprint": source},
-        **({"decontaminate": [file_identity(Path(file)) for file in benchmarks]} if benchmarks else {}),
+        **({"decontaminate": benchmarks} if benchmarks else {}),
         "tokenizer": {"name": context.tokenizer.name, "fingerprint": context.tokenizer.fingerprint},
         "teacher": {"provider": context.config.provider, **context.teacher.identity},
         "lexicon": {"sha256": lexicon.hexdigest()},
@@ -175,6 +175,17 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
         **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
         "corrections": file_identity(context.run.corrections),
     }
+
+
+def _benchmarks(files: tuple[str, ...], manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What the benchmarks hold; where one has gone, what the passages were made with still stands."""
+    missing = next((file for file in files if not Path(file).is_file()), "")
+    if not missing:
+        return [file_identity(Path(file)) for file in files]
+    known: list[dict[str, str]] = manifest.get("decontaminate", [])
+    if known and manifest["config"]["decontaminate"] == list(files):
+        return known
+    raise ConfigError(f"cannot read --decontaminate {missing}: no such file; check the name")
 
 
 def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:

@@ -194,6 +194,11 @@ def test_a_build_without_the_benchmark(tmp_path: Path) -> None:
     assert (flow["stage"], flow["rejected"]) == ("overlap", {"in a benchmark": len(leaked)})
     moved = benchmark.rename(tmp_path / "moved.conll")
     assert chunk("--decontaminate", str(moved))["skipped"] == ["sample", "chunk"]
+    moved.unlink()
+    assert chunk()["skipped"] == ["sample", "chunk"]
+    wrong = CliRunner().invoke(cli.app, ["chunk", str(news), "--out", str(out), "--decontaminate", "none", "--quiet"])
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+    assert "cannot read --decontaminate none: no such file" in wrong.stderr
     _put(moved, _conll(OTHER))
     assert chunk()["skipped"] == ["sample"]
     assert not [row for row in tables.rows(out / "rejected.parquet") if row["reason"] == "in a benchmark"]
