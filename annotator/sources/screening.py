@@ -31,6 +31,7 @@ _CLEARLY_VIETNAMESE = 0.10
 thousand above 0.10; English and French have none, Romanian about 0.04."""
 _LOOKED_AT = 10_000  # characters of a text that language identification reads
 _RUN = 8  # syllables of a run that a text may repeat
+_JUDGED = 100  # runs that a text must have for that to be asked
 _REPEATED = 0.3  # share of its runs that are there already from which on a text repeats itself
 
 
@@ -128,11 +129,11 @@ class Screen:
 
 
 def repeated_share(hashes: Hashes) -> float:
-    """Return the share of the runs of eight syllables of a text that stand earlier in it too."""
+    """Return the share of the runs of eight syllables that stand earlier in a text too; 0 for a short text."""
     import numpy as np
 
     found = runs(hashes, _RUN)
-    return 1 - len(np.unique(found)) / len(found) if len(found) else 0.0
+    return 1 - len(np.unique(found)) / len(found) if len(found) >= _JUDGED else 0.0
 
 
 def vietnamese_share(text: str) -> float:
