@@ -92,13 +92,14 @@ def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
     info: Any
     if item.name == "source":
         info = typer.Argument(
-            help=f"{text} A file or folder, a Hub dataset org/name, or sample.", show_default="sample"
+            help=f"{text} A file or folder, an address (https://, hf://, s3://), a Hub dataset org/name, or sample.",
+            show_default="sample",
         )
     else:
-        shown = str(item.default) if item.default != "" else False
+        shown = str(item.default) if item.default not in ("", ()) else False
         spelled = flag(item.name) + (f"/--no-{flag(item.name)[2:]}" if item.default is False else "")
         info = typer.Option(spelled, help=text, rich_help_panel=panel, show_default=shown)
-    kind: Any = type(item.default)
+    kind: Any = list[str] if item.default == () else type(item.default)
     annotation = Annotated[Optional[kind], info]  # noqa: UP045 - built at run time
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
@@ -221,7 +222,7 @@ def _said(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
     """What the user says: the file, and the flags, which win."""
     from annotator.config import read_toml
 
-    return {**(read_toml(config) if config else {}), **{k: v for k, v in settings.items() if v is not None}}
+    return {**(read_toml(config) if config else {}), **{k: v for k, v in settings.items() if v not in (None, [])}}
 
 
 @labels_app.command("apply")

@@ -48,12 +48,19 @@ class RunConfig:
     seed: int = _setting(0, "Source", "Seed of every random choice.", stage="sample", low=0)
     text_field: str = _setting("text", "Source", "Column that holds the text.", stage="sample")
     id_field: str = _setting("id", "Source", "Column that holds the id.", stage="sample")
+    near_duplicates: float = _setting(
+        0.8, "Source", "Share that two texts have in common to count as one; 0: never.", stage="sample", low=0
+    )
 
     tokenizer: str = _setting(
         "llama3", "Passages", "llama3, cl100k_base, o200k_base, hf:NAME, or a path.", stage="chunk"
     )
     min_tokens: int = _setting(150, "Passages", "Shortest passage, in tokens.", stage="chunk", low=1)
     max_tokens: int = _setting(256, "Passages", "Longest passage, in tokens.", stage="chunk", low=8)
+
+    decontaminate: tuple[str, ...] = _setting(
+        (), "Passages", "File of a benchmark whose texts must not be in the dataset; give it once for each."
+    )
 
     provider: str = _setting(
         "local",
@@ -109,6 +116,9 @@ class RunConfig:
             if kind is float and type(value) is int:
                 value = float(value)
                 object.__setattr__(self, item.name, value)
+            if kind is tuple and type(value) is list and all(type(part) is str for part in value):
+                value = tuple(value)
+                object.__setattr__(self, item.name, value)
             if type(value) is not kind:
                 raise ConfigError(f"{flag(item.name)} wants {_kind_name(kind)}, not {value!r}")
             if low is not None and not low <= value < float("inf"):
@@ -116,6 +126,8 @@ class RunConfig:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{flag(name)} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        if self.near_duplicates > 1 or 0 < self.near_duplicates < 0.3:
+            raise ConfigError(f"--near-duplicates must be 0, or from 0.3 to 1, not {self.near_duplicates:g}")
         if self.max_tokens < self.min_tokens:
             raise ConfigError(f"--max-tokens {self.max_tokens} is below --min-tokens {self.min_tokens}")
         self._refuse_foreign_flags()
@@ -259,4 +271,5 @@ def check_address(ledger: str) -> None:
 
 
 def _kind_name(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", tuple: "a list of texts"}
+    return names[kind]

@@ -13,7 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from annotator import tables
 from annotator.asking.annotate import annotate, estimated, pace_of
@@ -34,13 +35,16 @@ from annotator.explode import Negatives, assign_splits, type_frequency
 from annotator.flow import Flow, Rejects, rejects
 from annotator.ledger import Answers, Failure
 from annotator.ledgers import open_ledger
+from annotator.overlaps.passages import STAGE as OVERLAP
+from annotator.overlaps.passages import Benchmarks, Known, unseen
 from annotator.parts import PART, Part, chunk_part, clean_part, explode_part
 from annotator.passages.chunking import BLOCK
 from annotator.progress import Progress
-from annotator.records import Completion, Passage, Rejected
+from annotator.records import Completion, Document, Passage, Piece, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing
 from annotator.sources.rows import Columns
-from annotator.sources.sampling import sample
+from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.teachers import Teacher, make_translator
 from annotator.tokens import Tokenizer
 from annotator.translate import Translations, ask_translations, unknown_labels
@@ -76,36 +80,50 @@ class Result:
     """Passages that have no answer yet."""
     digest: str = ""
     """Identity of a result that does not follow from the inputs alone: which passages were answered."""
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """What the stage cost; stands in the manifest only."""
 
 
 def sample_stage(context: Context) -> Result:
     """Source -> documents."""
     config, run = context.config, context.run
-    flow = Flow("sample", "document")
+    flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"cut character": 0})
     columns = Columns(text=config.text_field, id=config.id_field)
+    report = SampleReport(on_progress=_rows_read(context.progress))
     context.progress.start("sample", "rows read")
-    with rejects(run.rejected_by("sample"), flow) as sink, replacing(run.documents) as file:
-        drawn = sample(config.source, config.docs, config.seed, columns, on_progress=_rows_read(context.progress))
-        flow.out = tables.write_records(file, tables.DOCUMENT, sink.sift(drawn))
-    return Result((flow,))
+
+    def counted(documents: Iterable[Document]) -> Iterator[Document]:
+        for document in documents:
+            cut.out += 1 + document.text.count("\n")
+            yield document
+
+    with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
+        screening = Screening(near_duplicates=config.near_duplicates)
+        drawn = sample(config.source, config.docs, config.seed, columns, screening, report)
+        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)))
+    cut.made["cut character"] = report.characters_cut
+    return Result((flow, cut), report=report.as_dict())
 
 
 def chunk_stage(context: Context) -> Result:
     """Documents -> passages."""
     config, run = context.config, context.run
-    flow = Flow("chunk", "sentence", made={"passage": 0})
-    context.progress.start("chunk", "documents", tables.count(run.documents))
+    flow, kept = Flow("chunk", "sentence", made={"passage": 0}), Flow(OVERLAP, "passage")
+    benchmarks = Benchmarks(map(Path, config.decontaminate)) if config.decontaminate else None
+    total = tables.count(run.documents)
+    known = Known(total) if config.near_duplicates else None
+    context.progress.start("chunk", "documents", total)
     cut = partial(chunk_part, tokenizer=context.tokenizer, min_tokens=config.min_tokens, max_tokens=config.max_tokens)
     blocks = tables.batches(run.documents, size=BLOCK)
-    with (
-        rejects(run.rejected_by("chunk"), flow) as sink,
-        replacing(run.passages) as file,
-        tables.writer(file, tables.PASSAGE) as write,
-    ):
-        for part in _parts(context, cut, blocks, sink, flow):
-            flow.made["passage"] += len(part.made)
-            write(part.made)
-    return Result((flow,))
+    with rejects(run.rejected_by("chunk"), flow, kept) as sink, replacing(run.passages) as file:
+
+        def passages() -> Iterator[Passage]:
+            for part in _parts(context, cut, blocks, sink, flow):
+                flow.made["passage"] += len(part.made)
+                yield from tables.from_batch(part.made, Passage, Piece)
+
+        kept.out = tables.write_records(file, tables.PASSAGE, sink.sift(unseen(passages(), benchmarks, known)))
+    return Result((flow, kept))
 
 
 def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:

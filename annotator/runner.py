@@ -33,7 +33,7 @@ from annotator.sources.locating import fingerprint
 from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.tokens import load_tokenizer
 
-VERSIONS: Final[Mapping[str, int]] = {"sample": 1, "chunk": 1, "annotate": 1, "clean": 2, "explode": 2}
+VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 2, "annotate": 1, "clean": 2, "explode": 2}
 """Raised when a stage makes something else of the same input, so that old results are made again."""
 PAID: Final = ("sample", "chunk", "annotate")
 """A change of their settings asks other questions: it wants --fresh or another directory."""
@@ -149,6 +149,7 @@ def _timed(stage: str, context: pipeline.Context) -> dict[str, Any]:
         "funnel": [flow.as_dict() for flow in result.flows],
         "unanswered": result.unanswered,
         "digest": result.digest,
+        **({"report": dict(result.report)} if result.report else {}),
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         "seconds": round(time.time() - began, 3),
     }
@@ -172,12 +173,14 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
             f"{context.config.source} is not what {context.run.root} was made of; "
             "choose another --out, or add --fresh to start over (paid answers stay)"
         )
+    benchmarks = _benchmarks(context.config.decontaminate, manifest)
     lexicon = hashlib.sha256()
     for entry in sorted(resources.files("normalizers.lexicon").iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".toml"):
             lexicon.update(entry.read_bytes())
     return {
         "source": {"name": context.config.source, "fingerprint": source},
+        **({"decontaminate": benchmarks} if benchmarks else {}),
         "tokenizer": {"name": context.tokenizer.name, "fingerprint": context.tokenizer.fingerprint},
         "teacher": {"provider": context.config.provider, **context.teacher.identity},
         "lexicon": {"sha256": lexicon.hexdigest()},
@@ -187,12 +190,23 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def _benchmarks(files: tuple[str, ...], manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What the benchmarks hold; where one has gone, what the passages were made with still stands."""
+    missing = next((file for file in files if not Path(file).is_file()), "")
+    if not missing:
+        return [file_identity(Path(file)) for file in files]
+    known: list[dict[str, str]] = manifest.get("decontaminate", [])
+    if known and manifest["config"]["decontaminate"] == list(files):
+        return known
+    raise ConfigError(f"cannot read --decontaminate {missing}: no such file; check the name")
+
+
 def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
     """The tools that a stage's result depends on."""
     teacher = {name: value for name, value in tools["teacher"].items() if name != "provider"}
     return {
         "sample": tools["source"]["fingerprint"],
-        "chunk": tools["tokenizer"]["fingerprint"],
+        "chunk": [tools["tokenizer"]["fingerprint"], tools.get("decontaminate")],
         "annotate": teacher,
         "clean": [tools["lexicon"], tools["labels"], tools.get("translator"), tools["corrections"]],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],

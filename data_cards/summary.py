@@ -35,6 +35,10 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         "funnel": funnel(manifest),
         "seconds": {stage: entry["seconds"] for stage, entry in manifest["stages"].items()},
     }
+    sampling = manifest["stages"].get("sample", {}).get("report", {})
+    if set(manifest["stages"]) == {"sample"}:
+        report = {**sampling, **report}
+    report["sampling"] = sampling
     if set(manifest["stages"]) == set(STAGES):
         figures = audit(run)
         write_card(run, figures)

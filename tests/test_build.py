@@ -92,7 +92,8 @@ def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
     assert in_file == in_funnel
     for flow in report["funnel"]:
         assert flow["in"] == flow["out"] + sum(flow["rejected"].values())
-    assert [flow["stage"] for flow in report["funnel"]] == ["sample", "chunk", "annotate", "parse", "clean", "explode"]
+    stages = ["sample", "boilerplate", "chunk", "overlap", "annotate", "parse", "clean", "explode"]
+    assert [flow["stage"] for flow in report["funnel"]] == stages
 
 
 def test_the_merge_log_agrees_with_the_rest(built: tuple[Path, dict[str, Any]]) -> None:

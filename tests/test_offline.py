@@ -113,5 +113,5 @@ def test_a_run_through_ray_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 )
 def test_what_does_not_go_together_is_refused(wrong: dict[str, Any]) -> None:
     """At once."""
-    with pytest.raises(ConfigError, match="--provider vllm (needs|takes no)"):
+    with pytest.raises(ConfigError, match=r"--provider vllm (needs|takes no)"):
         RunConfig(**{"provider": "vllm", "model": "m", "engine": "ray", **wrong})

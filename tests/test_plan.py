@@ -59,12 +59,13 @@ def test_nothing_is_asked_and_nothing_is_done_twice(endpoint: Endpoint, tmp_path
 
 def test_the_same_text_twice_is_asked_once(endpoint: Endpoint, tmp_path: Path) -> None:
     """Two articles that begin alike: as many questions are forecast as are asked."""
-    alike = "Sáng 5/6, UBND tỉnh Quảng Nam họp với Sở Y tế về dịch sốt xuất huyết ở Hội An. " * 12
-    ends = ("Bà Hoà cho biết cuộc họp sau sẽ diễn ra ở Đà Nẵng. ", "Ông Bình nói kinh phí do Bộ Tài chính cấp. ")
+    alike = "".join(f"Sáng {day}/6, UBND xã số {day} họp {day} lần với Sở Y tế ở Hội An. " for day in range(1, 15))
+    ends = ("Bà Hà nói họp sau ở Huế.", "Bà Hà nói họp nay ở Huế.")
     source = tmp_path / "news.jsonl"
-    rows = [json.dumps({"id": str(number), "text": alike + 9 * end}) for number, end in enumerate(ends)]
+    rows = [json.dumps({"id": str(number), "text": alike + end}) for number, end in enumerate(ends)]
     source.write_text("\n".join(rows), encoding="utf-8")
-    forecast = planned(source, "--out", tmp_path / "run", "--min-tokens", 20, "--max-tokens", 60, *asking(endpoint))
+    sizes = ["--near-duplicates", 0, "--min-tokens", 20, "--max-tokens", 60]
+    forecast = planned(source, "--out", tmp_path / "run", *sizes, *asking(endpoint))
     assert vner("annotate", "--out", tmp_path / "run", "-q").exit_code == 0
     assert forecast["passages"]["to_ask"] == endpoint.asked.total() < forecast["passages"]["count"]
 

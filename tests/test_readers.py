@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from annotator.errors import SourceError
 from annotator.records import Document, Rejected
+from annotator.sources import hub
 from annotator.sources.locating import SourceFile
-from annotator.sources.readers import read_file, read_hub
+from annotator.sources.readers import read_file
 from annotator.sources.rows import Columns, Record, Row, check_columns, to_row
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
@@ -265,7 +266,7 @@ def _hub_folder(root: Path, name: str = "train.jsonl", count: int = 30) -> str:
 def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
     """The same seed gives the same order, another seed another; every row comes once."""
     folder = _hub_folder(tmp_path)
-    first, again, other = (list(read_hub(folder, Columns(), seed)) for seed in (1, 1, 2))
+    first, again, other = (list(hub.stream(folder, Columns(), seed)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
     by_id = {str(number): f"{RAIN} {number}" for number in range(30)}
@@ -276,13 +277,13 @@ def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
 def test_hub_columns_are_checked(tmp_path: Path) -> None:
     """A missing column of a Hub dataset is told as that of a file is."""
     with pytest.raises(SourceError, match=r'has no column "body"; it has: id, text; name .* --text-field'):
-        list(read_hub(_hub_folder(tmp_path), Columns("body"), 0))
+        list(hub.stream(_hub_folder(tmp_path), Columns("body"), 0))
 
 
 def test_hub_without_train_split(tmp_path: Path) -> None:
     """The cause that the library gives reaches the user on one line."""
-    with pytest.raises(SourceError, match=r"cannot stream .*Bad split: train.*; check its name"):
-        list(read_hub(_hub_folder(tmp_path, "test.jsonl"), Columns(), 0))
+    with pytest.raises(SourceError, match=r"cannot read .*Bad split: train.*; check its name"):
+        list(hub.stream(_hub_folder(tmp_path, "test.jsonl"), Columns(), 0))
 
 
 @pytest.mark.parametrize(
@@ -294,9 +295,9 @@ def test_hub_without_train_split(tmp_path: Path) -> None:
         ),
         (
             ConnectionError("Couldn't reach\nthe Hub"),
-            "cannot stream org/name from the Hub: Couldn't reach the Hub; check",
+            "cannot read org/name from the Hub: Couldn't reach the Hub; check",
         ),
-        (RuntimeError(), "cannot stream org/name from the Hub: RuntimeError; check"),
+        (RuntimeError(), "cannot read org/name from the Hub: RuntimeError; check"),
     ],
 )
 def test_hub_errors(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
@@ -307,6 +308,6 @@ def test_hub_errors(monkeypatch: pytest.MonkeyPatch, error: Exception, message: 
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(SourceError, match=message) as caught:
-        list(read_hub("org/name", Columns(), 0))
+        list(hub.stream("org/name", Columns(), 0))
     assert caught.value.__cause__ is error
     assert "\n" not in str(caught.value)

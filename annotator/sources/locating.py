@@ -7,9 +7,12 @@ import os
 import re
 from dataclasses import dataclass
 from importlib import resources
+from itertools import takewhile
 from pathlib import Path
+from urllib.parse import unquote
 
 from annotator.errors import SourceError
+from annotator.sources.remote import RemoteFile, is_url, listed, shown
 from normalizers.text import nfc
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".csv", ".txt", ".parquet")
@@ -26,13 +29,27 @@ class SourceFile:
 
     name: str
     """Path inside the source with ``/`` between its parts, or the bare file name: the same on every machine."""
-    path: Path
+    path: Path | RemoteFile
 
     @property
     def suffix(self) -> str:
         """Which of ``SUFFIXES`` the name ends in, in lower case; empty for any other."""
         name = self.name.lower()
         return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file as it lies there.
+
+        Raises:
+            SourceError: it cannot be looked at.
+        """
+        if isinstance(self.path, RemoteFile):
+            return self.path.size
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise SourceError(f"cannot read {self.path}: {error.strerror}; check the permissions") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +63,8 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | Hu
     """Tell what ``source`` means and list its files in the order of their names.
 
     None or ``sample`` is the bundled sample; a folder of that name is written ``./sample``. Whatever exists on this
-    machine, or looks like a path, is a path; ``org/name`` is a Hub dataset.
+    machine, or looks like a path, is a path; ``org/name`` is a Hub dataset; ``https://``, ``hf://`` and ``s3://`` are
+    files elsewhere, which are asked for.
 
     Raises:
         SourceError: nothing is there, it cannot be read, or it holds no file of a known type.
@@ -54,6 +72,8 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | Hu
     if source is None or source == "sample":
         return _listed(Path(str(resources.files("annotator") / "sample")))
     written = os.fspath(source)
+    if is_url(written):
+        return _remote(written)
     path = Path(written).expanduser() if written.startswith("~") else Path(written)
     try:
         if written and path.exists():
@@ -72,8 +92,9 @@ def fingerprint(source: str | os.PathLike[str] | None) -> str:
     """Return what identifies the content of ``source``, for the manifest and for skipping finished stages.
 
     Local files: ``sha256:`` over names inside the source and contents, so that a copied or touched file keeps it. From
-    1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer stands in the last). A Hub
-    dataset: ``hub:`` and its name, without a request, so that a finished run can go on offline.
+    1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer stands in the last). Files
+    elsewhere: likewise, over their names, sizes, and what the server says of their content. A Hub dataset: ``hub:`` and
+    its name, without a request, so that a finished run can go on offline.
 
     Raises:
         SourceError: as ``locate``, or a file that cannot be read.
@@ -82,11 +103,15 @@ def fingerprint(source: str | os.PathLike[str] | None) -> str:
     if isinstance(located, HubDataset):
         return f"hub:{located.name}"
     digest = hashlib.sha256()
+    for file in located:
+        if isinstance(file.path, RemoteFile):
+            digest.update(f"{file.name}\0{file.path.size}\0{file.path.version}\n".encode())
+    files = [(file, file.path) for file in located if isinstance(file.path, Path)]
     try:
-        sizes = [file.path.stat().st_size for file in located]
+        sizes = [path.stat().st_size for _, path in files]
         whole = sum(sizes) < _HASH_WHOLE_BELOW
-        for file, size in zip(located, sizes, strict=True):
-            content = _hash_whole(file.path) if whole else _hash_ends(file.path, size)
+        for (file, path), size in zip(files, sizes, strict=True):
+            content = _hash_whole(path) if whole else _hash_ends(path, size)
             digest.update(f"{file.name}\0{size}\0{content}\n".encode())
     except OSError as error:
         raise SourceError(f"cannot read {error.filename}: {error.strerror}; check the permissions") from error
@@ -101,6 +126,20 @@ def _single(path: Path) -> tuple[SourceFile]:
     if not path.is_file():
         raise SourceError(f"cannot read {path}: not a regular file; write it to a file first")
     return (file,)
+
+
+def _remote(url: str) -> tuple[SourceFile, ...]:
+    """List the files at ``url``; each is named by its address without the part that all of them share."""
+    found = listed(url, SUFFIXES)
+    if not found:
+        raise SourceError(f"no file to read at {shown(url)}; it must hold files of type {', '.join(SUFFIXES)}")
+    addresses = [str(file) for file in found]
+    shared = takewhile(
+        lambda parts: len(set(parts)) == 1, zip(*(file.split("/")[:-1] for file in addresses), strict=False)
+    )
+    depth = len(list(shared))
+    names = (nfc(unquote("/".join(address.split("/")[depth:]))) for address in addresses)
+    return tuple(SourceFile(name, file) for name, file in zip(names, found, strict=True))
 
 
 def _listed(root: Path) -> tuple[SourceFile, ...]:

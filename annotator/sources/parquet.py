@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import os
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from annotator.errors import SourceError
 from annotator.sources.locating import SourceFile
+from annotator.sources.remote import READERS, RemoteFile, together
 from annotator.sources.rows import Columns, Record, Row, check_columns, to_row
 
 if TYPE_CHECKING:
@@ -18,31 +24,57 @@ if TYPE_CHECKING:
 
 _BATCH = 1024  # rows decoded at a time
 _READ_BUFFER = 1 << 20  # bytes: a column chunk is streamed, never loaded whole
+_HELD = 4096  # rows of one row group that are held at most; where more are wanted, they are streamed
+_REMOTE_BUFFER = 4 << 20  # bytes a request asks for: enough to make little of the way there and back
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """Where some rows lie: all that a worker needs in order to read them."""
+
+    file: SourceFile
+    index: int
+    """Which row group of its file."""
+    first: int
+    """Number of its first row in the source."""
+    before: int
+    """Rows of its file that come before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Rows with their numbers, and the bytes that were read for them."""
+
+    rows: tuple[tuple[int, Row], ...]
+    bytes_read: int
 
 
 class ParquetFiles:
     """The rows of several files, numbered from zero in the order of the files; only footers are read to begin with."""
 
     def __init__(self, files: Sequence[SourceFile], columns: Columns) -> None:
-        """Read the footers.
+        """Read the footers, several at once.
 
         Raises:
             SourceError: a file is not Parquet, cannot be read, or lacks a wanted column.
         """
         self._columns = columns
-        self._starts: list[int] = []  # number of the first row of each row group
-        self._groups: list[tuple[SourceFile, int]] = []  # whose row group it is, and which
-        self._file_starts: dict[SourceFile, int] = {}
+        self._groups: list[RowGroup] = []
+        self._metadata: dict[SourceFile, pq.FileMetaData] = {}
         self._touched: set[int] = set()
         self.row_count = 0
-        for file in files:
-            self._file_starts[file] = self.row_count
-            with _opened(file) as parquet:
-                _check_schema(file, parquet.schema_arrow, columns)
-                for group in range(parquet.metadata.num_row_groups):
-                    self._groups.append((file, group))
-                    self._starts.append(self.row_count)
-                    self.row_count += parquet.metadata.row_group(group).num_rows
+        footers = together(lambda file: _footer(file, columns), list(files))
+        self.bytes_total = sum(file.size for file in files)
+        self.bytes_read = 0
+        for file, (metadata, read) in zip(files, footers, strict=True):
+            self._metadata[file] = metadata
+            self.bytes_read += read
+            before = 0
+            for index in range(metadata.num_row_groups):
+                self._groups.append(RowGroup(file, index, self.row_count + before, before))
+                before += metadata.row_group(index).num_rows
+            self.row_count += before
+        self._starts = [group.first for group in self._groups]
 
     @property
     def row_groups(self) -> int:
@@ -57,49 +89,132 @@ class ParquetFiles:
     def take(self, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
         """Yield the rows of these ascending numbers, each with its number; only row groups that hold one are read.
 
+        Several row groups are read at once; they come in order.
+
         Raises:
             SourceError: a file is damaged or has become unreadable.
         """
-        by_group = groupby(rows, key=lambda row: bisect_right(self._starts, row) - 1)
-        for file, groups in groupby(by_group, key=lambda item: self._groups[item[0]][0]):
-            with _opened(file) as parquet:
-                for group, members in groups:
-                    self._touched.add(group)
-                    yield from self._take_from_group(parquet, group, list(members))
+        remote = any(isinstance(group.file.path, RemoteFile) for group in self._groups)
+        readers = READERS if remote else min(4, os.cpu_count() or 1)
+        pool, waiting = ThreadPoolExecutor(readers), deque[Future[Taken]]()
+        try:
+            for place, members in groupby(rows, key=lambda row: bisect_right(self._starts, row) - 1):
+                group, wanted = self._groups[place], list(members)
+                self._touched.add(place)
+                many = len(wanted) > _HELD
+                while waiting and (many or len(waiting) > readers):
+                    yield from self._counted(waiting.popleft().result())
+                if many:
+                    yield from self._streamed(group, wanted)
+                else:
+                    metadata = self._metadata[group.file]
+                    waiting.append(pool.submit(take_from, group, wanted, self._columns, metadata))
+            while waiting:
+                yield from self._counted(waiting.popleft().result())
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _take_from_group(self, parquet: pq.ParquetFile, group: int, rows: list[int]) -> Iterator[tuple[int, Row]]:
-        """Yield the wanted rows of one row group, decoded batch by batch up to the last of them."""
-        file, index = self._groups[group]
-        there = parquet.schema_arrow.names
-        wanted = [name for name in (self._columns.text, self._columns.id) if name in there]
-        first = self._starts[group]
-        for batch in parquet.iter_batches(_BATCH, row_groups=[index], columns=wanted, use_threads=False):
-            members = rows[bisect_left(rows, first) : bisect_left(rows, first + len(batch))]
-            if members:
-                picked = batch.take([row - first for row in members])
-                values = [_values(picked.column(name)) for name in wanted]
-                for row, cells in zip(members, zip(*values, strict=True), strict=True):
-                    where = f"{file.name}:{row - self._file_starts[file] + 1}"
-                    yield row, to_row(file.name, Record(where, dict(zip(wanted, cells, strict=True))), self._columns)
-            first += len(batch)
-            if first > rows[-1]:
-                return
+    def _streamed(self, group: RowGroup, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
+        with _opened(group.file, self._metadata[group.file]) as (parquet, stream):
+            yield from _rows(parquet, group, rows, self._columns)
+            self.bytes_read += stream.bytes_read
+
+    def _counted(self, taken: Taken) -> tuple[tuple[int, Row], ...]:
+        self.bytes_read += taken.bytes_read
+        return taken.rows
+
+
+def take_from(group: RowGroup, rows: Sequence[int], columns: Columns, metadata: pq.FileMetaData | None = None) -> Taken:
+    """Read the rows of these ascending numbers of one row group, decoded batch by batch up to the last of them.
+
+    Args:
+        group: where they lie.
+        rows: their numbers in the source.
+        columns: what of them is wanted; nothing else is read.
+        metadata: the file's footer, so that it need not be read again.
+
+    Raises:
+        SourceError: the file is damaged or has become unreadable.
+    """
+    with _opened(group.file, metadata) as (parquet, stream):
+        found = tuple(_rows(parquet, group, rows, columns))
+        return Taken(found, stream.bytes_read)
+
+
+def _rows(parquet: pq.ParquetFile, group: RowGroup, rows: Sequence[int], columns: Columns) -> Iterator[tuple[int, Row]]:
+    there = parquet.schema_arrow.names
+    wanted = [name for name in (columns.text, columns.id) if name in there]
+    first = group.first
+    for batch in parquet.iter_batches(_BATCH, row_groups=[group.index], columns=wanted, use_threads=False):
+        members = rows[bisect_left(rows, first) : bisect_left(rows, first + len(batch))]
+        if members:
+            picked = batch.take([row - first for row in members])
+            values = [_values(picked.column(name)) for name in wanted]
+            for row, cells in zip(members, zip(*values, strict=True), strict=True):
+                where = f"{group.file.name}:{row - group.first + group.before + 1}"
+                yield row, to_row(group.file.name, Record(where, dict(zip(wanted, cells, strict=True))), columns)
+        first += len(batch)
+        if first > rows[-1]:
+            return
+
+
+class _Counted(io.RawIOBase):
+    """A file that knows how much of it was read."""
+
+    def __init__(self, file: BinaryIO | io.RawIOBase) -> None:
+        self._file, self.bytes_read = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = self._file.read(-1 if size is None else size) or b""
+        self.bytes_read += len(content)
+        return content
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 @contextmanager
-def _opened(file: SourceFile) -> Iterator[pq.ParquetFile]:
+def _opened(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterator[tuple[pq.ParquetFile, _Counted]]:
     """Open a Parquet file, and turn what goes wrong while it is read into a SourceError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    remote = isinstance(file.path, RemoteFile)
     try:
-        with file.path.open("rb") as stream, pq.ParquetFile(stream, buffer_size=_READ_BUFFER) as parquet:
-            yield parquet
+        with (
+            _Counted(file.path.ranges() if isinstance(file.path, RemoteFile) else file.path.open("rb")) as stream,
+            pq.ParquetFile(
+                stream, metadata=metadata, buffer_size=_REMOTE_BUFFER if remote else _READ_BUFFER, pre_buffer=False
+            ) as parquet,
+        ):
+            yield parquet, stream
     except pa.ArrowException as error:
+        if isinstance(error.__context__, SourceError):
+            raise error.__context__ from error
         raise SourceError(f"{file.path} is not a whole Parquet file: {_one_line(error)}; get it again") from error
     except OSError as error:
         cause = error.strerror or _one_line(error)
         raise SourceError(f"cannot read {file.path}: {cause}; check the permissions, or get it again") from error
+
+
+def _footer(file: SourceFile, columns: Columns) -> tuple[pq.FileMetaData, int]:
+    """Read what a file says of itself; returns how many bytes that took."""
+    with _opened(file) as (parquet, stream):
+        _check_schema(file, parquet.schema_arrow, columns)
+        return parquet.metadata, stream.bytes_read
 
 
 def _check_schema(file: SourceFile, schema: pa.Schema, columns: Columns) -> None:

@@ -1,4 +1,4 @@
-"""One file of any known type, or a Hub dataset, as a stream of rows.
+"""One file of any known type as a stream of rows.
 
 A broken record in the middle of a file is a row too: a ``Rejected`` that says where it stands. A file that is not what
 its name says raises a ``SourceError`` that names it.
@@ -11,7 +11,6 @@ import csv
 import gzip
 import io
 import json
-import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,39 +50,6 @@ def read_file(file: SourceFile, columns: Columns) -> Iterator[Row]:
             case _:
                 records = _jsonl(file, stream)
         yield from to_rows(file.name, records, columns, str(file.path))
-
-
-def read_hub(name: str, columns: Columns, seed: int, buffer_size: int = 10_000) -> Iterator[Row]:
-    """Yield the rows of the train split of a Hub dataset, streamed, in an order shuffled by ``seed``.
-
-    The shuffle is the stream's own: the order of the shards, and a buffer of ``buffer_size`` rows. It costs little to
-    download but is not uniform: the first rows come from the first shards of the shuffled order.
-
-    Raises:
-        SourceError: the dataset is unknown, closed, without a train split, or cannot be reached.
-    """
-    import datasets
-
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are its own; what fails is raised
-
-    def records() -> Iterator[Record]:
-        stream = datasets.load_dataset(name, split="train", streaming=True)
-        for number, fields in enumerate(stream.shuffle(seed=seed, buffer_size=buffer_size), start=1):
-            yield Record(f"{name}:{number}", fields)
-
-    try:
-        yield from to_rows(name, records(), columns, name)
-    except SourceError:
-        raise
-    except datasets.exceptions.DatasetNotFoundError as error:
-        raise SourceError(
-            f"no local path and no open Hub dataset is called {name}; check the name, or set HF_TOKEN if it is closed"
-        ) from error
-    except Exception as error:  # the library lets through what its parsers, its cache and its HTTP client raise
-        cause = " ".join(str(error).split())[:300] or type(error).__name__
-        raise SourceError(
-            f"cannot stream {name} from the Hub: {cause}; check its name and the network, or give a folder of its files"
-        ) from error
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Draws documents from a source, uniformly and reproducibly.
 
-Every source becomes a stream of numbered rows in a seeded order; rows are screened in that order until enough stand, so
-that a rejected one is replaced by the next, and a larger draw with the same seed begins with the smaller one.
+Every source becomes rounds of numbered rows in a seeded order; rows are screened in that order until enough stand, so
+that a rejected one is replaced by the next, and a larger draw with the same seed begins with the smaller one. Texts
+wait on the disk, see ``Shelf``: memory holds some numbers for each document.
 """
 
 from __future__ import annotations
@@ -9,40 +10,83 @@ from __future__ import annotations
 import heapq
 import os
 import random
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from operator import itemgetter
 from typing import TypeAlias
 
 from annotator.errors import ConfigError, SourceError
-from annotator.records import Document, Rejected
+from annotator.records import Rejected
+from annotator.sources.hub import parquet_files, stream
 from annotator.sources.locating import HubDataset, SourceFile, locate
 from annotator.sources.parquet import ParquetFiles
-from annotator.sources.readers import read_file, read_hub
+from annotator.sources.readers import read_file
 from annotator.sources.rows import Columns, Row
-from annotator.sources.screening import Screen
+from annotator.sources.screening import Screen, Screening
+from annotator.sources.shelf import Shelf
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Told now and then how many rows have been read, and of how many where that is known."""
 
-_Draws: TypeAlias = Generator[tuple[int, Row], None, None]
+_Draw: TypeAlias = tuple[int, "Rejected | int"]
+"""The number of a row, and what it is: a rejection, or a document at a place of the shelf."""
+_Rounds: TypeAlias = Generator[list[_Draw], None, None]
 _PROGRESS_EVERY = 1000  # rows
+
+
+def _say_nothing(done: int, total: int | None) -> None:
+    """Stand in where nobody wants to know."""
 
 
 @dataclass(slots=True)
 class SampleReport:
-    """What a draw cost; filled while ``sample`` is consumed."""
+    """What a draw cost; filled while ``sample`` is consumed. None where a notion does not apply to the source."""
 
+    on_progress: Progress = field(default=_say_nothing, compare=False, repr=False)
     rows_total: int | None = None
-    """Rows of the source; None for a Hub dataset, which is not read to its end."""
+    """Rows of the source; None for a streamed Hub dataset, which is not read to its end."""
     rows_taken: int = 0
     """Rows that were judged: documents and rejections together."""
-    row_groups_total: int = 0
-    """Parquet row groups of the source; 0 unless all of its files are Parquet."""
-    row_groups_read: int = 0
+    row_groups_total: int | None = None
+    """Parquet row groups of the source; None unless all of its files are Parquet."""
+    row_groups_read: int | None = None
+    bytes_total: int | None = None
+    """Size of all files; None for a streamed Hub dataset."""
+    bytes_read: int | None = None
+    """Bytes read of them, footers too; what is read twice counts twice."""
+    documents: int = 0
+    """Documents that stand."""
+    screened: Counter[str] = field(default_factory=Counter)
+    """Rows that were left out, by reason."""
+    characters_cut: int = 0
+    """Characters of boilerplate that were taken out of the documents that stand."""
+    seconds: float = 0.0
+    peak_rss_mb: float | None = None
+    """Most memory the process ever held, in MiB; None where the system does not tell."""
+
+    def next_round(self, docs: int) -> int:
+        """How many rows to try next until ``docs`` documents stand, by how many stood so far."""
+        missing = docs - self.documents
+        share = max(self.documents, 1) / max(self.rows_taken, 1)
+        return min(int(missing / share * 1.25), 4 * docs) + 8
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in the manifest and in the output of ``--json``."""
+        names = ("rows_total", "rows_taken", "row_groups_total", "row_groups_read", "bytes_total", "bytes_read")
+        figures = {name: getattr(self, name) for name in names}
+        by_reason = dict(sorted(self.screened.items(), key=lambda item: (-item[1], item[0])))
+        return {
+            **figures,
+            "seconds": round(self.seconds, 3),
+            "peak_rss_mb": self.peak_rss_mb,
+            "documents": self.documents,
+            "screened": by_reason,
+            "characters_cut": self.characters_cut,
+        }
 
 
 def sample(
@@ -50,12 +94,10 @@ def sample(
     docs: int,
     seed: int,
     columns: Columns | None = None,
+    screening: Screening | None = None,
     report: SampleReport | None = None,
-    on_progress: Progress | None = None,
 ) -> Iterator[Row]:
     """Yield rejections as they turn up, then ``docs`` documents (or all there are) in the order of the source.
-
-    Memory holds the drawn documents and an eighth more, never the source.
 
     Raises:
         ConfigError: fewer than one document is wanted.
@@ -64,16 +106,17 @@ def sample(
     if docs < 1:
         raise ConfigError(f"--docs is {docs}; give 1 or more")
     located = locate(source)
-    columns = columns or Columns()
-    report = report or SampleReport()
-    tell = on_progress or _say_nothing
-    if isinstance(located, HubDataset):
-        draws = _hub_draws(located, seed, columns, tell)
+    drawing = _Drawing(docs, seed, columns or Columns(), report or SampleReport(), Shelf())
+    if isinstance(located, HubDataset) and not (files := parquet_files(located)):
+        rounds = drawing.from_hub(located)
+    elif isinstance(located, HubDataset):
+        rounds = drawing.from_parquet(ParquetFiles(files, drawing.columns))
     elif all(file.suffix == ".parquet" for file in located):
-        draws = _parquet_draws(ParquetFiles(located, columns), docs, seed, report, tell)
+        rounds = drawing.from_parquet(ParquetFiles(located, drawing.columns))
     else:
-        draws = _stream_draws(located, docs, seed, columns, report, tell)
-    return _screened(draws, docs, report, str(source or "sample"))
+        rounds = drawing.from_streams(located)
+    screen = Screen(screening or Screening(), drawing.shelf, docs)
+    return drawing.screened(rounds, screen, str(source or "sample"))
 
 
 def permutation(total: int, seed: int) -> Iterator[int]:
@@ -93,103 +136,143 @@ def permutation(total: int, seed: int) -> Iterator[int]:
             moved[other] = here
 
 
-def _parquet_draws(files: ParquetFiles, docs: int, seed: int, report: SampleReport, tell: Progress) -> _Draws:
-    """Yield rows in the order of a seeded permutation; a batch at a time is read in the order of the files."""
-    report.rows_total, report.row_groups_total = files.row_count, files.row_groups
-    order = permutation(files.row_count, seed)
-    asked = done = 0
-    size = min(docs, files.row_count)
-    while batch := list(islice(order, size)):
-        asked += len(batch)
-        rows: dict[int, Row] = {}
-        for number, row in files.take(sorted(batch)):
-            rows[number] = row
-            done += 1
-            if done % _PROGRESS_EVERY == 0 or done == asked:
-                tell(done, asked)
-        report.row_groups_read = files.row_groups_read
-        yield from ((number, rows[number]) for number in batch)
-        size = _spare(docs)
+@dataclass(slots=True)
+class _Drawing:
+    """One draw on its way: what is wanted, where documents wait, what it cost."""
 
+    docs: int
+    seed: int
+    columns: Columns
+    report: SampleReport
+    shelf: Shelf
+    began: float = field(default_factory=time.monotonic)
 
-def _stream_draws(
-    files: tuple[SourceFile, ...], docs: int, seed: int, columns: Columns, report: SampleReport, tell: Progress
-) -> _Draws:
-    """Yield rows in the order of a random priority, which each gets as it passes by; a heap holds the foremost ones.
+    def from_parquet(self, files: ParquetFiles) -> _Rounds:
+        """Yield rows in the order of a seeded permutation; a round is read in the order of the files."""
+        report = self.report
+        report.rows_total, report.row_groups_total = files.row_count, files.row_groups
+        report.bytes_total, report.bytes_read, report.row_groups_read = files.bytes_total, files.bytes_read, 0
+        order = permutation(files.row_count, self.seed)
+        asked = done = 0
+        size = min(self.docs, files.row_count)
+        while batch := list(islice(order, size)):
+            asked += len(batch)
+            found: dict[int, Rejected | int] = {}
+            for number, row in files.take(sorted(batch)):
+                found[number] = self._set_aside(row)
+                done += 1
+                if done % _PROGRESS_EVERY == 0 or done == asked:
+                    report.on_progress(done, asked)
+            report.row_groups_read, report.bytes_read = files.row_groups_read, files.bytes_read
+            yield [(number, found[number]) for number in batch]
+            size = report.next_round(self.docs)
 
-    What cannot be a document is yielded at once. If all that the heap held is used up, the files are read again for the
-    next ones.
-    """
-    floor = (-1.0, -1)  # priority and number of the last row that was yielded
-    while True:
-        rng = random.Random(seed)
-        heap: list[tuple[float, int, Document]] = []  # negated, so that the hindmost row lies on top
-        size = docs + _spare(docs)
-        first_pass, more = floor[1] < 0, False
-        rows = (row for file in files for row in read_file(file, columns))
-        number = -1
-        for number, row in enumerate(rows):
-            priority = rng.random()
-            if isinstance(row, Rejected):
-                if first_pass:
-                    yield number, row
-            elif (priority, number) > floor:
-                entry = (-priority, -number, row)
-                if len(heap) < size:
-                    heapq.heappush(heap, entry)
-                else:
-                    heapq.heappushpop(heap, entry)
-                    more = True
-            if (number + 1) % _PROGRESS_EVERY == 0:
-                tell(number + 1, report.rows_total)
-        report.rows_total = number + 1
-        tell(report.rows_total, report.rows_total)
-        for negated, place, document in sorted(heap, reverse=True):
-            floor = (-negated, -place)
-            yield -place, document
-        if not more:
-            return
+    def from_streams(self, files: tuple[SourceFile, ...]) -> _Rounds:
+        """Yield rows in the order of a random priority, which each gets as it passes by; a heap knows the foremost.
 
+        This is reservoir sampling with priorities: one pass, and memory for the reservoir only. What cannot be a
+        document is yielded at once. If all that the heap held is used up, the files are read again for the next ones.
+        """
+        report = self.report
+        report.bytes_total, report.bytes_read = sum(file.size for file in files), 0
+        floor = (-1.0, -1)  # priority and number of the last row that was yielded
+        more = True
+        while more:
+            rng = random.Random(self.seed)
+            heap: list[tuple[float, int, int]] = []  # negated, so that the hindmost row lies on top
+            size = self.docs + _spare(self.docs)
+            first_pass, more = floor[1] < 0, False
+            rows = (row for file in files for row in read_file(file, self.columns))
+            number = -1
+            for number, row in enumerate(rows):
+                priority = rng.random()
+                if isinstance(row, Rejected):
+                    if first_pass:
+                        yield [(number, row)]
+                elif (priority, number) > floor:
+                    if len(heap) < size:
+                        heapq.heappush(heap, (-priority, -number, self.shelf.put(row)))
+                    else:
+                        more = True
+                        if (-priority, -number) > heap[0][:2]:
+                            heapq.heapreplace(heap, (-priority, -number, self.shelf.put(row)))
+                if (number + 1) % _PROGRESS_EVERY == 0:
+                    report.on_progress(number + 1, report.rows_total)
+            report.rows_total = number + 1
+            report.bytes_read += report.bytes_total
+            report.on_progress(report.rows_total, report.rows_total)
+            if heap:
+                floor = (-min(heap)[0], -min(heap)[1])
+                yield [(-negated, place) for _, negated, place in sorted(heap, reverse=True)]
 
-def _hub_draws(dataset: HubDataset, seed: int, columns: Columns, tell: Progress) -> _Draws:
-    """Yield rows as the shuffled stream brings them, see ``read_hub``."""
-    for number, row in enumerate(read_hub(dataset.name, columns, seed)):
+    def from_hub(self, dataset: HubDataset) -> _Rounds:
+        """Yield rows as the shuffled stream brings them, see ``stream``."""
+        rows = enumerate(stream(dataset.name, self.columns, self.seed))
+        size = self.docs
+        while batch := [self._told(number, row) for number, row in islice(rows, size)]:
+            yield batch
+            size = self.report.next_round(self.docs)
+
+    def _told(self, number: int, row: Row) -> _Draw:
         if (number + 1) % _PROGRESS_EVERY == 0:
-            tell(number + 1, None)
-        yield number, row
+            self.report.on_progress(number + 1, None)
+        return number, self._set_aside(row)
+
+    def screened(self, rounds: _Rounds, screen: Screen, source: str) -> Iterator[Row]:
+        """Screen rows until ``docs`` documents stand; they come last, in the order of their numbers."""
+        report = self.report
+        kept: list[tuple[int, int]] = []
+        first = ""
+        with self.shelf, closing(rounds):
+            for number, row in self._one_by_one(rounds, screen):
+                report.rows_taken += 1
+                judged, removed = (row, []) if isinstance(row, Rejected) else screen(row)
+                if isinstance(judged, Rejected):
+                    first = first or f"; the first: {judged.record_id}: {judged.detail}"
+                    report.screened[judged.reason] += 1
+                    yield judged
+                else:
+                    kept.append((number, self.shelf.put(judged)))
+                    report.documents += 1
+                    report.characters_cut += sum(len(piece.value) for piece in removed)
+                    yield from removed
+                    if len(kept) == self.docs:
+                        break
+            self._finish()
+            if not kept:
+                counts = ", ".join(f"{reason} {count}" for reason, count in report.screened.items())
+                raise SourceError(
+                    f"no usable Vietnamese document in {source}: {counts or 'it has no rows'}{first}; "
+                    "check the files and --text-field"
+                )
+            kept.sort()
+            for _, place in kept:
+                yield self.shelf.get(place)
+
+    def _one_by_one(self, rounds: _Rounds, screen: Screen) -> Iterator[_Draw]:
+        for rows in rounds:
+            places = [row for _, row in rows if not isinstance(row, Rejected)]
+            if places:
+                screen.learn(map(self.shelf.get, places))
+            yield from rows
+
+    def _set_aside(self, row: Row) -> Rejected | int:
+        return row if isinstance(row, Rejected) else self.shelf.put(row)
+
+    def _finish(self) -> None:
+        self.report.seconds = time.monotonic() - self.began
+        self.report.peak_rss_mb = _peak_rss_mb()
 
 
-def _screened(draws: _Draws, docs: int, report: SampleReport, source: str) -> Iterator[Row]:
-    """Screen rows until ``docs`` documents stand; they come last, in the order of their numbers."""
-    screen = Screen()
-    kept: list[tuple[int, Document]] = []
-    reasons: Counter[str] = Counter()
-    first = ""
-    with closing(draws) as rows:
-        for number, row in rows:
-            report.rows_taken += 1
-            judged = row if isinstance(row, Rejected) else screen(row)
-            if isinstance(judged, Rejected):
-                first = first or f"; the first: {judged.record_id}: {judged.detail}"
-                reasons[judged.reason] += 1
-                yield judged
-            else:
-                kept.append((number, judged))
-                if len(kept) == docs:
-                    break
-    if not kept:
-        counts = ", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "it has no rows"
-        raise SourceError(
-            f"no usable Vietnamese document in {source}: {counts}{first}; check the files and --text-field"
-        )
-    kept.sort(key=itemgetter(0))
-    yield from (document for _, document in kept)
+def _peak_rss_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def _spare(docs: int) -> int:
     """Rows tried beyond ``docs`` in one go: enough where few are rejected."""
     return docs // 8 + 64
-
-
-def _say_nothing(done: int, total: int | None) -> None:
-    """Stand in where nobody wants to know."""

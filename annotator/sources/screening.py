@@ -1,9 +1,27 @@
-"""Which documents are worth drawing: text with letters, in Vietnamese, each only once."""
+"""Which documents are worth drawing: Vietnamese text of some length, each only once, without what is none of it.
+
+The cheap questions come first: is there enough text, is it Vietnamese, was it there already word for word, or nearly;
+then what is no part of the article is taken out; last, whether the text says the same again and again.
+"""
 
 from __future__ import annotations
 
-from annotator.records import Document
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from annotator.overlaps.near import NearDuplicates
+from annotator.overlaps.runs import runs, syllables
+from annotator.records import Document, Rejected
+from annotator.sources.boilerplate import Cut, common, find, without
 from annotator.sources.rows import Row, rejected, text_hash
+from annotator.sources.shelf import Shelf
+
+if TYPE_CHECKING:
+    from annotator.overlaps.runs import Hashes
+
+BOILERPLATE: Final = "boilerplate"
+"""The name under which what is cut out of documents is counted."""
 
 _VIETNAMESE = frozenset("ăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ")
 """The lower-case letters of Vietnamese outside ASCII and Latin-1: à or ê would count French and Portuguese in."""
@@ -12,32 +30,110 @@ _CLEARLY_VIETNAMESE = 0.10
 """Share of such letters above which nothing else is asked. Vietnamese news has 0.06 to 0.26, all but two articles in a
 thousand above 0.10; English and French have none, Romanian about 0.04."""
 _LOOKED_AT = 10_000  # characters of a text that language identification reads
+_RUN = 8  # syllables of a run that a text may repeat
+_JUDGED = 100  # runs that a text must have for that to be asked
+_REPEATED = 0.3  # share of its runs that are there already from which on a text repeats itself
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """How strict the screens are."""
+
+    near_duplicates: float = 0.8
+    """Share of two texts' runs of five syllables (Jaccard) from which on they count as one; 0: never."""
+    shortest: int = 20
+    """Words a document must have: with fewer it is a caption, a headline or a link."""
+    cuts: bool = True
+    """Whether boilerplate is taken out."""
 
 
 class Screen:
     """Remembers what was taken, so that no text and no id is taken twice."""
 
-    def __init__(self) -> None:
-        """Begin with nothing taken."""
-        self._ids: dict[str, str] = {}  # sha256 of a text -> the id it was taken under
-        self._taken: set[str] = set()
+    def __init__(self, settings: Screening, shelf: Shelf, docs: int) -> None:
+        """Begin with nothing taken.
 
-    def __call__(self, document: Document) -> Row:
-        """Take ``document``, with an id of its own, or reject it: ``empty``, ``duplicate`` or ``not Vietnamese``."""
-        if not any(map(str.isalpha, document.text)):
-            return rejected("empty", document.id, document.text.strip(), "the text has no letters")
-        digest = text_hash(document.text)
-        if digest in self._ids:
-            return rejected("duplicate", document.id, document.text, f"same text as document {self._ids[digest]}")
-        if not is_vietnamese(document.text):
-            share = f"{vietnamese_share(document.text):.0%} of the letters are specific to Vietnamese"
-            return rejected("not Vietnamese", document.id, document.text, share)
+        Args:
+            settings: how strict it is.
+            shelf: where the documents lie.
+            docs: how many will be taken at most.
+        """
+        self._settings, self._shelf = settings, shelf
+        self._texts: dict[str, str] = {}  # the beginning of the sha256 of a text -> the id it was taken under
+        self._taken: set[str] = set()
+        self._common: frozenset[int] | None = None
+        near = settings.near_duplicates
+        self._near = NearDuplicates(near, docs, lambda place: shelf.get(place).text) if near else None
+
+    def learn(self, documents: Iterable[Document]) -> None:
+        """Find the lines that many of ``documents`` have: the first that are drawn, which decides for all."""
+        if self._common is None and self._settings.cuts:
+            self._common = common(document.text for document in documents)
+
+    def __call__(self, place: int) -> tuple[Row, list[Rejected]]:
+        """Take the document at ``place`` of the shelf, or reject it.
+
+        Returns:
+            The document, without boilerplate and under an id of its own, and what was cut out of it; or a rejection.
+        """
+        document = self._shelf.get(place)
+        digest = text_hash(document.text)[:32]
+        if reason := self._why_not(document, digest):
+            return reason, []
+        hashes = syllables(document.text)
+        sketch = self._near.sketch(hashes) if self._near else None
+        if self._near and sketch and (found := self._near.find(sketch)):
+            detail = f"{found[1]:.0%} the same as document {self._shelf.get(found[0]).id}"
+            return rejected("near duplicate", document.id, document.text, detail), []
+        cut = self._cut(document)
+        text = without(document.text, cut) if cut else document.text
+        if cut and self._is_short(text):
+            detail = f"{len(text.split())} words are left without credits, bylines and common lines"
+            return rejected("boilerplate only", document.id, document.text, detail), []
+        if (share := repeated_share(hashes)) >= _REPEATED:
+            detail = f"{share:.0%} of its runs of {_RUN} syllables were there before"
+            return rejected("repeats itself", document.id, document.text, detail), []
         identity = document.id
         while identity in self._taken:
             identity = f"{identity}#{digest[:8]}"
         self._taken.add(identity)
-        self._ids[digest] = identity
-        return document if identity == document.id else Document(identity, document.text, document.source)
+        self._texts[digest] = identity
+        if self._near and sketch:
+            self._near.add(place, sketch)
+        removed = [
+            Rejected(BOILERPLATE, one.reason, identity, document.text[one.start : one.end],
+                     f"characters {one.start} to {one.end} of the article as it came")
+            for one in cut
+        ]  # fmt: skip
+        return Document(identity, text, document.source), removed
+
+    def _why_not(self, document: Document, digest: str) -> Rejected | None:
+        """The reason to leave a whole document out, the cheapest question first."""
+        text = document.text
+        if not any(map(str.isalpha, text)):
+            return rejected("empty", document.id, text.strip(), "the text has no letters")
+        if self._is_short(text):
+            return rejected("too short", document.id, text, f"{len(text.split())} words")
+        if digest in self._texts:
+            return rejected("duplicate", document.id, text, f"same text as document {self._texts[digest]}")
+        if not is_vietnamese(text):
+            share = f"{vietnamese_share(text):.0%} of the letters are specific to Vietnamese"
+            return rejected("not Vietnamese", document.id, text, share)
+        return None
+
+    def _is_short(self, text: str) -> bool:
+        return len(text) < 20 * self._settings.shortest and len(text.split()) < self._settings.shortest
+
+    def _cut(self, document: Document) -> list[Cut]:
+        return find(document.text, self._common or ()) if self._settings.cuts else []
+
+
+def repeated_share(hashes: Hashes) -> float:
+    """Return the share of the runs of eight syllables that stand earlier in a text too; 0 for a short text."""
+    import numpy as np
+
+    found = runs(hashes, _RUN)
+    return 1 - len(np.unique(found)) / len(found) if len(found) >= _JUDGED else 0.0
 
 
 def vietnamese_share(text: str) -> float:

@@ -54,6 +54,13 @@ def of_leaks(leaks: Mapping[str, Any]) -> Iterator[str]:
         yield f"{leaks['nearly_identical']:,} pairs of passages in different splits are the same for the most part"
 
 
+def _passages(flows: Mapping[str, Any]) -> int | None:
+    """How many passages were kept; a run of an older version kept all that it made."""
+    made = flows.get("chunk", {}).get("made", {}).get("passage")
+    kept: int | None = flows.get("overlap", {}).get("out", made)
+    return kept
+
+
 def _of_funnel(figures: Mapping[str, Any], rejected: Counter[tuple[str, str]]) -> Iterator[str]:
     flows = {flow["stage"]: flow for flow in figures["funnel"]}
     for stage, flow in flows.items():
@@ -67,7 +74,7 @@ def _of_funnel(figures: Mapping[str, Any], rejected: Counter[tuple[str, str]]) -
         if reason not in flows.get(stage, {"rejected": {}})["rejected"]:
             yield f"{stage}: {number:,} on file as rejected for {reason!r}, but none were counted"
     made = [
-        ("passages", flows.get("chunk", {}).get("made", {}).get("passage"), figures["passages"]["count"]),
+        ("passages", _passages(flows), figures["passages"]["count"]),
         ("mentions", flows.get("clean", {}).get("made", {}).get("mention"), figures["mentions"]["count"]),
         ("samples", flows.get("explode", {}).get("out"), figures["samples"]["count"]),
     ]

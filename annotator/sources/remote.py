@@ -1,0 +1,245 @@
+"""Files that lie elsewhere: on a web server, on the Hub, in an object store. fsspec speaks with them, we read ranges.
+
+Each read asks for exactly its bytes. fsspec's own caches are switched off: made for reading on and on, they fetch
+megabytes around the kilobytes that a Parquet footer or a page takes. What fails in passing is tried again.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, BinaryIO, Final, TypeVar, cast
+from urllib.parse import urlsplit
+
+from annotator.errors import SourceError
+
+Value = TypeVar("Value")
+
+READERS: Final = 8
+"""Requests that are on their way at once."""
+_TRIES: Final = 5
+_LONGEST_WAIT: Final = 8.0  # seconds between two tries
+_SILENCE: Final = 60  # seconds without a byte after which a connection counts as dead
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)]+", re.IGNORECASE)
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses that may be another next time
+_PACKAGES: Final = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file at an address; what it shares with ``pathlib.Path`` is all that readers need of either."""
+
+    url: str
+    size: int
+    version: str = ""
+    """What its server says of its content: an ETag, a hash, a date; empty where it says nothing."""
+
+    def __str__(self) -> str:
+        return shown(self.url)
+
+    def open(self, mode: str = "rb") -> BinaryIO:
+        """Open it for reading by ranges."""
+        assert mode == "rb"  # noqa: S101 - nothing else is ever asked for
+        return cast(BinaryIO, io.BufferedReader(_Ranges(self), 1 << 20))
+
+    def ranges(self) -> _Ranges:
+        """Open it without a buffer: a read is a request."""
+        return _Ranges(self)
+
+
+def is_url(source: str) -> bool:
+    """Whether ``source`` names a scheme: ``https://...``, ``hf://...``, ``s3://...``."""
+    return _URL.match(source) is not None
+
+
+def shown(url: str) -> str:
+    """Return ``url`` without a password or a signature in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def listed(url: str, suffixes: tuple[str, ...]) -> list[RemoteFile]:
+    """List what lies at ``url`` (a file, a folder, or a pattern with ``*``), in the order of the addresses.
+
+    Raises:
+        SourceError: nothing is there, it may not be read, or the scheme needs a package that is not installed.
+    """
+    system = _system(urlsplit(url).scheme)
+    web = urlsplit(url).scheme.lower() in {"http", "https"}
+
+    def look() -> list[RemoteFile]:
+        if "*" in url:
+            names = sorted(system.glob(url))
+        elif urlsplit(url).path.lower().endswith(suffixes):
+            names = [url if web else system._strip_protocol(url)]
+        else:
+            names = sorted(system.ls(url, detail=False) if web else system.find(url))
+        wanted = [name for name in names if urlsplit(name).path.lower().endswith(suffixes)]
+        return together(lambda name: _described(system, name), wanted)
+
+    return list(_tried(look, url))
+
+
+def together(function: Callable[[Any], Value], items: list[Any]) -> list[Value]:
+    """Call ``function`` for each item, several at once, and return the results in order."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2 * READERS) as pool:
+        return list(pool.map(function, items))
+
+
+def _described(system: Any, name: str) -> RemoteFile:
+    info = system.info(name)
+    told = (info.get(key) for key in ("ETag", "etag", "sha256", "blob_id", "md5Hash", "Last-Modified", "LastModified"))
+    url = str(system.unstrip_protocol(name))
+    if info.get("size") is None:
+        raise SourceError(f"{shown(url)} does not say how large it is; download it and give the file")
+    return RemoteFile(url, int(info["size"]), next((str(value) for value in told if value), ""))
+
+
+@lru_cache(maxsize=8)
+def _system(scheme: str) -> Any:
+    """Return fsspec's file system for a scheme, without its memory of listings and pieces."""
+    import fsspec
+
+    options: dict[str, Any] = {}
+    if scheme.lower() in {"http", "https"}:
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)
+        options = {"client_kwargs": {"timeout": timeout, "trust_env": True}}
+    try:
+        return fsspec.filesystem(scheme.lower(), **options)
+    except ImportError as error:
+        package = _PACKAGES.get(scheme.lower(), f"fsspec[{scheme}]")
+        raise SourceError(f"{scheme}:// needs a package that is not installed; pip install '{package}'") from error
+    except ValueError as error:
+        raise SourceError(f"no way to read {scheme}:// is known; give https://, hf://, s3:// or a path") from error
+
+
+class _Ranges(io.RawIOBase):
+    """A remote file as a stream that can be sought; nothing is read but what is asked for."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file, self._at = file, 0
+        self._remote: Any = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(self._file.size - self._at, 0)
+        wanted = left if size is None or size < 0 else min(size, left)
+        content = _tried(lambda: self._fetch(wanted), self._file.url) if wanted else b""
+        self._at += len(content)
+        return content
+
+    def readinto(self, buffer: Any) -> int:
+        content = self.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        if self._remote is not None and not self.closed:
+            self._remote.close()
+        super().close()
+
+    def _fetch(self, wanted: int) -> bytes:
+        if self._remote is None:
+            system = _system(urlsplit(self._file.url).scheme)
+            self._remote = system.open(self._file.url, "rb", cache_type="none", size=self._file.size)
+        self._remote.seek(self._at)
+        content = bytes(self._remote.read(wanted))
+        if len(content) < wanted:
+            raise ConnectionError(f"{len(content)} of {wanted} bytes came")
+        return content
+
+
+def _tried(ask: Callable[[], Value], url: str) -> Value:
+    """Ask, again after a while if what failed may pass; say in one line what did not.
+
+    Raises:
+        SourceError: it failed for good.
+    """
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+    wait = wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
+    with _explained(url):
+        return Retrying(stop=stop_after_attempt(_TRIES), wait=wait, retry=retry_if_exception(_may_pass), reraise=True)(
+            ask
+        )
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status that an error, or what caused it, speaks of; libraries keep it in different places."""
+    while error is not None:
+        status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_broken_line(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is one of the connection."""
+    import aiohttp
+    import httpx2
+
+    kinds = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, httpx2.TransportError, TimeoutError)
+    while error is not None:
+        if isinstance(error, (*kinds, ConnectionError)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _may_pass(error: BaseException) -> bool:
+    if isinstance(error, SourceError):
+        return False
+    status = _status(error)
+    return status in _PASSING if status else _is_broken_line(error)
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Turn what the libraries raise into one line with a mend."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except Exception as error:  # each file system has errors of its own
+        status, broken, where = _status(error), _is_broken_line(error), shown(url)
+        if status in {401, 403} or isinstance(error, PermissionError):
+            reason = f"access to {where} is refused ({status or 403}); check your token or credentials"
+        elif status in {404, 410} or (status is None and isinstance(error, FileNotFoundError) and not broken):
+            reason = f"nothing is at {where} ({status or 404}); check the address"
+        elif status is None and broken:
+            reason = f"cannot reach {where}: {_one_line(error)}; check the network and run the same command again"
+        elif status is None and "range requests" in str(error):
+            reason = f"the server of {where} sends whole files only; download it and give the file"
+        else:
+            cause = f"its server answers {status}" if status else _one_line(error)
+            reason = f"cannot read {where}: {cause}; run the same command again, or download it"
+        raise SourceError(reason) from error
+
+
+def _one_line(error: Exception) -> str:
+    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    said = _ADDRESS.sub(lambda match: shown(match[0]), " ".join(str(error).split()))
+    return said[:200] or type(error).__name__

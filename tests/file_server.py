@@ -1,0 +1,138 @@
+"""A folder on loopback: as a web server that answers byte ranges, and as a dataset on the Hub as its readers see it.
+
+Counts requests and bytes. A test breaks things by setting ``faults``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "c" * 40
+
+
+@dataclass
+class FileServer:
+    """Serves ``root`` on 127.0.0.1 in a thread."""
+
+    root: Path
+    has_ranges: bool = True
+    faults: list[int | None] = field(default_factory=list)
+    """What the next requests get in place of an answer: an HTTP status; None: half of it, then a cut connection."""
+    requests: list[str] = field(default_factory=list)
+    bytes_sent: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def url(self) -> str:
+        """Address of the folder; also what ``HF_ENDPOINT`` wants."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # a client that goes away midway is what some tests are about
+
+        self._server = Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"files": self}))
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    files: FileServer
+
+    def answer(self) -> None:
+        path, query = unquote(urlsplit(self.path).path), parse_qs(urlsplit(self.path).query)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with self.files.lock:
+            self.files.requests.append(f"{self.command} {path}")
+            fault = self.files.faults.pop(0) if self.files.faults else 0
+        if fault:
+            self._send(fault, b"no")
+        elif hub := re.fullmatch(r"/api/datasets/org/name(?:/(revision|tree|paths-info)/[^/]+)?/?(.*)", path):
+            self._hub(*hub.groups(), query, body)
+        elif resolved := re.fullmatch(r"/datasets/org/name/resolve/[^/]+/(.+)", path):
+            self._file(self.files.root / resolved[1], cut=fault is None)
+        else:
+            self._file(self.files.root / path.lstrip("/"), cut=fault is None)
+
+    do_GET = do_HEAD = do_POST = answer  # noqa: N815 - names of the standard library
+
+    def _hub(self, what: str | None, path: str, query: dict[str, list[str]], body: bytes) -> None:
+        root = self.files.root
+        if what == "tree":
+            recursive = query.get("recursive", ["false"])[0].lower() == "true"
+            folder = root / path
+            if not folder.is_dir():
+                self._json({"error": "no such path"}, 404, {"X-Error-Code": "EntryNotFound"})
+                return
+            self._json([self._entry(entry) for entry in sorted(folder.glob("**/*" if recursive else "*"))])
+        elif what == "paths-info":
+            asked = json.loads(body)["paths"] if body.startswith(b"{") else parse_qs(body.decode())["paths"]
+            self._json([self._entry(root / name) for name in asked if name and (root / name).exists()])
+        else:
+            siblings = [{"rfilename": file.relative_to(root).as_posix()} for file in root.glob("**/*")]
+            head = {"id": "org/name", "sha": COMMIT, "private": False, "siblings": siblings}
+            self._json({**head, "tags": [], "disabled": False, "gated": False})
+
+    def _entry(self, path: Path) -> dict[str, Any]:
+        kind = "directory" if path.is_dir() else "file"
+        oid = hashlib.sha256(path.name.encode()).hexdigest()[:40]
+        size = path.stat().st_size if path.is_file() else 0
+        return {"type": kind, "oid": oid, "size": size, "path": path.relative_to(self.files.root).as_posix()}
+
+    def _file(self, path: Path, *, cut: bool) -> None:
+        if path.is_dir():
+            links = "".join(f'<a href="{entry.name}">{entry.name}</a>\n' for entry in sorted(path.iterdir()))
+            self._send(200, links.encode(), {"Content-Type": "text/html"})
+            return
+        if not path.is_file():
+            self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+            return
+        content = path.read_bytes()
+        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked and self.files.has_ranges:
+            start, end = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+            headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
+            self._send(206, content[start : end + 1], headers, cut=cut)
+        else:
+            self._send(200, content, headers, cut=cut)
+
+    def _json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None, *, cut: bool = False) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            sent = body[: len(body) // 2] if cut else body
+            with self.files.lock:
+                self.files.bytes_sent += len(sent)
+            self.wfile.write(sent)
+        if cut:
+            self.close_connection = True
+            self.connection.shutdown(2)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass

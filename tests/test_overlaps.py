@@ -1,0 +1,215 @@
+"""Passages that stand in a benchmark, or stood there before: found however they are spelt, and nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from annotator import tables
+from annotator.config import RunConfig
+from annotator.errors import ConfigError
+from annotator.overlaps.benchmarks import texts
+from annotator.overlaps.passages import Benchmarks, Known, unseen
+from annotator.overlaps.runs import runs, syllables
+from annotator.records import Passage, Rejected
+
+SENTENCE = "Bệnh nhân số 91 là phi công người Anh, được điều trị tại khoa Hồi sức của Bệnh viện Chợ Rẫy từ ngày 22/5."
+SHORT = "Chị Hoà ở quận Thuỷ Nguyên, Hải Phòng."
+OTHER = "Chiều nay giá vàng trong nước giảm nhẹ so với phiên hôm qua, giao dịch ở các cửa hàng lớn vẫn thưa vắng khách."
+VOCABULARY = [first + rest for first in ("ma", "bi", "ngo", "tru", "khe", "li") for rest in "abcdeghiklmn"]
+
+
+def _words(seed: int, words: int = 180) -> str:
+    rng = random.Random(seed)
+    return " ".join(rng.choice(VOCABULARY) for _ in range(words))
+
+
+def _conll(text: str) -> str:
+    return "".join(f"{word} B-LOCATION\n" if word[0].isupper() else f"{word} O\n" for word in text.split()) + "\n"
+
+
+def _parquet(column: str, values: list[object]) -> Callable[[Path], None]:
+    return lambda path: pq.write_table(pa.table({"id": range(len(values)), column: values}), path)
+
+
+FORMS: dict[str, Callable[[Path], None]] = {
+    "plain": lambda path: _put(path, f"{OTHER}\n{SENTENCE}\n{SHORT}\n"),
+    "plain with a BOM": lambda path: _put(path, f"\ufeff{SENTENCE}\n{OTHER}\n{SHORT}"),
+    "nested tags": lambda path: _put(
+        path, SENTENCE.replace("Chợ Rẫy", '<ENAMEX TYPE="LOCATION">Chợ <X TYPE="A">Rẫy</X></ENAMEX>') + f"\n{SHORT}"
+    ),
+    "conll": lambda path: _put(path, _conll(OTHER) + _conll(SENTENCE) + _conll(SHORT)),
+    "conll of words": lambda path: _put(path, _conll(SENTENCE.replace("Bệnh nhân", "Bệnh_nhân")) + _conll(SHORT)),
+    "conll of four columns": lambda path: _put(
+        path, "-DOCSTART- -X- p1 O\n\n" + (_conll(SENTENCE) + _conll(SHORT)).replace(" ", " -X- -X- ")
+    ),
+    "json lines": lambda path: _put(path, "".join(f"{json.dumps({'context': text})}\n" for text in (SENTENCE, SHORT))),
+    "json lines of tokens": lambda path: _put(
+        path, "".join(f"{json.dumps({'words': text.split(), 'tags': ['O']})}\n" for text in (SENTENCE, SHORT))
+    ),
+    "nested json": lambda path: _put(
+        path, json.dumps({"data": [{"paragraphs": [{"context": SENTENCE}, SHORT]}]}, indent=1)
+    ),
+    "gzip": lambda path: path.write_bytes(gzip.compress(f"{SENTENCE}\n{SHORT}".encode())),
+    "samples": _parquet("input", [OTHER, SENTENCE, SENTENCE, SHORT]),
+    "tokens in parquet": _parquet("tokens", [SENTENCE.split(), SHORT.split()]),
+}  # fmt: skip
+
+
+def _put(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
+
+
+def _spellings(text: str) -> dict[str, str]:
+    return {
+        "as it is": text,
+        "case": text.upper(),
+        "spacing": text.replace(" ", " \u00a0\n"),
+        "no width": text.replace("ê", "ê\u200b"),
+        "NFD": unicodedata.normalize("NFD", text),
+        "tone": text.replace("Thuỷ", "Thủy").replace("Hoà", "Hòa").replace("khoa", "khoa"),
+        "punctuation": text.replace(",", " -").replace(".", "…"),
+    }
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_planted_leak_is_found_in_every_form(tmp_path: Path, form: str) -> None:
+    """The file has no telling name: what it holds says how to read it. Other text is not in it."""
+    path = tmp_path / "benchmark.dat"
+    FORMS[form](path)
+    benchmarks = Benchmarks([path])
+    for text in (SENTENCE, SHORT):
+        for kind, spelt in _spellings(text).items():
+            found = benchmarks.find(f"{_words(0)} {spelt} {_words(1)}")
+            assert found, kind
+            assert found.file == "benchmark.dat"
+            assert syllables(found.text).tolist() == syllables(text).tolist()
+    assert not benchmarks.find(" ".join(SENTENCE.split()[:12]))
+    assert not benchmarks.find(" ".join(SHORT.split()[1:]))
+
+
+def test_how_much_is_shared(tmp_path: Path) -> None:
+    """The longest common stretch as the passage has it, and the share of the passage that is in one."""
+    _put(tmp_path / "b", SENTENCE)
+    words = SENTENCE.split()
+    found = Benchmarks([tmp_path / "b"]).find(" ".join(["Tin", *words[2:18], *["khác"] * 15]))
+    assert found
+    assert found.text == " ".join(words[2:18]).rstrip(",.")
+    assert found.share == pytest.approx(16 / 32)
+
+
+def test_a_stretch_of_thirteen_syllables_is_needed(tmp_path: Path) -> None:
+    """Thirteen in a row are a leak, twelve are not; a whole text of eight is, one of seven never."""
+    words = _words(3).split()
+    _put(tmp_path / "b", " ".join(words[:60]) + "\n" + " ".join(words[60:68]) + "\n" + " ".join(words[80:87]))
+    benchmarks = Benchmarks([tmp_path / "b"])
+    for shared, leaks in ((words[20:33], True), (words[20:32], False), (words[60:68], True), (words[80:87], False)):
+        assert (benchmarks.find(f"mở đầu {' '.join(shared)} kết thúc") is not None) is leaks
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds no text; give a file with the texts"),
+        (b"PAR1" + b"x" * 50, "cannot read --decontaminate .*; give Parquet, JSON, CoNLL or plain text"),
+        (b"\x1f\x8bxxxx", "cannot read --decontaminate "),
+        (b"\xff\xfe\x00a", "cannot read --decontaminate "),
+        (b"a\0b", "it is binary"),
+        (b'{"a": "x"}\n{"a": ', "cannot read --decontaminate "),
+    ],
+)
+def test_a_file_that_is_no_benchmark(tmp_path: Path, content: bytes, message: str) -> None:
+    """An empty, broken or binary file is one line, not a benchmark that nothing is found in."""
+    (tmp_path / "b").write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        Benchmarks([tmp_path / "b"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    """A wrong name is told before anything is read."""
+    with pytest.raises(ConfigError, match=r"cannot read --decontaminate .*none: No such file"):
+        list(texts(tmp_path / "none"))
+
+
+def test_what_was_there_before_is_left_out(make_passage: Callable[..., Passage]) -> None:
+    """A passage that is mostly an earlier one is not asked about again; one that shares a third of it is."""
+    first, third = _words(5), " ".join(_words(5).split()[:60]) + " " + _words(6, 120)
+    passages = [make_passage(first, "p1"), make_passage(third, "p2"), make_passage(first.upper(), "p3")]
+    rejected = Rejected("chunk", "no complete sentence", "d1")
+    kept = list(unseen([*passages, rejected], None, Known(1)))
+    assert [row.id if isinstance(row, Passage) else (row.stage, row.reason) for row in kept] == [
+        "p1",
+        "p2",
+        ("overlap", "near duplicate"),
+        ("chunk", "no complete sentence"),
+    ]
+
+
+def test_many_passages_are_not_taken_for_one_another(make_passage: Callable[..., Passage]) -> None:
+    """Of 2,000 passages of 200 documents, made of the same 72 syllables, none is left out: bits meet, runs do not."""
+    passages = (make_passage(_words(seed), str(seed)) for seed in range(2000))
+    assert sum(isinstance(row, Passage) for row in unseen(passages, None, Known(500))) == 2000
+
+
+def test_hashes_are_the_same_everywhere() -> None:
+    """What two machines compare is the same number: a change here would change what is found."""
+    assert runs(syllables("Hà Nội mưa to."), 4).tolist() == [6804346663747588241]
+    assert runs(syllables("HÀ  NỘI, MƯA TO"), 4).tolist() == [6804346663747588241]
+    assert not len(runs(syllables("Hà Nội"), 4))
+
+
+def test_a_build_without_the_benchmark(tmp_path: Path) -> None:
+    """The leak is recorded with file, stretch and share; a changed file is noticed, a copy is not."""
+    news = Path(cli.__file__).parent / "annotator" / "sample" / "health.jsonl"
+    article = json.loads(news.read_text(encoding="utf-8").splitlines()[0])["text"]
+    sentence = next(line for line in article.split("\n") if len(line.split()) > 20)
+    benchmark = tmp_path / "test.conll"
+    _put(benchmark, _conll(unicodedata.normalize("NFD", sentence.upper())))
+    out = tmp_path / "run"
+
+    def chunk(*more: str) -> dict[str, object]:
+        command = ["chunk", str(news), "--out", str(out), "--quiet", "--json", *more]
+        result = CliRunner().invoke(cli.app, command)
+        assert result.exit_code == 0, result.output
+        found: dict[str, object] = json.loads(result.stdout)
+        return found
+
+    report = chunk("--decontaminate", str(benchmark))
+    leaked = [row for row in tables.rows(out / "rejected.parquet") if row["reason"] == "in a benchmark"]
+    assert leaked
+    assert all(row["stage"] == "overlap" and row["detail"].startswith("test.conll: ") for row in leaked)
+    assert sentence.split()[3] in leaked[0]["detail"]
+    flow = report["funnel"][-1]  # type: ignore[index]
+    assert (flow["stage"], flow["rejected"]) == ("overlap", {"in a benchmark": len(leaked)})
+    moved = benchmark.rename(tmp_path / "moved.conll")
+    assert chunk("--decontaminate", str(moved))["skipped"] == ["sample", "chunk"]
+    moved.unlink()
+    assert chunk()["skipped"] == ["sample", "chunk"]
+    wrong = CliRunner().invoke(cli.app, ["chunk", str(news), "--out", str(out), "--decontaminate", "none", "--quiet"])
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+    assert "cannot read --decontaminate none: no such file" in wrong.stderr
+    _put(moved, _conll(OTHER))
+    assert chunk()["skipped"] == ["sample"]
+    assert not [row for row in tables.rows(out / "rejected.parquet") if row["reason"] == "in a benchmark"]
+
+
+def test_settings() -> None:
+    """Several files, from a list of a TOML file or of a manifest; anything else is refused with its name."""
+    assert RunConfig(decontaminate=["a", "b"]).decontaminate == ("a", "b")  # type: ignore[arg-type]
+    for wrong in ("a", [1], 3):
+        with pytest.raises(ConfigError, match="--decontaminate wants a list of texts"):
+            RunConfig(decontaminate=wrong)  # type: ignore[arg-type]
+    for share in (0.1, 1.5):
+        with pytest.raises(ConfigError, match=r"--near-duplicates must be 0, or from 0\.3 to 1"):
+            RunConfig(near_duplicates=share)

@@ -1,0 +1,244 @@
+"""Sources elsewhere: a web server, the Hub, an object store, all on loopback; and what each can do wrong."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tenacity import wait_none
+
+from annotator.errors import SourceError
+from annotator.records import Document
+from annotator.sources import remote
+from annotator.sources.locating import HubDataset, fingerprint, locate
+from annotator.sources.parquet import ParquetFiles, RowGroup, take_from
+from annotator.sources.rows import Columns, Row
+from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.screening import Screening
+from tests.conftest import ROOT
+from tests.file_server import FileServer
+
+LAX = Screening(near_duplicates=0, shortest=0, cuts=False)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A folder data/ of three Parquet files, 600 rows of 3 kB in row groups of ten."""
+    folder = tmp_path / "served" / "data"
+    folder.mkdir(parents=True)
+    noise = random.Random(0)
+    for part in range(3):
+        ids = range(part * 200, part * 200 + 200)
+        texts = [f"Bản tin số {number}: Hà Nội mưa to. " + "".join(noise.choices("đơưạảấ ", k=2000)) for number in ids]
+        table = pa.table({"id": ids, "text": texts, "link": ["x" * 3000] * 200})
+        pq.write_table(table, folder / f"train-{part}.parquet", row_group_size=10, write_statistics=False)
+    return folder.parent
+
+
+@pytest.fixture
+def server(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """Serves it; what fails is tried again at once."""
+    monkeypatch.setattr("tenacity.wait_random_exponential", lambda **settings: wait_none())
+    with FileServer(corpus) as running:
+        yield running
+
+
+def _drawn(source: object, docs: int = 5, report: SampleReport | None = None) -> list[Row]:
+    return list(sample(str(source), docs, 0, screening=LAX, report=report))
+
+
+def _texts(rows: list[Row]) -> list[str]:
+    return [row.text for row in rows if isinstance(row, Document)]
+
+
+def test_a_folder_on_a_web_server(server: FileServer, corpus: Path) -> None:
+    """The same documents as from the disk, and a small part of the bytes: the server's count is the report's."""
+    report = SampleReport()
+    rows = _drawn(f"{server.url}/data/", report=report)
+    assert _texts(rows) == _texts(_drawn(corpus / "data"))
+    assert {row.source for row in rows if isinstance(row, Document)} <= {f"train-{part}.parquet" for part in range(3)}
+    figures = report.as_dict()
+    listing = sum(len(f'<a href="train-{part}.parquet">train-{part}.parquet</a>\n') for part in range(3))
+    assert figures["bytes_read"] == server.bytes_sent - listing
+    assert figures["bytes_total"] == sum(file.stat().st_size for file in (corpus / "data").iterdir())
+    assert (figures["row_groups_total"], figures["row_groups_read"]) == (60, 5)
+    assert server.bytes_sent < 0.4 * sum(file.stat().st_size for file in (corpus / "data").iterdir())
+
+
+def test_one_file_and_other_formats(server: FileServer, corpus: Path) -> None:
+    """A single address is a source; so is one of a .jsonl, read as a stream."""
+    assert len(_drawn(f"{server.url}/data/train-1.parquet")) == 5
+    (corpus / "a.jsonl").write_text('{"id": 1, "text": "Hà Nội mưa to."}\n', encoding="utf-8")
+    assert _drawn(f"{server.url}/a.jsonl") == [Document("1", "Hà Nội mưa to.", "a.jsonl")]
+
+
+@pytest.mark.parametrize("readers", [1, 8])
+def test_the_number_of_readers_changes_nothing(corpus: Path, monkeypatch: pytest.MonkeyPatch, readers: int) -> None:
+    """Rows come in order, however many row groups are read at once."""
+    monkeypatch.setattr("annotator.sources.parquet.READERS", readers)
+    monkeypatch.setattr(os, "cpu_count", lambda: readers)
+    located = locate(corpus)
+    assert isinstance(located, tuple)
+    files = ParquetFiles(located, Columns())
+    assert [number for number, _ in files.take(range(0, 600, 7))] == list(range(0, 600, 7))
+
+
+def test_a_row_group_travels_to_a_worker(server: FileServer) -> None:
+    """Where rows lie can be pickled, and read from with nothing else."""
+    located = locate(f"{server.url}/data/")
+    assert isinstance(located, tuple)
+    group: RowGroup = pickle.loads(pickle.dumps(RowGroup(located[1], 3, 230, 30)))  # noqa: S301 - our own bytes
+    ((number, row),) = take_from(group, [235], Columns()).rows
+    assert number == 235
+    assert isinstance(row, Document)
+    assert (row.id, row.source) == ("235", "train-1.parquet")
+
+
+@pytest.mark.parametrize("fault", [503, 429, 500, None])
+def test_what_passes_is_tried_again(server: FileServer, corpus: Path, fault: int | None) -> None:
+    """A server that fails four times, or cuts the line in the middle of a range, costs time only."""
+    located = f"{server.url}/data/train-0.parquet"
+    files = ParquetFiles(locate(located), Columns())  # type: ignore[arg-type] # it is a file
+    server.faults = [fault] * 4
+    assert [number for number, _ in files.take([3, 77])] == [3, 77]
+    assert not server.faults
+
+
+@pytest.mark.parametrize(
+    ("path", "faults", "message"),
+    [
+        ("none.parquet", [], r"nothing is at http://127.*/none\.parquet \(404\); check the address"),
+        ("none/", [], r"nothing is at http://127.*/none/ \(404\)"),
+        ("data/train-0.parquet", [403] * 9, r"access to http.* is refused \(403\); check your token or credentials"),
+        ("data/train-0.parquet", [401] * 9, r"refused \(401\)"),
+        ("data/train-0.parquet", [503] * 99, r"cannot read http.*503.*; run the same command again"),
+        ("data/train-0.parquet", [None] * 99, r"http.*train-0\.parquet"),
+    ],
+)
+def test_what_does_not_pass_is_one_line(server: FileServer, path: str, faults: list[Any], message: str) -> None:
+    """A wrong address, a closed door and a broken server are told apart, without a password or a signature."""
+    server.faults = faults
+    url = server.url.replace("http://", "http://user:secret@")
+    with pytest.raises(SourceError, match=message) as caught:
+        _drawn(f"{url}/{path}" + ("?signature=secret" if path.endswith(".parquet") else ""))
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address where nobody listens is told as such, after some tries."""
+    monkeypatch.setattr("tenacity.wait_random_exponential", lambda **settings: wait_none())
+    with pytest.raises(SourceError, match=r"cannot reach http://127\.0\.0\.1:9/a\.parquet: .*; check the network"):
+        _drawn("http://127.0.0.1:9/a.parquet")
+
+
+def test_a_cut_off_file(server: FileServer, corpus: Path) -> None:
+    """A file whose upload broke off has no footer: one line that names it."""
+    path = corpus / "data" / "train-0.parquet"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(SourceError, match=r"http://.*train-0\.parquet is not a whole Parquet file: .*; get it again"):
+        _drawn(f"{server.url}/data/")
+
+
+def test_a_server_without_ranges(server: FileServer) -> None:
+    """Reading a Parquet file from its beginning is refused, not done."""
+    server.has_ranges = False
+    with pytest.raises(SourceError, match="sends whole files only; download it and give the file"):
+        _drawn(f"{server.url}/data/")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("zz://a/b.parquet", "no way to read zz:// is known"),
+        ("gs://a/b.parquet", "gs:// needs a package that is not installed; pip install 'gcsfs'"),
+    ],
+)
+def test_unknown_schemes(url: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheme that nobody speaks, and one whose package is missing, are told with the mend."""
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    remote._system.cache_clear()
+    with pytest.raises(SourceError, match=message):
+        locate(url)
+
+
+def test_the_fingerprint_follows_what_the_server_says(server: FileServer, corpus: Path) -> None:
+    """Another content is another fingerprint; the same is the same, and costs a request a file."""
+    before = fingerprint(f"{server.url}/data/")
+    assert before == fingerprint(f"{server.url}/data/")
+    path = corpus / "data" / "train-0.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x")
+    assert fingerprint(f"{server.url}/data/") != before
+
+
+def _on_the_hub(server: FileServer, code: str) -> str:
+    """Run code in a process for which the server is the Hub."""
+    home = server.root.parent / "home"
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "HOME": str(home), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env={**environment, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+DRAW = """
+from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.screening import Screening
+for source in ("org/name", "hf://datasets/org/name/data/*.parquet", "hf://datasets/org/name"):
+    report = SampleReport()
+    rows = list(sample(source, 5, 0, screening=Screening(near_duplicates=0, shortest=0, cuts=False), report=report))
+    print([row.id for row in rows], rows[0].source, report.row_groups_read, report.rows_total)
+"""
+
+
+def test_a_dataset_on_the_hub(server: FileServer, corpus: Path) -> None:
+    """By its name or by hf://, its Parquet files are sampled like those on the disk; only ranges are fetched."""
+    assert locate("org/name") == HubDataset("org/name")
+    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
+    by_name, by_pattern, by_folder = _on_the_hub(server, DRAW).splitlines()
+    ids = [row.id for row in _drawn(corpus / "data") if isinstance(row, Document)]
+    assert by_name == f"{ids} data/train-0.parquet 5 600"
+    assert by_pattern == by_folder == f"{ids} train-0.parquet 5 600"
+    assert server.bytes_sent < sum(file.stat().st_size for file in (corpus / "data").iterdir())
+
+
+def test_a_bucket(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """s3:// works with s3fs, against an object store on loopback; a missing bucket is one line."""
+    pytest.importorskip("s3fs", reason="the extra s3 is not installed")
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    store = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    store.start()
+    host, port = store.get_host_and_port()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+    }.items():
+        monkeypatch.setenv(name, value)
+    remote._system.cache_clear()
+    try:
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="news")
+        for file in (corpus / "data").iterdir():
+            client.upload_file(str(file), "news", f"2017/{file.name}")
+        assert _texts(_drawn("s3://news/2017/")) == _texts(_drawn(corpus / "data"))
+        with pytest.raises(SourceError, match=r"nothing is at s3://none/a\.parquet|no file to read at s3://none"):
+            _drawn("s3://none/a.parquet")
+    finally:
+        store.stop()
+        remote._system.cache_clear()
