@@ -11,12 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, islice, pairwise
+from math import inf
 from multiprocessing import get_context
 from typing import Final, TypeAlias
 
@@ -27,6 +28,11 @@ from annotator.tokens import Tokenizer
 
 BLOCK: Final = 500
 """Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""
+
+_EACH: Final = 1 << 40
+"""Cost of one passage beside the square of its tokens: a document has fewer than a passage costs in squares."""
+_UNKNOWN: Final = 1 << 40
+"""Tokens at a seam that tells nothing."""
 
 _Cost: TypeAlias = tuple[int, int, int, int, int, int]
 _Result: TypeAlias = Passage | Rejected
@@ -168,20 +174,36 @@ def _groups(order: int, document: Document, tokenizer: Tokenizer, limits: _Limit
     text = document.text
     units = units_of(text, tokenizer, limits.high)
     sums = [0, *accumulate(unit.tokens for unit in units)]
+    plan = _plan_passages(units, sums, limits)
     known = {(index, index + 1): unit.tokens for index, unit in enumerate(units)}
+    count = _counter(text, units, tokenizer)
     is_rough = True
     while True:
-        plan = _plan(units, sums, known, limits)
-        asked = [span for span in plan if span not in known]
-        counts = tokenizer.count_many([text[units[i].start : units[j - 1].end] for i, j in asked])
-        if all(limits.side(n) == limits.side(sums[j] - sums[i]) for (i, j), n in zip(asked, counts, strict=True)):
+        plan = plan or _plan(units, sums, known, limits)
+        counts = [known[span] if span in known else count(*span) for span in plan]
+        if all(limits.side(n) == limits.side(sums[j] - sums[i]) for (i, j), n in zip(plan, counts, strict=True)):
             break
-        known.update(zip(asked, counts, strict=True))
+        known.update(zip(plan, counts, strict=True))
+        plan = []
         if is_rough:
             sums, is_rough = [0, *accumulate(tokenizer.count_many(_in_place(text, units)))], False
-    known.update(zip(asked, counts, strict=True))
-    for i, j in plan:
-        yield _Group(order, document, tuple(units[i:j]), known[i, j])
+    for (i, j), tokens in zip(plan, counts, strict=True):
+        yield _Group(order, document, tuple(units[i:j]), tokens)
+
+
+def _counter(text: str, units: Sequence[Unit], tokenizer: Tokenizer) -> Callable[[int, int], int]:
+    """Return what counts the tokens of consecutive units: exactly, and without looking at them again where that goes."""
+    seams = [0, 0]
+    for left, right in pairwise(units):
+        seam = tokenizer.seam(text[left.start : left.end], text[left.end : right.start], text[right.start : right.end])
+        seams.append(seams[-1] + (_UNKNOWN if seam is None else seam))
+    sums = [0, *accumulate(unit.tokens for unit in units)]
+
+    def count(i: int, j: int) -> int:
+        tokens = sums[j] - sums[i] + seams[j] - seams[i + 1]
+        return tokens if tokens < _UNKNOWN // 2 else tokenizer.count(text[units[i].start : units[j - 1].end])
+
+    return count
 
 
 def _in_place(text: str, units: Sequence[Unit]) -> list[str]:
@@ -189,6 +211,39 @@ def _in_place(text: str, units: Sequence[Unit]) -> list[str]:
     gaps = [text[left.end : right.start] for left, right in pairwise(units)]
     cuts = [left.end + 1 + max(gap.rfind("\n"), gap.rfind("\r")) for left, gap in zip(units, gaps, strict=False)]
     return [text[start:end] for start, end in pairwise([units[0].start, *cuts, units[-1].end])]
+
+
+def _plan_passages(units: Sequence[Unit], sums: Sequence[int], limits: _Limits) -> list[tuple[int, int]]:
+    """Return the best partition into passages alone, the same that ``_plan`` finds if there is any; else nothing."""
+    best: list[float] = [0]
+    begins = [0]
+    first = standing = 0
+    for j, unit in enumerate(units, start=1):
+        standing = j if unit.can_stand else standing
+        total = sums[j]
+        while total - sums[first] > limits.high:
+            first += 1
+        least, begin = inf, 0
+        for i in range(first, standing):
+            tokens = total - sums[i]
+            if tokens < limits.low:
+                break
+            cost = best[i] + _EACH + tokens * tokens
+            if cost < least:
+                least, begin = cost, i
+        best.append(least)
+        begins.append(begin)
+    return _spans(begins) if best[-1] < inf else []
+
+
+def _spans(begins: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the spans of the partition whose last span ends at the end; that which ends at j begins at begins[j]."""
+    spans: list[tuple[int, int]] = []
+    j = len(begins) - 1
+    while j:
+        spans.append((begins[j], j))
+        j = begins[j]
+    return spans[::-1]
 
 
 def _plan(
@@ -219,13 +274,7 @@ def _plan(
                 cost = (lost + risk, left + 1, inner + (j < len(units)), spent + tokens, passages, squares)
             options.append((cost, i))
         best.append(min(options))
-    spans: list[tuple[int, int]] = []
-    j = len(units)
-    while j:
-        i = best[j][1]
-        spans.append((i, j))
-        j = i
-    return spans[::-1]
+    return _spans([begin for _, begin in best])
 
 
 # ---------------------------------------------------------------- leftovers
