@@ -61,10 +61,16 @@ class Tokenizer(Protocol):
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """``count`` of each text."""
 
-    def seam(self, left: str, gap: str, right: str) -> int | None:
-        """Return how many tokens more, or fewer, ``left + gap + right`` has than ``left`` and ``right`` together.
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+        """Count texts that stand in a row, none with white space at its ends.
 
-        Neither has white space at its ends, ``gap`` is nothing else. None: only counting the whole can tell.
+        Args:
+            texts: in their order.
+            gaps: the white space before each; None where it follows nothing.
+
+        Returns:
+            The tokens of each text alone, and those that it adds to whatever ends with ``gap`` and the text before it.
+            Where these do not tell what is added, None: the whole must be counted.
         """
 
 
@@ -120,13 +126,39 @@ class _Tiktoken:
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]
 
-    def seam(self, left: str, gap: str, right: str) -> int | None:
-        if gap == " ":
-            return -self._first[right.partition(" ")[0]]
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+        if not texts:
+            return [], []
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        row = pc.split_pattern(pa.array(texts, pa.string()), " ")
+        words, begins = row.values.dictionary_encode(), row.offsets.to_numpy()[:-1]
+        indices, known = words.indices.to_numpy(), words.dictionary.to_pylist()
+        tokens_of = np.fromiter(map(self._after_space.__getitem__, known), np.int64)
+        after_space = np.add.reduceat(tokens_of[indices], begins)
+        firsts, which = np.unique(indices[begins], return_inverse=True)
+        more = np.fromiter((self._first[known[index]] for index in firsts), np.int64)[which]
+        alone: list[int] = (after_space + more).tolist()
+        added: list[int | None] = after_space.tolist()
+        for index in np.flatnonzero(after_space >= _UNKNOWN).tolist():
+            alone[index] = self._encoded(texts[index])
+            added[index] = alone[index] - int(more[index])
+        for index, gap in enumerate(gaps):
+            if gap is None:
+                added[index] = alone[index]
+            elif gap != " ":
+                seam = self._seam(texts[index - 1], gap, known[indices[begins[index]]])
+                added[index] = None if seam is None else alone[index] + seam
+        return alone, added
+
+    def _seam(self, before: str, gap: str, first: str) -> int | None:
+        """Return what ``gap`` between a text and another's first word adds to the tokens of both."""
         if len(gap) > _GAP:
             return None
-        tail, head = left[max(left.rfind(" "), 0) :], right.partition(" ")[0]
-        return self._encoded(f"{tail}{gap}{head}") - self._encoded(tail) - self._encoded(head)
+        last = before[max(before.rfind(" "), 0) :]
+        return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
 
     def _encoded(self, text: str) -> int:
         if len(text) <= _SLICE:
@@ -168,8 +200,8 @@ class _HuggingFace:
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
-    def seam(self, left: str, gap: str, right: str) -> int | None:  # noqa: ARG002 - its tokenizer may split anywhere
-        return None
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:  # noqa: ARG002
+        return self.count_many(texts), [None] * len(texts)  # it may take in white space wherever it likes
 
 
 def _slices(text: str) -> Iterator[str]:

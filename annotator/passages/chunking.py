@@ -32,7 +32,7 @@ BLOCK: Final = 500
 _EACH: Final = 1 << 40
 """Cost of one passage beside the square of its tokens: a document has fewer than a passage costs in squares."""
 _UNKNOWN: Final = 1 << 40
-"""Tokens at a seam that tells nothing."""
+"""Tokens that are more than there can be."""
 
 _Cost: TypeAlias = tuple[int, int, int, int, int, int]
 _Result: TypeAlias = Passage | Rejected
@@ -129,8 +129,9 @@ def chunk_block(
     limits = _Limits(min_tokens, max_tokens)
     made: list[tuple[tuple[int, int], _Result]] = []
     leftovers: list[_Group] = []
-    for order, document in enumerate(documents):
-        for group in _groups(order, document, tokenizer, limits):
+    units = units_of([document.text for document in documents], tokenizer, max_tokens)
+    for order, (document, its_units) in enumerate(zip(documents, units, strict=True)):
+        for group in _groups(order, document, its_units, tokenizer, limits):
             if group.can_stand and limits.side(group.tokens) == 0:
                 made.append((group.place, _passage([group], group.tokens)))
             else:
@@ -165,14 +166,15 @@ def _spread(make: partial[list[_Result]], blocks: Iterator[list[Document]], work
 # ---------------------------------------------------------------- planning one document
 
 
-def _groups(order: int, document: Document, tokenizer: Tokenizer, limits: _Limits) -> Iterator[_Group]:
+def _groups(
+    order: int, document: Document, units: Sequence[Unit], tokenizer: Tokenizer, limits: _Limits
+) -> Iterator[_Group]:
     """Partition a document into groups of units: as many as can be within the limits, the rest leftovers.
 
     Planning adds up the tokens of units, which is exact but for a token or two where they meet; the planned groups
     are then counted, and if that puts one across a limit, the document is planned again with better numbers.
     """
     text = document.text
-    units = units_of(text, tokenizer, limits.high)
     sums = [0, *accumulate(unit.tokens for unit in units)]
     plan = _plan_passages(units, sums, limits)
     known = {(index, index + 1): unit.tokens for index, unit in enumerate(units)}
@@ -193,15 +195,11 @@ def _groups(order: int, document: Document, tokenizer: Tokenizer, limits: _Limit
 
 def _counter(text: str, units: Sequence[Unit], tokenizer: Tokenizer) -> Callable[[int, int], int]:
     """Return what counts the tokens of consecutive units: exactly, and without looking at them again where that goes."""
-    seams = [0, 0]
-    for left, right in pairwise(units):
-        seam = tokenizer.seam(text[left.start : left.end], text[left.end : right.start], text[right.start : right.end])
-        seams.append(seams[-1] + (_UNKNOWN if seam is None else seam))
-    sums = [0, *accumulate(unit.tokens for unit in units)]
+    sums = [0, *accumulate(_UNKNOWN if unit.added is None else unit.added for unit in units)]
 
     def count(i: int, j: int) -> int:
-        tokens = sums[j] - sums[i] + seams[j] - seams[i + 1]
-        return tokens if tokens < _UNKNOWN // 2 else tokenizer.count(text[units[i].start : units[j - 1].end])
+        tokens = units[i].tokens + sums[j] - sums[i + 1]
+        return tokens if tokens < _UNKNOWN else tokenizer.count(text[units[i].start : units[j - 1].end])
 
     return count
 
@@ -329,8 +327,8 @@ def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
     """Make the record; its id is a hash of what it is made of."""
     text = _joined(groups)
     pieces = tuple(Piece(group.document.id, group.start, group.end) for group in groups)
-    where = [[piece.document_id, piece.start, piece.end] for piece in pieces]
-    canonical = json.dumps([where, text], separators=(",", ":"))
+    where = ",".join(f"[{json.dumps(piece.document_id)},{piece.start},{piece.end}]" for piece in pieces)
+    canonical = f"[[{where}],{json.dumps(text)}]"
     units = [unit for group in groups for unit in group.units]
     cuts = {unit.cut for unit in units}
     return Passage(

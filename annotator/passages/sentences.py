@@ -8,7 +8,6 @@ number of a list item, or what follows goes on in lower case.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 
@@ -38,7 +37,8 @@ _ABBREVIATED: Final = "tp|ty|vd|tr|rs|of|te|en|ep|ol|pt|gt|ev|os|vs|ig|tl|hs"
 """The last two letters of each of ``_PREFIX`` that ends in two small ones."""
 _PLACE: Final = re.compile(
     rf"[{_MARKS}](?:"
-    rf"(?:(?<=[{_LOWER}]{{2}}\.)(?<!(?:{_ABBREVIATED})\.)|(?<=[^\w\s.&/-]\.)|(?<=\d{{4}}\.)"
+    rf"(?:(?<=[{_LOWER}]{{2}}\.)(?<!(?:{_ABBREVIATED})\.)|(?<=[^\w\s.&/-]\.)|(?<=\d{{4}}\.)|(?<=[/-]\d\.)|(?<=[/-]\d\d\.)"
+    rf"|(?<=[{_UPPER}]{{3}}\.)(?<!PGS\.|SCK\.|KTS\.|SND\.|SƯT\.|GƯT\.|GND\.|TND\.|TƯT\.|[IVXLC]{{3}}\.)"
     rf"|(?:(?<=[^({_MARKS}].)|[{_MARKS}]++)(?:(?<!\.)|(?<=\.\.)|[{re.escape(_CLOSERS)}]++))"
     rf"(?=( )(?:[“\"‘'(\[]|[-–•] )?[{_UPPER}])"
     rf"|[{_MARKS}]*+(?![\d,;:/]| ?[{_LOWER}]|[{_UPPER}](?:[{_UPPER}]|[^\w]|\Z)|\Z))"
@@ -87,47 +87,46 @@ def split_sentences(text: str) -> list[Sentence]:
     sentences: list[Sentence] = []
     for paragraph in _PARAGRAPH.finditer(text):
         start, end = paragraph.span()
-        for stop in _stops(text, start, end):
-            _add(sentences, text, start, stop)
+        quotes, counted = 0, start  # straight quotes so far: an odd number means that one is open
+        for place in _PLACE.finditer(text, start, end):
+            if place.lastindex:
+                stop = place.end()
+            else:
+                at = place.start()
+                quotes += text.count('"', counted, at)
+                counted = at
+                stop = _stop(text, start, at, end, quotes % 2 == 1)
+                if not stop:
+                    continue
+            sentences.append(_sentence(text, start, stop))
             start = stop
-        _add(sentences, text, start, end)
+        end = start + len(text[start:end].rstrip())
+        if start < end:
+            sentences.append(_sentence(text, start, end))
     return sentences
 
 
-def _add(sentences: list[Sentence], text: str, start: int, end: int) -> None:
-    """Append the sentence ``text[start:end]`` without the white space around it, if anything is left."""
-    while start < end and text[start].isspace():
+def _sentence(text: str, start: int, end: int) -> Sentence:
+    """Make the sentence ``text[start:end]``, which may begin with white space."""
+    while text[start].isspace():
         start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    if start < end:
-        closed = text[end - 1] in _MARKS or _CLOSED.search(text, max(start, end - 20), end) is not None
-        sentences.append(Sentence(start, end, closed and _FOUR_WORDS.match(text, start, end) is not None))
+    closed = text[end - 1] in _MARKS or _CLOSED.search(text, max(start, end - 20), end) is not None
+    return Sentence(start, end, closed and _FOUR_WORDS.match(text, start, end) is not None)
 
 
-def _stops(text: str, start: int, end: int) -> Iterator[int]:
-    """Yield where sentences end inside the paragraph ``text[start:end]``, its own end left out."""
-    quotes, counted = 0, start  # straight quotes so far: an odd number means that one is open
-    for place in _PLACE.finditer(text, start, end):
-        if place.lastindex:
-            start = place.end()
-            yield start
-            continue
-        stop = _STOP.match(text, place.start(), end)
-        if not stop:
-            continue
-        at, after = stop.start(), stop.end()
-        quotes += text.count('"', counted, at)
-        counted = at
-        closers = text[stop.end(1) : after]
-        if quotes % 2:
-            stray = None if '"' in closers else _STRAY_QUOTE.match(text, after, end)
-            after = stray.end() if stray else after
-        elif closers == '"' and text[after : after + 1].isalnum():
-            after -= 1  # it opens the next one, without a space before it: ... đi."Anh nói
-        if after < end and _ends(text, start, stop, after):
-            yield after
-            start = after
+def _stop(text: str, start: int, at: int, end: int, quoting: bool) -> int:
+    """Return where the sentence ends that began at ``start``, if the punctuation at ``at`` ends it; else 0."""
+    stop = _STOP.match(text, at, end)
+    if not stop:
+        return 0
+    after = stop.end()
+    closers = text[stop.end(1) : after]
+    if quoting:
+        stray = None if '"' in closers else _STRAY_QUOTE.match(text, after, end)
+        after = stray.end() if stray else after
+    elif closers == '"' and text[after : after + 1].isalnum():
+        after -= 1  # it opens the next one, without a space before it: ... đi."Anh nói
+    return after if after < end and _ends(text, start, stop, after) else 0
 
 
 def _ends(text: str, start: int, stop: re.Match[str], after: int) -> bool:
