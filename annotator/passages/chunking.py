@@ -16,7 +16,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, islice, pairwise
+from itertools import accumulate, chain, islice, pairwise
 from math import inf
 from multiprocessing import get_context
 from typing import Final, TypeAlias
@@ -28,6 +28,8 @@ from annotator.tokens import Tokenizer
 
 BLOCK: Final = 500
 """Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""
+FEW: Final = 4
+"""Blocks that are made sooner in this process than another has started."""
 
 _EACH: Final = 1 << 40
 """Cost of one passage beside the square of its tokens: a document has fewer than a passage costs in squares."""
@@ -103,7 +105,7 @@ def chunk(
         tokenizer: what counts the tokens.
         min_tokens: shortest passage; a leftover that finds no company in its block may stay shorter.
         max_tokens: longest passage; none is ever longer.
-        workers: processes; 1 stays in this one.
+        workers: processes; 1 stays in this one, and so does what is done before another has started.
 
     Raises:
         ConfigError: the bounds are impossible, or too narrow for a single character.
@@ -117,7 +119,9 @@ def chunk(
     stream = iter(documents)
     blocks = iter(lambda: list(islice(stream, BLOCK)), [])
     make = partial(chunk_block, tokenizer=tokenizer, min_tokens=min_tokens, max_tokens=max_tokens)
-    if workers > 1:
+    first = list(islice(blocks, FEW + 1)) if workers > 1 else []
+    blocks = chain(first, blocks)
+    if len(first) > FEW:
         return _spread(make, blocks, workers)
     return (result for block in blocks for result in make(block))
 
@@ -169,32 +173,40 @@ def _spread(make: partial[list[_Result]], blocks: Iterator[list[Document]], work
 def _groups(
     order: int, document: Document, units: Sequence[Unit], tokenizer: Tokenizer, limits: _Limits
 ) -> Iterator[_Group]:
-    """Partition a document into groups of units: as many as can be within the limits, the rest leftovers.
+    """Partition a document into groups of units: as many as can be within the limits, the rest leftovers."""
+    sums = [0, *accumulate(unit.tokens for unit in units)]
+    count = _counter(document.text, units, tokenizer)
+    spans = [(i, j, count(i, j)) for i, j in _plan_passages(units, sums, limits)]
+    if not spans or any(limits.side(tokens) for _, _, tokens in spans):
+        spans = _plan_and_count(document.text, units, tokenizer, limits)
+    for i, j, tokens in spans:
+        yield _Group(order, document, tuple(units[i:j]), tokens)
+
+
+def _plan_and_count(
+    text: str, units: Sequence[Unit], tokenizer: Tokenizer, limits: _Limits
+) -> list[tuple[int, int, int]]:
+    """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
 
     Planning adds up the tokens of units, which is exact but for a token or two where they meet; the planned groups
     are then counted, and if that puts one across a limit, the document is planned again with better numbers.
     """
-    text = document.text
-    sums = [0, *accumulate(unit.tokens for unit in units)]
-    plan = _plan_passages(units, sums, limits)
-    known = {(index, index + 1): unit.tokens for index, unit in enumerate(units)}
     count = _counter(text, units, tokenizer)
+    sums = [0, *accumulate(unit.tokens for unit in units)]
+    known = {(index, index + 1): unit.tokens for index, unit in enumerate(units)}
     is_rough = True
     while True:
-        plan = plan or _plan(units, sums, known, limits)
-        counts = [known[span] if span in known else count(*span) for span in plan]
-        if all(limits.side(n) == limits.side(sums[j] - sums[i]) for (i, j), n in zip(plan, counts, strict=True)):
-            break
-        known.update(zip(plan, counts, strict=True))
-        plan = []
+        plan = _plan(units, sums, known, limits)
+        counts = {span: known[span] if span in known else count(*span) for span in plan}
+        if all(limits.side(tokens) == limits.side(sums[j] - sums[i]) for (i, j), tokens in counts.items()):
+            return [(*span, tokens) for span, tokens in counts.items()]
+        known.update(counts)
         if is_rough:
             sums, is_rough = [0, *accumulate(tokenizer.count_many(_in_place(text, units)))], False
-    for (i, j), tokens in zip(plan, counts, strict=True):
-        yield _Group(order, document, tuple(units[i:j]), tokens)
 
 
 def _counter(text: str, units: Sequence[Unit], tokenizer: Tokenizer) -> Callable[[int, int], int]:
-    """Return what counts the tokens of consecutive units: exactly, and without looking at them again where that goes."""
+    """Return what counts the tokens of units i to j: exactly, and without looking at their text where that goes."""
     sums = [0, *accumulate(_UNKNOWN if unit.added is None else unit.added for unit in units)]
 
     def count(i: int, j: int) -> int:
