@@ -154,10 +154,14 @@ class _Tiktoken:
         return alone, added
 
     def _seam(self, before: str, gap: str, first: str) -> int | None:
-        """Return what ``gap`` between a text and another's first word adds to the tokens of both."""
-        if len(gap) > _GAP:
+        """Return what ``gap`` between a text and another's first word adds to the tokens of both.
+
+        One word alone does not tell: how its marks meet the gap can depend on what stands before it.
+        """
+        space = before.rfind(" ")
+        if space < 0 or len(gap) > _GAP:
             return None
-        last = before[max(before.rfind(" "), 0) :]
+        last = before[space:]
         return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
 
     def _encoded(self, text: str) -> int:

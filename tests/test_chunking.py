@@ -34,6 +34,9 @@ class Fake:
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]
 
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+        return self.count_many(texts), [None] * len(texts)
+
 
 WORDS = Fake(lambda text: len(re.findall(r"\w+|[^\w\s]", text)))
 """Words and marks: counts of units add up."""
@@ -43,6 +46,9 @@ PAIRS = Fake(lambda text: (len(text) + 3) // 2)
 """Something before each text: the whole is less than its units."""
 SQUARES = Fake(lambda text: len(text) * (len(text) + 40) // 60)
 """Units never add up, wherever they stand: the plan has to be made again and again."""
+
+
+LLAMA3 = load_tokenizer("llama3")
 
 
 def documents(*texts: str) -> list[Document]:
@@ -82,7 +88,7 @@ def assert_sound(
             assert not text[position:start].strip()
             position = end
         assert not text[position:].strip()
-    taken = sum(len(units_of(document.text, tokenizer, high)) for document in given_)
+    taken = sum(map(len, units_of([document.text for document in given_], tokenizer, high)))
     assert taken == sum(passage.n_sentences for passage in passages(results)) + len(rejections(results))
     order = [next(n for n, d in enumerate(given_) if d.id == _first(result)) for result in results]
     assert order == sorted(order)
@@ -240,12 +246,38 @@ def test_nothing_is_lost_with_llama3(texts: list[str]) -> None:
     assert_sound(given_, chunk_block(given_, tokenizer, 40, 80), tokenizer, 80)
 
 
+@given(st.lists(st.lists(PARTS, min_size=10, max_size=80).map("".join), max_size=4), st.integers(20, 40))
+def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
+    """Counting from the ends of units and planning without leftovers give what counting and planning all give."""
+
+    class Slow:
+        """Counts every passage as a whole."""
+
+        name, fingerprint = LLAMA3.name, LLAMA3.fingerprint
+        count, count_many = staticmethod(LLAMA3.count), staticmethod(LLAMA3.count_many)
+
+        def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+            return self.count_many(texts), [None] * len(texts)
+
+    given_ = documents(*texts)
+    quick = chunk_block(given_, LLAMA3, low, 80)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunking, "_plan_passages", lambda *_: [])
+        assert quick == chunk_block(given_, Slow(), low, 80)
+
+
 def test_workers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes give what one gives, in the same order."""
     monkeypatch.setattr(chunking, "BLOCK", 2)
     given_ = documents(*[" ".join([f"Bản tin số {number} kể rằng trời mưa."] * 9) for number in range(11)])
     tokenizer = load_tokenizer("llama3")
     assert list(chunk(given_, tokenizer, 40, 80, workers=2)) == list(chunk(given_, tokenizer, 40, 80))
+
+
+def test_little_work_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process is started for a few blocks: it would cost more than it saves."""
+    monkeypatch.setattr(chunking, "ProcessPoolExecutor", None)
+    assert len(passages(chunk(documents(*[" ".join([SENTENCE] * 5)] * 3), WORDS, 20, 40, workers=2))) == 3
 
 
 def test_a_dead_worker_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +294,7 @@ def test_a_dead_worker_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
             self.closed = True
 
     monkeypatch.setattr(chunking, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(chunking, "FEW", 0)
     with pytest.raises(AnnotateError, match="process died"):
         list(chunk(documents(SENTENCE), WORDS, workers=2))
 

@@ -43,7 +43,7 @@ _PLACE: Final = re.compile(
     rf"(?=( )(?:[“\"‘'(\[]|[-–•] )?[{_UPPER}])"
     rf"|[{_MARKS}]*+(?![\d,;:/]| ?[{_LOWER}]|[{_UPPER}](?:[{_UPPER}]|[^\w]|\Z)|\Z))"
 )
-"""Terminal punctuation worth a look: group 1 is there where it surely ends a sentence. What surely does not is left out."""
+"""Terminal punctuation that may end a sentence; group 1 is there where it surely does, and no rule is asked."""
 _CLOSED: Final = re.compile(rf"[.?!…。？！][\s{re.escape(_CLOSERS)}]*$")
 _WORD: Final = re.compile(r"\w+")
 _FOUR_WORDS: Final = re.compile(r"\W*+\w++\W++\w++\W++\w++\W++\w")
