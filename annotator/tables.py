@@ -142,7 +142,7 @@ def batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordB
     """
     try:
         with pq.ParquetFile(path) as parquet:
-            yield from parquet.iter_batches(batch_size=ROWS, columns=columns)
+            yield from parquet.iter_batches(batch_size=HELD, columns=columns)
     except (OSError, pa.ArrowException) as error:
         raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
 

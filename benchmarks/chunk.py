@@ -10,7 +10,8 @@ once in the same round, so that a busy machine matters little.
 
 Quality is of what comes out. ``within``: the share of chunks of --min-tokens to --max-tokens tokens. ``whole``: the
 share that begins and ends where sentences of a document do, by our own rules for sentences, which favours us. ``lost``:
-characters of the documents, white space left out, that are in no chunk. ``altered``: chunks that are no slice.
+characters of the documents, white space left out, that are in no chunk (what we hand back as rejected among them).
+``altered``: chunks that are no slice.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from annotator.sources.rows import Columns
 from annotator.sources.sampling import sample
 from annotator.tokens import load_tokenizer
 
-Chunk = tuple[str, list[tuple[int, str]]]
-"""Its text, and its pieces as (number of the document, text)."""
+Chunk = tuple[str, list[tuple[int, str, int | None]]]
+"""Its text, and its pieces as (number of the document, text, where that begins if the tool says so)."""
 
 
 def ours(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[Passage]:  # noqa: ARG001
@@ -69,14 +70,9 @@ def langchain(documents: list[Document], encoding: Any, low: int, high: int) -> 
 
 
 def llama_index(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
-    """By its sentence splitter, with a regular expression in place of nltk's data, which would be downloaded."""
+    """By paragraphs, then its sentences (nltk's, of English)."""
     splitter = import_module("llama_index.core.node_parser").SentenceSplitter(
-        chunk_size=high,
-        chunk_overlap=0,
-        tokenizer=encoding.encode_ordinary,
-        chunking_tokenizer_fn=import_module("llama_index.core.node_parser.text.utils").split_by_regex(
-            r"[^.?!…]+[.?!…]?"
-        ),
+        chunk_size=high, chunk_overlap=0, tokenizer=encoding.encode_ordinary
     )
     return (splitter.split_text(document.text) for document in documents)
 
@@ -104,9 +100,9 @@ def chunks_of(documents: list[Document], made: Iterable[Any]) -> Iterator[Chunk]
     for number, item in enumerate(made):
         if isinstance(item, Passage):
             where = [(numbers[piece.document_id], piece) for piece in item.pieces]
-            yield item.text, [(at, documents[at].text[piece.start : piece.end]) for at, piece in where]
+            yield item.text, [(at, documents[at].text[piece.start : piece.end], piece.start) for at, piece in where]
         else:
-            yield from ((text, [(number, text)]) for text in item)
+            yield from ((text, [(number, text, None)]) for text in item)
 
 
 def quality(documents: list[Document], chunks: Iterable[Chunk], encoding: Any, low: int, high: int) -> dict[str, Any]:
@@ -120,9 +116,9 @@ def quality(documents: list[Document], chunks: Iterable[Chunk], encoding: Any, l
         total += 1
         within += low <= len(encoding.encode_ordinary(text)) <= high
         is_whole = True
-        for number, piece in pieces:
+        for number, piece, start in pieces:
             stripped = piece.strip()
-            at = documents[number].text.find(stripped, position[number])
+            at = documents[number].text.find(stripped, position[number] if start is None else start)
             at = at if at >= 0 else documents[number].text.find(stripped)
             if at < 0:
                 altered += 1
