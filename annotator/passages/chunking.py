@@ -197,10 +197,11 @@ def _plan_and_count(
     is_rough = True
     while True:
         plan = _plan(units, sums, known, limits)
-        counts = {span: known[span] if span in known else count(*span) for span in plan}
-        if all(limits.side(tokens) == limits.side(sums[j] - sums[i]) for (i, j), tokens in counts.items()):
-            return [(*span, tokens) for span, tokens in counts.items()]
+        counts = {span: count(*span) for span in plan if span not in known}
+        is_settled = all(limits.side(tokens) == limits.side(sums[j] - sums[i]) for (i, j), tokens in counts.items())
         known.update(counts)
+        if is_settled:
+            return [(*span, known[span]) for span in plan]
         if is_rough:
             sums, is_rough = [0, *accumulate(tokenizer.count_many(_in_place(text, units)))], False
 
