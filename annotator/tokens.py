@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -34,6 +34,16 @@ _SLICE: Final = 25_000
 """Characters given to tiktoken at once: its regular expressions overflow on longer runs of white space."""
 
 
+_WORD: Final = 32
+"""Characters of a word that is kept in a table."""
+_WORDS: Final = 1 << 17
+"""Words kept, some 20 MB; news of 18 million characters has 90,000 different ones, marks at their ends included."""
+_UNKNOWN: Final = 1 << 40
+"""Tokens of what cannot be counted by words: more than there can be."""
+_GAP: Final = 64
+"""Characters of white space across which a seam is counted."""
+
+
 class Tokenizer(Protocol):
     """Something that counts tokens. It can be pickled, so that other processes count alike."""
 
@@ -50,6 +60,18 @@ class Tokenizer(Protocol):
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """``count`` of each text."""
+
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+        """Count texts that stand in a row, none with white space at its ends.
+
+        Args:
+            texts: in their order.
+            gaps: the white space before each; None where it follows nothing.
+
+        Returns:
+            The tokens of each text alone, and those that it adds to whatever ends with ``gap`` and the text before it.
+            Where these do not tell what is added, None: the whole must be counted.
+        """
 
 
 @cache
@@ -81,21 +103,86 @@ def load_tokenizer(spec: str) -> Tokenizer:
 
 
 class _Tiktoken:
-    """Byte-pair encoding by tiktoken."""
+    """Byte-pair encoding by tiktoken.
+
+    A single space between two characters that are no white space always begins a token (or is one), whatever stands
+    around it: in the split patterns of Llama 3, cl100k and o200k no match goes on over it. So a text is counted word
+    by word, from a table: words repeat, and looking one up costs less than encoding it.
+    """
 
     def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
         self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
+        self._after_space = _Table(lambda word: self._encoded(f" {word}") if word.strip() == word != "" else _UNKNOWN)
+        self._first = _Table(lambda word: self._encoded(word) - self._encoded(f" {word}"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_tokenizer, (self.name,)
 
     def count(self, text: str) -> int:
+        words = text.split(" ")
+        tokens = sum(map(self._after_space.__getitem__, words))
+        return tokens + self._first[words[0]] if tokens < _UNKNOWN else self._encoded(text)
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [self.count(text) for text in texts]
+
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+        if not texts:
+            return [], []
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        row = pc.split_pattern(pa.array(texts, pa.string()), " ")
+        words, begins = row.values.dictionary_encode(), row.offsets.to_numpy()[:-1]
+        indices, known = words.indices.to_numpy(), words.dictionary.to_pylist()
+        tokens_of = np.fromiter(map(self._after_space.__getitem__, known), np.int64)
+        after_space = np.add.reduceat(tokens_of[indices], begins)
+        firsts, which = np.unique(indices[begins], return_inverse=True)
+        more = np.fromiter((self._first[known[index]] for index in firsts), np.int64)[which]
+        alone: list[int] = (after_space + more).tolist()
+        added: list[int | None] = after_space.tolist()
+        for index in np.flatnonzero(after_space >= _UNKNOWN).tolist():
+            alone[index] = self._encoded(texts[index])
+            added[index] = alone[index] - int(more[index])
+        for index, gap in enumerate(gaps):
+            if gap is None:
+                added[index] = alone[index]
+            elif gap != " ":
+                seam = self._seam(texts[index - 1], gap, known[indices[begins[index]]])
+                added[index] = None if seam is None else alone[index] + seam
+        return alone, added
+
+    def _seam(self, before: str, gap: str, first: str) -> int | None:
+        """Return what ``gap`` between a text and another's first word adds to the tokens of both.
+
+        One word alone does not tell: how its marks meet the gap can depend on what stands before it.
+        """
+        space = before.rfind(" ")
+        if space < 0 or len(gap) > _GAP:
+            return None
+        last = before[space:]
+        return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
+
+    def _encoded(self, text: str) -> int:
         if len(text) <= _SLICE:
             return len(self._encoding.encode_ordinary(text))
         return sum(len(self._encoding.encode_ordinary(part)) for part in _slices(text))
 
-    def count_many(self, texts: Sequence[str]) -> list[int]:
-        return [self.count(text) for text in texts]
+
+class _Table(dict[str, int]):
+    """What ``measure`` says of a word, kept; it starts anew when full, so that no corpus fills the memory."""
+
+    def __init__(self, measure: Callable[[str], int]) -> None:
+        self._measure = measure
+
+    def __missing__(self, word: str) -> int:
+        tokens = self._measure(word)
+        if len(word) <= _WORD:
+            if len(self) >= _WORDS:
+                self.clear()
+            self[word] = tokens
+        return tokens
 
 
 class _HuggingFace:
@@ -116,6 +203,9 @@ class _HuggingFace:
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:  # noqa: ARG002
+        return self.count_many(texts), [None] * len(texts)  # it may take in white space wherever it likes
 
 
 def _slices(text: str) -> Iterator[str]:

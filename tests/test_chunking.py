@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.engines import local
-from annotator.errors import AnnotateError, ConfigError
+from annotator.errors import ConfigError
 from annotator.passages import chunking
 from annotator.passages.chunking import chunk, chunk_block
 from annotator.passages.sentences import split_sentences
@@ -35,6 +33,9 @@ class Fake:
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]
 
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+        return self.count_many(texts), [None] * len(texts)
+
 
 WORDS = Fake(lambda text: len(re.findall(r"\w+|[^\w\s]", text)))
 """Words and marks: counts of units add up."""
@@ -44,6 +45,9 @@ PAIRS = Fake(lambda text: (len(text) + 3) // 2)
 """Something before each text: the whole is less than its units."""
 SQUARES = Fake(lambda text: len(text) * (len(text) + 40) // 60)
 """Units never add up, wherever they stand: the plan has to be made again and again."""
+
+
+LLAMA3 = load_tokenizer("llama3")
 
 
 def documents(*texts: str) -> list[Document]:
@@ -83,7 +87,7 @@ def assert_sound(
             assert not text[position:start].strip()
             position = end
         assert not text[position:].strip()
-    taken = sum(len(units_of(document.text, tokenizer, high)) for document in given_)
+    taken = sum(map(len, units_of([document.text for document in given_], tokenizer, high)))
     assert taken == sum(passage.n_sentences for passage in passages(results)) + len(rejections(results))
     order = [next(n for n, d in enumerate(given_) if d.id == _first(result)) for result in results]
     assert order == sorted(order)
@@ -190,9 +194,9 @@ def test_empty_documents() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(0, 40), (41, 40), (1, 7)])
 def test_impossible_bounds(low: int, high: int) -> None:
-    """Bounds that no passage could meet are refused at once."""
+    """Bounds that no passage could meet are refused."""
     with pytest.raises(ConfigError, match="impossible"):
-        chunk([], WORDS, low, high)
+        list(chunk(documents(SENTENCE), WORDS, low, high))
 
 
 def test_documents_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,31 +245,24 @@ def test_nothing_is_lost_with_llama3(texts: list[str]) -> None:
     assert_sound(given_, chunk_block(given_, tokenizer, 40, 80), tokenizer, 80)
 
 
-def test_workers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes give what one gives, in the same order."""
-    monkeypatch.setattr(chunking, "BLOCK", 2)
-    given_ = documents(*[" ".join([f"Bản tin số {number} kể rằng trời mưa."] * 9) for number in range(11)])
-    tokenizer = load_tokenizer("llama3")
-    assert list(chunk(given_, tokenizer, 40, 80, workers=2)) == list(chunk(given_, tokenizer, 40, 80))
+@given(st.lists(st.lists(PARTS, min_size=10, max_size=80).map("".join), max_size=4), st.integers(20, 40))
+def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
+    """Counting from the ends of units and planning without leftovers give what counting and planning all give."""
 
+    class Slow:
+        """Counts every passage as a whole."""
 
-def test_a_dead_worker_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process killed from outside is one clear line, not a traceback of the pool."""
+        name, fingerprint = LLAMA3.name, LLAMA3.fingerprint
+        count, count_many = staticmethod(LLAMA3.count), staticmethod(LLAMA3.count_many)
 
-    class Pool:
-        def __init__(self, workers: int, **options: object) -> None:
-            self.closed = False
+        def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+            return self.count_many(texts), [None] * len(texts)
 
-        def submit(self, *arguments: object) -> None:
-            raise BrokenProcessPool
-
-        def shutdown(self, **options: object) -> None:
-            self.closed = True
-
-    monkeypatch.setattr(local, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(chunking, "BLOCK", 1)
-    with pytest.raises(AnnotateError, match="process died"):
-        list(chunk(documents(SENTENCE, SENTENCE), WORDS, workers=2))
+    given_ = documents(*texts)
+    quick = chunk_block(given_, LLAMA3, low, 80)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunking, "_plan_passages", lambda *_: [])
+        assert quick == chunk_block(given_, Slow(), low, 80)
 
 
 def test_real_news(news_dir: Path) -> None:

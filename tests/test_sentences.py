@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotator.passages import sentences
 from annotator.passages.sentences import Sentence, split_sentences
 
 
@@ -16,10 +18,10 @@ def split(text: str) -> list[str]:
     return [text[sentence.start : sentence.end] for sentence in split_sentences(text)]
 
 
-def assert_covers(text: str, sentences: list[Sentence]) -> None:
+def assert_covers(text: str, made: list[Sentence]) -> None:
     """In order, disjoint, no white space at the edges, and nothing but white space left out."""
     position = 0
-    for sentence in sentences:
+    for sentence in made:
         assert position <= sentence.start < sentence.end <= len(text)
         assert not text[position : sentence.start].strip()
         assert text[sentence.start : sentence.end] == text[sentence.start : sentence.end].strip()
@@ -150,6 +152,39 @@ def test_any_text_is_covered(text: str) -> None:
     assert_covers(text, split_sentences(text))
 
 
+SPOTS = st.sampled_from(
+    [
+        *' .?!…"“”’()\n,;:-/',
+        *("TP.", "Ông ", "anh ", "5.000", "1. ", "H. ", "USD. ", "PGS. ", "2024. ", "26-3. ", "đ.", ". ", ". Theo "),
+        *(
+            "mưa.",
+            "Prof. A",
+            "vol. ",
+            "Nam",
+            '." ',
+            ".” ",
+            "(?) ",
+            "III. ",
+            "vs",
+            "\u00a0",
+            "ß",
+            "٣",
+            "\u0301",
+            "\u2028",
+        ),
+    ]
+)
+
+
+@given(st.lists(SPOTS, max_size=40).map("".join))
+def test_what_is_sure_needs_no_look(text: str) -> None:
+    """The pattern that spares most marks the rules says of none what the rules would not say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences, "_PLACE", re.compile("[.?!…。？！]+"))
+        looked_at = split_sentences(text)
+    assert split_sentences(text) == looked_at
+
+
 @pytest.mark.parametrize("run", ["a", " ", ".", '"', ". ", "A. ", '."', "a\n", ". ”", "xin.Chào"])
 def test_long_runs(run: str) -> None:
     """Endless repetitions are split like anything else."""
@@ -162,7 +197,7 @@ def test_real_news(news_dir: Path) -> None:
     file = pq.ParquetFile(sorted(news_dir.glob("*.parquet"))[0])
     texts = next(file.iter_batches(batch_size=300, columns=["text"])).column("text").to_pylist()
     split_up = [split_sentences(text) for text in texts]
-    for text, sentences in zip(texts, split_up, strict=True):
-        assert_covers(text, sentences)
-    flat = [sentence.complete for sentences in split_up for sentence in sentences]
+    for text, made in zip(texts, split_up, strict=True):
+        assert_covers(text, made)
+    flat = [sentence.complete for made in split_up for sentence in made]
     assert sum(flat) > 0.85 * len(flat)

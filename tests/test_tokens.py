@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import tiktoken
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator import tokens
@@ -86,6 +86,90 @@ def test_slices_put_together(text: str) -> None:
     text = text * 300
     assert "".join(tokens._slices(text)) == text
     assert all(len(part) <= tokens._SLICE for part in tokens._slices(text))
+
+
+MARKS = st.sampled_from(
+    [
+        *" \t\n\r\u00a0\u3000\x1f.,;:!?…'\"“”()[]/-–&%$#@_",
+        *(
+            "  ",
+            "   ",
+            " \n",
+            "\r\n",
+            "'s",
+            "'LL ",
+            "./.",
+            "...",
+            "12345",
+            "2.000",
+            "٣٤",
+            "½",
+            "a\u0323\u0302",
+            "\u0301",
+        ),
+        *(
+            "👩\u200d👩\u200d👧",
+            "👍🏽",
+            "🇻🇳",
+            "中文",
+            "ｆｕｌｌ",
+            "mưa",
+            "Mưa ",
+            " Huế",
+            "đường. ",
+            "ế" * 40,
+            "<|endoftext|>",
+        ),
+    ]
+)
+TEXTS = st.one_of(st.lists(MARKS, max_size=30).map("".join), st.text(max_size=40))
+
+
+@given(TEXTS)
+def test_counting_by_words_is_exact(text: str) -> None:
+    """The table of words gives what the encoding gives, for any white space, marks, emoji and letters."""
+    tokenizer = load_tokenizer("llama3")
+    assert tokenizer.count(text) == len(tokenizer._encoding.encode_ordinary(text))  # type: ignore[attr-defined]
+
+
+GAPS = st.sampled_from([" ", " ", " ", "\n", "\n", "\n\n", "", "\t", "  ", "\r\n", " \n ", "\u2028"])
+ROWS = st.lists(st.tuples(st.lists(MARKS, min_size=1, max_size=5).map("".join), GAPS), max_size=6)
+
+
+@settings(max_examples=500)
+@given(ROWS)
+def test_counting_a_row_is_exact(row: list[tuple[str, str]]) -> None:
+    """What each text adds makes the count of any stretch of the row, unless it says that it cannot tell."""
+    tokenizer = load_tokenizer("llama3")
+    parts = [(text.replace("\n", " ").replace("\r", " ").strip(), gap) for text, gap in row]
+    parts = [(text, gap) for text, gap in parts if text]
+    texts, gaps = [text for text, _ in parts], [None, *(gap for _, gap in parts[1:])][: len(parts)]
+    alone, added = tokenizer.count_row(texts, gaps)
+    assert alone == tokenizer.count_many(texts)
+    for begin, text in enumerate(texts):
+        whole, tokens = text, alone[begin]
+        for gap, following, more in zip(gaps[begin + 1 :], texts[begin + 1 :], added[begin + 1 :], strict=True):
+            if more is None:
+                break
+            whole, tokens = f"{whole}{gap}{following}", tokens + more
+            assert tokens == tokenizer.count(whole)
+
+
+def test_a_long_gap_tells_nothing() -> None:
+    """Across a page of white space the whole has to be counted; a row's first text follows nothing."""
+    alone, added = load_tokenizer("llama3").count_row(["Mưa to.", "Gió lớn."], [None, " " * 100])
+    assert added == [alone[0], None]
+    assert load_tokenizer("llama3").count_row([], []) == ([], [])
+
+
+def test_the_table_of_words_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Endless new words do not fill the memory, and counts stay right when the table starts anew."""
+    monkeypatch.setattr(tokens, "_WORDS", 10)
+    tokenizer = load_tokenizer("llama3")
+    text = " ".join(f"từ{number}" for number in range(100)) + f" {'a' * 100}"
+    assert tokenizer.count(text) == len(tokenizer._encoding.encode_ordinary(text))  # type: ignore[attr-defined]
+    assert len(tokenizer._after_space) <= 10  # type: ignore[attr-defined]
+    assert "a" * 100 not in tokenizer._after_space  # type: ignore[attr-defined]
 
 
 def test_pickled_as_its_spec() -> None:
@@ -194,6 +278,7 @@ def test_tokenizer_json(tmp_path: Path) -> None:
     by_folder, by_file = load_tokenizer(str(tmp_path)), load_tokenizer(str(tmp_path / "tokenizer.json"))
     assert by_folder.count("xin chào <s>") == 3
     assert by_folder.count_many(["xin chào", ""]) == [2, 0]
+    assert by_folder.count_row(["xin chào", "anh"], [None, " "]) == ([2, 1], [None, None])
     assert by_folder.fingerprint == by_file.fingerprint
     assert pickle.loads(pickle.dumps(by_file)) is by_file  # noqa: S301
 

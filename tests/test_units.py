@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import ConfigError
-from annotator.passages.units import Unit, units_of
+from annotator.passages import units
+from annotator.passages.units import Unit
 
 
 class Words:
@@ -24,6 +25,9 @@ class Words:
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]
 
+    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
+        return self.count_many(texts), [None] * len(texts)
+
 
 class Characters(Words):
     """One token a code point, white space as well."""
@@ -32,14 +36,23 @@ class Characters(Words):
         return len(text)
 
 
-def cut(text: str, units: list[Unit]) -> list[tuple[str, str]]:
-    return [(text[unit.start : unit.end], unit.cut) for unit in units]
+def units_of(text: str, tokenizer: Words, max_tokens: int) -> list[Unit]:
+    (row,) = units.units_of([text], tokenizer, max_tokens)
+    return row
+
+
+def cut(text: str, row: list[Unit]) -> list[tuple[str, str]]:
+    return [(text[unit.start : unit.end], unit.cut) for unit in row]
 
 
 def test_short_sentences_are_left_alone() -> None:
     """A sentence that fits is one unit with its exact size; a fragment cannot stand alone."""
     text = "Tin vắn\nHôm nay trời có mưa. Anh về."
-    assert units_of(text, Words(), 10) == [Unit(0, 7, 2, False), Unit(8, 28, 5, True), Unit(29, 36, 2, False)]
+    assert [unit[:4] for unit in units_of(text, Words(), 10)] == [
+        (0, 7, False, 2),
+        (8, 28, True, 5),
+        (29, 36, False, 2),
+    ]
 
 
 def test_cut_at_a_clause() -> None:

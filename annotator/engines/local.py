@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
 from multiprocessing import get_context
+from typing import Any, Final
 
 from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
+ALONE = 1.0
+"""Seconds that this process works before it starts others, which takes about as long."""
 AHEAD = 2
 """Partitions on their way for each process: one it works at, one that waits."""
 
 
+_END: Final[Any] = object()
+
+
 class LocalEngine:
-    """``workers`` processes, started when there are two partitions to share; with one worker, this process."""
+    """``workers`` processes, started once there is enough to do for them; until then, and with one worker, this one."""
 
     def __init__(self, workers: int = 1) -> None:
         self._workers = workers
@@ -25,12 +31,12 @@ class LocalEngine:
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` of each item, in order."""
-        stream = iter(items)
-        head = list(islice(stream, 2)) if self._workers > 1 else []
-        stream = chain(head, stream)
-        if len(head) < 2:
-            yield from map(function, stream)
-            return
+        stream, began = iter(items), time.monotonic()
+        while self._pool is None and (self._workers == 1 or time.monotonic() - began < ALONE):
+            item = next(stream, _END)
+            if item is _END:
+                return
+            yield function(item)
         if self._pool is None:
             # "spawn" is the same on every platform and inherits no locks from the threads of this process.
             self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import accumulate, islice, pairwise
+from math import inf
 from typing import Final, TypeAlias
 
-from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError
 from annotator.passages.units import Unit, units_of
 from annotator.records import Document, Passage, Piece, Rejected
@@ -25,6 +23,11 @@ from annotator.tokens import Tokenizer
 
 BLOCK: Final = 500
 """Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""
+
+_EACH: Final = 1 << 40
+"""Cost of one passage beside the square of its tokens: a document has fewer than a passage costs in squares."""
+_UNKNOWN: Final = 1 << 40
+"""Tokens that are more than there can be."""
 
 _Cost: TypeAlias = tuple[int, int, int, int, int, int]
 _Result: TypeAlias = Passage | Rejected
@@ -36,6 +39,13 @@ class _Limits:
 
     low: int
     high: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.low <= self.high or self.high < 8:
+            raise ConfigError(
+                f"passages of {self.low} to {self.high} tokens are impossible: --min-tokens must be 1 or more, "
+                "--max-tokens 8 or more and no less than --min-tokens"
+            )
 
     def side(self, tokens: int) -> int:
         """Return -1 below the bounds, 0 within, 1 above."""
@@ -86,30 +96,22 @@ class _Bin:
 
 
 def chunk(
-    documents: Iterable[Document], tokenizer: Tokenizer, min_tokens: int = 150, max_tokens: int = 256, workers: int = 1
+    documents: Iterable[Document], tokenizer: Tokenizer, min_tokens: int = 150, max_tokens: int = 256
 ) -> Iterator[_Result]:
-    """Cut documents into passages, in the order of the documents; the result does not depend on ``workers``.
+    """Cut documents into passages, in the order of the documents.
 
     Args:
         documents: read as they are needed, ``BLOCK`` at a time.
         tokenizer: what counts the tokens.
         min_tokens: shortest passage; a leftover that finds no company in its block may stay shorter.
         max_tokens: longest passage; none is ever longer.
-        workers: processes; 1 stays in this one.
 
     Raises:
         ConfigError: the bounds are impossible, or too narrow for a single character.
-        AnnotateError: a worker died.
     """
-    if not 1 <= min_tokens <= max_tokens or max_tokens < 8:
-        raise ConfigError(
-            f"passages of {min_tokens} to {max_tokens} tokens are impossible: --min-tokens must be 1 or more, "
-            "--max-tokens 8 or more and no less than --min-tokens"
-        )
     stream = iter(documents)
-    blocks = iter(lambda: list(islice(stream, BLOCK)), [])
-    make = partial(chunk_block, tokenizer=tokenizer, min_tokens=min_tokens, max_tokens=max_tokens)
-    return _spread(make, blocks, workers)
+    while block := list(islice(stream, BLOCK)):
+        yield from chunk_block(block, tokenizer, min_tokens, max_tokens)
 
 
 def chunk_block(
@@ -119,8 +121,9 @@ def chunk_block(
     limits = _Limits(min_tokens, max_tokens)
     made: list[tuple[tuple[int, int], _Result]] = []
     leftovers: list[_Group] = []
-    for order, document in enumerate(documents):
-        for group in _groups(order, document, tokenizer, limits):
+    units = units_of([document.text for document in documents], tokenizer, max_tokens)
+    for order, (document, its_units) in enumerate(zip(documents, units, strict=True)):
+        for group in _groups(order, document, its_units, tokenizer, limits):
             if group.can_stand and limits.side(group.tokens) == 0:
                 made.append((group.place, _passage([group], group.tokens)))
             else:
@@ -135,38 +138,54 @@ def chunk_block(
     return [result for _, result in sorted(made, key=lambda item: item[0])]
 
 
-def _spread(make: partial[list[_Result]], blocks: Iterable[list[Document]], workers: int) -> Iterator[_Result]:
-    with closing(LocalEngine(workers)) as engine:
-        for results in engine.spread(make, blocks):
-            yield from results
-
-
 # ---------------------------------------------------------------- planning one document
 
 
-def _groups(order: int, document: Document, tokenizer: Tokenizer, limits: _Limits) -> Iterator[_Group]:
-    """Partition a document into groups of units: as many as can be within the limits, the rest leftovers.
+def _groups(
+    order: int, document: Document, units: Sequence[Unit], tokenizer: Tokenizer, limits: _Limits
+) -> Iterator[_Group]:
+    """Partition a document into groups of units: as many as can be within the limits, the rest leftovers."""
+    sums = [0, *accumulate(unit.tokens for unit in units)]
+    count = _counter(document.text, units, tokenizer)
+    spans = [(i, j, count(i, j)) for i, j in _plan_passages(units, sums, limits)]
+    if not spans or any(limits.side(tokens) for _, _, tokens in spans):
+        spans = _plan_and_count(document.text, units, tokenizer, limits)
+    for i, j, tokens in spans:
+        yield _Group(order, document, tuple(units[i:j]), tokens)
+
+
+def _plan_and_count(
+    text: str, units: Sequence[Unit], tokenizer: Tokenizer, limits: _Limits
+) -> list[tuple[int, int, int]]:
+    """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
 
     Planning adds up the tokens of units, which is exact but for a token or two where they meet; the planned groups
     are then counted, and if that puts one across a limit, the document is planned again with better numbers.
     """
-    text = document.text
-    units = units_of(text, tokenizer, limits.high)
+    count = _counter(text, units, tokenizer)
     sums = [0, *accumulate(unit.tokens for unit in units)]
     known = {(index, index + 1): unit.tokens for index, unit in enumerate(units)}
     is_rough = True
     while True:
         plan = _plan(units, sums, known, limits)
-        asked = [span for span in plan if span not in known]
-        counts = tokenizer.count_many([text[units[i].start : units[j - 1].end] for i, j in asked])
-        if all(limits.side(n) == limits.side(sums[j] - sums[i]) for (i, j), n in zip(asked, counts, strict=True)):
-            break
-        known.update(zip(asked, counts, strict=True))
+        counts = {span: count(*span) for span in plan if span not in known}
+        is_settled = all(limits.side(tokens) == limits.side(sums[j] - sums[i]) for (i, j), tokens in counts.items())
+        known.update(counts)
+        if is_settled:
+            return [(*span, known[span]) for span in plan]
         if is_rough:
             sums, is_rough = [0, *accumulate(tokenizer.count_many(_in_place(text, units)))], False
-    known.update(zip(asked, counts, strict=True))
-    for i, j in plan:
-        yield _Group(order, document, tuple(units[i:j]), known[i, j])
+
+
+def _counter(text: str, units: Sequence[Unit], tokenizer: Tokenizer) -> Callable[[int, int], int]:
+    """Return what counts the tokens of units i to j: exactly, and without looking at their text where that goes."""
+    sums = [0, *accumulate(_UNKNOWN if unit.added is None else unit.added for unit in units)]
+
+    def count(i: int, j: int) -> int:
+        tokens = units[i].tokens + sums[j] - sums[i + 1]
+        return tokens if tokens < _UNKNOWN else tokenizer.count(text[units[i].start : units[j - 1].end])
+
+    return count
 
 
 def _in_place(text: str, units: Sequence[Unit]) -> list[str]:
@@ -174,6 +193,39 @@ def _in_place(text: str, units: Sequence[Unit]) -> list[str]:
     gaps = [text[left.end : right.start] for left, right in pairwise(units)]
     cuts = [left.end + 1 + max(gap.rfind("\n"), gap.rfind("\r")) for left, gap in zip(units, gaps, strict=False)]
     return [text[start:end] for start, end in pairwise([units[0].start, *cuts, units[-1].end])]
+
+
+def _plan_passages(units: Sequence[Unit], sums: Sequence[int], limits: _Limits) -> list[tuple[int, int]]:
+    """Return the best partition into passages alone, the same that ``_plan`` finds if there is any; else nothing."""
+    best: list[float] = [0]
+    begins = [0]
+    first = standing = 0
+    for j, unit in enumerate(units, start=1):
+        standing = j if unit.can_stand else standing
+        total = sums[j]
+        while total - sums[first] > limits.high:
+            first += 1
+        least, begin = inf, 0
+        for i in range(first, standing):
+            tokens = total - sums[i]
+            if tokens < limits.low:
+                break
+            cost = best[i] + _EACH + tokens * tokens
+            if cost < least:
+                least, begin = cost, i
+        best.append(least)
+        begins.append(begin)
+    return _spans(begins) if best[-1] < inf else []
+
+
+def _spans(begins: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the spans of the partition whose last span ends at the end; that which ends at j begins at begins[j]."""
+    spans: list[tuple[int, int]] = []
+    j = len(begins) - 1
+    while j:
+        spans.append((begins[j], j))
+        j = begins[j]
+    return spans[::-1]
 
 
 def _plan(
@@ -204,13 +256,7 @@ def _plan(
                 cost = (lost + risk, left + 1, inner + (j < len(units)), spent + tokens, passages, squares)
             options.append((cost, i))
         best.append(min(options))
-    spans: list[tuple[int, int]] = []
-    j = len(units)
-    while j:
-        i = best[j][1]
-        spans.append((i, j))
-        j = i
-    return spans[::-1]
+    return _spans([begin for _, begin in best])
 
 
 # ---------------------------------------------------------------- leftovers
@@ -265,8 +311,8 @@ def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
     """Make the record; its id is a hash of what it is made of."""
     text = _joined(groups)
     pieces = tuple(Piece(group.document.id, group.start, group.end) for group in groups)
-    where = [[piece.document_id, piece.start, piece.end] for piece in pieces]
-    canonical = json.dumps([where, text], separators=(",", ":"))
+    where = ",".join(f"[{json.dumps(piece.document_id)},{piece.start},{piece.end}]" for piece in pieces)
+    canonical = f"[[{where}],{json.dumps(text)}]"
     units = [unit for group in groups for unit in group.units]
     cuts = {unit.cut for unit in units}
     return Passage(

@@ -8,14 +8,10 @@ number of a list item, or what follows goes on in lower case.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(NamedTuple):
     """The slice ``[start, end)`` of a text, without white space around it."""
 
     start: int
@@ -24,6 +20,7 @@ class Sentence:
     """It closes with terminal punctuation and has four words or more; headlines and captions do not."""
 
 
+_VOWELS: Final = "aàáảãạăằắẳẵặâầấẩẫậeèéẻẽẹêềếểễệiìíỉĩịoòóỏõọôồốổỗộơờớởỡợuùúủũụưừứửữựyỳýỷỹỵ"
 _PARAGRAPH: Final = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _CLOSERS: Final = "\"'”’»›)]}"
 _STOP: Final = re.compile(rf"([.?!…。？！]+)(?:[{re.escape(_CLOSERS)}]|\s(?=[”»›)\]}}]))*")
@@ -33,8 +30,23 @@ _NEXT: Final = re.compile(r"(\s*)([\s“\"‘'«‹(\[{–—•*▪►+>-]*)(\d
 """What follows a stop: white space, opening marks, a number or a word, and the first letter of the next word."""
 _TAIL: Final = re.compile(r"(?:(\w+|[:;])\s+)?([\w.&/-]*)$")
 """What stands before a stop: the word or colon before the last token, and that token with its inner full stops."""
+_MARKS: Final = ".?!…。？！"
+_LOWER: Final = f"a-z{_VOWELS}đ"
+_UPPER: Final = _LOWER.upper()
+_ABBREVIATED: Final = "tp|ty|vd|tr|rs|of|te|en|ep|ol|pt|gt|ev|os|vs|ig|tl|hs"
+"""The last two letters of each of ``_PREFIX`` that ends in two small ones."""
+_PLACE: Final = re.compile(
+    rf"[{_MARKS}](?:"
+    rf"(?:(?<=[{_LOWER}]{{2}}\.)(?<!(?:{_ABBREVIATED})\.)|(?<=[^\w\s.&/-]\.)|(?<=\d{{4}}\.)|(?<=[/-]\d\.)|(?<=[/-]\d\d\.)"
+    rf"|(?<=[{_UPPER}]{{3}}\.)(?<!PGS\.|SCK\.|KTS\.|SND\.|SƯT\.|GƯT\.|GND\.|TND\.|TƯT\.|[IVXLC]{{3}}\.)"
+    rf"|(?:(?<=[^({_MARKS}].)|[{_MARKS}]++)(?:(?<!\.)|(?<=\.\.)|[{re.escape(_CLOSERS)}]++))"
+    rf"(?=( )(?:[“\"‘'(\[]|[-–•] )?[{_UPPER}])"
+    rf"|[{_MARKS}]*+(?![\d,;:/]| ?[{_LOWER}]|[{_UPPER}](?:[{_UPPER}]|[^\w]|\Z)|\Z))"
+)
+"""Terminal punctuation that may end a sentence; group 1 is there where it surely does, and no rule is asked."""
 _CLOSED: Final = re.compile(rf"[.?!…。？！][\s{re.escape(_CLOSERS)}]*$")
 _WORD: Final = re.compile(r"\w+")
+_FOUR_WORDS: Final = re.compile(r"\W*+\w++\W++\w++\W++\w++\W++\w")
 _LOOK_BACK: Final = 40
 """Characters before a stop that can matter; longer tokens are no abbreviations."""
 
@@ -62,7 +74,6 @@ _STARTER: Final = re.compile(
 )
 """Words that open a sentence and hardly ever a name."""
 
-_VOWELS: Final = "aàáảãạăằắẳẵặâầấẩẫậeèéẻẽẹêềếểễệiìíỉĩịoòóỏõọôồốổỗộơờớởỡợuùúủũụưừứửữựyỳýỷỹỵ"
 _ONSET: Final = "(?:ngh?|nh|gh|gi|kh|ph|qu|th|tr|ch|[bcdđghklmnprstvx])?"
 _SYLLABLE: Final = re.compile(
     rf"{_ONSET}(?:([{_VOWELS}])(?!\1)){{1,3}}(?:ng|nh|[mn])?"
@@ -76,40 +87,46 @@ def split_sentences(text: str) -> list[Sentence]:
     sentences: list[Sentence] = []
     for paragraph in _PARAGRAPH.finditer(text):
         start, end = paragraph.span()
-        for stop in _stops(text, start, end):
-            _add(sentences, text, start, stop)
+        quotes, counted = 0, start  # straight quotes so far: an odd number means that one is open
+        for place in _PLACE.finditer(text, start, end):
+            if place.lastindex:
+                stop = place.end()
+            else:
+                at = place.start()
+                quotes += text.count('"', counted, at)
+                counted = at
+                stop = _stop(text, start, at, end, quotes % 2 == 1)
+                if not stop:
+                    continue
+            sentences.append(_sentence(text, start, stop))
             start = stop
-        _add(sentences, text, start, end)
+        end = start + len(text[start:end].rstrip())
+        if start < end:
+            sentences.append(_sentence(text, start, end))
     return sentences
 
 
-def _add(sentences: list[Sentence], text: str, start: int, end: int) -> None:
-    """Append the sentence ``text[start:end]`` without the white space around it, if anything is left."""
-    sentence = text[start:end]
-    start += len(sentence) - len(sentence.lstrip())
-    sentence = sentence.strip()
-    if sentence:
-        words = sum(1 for _ in islice(_WORD.finditer(sentence), 4))
-        complete = words == 4 and _CLOSED.search(sentence, max(0, len(sentence) - 20)) is not None
-        sentences.append(Sentence(start, start + len(sentence), complete))
+def _sentence(text: str, start: int, end: int) -> Sentence:
+    """Make the sentence ``text[start:end]``, which may begin with white space."""
+    while text[start].isspace():
+        start += 1
+    closed = text[end - 1] in _MARKS or _CLOSED.search(text, max(start, end - 20), end) is not None
+    return Sentence(start, end, closed and _FOUR_WORDS.match(text, start, end) is not None)
 
 
-def _stops(text: str, start: int, end: int) -> Iterator[int]:
-    """Yield where sentences end inside the paragraph ``text[start:end]``, its own end left out."""
-    quotes, counted = 0, start  # straight quotes so far: an odd number means that one is open
-    for match in _STOP.finditer(text, start, end):
-        at, after = match.start(), match.end()
-        quotes += text.count('"', counted, at)
-        counted = at
-        closers = text[match.end(1) : after]
-        if quotes % 2:
-            stray = None if '"' in closers else _STRAY_QUOTE.match(text, after, end)
-            after = stray.end() if stray else after
-        elif closers == '"' and text[after : after + 1].isalnum():
-            after -= 1  # it opens the next one, without a space before it: ... đi."Anh nói
-        if after < end and _ends(text, start, match, after):
-            yield after
-            start = after
+def _stop(text: str, start: int, at: int, end: int, quoting: bool) -> int:
+    """Return where the sentence ends that began at ``start``, if the punctuation at ``at`` ends it; else 0."""
+    stop = _STOP.match(text, at, end)
+    if not stop:
+        return 0
+    after = stop.end()
+    closers = text[stop.end(1) : after]
+    if quoting:
+        stray = None if '"' in closers else _STRAY_QUOTE.match(text, after, end)
+        after = stray.end() if stray else after
+    elif closers == '"' and text[after : after + 1].isalnum():
+        after -= 1  # it opens the next one, without a space before it: ... đi."Anh nói
+    return after if after < end and _ends(text, start, stop, after) else 0
 
 
 def _ends(text: str, start: int, stop: re.Match[str], after: int) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from annotator.errors import ConfigError
-from annotator.passages.sentences import split_sentences
+from annotator.passages.sentences import Sentence, split_sentences
 from annotator.tokens import Tokenizer
 
 _CLAUSE: Final = re.compile(r"[;:,)\]”»…]+(?=\s)|\s(?=[-–—(\[“«])")
@@ -20,34 +19,51 @@ _SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
 _FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """The slice ``[start, end)`` of a text, without white space around it."""
 
     start: int
     end: int
-    tokens: int
     can_stand: bool
     """A passage may consist of this alone: it is a complete sentence, or a part of an over-long one."""
+    tokens: int
+    """Of itself alone."""
+    added: int | None
+    """Tokens that it adds to what ends with the unit before it; None if only counting the whole can tell."""
     cut: str = ""
     """Where an over-long sentence was cut to make this part: ``clause``, ``space`` (or inside a word), or empty."""
 
 
-def units_of(text: str, tokenizer: Tokenizer, max_tokens: int) -> list[Unit]:
-    """Split ``text`` into units of at most ``max_tokens`` tokens: in order, disjoint, all of it but white space.
+def units_of(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> list[list[Unit]]:
+    """Split each text into units of at most ``max_tokens`` tokens: in order, disjoint, all of it but white space.
 
     Raises:
         ConfigError: a single character takes more than ``max_tokens``.
     """
-    sentences = split_sentences(text)
-    counts = tokenizer.count_many([text[sentence.start : sentence.end] for sentence in sentences])
-    units: list[Unit] = []
-    for sentence, tokens in zip(sentences, counts, strict=True):
-        if tokens <= max_tokens:
-            units.append(Unit(sentence.start, sentence.end, tokens, sentence.complete))
-        else:
-            units += _parts(text, Unit(sentence.start, sentence.end, tokens, True), tokenizer, max_tokens)
+    sentences = [split_sentences(text) for text in texts]
+    counts = _counts(texts, sentences, tokenizer)
+    units = [[Unit._make((*sentence, *next(counts), "")) for sentence in row] for row in sentences]
+    for number, (text, row) in enumerate(zip(texts, units, strict=True)):
+        if any(unit.tokens > max_tokens for unit in row):
+            parts = [part for unit in row for part in _parts(text, unit, tokenizer, max_tokens)]
+            counts = _counts([text], [parts], tokenizer)
+            units[number] = [part._replace(added=added) for part, (_, added) in zip(parts, counts, strict=True)]
     return units
+
+
+def _counts(
+    texts: Sequence[str], rows: Iterable[Sequence[Sentence | Unit]], tokenizer: Tokenizer
+) -> Iterator[tuple[int, int | None]]:
+    """Return the tokens of each span of each text, and those it adds to what stands before it."""
+    spans: list[str] = []
+    gaps: list[str | None] = []
+    for text, row in zip(texts, rows, strict=True):
+        before = None
+        for start, end, *_ in row:
+            spans.append(text[start:end])
+            gaps.append(None if before is None else text[before:start])
+            before = end
+    return zip(*tokenizer.count_row(spans, gaps), strict=True)
 
 
 def _parts(text: str, whole: Unit, tokenizer: Tokenizer, max_tokens: int) -> Iterator[Unit]:
@@ -73,7 +89,7 @@ def _parts(text: str, whole: Unit, tokenizer: Tokenizer, max_tokens: int) -> Ite
     for low, high in ((start, at), (at, end)):
         part = text[low:high].strip()
         first = text.index(part, low)
-        unit = Unit(first, first + len(part), tokenizer.count(part), True, cut)
+        unit = Unit(first, first + len(part), True, tokenizer.count(part), None, cut)
         yield from _parts(text, unit, tokenizer, max_tokens)
 
 

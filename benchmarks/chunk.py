@@ -1,0 +1,196 @@
+"""Speed and quality of chunking, beside other chunkers and beside encoding the same text once.
+
+    python benchmarks/chunk.py --corpus news/ --docs 6600 --rounds 5
+    pip install semchunk chonkie langchain-text-splitters llama-index-core    # what is missing is named and left out
+
+Every tool gets the same documents, tokenizer (tiktoken with Llama 3's vocabulary) and limit, with no overlap, in one
+process on one core; in each round they take turns, after a first one that is told apart (``cold_seconds``: our table of
+words is empty then). ``ratio`` is the median over the rounds of a tool's CPU time by that of encoding every document
+once in the same round, so that a busy machine matters little.
+
+Quality is of what comes out. ``within``: the share of chunks of --min-tokens to --max-tokens tokens. ``whole``: the
+share that begins and ends where sentences of a document do, by our own rules for sentences, which favours us. ``lost``:
+characters of the documents, white space left out, that are in no chunk (what we hand back as rejected among them).
+``altered``: chunks that are no slice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from itertools import islice
+from typing import Any
+
+from annotator.passages.chunking import chunk
+from annotator.passages.sentences import split_sentences
+from annotator.records import Document, Passage
+from annotator.sources.rows import Columns
+from annotator.sources.sampling import sample
+from annotator.tokens import load_tokenizer
+
+Chunk = tuple[str, list[tuple[int, str, int | None]]]
+"""Its text, and its pieces as (number of the document, text, where that begins if the tool says so)."""
+
+
+def ours(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[Passage]:  # noqa: ARG001
+    """Chunk as the pipeline does."""
+    made = chunk(documents, load_tokenizer("llama3"), low, high)
+    return (passage for passage in made if isinstance(passage, Passage))
+
+
+def semchunk(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
+    """By semchunk's own counter."""
+    chunker = import_module("semchunk").chunkerify(lambda text: len(encoding.encode_ordinary(text)), high)
+    return (chunker(document.text) for document in documents)
+
+
+def chonkie(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
+    """By sentences, as many as fit."""
+    chunker = import_module("chonkie").SentenceChunker(tokenizer=encoding, chunk_size=high, chunk_overlap=0)
+    return ([item.text for item in chunker.chunk(document.text)] for document in documents)
+
+
+def langchain(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
+    """By paragraphs, then sentence ends, then spaces."""
+    splitter = import_module("langchain_text_splitters").RecursiveCharacterTextSplitter(
+        chunk_size=high,
+        chunk_overlap=0,
+        length_function=lambda text: len(encoding.encode_ordinary(text)),
+        separators=["\n\n", "\n", ". ", " ", ""],
+        keep_separator="end",
+    )
+    return (splitter.split_text(document.text) for document in documents)
+
+
+def llama_index(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
+    """By paragraphs, then its sentences (nltk's, of English)."""
+    splitter = import_module("llama_index.core.node_parser").SentenceSplitter(
+        chunk_size=high, chunk_overlap=0, tokenizer=encoding.encode_ordinary
+    )
+    return (splitter.split_text(document.text) for document in documents)
+
+
+TOOLS: dict[str, Callable[..., Iterator[Any]]] = {
+    "vner-annotate": ours,
+    "semchunk": semchunk,
+    "chonkie": chonkie,
+    "langchain-text-splitters": langchain,
+    "llama-index-core": llama_index,
+}
+
+
+def cpu_seconds(work: Callable[[], Iterable[Any]]) -> float:
+    """Run through what ``work`` yields."""
+    gc.collect()
+    began = time.process_time()
+    deque(work(), maxlen=0)
+    return time.process_time() - began
+
+
+def chunks_of(documents: list[Document], made: Iterable[Any]) -> Iterator[Chunk]:
+    """Bring passages, and lists of chunks a document, to one form."""
+    numbers = {document.id: number for number, document in enumerate(documents)}
+    for number, item in enumerate(made):
+        if isinstance(item, Passage):
+            where = [(numbers[piece.document_id], piece) for piece in item.pieces]
+            yield item.text, [(at, documents[at].text[piece.start : piece.end], piece.start) for at, piece in where]
+        else:
+            yield from ((text, [(number, text, None)]) for text in item)
+
+
+def quality(documents: list[Document], chunks: Iterable[Chunk], encoding: Any, low: int, high: int) -> dict[str, Any]:
+    """Judge what came out."""
+    sentences = [split_sentences(document.text) for document in documents]
+    edges = [({item.start for item in row}, {item.end for item in row}) for row in sentences]
+    left = [[not character.isspace() for character in document.text] for document in documents]
+    position = [0] * len(documents)
+    total = within = whole = altered = 0
+    for text, pieces in chunks:
+        total += 1
+        within += low <= len(encoding.encode_ordinary(text)) <= high
+        is_whole = True
+        for number, piece, start in pieces:
+            stripped = piece.strip()
+            at = documents[number].text.find(stripped, position[number] if start is None else start)
+            at = at if at >= 0 else documents[number].text.find(stripped)
+            if at < 0:
+                altered += 1
+                is_whole = False
+                continue
+            end = position[number] = at + len(stripped)
+            left[number][at:end] = [False] * (end - at)
+            is_whole &= at in edges[number][0] and end in edges[number][1]
+        whole += is_whole
+    return {
+        "chunks": total,
+        "within": round(within / max(1, total), 4),
+        "whole": round(whole / max(1, total), 4),
+        "lost": sum(map(sum, left)),
+        "altered": altered,
+    }
+
+
+def main() -> None:
+    """Run the rounds, print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, help="a source, as vner-annotate build takes it")
+    parser.add_argument("--docs", type=int, default=6600)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--min-tokens", type=int, default=150)
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--text-field", default="text")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    args = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, set(islice(os.sched_getaffinity(0), 1)))
+    drawn = sample(args.corpus, args.docs, 0, Columns(text=args.text_field, id="id"))
+    documents = [item for item in drawn if isinstance(item, Document)]
+    megabytes = sum(len(document.text.encode()) for document in documents) / 1e6
+    encoding: Any = load_tokenizer("llama3")._encoding  # type: ignore[attr-defined]
+    bounds = (encoding, args.min_tokens, args.max_tokens)
+    report: dict[str, Any] = {"documents": len(documents), "megabytes": round(megabytes, 1), "tools": {}}
+    tools = {}
+    for name, tool in TOOLS.items():
+        try:
+            deque(tool(documents[:1], *bounds), maxlen=0)
+            tools[name] = tool
+        except ImportError as error:
+            report["tools"][name] = f"not installed ({error.name})"
+
+    def encode() -> Iterator[int]:
+        return (len(encoding.encode_ordinary(document.text)) for document in documents)
+
+    seconds: dict[str, list[float]] = {name: [] for name in ("encode", *tools)}
+    for _ in range(args.rounds + 1):
+        seconds["encode"].append(cpu_seconds(encode))
+        for name, tool in tools.items():
+            seconds[name].append(cpu_seconds(lambda tool=tool: tool(documents, *bounds)))  # type: ignore[misc]
+    for name, (cold, *warm) in seconds.items():
+        ratio = statistics.median(mine / once for mine, once in zip(warm, seconds["encode"][1:], strict=True))
+        report["tools"][name] = {
+            "ratio": round(ratio, 2),
+            "mb_per_second": round(megabytes / statistics.median(warm), 2),
+            "cold_seconds": round(cold, 2),
+        }
+        if name != "encode":
+            report["tools"][name] |= quality(documents, chunks_of(documents, tools[name](documents, *bounds)), *bounds)
+    if args.json:
+        print(json.dumps(report))
+    else:
+        print(f"{report['documents']:,} documents, {report['megabytes']} MB")
+        for name, figures in report["tools"].items():
+            print(
+                f"{name:26}",
+                figures if isinstance(figures, str) else "  ".join(f"{k} {v:,}" for k, v in figures.items()),
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""How time and memory grow with the number of documents, stage by stage, on one machine.
+
+    python benchmarks/growth.py --corpus news/ --sizes 1000 10000 100000 --work /tmp/growth --workers 1
+
+The corpus of each size is made of the documents of --corpus, again and again, with other ids and one more sentence in
+each, so that no two are the same. No teacher is asked: the ledger is filled with made replies (up to six names and
+numbers of a passage, as some type or other); ``annotate`` then only finds that all is answered.
+
+Every stage is a process of its own. Its wall and CPU time begin before its imports are done and take in the tokenizer
+and the manifest's fingerprint of the source. Its memory is the most that its own process held, read from Linux's
+VmHWM; with --workers, those of the workers are not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from annotator import runner, tables
+from annotator.config import RunConfig, make_config
+from annotator.ledger import Ledger
+from annotator.progress import Silent
+from annotator.records import Completion, Document
+from annotator.rundir import RunDir, write_json
+from annotator.sources.rows import Columns
+from annotator.sources.sampling import sample
+from annotator.teachers import make_teacher
+
+STAGES = ("sample", "chunk", "fill", "annotate", "clean", "explode", "audit")
+NAMES = re.compile(r"(?<!\w)[A-ZĐÂÊÔƠƯ]\w*(?: [A-ZĐÂÊÔƠƯ]\w*)*|(?<![\w.,/])\d[\d.,/]*\d(?![\w.,/])")
+TYPES = ("person", "ORGANIZATION", "địa điểm", "date", "product_name", "event")
+
+
+def make_corpus(source: str, path: Path, documents: int) -> None:
+    """Write ``documents`` rows to one Parquet file: those of ``source`` in turns, each a little different."""
+    kept = [item for item in sample(source, 1 << 20, 0, Columns(text="text", id="id")) if isinstance(item, Document)]
+    rng = random.Random(0)
+
+    def rows() -> Iterator[Document]:
+        for number, document in enumerate(islice(cycle(kept), documents)):
+            line = f"Bản tin số {number} của tòa soạn được gửi đi lúc {rng.randrange(24)} giờ {rng.randrange(60)}."
+            yield Document(str(number), f"{document.text}\n{line}", "growth")
+
+    with path.open("wb") as file:
+        tables.write_records(file, tables.DOCUMENT, rows())
+
+
+def fill(run: RunDir) -> None:
+    """Put a made reply for every passage into the ledger."""
+    stored = run.read_manifest()["config"]
+    config = make_config({name: value for name, value in stored.items() if name in RunConfig.__slots__})
+    teacher = make_teacher(config)
+    passages = tables.read_passages(run.passages)
+    with Ledger(run.ledger) as ledger:
+        while batch := list(islice(passages, 1000)):
+            made = []
+            for passage in batch:
+                names = list(dict.fromkeys(NAMES.findall(passage.text)))[:6]
+                reply = json.dumps(list(zip(names, TYPES, strict=False)), ensure_ascii=False)
+                key = teacher.question(passage.text).key
+                made.append(Completion(key, passage.id, reply, "stop", 0, 0, 0.0, 0.0))
+            ledger.append(made)
+
+
+def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
+    """Run one stage in this process."""
+    run = RunDir(root)
+    if stage == "fill":
+        fill(run)
+    elif stage == "audit":
+        from data_cards.audit import audit
+
+        write_json(run.audit, audit(run))
+    else:
+        documents = tables.count(corpus)
+        settings = {"source": str(corpus), "docs": documents, "workers": workers}
+        runner.run(root, settings if stage == "sample" else {}, Silent(), until=stage)
+
+
+def measured(args: argparse.Namespace, stage: str, corpus: Path, root: Path) -> dict[str, float]:
+    """Run one stage in a process of its own."""
+    command = [sys.executable, __file__, "--corpus", str(corpus), "--work", str(root), "--stage", stage]
+    result = subprocess.run(  # noqa: S603
+        [*command, "--workers", str(args.workers)], check=True, stdout=subprocess.PIPE, text=True
+    )
+    figures: dict[str, float] = json.loads(result.stdout)
+    return figures
+
+
+def main() -> None:
+    """Measure every size, print a table or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, help="a source, as vner-annotate build takes it")
+    parser.add_argument("--work", type=Path, required=True, help="folder for corpora and run directories; kept")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    args = parser.parse_args()
+    if args.stage:
+        began = time.perf_counter()
+        one_stage(args.stage, Path(args.corpus), args.work, args.workers)
+        spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        cpu = sum(usage.ru_utime + usage.ru_stime for usage in spent)
+        # Not ru_maxrss: a process inherits that from the one that started it.
+        status = Path("/proc/self/status").read_text()
+        peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        print(json.dumps({"wall": round(time.perf_counter() - began, 2), "cpu": round(cpu, 2), "peak_mb": round(peak)}))
+        return
+    args.work.mkdir(parents=True, exist_ok=True)
+    report: dict[str, Any] = {}
+    for size in args.sizes:
+        corpus = args.work / f"{size}.parquet"
+        make_corpus(args.corpus, corpus, size)
+        root = args.work / f"run-{size}"
+        report[str(size)] = {}
+        for stage in STAGES:
+            figures = report[str(size)][stage] = measured(args, stage, corpus, root)
+            if not args.json:
+                print(
+                    f"{size:>9,} {stage:9} {'  '.join(f'{name} {value:,}' for name, value in figures.items())}",
+                    flush=True,
+                )
+    if args.json:
+        print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
