@@ -162,11 +162,20 @@ def settle_head(model: Any, name: str) -> None:
 
 
 def make_untied(config: Any) -> Any:
-    """A model with random weights and an output head of its own, from a configuration that says nothing of it."""
+    """A model with random weights and an output head of its own, from a configuration such as ``MT5Config()``.
+
+    It is made tied and gets its head afterwards: ``tie_word_embeddings = False`` at construction would give the encoder
+    and the decoder an embedding matrix each, which no published mT5 has.
+    """
+    import torch
     from transformers import AutoModelForSeq2SeqLM
 
-    config.tie_word_embeddings = False  # after construction: MT5Config sets it to True itself
-    return AutoModelForSeq2SeqLM.from_config(config, dtype="float32")
+    model = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
+    head = torch.empty_like(model.lm_head.weight).normal_(std=config.d_model**-0.5)
+    model.lm_head.weight = torch.nn.Parameter(head)
+    model.all_tied_weights_keys.pop("lm_head.weight", None)
+    settle_head(model, "the new model")
+    return model
 
 
 class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
