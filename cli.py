@@ -18,6 +18,7 @@ from annotator.labelling.commands import decisions_file
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
+from training.learning.commands import app as learning_app
 
 app = typer.Typer(
     name="vner-annotate",
@@ -271,6 +272,7 @@ app.command("export")(export_command)
 app.command("import")(import_command)
 app.command()(publish)
 app.add_typer(data_cards_app)
+app.add_typer(learning_app)
 
 
 def main() -> None:

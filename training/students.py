@@ -9,6 +9,7 @@ configuration of a loaded model is made to say what is true, lest a later ``tie_
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -184,6 +185,9 @@ class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
     def __enter__(self) -> None:
         from transformers.utils import logging
 
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
         self._verbosity, self._bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()
@@ -191,6 +195,7 @@ class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
     def __exit__(self, *_: object) -> None:
         from transformers.utils import logging
 
+        self._warnings.__exit__(None, None, None)
         logging.set_verbosity(self._verbosity)
         if self._bars:
             logging.enable_progress_bar()
@@ -202,7 +207,8 @@ def _with_adapter(model: Any, folder: Path) -> Any:
     if not (folder / "adapter_model.safetensors").is_file():
         raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
     try:
-        return PeftModel.from_pretrained(model, str(folder))
+        with quiet_transformers():
+            return PeftModel.from_pretrained(model, str(folder))
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise StudentError(f"cannot load the adapter in {folder}: {_line(error)}") from error
 
