@@ -103,6 +103,7 @@ def load_model(name: str | Path) -> Any:
     Raises:
         StudentError: it is not there, is no safetensors, or its output head is lost.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM
 
     folder = Path(name).expanduser()
@@ -119,7 +120,7 @@ def load_model(name: str | Path) -> Any:
                 use_safetensors=True if local else None,  # a .bin on the Hub is read with weights_only
                 local_files_only=local,
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise StudentError(f"cannot load {name}: {_line(error)}; give a folder with a model, or a Hub name") from error
     settle_head(model, str(name))
     return model
@@ -203,13 +204,14 @@ class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
 
 def _with_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     if not (folder / "adapter_model.safetensors").is_file():
         raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
     try:
         with quiet_transformers():
             return PeftModel.from_pretrained(model, str(folder))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise StudentError(f"cannot load the adapter in {folder}: {_line(error)}") from error
 
 

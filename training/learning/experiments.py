@@ -1,4 +1,4 @@
-"""``experiment``: all rows of a table or figure of the document, trained, predicted, scored, and set beside its figures.
+"""``experiment``: all rows of a table or figure of the document, trained, predicted, scored, and beside its figures.
 
 Nothing is done twice: stages that rows share are trained once, and a row that is scored is read from its file.
 """

@@ -108,7 +108,7 @@ def bars(stem: Path, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str
 
 
 def curve(stem: Path, rows: Sequence[Mapping[str, Any]], benchmark: str, others: Mapping[str, float]) -> list[Path]:
-    """A learning curve: F1 in percent at each slice: ours with its spread, the document's, and what it compares with."""
+    """A learning curve, F1 in percent: ours with its spread, the document's, and what it compares with."""
 
     def draw(axes: Any) -> None:
         places = list(range(len(rows)))
