@@ -93,8 +93,11 @@ def run(
     """
     check_extra()
     experiment = load_experiment(plan.name)
+    plain = [load_recipe(row) for row in experiment.rows]
+    changes = [_for_row(plan.changes, recipe, plain) for recipe in plain]
     variants = [
-        [load_recipe(row, _seeded(plan, experiment, seed)) for seed in range(plan.seeds)] for row in experiment.rows
+        [load_recipe(recipe.name, _seeded(change, plan, experiment, seed)) for seed in range(plan.seeds)]
+        for recipe, change in zip(plain, changes, strict=True)
     ]
     recipes = [recipe for row in variants for recipe in row]
     _all_there(recipes, experiment, plan.data)
@@ -126,10 +129,21 @@ def run(
         return report
 
 
-def _seeded(plan: Plan, experiment: Experiment, seed: int) -> Changes:
+def _for_row(changes: Changes, recipe: Recipe, rows: Sequence[Recipe]) -> Changes:
+    """``changes`` without what is said of stages that only other rows have; a stage of no row is left to be refused."""
+
+    def elsewhere(assignment: str) -> bool:
+        stage, dot, _ = assignment.partition("=")[0].strip().rpartition(".")
+        having = [row.name for row in rows if stage in {one.name for one in row.stages}]
+        return bool(dot and having and recipe.name not in having)
+
+    return dataclasses.replace(changes, sets=tuple(said for said in changes.sets if not elsewhere(said)))
+
+
+def _seeded(changes: Changes, plan: Plan, experiment: Experiment, seed: int) -> Changes:
     if plan.seeds == 1:
-        return plan.changes  # the recipe's own seed, or that of --set
-    return dataclasses.replace(plan.changes, seed=seed, reseeded=experiment.repeat)
+        return changes  # the recipe's own seed, or that of --set
+    return dataclasses.replace(changes, seed=seed, reseeded=experiment.repeat)
 
 
 def _all_there(recipes: Sequence[Recipe], experiment: Experiment, data: Path) -> None:
