@@ -57,9 +57,9 @@ def loss_figure(log: Path, folder: Path) -> list[Path]:
         for name, lines in stages:
             steps, losses = [begin + line["step"] for line in lines], [line["loss"] for line in lines]
             axes.plot(steps, losses, color=OURS, alpha=0.3, linewidth=0.8)
-            axes.plot(steps, smoothed(losses), color=OURS, linewidth=1.8)
+            axes.plot(steps, smoothed(losses, 1 - 1 / max(1.0, len(losses) / 20)), color=OURS, linewidth=1.8)
             axes.axvline(begin, color=SOFT, linewidth=0.6, linestyle=":")
-            axes.annotate(f" {name}", (begin, 1), xycoords=("data", "axes fraction"), va="top", color=SOFT)
+            axes.annotate(f" {name}", (begin, 1), xycoords=("data", "axes fraction"), va="bottom", color=SOFT)
             begin = steps[-1]
         axes.set_xlabel("steps")
         axes.set_ylabel("loss (nats a target token)")
@@ -69,7 +69,7 @@ def loss_figure(log: Path, folder: Path) -> list[Path]:
     return save(folder / "loss", (7, 3.6), draw)
 
 
-def smoothed(values: Sequence[float], weight: float = 0.9) -> list[float]:
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
     """Exponentially weighted mean, corrected for its beginning."""
     result, mean = [], 0.0
     for number, value in enumerate(values, start=1):
@@ -95,12 +95,18 @@ def bars(stem: Path, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str
         axes.barh([place + 0.2 for place in places], [value or 0 for value in theirs], 0.38, color=THEIRS,
                   label="the document")  # fmt: skip
         for place, one, value in zip(places, ours, theirs, strict=True):
-            axes.text(100 * one["mean"] + 1, place - 0.2, f"{100 * one['mean']:.2f}", va="center", fontsize=8)
+            axes.text(
+                100 * (one["mean"] + one["spread"]) + 1,
+                place - 0.2,
+                f"{100 * one['mean']:.2f}",
+                va="center",
+                fontsize=8,
+            )
             axes.text((value or 0) + 1, place + 0.2, "not given" if value is None else f"{value:.2f}", va="center",
                       fontsize=8, color=SOFT)  # fmt: skip
         axes.set_yticks(list(places), [f"{row['label']}\n{name}" for row, name in groups])
-        axes.invert_yaxis()
-        axes.set_xlim(0, 108)
+        axes.set_ylim(len(groups) - 0.4, -0.6)
+        axes.set_xlim(0, 112)
         axes.set_xlabel(axis)
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
 
@@ -123,7 +129,7 @@ def curve(stem: Path, rows: Sequence[Mapping[str, Any]], benchmark: str, others:
         axes.set_xticks(places, [row["label"] for row in rows])
         axes.set_xlabel("training sentences")
         axes.set_ylabel(f"micro F1 on {benchmark}, %")
-        axes.set_ylim(0, 100)
+        axes.set_ylim(0, 102)
         axes.grid(axis="y", color="#e2e3e0")
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
 

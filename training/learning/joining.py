@@ -17,7 +17,7 @@ def predict(student: str, benchmark: Path, out: Path, device: str, progress: Pro
 
 def score(benchmark: Path, predictions: Path, progress: Progress) -> dict[str, float]:
     """Micro F1 of ``predictions`` as shares, under the matchings ``strict`` and ``relaxed``."""
-    from training.scoring.benchmark import read_benchmark
+    from training.benchmarks import read_benchmark
     from training.scoring.evaluating import evaluate
     from training.scoring.metrics import Draws
 
