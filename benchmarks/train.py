@@ -7,9 +7,10 @@
 samples: *document* is Seq2SeqTrainer as it comes, batch 4, padded to the longest, fp32; *ours* is the same optimiser,
 learning rate, batch of 4 and number of steps by ``training.learning``: like lengths together (window 64), output head
 on real target tokens only, no decoder cache, ``precision=bf16``. Each run is a process of its own, the kinds take
-turns, and the first step does not count. Printed: samples/s, peak memory, their ratios, the share of what a large
-matrix product reaches on the same device, and the hours for the document's 377,240 + 45,834 samples at that speed. On
-a CPU, time is that of the process (one thread), so that neighbours count less; on a GPU it is that of the clock.
+turns, and the first step does not count. Printed: samples/s (tokens without padding, over their mean in a sample), peak
+memory, their ratios, the share of what a large matrix product reaches on the same device, and the hours for the
+document's 377,240 + 45,834 samples at that speed. On a CPU, time is that of the process (one thread), so that
+neighbours count less; on a GPU it is that of the clock.
 
 ``curve`` trains a small student, every weight of it, both ways with two seeds each, and compares the loss on held-out
 samples every tenth of the way; the figure goes to ``--out``. Without SAMPLES both take those of the bundled sample.
@@ -65,9 +66,9 @@ def main() -> None:
 
 def bundled(place: Path) -> Path:
     """Samples of the bundled articles by the embedded teacher."""
-    subprocess.run([sys.executable, "-c", "import cli; cli.main()", "build", "sample", "--out", str(place / "run"),
-                    "--quiet", "--split", "1,0,0"], check=True, stdout=subprocess.DEVNULL,
-                   cwd=Path(__file__).resolve().parents[1])  # fmt: skip
+    build = ["-c", "import cli; cli.main()", "build", "sample", "--out", str(place / "run"), "-q", "--split", "1,0,0"]
+    home = Path(__file__).resolve().parents[1]
+    subprocess.run([sys.executable, *build], check=True, stdout=subprocess.DEVNULL, cwd=home)  # noqa: S603
     return place / "run" / "samples" / "train.parquet"
 
 
@@ -101,8 +102,8 @@ def run(place: Path, **wishes: Any) -> dict[str, Any]:
     device = wishes["device"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1" if device == "cpu" else os.environ.get("OMP_NUM_THREADS", "8")}
     asked = json.dumps({"place": str(place), **wishes})
-    done = subprocess.run([sys.executable, __file__, "child", asked], check=True, capture_output=True, text=True,
-                          env=environment)  # fmt: skip
+    command = [sys.executable, __file__, "child", asked]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -122,14 +123,20 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
     place, ours, device = Path(wishes["place"]), wishes["kind"] == "ours", wishes["device"]
     cuda = device != "cpu"
     settings = Settings(max_steps=wishes["steps"], seed=wishes["seed"], log_every=1, checkpoint_every=10**9,
-                        window=64 if ours else 0, precision="bf16" if ours else "fp32", **wishes["settings"])  # fmt: skip
+                        window=64 if ours else 0, precision="bf16" if ours else "fp32",
+                        **wishes["settings"])  # fmt: skip
     samples = mixed([place / "tokens.arrow"])
     held_out, samples = samples.select(range(64)), samples.select(range(64, len(samples)))
     lengths = np.asarray(samples["length"], np.int64)
     tokenizer = load_tokenizer(place / "base")
     set_seed(settings.seed)
     model = prepared(str(place / "base"), settings)
-    collator = DataCollatorForSeq2Seq(tokenizer)
+    pad = DataCollatorForSeq2Seq(tokenizer)
+    learnt: list[int] = []
+
+    def collator(rows: list[dict[str, Any]]) -> Any:
+        learnt.append(sum(len(row["input_ids"]) + len(row["labels"]) for row in rows))
+        return pad(rows)
 
     def now() -> float:
         if cuda:
@@ -141,10 +148,10 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
     curve: list[float] = []
 
     class Watch(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
             marks.append(now())
             if wishes["curve"] and state.global_step % (settings.max_steps // 10) == 0:
-                curve.append(loss_of(model, held_out, collator))
+                curve.append(loss_of(model, held_out, pad))
                 marks[-1] = now()
 
     columns = ["input_ids", "labels"]
@@ -161,7 +168,7 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
     trainer.train()
     steps = np.diff(marks)
     return {
-        "samples_per_s": settings.batch * len(steps) / float(steps.sum()),
+        "samples_per_s": sum(learnt[1 : len(marks)]) / float(lengths.mean()) / float(steps.sum()),
         "peak": torch.cuda.max_memory_allocated() / 2**30 if cuda else peak(),
         "tokens": float(lengths.mean()),
         "loss": [line["loss"] for line in trainer.state.log_history if "loss" in line],
@@ -260,8 +267,9 @@ def speed(place: Path, given: argparse.Namespace) -> None:
     print(f"\n{given.shape}, {device}, {middle['ours']['tokens']:.0f} tokens a sample")
     for kind, one in middle.items():
         share = one["samples_per_s"] * one["flops_per_sample"] / one["reachable"]
-        print(f"{kind:<9} {one['samples_per_s']:8.3f} samples/s  {one['peak']:6.2f} GiB  {share:5.1%} of the FLOP/s of a "
-              f"matrix product  {HOURS_FOR / one['samples_per_s'] / 3600:8.1f} h for {HOURS_FOR:,} samples")  # fmt: skip
+        hours = HOURS_FOR / one["samples_per_s"] / 3600
+        print(f"{kind:<9} {one['samples_per_s']:8.3f} samples/s  {one['peak']:6.2f} GiB  {share:5.1%} of the FLOP/s of "
+              f"a matrix product  {hours:8.1f} h for {HOURS_FOR:,} samples")  # fmt: skip
     theirs, ours = middle["document"], middle["ours"]
     print(f"ours / document: {ours['samples_per_s'] / theirs['samples_per_s']:.2f} times the samples/s, "
           f"{ours['peak'] / theirs['peak']:.2f} times the peak memory")  # fmt: skip
@@ -271,13 +279,13 @@ def curve(place: Path, given: argparse.Namespace) -> None:
     """Held-out loss both ways, two seeds each, and a figure."""
     steps = given.steps or 400
     settings = {"learning_rate": 1e-3, "lora_r": 0}
-    found = {(kind, seed): run(place, kind=kind, device=given.device, steps=steps, seed=seed, curve=True, settings=settings)
-             for seed in (0, 1) for kind in KINDS}  # fmt: skip
+    same: dict[str, Any] = {"device": given.device, "steps": steps, "curve": True, "settings": settings}
+    found = {(kind, seed): run(place, kind=kind, seed=seed, **same) for seed in (0, 1) for kind in KINDS}
     print("held-out loss at each tenth of the way")
     for (kind, seed), one in found.items():
         print(f"{kind:<9} seed {seed}  " + " ".join(f"{value:.3f}" for value in one["held_out"]))
-    means = {kind: [statistics.fmean(pair) for pair in zip(*(found[kind, seed]["held_out"] for seed in (0, 1)), strict=True)]
-             for kind in KINDS}  # fmt: skip
+    pairs = {kind: zip(found[kind, 0]["held_out"], found[kind, 1]["held_out"], strict=True) for kind in KINDS}
+    means = {kind: [statistics.fmean(pair) for pair in pairs[kind]] for kind in KINDS}
     apart = max(abs(a - b) / a for a, b in zip(means["document"], means["ours"], strict=True))
     seeds = max(abs(a - b) / a for kind in KINDS
                 for a, b in zip(found[kind, 0]["held_out"], found[kind, 1]["held_out"], strict=True))  # fmt: skip
