@@ -269,6 +269,7 @@ def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> 
         ([], 2, "which recipe?"),
         (["table-4.1.engner01"], 2, "wants --data DIR"),
         (["document", "--data", ".", "--out", "{out}"], 2, "has no stage"),
+        (["{recipe}", "--data", ".", "--out", "{out}/o", "--device", "cuda:1"], 2, "CUDA_VISIBLE_DEVICES=1"),
         (["table-4.1.engner01", "--data", "{out}", "--out", "{out}/o", "--model", "{base}"], 1, "convert pile-ner"),
         (["table-4.1.engner01", "--data", "{out}", "--out", "{out}/o", "--model", "{out}"], 1, "missing data"),
     ],
@@ -277,7 +278,9 @@ def test_what_cannot_be_trained_is_said(
     place: Path, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
     """One line, with the mend, and the exit code of its kind."""
-    filled = [argument.format(out=tmp_path, base=place / "base") for argument in arguments]
+    filled = [
+        argument.format(out=tmp_path, base=place / "base", recipe=place / "recipe.toml") for argument in arguments
+    ]
     result = CliRunner().invoke(cli.app, ["train", *filled])
     assert (result.exit_code, said in result.output) == (code, True), result.output
     assert "Traceback" not in result.output

@@ -24,7 +24,7 @@ Set = Annotated[
     Optional[list[str]],  # noqa: UP045 - read by typer
     typer.Option("--set", help="Another hyper-parameter: name=value, or STAGE.name=value; may be repeated."),
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu or cuda:0.", show_default="the GPU where there is one")]
+Device = Annotated[str, typer.Option("--device", help="cpu or cuda.", show_default="the GPU where there is one")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Begin again; what a training made in --out is removed.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]

@@ -23,8 +23,8 @@ from training.learning import joining, mixing
 from training.learning.recipes import Changes, Portion, Recipe, load_recipe
 from training.learning.settings import near
 from training.learning.stages import Workshop, model_identity, run_stages
-from training.learning.training import held, versions
-from training.students import check_extra, default_device, load_tokenizer
+from training.learning.training import held, settle_device, versions
+from training.students import check_extra, load_tokenizer
 
 NAMES: Final = ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3")
 MATCHINGS: Final = ("strict", "relaxed")
@@ -101,7 +101,7 @@ def run(
     ]
     recipes = [recipe for row in variants for recipe in row]
     _all_there(recipes, experiment, plan.data)
-    shop = Workshop(plan.data, plan.out / "stages", plan.device or default_device())
+    shop = Workshop(plan.data, plan.out / "stages", settle_device(plan.device))
     with held(plan.out):
         rows = []
         for number, row in enumerate(variants, start=1):
@@ -201,7 +201,7 @@ def _scored(
         return found
     answers = plan.out / "predictions" / f"{key}.jsonl"
     answers.parent.mkdir(parents=True, exist_ok=True)
-    predict(student, benchmark, answers, plan.device or default_device(), progress)
+    predict(student, benchmark, answers, settle_device(plan.device), progress)
     scores = dict(score(benchmark, answers, progress))
     write_json(path, scores)
     return scores

@@ -95,14 +95,17 @@ def _run_stage(
     decides = {"before": before, "settings": stage.settings.that_decide(), "data": prints}
     identity = mixing.digest(decides)
     folder = shop.stages / f"{stage.name}-{identity[:12]}"
+    work = shop.stages / f".{folder.name}"
+    if (work / RECORD).is_file():  # killed between the record and the name
+        work.rename(folder)
     if (folder / RECORD).is_file():
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         return Trained(stage.name, folder, identity, json.loads((folder / RECORD).read_text(encoding="utf-8")))
     limit = stage.settings.max_tokens
     files = [mixing.tokenised(taken, tokenizer, limit, shop.tokens, progress) for taken in chosen]
     samples = mixing.mixed(files)
     if not len(samples):
         raise StudentError(f"stage {stage.name} has no samples: {', '.join(taken.name for taken in chosen)} gave none")
-    work = shop.stages / f".{folder.name}"
     with explained(work):
         work.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
@@ -121,11 +124,11 @@ def _run_stage(
             **learnt,
             "seconds_since_last_start": round(time.monotonic() - began, 1),
         }
-        shutil.rmtree(work / "checkpoints", ignore_errors=True)
         (work / "README.md").unlink(missing_ok=True)  # peft's empty model card
         write_json(work / RECORD, record)
         os.sync()
         work.rename(folder)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # last: until then nothing is lost by a kill
     return Trained(stage.name, folder, identity, record)
 
 

@@ -65,7 +65,7 @@ def train(job: Job, progress: Progress) -> dict[str, Any]:
         if job.fresh:
             forget(job.out)
         before = read_record(job.out)
-        shop = Workshop(job.data, job.out / "stages", job.device or default_device())
+        shop = Workshop(job.data, job.out / "stages", settle_device(job.device))
         done = run_stages(job.recipe, shop, progress)
         if before and before["identity"] != done[-1].identity:
             raise ConfigError(
@@ -133,9 +133,25 @@ def held(out: Path) -> Iterator[None]:
         except Timeout:
             raise RunDirError(f"another process is working on {out}; wait for it, or choose another --out") from None
     try:
+        for unfinished in out.rglob(".*.part"):  # of a process that was killed; we hold the lock
+            unfinished.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
+
+
+def settle_device(device: str) -> str:
+    """Where to train: as the user says, or the GPU where there is one.
+
+    Raises:
+        ConfigError: a device that the trainer would not take.
+    """
+    if device not in ("", "cpu", "cuda", "cuda:0"):
+        raise ConfigError(f"--device must be cpu or cuda, not {device!r}; choose a GPU with CUDA_VISIBLE_DEVICES=1")
+    found = default_device()
+    if device.startswith("cuda") and found == "cpu":
+        raise ConfigError(f"--device {device}: torch sees no GPU here; take --device cpu, or install torch for CUDA")
+    return "cpu" if device == "cpu" else found
 
 
 def forget(out: Path) -> None:
