@@ -68,7 +68,8 @@ class PlainProgress:
     def _tell(self, when: str) -> None:
         seconds = max(time.monotonic() - self._began, 1e-9)
         of = f"/{self._total:,}" if self._total is not None else ""
-        parts = [f"{self._done:,}{of} {self._unit}{when}, {self._done / seconds:,.1f}/s", describe(self._counts), self._shown]
+        done = f"{self._done:,}{of} {self._unit}{when}, {self._done / seconds:,.1f}/s"
+        parts = [done, describe(self._counts), self._shown]
         self.say(", ".join(part for part in parts if part))
 
 

@@ -12,10 +12,9 @@ from annotator import tables
 from annotator.records import Sample
 from annotator.rundir import replacing
 
-
 LEARNING = {"lora_r": "0", "learning_rate": "3e-3", "batch": "16", "epochs": "16"}
-"""Settings (``--set``) with which a copying student of width 64 and vocabulary 1500 learns from the bundled sample, built
-with ``--min-tokens 16 --max-tokens 40 --negatives 0.2``, to find some of its held-out mentions within a minute."""
+"""Settings (``--set``) with which a copying student of width 64 and vocabulary 1500 learns to find some held-out
+mentions of the bundled sample, built with ``--min-tokens 16 --max-tokens 40 --negatives 0.2``, within a minute."""
 
 
 def make_student(
