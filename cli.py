@@ -19,6 +19,7 @@ from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
 from training.converting.commands import app as converting_app
+from training.learning.commands import app as learning_app
 from training.predicting.commands import predict
 from training.scoring.commands import evaluate
 
@@ -278,6 +279,7 @@ app.add_typer(data_cards_app)
 app.add_typer(converting_app)
 app.command(rich_help_panel="Train and evaluate")(predict)
 app.command(rich_help_panel="Train and evaluate")(evaluate)
+app.add_typer(learning_app)
 
 
 def main() -> None:

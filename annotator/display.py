@@ -40,7 +40,7 @@ class PlainProgress:
     def start(self, stage: str, unit: str, total: int | None = None) -> None:
         """Begin a stage."""
         self._stage, self._unit, self._total = stage, unit, total
-        self._done, self._counts = 0, Counter[str]()
+        self._done, self._counts, self._shown = 0, Counter[str](), ""
         self._began = self._told = time.monotonic()
 
     def advance(self, done: int = 1) -> None:
@@ -53,6 +53,10 @@ class PlainProgress:
     def count(self, kind: str, number: int = 1) -> None:
         """Count something besides the units."""
         self._counts[kind] += number
+
+    def show(self, text: str) -> None:
+        """Keep it for the next line."""
+        self._shown = text
 
     def say(self, message: str) -> None:
         """Tell at once."""
@@ -67,7 +71,8 @@ class PlainProgress:
     def _tell(self, when: str) -> None:
         seconds = max(time.monotonic() - self._began, 1e-9)
         of = f"/{self._total:,}" if self._total is not None else ""
-        parts = [f"{self._done:,}{of} {self._unit}{when}, {self._done / seconds:,.1f}/s", describe(self._counts)]
+        done = f"{self._done:,}{of} {self._unit}{when}, {self._done / seconds:,.1f}/s"
+        parts = [done, describe(self._counts), self._shown]
         self.say(", ".join(part for part in parts if part))
 
 
@@ -94,10 +99,11 @@ class LiveProgress:
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("[dim]{task.fields[clock]}[/dim]"),
             TextColumn("{task.fields[counts]}", markup=False),
+            TextColumn("{task.fields[shown]}", markup=False),
             console=self._console,
         )
         self._bars.start()
-        self._task = self._bars.add_task(stage, total=total, unit=unit, counts="", rate="", clock="left")
+        self._task = self._bars.add_task(stage, total=total, unit=unit, counts="", shown="", rate="", clock="left")
 
     def advance(self, done: int = 1) -> None:
         """Move the bar."""
@@ -112,6 +118,11 @@ class LiveProgress:
         self._counts[kind] += number
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, counts=describe(self._counts))
+
+    def show(self, text: str) -> None:
+        """Show it at the end of the line."""
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, shown=text)
 
     def say(self, message: str) -> None:
         """A line above the bar."""

@@ -20,6 +20,10 @@ class Progress(Protocol):
         """Something worth counting happened: a failure of this kind, tokens spent."""
         ...
 
+    def show(self, text: str) -> None:
+        """How it stands right now, such as the loss; each text takes the place of the one before."""
+        ...
+
     def say(self, message: str) -> None:
         """One line for a person, such as a pause and its cause."""
         ...
@@ -39,6 +43,9 @@ class Silent:
         """Ignore."""
 
     def count(self, kind: str, number: int = 1) -> None:
+        """Ignore."""
+
+    def show(self, text: str) -> None:
         """Ignore."""
 
     def say(self, message: str) -> None:

@@ -9,6 +9,7 @@ configuration of a loaded model is made to say what is true, lest a later ``tie_
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -102,6 +103,7 @@ def load_model(name: str | Path) -> Any:
     Raises:
         StudentError: it is not there, is no safetensors, or its output head is lost.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM
 
     folder = Path(name).expanduser()
@@ -118,7 +120,7 @@ def load_model(name: str | Path) -> Any:
                 use_safetensors=True if local else None,  # a .bin on the Hub is read with weights_only
                 local_files_only=local,
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise StudentError(f"cannot load {name}: {_line(error)}; give a folder with a model, or a Hub name") from error
     settle_head(model, str(name))
     return model
@@ -162,11 +164,20 @@ def settle_head(model: Any, name: str) -> None:
 
 
 def make_untied(config: Any) -> Any:
-    """A model with random weights and an output head of its own, from a configuration that says nothing of it."""
+    """A model with random weights and an output head of its own, from a configuration such as ``MT5Config()``.
+
+    It is made tied and gets its head afterwards: ``tie_word_embeddings = False`` at construction would give the encoder
+    and the decoder an embedding matrix each, which no published mT5 has.
+    """
+    import torch
     from transformers import AutoModelForSeq2SeqLM
 
-    config.tie_word_embeddings = False  # after construction: MT5Config sets it to True itself
-    return AutoModelForSeq2SeqLM.from_config(config, dtype="float32")
+    model = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
+    head = torch.empty_like(model.lm_head.weight).normal_(std=config.d_model**-0.5)
+    model.lm_head.weight = torch.nn.Parameter(head)
+    model.all_tied_weights_keys.pop("lm_head.weight", None)
+    settle_head(model, "the new model")
+    return model
 
 
 class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
@@ -175,6 +186,9 @@ class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
     def __enter__(self) -> None:
         from transformers.utils import logging
 
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
         self._verbosity, self._bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()
@@ -182,6 +196,7 @@ class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
     def __exit__(self, *_: object) -> None:
         from transformers.utils import logging
 
+        self._warnings.__exit__(None, None, None)
         logging.set_verbosity(self._verbosity)
         if self._bars:
             logging.enable_progress_bar()
@@ -189,12 +204,14 @@ class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
 
 def _with_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     if not (folder / "adapter_model.safetensors").is_file():
         raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
     try:
-        return PeftModel.from_pretrained(model, str(folder))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        with quiet_transformers():
+            return PeftModel.from_pretrained(model, str(folder))
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise StudentError(f"cannot load the adapter in {folder}: {_line(error)}") from error
 
 

@@ -1,0 +1,96 @@
+# ruff: noqa: S106 - a token of a vocabulary is no password
+"""Small students for tests: an mT5 with random weights and a head of its own, a tokenizer trained on the spot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from annotator import tables
+from annotator.records import Sample
+from annotator.rundir import replacing
+
+LEARNING = {"lora_r": "0", "learning_rate": "3e-3", "schedule": "linear", "batch": "16", "epochs": "20"}
+"""Settings (``--set``) with which a copying student of width 64 and vocabulary 1500 learns to find some held-out
+mentions of the bundled sample, built with ``--min-tokens 16 --max-tokens 40 --negatives 0.2``, within a minute."""
+
+
+def make_student(
+    folder: Path, texts: Iterable[str], *, width: int = 32, vocabulary: int = 400, copies: bool = False
+) -> Path:
+    """Save a student of ``width`` with one encoder and one decoder layer to ``folder``; see ``wire_copying``."""
+    import torch
+    from transformers import MT5Config
+
+    from training.students import make_untied, quiet_transformers
+
+    tokenizer = make_tokenizer(texts, vocabulary)
+    torch.manual_seed(0)
+    heads = 2 if copies else 4
+    config = MT5Config(vocab_size=len(tokenizer), d_model=width, d_kv=width // heads, d_ff=2 * width, num_layers=1,
+                       num_heads=heads, dropout_rate=0.0 if copies else 0.1)  # fmt: skip
+    with quiet_transformers():
+        model = make_untied(config)
+        if copies:
+            wire_copying(model)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder
+
+
+def wire_copying(model: Any) -> None:
+    """Give a model with two heads and one layer what pretraining gives a large one: it can go on copying its input.
+
+    The first half of a state is the token, the second half is what the first head writes: in the encoder the token
+    before (by relative position), in the decoder the input token that follows the one written last. The head reads the
+    second half. Where to begin and where to end is left to learn.
+    """
+    import torch
+
+    half = model.config.d_model // 2
+    one, draw = torch.eye(half), torch.Generator().manual_seed(1)
+    encoder, decoder = model.encoder.block[0].layer[0].SelfAttention, model.decoder.block[0].layer[1].EncDecAttention
+    before = encoder._relative_position_bucket(torch.tensor([-1]), num_buckets=32, max_distance=128)
+    with torch.no_grad():
+        embeddings = model.shared.weight
+        embeddings.copy_(torch.randn(embeddings.shape, generator=draw) * 0.1)
+        embeddings[:, :half] = torch.randn(embeddings[:, :half].shape, generator=draw)
+        encoder.relative_attention_bias.weight[:, 0] = 0.0
+        encoder.relative_attention_bias.weight[before, 0] = 12.0
+        for attention in (encoder, decoder):
+            for name in "qkv":
+                getattr(attention, name).weight[:half] = 0.0
+            attention.v.weight[:half, :half] = one
+            attention.o.weight[:, :half] = 0.0
+        encoder.o.weight[half:, :half] = one
+        decoder.q.weight[:half, :half] = 0.5 * one
+        decoder.k.weight[:half, half:] = one
+        decoder.o.weight[half:, :half] = 1.5 * one
+        model.lm_head.weight.copy_(torch.randn(model.lm_head.weight.shape, generator=draw) * 0.02)
+        model.lm_head.weight[:, half:] = 0.3 * embeddings[:, :half]
+
+
+def make_tokenizer(texts: Iterable[str], vocabulary: int):
+    """Train a unigram tokenizer of mT5's kind."""
+    from tokenizers import SentencePieceUnigramTokenizer
+    from transformers import T5Tokenizer
+
+    trained = SentencePieceUnigramTokenizer()
+    trained.train_from_iterator(texts, vocab_size=vocabulary, special_tokens=["<pad>", "</s>", "<unk>"],
+                                unk_token="<unk>", show_progress=False)  # fmt: skip
+    vocab = [(piece, score) for piece, score in json.loads(trained.to_str())["model"]["vocab"]]
+    return T5Tokenizer(vocab=vocab, extra_ids=0, additional_special_tokens=[])
+
+
+def write_samples(path: Path, samples: Iterable[Sample]) -> Path:
+    """Write samples of the contract."""
+    with replacing(path) as file:
+        tables.write_records(file, tables.SAMPLE, samples)
+    return path
+
+
+def sample(number: int, instruction: str, text: str, output: str, entity_type: str = "") -> Sample:
+    """A sample of a passage of its own."""
+    return Sample(f"s{number}", instruction, text, output, entity_type, output == "[]", f"p{number}")

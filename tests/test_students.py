@@ -1,0 +1,100 @@
+"""Students: the shape of mT0-base, an output head that is never tied nor lost, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from annotator.errors import ConfigError, StudentError
+from tests.students import make_student
+from training import students
+from training.learning.settings import Settings
+from training.prompting import student_input
+from training.students import has_own_head, load_model, load_student
+
+TEXTS = ["một hai ba bốn năm sáu bảy tám chín mười"] * 5
+MT0_BASE = {"vocab_size": 250112, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_heads": 12}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny student."""
+    return make_student(tmp_path_factory.mktemp("student") / "base", TEXTS, width=16, vocabulary=60)
+
+
+def test_mt0_base_has_884736_of_583286016_parameters_to_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document's figure, with a head of its own and the default settings; on the meta device, without weights."""
+    import torch
+    from transformers import MT5Config
+
+    from training.learning import stages
+
+    with torch.device("meta"):
+        model = students.make_untied(MT5Config(**MT0_BASE))
+        monkeypatch.setattr(stages, "load_model", lambda _: model)
+        adapted = stages.prepare("mt0-base", Settings())
+    assert adapted.get_nb_trainable_parameters() == (884_736, 583_286_016)
+    assert round(100 * 884_736 / 583_286_016, 4) == 0.1517
+
+
+def test_a_saved_head_comes_back_as_it_was(base: Path, tmp_path: Path) -> None:
+    """Two different matrices before and after; encoder and decoder share the embeddings; nothing ties them later."""
+    import torch
+
+    model = load_model(base)
+    assert has_own_head(model)
+    assert model.encoder.embed_tokens.weight is model.decoder.embed_tokens.weight is model.shared.weight
+    model.tie_weights()
+    assert has_own_head(model)
+    model.save_pretrained(tmp_path)
+    again = load_model(tmp_path).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in model.state_dict().items())
+
+
+def test_a_lost_head_is_refused(base: Path, tmp_path: Path) -> None:
+    """The library would tie an mT5 without lm_head.weight and say nothing."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(base, tmp_path / "lost")
+    weights = load_file(base / "model.safetensors")
+    del weights["lm_head.weight"]
+    save_file(weights, tmp_path / "lost" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(StudentError, match="tied to its embeddings"):
+        load_student(tmp_path / "lost", device="cpu")
+
+
+def test_what_is_no_student_is_refused_in_one_line(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder, pickled weights, damaged weights, a name that cannot be had."""
+    (tmp_path / "empty").mkdir()
+    shutil.copytree(base, tmp_path / "pickled")
+    (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
+    shutil.copytree(base, tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
+    said = {"empty": "holds no student", "pickled": "no safetensors", "damaged": "cannot load"}
+    for name, text in said.items():
+        with pytest.raises(StudentError, match=text) as caught:
+            load_student(tmp_path / name, device="cpu")
+        assert "\n" not in str(caught.value)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the library reads it once
+    with pytest.raises(StudentError, match="cannot load nobody/nothing"):
+        load_student("nobody/nothing", device="cpu")
+
+
+def test_a_missing_extra_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install, not an ImportError."""
+    monkeypatch.setattr(students, "find_spec", lambda name: None if name == "peft" else object())
+    with pytest.raises(ConfigError, match=r"needs peft: pip install 'vner-annotate\[train\]'"):
+        load_student("anything")
+
+
+def test_both_variants_of_the_prompt_take_text_as_it_is() -> None:
+    """With an input there is an input section, without one there is none; braces are text."""
+    with_input = student_input("Tìm {input}", "giá {instruction} {x}")
+    assert "### Instruction:\nTìm {input}\n" in with_input
+    assert "### Input:\ngiá {instruction} {x}\n" in with_input
+    without = student_input("Tìm {input}", "")
+    assert "Input" not in without
+    assert without.endswith("### Answer:")
+    assert with_input.endswith("### Answer:")

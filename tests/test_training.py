@@ -1,0 +1,296 @@
+"""Training: the loss falls, a killed run ends in the same weights, and nothing is tied or lost on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import cli
+from tests.students import make_student, sample, write_samples
+from training.learning import stages as stages_module
+from training.learning.mixing import Order
+from training.students import load_model, load_student
+
+WORDS = [f"{first}{rest}" for first in "bcdđghkl" for rest in ("an", "ôi", "ưng", "iều")]
+RECIPE = """
+model = "{model}"
+[settings]
+learning_rate = 1e-2
+log_every = 2
+checkpoint_every = 4
+[sets.words]
+file = "words.parquet"
+convert = "make {{out}}"
+[sets.more]
+file = "more.parquet"
+convert = "make {{out}}"
+[[stages]]
+name = "one"
+data = ["words", {{ set = "more", empty = false }}]
+[[stages]]
+name = "two"
+data = [{{ set = "more", limit = 12 }}]
+settings = {{ epochs = 2 }}
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Small products are slower on several threads, and threads of another number may round otherwise."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny student, two data sets and a recipe of two stages."""
+    folder = tmp_path_factory.mktemp("training")
+    rows = [
+        sample(
+            number,
+            "Which words begin with b?",
+            " ".join(WORDS[number % 9 :: 3]),
+            "[]" if number % 4 == 0 else '["ban"]',
+        )
+        for number in range(100)
+    ]
+    write_samples(folder / "words.parquet", rows[:64])
+    write_samples(folder / "more.parquet", rows[64:])
+    make_student(
+        folder / "base", [row.input for row in rows] + ['["ban", "bôi"] Which words begin with'], vocabulary=90
+    )
+    (folder / "recipe.toml").write_text(RECIPE.format(model=folder / "base"), encoding="utf-8")
+    return folder
+
+
+def command(place: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "train",
+        str(place / "recipe.toml"),
+        "--data",
+        str(place),
+        "--out",
+        str(out),
+        "--device",
+        "cpu",
+        "-q",
+        *more,
+    ]
+
+
+def trained(place: Path, out: Path, *more: str) -> Result:
+    return CliRunner().invoke(cli.app, command(place, out, *more))
+
+
+@pytest.fixture(scope="module")
+def done(place: Path) -> Path:
+    """The recipe, trained in one go and merged."""
+    result = trained(place, place / "done", "--merge")
+    assert result.exit_code == 0, result.output
+    return place / "done"
+
+
+def losses(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "loss.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_loss_falls_and_is_logged_and_drawn(done: Path) -> None:
+    """A line every two steps of both stages; the last stage ends far below the first's beginning."""
+    lines = losses(done)
+    record = json.loads((done / "training.json").read_text(encoding="utf-8"))
+    assert [stage["steps"] for stage in record["stages"]] == [(64 + 27) // 4 + 1, 2 * 3]
+    assert [line["step"] for line in lines if line["stage"] == "two"] == [2, 4, 6]
+    assert lines[-1]["loss"] < 0.7 * lines[0]["loss"]
+    assert all((done / f"loss.{kind}").stat().st_size > 1000 for kind in ("png", "svg"))
+
+
+def test_the_student_says_what_it_was_made_of(place: Path, done: Path) -> None:
+    """Recipe, fingerprint of each file and choice, template, versions: enough to make it again, or to see it is not."""
+    import hashlib
+
+    record = json.loads((done / "training.json").read_text(encoding="utf-8"))
+    assert record["recipe"]["stages"][1]["settings"]["epochs"] == 2.0
+    words, more = record["stages"][0]["data"]
+    assert words["sha256"] == hashlib.sha256((place / "words.parquet").read_bytes()).hexdigest()
+    assert (words["rows"], more["rows"], more["without_answer"]) == (64, 27, 9)
+    assert {"torch", "transformers", "peft", "python"} <= set(record["made_by"])
+    assert len(record["template"]["sha256"]) == 64
+    assert not list(done.rglob("checkpoint-*"))
+
+
+def test_nothing_is_tied_or_lost_from_training_to_generation(place: Path, done: Path) -> None:
+    """Train, save, load, merge, generate: the frozen matrices are those of the base, and both students say the same."""
+    import torch
+
+    base = load_model(place / "base").state_dict()
+    student, merged = load_student(done, device="cpu"), load_student(done / "merged", device="cpu")
+    assert (student.base, merged.base) == (str(place / "base"), str(done / "merged"))
+    inner, whole = student.model.get_base_model().state_dict(), merged.model.state_dict()
+    assert whole.keys() == base.keys()
+    for name in ("lm_head.weight", "shared.weight"):
+        assert torch.equal(inner[name], base[name])
+        assert torch.equal(whole[name], base[name])
+    assert not torch.equal(base["lm_head.weight"], base["shared.weight"])
+    changed = {name.split(".")[-2] for name, value in whole.items() if not torch.equal(value, base[name])}
+    assert changed == {"q", "v"}
+    prompt = student.tokenizer(["Which words begin with b? ban bôi", "bưng"], return_tensors="pt", padding=True)
+    made = [one.model.generate(**prompt, max_new_tokens=12, do_sample=False) for one in (student, merged)]
+    assert torch.equal(*made)
+    assert made[0].unique().numel() > 2
+    with torch.no_grad():
+        scores = [one.model(**prompt, decoder_input_ids=made[0]).logits for one in (student, merged)]
+    assert torch.allclose(*scores, atol=1e-4)
+
+
+def test_done_is_done(done: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command again trains nothing; another recipe in the same folder is refused; stages are shared."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(stages_module, "_learn", never)
+    before = (done / "training.json").read_bytes()
+    assert trained(place, done).exit_code == 0
+    assert (done / "training.json").read_bytes() == before
+    monkeypatch.undo()
+    other = trained(place, done, "--set", "two.epochs=1")
+    assert other.exit_code == 2
+    assert "holds a student of other data or settings" in other.output
+    assert len(list((done / "stages").glob("one-*"))) == 1
+
+
+def test_a_twice_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp_path: Path) -> None:
+    """SIGKILL between two checkpoints of each stage; then the adapter and the loss log are the same, byte for byte."""
+    out = tmp_path / "killed"
+    slow = (
+        "import time; from training.learning import trainer; step = trainer.Teller.on_step_end;"
+        "trainer.Teller.on_step_end = lambda *a, **k: (time.sleep(0.15), step(*a, **k))[1]; import cli; cli.main()"
+    )
+    for stage, step in (("one", 10), ("two", 4)):
+        process = subprocess.Popen([sys.executable, "-c", slow, *command(place, out)], cwd=Path(cli.__file__).parent)
+        while process.poll() is None:
+            logs = [log.read_text(encoding="utf-8") for log in (out / "stages").glob(f".{stage}-*/loss.jsonl")]
+            if any(f'"step": {step}' in log for log in logs):
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.02)
+        assert process.wait() == -signal.SIGKILL
+        assert list((out / "stages").glob(f".{stage}-*/checkpoints/checkpoint-*"))
+    assert not (out / "training.json").exists()
+    resumed = trained(place, out)
+    assert resumed.exit_code == 0, resumed.output
+    assert (out / "adapter_model.safetensors").read_bytes() == (done / "adapter_model.safetensors").read_bytes()
+    assert (out / "loss.jsonl").read_bytes() == (done / "loss.jsonl").read_bytes()
+
+
+def test_a_checkpoint_that_was_not_finished_is_not_used(tmp_path: Path) -> None:
+    """The newest that bears its mark is; the others are removed."""
+    from training.learning.trainer import newest_checkpoint
+
+    for step, whole in ((4, True), (8, True), (12, False)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if whole:
+            (tmp_path / f"checkpoint-{step}" / ".whole").touch()
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-8"
+    assert not (tmp_path / "checkpoint-12").exists()
+    assert newest_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_the_loss_is_that_of_the_model_itself_whole_or_in_parts(place: Path, tmp_path: Path) -> None:
+    """Without dropout a batch of 4 and two parts of 2 have the loss that the model computes, and one gradient."""
+    import numpy as np
+    from transformers import DataCollatorForSeq2Seq
+
+    from training.learning.settings import Settings
+    from training.learning.trainer import StudentTrainer, training_arguments
+    from training.students import load_tokenizer
+
+    tokenizer = load_tokenizer(place / "base")
+    texts = ["ban bôi bưng", "can", "dan dôi dưng diều", "gan gôi"]
+    rows = [{"input_ids": tokenizer(text)["input_ids"], "labels": tokenizer(text[:7])["input_ids"]} for text in texts]
+    whole = DataCollatorForSeq2Seq(tokenizer)(rows)
+    found = []
+    for micro in (0, 2):
+        model = load_model(place / "base").train()
+        for module in model.modules():
+            for name in ("p", "dropout"):
+                if isinstance(getattr(module, name, None), float):
+                    setattr(module, name, 0.0)
+        settings = Settings(batch=4, micro_batch=micro, window=0, max_steps=1, learning_rate=0.0, log_every=1,
+                            checkpoint_every=1, lora_r=0, max_grad_norm=1e9)  # fmt: skip
+        order = Order(np.ones(4, np.int64), batch=4, window=0, seed=0)
+        trainer = StudentTrainer(
+            order=order,
+            model=model,
+            args=training_arguments(settings, tmp_path / str(micro), "cpu"),
+            train_dataset=rows,
+            data_collator=DataCollatorForSeq2Seq(tokenizer),
+        )
+        trainer.train()
+        line = trainer.state.log_history[0]
+        found.append((line["loss"], line["grad_norm"]))
+    expected = load_model(place / "base").eval()(**whole).loss
+    assert [loss for loss, _ in found] == pytest.approx([expected.item()] * 2, rel=1e-5)
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-4)
+
+
+def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> None:
+    """lora_r = 0 saves a whole model, whose head is still its own; there is nothing to merge then."""
+    out = tmp_path / "full"
+    result = trained(place, out, "--set", "lora_r=0", "--set", "learning_rate=1e-3", "--limit", "8", "--json")
+    assert result.exit_code == 0, result.output
+    record = json.loads(result.stdout)
+    assert [stage["samples"] for stage in record["stages"]] == [16, 8]
+    assert record["stages"][0]["trainable"] == record["stages"][0]["parameters"]
+    assert load_student(out, device="cpu").base == str(out)
+    merging = trained(place, out, "--set", "lora_r=0", "--set", "learning_rate=1e-3", "--limit", "8", "--merge")
+    assert merging.exit_code == 1
+    assert "has no adapter" in merging.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["recipe", "--show"], 2, "no recipe 'recipe'"),
+        ([], 2, "which recipe?"),
+        (["table-4.1.engner01"], 2, "wants --data DIR"),
+        (["document", "--data", ".", "--out", "{out}"], 2, "has no stage"),
+        (["{recipe}", "--data", ".", "--out", "{out}/o", "--device", "cuda:1"], 2, "CUDA_VISIBLE_DEVICES=1"),
+        (["table-4.1.engner01", "--data", "{out}", "--out", "{out}/o", "--model", "{base}"], 1, "convert pile-ner"),
+        (["table-4.1.engner01", "--data", "{out}", "--out", "{out}/o", "--model", "{out}"], 1, "missing data"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(
+    place: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    """One line, with the mend, and the exit code of its kind."""
+    filled = [
+        argument.format(out=tmp_path, base=place / "base", recipe=place / "recipe.toml") for argument in arguments
+    ]
+    result = CliRunner().invoke(cli.app, ["train", *filled])
+    assert (result.exit_code, said in result.output) == (code, True), result.output
+    assert "Traceback" not in result.output
+
+
+def test_what_a_recipe_resolves_to_is_shown(place: Path) -> None:
+    """For a person, and as JSON; the list has every recipe."""
+    shown = CliRunner().invoke(cli.app, ["train", "figure-4.2.100", "--show"]).stdout
+    assert "stage 3: supervised" in shown
+    assert "phoner-train.parquet      100 passages" in shown
+    whole = json.loads(CliRunner().invoke(cli.app, ["train", "figure-4.2.100", "--show", "--json"]).stdout)
+    assert whole["stages"][2]["data"][0]["passages"] == 100
+    assert "table-4.2.phomt-viquad" in CliRunner().invoke(cli.app, ["train", "--list"]).stdout

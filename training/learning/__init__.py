@@ -1,0 +1,1 @@
+"""Fine-tuning: recipes, mixing, training in stages, merging, and experiments that train, predict and score."""
