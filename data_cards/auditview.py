@@ -9,7 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from data_cards.terminal import funnel_table, printable, top_types
+from annotator.display import printable
+from data_cards.terminal import funnel_table, top_types
 
 
 def show_audit(console: Console, figures: Mapping[str, Any]) -> None:

@@ -14,10 +14,10 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 
 from annotator import tables
+from annotator.display import printable
 from annotator.records import Sample
 from annotator.rundir import SPLITS, RunDir, replacing
 from data_cards import licences
-from data_cards.terminal import printable
 
 TITLE: Final = "Open-domain Vietnamese NER"
 FIGURES: Final = "figures"

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from annotator.display import printable
 from annotator.plan import ANSWER_RATIO, Plan, Seen
 from data_cards.summary import print_json
-from data_cards.terminal import printable
 
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 

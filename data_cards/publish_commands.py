@@ -77,7 +77,7 @@ def _show(plan: Plan) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from data_cards.terminal import printable
+    from annotator.display import printable
 
     console = Console(highlight=False)
     target = plan.target

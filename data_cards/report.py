@@ -21,11 +21,12 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from annotator import tables
+from annotator.display import printable
 from annotator.records import Mention
 from annotator.rundir import RunDir, replacing
 from data_cards.audit import audit
 from data_cards.figures import write_figures
-from data_cards.terminal import plural, printable
+from data_cards.terminal import plural
 
 PASSAGES: Final = 30
 MERGES: Final = 200

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from annotator.display import printable as printable  # noqa: PLC0414 - this package knows it from here
+from annotator.display import printable
 from annotator.ledgers import address_of
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.rundir import SPLITS, RunDir

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
+from annotator.display import printable
 from annotator.records import Mention, Rejected
 from annotator.rundir import RunDir
 from data_cards import figures
 from data_cards.report import draw, highlighted
-from data_cards.terminal import printable
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
 from tests.rundirs import Item, make_run

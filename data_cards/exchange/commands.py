@@ -86,6 +86,6 @@ def _tell(report: Mapping[str, Any]) -> None:
 
 def _shown(text: str) -> str:
     """Text of a file, on one line and harmless to a terminal."""
-    from data_cards.terminal import printable
+    from annotator.display import printable
 
     return printable(" ".join(text.split()))
