@@ -277,9 +277,11 @@ app.command("import")(import_command)
 app.command()(publish)
 app.add_typer(data_cards_app)
 app.add_typer(converting_app)
-app.command(rich_help_panel="Train and evaluate")(predict)
-app.command(rich_help_panel="Train and evaluate")(evaluate)
 app.add_typer(learning_app)
+answering_app = typer.Typer()  # after the others, so that --help tells them in the order of work
+for command in (predict, evaluate):
+    answering_app.command(rich_help_panel="Train and evaluate")(command)
+app.add_typer(answering_app)
 
 
 def main() -> None:
