@@ -33,11 +33,12 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         "unanswered": outcome.unanswered,
         "skipped": list(outcome.skipped),
         "funnel": funnel(manifest),
-        "seconds": {stage: entry["seconds"] for stage, entry in manifest["stages"].items()},
+        "seconds": round(sum(entry["seconds"] for entry in manifest["stages"].values()), 3),
+        "stage_seconds": {stage: entry["seconds"] for stage, entry in manifest["stages"].items()},
     }
     sampling = manifest["stages"].get("sample", {}).get("report", {})
     if set(manifest["stages"]) == {"sample"}:
-        report = {**sampling, **report}
+        report |= sampling
     report["sampling"] = sampling
     if set(manifest["stages"]) == set(STAGES):
         figures = audit(run)

@@ -253,7 +253,7 @@ def test_stages_alone_make_the_same(built: tuple[Path, dict[str, Any]], endpoint
     for stage in ("sample", "chunk", "annotate", "clean", "explode"):
         result = vner(stage, "sample", "--out", alone, *asking(endpoint), "--negatives", "0.5", "--json")
         assert result.exit_code == 0, result.output
-        assert set(json.loads(result.stdout)["seconds"]) >= {stage}
+        assert set(json.loads(result.stdout)["stage_seconds"]) >= {stage}
     assert fingerprints(alone) == fingerprints(out)
 
 
