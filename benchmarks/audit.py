@@ -104,8 +104,8 @@ def measure(target: Path, workers: int) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     others = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"{figures['samples']['count']:,} samples, {workers} workers: {wall:.1f} s; processor time {cpu:.1f} s here, "
-          f"{others.ru_utime + others.ru_stime:.1f} s in others; {before // 1024} MB before, at most {peak // 1024} MB, "
-          f"{others.ru_maxrss // 1024} MB in each other")  # fmt: skip
+          f"{others.ru_utime + others.ru_stime:.1f} s in others; {before // 1024} MB before, "
+          f"at most {peak // 1024} MB, {others.ru_maxrss // 1024} MB in each other")  # fmt: skip
     print(json.dumps({name: number for name, number in figures["leaks"].items() if name != "examples"}))
     print(figures["problems"][:3])
 

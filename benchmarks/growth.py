@@ -32,7 +32,7 @@ from annotator.ledger import Ledger
 from annotator.progress import Silent
 from annotator.records import Completion, Document
 from annotator.rundir import RunDir, write_json
-from annotator.sources.rows import Columns
+from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import sample
 from annotator.teachers import make_teacher
 
@@ -43,7 +43,8 @@ TYPES = ("person", "ORGANIZATION", "địa điểm", "date", "product_name", "ev
 
 def make_corpus(source: str, path: Path, documents: int) -> None:
     """Write ``documents`` rows to one Parquet file: those of ``source`` in turns, each a little different."""
-    kept = [item for item in sample(source, 1 << 20, 0, Columns(text="text", id="id")) if isinstance(item, Document)]
+    drawn = sample(source, 1 << 20, 0, Reading(Columns(text="text", id="id")))
+    kept = [item for item in drawn if isinstance(item, Document)]
     rng = random.Random(0)
 
     def rows() -> Iterator[Document]:
