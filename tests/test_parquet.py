@@ -15,7 +15,7 @@ from annotator.errors import SourceError
 from annotator.records import Document, Rejected
 from annotator.sources.locating import SourceFile, locate
 from annotator.sources.parquet import ParquetFiles
-from annotator.sources.rows import Reading
+from annotator.sources.rows import Columns, Reading
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
 
