@@ -1,7 +1,7 @@
 """Time and memory of the audit, by number of samples.
 
     python benchmarks/audit.py make RUN OUT --samples 1000000   # a run directory of so many samples
-    python benchmarks/audit.py measure OUT                       # seconds, and the largest memory
+    python benchmarks/audit.py measure OUT --workers 1           # seconds, and the largest memory
 
 ``make`` repeats a run: every copy has its own ids, and its texts are written in another alphabet (small letters
 exchanged, the same in the mentions), so that copies are no duplicates of each other, while offsets, lengths, types and
@@ -13,6 +13,9 @@ local teacher:
          76,304 samples      2.6 s     265 MB at most (116 MB of them the libraries)
       1,068,256             35.4 s     319 MB
      10,072,128            361.2 s     423 MB
+
+With ``measure OUT --workers 2`` on two idle cores, in pairs with the audit before it was spread: 1,068,256 samples in
+20.9 s instead of 29.6 s; processor time 34.9 s instead of 29.5 s; 357 MB instead of 340, and 231 in each worker.
 """
 
 from __future__ import annotations

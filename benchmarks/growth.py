@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import resource
@@ -22,16 +23,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from annotator import runner, tables
 from annotator.config import RunConfig, make_config
+from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
 from annotator.progress import Silent
 from annotator.records import Completion, Document
-from annotator.rundir import RunDir, write_json
+from annotator.rundir import RunDir
 from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import sample
 from annotator.teachers import make_teacher
@@ -81,7 +84,8 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
     elif stage == "audit":
         from data_cards.audit import audit
 
-        write_json(run.audit, audit(run))
+        with closing(LocalEngine(workers or os.cpu_count() or 1)) as engine:
+            audit(run, engine)
     else:
         documents = tables.count(corpus)
         settings = {"source": str(corpus), "docs": documents, "workers": workers}
