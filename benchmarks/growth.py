@@ -4,7 +4,8 @@
 
 The corpus of each size is made of the documents of --corpus, again and again, with other ids and one more sentence in
 each, so that no two are the same. No teacher is asked: the ledger is filled with made replies (up to six names and
-numbers of a passage, as some type or other); ``annotate`` then only finds that all is answered.
+numbers of a passage, as some type or other); ``annotate`` then only finds that all is answered. Near duplicates stay,
+for with one more sentence the documents are still that.
 
 Every stage is a process of its own. Its wall and CPU time begin before its imports are done and take in the tokenizer
 and the manifest's fingerprint of the source. Its memory is the most that its own process held, read from Linux's
@@ -88,7 +89,7 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
             audit(run, engine)
     else:
         documents = tables.count(corpus)
-        settings = {"source": str(corpus), "docs": documents, "workers": workers}
+        settings = {"source": str(corpus), "docs": documents, "workers": workers, "near_duplicates": 0.0}
         runner.run(root, settings if stage == "sample" else {}, Silent(), until=stage)
 
 
