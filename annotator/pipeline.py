@@ -22,12 +22,13 @@ from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batching import exchange
 from annotator.asking.offline import infer
 from annotator.asking.profiles import context_window, retirement
-from annotator.asking.sharing import Job, annotate_shared, carried
+from annotator.asking.sharing import CARRIED, Job, annotate_shared
 from annotator.clean import Decider, LabelLog
 from annotator.config import Asking, RunConfig
 from annotator.corrections import read_corrections
 from annotator.decisions import Decisions
 from annotator.engines import Engine
+from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine
 from annotator.engines.ray import RayEngine
 from annotator.errors import ConfigError
@@ -42,7 +43,7 @@ from annotator.passages.chunking import BLOCK
 from annotator.progress import Progress
 from annotator.records import Completion, Document, Passage, Piece, Rejected
 from annotator.rundir import SPLITS, RunDir, replacing
-from annotator.sources.rows import Columns
+from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.teachers import Teacher, make_translator
@@ -89,6 +90,7 @@ def sample_stage(context: Context) -> Result:
     config, run = context.config, context.run
     flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"cut character": 0})
     columns = Columns(text=config.text_field, id=config.id_field)
+    reading = Reading(columns, context.engine if isinstance(context.engine, RayEngine) else None)
     report = SampleReport(on_progress=_rows_read(context.progress))
     context.progress.start("sample", "rows read")
 
@@ -99,7 +101,7 @@ def sample_stage(context: Context) -> Result:
 
     with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
         screening = Screening(near_duplicates=config.near_duplicates)
-        drawn = sample(config.source, config.docs, config.seed, columns, screening, report)
+        drawn = sample(config.source, config.docs, config.seed, reading, screening, report)
         flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)))
     cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())
@@ -154,7 +156,7 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
         infer(fitting(), teacher, ledger, config, context.engine, progress)
         return
     if isinstance(context.engine, RayEngine) and config.ledger:
-        job = Job(config, pace, overhead, carried())
+        job = Job(config, pace, overhead, carried(*CARRIED))
         annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
         return
     if config.ray_address and not config.ledger:

@@ -31,7 +31,7 @@ from typing import Any
 from annotator.passages.chunking import chunk
 from annotator.passages.sentences import split_sentences
 from annotator.records import Document, Passage
-from annotator.sources.rows import Columns
+from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import sample
 from annotator.tokens import load_tokenizer
 
@@ -150,7 +150,7 @@ def main() -> None:
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(islice(os.sched_getaffinity(0), 1)))
-    drawn = sample(args.corpus, args.docs, 0, Columns(text=args.text_field, id="id"))
+    drawn = sample(args.corpus, args.docs, 0, Reading(Columns(text=args.text_field, id="id")))
     documents = [item for item in drawn if isinstance(item, Document)]
     megabytes = sum(len(document.text.encode()) for document in documents) / 1e6
     encoding: Any = load_tokenizer("llama3")._encoding  # type: ignore[attr-defined]

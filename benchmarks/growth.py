@@ -4,7 +4,8 @@
 
 The corpus of each size is made of the documents of --corpus, again and again, with other ids and one more sentence in
 each, so that no two are the same. No teacher is asked: the ledger is filled with made replies (up to six names and
-numbers of a passage, as some type or other); ``annotate`` then only finds that all is answered.
+numbers of a passage, as some type or other); ``annotate`` then only finds that all is answered. Near duplicates stay,
+for with one more sentence the documents are still that.
 
 Every stage is a process of its own. Its wall and CPU time begin before its imports are done and take in the tokenizer
 and the manifest's fingerprint of the source. Its memory is the most that its own process held, read from Linux's
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import resource
@@ -22,17 +24,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from annotator import runner, tables
 from annotator.config import RunConfig, make_config
+from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
 from annotator.progress import Silent
 from annotator.records import Completion, Document
-from annotator.rundir import RunDir, write_json
-from annotator.sources.rows import Columns
+from annotator.rundir import RunDir
+from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import sample
 from annotator.teachers import make_teacher
 
@@ -43,7 +47,8 @@ TYPES = ("person", "ORGANIZATION", "địa điểm", "date", "product_name", "ev
 
 def make_corpus(source: str, path: Path, documents: int) -> None:
     """Write ``documents`` rows to one Parquet file: those of ``source`` in turns, each a little different."""
-    kept = [item for item in sample(source, 1 << 20, 0, Columns(text="text", id="id")) if isinstance(item, Document)]
+    drawn = sample(source, 1 << 20, 0, Reading(Columns(text="text", id="id")))
+    kept = [item for item in drawn if isinstance(item, Document)]
     rng = random.Random(0)
 
     def rows() -> Iterator[Document]:
@@ -80,10 +85,11 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
     elif stage == "audit":
         from data_cards.audit import audit
 
-        write_json(run.audit, audit(run))
+        with closing(LocalEngine(workers or os.cpu_count() or 1)) as engine:
+            audit(run, engine)
     else:
         documents = tables.count(corpus)
-        settings = {"source": str(corpus), "docs": documents, "workers": workers}
+        settings = {"source": str(corpus), "docs": documents, "workers": workers, "near_duplicates": 0.0}
         runner.run(root, settings if stage == "sample" else {}, Silent(), until=stage)
 
 

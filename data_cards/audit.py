@@ -5,11 +5,15 @@ The same files give the same bytes: nothing here depends on the time, on order i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
 from annotator.config import STAGES
+from annotator.engines import Engine
+from annotator.engines.local import LocalEngine
 from annotator.rundir import RunDir, write_json
 from data_cards.auditing.alike import alike
 from data_cards.auditing.annotations import Annotations
@@ -36,24 +40,33 @@ class Audit:
     """Samples and mentions of every type, the most frequent first."""
 
 
-def audit(run: RunDir) -> dict[str, Any]:
+def audit(run: RunDir, engine: Engine | None = None) -> dict[str, Any]:
     """Compute the figures of ``run`` and write them to ``audit.json``.
+
+    Args:
+        run: a finished run.
+        engine: what looks at the parts of the files; without one, processes of this machine.
 
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
     """
-    figures = audit_dataset(of_run(run)).figures
+    figures = audit_dataset(of_run(run), engine).figures
     write_json(run.audit, figures)
     return figures
 
 
-def audit_dataset(dataset: Dataset) -> Audit:
+def audit_dataset(dataset: Dataset, engine: Engine | None = None) -> Audit:
     """Compute the figures of a run directory, a folder of samples or a Hub dataset; write nothing.
+
+    Args:
+        dataset: see ``data_cards.auditing.dataset``.
+        engine: as for ``audit``.
 
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
     """
-    return _audit_run(dataset, dataset.run) if dataset.run else _audit_samples(dataset)
+    with nullcontext(engine) if engine else closing(LocalEngine(os.cpu_count() or 1)) as working:
+        return _audit_run(dataset, dataset.run, working) if dataset.run else _audit_samples(dataset, working)
 
 
 def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -62,17 +75,17 @@ def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [flow for stage in STAGES if stage in stages for flow in stages[stage]["funnel"]]
 
 
-def _audit_run(dataset: Dataset, run: RunDir) -> Audit:
+def _audit_run(dataset: Dataset, run: RunDir, engine: Engine) -> Audit:
     manifest = run.read_manifest()
     flows = funnel(manifest)
     rejections = Rejections(run.rejected)
-    passages, expected = Passages(run), Balance(rejections.too_long)
-    annotations = Annotations(run, passages, expected)
-    samples = Samples(dataset, passages, expected)
+    passages, expected = Passages(run, engine), Balance(rejections.too_long)
+    annotations = Annotations(run, passages, expected, engine)
+    samples = Samples(dataset, passages, expected, engine)
     passages.join()
     found = annotations.figures()
     found["labels"] |= {"alike": alike(annotations.census), **merges(run.root / "labels.parquet")}
-    leaks = samples.leaks.figures(dataset)
+    leaks = samples.leaks.figures(dataset, engine)
     figures = {
         "version": VERSION,
         "funnel": flows,
@@ -99,9 +112,9 @@ def _audit_run(dataset: Dataset, run: RunDir) -> Audit:
     return Audit(figures, annotations.census.frequency())
 
 
-def _audit_samples(dataset: Dataset) -> Audit:
-    samples = Samples(dataset, None, None)
-    leaks = samples.leaks.figures(dataset)
+def _audit_samples(dataset: Dataset, engine: Engine) -> Audit:
+    samples = Samples(dataset, None, None, engine)
+    leaks = samples.leaks.figures(dataset, engine)
     figures = {
         "version": VERSION,
         "labels": {**samples.census.label_figures(), "alike": alike(samples.census)},

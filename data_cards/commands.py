@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from annotator.config import make_config
 from annotator.exits import exits
 
 app = typer.Typer()
@@ -16,14 +18,20 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 @app.command(rich_help_panel="Look at a dataset")
-def audit(
+def audit(  # noqa: PLR0913 - the parameters of a command are its flags
     target: Annotated[
         str, typer.Argument(metavar="DIR", help="A run directory, a folder of samples, or a Hub dataset org/name.")
     ],
+    *,
     compare: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
         typer.Option("--compare", metavar="B", help="Another such dataset: show what is different in B."),
     ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="Where it is counted: local (this machine) or ray (docs/scale.md).")
+    ] = "local",
+    ray_address: Annotated[str, typer.Option("--ray-address", help="A Ray cluster: host:port, or auto.")] = "",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: one a core.")] = 0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -31,6 +39,7 @@ def audit(
     with exits(debug):
         from rich.console import Console
 
+        from annotator.engines import make_engine
         from annotator.rundir import write_json
         from data_cards import auditview, comparing
         from data_cards.audit import audit_dataset
@@ -39,9 +48,12 @@ def audit(
 
         console = Console(highlight=False)
         dataset = find(target)
-        found = audit_dataset(dataset)
-        if compare is not None:
-            changes = comparing.compare(found, audit_dataset(find(compare)))
+        config = make_config({"engine": engine, "ray_address": ray_address, "workers": workers})
+        with closing(make_engine(config)) as working:
+            found = audit_dataset(dataset, working)
+            other = audit_dataset(find(compare), working) if compare is not None else None
+        if other:
+            changes = comparing.compare(found, other)
             if as_json:
                 print_json(changes)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from annotator import tables
 from annotator.config import STAGES, RunConfig, make_config
+from annotator.engines import make_engine
 from annotator.errors import RunDirError
 from annotator.ledgers import answers_of
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
@@ -41,7 +43,8 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         report |= sampling
     report["sampling"] = sampling
     if set(manifest["stages"]) == set(STAGES):
-        figures = audit(run)
+        with closing(make_engine(outcome.config)) as engine:
+            figures = audit(run, engine)
         write_card(run, figures)
         report |= {name: figures[name] for name in ("passages", "labels", "mentions", "samples")}
         report["labels"] = {**report["labels"], "top": report["labels"]["top"][:10]}

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -74,6 +75,34 @@ def database(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an empty database, whose password stands in the environment."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     return postgres.database()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A head without CPUs, as clusters have, and two nodes with one each; this process joins it once for all tests."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # as the engine does for loopback
+    patch.setenv("PYTHONPATH", str(ROOT))
+    import ray
+    from ray.cluster_utils import Cluster
+
+    quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 2, "health_check_initial_delay_ms": 0}
+    head = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "num_cpus": 0}
+    running = Cluster(True, head_node_args={**head, "include_dashboard": False, "_system_config": quick})
+    ray.init(address=running.address, log_to_driver=False, logging_level="CRITICAL")
+    yield running
+    ray.shutdown()
+    running.shutdown()
+    patch.undo()
+
+
+@pytest.fixture
+def nodes(cluster: Any) -> Any:
+    """The cluster, with two nodes to work on whatever the test before did."""
+    while len(cluster.worker_nodes) < 2:
+        cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=80 << 20)
+    return cluster
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from data_cards.audit import audit, audit_dataset
 from data_cards.auditing import dataset as datasets_of
 from data_cards.auditing.alike import alike
 from data_cards.auditing.annotations import _nesting
-from data_cards.auditing.census import Census
+from data_cards.auditing.census import Census, mentions_of, together
 from data_cards.auditing.dataset import find
-from data_cards.auditing.leaks import runs
+from data_cards.auditing.leaks import runs_of_texts
 from tests.rundirs import Item, make_run, rewrite, write
 
 ITEMS = (
@@ -176,11 +176,12 @@ def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
 @given(st.lists(st.text("aă b\n", max_size=60), min_size=1, max_size=6))
 def test_the_runs_of_a_text_are_its_own(texts: list[str]) -> None:
     """Whatever stands beside it; every text has one at least."""
-    owner, found = runs(texts)
+    runs = runs_of_texts(texts)
+    owner = runs.owners(np.arange(len(runs.found)))
     for number, text in enumerate(texts):
-        own = found[owner == number].tolist()
-        assert own
-        assert own == runs([text])[1].tolist()
+        own = runs.found[owner == number].tolist()
+        assert len(own) == runs.sizes[number] >= 1
+        assert own == runs_of_texts([text]).found.tolist()
 
 
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["Huế", "hà nội"])), max_size=6)))
@@ -190,11 +191,12 @@ def test_the_census_counts_as_one_would_by_hand(passages: list[list[tuple[str, s
     for begin in range(0, len(passages), 2):
         part = passages[begin : begin + 2]
         mentions = [mention for passage in part for mention in passage]
-        codes = census.add_mentions(
+        found, own = mentions_of(
             pa.array([label for label, _ in mentions], pa.string()),
             pa.array([text for _, text in mentions], pa.string()),
         )
-        census.add_passages(np.repeat(np.arange(len(part)), [len(passage) for passage in part]), codes, len(part))
+        owner = np.repeat(np.arange(len(part)), [len(passage) for passage in part])
+        census.add_passages(together(owner, own, len(part)), census.add_mentions(found))
     types = [sorted({label for label, _ in passage}) for passage in passages]
     pairs = Counter(pair for labels in types for pair in combinations(labels, 2))
     figures = census.label_figures()

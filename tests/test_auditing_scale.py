@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import random
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator import tables
+from annotator.engines import local
+from annotator.engines.local import LocalEngine
 from annotator.errors import RunDirError
 from annotator.records import Passage, Piece
 from annotator.rundir import SPLITS, RunDir
-from data_cards.audit import audit
+from data_cards.audit import audit, audit_dataset
 from data_cards.auditing import leaks, spill
+from data_cards.auditing.dataset import find
 from data_cards.auditing.spill import Spill, looked_up, runs_of
 from tests.rundirs import Item, make_run, write
 
@@ -99,6 +103,22 @@ def test_the_order_changes_no_figure(tmp_path: Path) -> None:
         pa.parquet.write_table(rows.take(order), path, row_group_size=5)
     audit(run)
     assert run.audit.read_bytes() == whole
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_processes_change_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: bool) -> None:
+    """What several processes counted is what one counts, byte for byte, of a run and of samples alone."""
+    run = make_run(tmp_path, many())
+    for split in SPLITS:  # several parts of each file
+        rows = pa.Table.from_batches(tables.batches(run.samples(split)), tables.SAMPLE)
+        pa.parquet.write_table(rows, run.samples(split), row_group_size=7)
+    dataset = find(str(run.root / "samples" if alone else run.root))
+    with closing(LocalEngine(1)) as engine:
+        expected = audit_dataset(dataset, engine)
+    monkeypatch.setattr(local, "ALONE", -1.0)
+    with closing(LocalEngine(2)) as engine:
+        assert audit_dataset(dataset, engine) == expected
+        assert engine._pool is not None
 
 
 def shingles(text: str) -> set[str]:

@@ -83,7 +83,7 @@ def test_answers_and_failures_reach_the_ledger(make_passage: MakePassage, tmp_pa
         assert [row["key"] for row in ask()] == [third["key"], fourth["key"]]
 
 
-def test_a_run_through_ray_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_through_ray_data(nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole command, with a processor of the same rows in vLLM's place; a second run asks nothing."""
     from tests.test_build import vner
 
@@ -95,7 +95,7 @@ def test_a_run_through_ray_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(offline, "make_processor", fake)
     command = ("annotate", "sample", "--docs", 6, "--out", tmp_path / "run", "--provider", "vllm", "--model", "m",
-               "--engine", "ray", "--workers", 2, "--json")  # fmt: skip
+               "--engine", "ray", "--ray-address", nodes.address, "--json")  # fmt: skip
     result = vner(*command)
     assert result.exit_code == 0, result.output
     assert made == [0.0]

@@ -15,7 +15,7 @@ from annotator.errors import SourceError
 from annotator.records import Document, Rejected
 from annotator.sources.locating import SourceFile, locate
 from annotator.sources.parquet import ParquetFiles
-from annotator.sources.rows import Columns
+from annotator.sources.rows import Columns, Reading
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
 
@@ -28,7 +28,7 @@ def _write(path: Path, columns: dict[str, Any], group: int = 10) -> SourceFile:
 def _files(folder: Path, columns: Columns | None = None) -> ParquetFiles:
     located = locate(folder)
     assert isinstance(located, tuple)
-    return ParquetFiles(located, columns or Columns())
+    return ParquetFiles(located, Reading(columns or Columns()))
 
 
 def _numbered(folder: Path) -> ParquetFiles:

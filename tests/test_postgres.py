@@ -69,6 +69,71 @@ def test_written_is_seen_by_others_and_flushed_is_on_the_disk(database: str) -> 
         assert there
 
 
+def test_threads_take_turns(database: str) -> None:
+    """One flushes and one claims while another writes answers and failures: nothing is lost or mixed up."""
+    over, errors = threading.Event(), list[BaseException]()
+
+    def again_and_again(work: Callable[[], None]) -> None:
+        while not over.is_set():
+            try:
+                work()
+            except Exception as error:
+                errors.append(error)
+                return
+
+    def claim() -> None:
+        with ledger.claim("part"):
+            pass
+
+    with PostgresLedger(database, alone=True) as ledger:
+        threads = [threading.Thread(target=again_and_again, args=(work,)) for work in (ledger.flush, claim)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(0, 300, 3):
+                ledger.append([replace(ANSWER, key=f"k{number}")])
+                ledger.append([replace(ANSWER, key=f"k{number + 1}"), replace(ANSWER, key=f"k{number + 2}")])
+                ledger.record_failures([Failure(f"f{number}", "p", "timeout", "a")])
+                assert ledger.has(f"k{number}")
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert errors == []
+        assert len(ledger) == 300
+        with PostgresLedger(database) as other:
+            assert set(other.find(f"k{number}" for number in range(300))) == {f"k{number}" for number in range(300)}
+            assert all(other.failure(f"f{number}") for number in range(0, 300, 3))
+
+
+def test_a_closed_ledger_stays_closed(database: str) -> None:
+    """What a thread still has to do is refused: nobody would close a new connection, which would hold the locks."""
+    ledger = PostgresLedger(database, alone=True)
+    ledger.append([ANSWER])
+    ledger.close()
+    with pytest.raises(RunDirError, match="closed"):
+        ledger.flush()
+    PostgresLedger(database, alone=True).close()
+
+
+def test_what_could_not_be_flushed_is_flushed_the_next_time(
+    database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flush that failed leaves it to do."""
+    monkeypatch.setattr("annotator.ledger.postgres.PATIENCE", 0.3)
+    with PostgresLedger(database) as ledger:
+        ledger.append([ANSWER])
+        postgres.stop("fast")
+        try:
+            for _ in range(2):
+                with pytest.raises(RunDirError, match="the same command goes on"):
+                    ledger.flush()
+        finally:
+            postgres.start()
+        ledger.flush()
+        assert ledger.get("k1") == ANSWER
+
+
 def test_a_crash_of_the_server_keeps_what_was_flushed(database: str, postgres: Server) -> None:
     """And the ledger goes on by itself when the server is back; nothing is written twice."""
     with PostgresLedger(database, alone=True) as ledger:

@@ -21,7 +21,7 @@ from annotator.records import Document
 from annotator.sources import remote
 from annotator.sources.locating import HubDataset, fingerprint, locate
 from annotator.sources.parquet import ParquetFiles, RowGroup, take_from
-from annotator.sources.rows import Columns, Row
+from annotator.sources.rows import Columns, Reading, Row
 from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import Screening
 from tests.conftest import ROOT
@@ -88,7 +88,7 @@ def test_the_number_of_readers_changes_nothing(corpus: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "cpu_count", lambda: readers)
     located = locate(corpus)
     assert isinstance(located, tuple)
-    files = ParquetFiles(located, Columns())
+    files = ParquetFiles(located, Reading())
     assert [number for number, _ in files.take(range(0, 600, 7))] == list(range(0, 600, 7))
 
 
@@ -107,7 +107,7 @@ def test_a_row_group_travels_to_a_worker(server: FileServer) -> None:
 def test_what_passes_is_tried_again(server: FileServer, corpus: Path, fault: int | None) -> None:
     """A server that fails four times, or cuts the line in the middle of a range, costs time only."""
     located = f"{server.url}/data/train-0.parquet"
-    files = ParquetFiles(locate(located), Columns())  # type: ignore[arg-type] # it is a file
+    files = ParquetFiles(locate(located), Reading())  # type: ignore[arg-type] # it is a file
     server.faults = [fault] * 4
     assert [number for number, _ in files.take([3, 77])] == [3, 77]
     assert not server.faults

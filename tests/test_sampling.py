@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
-from annotator.sources.rows import Columns, Row
+from annotator.sources.rows import Columns, Reading, Row
 from annotator.sources.sampling import SampleReport, permutation
 from annotator.sources.sampling import sample as draw
 from annotator.sources.screening import Screening
@@ -291,7 +291,7 @@ def test_bundled_sample() -> None:
 def test_other_columns(tmp_path: Path) -> None:
     """Field names reach the reader."""
     (tmp_path / "a.jsonl").write_text(json.dumps({"uid": 5, "body": _text(1)}))
-    assert _documents(sample(tmp_path, 1, 0, Columns("body", "uid"))) == [Document("5", _text(1), "a.jsonl")]
+    assert _documents(sample(tmp_path, 1, 0, Reading(Columns("body", "uid")))) == [Document("5", _text(1), "a.jsonl")]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from annotator.asking import sharing
 from annotator.asking.limits import Pace
 from annotator.asking.sharing import Job, News, Office, Partition
 from annotator.config import RunConfig
+from annotator.engines.environment import carried
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger
 from annotator.progress import Silent
@@ -101,9 +102,9 @@ def test_keys_travel_and_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "likewise")
     monkeypatch.setenv("https_proxy", "http://p:1")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of no concern")
-    carried = sharing.carried()
-    assert {"OPENAI_API_KEY", "PGPASSWORD", "https_proxy"} <= set(carried)
-    assert not {"AWS_SECRET_ACCESS_KEY", "HOME", "PATH"} & set(carried)
-    job = Job(RunConfig(), Pace(), 0, carried)
+    environment = carried(*sharing.CARRIED)
+    assert {"OPENAI_API_KEY", "PGPASSWORD", "https_proxy"} <= set(environment)
+    assert not {"AWS_SECRET_ACCESS_KEY", "HOME", "PATH"} & set(environment)
+    job = Job(RunConfig(), Pace(), 0, environment)
     assert "secret" not in repr(job)
     assert "secret" not in repr(replace(job, overhead=1))

@@ -39,8 +39,8 @@ PART: Final = 100
 """Passages a task."""
 NEWS_EVERY: Final = 0.2
 """Seconds between two looks at what the workers tell."""
-_CARRIED: Final = ("OPENAI_", "GROQ_", "PG", "VNER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_")
-"""How the variables begin that a teacher or a ledger reads: keys and passwords go to the workers, and to no file."""
+CARRIED: Final = ("OPENAI_", "GROQ_", "PG", "VNER_")
+"""How the variables begin that a teacher or a ledger reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,6 @@ def annotate_shared(
         others = chain([rest] if rest.passages else [], parts)
         for _ in engine.tasks(shared, others, tasks, ordered=False, scheduling_strategy="SPREAD"):
             pass
-
-
-def carried() -> dict[str, str]:
-    """The variables of the environment that workers need."""
-    return {name: value for name, value in os.environ.items() if name.upper().startswith(_CARRIED)}
 
 
 def ask_partition(part: Partition, job: Job) -> None:

@@ -14,7 +14,7 @@ from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
 ALONE = 1.0
-"""Seconds that this process works before it starts others, which takes about as long."""
+"""Seconds of processor time that this process works before it starts others, which takes about as long."""
 AHEAD = 2
 """Partitions on their way for each process: one it works at, one that waits."""
 
@@ -31,8 +31,8 @@ class LocalEngine:
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` of each item, in order."""
-        stream, began = iter(items), time.monotonic()
-        while self._pool is None and (self._workers == 1 or time.monotonic() - began < ALONE):
+        stream, began = iter(items), time.process_time()
+        while self._pool is None and (self._workers == 1 or time.process_time() - began < ALONE):
             item = next(stream, _END)
             if item is _END:
                 return

@@ -49,7 +49,7 @@ ON CONFLICT (key) DO UPDATE SET passage_id = excluded.passage_id, kind = exclude
 
 
 class PostgresLedger:
-    """Answers by key, in one database. Not to be used by two threads at once."""
+    """Answers by key, in one database. Threads may share it; they take turns."""
 
     def __init__(self, address: str, *, alone: bool = False) -> None:
         """Open the ledger at ``address``, or make it.
@@ -70,7 +70,7 @@ class PostgresLedger:
             ) from error
         self._pg, self._address = psycopg, address
         self._locks: list[str] = []
-        self._unflushed = False
+        self._unflushed = self._closed = False
         self._one_at_a_time = threading.RLock()  # an engine flushes in a thread of its own
         with self._explained():
             self._db = self._connected()
@@ -130,8 +130,6 @@ class PostgresLedger:
 
     def flush(self) -> None:
         """Bring all that was written to the server's disk."""
-        if not self._unflushed:
-            return
 
         def flush(db: psycopg.Connection[Any]) -> None:
             with db.transaction():
@@ -139,8 +137,10 @@ class PostgresLedger:
                 # A commit waits for the disk only if it wrote something; this writes a few bytes to the log alone.
                 db.execute("SELECT pg_logical_emit_message(true, 'vner-annotate', '')")
 
-        self._unflushed = False  # before, so that what is written meanwhile is flushed the next time
-        self._do(flush)
+        with self._one_at_a_time:  # who comes while another flushes returns when that is done
+            if self._unflushed:
+                self._do(flush)
+                self._unflushed = False
 
     def get(self, key: str) -> Completion | None:
         """The answer to ``key``, if there is one."""
@@ -190,17 +190,20 @@ class PostgresLedger:
         Raises:
             RunDirError: another process keeps it.
         """
-        with self._explained():
+        with self._one_at_a_time, self._explained():  # nobody else's statements in the transaction that waits
             self._lock(name, PATIENCE)
         try:
             yield
         finally:
-            self._locks.remove(name)
-            self._do(lambda db: db.execute("SELECT pg_advisory_unlock(%s)", [self._number(name)]))
+            with self._one_at_a_time:
+                self._locks.remove(name)
+                self._do(lambda db: db.execute("SELECT pg_advisory_unlock(%s)", [self._number(name)]))
 
     def close(self) -> None:
         """Close the connection, and with it give up every lock."""
-        self._db.close()
+        with self._one_at_a_time:
+            self._closed = True
+            self._db.close()
 
     def __enter__(self) -> Self:
         return self
@@ -217,8 +220,9 @@ class PostgresLedger:
                 cursor.executemany(statement, rows)
 
         if rows:
-            self._do(write)
-            self._unflushed = True
+            with self._one_at_a_time:
+                self._do(write)
+                self._unflushed = True
 
     def _do(self, work: Callable[[psycopg.Connection[Any]], Value]) -> Value:
         """Do ``work``; if the connection is lost over it, do it again over a new one."""
@@ -228,7 +232,7 @@ class PostgresLedger:
             try:
                 return work(self._db)
             except self._pg.OperationalError:
-                if not self._db.closed:
+                if self._closed or not self._db.closed:  # closed by us: nobody would close a new one
                     raise
             waits = wait_exponential(0.1, max=5.0)
             errors = retry_if_exception_type(self._pg.OperationalError)

@@ -6,17 +6,18 @@ import io
 import os
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from annotator.errors import SourceError
 from annotator.sources.locating import SourceFile
-from annotator.sources.remote import READERS, RemoteFile, together
-from annotator.sources.rows import Columns, Record, Row, check_columns, to_row
+from annotator.sources.remote import READERS, RemoteFile, credentials, together
+from annotator.sources.rows import Columns, Reading, Record, Row, check_columns, to_row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +43,14 @@ class RowGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Rows of one row group, by their ascending numbers in the source."""
+
+    group: RowGroup
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """Rows with their numbers, and the bytes that were read for them."""
 
@@ -52,18 +61,18 @@ class Taken:
 class ParquetFiles:
     """The rows of several files, numbered from zero in the order of the files; only footers are read to begin with."""
 
-    def __init__(self, files: Sequence[SourceFile], columns: Columns) -> None:
+    def __init__(self, files: Sequence[SourceFile], reading: Reading) -> None:
         """Read the footers, several at once.
 
         Raises:
             SourceError: a file is not Parquet, cannot be read, or lacks a wanted column.
         """
-        self._columns = columns
+        self._columns, self._tasks = reading.columns, reading.tasks
         self._groups: list[RowGroup] = []
         self._metadata: dict[SourceFile, pq.FileMetaData] = {}
         self._touched: set[int] = set()
         self.row_count = 0
-        footers = together(lambda file: _footer(file, columns), list(files))
+        footers = together(lambda file: _footer(file, self._columns), list(files))
         self.bytes_total = sum(file.size for file in files)
         self.bytes_read = 0
         for file, (metadata, read) in zip(files, footers, strict=True):
@@ -89,39 +98,76 @@ class ParquetFiles:
     def take(self, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
         """Yield the rows of these ascending numbers, each with its number; only row groups that hold one are read.
 
-        Several row groups are read at once; they come in order.
+        Several row groups are read at once; they come in order. Those of files elsewhere are read by the tasks, where
+        there are any; one of which many rows are wanted is read here, batch by batch.
 
         Raises:
             SourceError: a file is damaged or has become unreadable.
         """
-        remote = any(isinstance(group.file.path, RemoteFile) for group in self._groups)
-        readers = READERS if remote else min(4, os.cpu_count() or 1)
+        wanted = (
+            Wanted(self._groups[place], tuple(members))
+            for place, members in groupby(rows, key=lambda row: bisect_right(self._starts, row) - 1)
+        )
+        for many, some in groupby(wanted, key=lambda one: len(one.rows) > _HELD):
+            if many:
+                for one in some:
+                    self._touched.add(one.group.first)
+                    yield from self._streamed(one.group, one.rows)
+            else:
+                for found in self._spread(some) if self._tasks and self._are_remote else self._by_threads(some):
+                    self.bytes_read += found.bytes_read
+                    yield from found.rows
+
+    @property
+    def _are_remote(self) -> bool:
+        return any(isinstance(file.path, RemoteFile) for file in self._metadata)
+
+    def _by_threads(self, wanted: Iterable[Wanted]) -> Iterator[Taken]:
+        readers = READERS if self._are_remote else min(4, os.cpu_count() or 1)
         pool, waiting = ThreadPoolExecutor(readers), deque[Future[Taken]]()
         try:
-            for place, members in groupby(rows, key=lambda row: bisect_right(self._starts, row) - 1):
-                group, wanted = self._groups[place], list(members)
-                self._touched.add(place)
-                many = len(wanted) > _HELD
-                while waiting and (many or len(waiting) > readers):
-                    yield from self._counted(waiting.popleft().result())
-                if many:
-                    yield from self._streamed(group, wanted)
-                else:
-                    metadata = self._metadata[group.file]
-                    waiting.append(pool.submit(take_from, group, wanted, self._columns, metadata))
+            for one in wanted:
+                self._touched.add(one.group.first)
+                metadata = self._metadata[one.group.file]
+                waiting.append(pool.submit(take_from, one.group, one.rows, self._columns, metadata))
+                if len(waiting) > readers:
+                    yield waiting.popleft().result()
             while waiting:
-                yield from self._counted(waiting.popleft().result())
+                yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _spread(self, wanted: Iterable[Wanted]) -> Iterator[Taken]:
+        assert self._tasks  # noqa: S101 - asked before
+        work = partial(_take, columns=self._columns, environment=credentials())
+        for found in self._tasks.spread(work, self._parts(wanted)):
+            yield from found
+
+    def _parts(self, wanted: Iterable[Wanted]) -> Iterator[tuple[list[Wanted], pq.FileMetaData]]:
+        """Row groups of one file for each task, so that its footer, which can be long, travels with several."""
+        for file, some in groupby(wanted, key=lambda one: one.group.file):
+            part: list[Wanted] = []
+            for one in some:
+                if len(part) == READERS or sum(len(other.rows) for other in part) + len(one.rows) > _HELD:
+                    yield part, self._metadata[file]
+                    part = []
+                self._touched.add(one.group.first)
+                part.append(one)
+            yield part, self._metadata[file]
 
     def _streamed(self, group: RowGroup, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
         with _opened(group.file, self._metadata[group.file]) as (parquet, stream):
             yield from _rows(parquet, group, rows, self._columns)
             self.bytes_read += stream.bytes_read
 
-    def _counted(self, taken: Taken) -> tuple[tuple[int, Row], ...]:
-        self.bytes_read += taken.bytes_read
-        return taken.rows
+
+def _take(
+    part: tuple[list[Wanted], pq.FileMetaData], columns: Columns, environment: Mapping[str, str]
+) -> tuple[Taken, ...]:
+    """What a task does: read some row groups of a file elsewhere, all at once."""
+    os.environ.update(environment)
+    wanted, metadata = part
+    return tuple(together(lambda one: take_from(one.group, one.rows, columns, metadata), wanted))
 
 
 def take_from(group: RowGroup, rows: Sequence[int], columns: Columns, metadata: pq.FileMetaData | None = None) -> Taken:

@@ -20,7 +20,7 @@ from annotator.errors import SourceError
 from annotator.records import Rejected
 from annotator.sources.locating import SourceFile
 from annotator.sources.parquet import ParquetFiles
-from annotator.sources.rows import Columns, Record, Row, check_columns, rejected, to_row, to_rows
+from annotator.sources.rows import Columns, Reading, Record, Row, check_columns, rejected, to_row, to_rows
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_CELL = 2**31 - 1  # characters in a CSV cell: the most that a C long holds on every platform
@@ -33,7 +33,7 @@ def read_file(file: SourceFile, columns: Columns) -> Iterator[Row]:
         SourceError: the file cannot be read, is empty, is not of its type, or lacks a wanted column.
     """
     if file.suffix == ".parquet":
-        parquet = ParquetFiles((file,), columns)
+        parquet = ParquetFiles((file,), Reading(columns))
         for _, row in parquet.take(range(parquet.row_count)):
             yield row
         return

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
+from annotator.engines.environment import carried
 from annotator.errors import SourceError
 
 Value = TypeVar("Value")
@@ -83,6 +84,14 @@ def listed(url: str, suffixes: tuple[str, ...]) -> list[RemoteFile]:
         return together(lambda name: _described(system, name), wanted)
 
     return list(_tried(look, url))
+
+
+def credentials() -> dict[str, str]:
+    """The variables of the environment that file systems read; the Hub's token from where its client keeps it."""
+    from huggingface_hub import get_token
+
+    found, token = carried("HF_ENDPOINT", "AWS_", "GOOGLE_", "AZURE_", "FSSPEC_"), get_token()
+    return {**found, "HF_TOKEN": token} if token else found
 
 
 def together(function: Callable[[Any], Value], items: list[Any]) -> list[Value]:

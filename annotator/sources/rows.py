@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TypeAlias
 
+from annotator.engines import Engine
 from annotator.errors import SourceError
 from annotator.records import Document, Rejected
 from normalizers.text import nfc
@@ -25,6 +26,15 @@ class Columns:
     text: str = "text"
     id: str = "id"
     """Any other name than the default must be there; without the default, ids are made from the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rows are read."""
+
+    columns: Columns = Columns()
+    tasks: Engine | None = None
+    """Where Parquet files that lie elsewhere are read; None: here, as all others are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from annotator.sources.hub import parquet_files, stream
 from annotator.sources.locating import HubDataset, SourceFile, locate
 from annotator.sources.parquet import ParquetFiles
 from annotator.sources.readers import read_file
-from annotator.sources.rows import Columns, Row
+from annotator.sources.rows import Reading, Row
 from annotator.sources.screening import Screen, Screening
 from annotator.sources.shelf import Shelf
 
@@ -93,7 +93,7 @@ def sample(
     source: str | os.PathLike[str] | None,
     docs: int,
     seed: int,
-    columns: Columns | None = None,
+    reading: Reading | None = None,
     screening: Screening | None = None,
     report: SampleReport | None = None,
 ) -> Iterator[Row]:
@@ -106,13 +106,13 @@ def sample(
     if docs < 1:
         raise ConfigError(f"--docs is {docs}; give 1 or more")
     located = locate(source)
-    drawing = _Drawing(docs, seed, columns or Columns(), report or SampleReport(), Shelf())
+    drawing = _Drawing(docs, seed, reading or Reading(), report or SampleReport(), Shelf())
     if isinstance(located, HubDataset) and not (files := parquet_files(located)):
         rounds = drawing.from_hub(located)
     elif isinstance(located, HubDataset):
-        rounds = drawing.from_parquet(ParquetFiles(files, drawing.columns))
+        rounds = drawing.from_parquet(ParquetFiles(files, drawing.reading))
     elif all(file.suffix == ".parquet" for file in located):
-        rounds = drawing.from_parquet(ParquetFiles(located, drawing.columns))
+        rounds = drawing.from_parquet(ParquetFiles(located, drawing.reading))
     else:
         rounds = drawing.from_streams(located)
     screen = Screen(screening or Screening(), drawing.shelf, docs)
@@ -142,7 +142,7 @@ class _Drawing:
 
     docs: int
     seed: int
-    columns: Columns
+    reading: Reading
     report: SampleReport
     shelf: Shelf
     began: float = field(default_factory=time.monotonic)
@@ -182,7 +182,7 @@ class _Drawing:
             heap: list[tuple[float, int, int]] = []  # negated, so that the hindmost row lies on top
             size = self.docs + _spare(self.docs)
             first_pass, more = floor[1] < 0, False
-            rows = (row for file in files for row in read_file(file, self.columns))
+            rows = (row for file in files for row in read_file(file, self.reading.columns))
             number = -1
             for number, row in enumerate(rows):
                 priority = rng.random()
@@ -207,7 +207,7 @@ class _Drawing:
 
     def from_hub(self, dataset: HubDataset) -> _Rounds:
         """Yield rows as the shuffled stream brings them, see ``stream``."""
-        rows = enumerate(stream(dataset.name, self.columns, self.seed))
+        rows = enumerate(stream(dataset.name, self.reading.columns, self.seed))
         size = self.docs
         while batch := [self._told(number, row) for number, row in islice(rows, size)]:
             yield batch

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -11,20 +14,60 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotator import tables
+from annotator.engines import Engine
 from annotator.rundir import RunDir
-from data_cards.auditing.arrays import Ints, count, descending, encoded, hashed, hashes, ints
-from data_cards.auditing.balance import Balance
-from data_cards.auditing.census import Census
+from data_cards.auditing.arrays import Hashes, Ints, descending, encoded, hashed, hashes, ints, mixed
+from data_cards.auditing.balance import Balance, Due, without
+from data_cards.auditing.census import Census, Mentions, Together, mentions_of, together
 from data_cards.auditing.passages import Passages
 
 _ANSWER: Final = json.JSONEncoder(ensure_ascii=False).encode
 """As exploding writes an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What some annotations hold."""
+
+    mentions: Mentions
+    together: Together
+    matches: Counter[str]
+    statuses: Counter[str]
+    nested: int
+    conflicts: int
+    broken: int
+    passages: Hashes
+    texts: Hashes
+    due: Due
+
+
+def look(batch: pa.RecordBatch, too_long: Hashes) -> Part:
+    """Look at some annotations; ``too_long`` as ``Rejections`` has it."""
+    column = batch.column("mentions")
+    mentions, lengths = column.flatten(), ints(pc.list_value_length(column))
+    label, text, start, end = (mentions.field(name) for name in ("label", "text", "start", "end"))
+    owner = np.repeat(np.arange(len(batch)), lengths)
+    found, codes = mentions_of(label, text)
+    nested, conflicts = _nesting(owner, ints(start), ints(end))
+    broken, due = _follow(batch, lengths, (label, text, start, end), too_long)
+    return Part(
+        found,
+        together(owner, codes, len(batch)),
+        _values(mentions.field("match")),
+        _values(batch.column("reply_status")),
+        nested,
+        conflicts,
+        broken,
+        hashes(batch.column("passage_id")),
+        hashes(batch.column("text")),
+        due,
+    )
+
+
 class Annotations:
     """Reads them once."""
 
-    def __init__(self, run: RunDir, passages: Passages, expected: Balance) -> None:
+    def __init__(self, run: RunDir, passages: Passages, expected: Balance, engine: Engine) -> None:
         self.census = Census()
         self.count = 0
         self.broken = 0
@@ -32,42 +75,17 @@ class Annotations:
         self._matches: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._nested = self._conflicts = 0
-        for batch in tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"]):
-            self._add(batch, passages, expected)
-
-    def _add(self, batch: pa.RecordBatch, passages: Passages, expected: Balance) -> None:
-        mentions = batch.column("mentions").flatten()
-        lengths = ints(pc.list_value_length(batch.column("mentions")))
-        label, text, start, end, match = (mentions.field(name) for name in ("label", "text", "start", "end", "match"))
-        owner = np.repeat(np.arange(len(batch)), lengths)
-        self.count += len(batch)
-        self.census.add_passages(owner, self.census.add_mentions(label, text), len(batch))
-        for counter, column in ((self._matches, match), (self._statuses, batch.column("reply_status"))):
-            names, own = encoded(column)
-            count(counter, np.array(names, dtype=object)[own].astype(str))
-        nested, conflicts = _nesting(owner, ints(start), ints(end))
-        self._nested += nested
-        self._conflicts += conflicts
-        passages.annotated(hashes(batch.column("passage_id")), hashes(batch.column("text")))
-        self._follow(batch, lengths, (label, text, start, end), expected)
-
-    def _follow(self, batch: pa.RecordBatch, lengths: Ints, columns: tuple[pa.Array, ...], expected: Balance) -> None:
-        """Check the slices, and work out which sample each passage and type must give."""
-        ids, labels, outputs = [], [], []
-        fields = zip(*(column.to_pylist() for column in columns), strict=True)
-        for identity, passage, length in zip(
-            batch.column("passage_id").to_pylist(), batch.column("text").to_pylist(), lengths.tolist(), strict=True
-        ):
-            by_type: dict[str, dict[str, None]] = {}
-            for _ in range(length):
-                label, text, start, end = next(fields)
-                self.broken += passage[start:end] != text or not 0 <= start < end
-                by_type.setdefault(label, {})[text] = None
-            for label, found in by_type.items():
-                ids.append(identity)
-                labels.append(label)
-                outputs.append(_ANSWER(list(found)))
-        expected.expect(hashed(ids), hashed(labels), hashed(outputs), list(zip(ids, labels, strict=True)))
+        batches = tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"])
+        for part in engine.spread(partial(look, too_long=expected.too_long), batches):
+            self.count += len(part.passages)
+            self.census.add_passages(part.together, self.census.add_mentions(part.mentions))
+            self._matches.update(part.matches)
+            self._statuses.update(part.statuses)
+            self._nested += part.nested
+            self._conflicts += part.conflicts
+            self.broken += part.broken
+            passages.annotated(part.passages, part.texts)
+            expected.expect(part.due)
 
     def figures(self) -> dict[str, Any]:
         """Of types, mentions and replies."""
@@ -83,6 +101,31 @@ class Annotations:
             },
             "replies": descending(self._statuses),
         }
+
+
+def _follow(batch: pa.RecordBatch, lengths: Ints, columns: tuple[pa.Array, ...], too_long: Hashes) -> tuple[int, Due]:
+    """Count the mentions that are no slices, and work out which sample each passage and type must give."""
+    ids, labels, outputs = [], [], []
+    broken = 0
+    fields = zip(*(column.to_pylist() for column in columns), strict=True)
+    for identity, passage, length in zip(
+        batch.column("passage_id").to_pylist(), batch.column("text").to_pylist(), lengths.tolist(), strict=True
+    ):
+        by_type: dict[str, dict[str, None]] = {}
+        for label, text, start, end in islice(fields, length):
+            broken += passage[start:end] != text or not 0 <= start < end
+            by_type.setdefault(label, {})[text] = None
+        for label, found in by_type.items():
+            ids.append(identity)
+            labels.append(label)
+            outputs.append(_ANSWER(list(found)))
+    due = Due(hashed(ids), mixed(hashed(ids), hashed(labels), hashed(outputs)))
+    return broken, without(due, too_long, list(zip(ids, labels, strict=True)))
+
+
+def _values(column: pa.Array) -> Counter[str]:
+    names, own = encoded(column)
+    return Counter(dict(zip(names, np.bincount(own, minlength=len(names)).tolist(), strict=True)))
 
 
 def _nesting(owner: Ints, start: Ints, end: Ints) -> tuple[int, int]:

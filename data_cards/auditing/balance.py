@@ -8,14 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from data_cards.auditing.arrays import Hashes, hashed, mixed
+from data_cards.auditing.arrays import Hashes, hashed
 from data_cards.auditing.spill import looked_up
 
 _CELLS: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Samples, by the hashes of their passages, each with a hash of passage, type and answer."""
+
+    passages: Hashes
+    keys: Hashes
+
+
+def without(due: Due, too_long: Hashes, names: list[tuple[str, str]]) -> Due:
+    """Those that the length filter did not leave out; ``names`` are the ids of the passages and the types."""
+    if not len(too_long):
+        return due
+    left = looked_up(too_long, hashed([sample_id(*name) for name in names])) < 0
+    return Due(due.passages[left], due.keys[left])
 
 
 class Balance:
@@ -24,19 +41,15 @@ class Balance:
     def __init__(self, too_long: Hashes) -> None:
         """``too_long``: hashes of the ids of samples that the length filter left out, in order."""
         self._cells = np.zeros(_CELLS, np.uint64)
-        self._too_long = too_long
+        self.too_long = too_long
 
-    def expect(self, passages: Hashes, labels: Hashes, outputs: Hashes, names: list[tuple[str, str]]) -> None:
-        """What follows from annotations; ``names`` are the ids of the passages and the types."""
-        keys = mixed(passages, labels, outputs)
-        if len(self._too_long):
-            left = looked_up(self._too_long, hashed([sample_id(*name) for name in names])) < 0
-            passages, keys = passages[left], keys[left]
-        np.add.at(self._cells, self._cell(passages), keys)
+    def expect(self, due: Due) -> None:
+        """What follows from annotations."""
+        np.add.at(self._cells, self._cell(due.passages), due.keys)
 
-    def found(self, passages: Hashes, labels: Hashes, outputs: Hashes) -> None:
+    def found(self, there: Due) -> None:
         """What stands in the samples."""
-        np.subtract.at(self._cells, self._cell(passages), mixed(passages, labels, outputs))
+        np.subtract.at(self._cells, self._cell(there.passages), there.keys)
 
     def wrong(self) -> int:
         """Passages, at least, whose samples are not what follows from their annotations."""

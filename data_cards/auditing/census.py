@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,59 @@ _LIMIT: Final = 400_000
 """Entries held before they are summed up."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """Mentions of one part, counted; their types have numbers in the order of ``names``."""
+
+    names: list[str]
+    numbers: Ints
+    """Mentions of each type."""
+    syllables: Counter[int]
+    characters: Counter[int]
+    sketch: tuple[Ints, Hashes]
+    """As ``Census.sketches``, with the numbers of this part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The passages of one part by what they hold; types have the numbers of their ``Mentions``."""
+
+    mentions: Counter[int]
+    """Passages by their number of mentions."""
+    types: Counter[int]
+    """Passages by their number of types."""
+    passages: Ints
+    """Passages of each type, as far as the last that occurs."""
+    pairs: tuple[Ints, Ints, Ints]
+    """Two types, and how many passages have both."""
+
+
+def mentions_of(labels: pa.Array, texts: pa.Array) -> tuple[Mentions, Ints]:
+    """Count mentions one by one, given their types and texts; returns the number of each one's type too."""
+    names, codes = encoded(labels)
+    syllable_counts, characters = Counter[int](), Counter[int]()
+    count(syllable_counts, syllables(texts))
+    count(characters, pc.utf8_length(texts).to_numpy(zero_copy_only=False))
+    numbers = np.bincount(codes, minlength=len(names))
+    return Mentions(names, numbers, syllable_counts, characters, _smallest(codes, hashes(pc.utf8_lower(texts)))), codes
+
+
+def together(passage: Ints, codes: Ints, total: int) -> Together:
+    """Count by passage: for each mention its passage (0 to ``total`` - 1) and the number of its type."""
+    mentions, types = Counter[int](), Counter[int]()
+    count(mentions, np.bincount(passage, minlength=total))
+    distinct = np.unique((passage << 32) | codes)
+    owner, code = distinct >> 32, distinct & 0xFFFFFFFF
+    sizes = np.bincount(owner, minlength=total)
+    count(types, sizes)
+    # Each type with those that follow it in the same passage.
+    following = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(code)) - 1
+    first = np.repeat(np.arange(len(code)), following)
+    second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(following) - following, following)
+    keys, numbers = np.unique((code[first] << 32) | code[second], return_counts=True)
+    return Together(mentions, types, np.bincount(code), (keys >> 32, keys & 0xFFFFFFFF, numbers))
+
+
 class Census:
     """Frequencies of types, lengths of mentions, types together in a passage, and a sketch of each type's mentions."""
 
@@ -38,34 +92,29 @@ class Census:
         self._sketches: list[tuple[Ints, Hashes]] = []
         self._held = self._kept = 0
 
-    def add_mentions(self, labels: pa.Array, texts: pa.Array) -> Ints:
-        """Count mentions one by one; returns the code of each one's type."""
-        names, own = encoded(labels)
-        codes = self.code(names)[own] if len(own) else own
-        count(self.mentions, codes)
-        count(self._syllables, syllables(texts))
-        count(self._characters, pc.utf8_length(texts).to_numpy(zero_copy_only=False))
-        self._sketches.append((codes, hashes(pc.utf8_lower(texts))))
-        self._held += len(codes)
+    def add_mentions(self, found: Mentions) -> Ints:
+        """Take the mentions of a part; returns the code that each of its types has here."""
+        codes = self.code(found.names)
+        _add_up(self.mentions, codes, found.numbers)
+        self._syllables.update(found.syllables)
+        self._characters.update(found.characters)
+        own, texts = found.sketch
+        self._sketches.append((codes[own], texts))
+        self._held += len(own)
         if self._held > _LIMIT + 2 * self._kept:  # a sum is worth its while when there is as much again to sum up
             self._sketches = [self.sketches()]
             self._kept = self._held = len(self._sketches[0][0])
         return codes
 
-    def add_passages(self, passage: Ints, codes: Ints, total: int) -> None:
-        """Count by passage: for each mention its passage (0 to ``total`` - 1) and the code of its type."""
-        count(self.per_passage, np.bincount(passage, minlength=total))
-        distinct = np.unique((passage << 32) | codes)
-        owner, code = distinct >> 32, distinct & 0xFFFFFFFF
-        count(self.passages, code)
-        sizes = np.bincount(owner, minlength=total)
-        count(self.types, sizes)
-        # Each type with those that follow it in the same passage.
-        following = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(code)) - 1
-        first = np.repeat(np.arange(len(code)), following)
-        second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(following) - following, following)
-        keys, numbers = np.unique(((code[first] << 32) | code[second]).astype(np.uint64), return_counts=True)
-        self._pairs.add(mixed(keys, keys), keys, number=numbers)
+    def add_passages(self, found: Together, codes: Ints | None = None) -> None:
+        """Take the passages of a part; ``codes`` are those of its types where it has numbers of its own."""
+        known = np.arange(len(self.labels)) if codes is None else codes
+        self.per_passage.update(found.mentions)
+        self.types.update(found.types)
+        _add_up(self.passages, known, found.passages)
+        first, second = (known[place] for place in found.pairs[:2])
+        keys = (np.minimum(first, second) << 32 | np.maximum(first, second)).astype(np.uint64)
+        self._pairs.add(mixed(keys, keys), keys, number=found.pairs[2])
 
     def code(self, names: list[str]) -> Ints:
         """The codes of types, new ones where need be."""
@@ -81,14 +130,7 @@ class Census:
             return np.zeros(0, np.int64), np.zeros(0, np.uint64)
         codes = np.concatenate([part for part, _ in self._sketches])
         texts = np.concatenate([part for _, part in self._sketches])
-        order = np.lexsort((texts, codes))
-        codes, texts = codes[order], texts[order]
-        new = np.ones(len(codes), bool)
-        new[1:] = (codes[1:] != codes[:-1]) | (texts[1:] != texts[:-1])
-        codes, texts = codes[new], texts[new]
-        begins = np.searchsorted(codes, codes)
-        kept = np.arange(len(codes)) - begins < SKETCH
-        return codes[kept], texts[kept]
+        return _smallest(codes, texts)
 
     def frequency(self) -> dict[str, dict[str, int]]:
         """Samples and mentions of each type, the most frequent first."""
@@ -141,6 +183,21 @@ class Census:
                 best.append((-number, one, other))
             best = sorted(best)[:PAIRS]
         return [{"labels": [one, other], "passages": -number} for number, one, other in best]
+
+
+def _smallest(codes: Ints, texts: Hashes) -> tuple[Ints, Hashes]:
+    """Of each type the ``SKETCH`` smallest distinct hashes, in order of types and hashes."""
+    order = np.lexsort((texts, codes))
+    codes, texts = codes[order], texts[order]
+    new = runs_of(codes, texts)
+    codes, texts = codes[new], texts[new]
+    kept = np.arange(len(codes)) - np.searchsorted(codes, codes) < SKETCH
+    return codes[kept], texts[kept]
+
+
+def _add_up(counter: Counter[int], codes: Ints, numbers: Ints) -> None:
+    for code, number in zip(codes.tolist(), numbers.tolist(), strict=False):
+        counter[code] += number
 
 
 def _ranks(number: int) -> list[int]:

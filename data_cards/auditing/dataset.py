@@ -116,11 +116,22 @@ def _reader(paths: list[Path]) -> Batches:
                 names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
                 repeated = [name for name in names if name in _REPEATED]
                 with pq.ParquetFile(path, read_dictionary=repeated) as parquet:
-                    yield from row_groups(parquet, names)
+                    yield from map(_compact, row_groups(parquet, names))
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(path, error) from error
 
     return read
+
+
+def _compact(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows, each dictionary no longer than they are: that of a large row group would travel with each part."""
+    columns = [
+        column.dictionary_decode().dictionary_encode()
+        if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(rows)
+        else column
+        for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, rows.schema.names)
 
 
 def _check_text(where: str, schema: pa.Schema) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annotator.engines import Engine
 from data_cards.auditing.arrays import Hashes, Ints, encoded, hashed, ints, mixed
 from data_cards.auditing.dataset import Dataset
 from data_cards.auditing.spill import HELD, Rows, Spill, runs_of
@@ -41,8 +43,21 @@ _LARGEST: Final = 29
 """The filter has 2 to the power of this many bits at most: 64 MB."""
 
 
-def runs(texts: list[str]) -> tuple[Ints, Hashes]:
-    """The distinct runs of texts: for each the number of its text, and its hash; each text has one at least."""
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The distinct runs of some texts, text after text."""
+
+    found: Hashes
+    sizes: Ints
+    """Runs of each text: one at least."""
+
+    def owners(self, which: Ints) -> Ints:
+        """The numbers of the texts that these runs, by their places, are of."""
+        return np.searchsorted(np.cumsum(self.sizes), which, "right")
+
+
+def runs_of_texts(texts: list[str]) -> Runs:
+    """Find the distinct runs of texts."""
     column = pa.array(texts, pa.string())
     decomposed = pc.match_substring_regex(column, _MARKS)
     if pc.any(decomposed).as_py():  # the same letters in another form (NFD) are the same text to a reader
@@ -64,7 +79,8 @@ def runs(texts: list[str]) -> tuple[Ints, Hashes]:
     rolling = np.concatenate([rolling[whole], hashed(column.take(short).to_pylist())])
     packed = np.sort(owner << _OWNER | rolling >> np.uint64(64 - int(_OWNER)))
     packed = packed[runs_of(packed)]
-    return (packed >> _OWNER).astype(np.int64), packed << np.uint64(64 - int(_OWNER))
+    sizes = np.bincount((packed >> _OWNER).astype(np.int64), minlength=len(texts))
+    return Runs(packed << np.uint64(64 - int(_OWNER)), sizes)
 
 
 class Leaks:
@@ -78,25 +94,29 @@ class Leaks:
         self._runs = Spill()
         self._identical = Spill()
 
-    def add(self, number: int, batch: Distinct, *, last: bool) -> None:
-        """Take some passages of the ``number``-th split; ``last`` says that it is the last, and so the largest."""
-        if last and not number:
-            return  # there is but one split
-        owner, found = runs(batch.texts)
-        sizes = np.bincount(owner, minlength=len(batch.texts))
+    def add(self, number: int, texts: Hashes, runs: Runs, *, last: bool) -> None:
+        """Take some passages of the ``number``-th split; ``last`` says that it is the last, and so the largest.
+
+        Args:
+            number: of the split.
+            texts: hashes of the passages.
+            runs: theirs.
+            last: only runs that may be in an earlier split matter.
+        """
+        which = np.arange(len(runs.found))
         if last:
-            there = self._may_be_known(found)
-            owner, found = owner[there], found[there]
+            which = np.flatnonzero(self._may_be_known(runs.found))
         else:
-            place, bit = self._slots(found)
+            place, bit = self._slots(runs.found)
             np.bitwise_or.at(self._filter, place, bit)
-        self._runs.add(found, batch.hashes[owner], number, sizes[owner])
+        owner = runs.owners(which)
+        self._runs.add(runs.found[which], texts[owner], number, runs.sizes[owner])
 
     def stands_in_several(self, passages: Hashes) -> None:
         """Take passages that stand in several splits, word for word."""
         self._identical.add(passages, passages)
 
-    def figures(self, dataset: Dataset) -> dict[str, Any]:
+    def figures(self, dataset: Dataset, engine: Engine) -> dict[str, Any]:
         """How many pairs, between which splits, and the worst of them with their beginnings."""
         pairs, crowded = Spill(), 0
         for part in self._runs.parts():
@@ -115,7 +135,7 @@ class Leaks:
             involved.add(part["key"])
             shown += [(-1.0, key, key) for key in part["key"][:EXAMPLES].tolist()]
         shown = sorted(shown)[:EXAMPLES]
-        places = _places(dataset, {passage for _, *pair in shown for passage in pair}) if shown else {}
+        places = _places(dataset, {passage for _, *pair in shown for passage in pair}, engine) if shown else {}
         return {
             "syllables_of_a_run": RUN,
             "runs_looked_at": "all",
@@ -214,18 +234,28 @@ def _sum_up(made: list[tuple[Hashes, ...]], pairs: Spill) -> None:
     pairs.add(low[first], high[first], shorter[first], number)
 
 
-def _places(dataset: Dataset, wanted: set[int]) -> dict[int, dict[str, dict[str, str]]]:
+def _places(dataset: Dataset, wanted: set[int], engine: Engine) -> dict[int, dict[str, dict[str, str]]]:
     """Read again where some passages stand: of each split the one with the smallest id."""
     found: dict[int, dict[str, dict[str, str]]] = {passage: {} for passage in wanted}
-    sought = np.array(sorted(wanted), np.uint64)
-    for split, read in dataset.splits.items():
-        for rows in read():
-            batch = distinct(rows.drop_null())
-            for number in np.flatnonzero(np.isin(batch.hashes, sought)).tolist():
-                place = {"split": split, "passage_id": batch.identity(number), "text": batch.texts[number][:BEGINNING]}
-                known = found[int(batch.hashes[number])]
-                known[split] = min(known.get(split, place), place, key=lambda one: one["passage_id"])
+    batches = ((split, rows) for split, read in dataset.splits.items() for rows in read())
+    for places in engine.spread(partial(_look_for, wanted=np.array(sorted(wanted), np.uint64)), batches):
+        for passage, place in places:
+            known, split = found[passage], place["split"]
+            known[split] = min(known.get(split, place), place, key=lambda one: one["passage_id"])
     return found
+
+
+def _look_for(some: tuple[str, pa.RecordBatch], wanted: Hashes) -> list[tuple[int, dict[str, str]]]:
+    """The passages among some samples of a split that are wanted."""
+    split, rows = some
+    batch = distinct(rows.drop_null())
+    return [
+        (
+            int(batch.hashes[number]),
+            {"split": split, "passage_id": batch.identity(number), "text": batch.texts[number][:BEGINNING]},
+        )
+        for number in np.flatnonzero(np.isin(batch.hashes, wanted)).tolist()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotator import tables
+from annotator.engines import Engine
 from annotator.rundir import RunDir
-from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, ints, mixed
+from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, ints
 from data_cards.auditing.spill import Rows, Spill, looked_up, runs_of
 
 SOURCES: Final = 20
@@ -20,10 +23,39 @@ _TEXT, _SOURCE, _PIECE, _ANNOTATED, _SAMPLED = range(5)
 split ``_SAMPLED`` + n. Texts and documents are hashes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What some passages say of themselves; ids, texts and documents are hashes."""
+
+    lengths: Counter[int]
+    cuts: Counter[str]
+    joined: int
+    ids: Hashes
+    texts: Hashes
+    pieces: Ints
+    """Pieces of each passage."""
+    documents: Hashes
+    """The document of each piece."""
+
+
+def look(batch: pa.RecordBatch) -> Part:
+    """Look at some passages."""
+    lengths, cuts = Counter[int](), Counter[str]()
+    count(lengths, ints(batch.column("n_tokens")))
+    names, own = encoded(batch.column("cut"))
+    for name, number in zip(names, np.bincount(own).tolist(), strict=True):
+        cuts[name or "none"] += number
+    column = batch.column("pieces")
+    pieces = ints(pc.list_value_length(column))
+    documents = hashes(pc.struct_field(column.flatten(), "document_id"))
+    joined = int((pieces > 1).sum())
+    return Part(lengths, cuts, joined, hashes(batch.column("id")), hashes(batch.column("text")), pieces, documents)
+
+
 class Passages:
     """Collects what the files say of each passage; ``join`` then looks whether it agrees."""
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: RunDir, engine: Engine) -> None:
         self._lengths: Counter[int] = Counter()
         self._cuts: Counter[str] = Counter()
         self._joined = 0
@@ -41,22 +73,21 @@ class Passages:
         self.documents_in_several_splits = 0
         """Documents whose passages have samples in more than one split."""
         documents = self._read_documents(run)
-        for batch in tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"]):
-            count(self._lengths, ints(batch.column("n_tokens")))
-            cuts, own = encoded(batch.column("cut"))
-            for name, number in zip(cuts, np.bincount(own).tolist(), strict=True):
-                self._cuts[name or "none"] += number
-            pieces, ids = batch.column("pieces"), hashes(batch.column("id"))
-            lengths = ints(pc.list_value_length(pieces))
-            self._joined += int((lengths > 1).sum())
-            self._rows.add(ids, hashes(batch.column("text")), _TEXT)
-            self._rows.add(np.repeat(ids, lengths), hashes(pc.struct_field(pieces.flatten(), "document_id")), _PIECE)
-            documents.add(hashes(pc.struct_field(pc.list_element(pieces, 0), "document_id")), ids, kind=1)
+        batches = tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"])
+        for found in engine.spread(look, batches):
+            self._lengths.update(found.lengths)
+            self._cuts.update(found.cuts)
+            self._joined += found.joined
+            self._rows.add(found.ids, found.texts, _TEXT)
+            self._rows.add(np.repeat(found.ids, found.pieces), found.documents, _PIECE)
+            some = found.pieces > 0
+            first = (np.cumsum(found.pieces) - found.pieces)[some]
+            documents.add(found.documents[first], found.ids[some], kind=1)
         for part in documents.parts():
             passage = part["kind"] == 1
             known, wanted = part[~passage], part[passage]
-            found = looked_up(known["key"], wanted["key"])
-            self._rows.add(wanted["value"], np.append(known["value"], np.uint64(0))[found], _SOURCE)
+            places = looked_up(known["key"], wanted["key"])
+            self._rows.add(wanted["value"], np.append(known["value"], np.uint64(0))[places], _SOURCE)
 
     def _read_documents(self, run: RunDir) -> Spill:
         found, codes = Spill(), {"": 0}
@@ -72,10 +103,9 @@ class Passages:
         """Take the texts that annotations have."""
         self._rows.add(passages, texts, _ANNOTATED)
 
-    def sampled(self, split: int, passages: Hashes, texts: Hashes) -> None:
-        """Take the texts that samples of the ``split``-th split have."""
-        _, first, number = np.unique(mixed(passages, texts), return_index=True, return_counts=True)
-        self._rows.add(passages[first], texts[first], _SAMPLED + split, number)
+    def sampled(self, split: int, passages: Hashes, texts: Hashes, numbers: Ints) -> None:
+        """Take the texts that samples of the ``split``-th split have, with the number of samples."""
+        self._rows.add(passages, texts, _SAMPLED + split, numbers)
 
     def join(self) -> None:
         """Bring together what was said of each passage."""
