@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annotator.spill import Rows, Spill, runs_of
 from data_cards.auditing.arrays import bools, encoded, hashed, hashes, mixed
 from data_cards.auditing.balance import Balance
 from data_cards.auditing.census import Census
 from data_cards.auditing.dataset import Dataset
 from data_cards.auditing.leaks import Distinct, Leaks, distinct
 from data_cards.auditing.passages import Passages
-from data_cards.auditing.spill import Rows, Spill, runs_of
 
 _MENTION: Final = -1
 """Kind of a row that says a type of a passage; others say the number of a split in which it stands."""
