@@ -1,4 +1,4 @@
-"""From annotated passages to instruction samples: one per passage and type, negatives, length filter, splits.
+"""From annotated passages to instruction samples: one per passage and type, negatives, length filter.
 
 Every random choice is a function of the seed and of the record's own id, so that neither the order of the records nor
 the number of processes changes it.
@@ -11,11 +11,11 @@ import json
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Final
 
-from annotator.records import Annotation, Passage, Rejected, Sample
+from annotator.records import Annotation, Rejected, Sample
 from annotator.tokens import Tokenizer
 from normalizers.labels import related
 
@@ -78,47 +78,13 @@ def explode(
                 yield Rejected("explode", "too long", sample.id, sample.entity_type, f"{part} over {max_tokens} tokens")
 
 
-def assign_splits(passages: Iterable[Passage], shares: Sequence[float], seed: int) -> Callable[[str], int]:
-    """Split by document: a function from passage id to the index of its share.
-
-    Documents that meet in one passage, or have a passage word for word the same, stay together. The groups are put in a
-    seeded order and fill the shares one after the other, so that the shares of passages are as close as whole groups
-    allow.
-    """
-    leader: dict[str, str] = {}
-
-    def find(document: str) -> str:
-        while (above := leader.setdefault(document, document)) != document:
-            leader[document] = leader[above]
-            document = above
-        return document
-
-    first: dict[str, str] = {}
-    said_by: dict[bytes, str] = {}
-    for passage in passages:
-        first[passage.id] = passage.pieces[0].document_id
-        twin = said_by.setdefault(hashlib.sha256(passage.text.encode("utf-8")).digest(), first[passage.id])
-        for document in (twin, *(piece.document_id for piece in passage.pieces)):
-            one, other = sorted((find(first[passage.id]), find(document)))
-            leader[other] = one
-
-    sizes = Counter(find(document) for document in first.values())
-    bounds = [bound * len(first) for bound in accumulate(shares)]
-    split: dict[str, int] = {}
-    done = 0
-    for group in sorted(sizes, key=lambda group: _digest(seed, "split", group)):
-        middle = done + sizes[group] / 2
-        split[group] = min(bisect(bounds, middle), max(i for i, share in enumerate(shares) if share > 0))
-        done += sizes[group]
-    return lambda passage_id: split[find(first[passage_id])]
-
-
 def seeded(seed: int, *parts: str) -> random.Random:
     """A generator that depends on the seed and on ``parts`` alone."""
-    return random.Random(_digest(seed, *parts))
+    return random.Random(digest(seed, *parts))
 
 
-def _digest(seed: int, *parts: str) -> bytes:
+def digest(seed: int, *parts: str) -> bytes:
+    """A sha256 that depends on the seed and on ``parts`` alone."""
     return hashlib.sha256(json.dumps([seed, *parts], ensure_ascii=False).encode("utf-8")).digest()
 
 

@@ -32,7 +32,7 @@ from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine
 from annotator.engines.ray import RayEngine
 from annotator.errors import ConfigError
-from annotator.explode import Negatives, assign_splits, type_frequency
+from annotator.explode import Negatives, type_frequency
 from annotator.flow import Flow, Rejects, rejects
 from annotator.ledger import Answers, Failure
 from annotator.ledgers import open_ledger
@@ -46,6 +46,7 @@ from annotator.rundir import SPLITS, RunDir, replacing
 from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import BOILERPLATE, Screening
+from annotator.splits import assign_splits, in_step
 from annotator.teachers import Teacher, make_translator
 from annotator.tokens import Tokenizer
 from annotator.translate import Translations, ask_translations, unknown_labels
@@ -239,7 +240,7 @@ def explode_stage(context: Context) -> Result:
     context.progress.start("explode", "passages", tables.count(run.annotations))
     frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else Counter()
     negatives = Negatives(frequency, config.negatives, config.seed)
-    split_of = assign_splits(tables.read_passages(run.passages), config.split_shares, config.seed)
+    split_of = in_step(assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)())
     work = partial(explode_part, negatives=negatives, tokenizer=context.tokenizer, max_tokens=config.max_sample_tokens)
     annotations = tables.batches(run.annotations, size=PART)
     with rejects(run.rejected_by("explode"), flow) as sink, ExitStack() as files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,15 @@ def database(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an empty database, whose password stands in the environment."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     return postgres.database()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ray_token() -> Iterator[None]:
+    """Clusters that tests start ask for a token, as Ray's do by default; it is not looked for in a home that changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,15 @@
-"""Exploding: one sample per passage and type, honest negatives, the length filter, splits by document."""
+"""Exploding: one sample per passage and type, honest negatives, the length filter."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.explode import Negatives, assign_splits, explode, positives, type_frequency
-from annotator.records import Annotation, Mention, Passage, Piece, Rejected, Sample
+from annotator.explode import Negatives, explode, positives, type_frequency
+from annotator.records import Annotation, Mention, Rejected, Sample
 from normalizers.labels import related
 
 TEXT = "Ông An gặp bà Bình ở Hà Nội. Ông An về Hà Nội."
@@ -107,56 +106,6 @@ def test_type_frequency_counts_passages() -> None:
     """Twice in one passage is once."""
     records = [annotation(("An", "person"), ("Bình", "person")), annotation(("An", "person"), ("Hà Nội", "city"))]
     assert type_frequency(records) == {"person": 2, "city": 1}
-
-
-passages_of_documents = st.lists(
-    st.lists(st.integers(0, 30), min_size=1, max_size=3).map(lambda ids: [f"d{i}" for i in ids]),
-    min_size=1,
-    max_size=60,
-)
-
-
-def make(documents: list[list[str]]) -> list[Passage]:
-    return [
-        Passage(f"p{number}", f"text {number}", 1, tuple(Piece(document, 0, 1) for document in ids), 1)
-        for number, ids in enumerate(documents)
-    ]
-
-
-@given(passages_of_documents, st.integers(0, 5))
-def test_no_document_is_in_two_splits(documents: list[list[str]], seed: int) -> None:
-    """Also not by way of a passage that joins several; and the order of the passages does not matter."""
-    records = make(documents)
-    split_of = assign_splits(records, (0.5, 0.25, 0.25), seed)
-    seen: dict[str, int] = {}
-    for record in records:
-        for piece in record.pieces:
-            assert seen.setdefault(piece.document_id, split_of(record.id)) == split_of(record.id)
-    again = assign_splits(records[::-1], (0.5, 0.25, 0.25), seed)
-    assert [again(record.id) for record in records] == [split_of(record.id) for record in records]
-
-
-def test_shares_are_kept(make_passage: Callable[..., Passage]) -> None:
-    """1,000 documents of one passage each: 900, 50, 50; a share of 0 stays empty."""
-    records = [make_passage(f"text {number}", f"p{number}", f"d{number}") for number in range(1000)]
-    split_of = assign_splits(records, (0.9, 0.05, 0.05), 0)
-    assert Counter(split_of(record.id) for record in records) == {0: 900, 1: 50, 2: 50}
-    split_of = assign_splits(records, (0.5, 0.5, 0.0), 0)
-    assert Counter(split_of(record.id) for record in records) == {0: 500, 1: 500}
-
-
-def test_the_same_words_are_in_one_split(make_passage: Callable[..., Passage]) -> None:
-    """Two articles with one passage word for word, as agencies send them out, do not leak from one split to another."""
-    records = [make_passage(f"text {number % 50}", f"p{number}", f"d{number}") for number in range(100)]
-    split_of = assign_splits(records, (0.5, 0.25, 0.25), 0)
-    assert all(split_of(f"p{number}") == split_of(f"p{number + 50}") for number in range(50))
-
-
-def test_the_seed_decides_the_split(make_passage: Callable[..., Passage]) -> None:
-    """Another seed, another split."""
-    records = [make_passage(f"text {number}", f"p{number}", f"d{number}") for number in range(100)]
-    one, other = (assign_splits(records, (0.5, 0.25, 0.25), seed) for seed in (0, 1))
-    assert [one(record.id) for record in records] != [other(record.id) for record in records]
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=5, unique=True))

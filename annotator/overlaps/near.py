@@ -7,6 +7,7 @@ documents" (1997); Leskovec et al., "Mining of Massive Datasets", section 3.4.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -53,7 +54,7 @@ class NearDuplicates:
         self._threshold, self._recall = threshold, recall
         self._rows = 5 if threshold >= 0.7 else 3
         self._table = np.zeros(_ROOM * _BANDS * max(texts, 64), np.uint64)
-        self._numbers: list[int] = []
+        self._numbers = array("q")
 
     def find(self, sketch: Sketch) -> tuple[int, float] | None:
         """Return the number of a near duplicate and how alike the two are, or nothing."""

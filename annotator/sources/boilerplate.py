@@ -91,11 +91,17 @@ def common(texts: Iterable[str]) -> frozenset[int]:
     """Return the hashes of the sentences that many of ``texts`` have."""
     import numpy as np
 
-    found = [np.array(list({key for _, _, key in pieces(text)}), np.uint64) for text in texts]
-    if not found:
-        return frozenset()
-    keys, counts = np.unique(np.concatenate(found), return_counts=True)
-    return frozenset(keys[counts >= max(COMMON, COMMON_SHARE * len(found))].tolist())
+    from annotator.spill import Spill, runs_of
+
+    documents, keys = 0, Spill()
+    for documents, text in enumerate(texts, start=1):  # noqa: B007 - the last number is wanted
+        keys.add(np.array(list({key for _, _, key in pieces(text)}), np.uint64))
+    found: set[int] = set()
+    for rows in keys.parts():
+        begins = runs_of(rows["key"])
+        counts = np.diff(begins, append=len(rows))
+        found.update(rows["key"][begins][counts >= max(COMMON, COMMON_SHARE * documents)].tolist())
+    return frozenset(found)
 
 
 def find(text: str, shared: Collection[int] = ()) -> list[Cut]:

@@ -12,8 +12,9 @@ import os
 import random
 import sys
 import time
+from array import array
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -34,7 +35,7 @@ Progress: TypeAlias = Callable[[int, int | None], None]
 
 _Draw: TypeAlias = tuple[int, "Rejected | int"]
 """The number of a row, and what it is: a rejection, or a document at a place of the shelf."""
-_Rounds: TypeAlias = Generator[list[_Draw], None, None]
+_Rounds: TypeAlias = Generator["_Round | list[_Draw]", None, None]
 _PROGRESS_EVERY = 1000  # rows
 
 
@@ -136,6 +137,26 @@ def permutation(total: int, seed: int) -> Iterator[int]:
             moved[other] = here
 
 
+class _Round:
+    """Numbered rows in the order in which they are to be screened, at 16 bytes each."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self.numbers = array("q", numbers)
+        self._rows = array("q", bytes(8 * len(self.numbers)))
+        self._rejected: list[Rejected] = []
+
+    def put(self, at: int, row: Rejected | int) -> None:
+        """Say what stands ``at`` a place of the order."""
+        if isinstance(row, Rejected):
+            self._rejected.append(row)
+            row = -len(self._rejected)
+        self._rows[at] = row
+
+    def __iter__(self) -> Iterator[_Draw]:
+        for number, row in zip(self.numbers, self._rows, strict=True):
+            yield number, row if row >= 0 else self._rejected[-row - 1]
+
+
 @dataclass(slots=True)
 class _Drawing:
     """One draw on its way: what is wanted, where documents wait, what it cost."""
@@ -149,22 +170,24 @@ class _Drawing:
 
     def from_parquet(self, files: ParquetFiles) -> _Rounds:
         """Yield rows in the order of a seeded permutation; a round is read in the order of the files."""
+        import numpy as np
+
         report = self.report
         report.rows_total, report.row_groups_total = files.row_count, files.row_groups
         report.bytes_total, report.bytes_read, report.row_groups_read = files.bytes_total, files.bytes_read, 0
         order = permutation(files.row_count, self.seed)
         asked = done = 0
         size = min(self.docs, files.row_count)
-        while batch := list(islice(order, size)):
-            asked += len(batch)
-            found: dict[int, Rejected | int] = {}
-            for number, row in files.take(sorted(batch)):
-                found[number] = self._set_aside(row)
+        while (drawn := _Round(islice(order, size))).numbers:
+            asked += len(drawn.numbers)
+            by_number = np.argsort(drawn.numbers)
+            for at, (_, row) in zip(by_number, files.take(array("q", np.sort(drawn.numbers).tobytes())), strict=True):
+                drawn.put(at, self._set_aside(row))
                 done += 1
                 if done % _PROGRESS_EVERY == 0 or done == asked:
                     report.on_progress(done, asked)
             report.row_groups_read, report.bytes_read = files.row_groups_read, files.bytes_read
-            yield [(number, found[number]) for number in batch]
+            yield drawn
             size = report.next_round(self.docs)
 
     def from_streams(self, files: tuple[SourceFile, ...]) -> _Rounds:
@@ -220,8 +243,10 @@ class _Drawing:
 
     def screened(self, rounds: _Rounds, screen: Screen, source: str) -> Iterator[Row]:
         """Screen rows until ``docs`` documents stand; they come last, in the order of their numbers."""
+        import numpy as np
+
         report = self.report
-        kept: list[tuple[int, int]] = []
+        numbers, places = array("q"), array("q")
         first = ""
         with self.shelf, closing(rounds):
             for number, row in self._one_by_one(rounds, screen):
@@ -232,28 +257,27 @@ class _Drawing:
                     report.screened[judged.reason] += 1
                     yield judged
                 else:
-                    kept.append((number, self.shelf.put(judged)))
+                    numbers.append(number)
+                    places.append(self.shelf.put(judged))
                     report.documents += 1
                     report.characters_cut += sum(len(piece.value) for piece in removed)
                     yield from removed
-                    if len(kept) == self.docs:
+                    if len(places) == self.docs:
                         break
             self._finish()
-            if not kept:
+            if not places:
                 counts = ", ".join(f"{reason} {count}" for reason, count in report.screened.items())
                 raise SourceError(
                     f"no usable Vietnamese document in {source}: {counts or 'it has no rows'}{first}; "
                     "check the files and --text-field"
                 )
-            kept.sort()
-            for _, place in kept:
-                yield self.shelf.get(place)
+            for at in np.argsort(numbers):
+                yield self.shelf.get(places[at])
 
     def _one_by_one(self, rounds: _Rounds, screen: Screen) -> Iterator[_Draw]:
         for rows in rounds:
-            places = [row for _, row in rows if not isinstance(row, Rejected)]
-            if places:
-                screen.learn(map(self.shelf.get, places))
+            if any(not isinstance(row, Rejected) for _, row in rows):
+                screen.learn(self.shelf.get(row) for _, row in rows if not isinstance(row, Rejected))
             yield from rows
 
     def _set_aside(self, row: Row) -> Rejected | int:

@@ -15,7 +15,7 @@ from annotator.overlaps.runs import runs, syllables
 from annotator.records import Document, Rejected
 from annotator.sources.boilerplate import Cut, common, find, without
 from annotator.sources.rows import Row, rejected, text_hash
-from annotator.sources.shelf import Shelf
+from annotator.sources.shelf import Register, Shelf
 
 if TYPE_CHECKING:
     from annotator.overlaps.runs import Hashes
@@ -59,8 +59,7 @@ class Screen:
             docs: how many will be taken at most.
         """
         self._settings, self._shelf = settings, shelf
-        self._texts: dict[str, str] = {}  # the beginning of the sha256 of a text -> the id it was taken under
-        self._taken: set[str] = set()
+        self._register = Register()
         self._common: frozenset[int] | None = None
         near = settings.near_duplicates
         self._near = NearDuplicates(near, docs, lambda place: shelf.get(place).text) if near else None
@@ -94,10 +93,9 @@ class Screen:
             detail = f"{share:.0%} of its runs of {_RUN} syllables were there before"
             return rejected("repeats itself", document.id, document.text, detail), []
         identity = document.id
-        while identity in self._taken:
+        while self._register.holds(identity):
             identity = f"{identity}#{digest[:8]}"
-        self._taken.add(identity)
-        self._texts[digest] = identity
+        self._register.add(identity, bytes.fromhex(digest))
         if self._near and sketch:
             self._near.add(place, sketch)
         removed = [
@@ -114,8 +112,8 @@ class Screen:
             return rejected("empty", document.id, text.strip(), "the text has no letters")
         if self._is_short(text):
             return rejected("too short", document.id, text, f"{len(text.split())} words")
-        if digest in self._texts:
-            return rejected("duplicate", document.id, text, f"same text as document {self._texts[digest]}")
+        if (other := self._register.taken_as(bytes.fromhex(digest))) is not None:
+            return rejected("duplicate", document.id, text, f"same text as document {other}")
         if not is_vietnamese(text):
             share = f"{vietnamese_share(text):.0%} of the letters are specific to Vietnamese"
             return rejected("not Vietnamese", document.id, text, share)

@@ -1,14 +1,20 @@
-"""Documents set aside on the disk while a sample is drawn, so that memory holds a number for each and no text."""
+"""What is set aside on the disk while a sample is drawn: memory holds a number for each document, and no text."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from annotator.errors import SourceError
 from annotator.records import Document
+
+_CACHE: Final = 8192
+"""KiB of a register that are kept in memory."""
 
 
 class Shelf:
@@ -35,14 +41,10 @@ class Shelf:
         """
         line = json.dumps([document.id, document.text, document.source], ensure_ascii=False).encode() + b"\n"
         place = self._end
-        try:
+        with _explained():
             self._file.seek(place)
             self._file.write(line)
             self._file.flush()
-        except OSError as error:
-            raise SourceError(
-                f"cannot write to the temporary folder: {error.strerror}; make room, or name another with TMPDIR"
-            ) from error
         self._end += len(line)
         return place
 
@@ -50,3 +52,48 @@ class Shelf:
         """Take the document at ``place``; it stays there."""
         self._file.seek(place)
         return Document(*json.loads(self._file.readline()))
+
+
+class Register:
+    """Which ids and which texts were taken: a database of its own in a temporary file, which goes with the process."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._database = sqlite3.connect("", isolation_level=None)
+        for line in (
+            "PRAGMA journal_mode = OFF",
+            f"PRAGMA cache_size = -{_CACHE}",
+            "CREATE TABLE texts (hash BLOB PRIMARY KEY, id TEXT) WITHOUT ROWID",
+            "CREATE TABLE ids (id TEXT PRIMARY KEY) WITHOUT ROWID",
+        ):
+            self._database.execute(line)
+
+    def taken_as(self, text: bytes) -> str | None:
+        """The id under which a text with this hash was taken, or None."""
+        found = self._database.execute("SELECT id FROM texts WHERE hash = ?", (text,)).fetchone()
+        return str(found[0]) if found else None
+
+    def holds(self, identity: str) -> bool:
+        """Whether this id is taken."""
+        return self._database.execute("SELECT 1 FROM ids WHERE id = ?", (identity,)).fetchone() is not None
+
+    def add(self, identity: str, text: bytes) -> None:
+        """Take an id and the hash of a text, neither of which was taken.
+
+        Raises:
+            SourceError: the disk is full.
+        """
+        with _explained():
+            self._database.execute("INSERT INTO texts VALUES (?, ?)", (text, identity))
+            self._database.execute("INSERT INTO ids VALUES (?)", (identity,))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise SourceError(
+            f"cannot write to the temporary folder: {cause}; make room, or name another with TMPDIR"
+        ) from error

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
+from annotator.spill import looked_up
 from data_cards.auditing.arrays import Hashes, hashed
-from data_cards.auditing.spill import looked_up
 
 _CELLS: Final = 1 << 16
 

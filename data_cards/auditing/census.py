@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annotator.spill import Spill, runs_of
 from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, mixed, share, syllables
-from data_cards.auditing.spill import Spill, runs_of
 
 TOP: Final = 100
 """Labels listed one by one."""

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotator.engines import Engine
+from annotator.spill import HELD, Rows, Spill, runs_of
 from data_cards.auditing.arrays import Hashes, Ints, encoded, hashed, ints, mixed
 from data_cards.auditing.dataset import Dataset
-from data_cards.auditing.spill import HELD, Rows, Spill, runs_of
 
 RUN: Final = 8
 """Syllables of a run."""

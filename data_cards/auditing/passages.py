@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from annotator import tables
 from annotator.engines import Engine
 from annotator.rundir import RunDir
+from annotator.spill import Rows, Spill, looked_up, runs_of
 from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, ints
-from data_cards.auditing.spill import Rows, Spill, looked_up, runs_of
 
 SOURCES: Final = 20
 """Sources listed one by one; the others are summed up."""

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotator.engines import Engine
+from annotator.spill import Rows, Spill, runs_of
 from data_cards.auditing.arrays import Hashes, Ints, bools, encoded, hashed, hashes, mixed
 from data_cards.auditing.balance import Balance, Due
 from data_cards.auditing.census import Census, Mentions, mentions_of, together
 from data_cards.auditing.dataset import Dataset
 from data_cards.auditing.leaks import Distinct, Leaks, Runs, distinct, runs_of_texts
 from data_cards.auditing.passages import Passages
-from data_cards.auditing.spill import Rows, Spill, runs_of
 
 _MENTION: Final = -1
 """Kind of a row that says a type of a passage; others say the number of a split in which it stands."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from annotator import tables
 from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
-from annotator.explode import Negatives, assign_splits, type_frequency
+from annotator.explode import Negatives, type_frequency
 from annotator.records import Annotation
 from annotator.rundir import SPLITS, RunDir, existing, replacing
+from annotator.splits import assign_splits, in_step
 from data_cards.exchange.carrying import Job
 from data_cards.exchange.formats import format_named
 
@@ -73,7 +75,7 @@ def _wanted(run: RunDir, config: RunConfig, split: str) -> Iterator[Annotation]:
     if split == EVERYTHING:
         yield from annotations
         return
-    split_of = assign_splits(tables.read_passages(run.passages), config.split_shares, config.seed)
+    split_of = in_step(assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)())
     wanted = SPLITS.index(split)
     yield from (annotation for annotation in annotations if split_of(annotation.passage_id) == wanted)
 

@@ -1,7 +1,7 @@
 """Rows by the million in memory that does not grow: sorted by a hash, run after run, in a temporary file.
 
 What belongs together has the same hash, so it comes back together, whatever order it went in: counting, finding
-duplicates and joining go part by part. A few hundred thousand rows never see the disk.
+duplicates and joining go part by part. A hundred thousand rows never see the disk.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from annotator.errors import RunDirError
-from data_cards.auditing.arrays import Hashes
 
-HELD: Final = 1 << 19
+HELD: Final = 1 << 17
 """Rows in memory at a time (24 bytes each): those that wait, and those of a part that comes back."""
 ROW: Final = np.dtype([("key", "<u8"), ("value", "<u8"), ("kind", "<i4"), ("number", "<i4")])
 
 Rows = npt.NDArray[np.void]
+Hashes = npt.NDArray[np.uint64]
 
 
 class Spill:
