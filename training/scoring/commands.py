@@ -34,7 +34,12 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     ] = False,
     predictor: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
-        typer.Option("--predictor", "-p", metavar="P", help=f"With --perturb: predict what is not predicted yet. {options.PREDICTOR}"),
+        typer.Option(
+            "--predictor",
+            "-p",
+            metavar="P",
+            help=f"With --perturb: predict what is not predicted yet. {options.PREDICTOR}",
+        ),
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
