@@ -60,7 +60,8 @@ class PlainProgress:
 
     def say(self, message: str) -> None:
         """Tell at once."""
-        self._console.print(f"{self._stage}: {message}", markup=False, highlight=False, soft_wrap=True)
+        line = f"{self._stage}: {message}" if self._stage else message
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def finish(self) -> None:
         """Tell how the stage ended."""

@@ -12,13 +12,19 @@ from annotator.errors import AnnotateError
 
 
 @contextmanager
-def exits(debug: bool, out: Path | None = None) -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code."""
+def exits(debug: bool, out: Path | None = None, *, kept: str = "all answers so far are kept") -> Iterator[None]:
+    """Turn what goes wrong into one line on stderr and an exit code.
+
+    Args:
+        debug: Let the traceback through.
+        out: Where the same command goes on after an interruption; None where it would begin again.
+        kept: What an interruption leaves, in words.
+    """
     try:
         yield
     except KeyboardInterrupt:
         where = f" in {out}; the same command goes on from there" if out else ""
-        typer.echo(f"\ninterrupted; all answers so far are kept{where}", err=True)
+        typer.echo(f"\ninterrupted; {kept}{where}", err=True)
         raise typer.Exit(130) from None
     except typer.Exit:
         raise

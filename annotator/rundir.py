@@ -215,7 +215,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        _flush(path.parent)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -233,9 +233,15 @@ def merge_rejected(run: RunDir) -> None:
         tables.write_records(file, tables.REJECTED, chain.from_iterable(map(tables.read_rejected, parts)))
 
 
-def _sync_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Flush all files below ``folder`` to the disk, and nothing else: ``os.sync`` waits for every program's."""
+    for path in (folder, *folder.rglob("*")):
+        _flush(path)
+
+
+def _flush(path: Path) -> None:
     if os.name == "posix":  # elsewhere a folder cannot be opened, and need not be
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,15 @@ from annotator.rundir import replacing
 LEARNING = {"lora_r": "0", "learning_rate": "3e-3", "schedule": "linear", "batch": "16", "epochs": "20"}
 """Settings (``--set``) with which a copying student of width 64 and vocabulary 1500 learns to find some held-out
 mentions of the bundled sample, built with ``--min-tokens 16 --max-tokens 40 --negatives 0.2``, within a minute."""
+
+
+LOOKS = (
+    lambda piece: piece.startswith("▁"),
+    lambda piece: piece.strip("▁")[:1].isupper(),
+    lambda piece: any(letter.isdigit() for letter in piece),
+    lambda piece: not any(letter.isalnum() for letter in piece),
+)
+"""What a pretrained model knows of a piece by its looks: it begins a word, has a capital, a digit, no letter at all."""
 
 
 def make_student(
@@ -34,18 +43,18 @@ def make_student(
     with quiet_transformers():
         model = make_untied(config)
         if copies:
-            wire_copying(model)
+            wire_copying(model, tokenizer.convert_ids_to_tokens(range(len(tokenizer))))
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return folder
 
 
-def wire_copying(model: Any) -> None:
+def wire_copying(model: Any, pieces: Sequence[str]) -> None:
     """Give a model with two heads and one layer what pretraining gives a large one: it can go on copying its input.
 
     The first half of a state is the token, the second half is what the first head writes: in the encoder the token
     before (by relative position), in the decoder the input token that follows the one written last. The head reads the
-    second half. Where to begin and where to end is left to learn.
+    second half. A few places of an embedding say what a piece looks like. Where to begin and where to end is left to learn.
     """
     import torch
 
@@ -57,6 +66,7 @@ def wire_copying(model: Any) -> None:
         embeddings = model.shared.weight
         embeddings.copy_(torch.randn(embeddings.shape, generator=draw) * 0.1)
         embeddings[:, :half] = torch.randn(embeddings[:, :half].shape, generator=draw)
+        embeddings[:, : len(LOOKS)] = torch.tensor([[1.0 if look(piece) else -1.0 for look in LOOKS] for piece in pieces])
         encoder.relative_attention_bias.weight[:, 0] = 0.0
         encoder.relative_attention_bias.weight[before, 0] = 12.0
         for attention in (encoder, decoder):

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import cli
 from normalizers.text import bare, nfc
 from tests.benchmarks import query, write_benchmark, write_predictions
+from tests.endpoint import Answer, Endpoint
 from training.benchmarks import gold_of, read_benchmark
 from training.perturbing.rewriting import rewrite
 from training.perturbing.slips import TELEX, VNI, keys, mistype, tone_key_left
@@ -163,6 +164,24 @@ def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
     assert "holds answers to another benchmark" in run(*asking, "--seed", 5).stderr
 
 
+def test_an_endpoint_answers_variants_and_what_it_leaves_is_told(tmp_path: Path) -> None:
+    """The options of predict; exit code 3 while a query has no answer, 0 once the same command has got it."""
+    source = benchmark(tmp_path / "b.parquet")
+
+    def refuse(prompt: str, attempt: int) -> Answer:
+        return Answer(status=400) if "ong nguyen van hoa" in prompt.lower() and attempt == 1 else Answer(content="[]")
+
+    with Endpoint(refuse) as endpoint:
+        asking = ("evaluate", source, "--perturb", "--predictor", "openai:m", "--base-url", endpoint.url,
+                  "--concurrency", 4, "--draws", 0, "--quiet")  # fmt: skip
+        first = run(*asking)
+        assert first.exit_code == 3, first.output
+        assert "queries without an answer: 8 of no-diacritics; they count as []" in " ".join(first.stderr.split())
+        assert "lower-case" in first.stdout
+        assert run(*asking).exit_code == 0
+    assert endpoint.asked.total() == 6 * 16 + 8
+
+
 def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
     """Without a predictor the command writes the variants, says what is missing, and scores what is there."""
     source = benchmark(tmp_path / "b.parquet")
@@ -192,6 +211,7 @@ def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
     [
         (("--perturb", "--compare", "a", "b"), "do not go together"),
         (("--predictor", "underthesea"), "are for --perturb"),
+        (("--perturb", "--map", "map.toml"), "are for --perturb with --predictor"),
         ((), "give PREDICTIONS.jsonl"),
         (("--compare", "a", "b", "--draws", "0"), "--draws must be at least 1"),
     ],

@@ -23,6 +23,7 @@ WORDS = [f"{first}{rest}" for first in "bcdđghkl" for rest in ("an", "ôi", "ư
 RECIPE = """
 model = "{model}"
 [settings]
+precision = "fp32"
 learning_rate = 1e-2
 log_every = 2
 checkpoint_every = 4
@@ -195,6 +196,48 @@ def test_a_twice_killed_training_ends_in_the_same_weights(place: Path, done: Pat
     assert resumed.exit_code == 0, resumed.output
     assert (out / "adapter_model.safetensors").read_bytes() == (done / "adapter_model.safetensors").read_bytes()
     assert (out / "loss.jsonl").read_bytes() == (done / "loss.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("able", ["bf16", "fp32"])
+def test_a_precision_left_open_suits_the_device_and_is_kept(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: str
+) -> None:
+    """What was chosen is shown and stands with the student; another machine goes on with it; --fresh chooses anew."""
+    from training.learning import precision
+
+    monkeypatch.setattr(precision, "choose", lambda device: able)
+    out, changes = tmp_path / "out", ("--set", "precision=auto", "--set", "max_steps=2", "--limit", "8")
+    first = trained(place, out, *changes)
+    assert first.exit_code == 0, first.output
+    assert f"%), in {able} on cpu\n" in first.stdout
+    record = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    assert [stage["settings"]["precision"] for stage in record["stages"]] == [able, able]
+    assert record["recipe"]["stages"][0]["settings"]["precision"] == "auto"
+
+    other = "fp32" if able == "bf16" else "bf16"
+    monkeypatch.setattr(precision, "choose", lambda device: other)
+    monkeypatch.setattr(stages_module, "_learn", None)  # nothing is trained again
+    assert trained(place, out, *changes).exit_code == 0
+    assert trained(place, out, "--set", f"precision={able}", "--set", "max_steps=2", "--limit", "8").exit_code == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(precision, "choose", lambda device: other)
+    fresh = json.loads(trained(place, out, *changes, "--fresh", "--json").stdout)
+    assert [stage["settings"]["precision"] for stage in fresh["stages"]] == [other, other]
+
+
+def test_a_cpu_without_the_instructions_stays_with_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of bfloat16 by detours are slower than those of single precision."""
+    import torch
+
+    from training.learning.precision import choose
+
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    for able, chosen in (({"avx512_f": True, "avx512_bf16": False}, "fp32"), ({"avx512_bf16": True}, "bf16"),
+                         ({"amx_bf16": True}, "bf16")):  # fmt: skip
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able, raising=False)
+        assert choose("cpu") == chosen
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert choose("cuda") == "fp32"
 
 
 def test_a_checkpoint_that_was_not_finished_is_not_used(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def convert(  # noqa: PLR0913, PLR0917 - the parameters of a command are its fla
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Turn another data set into samples: training sets, and benchmarks with a question for each type."""
-    with exits(debug):
+    with exits(debug, kept="nothing was written"):
         from annotator.display import make_progress
         from annotator.errors import ConfigError
         from training.converting import converting

@@ -32,8 +32,8 @@ def show(report: Mapping[str, Any], console: Console | None = None) -> None:
     else:
         console.print("Length: no limit; --max-sample-tokens N sets one.")
     console.print(
-        f"{_count(report['samples'], 'sample')} ({report['negative']:,} answered []) from "
-        f"{_count(report['files'], 'file')}: {printable(report['out'])}",
+        f"\n{printable(report['out'])}: {_count(report['samples'], 'sample')} "
+        f"({report['negative']:,} answered []) from {_count(report['files'], 'file')}",
         markup=False,
         soft_wrap=True,
     )

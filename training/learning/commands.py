@@ -13,6 +13,7 @@ from annotator.exits import exits
 app = typer.Typer()
 
 _PANEL = "Train and evaluate"
+_KEPT = "finished stages and the last checkpoint are kept"
 
 Data = Annotated[
     Optional[Path],  # noqa: UP045 - read by typer
@@ -55,7 +56,7 @@ def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
     debug: Debug = False,
 ) -> None:
     """Fine-tune a student by a recipe, stage by stage; after an interruption the same command goes on."""
-    with exits(debug, out):
+    with exits(debug, out, kept=_KEPT):
         from annotator.errors import ConfigError
         from training.learning import view
         from training.learning.recipes import Changes, load_recipe, shipped
@@ -98,7 +99,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - the parameters of a command are its 
     debug: Debug = False,
 ) -> None:
     """Train, predict and score all rows of a table or figure of the document, and write ours beside its."""
-    with exits(debug, out):
+    with exits(debug, out, kept=_KEPT):
         from annotator.display import make_progress
         from training.learning import view
         from training.learning.experiments import Plan, run

@@ -32,8 +32,9 @@ class Settings:
     micro_batch: int = _setting(0, "Samples that are computed at once; 0: the whole batch.", low=0)
     window: int = _setting(64, "Batches of shuffled samples among which those of like length meet; 0: none.", low=0)
     max_tokens: int = _setting(1024, "Longer inputs and longer outputs are left out, in tokens.", low=8)
-    precision: str = _setting("fp32", "fp32, or bf16: bfloat16 products and a frozen base in bfloat16.",
-                              choices=("fp32", "bf16"))  # fmt: skip
+    precision: str = _setting("auto", "bf16: bfloat16 products, frozen base in bfloat16. fp32: the document's. "
+                              "auto: bf16 where the device computes it natively.",
+                              choices=("auto", "bf16", "fp32"))  # fmt: skip
     lora_r: int = _setting(8, "Rank of the adapter; 0: no adapter, every weight learns.", low=0)
     lora_alpha: int = _setting(8, "The adapter counts alpha / r times.", low=1)
     lora_dropout: float = _setting(0.0, "Dropout in the adapter.", low=0)

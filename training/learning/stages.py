@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,9 @@ from typing import Any, Final
 
 from annotator.errors import StudentError
 from annotator.progress import Progress
-from annotator.rundir import explained, write_json
+from annotator.rundir import explained, flush_folder, write_json
 from training.learning import mixing
+from training.learning.precision import settled
 from training.learning.recipes import Recipe, Stage
 from training.learning.settings import Settings
 from training.prompting import template
@@ -55,6 +55,8 @@ class Trained:
 def run_stages(recipe: Recipe, shop: Workshop, progress: Progress) -> list[Trained]:
     """Run all stages of ``recipe``, each on what the one before made; those that are done are not run again.
 
+    A precision that the recipe leaves open is settled here; each stage's record has what was chosen.
+
     Raises:
         StudentError: data are missing or empty, or the training cannot go on.
     """
@@ -62,6 +64,7 @@ def run_stages(recipe: Recipe, shop: Workshop, progress: Progress) -> list[Train
     tokenizer = load_tokenizer(recipe.model)
     start, before = recipe.model, model_identity(recipe.model, tokenizer)
     done: list[Trained] = []
+    recipe = settled(recipe, shop.stages, shop.device, progress)
     for stage in recipe.stages:
         chosen = [mixing.take(portion, paths[portion.set], stage.settings.seed) for portion in stage.data]
         made = _run_stage(stage, chosen, start, before, (shop, tokenizer, progress))
@@ -125,8 +128,8 @@ def _run_stage(
             "seconds_since_last_start": round(time.monotonic() - began, 1),
         }
         (work / "README.md").unlink(missing_ok=True)  # peft's empty model card
+        flush_folder(work)  # all that it speaks of before the record
         write_json(work / RECORD, record)
-        os.sync()
         work.rename(folder)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # last: until then nothing is lost by a kill
     return Trained(stage.name, folder, identity, record)

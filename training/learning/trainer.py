@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 from typing import IO, Any, Final
@@ -18,6 +17,7 @@ from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallba
 
 from annotator.errors import StudentError
 from annotator.progress import Progress
+from annotator.rundir import flush_folder
 from training.learning.mixing import Order
 from training.learning.settings import Settings
 
@@ -104,9 +104,9 @@ class Teller(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The checkpoint of this step is on the disk: mark it."""
         del control
-        mark = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _WHOLE
-        os.sync()  # its files before its mark: a checkpoint is some megabytes
-        mark.touch()
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        flush_folder(checkpoint)  # its files before its mark
+        (checkpoint / _WHOLE).touch()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """The stage has ended."""

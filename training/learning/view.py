@@ -62,7 +62,8 @@ def print_trained(record: Mapping[str, Any], out: Path, *, merged: bool, as_json
                    f"mean loss {stage['loss']:.3f}")  # fmt: skip
     last = record["stages"][-1]
     typer.echo(f"{last['trainable']:,} of {last['parameters']:,} parameters learnt "
-               f"({100 * last['trainable'] / last['parameters']:.4f} %)")  # fmt: skip
+               f"({100 * last['trainable'] / last['parameters']:.4f} %), in {last['settings']['precision']} "
+               f"on {record['device']}")  # fmt: skip
     typer.echo(f"student: {out}; loss: {out / 'loss.png'}; made of: {out / 'training.json'}")
     student = out / "merged" if merged else out
     typer.echo(f"next: vner-annotate predict BENCHMARK.parquet --predictor hf:{student} --out predictions.jsonl")

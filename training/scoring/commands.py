@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from annotator.exits import exits
+from training.predicting import options
 
 if TYPE_CHECKING:
+    from training.predicting.making import Wishes
     from training.scoring.metrics import Draws
     from training.scoring.rendering import Grid
     from training.scoring.robustness import Place
@@ -32,7 +34,12 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     ] = False,
     predictor: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
-        typer.Option("--predictor", "-p", metavar="P", help="With --perturb: predict what is not predicted yet."),
+        typer.Option(
+            "--predictor",
+            "-p",
+            metavar="P",
+            help=f"With --perturb: predict what is not predicted yet. {options.PREDICTOR}",
+        ),
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
@@ -44,6 +51,18 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             show_default="SAMPLES-variants",
         ),
     ] = None,
+    map_file: options.MapFile = None,
+    batch_size: options.BatchSize = 16,
+    device: options.Device = None,
+    base_url: options.BaseUrl = None,
+    prompt: options.Prompt = None,
+    max_completion_tokens: options.MaxCompletionTokens = None,
+    concurrency: options.Concurrency = None,
+    rpm: options.Rpm = None,
+    tpm: options.Tpm = None,
+    limits: options.Limits = None,
+    max_retries: options.MaxRetries = None,
+    timeout: options.Timeout = None,
     draws: Annotated[int, typer.Option("--draws", min=0, help="Resamples for intervals and tests; 0: none.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")] = 0,
     markdown: Annotated[
@@ -54,8 +73,11 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md."""
-    with exits(debug):
+    """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md.
+
+    What is said of a student, a tagger or an endpoint is for --predictor, and means what it means to predict.
+    """
+    with exits(debug, kept="predictions made so far are kept"):
         from annotator.errors import ConfigError
         from training.benchmarks import read_benchmark
         from training.scoring import rendering
@@ -64,11 +86,17 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         from training.scoring.metrics import Draws
         from training.scoring.robustness import Place
 
+        said = options.wishes(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
+                              max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
+                              max_retries=max_retries, timeout=timeout)  # fmt: skip
+        if said != options.wishes(None, 16, None) and not predictor:
+            raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
         if perturb:
             if compare:
                 raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
             place = Place(samples, out or samples.with_name(f"{samples.stem}-variants"), predictions)
-            _robustness(place, predictor, Draws(draws, seed), markdown, quiet=quiet, as_json=as_json)
+            wanted = (predictor, said) if predictor else None
+            _robustness(place, wanted, Draws(draws, seed), markdown, quiet=quiet, as_json=as_json)
             return
         if predictor or out:
             raise ConfigError("--predictor and --out are for --perturb; vner-annotate predict makes predictions")
@@ -85,23 +113,34 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
 
 
 def _robustness(
-    place: Place, predictor: str | None, draws: Draws, markdown: Path | None, *, quiet: bool, as_json: bool
+    place: Place, wanted: tuple[str, Wishes] | None, draws: Draws, markdown: Path | None, *, quiet: bool, as_json: bool
 ) -> None:
     from annotator.display import make_progress
-    from training.predicting.making import Wishes, make_predictor
+    from training.predicting.making import make_predictor
     from training.predicting.running import predict
     from training.scoring import rendering
     from training.scoring.robustness import score_variants, write_variants
 
-    def by_predictor(benchmark: Path, answers: Path) -> None:
-        predict(benchmark, make_predictor(str(predictor), answers, Wishes()), answers, make_progress(quiet=quiet))
+    by_predictor: Callable[[Path, Path], None] | None = None
+    left: dict[str, int] = {}
+    if wanted:
+        predictor, said = wanted
+
+        def by_predictor(benchmark: Path, answers: Path) -> None:
+            made_by = make_predictor(predictor, answers, said)
+            outcome = predict(benchmark, made_by, answers, make_progress(quiet=quiet))
+            left[answers.stem] = outcome.queries - outcome.answered
 
     write_variants(place, draws.seed)
-    report = score_variants(place, by_predictor if predictor else None, draws, _say)
+    report = score_variants(place, by_predictor, draws, _say)
     _hand_out(report, rendering.of_variants(report), markdown, as_json=as_json)
     if waiting := [name for name, found in report["variants"].items() if not found]:
         _say(f"no predictions yet for {', '.join(waiting)}: add --predictor P, or for each of them")
         _say(f"  vner-annotate predict {place.parquet(waiting[0])} --predictor P --out {place.answers(waiting[0])}")
+        raise typer.Exit(3)
+    if unanswered := {name: number for name, number in left.items() if number}:
+        shown = ", ".join(f"{number:,} of {name}" for name, number in unanswered.items())
+        _say(f"queries without an answer: {shown}; they count as [], and the same command asks again")
         raise typer.Exit(3)
 
 
