@@ -66,7 +66,9 @@ def wire_copying(model: Any, pieces: Sequence[str]) -> None:
         embeddings = model.shared.weight
         embeddings.copy_(torch.randn(embeddings.shape, generator=draw) * 0.1)
         embeddings[:, :half] = torch.randn(embeddings[:, :half].shape, generator=draw)
-        embeddings[:, : len(LOOKS)] = torch.tensor([[1.0 if look(piece) else -1.0 for look in LOOKS] for piece in pieces])
+        embeddings[:, : len(LOOKS)] = torch.tensor(
+            [[1.0 if look(piece) else -1.0 for look in LOOKS] for piece in pieces]
+        )
         encoder.relative_attention_bias.weight[:, 0] = 0.0
         encoder.relative_attention_bias.weight[before, 0] = 12.0
         for attention in (encoder, decoder):
