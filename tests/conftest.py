@@ -80,7 +80,7 @@ def database(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def ray_token() -> Iterator[None]:
-    """Clusters that tests start ask for a token, as Ray does by default; none is looked for in a home, which changes."""
+    """Clusters that tests start ask for a token, as Ray does by default; it is not sought in a home, which changes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))

@@ -54,7 +54,7 @@ def wire_copying(model: Any, pieces: Sequence[str]) -> None:
 
     The first half of a state is the token, the second half is what the first head writes: in the encoder the token
     before (by relative position), in the decoder the input token that follows the one written last. The head reads the
-    second half. A few places of an embedding say what a piece looks like. Where to begin and where to end is left to learn.
+    second half. A few places of an embedding say what a piece looks like. Where to begin and to end is left to learn.
     """
     import torch
 
