@@ -79,32 +79,34 @@ def database(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ray_token() -> Iterator[None]:
-    """Clusters that tests start ask for a token, as Ray does by default; it is not sought in a home, which changes."""
+def ray_environment() -> Iterator[None]:
+    """What Ray must find in the environment before anything imports it.
+
+    Clusters ask for a token, as they do by default, which is not sought in a home that changes from test to test.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # as the engine does for loopback
         yield
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
     """A head without CPUs, as clusters have, and two nodes with one each; this process joins it once for all tests."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # as the engine does for loopback
-    patch.setenv("PYTHONPATH", str(ROOT))
     import ray
     from ray.cluster_utils import Cluster
 
     quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 2, "health_check_initial_delay_ms": 0}
     head = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "num_cpus": 0}
-    running = Cluster(True, head_node_args={**head, "include_dashboard": False, "_system_config": quick})
-    ray.init(address=running.address, log_to_driver=False, logging_level="CRITICAL")
-    yield running
-    ray.shutdown()
-    running.shutdown()
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))  # of the nodes: tasks of tests are here
+        running = Cluster(True, head_node_args={**head, "include_dashboard": False, "_system_config": quick})
+        ray.init(address=running.address, log_to_driver=False, logging_level="CRITICAL")
+        yield running
+        ray.shutdown()
+        running.shutdown()
 
 
 @pytest.fixture
