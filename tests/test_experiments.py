@@ -53,7 +53,8 @@ def test_a_learning_curve_is_made_once_with_its_spread(data: Path, tmp_path: Pat
     plan = Plan("figure-4.2", data, tmp_path / "out", changes, seeds=2, device="cpu")
     report = run(plan, Silent(), fakes.predict, fakes.score)
 
-    names = sorted(path.name.partition("-")[0] for path in (plan.out / "stages").iterdir() if path.name[0] != ".")
+    stages = (path.name for path in (plan.out / "stages").iterdir() if path.is_dir() and path.name[0] != ".")
+    names = sorted(name.partition("-")[0] for name in stages)
     assert names == ["mixture", "supervised", "supervised", "supervised", "supervised", "vietnamese"]
     assert fakes.predicted == [("vietnamese", 5), *[("supervised", 5)] * 4]  # slices of 12 sentences come to one
     zero, hundred, *_ = (row["ours"]["phoner-test"]["strict"] for row in report["rows"])

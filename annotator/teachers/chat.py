@@ -12,9 +12,10 @@ from typing import Any, Final
 from annotator.config import KEY_VARIABLES, RunConfig
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
 from annotator.teachers import Question, Reply, require_key
-from annotator.teachers.connections import Answer, Connection, connect
+from annotator.teachers.connections import Connection, connect
 from annotator.teachers.form import Form
 from annotator.teachers.reading import message_of, out_of_money, read_reply, retry_after
+from annotator.teachers.straight import Answer
 from prompts import Prompt
 
 _FATAL: Final = {

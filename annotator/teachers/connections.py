@@ -1,8 +1,8 @@
-"""Two ways to send one request: through an SDK, or straight through aiohttp with what the SDK would send.
+"""Two ways to send one request: through an SDK, or straight, with what the SDK would send.
 
-The openai SDK costs several times what sending a request costs, which a server of one's own can be too fast for. So for
+The openai SDK costs many times what sending a request costs, which a server of one's own can be too fast for. So for
 ``openai`` the SDK says where to and with which headers (it reads ``OPENAI_BASE_URL``, ``OPENAI_ORG_ID`` and the like),
-and aiohttp sends. The SDK sends itself for ``groq``, and where aiohttp cannot do what the environment asks for.
+and ``annotator.teachers.straight`` sends. The SDK sends itself for ``groq``, and where a proxy stands between.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from annotator.config import RunConfig
-from annotator.errors import RetryableError
+from annotator.errors import ConfigError, RetryableError
+from annotator.teachers.straight import Answer, Client
 
 if TYPE_CHECKING:
     import ssl
@@ -26,15 +26,6 @@ _TELEMETRY: Final = "x-stainless-"
 """How the SDK's headers about itself begin."""
 _LOGIN: Final = re.compile(r"//[^/\s]*@")
 """User and password in an address, such as a proxy's."""
-
-
-class Answer(NamedTuple):
-    """An HTTP answer of any status."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in any case."""
-    body: bytes
 
 
 class Connection(Protocol):
@@ -75,10 +66,9 @@ def connect(config: RunConfig, key: str) -> Connection:
 
     idle = openai.DefaultAsyncHttpxClient(verify=False, trust_env=False)
     client = openai.AsyncOpenAI(**options, http_client=idle)
-    proxy = _proxy(str(client.base_url))
-    if proxy.startswith("socks"):
+    if _proxied(str(client.base_url)):
         return ThroughSdk(openai, openai.AsyncOpenAI(**options), config.timeout)
-    return Straight(client, config.timeout, proxy)
+    return Straight(client, config.timeout)
 
 
 class ThroughSdk:
@@ -109,54 +99,48 @@ class ThroughSdk:
 
 
 class Straight:
-    """aiohttp, with the address and the headers of an SDK client that itself sends nothing."""
+    """Our own client, with the address and the headers of an SDK client that itself sends nothing."""
 
-    def __init__(self, client: Any, timeout: float, proxy: str) -> None:
-        import aiohttp
-        from yarl import URL
-
+    def __init__(self, client: Any, timeout: float) -> None:
         self.where = str(client.base_url)
-        self._client = client
-        self._url = URL(self.where + PATH)
-        said = {**client.default_headers, **client.auth_headers, "User-Agent": "vner-annotate"}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=_tls() if self._url.scheme == "https" else True),
-            headers={
-                name: value
-                for name, value in said.items()
-                if isinstance(value, str) and not name.lower().startswith(_TELEMETRY)
-            },
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=proxy or None,
-        )
-        self._failures = (aiohttp.ClientError, OSError)
+        self._idle = client
+        said = {
+            **client.default_headers,
+            **client.auth_headers,
+            "User-Agent": "vner-annotate",
+            "Accept-Encoding": "identity",
+        }
+        headers = {
+            name: value
+            for name, value in said.items()
+            if isinstance(value, str) and not name.lower().startswith(_TELEMETRY)
+        }
+        tls = _tls() if self.where.startswith("https:") else None
+        try:
+            self._client = Client(self.where + PATH, headers, timeout, tls)
+        except ValueError as error:  # it can repeat a key
+            raise ConfigError("an HTTP header cannot be sent; see OPENAI_ORG_ID, OPENAI_PROJECT_ID and other "
+                              f"OPENAI_ variables ({type(error).__name__})") from None  # fmt: skip
 
     async def post(self, body: bytes) -> Answer:
         """Send one request."""
         try:
-            response = await self._session.post(self._url, data=body)
-            return Answer(
-                response.status, response.headers, await response.read()
-            )  # read, it gives its connection back
+            return await self._client.post(body)
         except TimeoutError as error:
             raise _timed_out(self.where) from error
-        except self._failures as error:
-            raise _unreachable(self.where, error) from None  # its own words can hold the password of a proxy
+        except OSError as error:
+            raise _unreachable(self.where, error) from error
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
-        await self._client.close()
+        self._client.close()
+        await self._idle.close()
 
 
-def _proxy(url: str) -> str:
-    """The proxy for ``url`` that the environment names, if any; chosen as the SDKs choose it."""
+def _proxied(url: str) -> bool:
+    """Whether the environment names a proxy for ``url``, as the SDKs read it."""
     parts, proxies = urlsplit(url), getproxies()
-    if proxy_bypass(parts.hostname or ""):
-        return ""
-    found = proxies.get(parts.scheme) or proxies.get("all") or ""
-    return found if not found or "://" in found else f"http://{found}"
+    return not proxy_bypass(parts.hostname or "") and bool(proxies.get(parts.scheme) or proxies.get("all"))
 
 
 def _tls() -> ssl.SSLContext:
