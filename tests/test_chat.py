@@ -195,7 +195,7 @@ def test_the_environment_is_obeyed(endpoint: Endpoint, monkeypatch: pytest.Monke
         ask("http://excepted.invalid/v1", "openai")
 
 
-def test_what_aiohttp_cannot_do_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_through_a_proxy_is_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SOCKS proxy: the SDK names the package that it needs, or uses it."""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
     try:

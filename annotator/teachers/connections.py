@@ -1,15 +1,18 @@
 """Two ways to send one request: through an SDK, or straight, with what the SDK would send.
 
-The openai SDK costs many times what sending a request costs, which a server of one's own can be too fast for. So for
-``openai`` the SDK says where to and with which headers (it reads ``OPENAI_BASE_URL``, ``OPENAI_ORG_ID`` and the like),
-and ``annotator.teachers.straight`` sends. The SDK sends itself for ``groq``, and where a proxy stands between.
+To import the openai SDK takes half a second of computing and thirty megabytes, and each request several times what
+sending it costs, which a server of one's own can be too fast for. So for ``openai`` the SDK's variables are read here
+(``OPENAI_BASE_URL``, ``OPENAI_ORG_ID`` and the like) and ``annotator.teachers.straight`` sends. The SDK sends itself
+for ``groq``, and where a proxy stands between.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -22,8 +25,7 @@ if TYPE_CHECKING:
     import ssl
 
 PATH: Final = "chat/completions"
-_TELEMETRY: Final = "x-stainless-"
-"""How the SDK's headers about itself begin."""
+OPENAI: Final = "https://api.openai.com/v1"
 _LOGIN: Final = re.compile(r"//[^/\s]*@")
 """User and password in an address, such as a proxy's."""
 
@@ -62,13 +64,30 @@ def connect(config: RunConfig, key: str) -> Connection:
         import groq
 
         return ThroughSdk(groq, groq.AsyncGroq(**options), config.timeout)
+    address = config.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI
+    if not _proxied(address):
+        return Straight(address.rstrip("/") + "/", headers(key), config.timeout)
     import openai
 
-    idle = openai.DefaultAsyncHttpxClient(verify=False, trust_env=False)
-    client = openai.AsyncOpenAI(**options, http_client=idle)
-    if _proxied(str(client.base_url)):
-        return ThroughSdk(openai, openai.AsyncOpenAI(**options), config.timeout)
-    return Straight(client, config.timeout)
+    return ThroughSdk(openai, openai.AsyncOpenAI(**options), config.timeout)
+
+
+def headers(key: str) -> dict[str, str]:
+    """What goes with each request, by the variables of the environment that the openai SDK reads; lower-case names."""
+    said = {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "vner-annotate",
+        "authorization": f"Bearer {key}" if key else "",
+        "openai-organization": os.environ.get("OPENAI_ORG_ID", ""),
+        "openai-project": os.environ.get("OPENAI_PROJECT_ID", ""),
+    }
+    for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
+        name, colon, value = line.partition(":")
+        if colon:
+            said[name.strip().lower()] = value.strip()
+    return {name: value for name, value in said.items() if value}
 
 
 class ThroughSdk:
@@ -99,28 +118,18 @@ class ThroughSdk:
 
 
 class Straight:
-    """Our own client, with the address and the headers of an SDK client that itself sends nothing."""
+    """Our own client."""
 
-    def __init__(self, client: Any, timeout: float) -> None:
-        self.where = str(client.base_url)
-        self._idle = client
-        said = {
-            **client.default_headers,
-            **client.auth_headers,
-            "User-Agent": "vner-annotate",
-            "Accept-Encoding": "identity",
-        }
-        headers = {
-            name: value
-            for name, value in said.items()
-            if isinstance(value, str) and not name.lower().startswith(_TELEMETRY)
-        }
-        tls = _tls() if self.where.startswith("https:") else None
+    def __init__(self, address: str, headers: Mapping[str, str], timeout: float) -> None:
+        self.where = address
+        tls = _tls() if address.startswith("https:") else None
         try:
-            self._client = Client(self.where + PATH, headers, timeout, tls)
-        except ValueError as error:  # it can repeat a key
-            raise ConfigError("an HTTP header cannot be sent; see OPENAI_ORG_ID, OPENAI_PROJECT_ID and other "
-                              f"OPENAI_ variables ({type(error).__name__})") from None  # fmt: skip
+            self._client = Client(address + PATH, headers, timeout, tls)
+        except ValueError:  # its words can repeat a key
+            raise ConfigError(
+                "the address or a header cannot be sent; see --base-url, OPENAI_BASE_URL, OPENAI_ORG_ID, "
+                "OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS"
+            ) from None
 
     async def post(self, body: bytes) -> Answer:
         """Send one request."""
@@ -134,7 +143,6 @@ class Straight:
     async def close(self) -> None:
         """Close the connections."""
         self._client.close()
-        await self._idle.close()
 
 
 def _proxied(url: str) -> bool:

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httptools
 from aiohappyeyeballs import start_connection
@@ -47,17 +47,18 @@ class Client:
             tls: what to trust; for ``https`` only.
 
         Raises:
-            ValueError: a header cannot be sent.
+            ValueError: the address or a header cannot be sent.
         """
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls, self._timeout = tls, timeout
-        lines = [f"POST {parts.path or '/'} HTTP/1.1", f"Host: {parts.netloc}"]
+        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+        lines = [f"POST {path} HTTP/1.1", f"host: {parts.netloc.encode('idna').decode()}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if any(not line.isprintable() for line in lines):
             raise ValueError("a header has letters that do not print")
-        self._head = "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
+        self._head = "\r\n".join([*lines, "content-length: "]).encode("latin-1")
         self._idle: list[_Wire] = []
 
     async def post(self, body: bytes) -> Answer:
