@@ -1,0 +1,81 @@
+"""From a build to a score, by commands alone: a student that was trained beats itself untrained on unseen passages."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from annotator import tables
+from tests.endpoint import Answer, Endpoint
+from tests.students import LEARNING, make_student
+from training.prompting import student_input
+
+NUMBER = re.compile(r"\d+(?:[.,/]\d+)*")
+RECIPE = """
+model = "base"
+[sets.news]
+file = "train.parquet"
+convert = "vner-annotate convert samples run/samples/train.parquet --out {out}"
+[[stages]]
+name = "news"
+data = ["news"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Small products are slower on several threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield
+    torch.set_num_threads(threads)
+
+
+def vner(*arguments: object) -> Any:
+    """Run a command that must succeed; what it says in JSON."""
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout) if "--json" in arguments else None
+
+
+def numbers(passage: str, attempt: int) -> Answer:
+    """A teacher that knows numbers, which a small student can learn to find."""
+    return Answer(content=json.dumps([[number, "quantity"] for number in dict.fromkeys(NUMBER.findall(passage))]))
+
+
+def test_a_student_learns_what_the_teacher_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build, convert, train, predict, evaluate; the untrained one has the same wiring and the same vocabulary."""
+    monkeypatch.chdir(tmp_path)
+    with Endpoint(numbers) as teacher:
+        asking = ("--provider", "openai", "--model", "m", "--base-url", teacher.url)
+        shape = ("--min-tokens", 16, "--max-tokens", 40, "--negatives", 0.5, "--split", "0.75,0.05,0.2")
+        vner("build", "sample", "--out", "run", *asking, *shape, "--quiet")
+    for split in ("train", "test"):
+        vner("convert", "samples", f"run/samples/{split}.parquet", "--out", f"{split}.parquet", "--quiet")
+
+    rows = list(tables.read_samples(Path("train.parquet")))
+    texts = sorted({student_input(row.instruction, row.input) for row in rows} | {row.output for row in rows})
+    make_student(Path("base"), texts, width=128, vocabulary=600, copies=True)
+    Path("news.toml").write_text(RECIPE, encoding="utf-8")
+    settings = [part for name, value in LEARNING.items() for part in ("--set", f"{name}={value}")]
+    vner("train", "news.toml", "--data", ".", "--out", "student", "--quiet", *settings)
+    losses = [json.loads(line)["loss"] for line in Path("student/loss.jsonl").read_text().splitlines()]
+    tenth = len(losses) // 10
+    assert sum(losses[-tenth:]) < sum(losses[:tenth]) / 2
+
+    for predictor, answers in (("hf:student", "trained.jsonl"), ("hf:base", "untrained.jsonl")):
+        vner("predict", "test.parquet", "--predictor", predictor, "--out", answers, "--quiet")
+    both = vner("evaluate", "test.parquet", "--compare", "trained.jsonl", "untrained.jsonl", "--json")
+    assert both["a"]["queries"] > 80
+    assert both["a"]["strict"]["micro"]["f1"] > both["b"]["strict"]["micro"]["f1"]
+    assert both["comparison"]["strict"]["micro"]["p"] < 0.05
