@@ -26,6 +26,7 @@ from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import Screening
 from tests.conftest import ROOT
 from tests.file_server import FileServer
+from tests.object_store import bucket
 
 LAX = Screening(near_duplicates=0, shortest=0, cuts=False)
 
@@ -214,31 +215,11 @@ def test_a_dataset_on_the_hub(server: FileServer, corpus: Path) -> None:
     assert server.bytes_sent < sum(file.stat().st_size for file in (corpus / "data").iterdir())
 
 
-def test_a_bucket(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bucket(corpus: Path) -> None:
     """s3:// works with s3fs, against an object store on loopback; a missing bucket is one line."""
-    pytest.importorskip("s3fs", reason="the extra s3 is not installed")
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    store = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    store.start()
-    host, port = store.get_host_and_port()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }.items():
-        monkeypatch.setenv(name, value)
-    remote._system.cache_clear()
-    try:
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="news")
+    with bucket("news") as client:
         for file in (corpus / "data").iterdir():
             client.upload_file(str(file), "news", f"2017/{file.name}")
         assert _texts(_drawn("s3://news/2017/")) == _texts(_drawn(corpus / "data"))
         with pytest.raises(SourceError, match=r"nothing is at s3://none/a\.parquet|no file to read at s3://none"):
             _drawn("s3://none/a.parquet")
-    finally:
-        store.stop()
-        remote._system.cache_clear()
