@@ -142,13 +142,14 @@ def test_bad_luck_of_a_few_is_not_overload() -> None:
     assert set(drive(gate, [index % 20 == 0 for index in range(3000)])) == {64}
 
 
-def test_places_are_given_in_order() -> None:
-    """First come, first served, and never more than allowed."""
+@pytest.mark.parametrize("again", [set(), {0, 1, 4, 5}, set(range(9))])
+def test_places_are_given_in_order(again: set[int]) -> None:
+    """First tries before others, else first come, first served, and never more than allowed."""
     gate, order, most = Gate(2), [], 0
 
     async def one(index: int) -> None:
         nonlocal most
-        await gate.enter()
+        await gate.enter(again=index in again)
         order.append(index)
         most = max(most, gate.out)
         await asyncio.sleep(0)
@@ -158,5 +159,6 @@ def test_places_are_given_in_order() -> None:
         await asyncio.gather(*(one(index) for index in range(9)))
 
     asyncio.run(all_of_them())
-    assert order == list(range(9))
+    assert order[:2] == [0, 1]  # there was room
+    assert order[2:] == sorted(range(2, 9), key=lambda index: (index in again, index))
     assert most == 2

@@ -31,7 +31,7 @@ __all__ = ["Pace", "annotate", "estimated", "late", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
-RESTING: Final = 4
+RESTING: Final = 16
 """Workers that may wait to try again, for each that may ask."""
 BLOCK: Final = 100
 """Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""

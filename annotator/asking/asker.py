@@ -94,6 +94,8 @@ class Asker:
                 if error.kind == "http 429":
                     self._breaker.alive()
                     state.put_off += 1
+                elif state.lent and not state.failed:
+                    state.failed += 1  # others were answered meanwhile: it says nothing of the endpoint
                 elif await self._breaker.was_down(error, self._enough(state)):
                     continue
                 else:
@@ -111,7 +113,8 @@ class Asker:
 
     async def _send(self, state: _State) -> tuple[Reply, float]:
         """One request, when gate, breaker and limits let it go."""
-        ticket = await self._gate.enter()
+        ticket = await self._gate.enter(again=state.tried)
+        state.tried = True
         state.lent = False
         timer = None
         try:
@@ -122,7 +125,7 @@ class Asker:
             reply = await self._teacher.ask(state.question)
             latency = time.monotonic() - began
         except RetryableError as error:
-            crowded = self._gate.note(ticket, overloaded=error.kind in OVERLOAD)
+            crowded = self._gate.note(ticket, overloaded=error.kind in OVERLOAD and not state.lent)
             if crowded and error.retry_after:
                 self._pause(error.retry_after)
             raise
@@ -175,6 +178,7 @@ class _State:
     tokens: int
     before_wait: Callable[[], None]
     """Lets another worker take this one's place."""
+    tried: bool = False
     failed: int = 0
     """Tries that failed while the endpoint was up."""
     put_off: int = 0

@@ -154,13 +154,20 @@ class Gate:
         self.overdue = 0
         """Requests beyond those, which have lent their place."""
         self._most, self._cuts, self._share = most, 0, 0.0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._again: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self) -> int:
-        """Wait for a place, first come, first served. Returns the ticket for ``note``."""
-        if self._waiting or self.out >= int(self.allowed):
+    async def enter(self, *, again: bool = False) -> int:
+        """Wait for a place, first come, first served, but first tries before others.
+
+        What will hang is found out early so, and its time-out passes while there is something else to do.
+
+        Returns:
+            The ticket for ``note``.
+        """
+        if self._first or self._again or self.out >= int(self.allowed):
             place = asyncio.get_running_loop().create_future()
-            self._waiting.append(place)
+            (self._again if again else self._first).append(place)
             await place
         else:
             self.out += 1
@@ -184,8 +191,8 @@ class Gate:
             self._let_in()
 
     def _let_in(self) -> None:
-        while self._waiting and self.out < int(self.allowed):
-            place = self._waiting.popleft()
+        while (queue := self._first or self._again) and self.out < int(self.allowed):
+            place = queue.popleft()
             if not place.done():  # else the run is being cancelled
                 self.out += 1
                 place.set_result(None)
