@@ -15,6 +15,7 @@ from annotator.config import STAGES, Asking, RunConfig, flag
 from annotator.exits import exits as _errors
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
+from annotator.memory import share_memory
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
@@ -286,6 +287,7 @@ app.add_typer(answering_app)
 
 def main() -> None:
     """Entry point of ``vner-annotate``."""
+    share_memory()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Vietnamese, whatever the locale says

@@ -20,8 +20,8 @@ from annotator.tokens import Tokenizer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PART: Final = tables.ROWS
-"""Passages or annotations a partition: some tenths of a second of work."""
+PART: Final = 1024
+"""Passages or annotations a partition: a tenth of a second of work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,10 +148,13 @@ def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any]) ->
     return total
 
 
-def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of an open file in batches. One iterator over all row groups would keep what it read until it ends."""
+def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows of an open file in batches of at most ``size``.
+
+    One iterator over all row groups would keep what it read until it ends.
+    """
     for number in range(parquet.num_row_groups):
-        yield from parquet.iter_batches(batch_size=ROWS, row_groups=[number], columns=columns)
+        yield from parquet.iter_batches(batch_size=size, row_groups=[number], columns=columns)
 
 
 def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
@@ -176,7 +179,7 @@ def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> I
     """
     try:
         with pq.ParquetFile(path) as parquet:
-            yield from _of_size(row_groups(parquet, columns), size)
+            yield from _of_size(row_groups(parquet, columns, size), size)
     except (OSError, pa.ArrowException) as error:
         raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
 

@@ -33,6 +33,7 @@ from annotator import runner, tables
 from annotator.config import RunConfig, make_config
 from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
+from annotator.memory import share_memory
 from annotator.progress import Silent
 from annotator.records import Completion, Document
 from annotator.rundir import RunDir
@@ -94,7 +95,7 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
             audit(run, engine)
     else:
         documents = tables.count(corpus)
-        settings = {"source": str(corpus), "docs": documents, "workers": workers, "near_duplicates": 0.0}
+        settings = {"source": str(corpus), "docs": documents, "workers": workers}
         runner.run(root, settings if stage == "sample" else {}, Silent(), until=stage)
 
 
@@ -128,6 +129,7 @@ def main() -> None:
         peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
         print(json.dumps({"wall": round(time.perf_counter() - began, 2), "cpu": round(cpu, 2), "peak_mb": round(peak)}))
         return
+    share_memory()  # for the processes of the stages, as the command does
     args.work.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {}
     for size in args.sizes:
