@@ -154,7 +154,7 @@ def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None, size: 
     One iterator over all row groups would keep what it read until it ends.
     """
     for number in range(parquet.num_row_groups):
-        yield from parquet.iter_batches(batch_size=size, row_groups=[number], columns=columns)
+        yield from parquet.iter_batches(batch_size=size, row_groups=[number], columns=columns, use_threads=False)
 
 
 def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:

@@ -52,7 +52,7 @@ def runs(hashes: Hashes, length: int) -> Hashes:
     return found ^ (found >> np.uint64(32))
 
 
-@lru_cache(maxsize=1 << 17)
+@lru_cache(maxsize=1 << 15)
 def _hash(syllable: str) -> int:
     folded = fold_tones(_NO_WIDTH.sub("", syllable).casefold())
     return int.from_bytes(hashlib.blake2b(folded.encode("utf-8", "replace"), digest_size=8).digest(), "little")
