@@ -81,16 +81,14 @@ class RayEngine:
             waiting.remove(task)
             return result
 
-        try:
-            for item in items:
-                waiting.append(run.remote(work, item))
-                if len(waiting) >= at_once:
-                    yield take()
-            while waiting:
+        # After an error nothing is cancelled: what is on its way ends with this process. Ray 2.60 aborts the process
+        # of whoever cancels a task at the moment when it begins, and the error would be lost with it.
+        for item in items:
+            waiting.append(run.remote(work, item))
+            if len(waiting) >= at_once:
                 yield take()
-        finally:
-            for task in waiting:
-                ray.cancel(task)
+        while waiting:
+            yield take()
 
     def actor(self, kind: type[Any], *arguments: Any, **options: Any) -> Any:
         """Start an actor on this node: as long as the driver is there, it is."""
