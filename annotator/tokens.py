@@ -9,17 +9,23 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from annotator.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
     import tiktoken
+    from numpy.typing import NDArray
+
+Positions: TypeAlias = "NDArray[np.int64]"
+"""Whole numbers: code points of a text, or tokens."""
 
 NAMED: Final = ("cl100k_base", "o200k_base")
 """Encodings that tiktoken downloads at first use and keeps."""
@@ -38,8 +44,11 @@ _WORD: Final = 32
 """Characters of a word that is kept in a table."""
 _WORDS: Final = 1 << 17
 """Words kept, some 20 MB; news of 18 million characters has 90,000 different ones, marks at their ends included."""
-_UNKNOWN: Final = 1 << 40
-"""Tokens of what cannot be counted by words: more than there can be."""
+UNKNOWN: Final = 1 << 36
+"""Tokens of what cannot be counted by words: more than there can be, and so few that a text of such words adds up."""
+_LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
+"""Marks at the end of a line, after a letter or digit: there a token begins, which may take in the line break, but
+nothing after that but a stroke (o200k)."""
 _GAP: Final = 64
 """Characters of white space across which a seam is counted."""
 
@@ -61,16 +70,12 @@ class Tokenizer(Protocol):
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """``count`` of each text."""
 
-    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
-        """Count texts that stand in a row, none with white space at its ends.
-
-        Args:
-            texts: in their order.
-            gaps: the white space before each; None where it follows nothing.
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        """``count`` of many slices of one text: in order, disjoint, none with a line break or white space at its ends.
 
         Returns:
-            The tokens of each text alone, and those that it adds to whatever ends with ``gap`` and the text before it.
-            Where these do not tell what is added, None: the whole must be counted.
+            The tokens of each slice alone, and those that it adds to whatever ends with the slice before it. Where
+            these two do not tell what is added, ``UNKNOWN``: the whole must be counted.
         """
 
 
@@ -112,8 +117,9 @@ class _Tiktoken:
 
     def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
         self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
-        self._after_space = _Table(lambda word: self._encoded(f" {word}") if word.strip() == word != "" else _UNKNOWN)
+        self._after_space = _Table(lambda word: self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN)
         self._first = _Table(lambda word: self._encoded(word) - self._encoded(f" {word}"))
+        self._line_end = _Table(lambda marks: self._encoded(f"a{marks}\n") - self._encoded(f"a{marks}"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_tokenizer, (self.name,)
@@ -121,47 +127,45 @@ class _Tiktoken:
     def count(self, text: str) -> int:
         words = text.split(" ")
         tokens = sum(map(self._after_space.__getitem__, words))
-        return tokens + self._first[words[0]] if tokens < _UNKNOWN else self._encoded(text)
+        return tokens + self._first[words[0]] if tokens < UNKNOWN else self._encoded(text)
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]
 
-    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
-        if not texts:
-            return [], []
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
         import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
 
-        row = pc.split_pattern(pa.array(texts, pa.string()), " ")
-        words, begins = row.values.dictionary_encode(), row.offsets.to_numpy()[:-1]
-        indices, known = words.indices.to_numpy(), words.dictionary.to_pylist()
-        tokens_of = np.fromiter(map(self._after_space.__getitem__, known), np.int64)
-        after_space = np.add.reduceat(tokens_of[indices], begins)
-        firsts, which = np.unique(indices[begins], return_inverse=True)
-        more = np.fromiter((self._first[known[index]] for index in firsts), np.int64)[which]
-        alone: list[int] = (after_space + more).tolist()
-        added: list[int | None] = after_space.tolist()
-        for index in np.flatnonzero(after_space >= _UNKNOWN).tolist():
-            alone[index] = self._encoded(texts[index])
-            added[index] = alone[index] - int(more[index])
-        for index, gap in enumerate(gaps):
-            if gap is None:
-                added[index] = alone[index]
-            elif gap != " ":
-                seam = self._seam(texts[index - 1], gap, known[indices[begins[index]]])
-                added[index] = None if seam is None else alone[index] + seam
+        words = _words(text)
+        tokens = np.fromiter(map(self._after_space.__getitem__, words.known), np.int64)
+        sums = _sums(tokens[words.which])
+        first, last = np.searchsorted(words.begins, starts), np.searchsorted(words.begins, ends + 1)
+        added = sums[last] - sums[first]
+        is_whole = words.begins[last] == ends + 1
+        by_words = (words.begins[first] == starts) & is_whole & (added < UNKNOWN)
+        heads, back = np.unique(words.which[first[by_words]], return_inverse=True)
+        more = np.fromiter((self._first[words.known[head]] for head in heads.tolist()), np.int64)
+        alone = added.copy()
+        alone[by_words] += more[back]
+        spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
+        for index in np.flatnonzero(~by_words).tolist():
+            span = text[slice(*spans[index])]
+            alone[index] = self._encoded(span)
+            added[index] = alone[index] - self._first[span.partition(" ")[0]]
+        goes_on = is_whole & (words.by_space[last - 1]) & (ends + 1 == np.append(starts[1:], -1))
+        for index in (np.flatnonzero(~goes_on[:-1]) + 1).tolist():
+            (start, end), (following, stop) = spans[index - 1 : index + 1]
+            seam = self._seam(text[start:end], text[end:following], text[following:stop])
+            added[index] = UNKNOWN if seam is None else alone[index] + seam
         return alone, added
 
-    def _seam(self, before: str, gap: str, first: str) -> int | None:
-        """Return what ``gap`` between a text and another's first word adds to the tokens of both.
-
-        One word alone does not tell: how its marks meet the gap can depend on what stands before it.
-        """
+    def _seam(self, before: str, gap: str, after: str) -> int | None:
+        """Return what ``gap`` between two spans adds to the tokens of both."""
+        if gap == "\n" and after[0] != "/" and (end := _LINE_END.search(before[-6:])):
+            return self._line_end[end[0]]
         space = before.rfind(" ")
         if space < 0 or len(gap) > _GAP:
-            return None
-        last = before[space:]
+            return None  # one word alone does not tell: how its marks meet the gap can depend on what stands before it
+        last, first = before[space:], after.partition(" ")[0]
         return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
 
     def _encoded(self, text: str) -> int:
@@ -204,8 +208,52 @@ class _HuggingFace:
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
-    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:  # noqa: ARG002
-        return self.count_many(texts), [None] * len(texts)  # it may take in white space wherever it likes
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        import numpy as np
+
+        alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
+        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)  # it may take in white space wherever it likes
+
+
+class _Words(NamedTuple):
+    """A text of words, parted by single spaces and line breaks."""
+
+    known: list[str]
+    """The different words; a last one is empty."""
+    which: Positions
+    """Which of them each word is."""
+    begins: Positions
+    """Where each word begins, in code points; one more where the text has ended and a space after it."""
+    by_space: NDArray[np.bool_]
+    """Whether a space stands after each word, and no line break."""
+
+
+def _words(text: str) -> _Words:
+    """Part a text into words."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    data = text.encode() + b" "
+    flat = data.replace(b"\n", b" ")
+    ends = np.flatnonzero(np.frombuffer(flat, np.uint8) == ord(" "))
+    offsets = np.zeros(len(ends) + 1, np.int64)
+    np.add(ends, 1, out=offsets[1:])  # a word's space is part of it, so that nothing stands between words
+    buffers = pa.py_buffer(offsets), pa.py_buffer(flat)
+    words = pa.LargeStringArray.from_buffers(len(ends), *buffers).dictionary_encode()
+    known, which = words.dictionary, words.indices.to_numpy()
+    begins = _sums(pc.utf8_length(known).to_numpy()[which])
+    by_space = np.frombuffer(data, np.uint8)[ends] == ord(" ")
+    return _Words("".join(known.to_pylist()).split(" "), which, begins, by_space)
+
+
+def _sums(values: Positions) -> Positions:
+    """Return the sums of none, one, two ... and all of ``values``."""
+    import numpy as np
+
+    sums = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums
 
 
 def _slices(text: str) -> Iterator[str]:

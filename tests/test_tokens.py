@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import tiktoken
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from annotator import tokens
 from annotator.errors import ConfigError
-from annotator.tokens import load_tokenizer
+from annotator.tokens import UNKNOWN, load_tokenizer
 
 VOCABULARY = [bytes([value]) for value in range(256)] + [b"ab", b"abab"]
 
@@ -137,29 +138,49 @@ ROWS = st.lists(st.tuples(st.lists(MARKS, min_size=1, max_size=5).map("".join), 
 
 
 @settings(max_examples=500)
-@given(ROWS)
-def test_counting_a_row_is_exact(row: list[tuple[str, str]]) -> None:
-    """What each text adds makes the count of any stretch of the row, unless it says that it cannot tell."""
+@given(ROWS, st.sampled_from(["", " ", "\n", "\t"]))
+def test_counting_spans_is_exact(row: list[tuple[str, str]], around: str) -> None:
+    """What each span adds makes the count of any stretch of spans, unless it says that it cannot tell."""
     tokenizer = load_tokenizer("llama3")
-    parts = [(text.replace("\n", " ").replace("\r", " ").strip(), gap) for text, gap in row]
-    parts = [(text, gap) for text, gap in parts if text]
-    texts, gaps = [text for text, _ in parts], [None, *(gap for _, gap in parts[1:])][: len(parts)]
-    alone, added = tokenizer.count_row(texts, gaps)
-    assert alone == tokenizer.count_many(texts)
-    for begin, text in enumerate(texts):
-        whole, tokens = text, alone[begin]
-        for gap, following, more in zip(gaps[begin + 1 :], texts[begin + 1 :], added[begin + 1 :], strict=True):
-            if more is None:
+    whole, starts, ends = around, [], []
+    for part, gap in row:
+        span = part.replace("\n", " ").replace("\r", " ").strip()
+        if span:
+            starts.append(len(whole))
+            ends.append(len(whole) + len(span))
+            whole += f"{span}{gap}"
+    alone, added = (
+        column.tolist() for column in tokenizer.count_spans(whole, np.array(starts, int), np.array(ends, int))
+    )
+    assert alone == [tokenizer.count(whole[start:end]) for start, end in zip(starts, ends, strict=True)]
+    for begin, start in enumerate(starts):
+        tokens = alone[begin]
+        for end, more in zip(ends[begin + 1 :], added[begin + 1 :], strict=True):
+            if more == UNKNOWN:
                 break
-            whole, tokens = f"{whole}{gap}{following}", tokens + more
-            assert tokens == tokenizer.count(whole)
+            tokens += more
+            assert tokens == tokenizer.count(whole[start:end])
+
+
+@pytest.mark.parametrize("gap", [" ", "\n"])
+@pytest.mark.parametrize(
+    "left", ["Mưa to.", "Mưa to", "Năm 2024.", "(Mưa)", "“Mưa!”.", "Mưa_", "Mưa /.", "m\u0301.", "½"]
+)
+@pytest.mark.parametrize("right", ["Gió.", "/Gió", "“Gió”", "- Gió", "5 km", "\u0301a"])
+def test_what_a_span_adds_is_told(left: str, gap: str, right: str) -> None:
+    """After a space or a line break that follows a word and its marks nothing has to be counted again."""
+    tokenizer, whole = load_tokenizer("llama3"), f"Trời {left}{gap}{right}"
+    starts, ends = np.array([0, len(whole) - len(right)]), np.array([len(whole) - len(right) - 1, len(whole)])
+    alone, added = tokenizer.count_spans(whole, starts, ends)
+    assert alone[0] + added[1] == tokenizer.count(whole)
 
 
 def test_a_long_gap_tells_nothing() -> None:
-    """Across a page of white space the whole has to be counted; a row's first text follows nothing."""
-    alone, added = load_tokenizer("llama3").count_row(["Mưa to.", "Gió lớn."], [None, " " * 100])
-    assert added == [alone[0], None]
-    assert load_tokenizer("llama3").count_row([], []) == ([], [])
+    """Across a page of white space the whole has to be counted; a text may have no spans."""
+    tokenizer, whole = load_tokenizer("llama3"), f"Mưa to.{' ' * 100}Gió lớn."
+    _, added = tokenizer.count_spans(whole, np.array([0, 107]), np.array([7, 115]))
+    assert added[1] == UNKNOWN
+    assert [column.tolist() for column in tokenizer.count_spans("", *[np.zeros(0, int)] * 2)] == [[], []]
 
 
 def test_the_table_of_words_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +299,8 @@ def test_tokenizer_json(tmp_path: Path) -> None:
     by_folder, by_file = load_tokenizer(str(tmp_path)), load_tokenizer(str(tmp_path / "tokenizer.json"))
     assert by_folder.count("xin chào <s>") == 3
     assert by_folder.count_many(["xin chào", ""]) == [2, 0]
-    assert by_folder.count_row(["xin chào", "anh"], [None, " "]) == ([2, 1], [None, None])
+    alone, added = by_folder.count_spans("xin chào anh", np.array([0, 9]), np.array([8, 12]))
+    assert (alone.tolist(), added.tolist()) == ([2, 1], [UNKNOWN, UNKNOWN])
     assert by_folder.fingerprint == by_file.fingerprint
     assert pickle.loads(pickle.dumps(by_file)) is by_file  # noqa: S301
 

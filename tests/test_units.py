@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import ConfigError
 from annotator.passages import units
-from annotator.passages.units import Unit
+from annotator.tokens import UNKNOWN, Positions
 
 
 class Words:
@@ -25,8 +27,9 @@ class Words:
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [self.count(text) for text in texts]
 
-    def count_row(self, texts: Sequence[str], gaps: Sequence[str | None]) -> tuple[list[int], list[int | None]]:
-        return self.count_many(texts), [None] * len(texts)
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        alone = self.count_many([text[start:end] for start, end in zip(starts, ends, strict=True)])
+        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)
 
 
 class Characters(Words):
@@ -36,9 +39,21 @@ class Characters(Words):
         return len(text)
 
 
+class Unit(NamedTuple):
+    """One row of the columns."""
+
+    start: int
+    end: int
+    can_stand: bool
+    tokens: int
+    cut: str
+
+
 def units_of(text: str, tokenizer: Words, max_tokens: int) -> list[Unit]:
     (row,) = units.units_of([text], tokenizer, max_tokens)
-    return row
+    cuts = [row.cuts.get(index, "") for index in range(len(row))]
+    assert len(row.added) == len(row)
+    return [*map(Unit, row.starts, row.ends, row.can_stand, row.tokens, cuts)]
 
 
 def cut(text: str, row: list[Unit]) -> list[tuple[str, str]]:

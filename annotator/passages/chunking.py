@@ -9,25 +9,23 @@ every unit ends in exactly one passage or in one rejection.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
+from json.encoder import encode_basestring_ascii as json_string
 from math import inf
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from annotator.errors import ConfigError
-from annotator.passages.units import Unit, units_of
+from annotator.passages.units import Units, units_of
 from annotator.records import Document, Passage, Piece, Rejected
-from annotator.tokens import Tokenizer
+from annotator.tokens import UNKNOWN, Tokenizer
 
 BLOCK: Final = 500
 """Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""
 
 _EACH: Final = 1 << 40
 """Cost of one passage beside the square of its tokens: a document has fewer than a passage costs in squares."""
-_UNKNOWN: Final = 1 << 40
-"""Tokens that are more than there can be."""
 
 _Cost: TypeAlias = tuple[int, int, int, int, int, int]
 _Result: TypeAlias = Passage | Rejected
@@ -52,23 +50,25 @@ class _Limits:
         return (tokens > self.high) - (tokens < self.low)
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(NamedTuple):
     """Consecutive units of one document."""
 
     order: int
     """Number of the document in its block."""
     document: Document
-    units: tuple[Unit, ...]
+    units: Units
+    """All of the document; the group has ``[first, last)``."""
+    first: int
+    last: int
     tokens: int
 
     @property
     def start(self) -> int:
-        return self.units[0].start
+        return self.units.starts[self.first]
 
     @property
     def end(self) -> int:
-        return self.units[-1].end
+        return self.units.ends[self.last - 1]
 
     @property
     def place(self) -> tuple[int, int]:
@@ -80,7 +80,7 @@ class _Group:
 
     @property
     def can_stand(self) -> bool:
-        return any(unit.can_stand for unit in self.units)
+        return any(self.units.can_stand[self.first : self.last])
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +133,9 @@ def chunk_block(
             made.append((bin_.groups[0].place, _passage(bin_.groups, bin_.tokens)))
         else:
             made += (
-                ((group.order, unit.start), _rejected(group, unit)) for group in bin_.groups for unit in group.units
+                ((group.order, group.units.starts[index]), _rejected(group, index))
+                for group in bin_.groups
+                for index in range(group.first, group.last)
             )
     return [result for _, result in sorted(made, key=lambda item: item[0])]
 
@@ -141,30 +143,26 @@ def chunk_block(
 # ---------------------------------------------------------------- planning one document
 
 
-def _groups(
-    order: int, document: Document, units: Sequence[Unit], tokenizer: Tokenizer, limits: _Limits
-) -> Iterator[_Group]:
+def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: _Limits) -> Iterator[_Group]:
     """Partition a document into groups of units: as many as can be within the limits, the rest leftovers."""
-    sums = [0, *accumulate(unit.tokens for unit in units)]
+    sums = [0, *accumulate(units.tokens)]
     count = _counter(document.text, units, tokenizer)
     spans = [(i, j, count(i, j)) for i, j in _plan_passages(units, sums, limits)]
     if not spans or any(limits.side(tokens) for _, _, tokens in spans):
         spans = _plan_and_count(document.text, units, tokenizer, limits)
     for i, j, tokens in spans:
-        yield _Group(order, document, tuple(units[i:j]), tokens)
+        yield _Group(order, document, units, i, j, tokens)
 
 
-def _plan_and_count(
-    text: str, units: Sequence[Unit], tokenizer: Tokenizer, limits: _Limits
-) -> list[tuple[int, int, int]]:
+def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: _Limits) -> list[tuple[int, int, int]]:
     """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
 
     Planning adds up the tokens of units, which is exact but for a token or two where they meet; the planned groups
     are then counted, and if that puts one across a limit, the document is planned again with better numbers.
     """
     count = _counter(text, units, tokenizer)
-    sums = [0, *accumulate(unit.tokens for unit in units)]
-    known = {(index, index + 1): unit.tokens for index, unit in enumerate(units)}
+    sums = [0, *accumulate(units.tokens)]
+    known = {(index, index + 1): tokens for index, tokens in enumerate(units.tokens)}
     is_rough = True
     while True:
         plan = _plan(units, sums, known, limits)
@@ -177,31 +175,31 @@ def _plan_and_count(
             sums, is_rough = [0, *accumulate(tokenizer.count_many(_in_place(text, units)))], False
 
 
-def _counter(text: str, units: Sequence[Unit], tokenizer: Tokenizer) -> Callable[[int, int], int]:
+def _counter(text: str, units: Units, tokenizer: Tokenizer) -> Callable[[int, int], int]:
     """Return what counts the tokens of units i to j: exactly, and without looking at their text where that goes."""
-    sums = [0, *accumulate(_UNKNOWN if unit.added is None else unit.added for unit in units)]
+    sums = [0, *accumulate(units.added)]
 
     def count(i: int, j: int) -> int:
-        tokens = units[i].tokens + sums[j] - sums[i + 1]
-        return tokens if tokens < _UNKNOWN else tokenizer.count(text[units[i].start : units[j - 1].end])
+        tokens = units.tokens[i] + sums[j] - sums[i + 1]
+        return tokens if tokens < UNKNOWN else tokenizer.count(text[units.starts[i] : units.ends[j - 1]])
 
     return count
 
 
-def _in_place(text: str, units: Sequence[Unit]) -> list[str]:
+def _in_place(text: str, units: Units) -> list[str]:
     """Return each unit with the white space that tokens of this place would take in: a space before, newlines after."""
-    gaps = [text[left.end : right.start] for left, right in pairwise(units)]
-    cuts = [left.end + 1 + max(gap.rfind("\n"), gap.rfind("\r")) for left, gap in zip(units, gaps, strict=False)]
-    return [text[start:end] for start, end in pairwise([units[0].start, *cuts, units[-1].end])]
+    gaps = [(end, text[end:start]) for end, start in zip(units.ends, units.starts[1:], strict=False)]
+    cuts = [end + 1 + max(gap.rfind("\n"), gap.rfind("\r")) for end, gap in gaps]
+    return [text[start:end] for start, end in pairwise([units.starts[0], *cuts, units.ends[-1]])]
 
 
-def _plan_passages(units: Sequence[Unit], sums: Sequence[int], limits: _Limits) -> list[tuple[int, int]]:
+def _plan_passages(units: Units, sums: Sequence[int], limits: _Limits) -> list[tuple[int, int]]:
     """Return the best partition into passages alone, the same that ``_plan`` finds if there is any; else nothing."""
     best: list[float] = [0]
     begins = [0]
     first = standing = 0
-    for j, unit in enumerate(units, start=1):
-        standing = j if unit.can_stand else standing
+    for j, can_stand in enumerate(units.can_stand, start=1):
+        standing = j if can_stand else standing
         total = sums[j]
         while total - sums[first] > limits.high:
             first += 1
@@ -229,7 +227,7 @@ def _spans(begins: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _plan(
-    units: Sequence[Unit], sums: Sequence[int], known: dict[tuple[int, int], int], limits: _Limits
+    units: Units, sums: Sequence[int], known: dict[tuple[int, int], int], limits: _Limits
 ) -> list[tuple[int, int]]:
     """Return the best partition into spans ``[i, j)`` of units, by dynamic programming over where the last one begins.
 
@@ -237,7 +235,7 @@ def _plan(
     leftovers before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances
     them.
     """
-    standing = [0, *accumulate(unit.can_stand for unit in units)]
+    standing = [0, *accumulate(units.can_stand)]
     best: list[tuple[_Cost, int]] = [((0, 0, 0, 0, 0, 0), 0)]
     for j in range(1, len(units) + 1):
         options: list[tuple[_Cost, int]] = []
@@ -311,22 +309,22 @@ def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
     """Make the record; its id is a hash of what it is made of."""
     text = _joined(groups)
     pieces = tuple(Piece(group.document.id, group.start, group.end) for group in groups)
-    where = ",".join(f"[{json.dumps(piece.document_id)},{piece.start},{piece.end}]" for piece in pieces)
-    canonical = f"[[{where}],{json.dumps(text)}]"
-    units = [unit for group in groups for unit in group.units]
-    cuts = {unit.cut for unit in units}
+    where = ",".join([f"[{json_string(piece.document_id)},{piece.start},{piece.end}]" for piece in pieces])
+    canonical = f"[[{where}],{json_string(text)}]"
+    cuts = {cut for group in groups for index, cut in group.units.cuts.items() if group.first <= index < group.last}
     return Passage(
         id=hashlib.sha256(canonical.encode()).hexdigest()[:16],
         text=text,
         n_tokens=tokens,
         pieces=pieces,
-        n_sentences=len(units),
+        n_sentences=sum(group.last - group.first for group in groups),
         cut="space" if "space" in cuts else "clause" if "clause" in cuts else "",
     )
 
 
-def _rejected(group: _Group, unit: Unit) -> Rejected:
+def _rejected(group: _Group, index: int) -> Rejected:
     """Make the record of one unit that no passage holds."""
-    value = group.document.text[unit.start : unit.end]
-    detail = f"characters {unit.start} to {unit.end}: a headline, caption or list that nothing near could be joined to"
+    start, end = group.units.starts[index], group.units.ends[index]
+    value = group.document.text[start:end]
+    detail = f"characters {start} to {end}: a headline, caption or list that nothing near could be joined to"
     return Rejected("chunk", "no complete sentence", group.document.id, value, detail)

@@ -8,6 +8,7 @@ number of a list item, or what follows goes on in lower case.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 
@@ -21,15 +22,14 @@ class Sentence(NamedTuple):
 
 
 _VOWELS: Final = "aàáảãạăằắẳẵặâầấẩẫậeèéẻẽẹêềếểễệiìíỉĩịoòóỏõọôồốổỗộơờớởỡợuùúủũụưừứửữựyỳýỷỹỵ"
-_PARAGRAPH: Final = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _CLOSERS: Final = "\"'”’»›)]}"
 _STOP: Final = re.compile(rf"([.?!…。？！]+)(?:[{re.escape(_CLOSERS)}]|\s(?=[”»›)\]}}]))*")
 """A run of terminal punctuation with the quotes and brackets that close after it."""
 _STRAY_QUOTE: Final = re.compile(r"\s\"(?=\s|$)")
 _NEXT: Final = re.compile(r"(\s*)([\s“\"‘'«‹(\[{–—•*▪►+>-]*)(\d+|[^\W\d_]+)?(?:\s+(\w))?")
 """What follows a stop: white space, opening marks, a number or a word, and the first letter of the next word."""
-_TAIL: Final = re.compile(r"(?:(\w+|[:;])\s+)?([\w.&/-]*)$")
-"""What stands before a stop: the word or colon before the last token, and that token with its inner full stops."""
+_TAIL: Final = re.compile(r"([\w.&/-]*)(?:\s+(\w+|[:;]))?")
+"""What stands before a stop, read backwards: the last token with its inner full stops, the word or colon before it."""
 _MARKS: Final = ".?!…。？！"
 _LOWER: Final = f"a-z{_VOWELS}đ"
 _UPPER: Final = _LOWER.upper()
@@ -84,34 +84,45 @@ _SYLLABLE: Final = re.compile(
 
 def split_sentences(text: str) -> list[Sentence]:
     """Split NFC ``text`` into sentences: in order, disjoint, together all of it but white space. Takes linear time."""
-    sentences: list[Sentence] = []
-    for paragraph in _PARAGRAPH.finditer(text):
-        start, end = paragraph.span()
-        quotes, counted = 0, start  # straight quotes so far: an odd number means that one is open
-        for place in _PLACE.finditer(text, start, end):
-            if place.lastindex:
-                stop = place.end()
-            else:
-                at = place.start()
-                quotes += text.count('"', counted, at)
-                counted = at
-                stop = _stop(text, start, at, end, quotes % 2 == 1)
-                if not stop:
-                    continue
-            sentences.append(_sentence(text, start, stop))
-            start = stop
-        end = start + len(text[start:end].rstrip())
-        if start < end:
-            sentences.append(_sentence(text, start, end))
-    return sentences
+    return [*map(Sentence, *sentence_columns(text))]
 
 
-def _sentence(text: str, start: int, end: int) -> Sentence:
-    """Make the sentence ``text[start:end]``, which may begin with white space."""
-    while text[start].isspace():
-        start += 1
-    closed = text[end - 1] in _MARKS or _CLOSED.search(text, max(start, end - 20), end) is not None
-    return Sentence(start, end, closed and _FOUR_WORDS.match(text, start, end) is not None)
+def sentence_columns(text: str) -> tuple[list[int], list[int], list[bool]]:
+    """Split as ``split_sentences`` does, into columns: a corpus has too many sentences to make an object of each."""
+    starts: list[int] = []
+    ends: list[int] = []
+    complete: list[bool] = []
+    has_four_words = _FOUR_WORDS.match
+    after = 0
+    for paragraph in text.splitlines(keepends=True):
+        start, after = after, after + len(paragraph)
+        for end in _ends_of(text, start, start + len(paragraph.rstrip())):
+            while text[start].isspace():
+                start += 1
+            closed = text[end - 1] in _MARKS or _CLOSED.search(text, max(start, end - 20), end) is not None
+            starts.append(start)
+            ends.append(end)
+            complete.append(closed and has_four_words(text, start, end) is not None)
+            start = end
+    return starts, ends, complete
+
+
+def _ends_of(text: str, start: int, end: int) -> Iterator[int]:
+    """Yield where the sentences of the paragraph ``text[start:end]`` end, which has no white space at its own end."""
+    quotes, counted = 0, start  # straight quotes so far: an odd number means that one is open
+    for place in _PLACE.finditer(text, start, end):
+        stop = place.end()
+        if not place.lastindex:
+            at = place.start()
+            quotes += text.count('"', counted, at)
+            counted = at
+            stop = _stop(text, start, at, end, quotes % 2 == 1)
+            if not stop:
+                continue
+        yield stop
+        start = stop
+    if start < end:
+        yield end
 
 
 def _stop(text: str, start: int, at: int, end: int, quoting: bool) -> int:
@@ -136,8 +147,8 @@ def _ends(text: str, start: int, stop: re.Match[str], after: int) -> bool:
     if word is None or word[0].islower():
         return False
     at = stop.start()
-    tail = _TAIL.search(text[max(start, at - _LOOK_BACK) : at])
-    before, token = (tail[1] or "", tail[2]) if tail else ("", "")
+    tail = _TAIL.match(text[max(start, at - _LOOK_BACK) : at][::-1])
+    token, before = (part[::-1] for part in tail.groups("")) if tail else ("", "")
     is_item = _ITEM.fullmatch(token) is not None and (before in (":", ";") or _opens(text, start, at - len(token)))
     goes_on = then is not None and not then.isupper()  # names have capitals throughout
     if not gap:

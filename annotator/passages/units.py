@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, chain, pairwise
 from typing import Final, NamedTuple
 
 from annotator.errors import ConfigError
-from annotator.passages.sentences import Sentence, split_sentences
+from annotator.passages.sentences import sentence_columns
 from annotator.tokens import Tokenizer
 
 _CLAUSE: Final = re.compile(r"[;:,)\]”»…]+(?=\s)|\s(?=[-–—(\[“«])")
@@ -19,54 +20,82 @@ _SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
 _FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
 
 
-class Unit(NamedTuple):
-    """The slice ``[start, end)`` of a text, without white space around it."""
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The units of one text, in order; in columns, for a corpus has too many to make an object of each."""
+
+    starts: list[int]
+    ends: list[int]
+    """Of the slice ``[start, end)``, without white space around it."""
+    can_stand: list[bool]
+    """A passage may consist of this alone: it is a complete sentence, or a part of an over-long one."""
+    tokens: list[int]
+    """Of itself alone."""
+    added: list[int]
+    """Tokens that it adds to what ends with the unit before it; ``UNKNOWN`` if only counting the whole can tell."""
+    cuts: Mapping[int, str] = field(default_factory=dict)
+    """Where an over-long sentence was cut to make a unit: ``clause``, or ``space`` (or inside a word)."""
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+class _Part(NamedTuple):
+    """A part of a sentence."""
 
     start: int
     end: int
-    can_stand: bool
-    """A passage may consist of this alone: it is a complete sentence, or a part of an over-long one."""
     tokens: int
-    """Of itself alone."""
-    added: int | None
-    """Tokens that it adds to what ends with the unit before it; None if only counting the whole can tell."""
-    cut: str = ""
-    """Where an over-long sentence was cut to make this part: ``clause``, ``space`` (or inside a word), or empty."""
+    cut: str
 
 
-def units_of(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> list[list[Unit]]:
+def units_of(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> list[Units]:
     """Split each text into units of at most ``max_tokens`` tokens: in order, disjoint, all of it but white space.
 
     Raises:
         ConfigError: a single character takes more than ``max_tokens``.
     """
-    sentences = [split_sentences(text) for text in texts]
-    counts = _counts(texts, sentences, tokenizer)
-    units = [[Unit._make((*sentence, *next(counts), "")) for sentence in row] for row in sentences]
-    for number, (text, row) in enumerate(zip(texts, units, strict=True)):
-        if any(unit.tokens > max_tokens for unit in row):
-            parts = [part for unit in row for part in _parts(text, unit, tokenizer, max_tokens)]
-            counts = _counts([text], [parts], tokenizer)
-            units[number] = [part._replace(added=added) for part, (_, added) in zip(parts, counts, strict=True)]
-    return units
+    if not texts:
+        return []
+    rows = [sentence_columns(text) for text in texts]
+    counts = _counts(texts, [(starts, ends) for starts, ends, _ in rows], tokenizer)
+    units = [Units(*row, *counted) for row, counted in zip(rows, counts, strict=True)]
+    return [
+        row if max(row.tokens, default=0) <= max_tokens else _shortened(text, row, tokenizer, max_tokens)
+        for text, row in zip(texts, units, strict=True)
+    ]
 
 
 def _counts(
-    texts: Sequence[str], rows: Iterable[Sequence[Sentence | Unit]], tokenizer: Tokenizer
-) -> Iterator[tuple[int, int | None]]:
-    """Return the tokens of each span of each text, and those it adds to what stands before it."""
-    spans: list[str] = []
-    gaps: list[str | None] = []
-    for text, row in zip(texts, rows, strict=True):
-        before = None
-        for start, end, *_ in row:
-            spans.append(text[start:end])
-            gaps.append(None if before is None else text[before:start])
-            before = end
-    return zip(*tokenizer.count_row(spans, gaps), strict=True)
+    texts: Sequence[str], rows: Sequence[tuple[list[int], list[int]]], tokenizer: Tokenizer
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yield the tokens of the spans of each text, and those that they add to what stands before them."""
+    import numpy as np
+
+    sizes = [len(starts) for starts, _ in rows]
+    bases = np.repeat([0, *accumulate(len(text) + 1 for text in texts[:-1])], sizes)
+    starts, ends = (
+        np.fromiter(chain.from_iterable(column), np.int64, len(bases)) for column in zip(*rows, strict=True)
+    )
+    alone, added = tokenizer.count_spans("\n".join(texts), starts + bases, ends + bases)
+    tokens, more = alone.tolist(), added.tolist()
+    for begin, end in pairwise([0, *accumulate(sizes)]):
+        yield tokens[begin:end], more[begin:end]
 
 
-def _parts(text: str, whole: Unit, tokenizer: Tokenizer, max_tokens: int) -> Iterator[Unit]:
+def _shortened(text: str, units: Units, tokenizer: Tokenizer, max_tokens: int) -> Units:
+    """The same with units that are longer than ``max_tokens`` in parts."""
+    parts: list[_Part] = []
+    can_stand: list[bool] = []
+    for start, end, stands, tokens in zip(units.starts, units.ends, units.can_stand, units.tokens, strict=True):
+        parts += _parts(text, _Part(start, end, tokens, ""), tokenizer, max_tokens)
+        can_stand += [stands or tokens > max_tokens] * (len(parts) - len(can_stand))
+    starts, ends, tokens_of, cuts = map(list, zip(*parts, strict=True))
+    ((_, added),) = _counts([text], [(starts, ends)], tokenizer)
+    return Units(starts, ends, can_stand, tokens_of, added, {index: cut for index, cut in enumerate(cuts) if cut})
+
+
+def _parts(text: str, whole: _Part, tokenizer: Tokenizer, max_tokens: int) -> Iterator[_Part]:
     """Cut a unit in two until each part fits, aiming at parts of equal size and as few as will do.
 
     The cut stands where a clause ends if one does near the aim, else at the white space nearest to it, else between
@@ -75,22 +104,22 @@ def _parts(text: str, whole: Unit, tokenizer: Tokenizer, max_tokens: int) -> Ite
     if whole.tokens <= max_tokens:
         yield whole
         return
-    start, end = whole.start, whole.end
+    start, end, _, cut = whole
     length = end - start
     if length == 1:
         raise ConfigError(f"one character takes {whole.tokens} tokens: raise --max-tokens above {max_tokens}")
     parts = -(-whole.tokens // max_tokens)
     aim, reach = start + length * (parts // 2) // parts, length // (2 * parts)
     at = _nearest(_CLAUSE, text, range(aim - reach, aim + reach), aim)
-    cut = whole.cut or "clause"
+    cut = cut or "clause"
     if at is None:
         everywhere = range(start, end)
         at, cut = _nearest(_SPACE, text, everywhere, aim) or _between_characters(text, everywhere, aim), "space"
     for low, high in ((start, at), (at, end)):
         part = text[low:high].strip()
         first = text.index(part, low)
-        unit = Unit(first, first + len(part), True, tokenizer.count(part), None, cut)
-        yield from _parts(text, unit, tokenizer, max_tokens)
+        smaller = _Part(first, first + len(part), tokenizer.count(part), cut)
+        yield from _parts(text, smaller, tokenizer, max_tokens)
 
 
 def _nearest(pattern: re.Pattern[str], text: str, where: range, aim: int) -> int | None:
