@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from annotator.engines import local
+from annotator.engines.local import LocalEngine
 from annotator.records import Passage, Piece
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.postgres import PASSWORD, Server, find
+from tests.processes import Started
 
 ROOT = Path(__file__).resolve().parents[1]
 NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
@@ -118,6 +121,14 @@ def nodes(cluster: Any) -> Any:
     while len(cluster.worker_nodes) < 2:
         cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=80 << 20)
     return cluster
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> type[LocalEngine]:
+    """The local engine, here and in every command that the test runs, works in other processes from the beginning."""
+    monkeypatch.setattr(local, "ALONE", 0.0)
+    monkeypatch.setattr(local, "LocalEngine", Started)
+    return Started
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator import spill, tables
-from annotator.engines import local
 from annotator.engines.local import LocalEngine
 from annotator.errors import RunDirError
 from annotator.records import Passage, Piece
@@ -106,7 +105,7 @@ def test_the_order_changes_no_figure(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_processes_change_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alone: bool) -> None:
+def test_processes_change_no_figure(tmp_path: Path, processes: type[LocalEngine], alone: bool) -> None:
     """What several processes counted is what one counts, byte for byte, of a run and of samples alone."""
     run = make_run(tmp_path, many())
     for split in SPLITS:  # several parts of each file
@@ -115,10 +114,8 @@ def test_processes_change_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     dataset = find(str(run.root / "samples" if alone else run.root))
     with closing(LocalEngine(1)) as engine:
         expected = audit_dataset(dataset, engine)
-    monkeypatch.setattr(local, "ALONE", -1.0)
-    with closing(LocalEngine(2)) as engine:
+    with closing(processes(2)) as engine:
         assert audit_dataset(dataset, engine) == expected
-        assert engine._pool is not None
 
 
 def shingles(text: str) -> set[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 
 import pytest
 
@@ -26,14 +28,32 @@ def die(item: int) -> int:
     return item
 
 
-def test_results_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def engine(processes: type[LocalEngine]) -> Iterator[LocalEngine]:
+    """An engine whose processes are there."""
+    with closing(processes(2)) as engine:
+        yield engine
+
+
+def test_results_come_in_order(engine: LocalEngine) -> None:
     """Whatever takes how long, and however many processes there are."""
+    made = list(engine.spread(process_of, range(20)))
+    assert [item for item, _ in made] == list(range(20))
+    assert os.getpid() not in {process for _, process in made}
+
+
+def test_work_goes_on_until_processes_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who starts others does not wait for them, and hands over without a gap."""
     monkeypatch.setattr(local, "ALONE", 0.0)
     with closing(LocalEngine(2)) as engine:
-        for _ in range(2):  # the second time with the processes that are there
-            made = list(engine.spread(process_of, range(20)))
-            assert [item for item, _ in made] == list(range(20))
-            assert os.getpid() not in {process for _, process in made}
+        made = []
+        for item, process in engine.spread(process_of, count()):
+            made.append((item, process == os.getpid()))
+            if not made[-1][1]:
+                break
+    assert [item for item, _ in made] == list(range(len(made)))
+    assert made[1][1]
+    assert not made[-1][1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -43,9 +63,8 @@ def test_little_work_stays_here(workers: int) -> None:
         assert {process for _, process in engine.spread(process_of, range(4))} == {os.getpid()}
 
 
-def test_items_are_taken_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_are_taken_as_needed(engine: LocalEngine) -> None:
     """No more are read ahead than processes have on their way."""
-    monkeypatch.setattr(local, "ALONE", 0.0)
     taken: list[int] = []
 
     def items() -> object:
@@ -53,15 +72,13 @@ def test_items_are_taken_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
             taken.append(item)
             yield item
 
-    with closing(LocalEngine(2)) as engine:
-        results = engine.spread(process_of, items())  # type: ignore[arg-type]
-        next(results)
-        assert len(taken) <= 2 * local.AHEAD
-        results.close()  # type: ignore[attr-defined]
+    results = engine.spread(process_of, items())  # type: ignore[arg-type]
+    next(results)
+    assert len(taken) <= 2 * local.AHEAD
+    results.close()  # type: ignore[attr-defined]
 
 
-def test_a_dead_worker_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_worker_is_reported(engine: LocalEngine) -> None:
     """A process killed from outside is one clear line, not a traceback of the pool."""
-    monkeypatch.setattr(local, "ALONE", 0.0)
-    with closing(LocalEngine(2)) as engine, pytest.raises(AnnotateError, match="process died"):
+    with pytest.raises(AnnotateError, match="process died"):
         list(engine.spread(die, range(3)))

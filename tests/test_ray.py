@@ -85,9 +85,9 @@ def die(_: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["local", "ray"])
-def test_engines_keep_order_and_pass_errors_on(kind: str, nodes: Any) -> None:
+def test_engines_keep_order_and_pass_errors_on(kind: str, nodes: Any, processes: type[LocalEngine]) -> None:
     """Results come in order, read a bounded number ahead; an error is the one that was raised, with all it says."""
-    engine = LocalEngine(2) if kind == "local" else RayEngine(nodes.address)
+    engine = processes(2) if kind == "local" else RayEngine(nodes.address)
     read: list[int] = []
 
     def numbers(*values: int) -> Iterator[int]:

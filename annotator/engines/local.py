@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +15,7 @@ from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
 ALONE = 1.0
-"""Seconds of processor time that this process works before it starts others, which takes about as long."""
+"""Seconds of processor time that this process works before it starts others, which takes them about as long."""
 AHEAD = 2
 """Partitions on their way for each process: one it works at, one that waits."""
 
@@ -23,23 +24,25 @@ _END: Final[Any] = object()
 
 
 class LocalEngine:
-    """``workers`` processes, started once there is enough to do for them; until then, and with one worker, this one."""
+    """``workers`` processes, started once there is enough to do for them; until they are there, this one works."""
 
     def __init__(self, workers: int = 1) -> None:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
+        self._ready: Future[int] | None = None
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` of each item, in order."""
         stream, began = iter(items), time.process_time()
-        while self._pool is None and (self._workers == 1 or time.process_time() - began < ALONE):
+        while self._pool is None or self._ready is None or not self._ready.done():
             item = next(stream, _END)
             if item is _END:
                 return
             yield function(item)
-        if self._pool is None:
-            # "spawn" is the same on every platform and inherits no locks from the threads of this process.
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
+            if self._pool is None and self._workers > 1 and time.process_time() - began >= ALONE:
+                # "spawn" is the same on every platform and inherits no locks from the threads of this process.
+                self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), _settle, (function,))
+                self._ready = self._pool.submit(int)
         waiting: deque[Future[Result]] = deque()
         try:
             for item in stream:
@@ -59,4 +62,10 @@ class LocalEngine:
         """Stop the processes; what is queued is dropped."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+            self._pool = self._ready = None
+
+
+def _settle(function: Callable[..., Any]) -> None:  # noqa: ARG001 - to have it here is to have all that it needs
+    """Make a new process ready: what it has loaded stays, and the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
