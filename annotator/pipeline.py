@@ -103,7 +103,7 @@ def sample_stage(context: Context) -> Result:
     with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
         screening = Screening(near_duplicates=config.near_duplicates)
         drawn = sample(config.source, config.docs, config.seed, reading, screening, report)
-        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)))
+        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)), tables.ARTICLES)
     cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())
 
