@@ -1,11 +1,11 @@
-"""A table of numbers of a fixed size in a temporary file: what is looked up at random, and would fill the memory."""
+"""A table of a fixed size in a temporary file: what is looked up at random, and would fill the memory."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from annotator.errors import RunDirError
 
@@ -14,45 +14,53 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Numbers = npt.NDArray[np.uint64]
-
-_SLOT: Final = 8  # bytes
+    Rows = npt.NDArray[np.uint8]
 
 
 class Slots:
-    """64-bit numbers by their places. The file has no name; the disk holds those parts of it that were written."""
+    """Rows of bytes by their places. The file has no name; the disk holds those parts of it that were written."""
 
-    def __init__(self, size: int) -> None:
-        """Begin with zeros in all of ``size`` places.
+    def __init__(self, size: int, width: int) -> None:
+        """Begin with ``size`` rows of ``width`` bytes, all zero.
 
         Raises:
             RunDirError: no file can be made.
         """
-        self.size = size
+        self.size, self._width = size, width
         with _explained():
             self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - it lives as long as the table
-            self._file.truncate(size * _SLOT)
+            self._file.truncate(size * width)
 
-    def get(self, places: Numbers) -> Numbers:
-        """The numbers at some places."""
+    def get(self, places: Numbers) -> Rows:
+        """The rows at some places."""
         import numpy as np
 
-        found = []
-        for place in places.tolist():
-            self._file.seek(place * _SLOT)
-            found.append(self._file.read(_SLOT))
-        return np.frombuffer(b"".join(found), "<u8")
+        found = bytearray()
+        for place, begin, end in _stretches(places):
+            self._file.seek(place * self._width)
+            found += self._file.read((end - begin) * self._width)
+        return np.frombuffer(found, np.uint8).reshape(-1, self._width)
 
-    def put(self, places: Numbers, numbers: Numbers) -> None:
-        """Set the numbers at some places; where a place comes twice, the last one stays.
+    def put(self, places: Numbers, rows: Rows) -> None:
+        """Set the rows at some places; where a place comes twice, the last one stays.
 
         Raises:
             RunDirError: the disk is full.
         """
-        data = numbers.astype("<u8").tobytes()
         with _explained():
-            for begin, place in zip(range(0, len(data), _SLOT), places.tolist(), strict=True):
-                self._file.seek(place * _SLOT)
-                self._file.write(data[begin : begin + _SLOT])
+            for place, begin, end in _stretches(places):
+                self._file.seek(place * self._width)
+                self._file.write(rows[begin:end].tobytes())
+
+
+def _stretches(places: Numbers) -> Iterator[tuple[int, int, int]]:
+    """Places that follow one another: the first, and where they begin and end among all."""
+    import numpy as np
+
+    if not len(places):
+        return iter(())
+    begins = np.flatnonzero(np.diff(places, prepend=places[:1] + 2) != 1)  # any step but one begins a stretch
+    return zip(places[begins].tolist(), begins.tolist(), [*begins[1:].tolist(), len(places)], strict=True)
 
 
 @contextmanager

@@ -14,19 +14,20 @@ from annotator import slots
 from annotator.errors import RunDirError
 from annotator.slots import Slots
 
-SIZE = 20
-WRITES = st.lists(st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, 2**64 - 1)), max_size=8), max_size=8)
+SIZE, WIDTH = 20, 3
+ROW = st.lists(st.integers(0, 255), min_size=WIDTH, max_size=WIDTH)
+WRITES = st.lists(st.lists(st.tuples(st.integers(0, SIZE - 1), ROW), max_size=8), max_size=8)
 
 
 @given(WRITES)
-def test_it_holds_what_an_array_would(writes: list[list[tuple[int, int]]]) -> None:
-    """Zeros to begin with; the last number that was put into a place."""
-    table, expected = Slots(SIZE), np.zeros(SIZE, np.uint64)
+def test_it_holds_what_an_array_would(writes: list[list[tuple[int, list[int]]]]) -> None:
+    """Zeros to begin with; the last row that was put into a place."""
+    table, expected = Slots(SIZE, WIDTH), np.zeros((SIZE, WIDTH), np.uint8)
     for batch in writes:
-        places, numbers = (np.array([pair[part] for pair in batch], np.uint64) for part in (0, 1))
-        table.put(places, numbers)
-        for place, number in batch:
-            expected[place] = number
+        places = np.array([place for place, _ in batch], np.uint64)
+        table.put(places, np.array([row for _, row in batch], np.uint8).reshape(-1, WIDTH))
+        for place, row in batch:
+            expected[place] = row
         assert table.get(places).tolist() == expected[places].tolist()
     assert table.get(np.arange(SIZE, dtype=np.uint64)).tolist() == expected.tolist()
 
@@ -39,5 +40,5 @@ def test_a_disk_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(slots.tempfile, "TemporaryFile", full)
     with pytest.raises(RunDirError, match=r"No space left on device.*TMPDIR") as caught:
-        Slots(SIZE)
+        Slots(SIZE, WIDTH)
     assert "\n" not in str(caught.value)

@@ -52,14 +52,14 @@ class NearDuplicates:
         """
         self._threshold, self._recall = threshold, recall
         self._rows = 5 if threshold >= 0.7 else 3
-        self._table = Slots(_ROOM * _BANDS * max(texts, 64))
+        self._table = Slots(_ROOM * _BANDS * max(texts, 64), 8)
         self._numbers = array("q")
 
     def find(self, sketch: Sketch) -> tuple[int, float] | None:
         """Return the number of a near duplicate and how alike the two are, or nothing."""
         import numpy as np
 
-        there = self._table.get(sketch.bands % np.uint64(self._table.size))
+        there = self._table.get(sketch.bands % np.uint64(self._table.size)).view("<u8").ravel()
         hits = there[((there ^ sketch.bands) >> np.uint64(32) == 0) & (there != 0)]
         for place in dict.fromkeys((hits & np.uint64(0xFFFFFFFF)).tolist()):
             number = self._numbers[place - 1]
@@ -76,7 +76,7 @@ class NearDuplicates:
 
         self._numbers.append(number)
         tagged = (sketch.bands >> np.uint64(32) << np.uint64(32)) | np.uint64(len(self._numbers))
-        self._table.put(sketch.bands % np.uint64(self._table.size), tagged)
+        self._table.put(sketch.bands % np.uint64(self._table.size), tagged.astype("<u8").view(np.uint8).reshape(-1, 8))
 
     def sketch(self, hashes: Hashes) -> Sketch:
         """Return what a text is compared by, from the hashes of its syllables."""
