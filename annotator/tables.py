@@ -28,6 +28,8 @@ ARTICLES: Final = 1024
 HELD: Final = 512
 """Records that wait to become columns, or were made of them: enough to be quick, few enough for Python's garbage
 collector."""
+BUFFER: Final = 1 << 18
+"""Bytes of a column that are read at once; otherwise all of a row group would be."""
 
 _TEXT = pa.string()
 _PIECE = pa.struct([("document_id", _TEXT), ("start", pa.int64()), ("end", pa.int64())])
@@ -104,7 +106,7 @@ def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Cal
                 pending.append(batch.slice(begin, end - begin))
                 flush()
                 begin, held = end, 0
-            if begin < len(batch):
+            if begin < len(batch) or not (len(batch) or pending):  # of no rows at all there is a row group
                 pending.append(batch.slice(begin))
                 held += len(batch) - begin
 
@@ -198,7 +200,7 @@ def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> I
         RunDirError: the file is missing or damaged.
     """
     try:
-        with pq.ParquetFile(path) as parquet:
+        with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as parquet:
             yield from _of_size(row_groups(parquet, columns, size), size)
     except (OSError, pa.ArrowException) as error:
         raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
