@@ -42,7 +42,7 @@ _LOOKED_AT: Final = 8  # one run in so many is remembered, chosen by its hash
 _BITS: Final = 16  # a run that is remembered
 _RUNS_OF_A_DOCUMENT: Final = 128  # remembered ones: 1,000 syllables
 _PAGE: Final = 4096  # bytes of what is remembered that are read at once
-_PAGES: Final = 128  # in memory
+_PAGES: Final = 64  # in memory
 
 
 @dataclass(frozen=True, slots=True)
