@@ -11,6 +11,14 @@ _MMAP_THRESHOLD: Final = -3  # as malloc.h of glibc has it
 _LARGE: Final = 1 << 20
 
 
+def give_back() -> None:
+    """Give what glibc's heap has free back to the system; a few milliseconds, so to be called now and then."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
+        if trim:
+            trim(0)
+
+
 def share_memory() -> None:
     """Let Arrow take its memory where Python does, and give large buffers back, in processes started from here too.
 

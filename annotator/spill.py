@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annotator.errors import RunDirError
+from annotator.memory import give_back
 
 HELD: Final = 1 << 15
 """Rows in memory at a time (24 bytes each): those that wait, and those of a part that comes back."""
@@ -56,6 +57,7 @@ class Spill:
             return
         if self._waiting:
             self._write()
+        give_back()  # what filled the memory until now is done
         total = sum(length for _, length in self._runs)
         number = -(-total // self._limit)
         bounds = np.array([(part << 64) // number for part in range(1, number)], np.uint64)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError
+from annotator.memory import give_back
 from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
 
 Record = TypeVar("Record")
@@ -97,6 +98,7 @@ def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Cal
             table = pa.Table.from_batches(pending).combine_chunks()  # pages end with chunks
             pending.clear()
             parquet.write_table(table.cast(schema))
+            give_back()
 
         def write(batch: pa.RecordBatch) -> None:
             nonlocal held

@@ -119,7 +119,7 @@ class Leaks:
 
     def figures(self, dataset: Dataset, engine: Engine) -> dict[str, Any]:
         """How many pairs, between which splits, and the worst of them with their beginnings; to be asked once."""
-        self._filter = self._filter[:0]  # all runs are known
+        self._filter = np.zeros(0, np.uint8)  # all runs are known
         pairs, crowded = Spill(), 0
         for part in self._runs.parts():
             crowded += _compare(part, pairs)
