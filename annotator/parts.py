@@ -76,5 +76,5 @@ def explode_part(annotations: pa.RecordBatch, negatives: Negatives, tokenizer: T
     results = list(explode(tables.from_batch(annotations, Annotation, Mention), negatives, tokenizer, max_tokens))
     samples = [result for result in results if not isinstance(result, Rejected)]
     rejected = [result for result in results if isinstance(result, Rejected)]
-    made = tables.to_batch(samples, tables.SAMPLE), tables.to_batch(rejected, tables.REJECTED)
+    made = tables.to_batch(samples, tables.SAMPLE_PART), tables.to_batch(rejected, tables.REJECTED)
     return Part(len(annotations), *made, len(samples))

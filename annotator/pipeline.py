@@ -103,7 +103,7 @@ def sample_stage(context: Context) -> Result:
     with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
         screening = Screening(near_duplicates=config.near_duplicates)
         drawn = sample(config.source, config.docs, config.seed, reading, screening, report)
-        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)))
+        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)), tables.ARTICLES)
     cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())
 
@@ -120,12 +120,12 @@ def chunk_stage(context: Context) -> Result:
     blocks = tables.batches(run.documents, size=BLOCK)
     with rejects(run.rejected_by("chunk"), flow, kept) as sink, replacing(run.passages) as file:
 
-        def passages() -> Iterator[Passage]:
+        def passages() -> Iterator[Passage | Rejected]:
             for part in _parts(context, cut, blocks, sink, flow):
                 flow.made["passage"] += len(part.made)
-                yield from tables.from_batch(part.made, Passage, Piece)
+                yield from unseen(tables.from_batch(part.made, Passage, Piece), benchmarks, known)
 
-        kept.out = tables.write_records(file, tables.PASSAGE, sink.sift(unseen(passages(), benchmarks, known)))
+        kept.out = tables.write_records(file, tables.PASSAGE, sink.sift(passages()))
     return Result((flow, kept))
 
 

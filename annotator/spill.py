@@ -1,7 +1,7 @@
 """Rows by the million in memory that does not grow: sorted by a hash, run after run, in a temporary file.
 
 What belongs together has the same hash, so it comes back together, whatever order it went in: counting, finding
-duplicates and joining go part by part. A hundred thousand rows never see the disk.
+duplicates and joining go part by part. Some ten thousand rows never see the disk.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from annotator.errors import RunDirError
+from annotator.memory import give_back
 
-HELD: Final = 1 << 17
+HELD: Final = 1 << 15
 """Rows in memory at a time (24 bytes each): those that wait, and those of a part that comes back."""
+_RUNS: Final = 512
+"""Sorted runs from which on they become longer, and parts with them: each part reads from every run."""
 ROW: Final = np.dtype([("key", "<u8"), ("value", "<u8"), ("kind", "<i4"), ("number", "<i4")])
 
 Rows = npt.NDArray[np.void]
@@ -54,15 +57,22 @@ class Spill:
             return
         if self._waiting:
             self._write()
+        give_back()  # what filled the memory until now is done
         total = sum(length for _, length in self._runs)
         number = -(-total // self._limit)
-        places = [begin for begin, _ in self._runs]
-        for part in range(1, number + 1):
-            ends = [self._place(run, (part << 64) // number) for run in self._runs]
-            rows = np.concatenate([self._read(begin, end - begin) for begin, end in zip(places, ends, strict=True)])
-            places = ends
+        bounds = np.array([(part << 64) // number for part in range(1, number)], np.uint64)
+        ends = np.array([self._ends(*run, bounds) for run in self._runs])
+        begins = np.zeros(len(ends), np.int32)
+        for part in range(number):
+            places = zip(self._runs, begins.tolist(), ends[:, part].tolist(), strict=True)
+            rows = np.concatenate([self._read(first + begin, end - begin) for (first, _), begin, end in places])
+            begins = ends[:, part]
             if len(rows):
                 yield rows[np.argsort(rows["key"], kind="stable")]
+
+    def _ends(self, first: int, length: int, bounds: Hashes) -> npt.NDArray[np.int32]:
+        """Where in a run each part ends."""
+        return np.append(np.searchsorted(self._read(first, length)["key"], bounds), length).astype(np.int32)
 
     def _sorted(self) -> Rows:
         rows = np.concatenate(self._waiting)
@@ -85,6 +95,7 @@ class Spill:
                 " free some space, or set TMPDIR to a folder with more"
             ) from error
         self._runs.append((begin, len(rows)))
+        self._limit = max(self._limit, (begin + len(rows)) // _RUNS)
         self._waiting, self._held = [], 0
 
     def _read(self, begin: int, length: int) -> Rows:
@@ -92,17 +103,6 @@ class Spill:
             return np.zeros(0, ROW)
         self._file.seek(begin * ROW.itemsize)
         return np.frombuffer(self._file.read(length * ROW.itemsize), ROW)
-
-    def _place(self, run: tuple[int, int], bound: int) -> int:
-        """The first row of a run whose key is not below ``bound``."""
-        low, high = run[0], run[0] + run[1]
-        while low < high:
-            middle = (low + high) // 2
-            if int(self._read(middle, 1)["key"][0]) < bound:
-                low = middle + 1
-            else:
-                high = middle
-        return low
 
 
 def runs_of(*columns: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

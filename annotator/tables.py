@@ -13,17 +13,24 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError
+from annotator.memory import give_back
 from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
 
 Record = TypeVar("Record")
 
 ROWS: Final = 4096
 """Rows a batch, and a row group."""
+ARTICLES: Final = 1024
+"""Rows a row group of documents, which are long."""
 HELD: Final = 512
-"""Records that wait to become columns: enough to be quick, few enough for Python's garbage collector."""
+"""Records that wait to become columns, or were made of them: enough to be quick, few enough for Python's garbage
+collector."""
+BUFFER: Final = 1 << 18
+"""Bytes of a column that are read at once; otherwise all of a row group would be."""
 
 _TEXT = pa.string()
 _PIECE = pa.struct([("document_id", _TEXT), ("start", pa.int64()), ("end", pa.int64())])
@@ -62,6 +69,8 @@ SAMPLE: Final = pa.schema(
         ("passage_id", _TEXT),
     ]
 )
+SAMPLE_PART: Final = SAMPLE.set(2, pa.field("input", pa.dictionary(pa.int32(), _TEXT)))
+"""Samples on their way: those of one passage repeat its text."""
 REJECTED: Final = pa.schema([(name, _TEXT) for name in ("stage", "reason", "record_id", "value", "detail", "label")])
 COMPLETION: Final = pa.schema(
     [
@@ -79,29 +88,40 @@ LABEL: Final = pa.schema(
 
 
 @contextmanager
-def writer(file: IO[bytes], schema: pa.Schema) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """Yield a function that writes one batch; row groups are ``ROWS`` rows however the batches come."""
+def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """Yield a function that writes one batch; row groups are ``rows`` rows however the batches come."""
     pending: list[pa.RecordBatch] = []
+    held = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
 
+        def flush() -> None:
+            table = pa.Table.from_batches(pending).combine_chunks()  # pages end with chunks
+            pending.clear()
+            parquet.write_table(table.cast(schema))
+            give_back()
+
         def write(batch: pa.RecordBatch) -> None:
-            pending.append(batch)
-            if sum(len(item) for item in pending) >= ROWS:
-                table = pa.Table.from_batches(pending, schema).combine_chunks()  # pages end with chunks
-                whole = len(table) // ROWS * ROWS
-                parquet.write_table(table.slice(0, whole), row_group_size=ROWS)
-                pending[:] = table.slice(whole).to_batches()
+            nonlocal held
+            begin = 0
+            while held + len(batch) - begin >= rows:
+                end = begin + rows - held
+                pending.append(batch.slice(begin, end - begin))
+                flush()
+                begin, held = end, 0
+            if begin < len(batch) or not (len(batch) or pending):  # of no rows at all there is a row group
+                pending.append(batch.slice(begin))
+                held += len(batch) - begin
 
         yield write
         if pending:
-            parquet.write_table(pa.Table.from_batches(pending, schema).combine_chunks())
+            flush()
 
 
 @contextmanager
-def record_writer(file: IO[bytes], schema: pa.Schema) -> Iterator[Callable[[Any], None]]:
+def record_writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[Any], None]]:
     """Yield a function that writes one record, or a batch of them; records go to the file in batches."""
     waiting: list[Any] = []
-    with writer(file, schema) as write:
+    with writer(file, schema, rows) as write:
 
         def flush() -> None:
             if waiting:
@@ -134,15 +154,19 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_list(kind):
         offsets = pa.array([0, *accumulate(map(len, values))], pa.int32())
         return pa.ListArray.from_arrays(offsets, _column(list(chain.from_iterable(values)), kind.value_type), type=kind)
+    if pa.types.is_dictionary(kind):
+        codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
+        column = pa.array([codes[value] for value in values], kind.index_type)
+        return pa.DictionaryArray.from_arrays(column, pa.array(list(codes), kind.value_type))
     if pa.types.is_struct(kind):
         return pa.StructArray.from_arrays(_columns(values, kind), fields=list(kind))
     return pa.array(values, kind)
 
 
-def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any]) -> int:
-    """Write records; returns how many."""
+def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any], rows: int = ROWS) -> int:
+    """Write records, ``rows`` of them a row group; returns how many."""
     total = 0
-    with record_writer(file, schema) as add:
+    with record_writer(file, schema, rows) as add:
         for total, record in enumerate(records, start=1):  # noqa: B007 - the last number is the result
             add(record)
     return total
@@ -178,7 +202,7 @@ def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> I
         RunDirError: the file is missing or damaged.
     """
     try:
-        with pq.ParquetFile(path) as parquet:
+        with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as parquet:
             yield from _of_size(row_groups(parquet, columns, size), size)
     except (OSError, pa.ArrowException) as error:
         raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
@@ -186,7 +210,7 @@ def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> I
 
 def rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of ``path`` as dictionaries."""
-    for batch in batches(path, columns):
+    for batch in batches(path, columns, HELD):
         yield from batch.to_pylist()
 
 
@@ -230,13 +254,20 @@ def read_labels(path: Path) -> Iterator[LabelUse]:
 
 def _records(path: Path, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
     """Read records of ``kind``, whose column of lists holds records of ``item``; columns are known by their names."""
-    for batch in batches(path):
+    for batch in batches(path, size=HELD):
         yield from from_batch(batch, kind, item)
 
 
 def pick(batch: pa.RecordBatch, wanted: Sequence[bool]) -> pa.RecordBatch:
-    """The rows that are wanted."""
-    return batch.filter(pa.array(wanted, pa.bool_()))
+    """The rows that are wanted; of dictionaries what they use."""
+    rows = batch.filter(pa.array(wanted, pa.bool_()))
+    columns = [_compact(column) if pa.types.is_dictionary(column.type) else column for column in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
+
+
+def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    used = column.indices.unique()
+    return pa.DictionaryArray.from_arrays(pc.index_in(column.indices, used), column.dictionary.take(used))
 
 
 def from_batch(batch: pa.RecordBatch, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:

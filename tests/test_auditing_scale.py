@@ -34,10 +34,11 @@ def test_what_goes_in_comes_out_together(rows: list[tuple[int, int, int, int]]) 
     """Every row once, in order of keys, those of one key in one part; as often as it is asked for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "HELD", 7)
+        patch.setattr(spill, "_RUNS", 3)  # so that the last runs and the parts are longer
         held = Spill()
-    for begin in range(0, len(rows), 11):
-        key, value, kind, number = zip(*rows[begin : begin + 11], strict=True)
-        held.add(np.array(key, np.uint64), np.array(value, np.uint64), np.array(kind), np.array(number))
+        for begin in range(0, len(rows), 11):
+            key, value, kind, number = zip(*rows[begin : begin + 11], strict=True)
+            held.add(np.array(key, np.uint64), np.array(value, np.uint64), np.array(kind), np.array(number))
     for _ in range(2):
         parts = list(held.parts())
         found = [tuple(map(int, row)) for part in parts for row in part]

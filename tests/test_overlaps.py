@@ -12,16 +12,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
 from annotator import tables
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
+from annotator.overlaps import passages as overlapping
 from annotator.overlaps.benchmarks import texts
 from annotator.overlaps.passages import Benchmarks, Known, unseen
 from annotator.overlaps.runs import runs, syllables
-from annotator.records import Passage, Rejected
+from annotator.records import Passage
 
 SENTENCE = "Bệnh nhân số 91 là phi công người Anh, được điều trị tại khoa Hồi sức của Bệnh viện Chợ Rẫy từ ngày 22/5."
 SHORT = "Chị Hoà ở quận Thuỷ Nguyên, Hải Phòng."
@@ -146,13 +149,11 @@ def test_what_was_there_before_is_left_out(make_passage: Callable[..., Passage])
     """A passage that is mostly an earlier one is not asked about again; one that shares a third of it is."""
     first, third = _words(5), " ".join(_words(5).split()[:60]) + " " + _words(6, 120)
     passages = [make_passage(first, "p1"), make_passage(third, "p2"), make_passage(first.upper(), "p3")]
-    rejected = Rejected("chunk", "no complete sentence", "d1")
-    kept = list(unseen([*passages, rejected], None, Known(1)))
+    kept = list(unseen(passages, None, Known(1)))
     assert [row.id if isinstance(row, Passage) else (row.stage, row.reason) for row in kept] == [
         "p1",
         "p2",
         ("overlap", "near duplicate"),
-        ("chunk", "no complete sentence"),
     ]
 
 
@@ -160,6 +161,23 @@ def test_many_passages_are_not_taken_for_one_another(make_passage: Callable[...,
     """Of 2,000 passages of 200 documents, made of the same 72 syllables, none is left out: bits meet, runs do not."""
     passages = (make_passage(_words(seed), str(seed)) for seed in range(2000))
     assert sum(isinstance(row, Passage) for row in unseen(passages, None, Known(500))) == 2000
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12), st.integers(1, 12))
+def test_blocks_change_no_share(made: list[tuple[int, int]], block: int) -> None:
+    """However many texts are asked about at once, each has the share of its runs that those before it have."""
+    texts = [f"{_words(one, 60)} {_words(10 + other, 60)}" for one, other in made] + ["ma bi"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(overlapping, "_PAGE", 64)
+        patch.setattr(overlapping, "_PAGES", 3)
+        known, seen = Known(1), set[int]()
+        shares = [
+            share for begin in range(0, len(texts), block) for share in known.shares(texts[begin : begin + block])
+        ]
+    for text, share in zip(texts, shares, strict=True):
+        own = [run // 8 % (64 * 128 * 16) for run in set(runs(syllables(text), 8).tolist()) if run % 8 == 0]
+        assert share == pytest.approx(sum(run in seen for run in own) / max(len(own), 1))
+        seen.update(own)
 
 
 def test_hashes_are_the_same_everywhere() -> None:

@@ -38,7 +38,10 @@ class LocalEngine:
             item = next(stream, _END)
             if item is _END:
                 return
-            yield function(item)
+            result = function(item)
+            del item  # while its result is used
+            yield result
+            del result  # while the next one is made
             if self._pool is None and self._workers > 1 and time.process_time() - began >= ALONE:
                 # "spawn" is the same on every platform and inherits no locks from the threads of this process.
                 self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), _settle, (function,))

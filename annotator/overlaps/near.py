@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from annotator.overlaps.runs import runs, syllables
+from annotator.slots import Slots
 
 if TYPE_CHECKING:
     from annotator.overlaps.runs import Hashes
@@ -35,7 +36,7 @@ class Sketch:
 
 
 class NearDuplicates:
-    """Texts by the bands of their MinHash, in a table of fixed size.
+    """Texts by the bands of their MinHash, in a table of fixed size on the disk.
 
     The table has no lists: where two bands meet in a slot the newer stays. A text is in two dozen slots, of which one
     is enough to be found by: of texts that are 80 % the same, fewer than one in a thousand is missed.
@@ -46,21 +47,19 @@ class NearDuplicates:
 
         Args:
             threshold: the Jaccard index from which on two texts are near duplicates.
-            texts: how many will be added, at most; sizes the table (400 bytes a text).
+            texts: how many will be added, at most; sizes the table (400 bytes a text, of a temporary file).
             recall: brings a text back by the number it was added under.
         """
-        import numpy as np
-
         self._threshold, self._recall = threshold, recall
         self._rows = 5 if threshold >= 0.7 else 3
-        self._table = np.zeros(_ROOM * _BANDS * max(texts, 64), np.uint64)
+        self._table = Slots(_ROOM * _BANDS * max(texts, 64), 8)
         self._numbers = array("q")
 
     def find(self, sketch: Sketch) -> tuple[int, float] | None:
         """Return the number of a near duplicate and how alike the two are, or nothing."""
         import numpy as np
 
-        there = self._table[sketch.bands % np.uint64(len(self._table))]
+        there = self._table.get(sketch.bands % np.uint64(self._table.size)).view("<u8").ravel()
         hits = there[((there ^ sketch.bands) >> np.uint64(32) == 0) & (there != 0)]
         for place in dict.fromkeys((hits & np.uint64(0xFFFFFFFF)).tolist()):
             number = self._numbers[place - 1]
@@ -77,7 +76,7 @@ class NearDuplicates:
 
         self._numbers.append(number)
         tagged = (sketch.bands >> np.uint64(32) << np.uint64(32)) | np.uint64(len(self._numbers))
-        self._table[sketch.bands % np.uint64(len(self._table))] = tagged
+        self._table.put(sketch.bands % np.uint64(self._table.size), tagged.astype("<u8").view(np.uint8).reshape(-1, 8))
 
     def sketch(self, hashes: Hashes) -> Sketch:
         """Return what a text is compared by, from the hashes of its syllables."""

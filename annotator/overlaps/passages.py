@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING, Final
 from annotator.overlaps.benchmarks import texts
 from annotator.overlaps.runs import places, runs, syllables
 from annotator.records import Passage, Rejected
+from annotator.slots import Slots
+from annotator.spill import runs_of
 from normalizers.text import nfc
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from annotator.overlaps.runs import Hashes
 
 STAGE: Final = "overlap"
@@ -36,6 +41,8 @@ _HELD: Final = 1 << 20  # hashes of a benchmark that wait to be sorted
 _LOOKED_AT: Final = 8  # one run in so many is remembered, chosen by its hash
 _BITS: Final = 16  # a run that is remembered
 _RUNS_OF_A_DOCUMENT: Final = 128  # remembered ones: 1,000 syllables
+_PAGE: Final = 4096  # bytes of what is remembered that are read at once
+_PAGES: Final = 64  # in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,48 +84,85 @@ class Benchmarks:
 
 
 class Known:
-    """Remembers which runs passages had, in bits: of a size that is set at the beginning, and never grows."""
+    """Remembers which runs passages had, in bits on the disk: of a size that is set at the beginning, never to grow."""
 
     def __init__(self, documents: int) -> None:
         """Begin with nothing known.
 
         Args:
-            documents: how many the passages come from; 256 bytes each.
+            documents: how many the passages come from; 256 bytes each, of a temporary file.
         """
+        self._bits = max(documents, 64) * _RUNS_OF_A_DOCUMENT * _BITS
+        self._pages = Slots(-(-self._bits // (8 * _PAGE)), _PAGE)
+
+    def shares(self, texts: Sequence[str]) -> list[float]:
+        """Return for each text the share of its runs that were there before it, and remember all of them."""
         import numpy as np
 
-        self._bits = np.zeros(max(documents, 64) * _RUNS_OF_A_DOCUMENT * _BITS // 8, np.uint8)
+        if not texts:
+            return []
+        own = [self._places(text) for text in texts]
+        sizes = np.array([len(places) for places in own])
+        place, owner = np.concatenate(own), np.repeat(np.arange(len(own)), sizes)
+        order = np.argsort(place, kind="stable")
+        place, owner = place[order], owner[order]
+        begins = runs_of(place)
+        first = np.repeat(owner[begins], np.diff(begins, append=len(place)))
+        known = self._were_set(place) | (first < owner)
+        shares: list[float] = (np.bincount(owner, known, len(own)) / np.maximum(sizes, 1)).tolist()
+        return shares
 
-    def share(self, text: str) -> float:
-        """Return the share of the runs of ``text`` that were there before, and remember all of them."""
+    def _places(self, text: str) -> Hashes:
+        """The bits of the runs of a text that are looked at."""
         import numpy as np
 
         own = np.unique(runs(syllables(text), KNOWN_RUN))
-        own = own[own % np.uint64(_LOOKED_AT) == 0] // np.uint64(_LOOKED_AT)
-        if not len(own):
-            return 0.0
-        at, bit = np.divmod(own % np.uint64(8 * len(self._bits)), np.uint64(8))
-        mask = np.uint8(1) << bit.astype(np.uint8)
-        share = float(((self._bits[at] & mask) != 0).mean())
-        np.bitwise_or.at(self._bits, at, mask)
-        return share
+        places: Hashes = own[own % np.uint64(_LOOKED_AT) == 0] // np.uint64(_LOOKED_AT) % np.uint64(self._bits)
+        return places
+
+    def _were_set(self, places: Hashes) -> NDArray[np.bool_]:
+        """Whether these bits, in order, were set; now they are."""
+        import numpy as np
+
+        were = np.zeros(len(places), bool)
+        pages = places // np.uint64(8 * _PAGE)
+        begins = np.append(runs_of(pages), len(places))
+        for start in range(0, len(begins) - 1, _PAGES):
+            bounds = begins[start : start + _PAGES + 1]
+            some, numbers = slice(bounds[0], bounds[-1]), pages[bounds[:-1]]
+            content = self._pages.get(numbers)
+            at, bit = np.divmod(places[some] % np.uint64(8 * _PAGE), np.uint64(8))
+            at += np.repeat(np.arange(len(numbers), dtype=np.uint64) * np.uint64(_PAGE), np.diff(bounds))
+            mask = np.uint8(1) << bit.astype(np.uint8)
+            were[some] = (content.reshape(-1)[at] & mask) != 0
+            np.bitwise_or.at(content.reshape(-1), at, mask)
+            self._pages.put(numbers, content)
+        return were
 
 
 def unseen(
-    passages: Iterable[Passage | Rejected], benchmarks: Benchmarks | None, known: Known | None
+    passages: Iterable[Passage], benchmarks: Benchmarks | None, known: Known | None
 ) -> Iterator[Passage | Rejected]:
-    """Pass on what neither a benchmark nor an earlier passage has, if asked; what is rejected already goes by."""
-    for passage in passages:
-        if isinstance(passage, Rejected):
-            yield passage
-        elif benchmarks and (shared := benchmarks.find(passage.text)):
-            detail = f"{shared.file}: {shared.share:.0%} of its syllables, {RUN} or more in a row: {shared.text}"
-            yield Rejected(STAGE, "in a benchmark", passage.id, passage.text, detail)
-        elif known and (share := known.share(passage.text)) >= KNOWN:
+    """Pass on what neither a benchmark nor an earlier passage has, if asked.
+
+    The more passages are given at once, the fewer times is read what is known.
+    """
+    judged = [_outside(passage, benchmarks) if benchmarks else passage for passage in passages]
+    shares = iter(known.shares([item.text for item in judged if isinstance(item, Passage)]) if known else ())
+    for passage in judged:
+        if known and isinstance(passage, Passage) and (share := next(shares)) >= KNOWN:
             detail = f"{share:.0%} of its runs of {KNOWN_RUN} syllables are in earlier passages"
             yield Rejected(STAGE, "near duplicate", passage.id, passage.text, detail)
         else:
             yield passage
+
+
+def _outside(passage: Passage, benchmarks: Benchmarks) -> Passage | Rejected:
+    """Reject what a benchmark has."""
+    if not (shared := benchmarks.find(passage.text)):
+        return passage
+    detail = f"{shared.file}: {shared.share:.0%} of its syllables, {RUN} or more in a row: {shared.text}"
+    return Rejected(STAGE, "in a benchmark", passage.id, passage.text, detail)
 
 
 def _runs_of(file: Path) -> dict[int, Hashes]:

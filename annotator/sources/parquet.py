@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _BATCH = 1024  # rows decoded at a time
 _READ_BUFFER = 1 << 20  # bytes: a column chunk is streamed, never loaded whole
-_HELD = 4096  # rows of one row group that are held at most; where more are wanted, they are streamed
+_HELD = 4096  # rows of one row group elsewhere that are held at most; where more are wanted, they are streamed
+_HELD_HERE = 512  # as above, of a file on this machine's disk, where there is nothing to wait for
 _REMOTE_BUFFER = 4 << 20  # bytes a request asks for: enough to make little of the way there and back
 
 
@@ -108,7 +109,8 @@ class ParquetFiles:
             Wanted(self._groups[place], tuple(members))
             for place, members in groupby(rows, key=lambda row: bisect_right(self._starts, row) - 1)
         )
-        for many, some in groupby(wanted, key=lambda one: len(one.rows) > _HELD):
+        held = _HELD if self._are_remote else _HELD_HERE
+        for many, some in groupby(wanted, key=lambda one: len(one.rows) > held):
             if many:
                 for one in some:
                     self._touched.add(one.group.first)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError, SourceError
 from annotator.rundir import SPLITS, RunDir
-from annotator.tables import ROWS, row_groups
+from annotator.tables import BUFFER, ROWS, row_groups
 
 COLUMNS: Final = ("input", "output", "entity_type")
 """What a sample must have; ``negative`` and ``passage_id`` are used where they are."""
@@ -115,7 +115,7 @@ def _reader(paths: list[Path]) -> Batches:
                 there = _schema(path).names
                 names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
                 repeated = [name for name in names if name in _REPEATED]
-                with pq.ParquetFile(path, read_dictionary=repeated) as parquet:
+                with pq.ParquetFile(path, read_dictionary=repeated, buffer_size=BUFFER, pre_buffer=False) as parquet:
                     yield from map(_compact, row_groups(parquet, names))
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(path, error) from error

@@ -36,11 +36,12 @@ BEGINNING: Final = 120
 _MARKS: Final = "[\u0300-\u036f]"
 """Marks that stand after their letter, as decomposed Vietnamese has them."""
 _PRIME: Final = np.uint64(0x100000001B3)
+_ODD: Final = np.uint64(0x9E3779B97F4A7C15)
 _OWNER: Final = np.uint64(48)
 """Bits of a run's hash; the number of its text stands above them while a batch is sorted."""
 _RUNS_A_SAMPLE: Final = 64
-_LARGEST: Final = 29
-"""The filter has 2 to the power of this many bits at most: 64 MB."""
+_LARGEST: Final = 28
+"""The filter has 2 to the power of this many bits at most: 32 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Leaks:
 
     def __init__(self, others: int) -> None:
         """``others``: samples of all splits but the largest."""
-        wanted = max(others * _RUNS_A_SAMPLE * 8, 1 << 16)
+        wanted = max(others * _RUNS_A_SAMPLE * 4, 1 << 16)
         self._bits = min(int(wanted - 1).bit_length(), _LARGEST)
         self._filter = np.zeros(1 << (self._bits - 3), np.uint8)
         self._runs = Spill()
@@ -107,8 +108,8 @@ class Leaks:
         if last:
             which = np.flatnonzero(self._may_be_known(runs.found))
         else:
-            place, bit = self._slots(runs.found)
-            np.bitwise_or.at(self._filter, place, bit)
+            for place, bit in self._slots(runs.found):
+                np.bitwise_or.at(self._filter, place, bit)
         owner = runs.owners(which)
         self._runs.add(runs.found[which], texts[owner], number, runs.sizes[owner])
 
@@ -117,7 +118,8 @@ class Leaks:
         self._identical.add(passages, passages)
 
     def figures(self, dataset: Dataset, engine: Engine) -> dict[str, Any]:
-        """How many pairs, between which splits, and the worst of them with their beginnings."""
+        """How many pairs, between which splits, and the worst of them with their beginnings; to be asked once."""
+        self._filter = np.zeros(0, np.uint8)  # all runs are known
         pairs, crowded = Spill(), 0
         for part in self._runs.parts():
             crowded += _compare(part, pairs)
@@ -156,13 +158,16 @@ class Leaks:
             ],
         }
 
-    def _slots(self, found: Hashes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]:
-        slot = found >> np.uint64(64 - self._bits)
-        return (slot >> np.uint64(3)).astype(np.intp), np.uint8(1) << (slot & np.uint64(7)).astype(np.uint8)
+    def _slots(self, found: Hashes) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.uint8]]]:
+        """The two bits of each run."""
+        for hashes in (found, found * _ODD):
+            slot = hashes >> np.uint64(64 - self._bits)
+            yield (slot >> np.uint64(3)).astype(np.intp), np.uint8(1) << (slot & np.uint64(7)).astype(np.uint8)
 
     def _may_be_known(self, found: Hashes) -> npt.NDArray[np.bool_]:
-        place, bit = self._slots(found)
-        known: npt.NDArray[np.bool_] = (self._filter[place] & bit) != 0
+        known = np.ones(len(found), bool)
+        for place, bit in self._slots(found):
+            known &= (self._filter[place] & bit) != 0
         return known
 
     @staticmethod
@@ -175,7 +180,8 @@ class Leaks:
             rows = rows[begins]
             overlap = shared / rows["kind"]
             near = overlap >= NEAR
-            yield rows["key"][near], rows["value"][near], overlap[near]
+            one, other = rows["key"][near], rows["value"][near]
+            yield np.minimum(one, other), np.maximum(one, other), overlap[near]
 
 
 def _compare(part: Rows, pairs: Spill) -> int:
@@ -185,53 +191,85 @@ def _compare(part: Rows, pairs: Spill) -> int:
     """
     rows = part[np.lexsort((part["kind"], part["value"], part["key"]))]
     rows = rows[runs_of(rows["key"], rows["value"], rows["kind"])]
-    splits = np.unique(rows["kind"]).tolist()
-    crowded = 0
-    made: list[tuple[Hashes, ...]] = []
-    held = 0
-    for place, split in enumerate(splits):
-        left = rows[rows["kind"] == split]
-        for other in splits[place + 1 :]:
-            right = rows[rows["kind"] == other]
-            low, high = (np.searchsorted(left["key"], right["key"], side) for side in ("left", "right"))
-            rank = np.arange(len(right)) - np.searchsorted(right["key"], right["key"])
-            crowded += int(((rank == CROWD) & (high - low > CROWD)).sum())
-            hits = np.where(rank < CROWD, high - low, np.minimum(high - low, CROWD))
-            total = np.cumsum(hits)
-            begin = 0
-            while begin < len(right):
-                before = int(total[begin - 1]) if begin else 0
-                end = max(begin + 1, int(np.searchsorted(total, before + HELD)))
-                some = slice(begin, end)
-                which = np.repeat(np.arange(begin, end), hits[some])
-                within = np.arange(len(which)) - np.repeat(total[some] - hits[some] - before, hits[some])
-                made.append(_pair(right[which], left[low[which] + within]))
-                held += len(which)
-                if held >= HELD and len(splits) == 2:
-                    _sum_up(made, pairs)
-                    made, held = [], 0
-                begin = end
-    _sum_up(made, pairs)
+    begins = np.append(runs_of(rows["key"]), len(rows))
+    there = np.diff(begins)
+    before = np.cumsum(np.append(0, there * np.minimum(there, CROWD)))  # as many pairs, at most, make the runs before
+    crowded = first = 0
+    while first < len(there):
+        last = max(first + 1, int(np.searchsorted(before, before[first] + HELD, "right")) - 1)
+        some = rows[begins[first] : begins[last]]
+        made, number = _pairs(some)
+        if before[last] - before[first] <= HELD:
+            _sum_up(list(made), pairs)
+        else:
+            _sum_up_one(made, pairs)
+        crowded += number
+        first = last
     return crowded
+
+
+def _pairs(rows: Rows) -> tuple[Iterator[tuple[Hashes, ...]], int]:
+    """The pairs of all rows of some runs, a pair perhaps more than once, and how many runs are crowded.
+
+    A pair is a run, the one passage, the other, and the number of runs of the shorter one.
+    """
+    by_split = [rows[rows["kind"] == split] for split in np.unique(rows["kind"])]
+    matched = [_matched(left, right) for number, left in enumerate(by_split) for right in by_split[number + 1 :]]
+    crowded = sum(number for *_, number in matched)
+    return (pair for left, right, low, hits, _ in matched for pair in _spelt_out(left, right, low, hits)), crowded
+
+
+def _matched(left: Rows, right: Rows) -> tuple[Rows, Rows, Ints, Ints, int]:
+    """For each row on the right where those on the left with its run begin, and how many it is paired with."""
+    low, high = (np.searchsorted(left["key"], right["key"], side) for side in ("left", "right"))
+    rank = np.arange(len(right)) - np.searchsorted(right["key"], right["key"])
+    crowded = int(((rank == CROWD) & (high - low > CROWD)).sum())
+    return left, right, low, np.where(rank < CROWD, high - low, np.minimum(high - low, CROWD)), crowded
+
+
+def _spelt_out(left: Rows, right: Rows, low: Ints, hits: Ints) -> Iterator[tuple[Hashes, ...]]:
+    total = np.cumsum(hits)
+    begin = 0
+    while begin < len(right):
+        before = int(total[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(total, before + HELD)))
+        some = slice(begin, end)
+        which = np.repeat(np.arange(begin, end), hits[some])
+        within = np.arange(len(which)) - np.repeat(total[some] - hits[some] - before, hits[some])
+        yield _pair(right[which], left[low[which] + within])
+        begin = end
 
 
 def _pair(one: Rows, other: Rows) -> tuple[Hashes, ...]:
     different = one["value"] != other["value"]
     one, other = one[different], other[different]
-    low, high = np.minimum(one["value"], other["value"]), np.maximum(one["value"], other["value"])
-    return one["key"], low, high, np.minimum(one["number"], other["number"])
+    values, others = one["value"], other["value"]
+    swapped = (values > others) ^ ((values ^ others) & np.uint64(1) == 1)  # the smaller always first: no even spread
+    first, second = np.where(swapped, others, values), np.where(swapped, values, others)
+    return one["key"], first, second, np.minimum(one["number"], other["number"])
 
 
 def _sum_up(made: list[tuple[Hashes, ...]], pairs: Spill) -> None:
     """Count how many runs each pair shares, a run once though a passage stands in several splits."""
     if not made:
         return
-    key, low, high, shorter = (np.concatenate(column) for column in zip(*made, strict=True))
-    pair = mixed(low, high)
+    key, one, other, shorter = (np.concatenate(column) for column in zip(*made, strict=True))
+    pair = mixed(one, other)
     _, once = np.unique(mixed(key, pair), return_index=True)
     _, first, number = np.unique(pair[once], return_index=True, return_counts=True)
     first = once[first]
-    pairs.add(low[first], high[first], shorter[first], number)
+    pairs.add(one[first], other[first], shorter[first], number)
+
+
+def _sum_up_one(made: Iterator[tuple[Hashes, ...]], pairs: Spill) -> None:
+    """As ``_sum_up``, for one run that many have: its pairs may be too many to be held."""
+    found = Spill()
+    for _, one, other, shorter in made:
+        found.add(one, other, shorter)
+    for part in found.parts():
+        rows = part[np.lexsort((part["value"], part["key"]))]
+        rows = rows[runs_of(rows["key"], rows["value"])]
+        pairs.add(rows["key"], rows["value"], rows["kind"], 1)
 
 
 def _places(dataset: Dataset, wanted: set[int], engine: Engine) -> dict[int, dict[str, dict[str, str]]]:

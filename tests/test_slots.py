@@ -1,0 +1,44 @@
+"""A table on the disk is a table."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator import slots
+from annotator.errors import RunDirError
+from annotator.slots import Slots
+
+SIZE, WIDTH = 20, 3
+ROW = st.lists(st.integers(0, 255), min_size=WIDTH, max_size=WIDTH)
+WRITES = st.lists(st.lists(st.tuples(st.integers(0, SIZE - 1), ROW), max_size=8), max_size=8)
+
+
+@given(WRITES)
+def test_it_holds_what_an_array_would(writes: list[list[tuple[int, list[int]]]]) -> None:
+    """Zeros to begin with; the last row that was put into a place."""
+    table, expected = Slots(SIZE, WIDTH), np.zeros((SIZE, WIDTH), np.uint8)
+    for batch in writes:
+        places = np.array([place for place, _ in batch], np.uint64)
+        table.put(places, np.array([row for _, row in batch], np.uint8).reshape(-1, WIDTH))
+        for place, row in batch:
+            expected[place] = row
+        assert table.get(places).tolist() == expected[places].tolist()
+    assert table.get(np.arange(SIZE, dtype=np.uint64)).tolist() == expected.tolist()
+
+
+def test_a_disk_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says where the table was to go, and what to do."""
+
+    def full(**_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(slots.tempfile, "TemporaryFile", full)
+    with pytest.raises(RunDirError, match=r"No space left on device.*TMPDIR") as caught:
+        Slots(SIZE, WIDTH)
+    assert "\n" not in str(caught.value)
