@@ -255,17 +255,41 @@ class Hanging(QueueTeacher):
         return await super().ask(question)
 
 
-def test_requests_that_hang_lend_their_places(
-    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_that_hang_lend_their_places(ledger: Ledger, make_passage: MakePassage) -> None:
     """As many as there are places may hang while all others are answered; twice as many are out at most."""
-    monkeypatch.setattr(asker, "PATIENCE", 0.01)
     hanging = {f"passage {index}" for index in (10, 11, 12, 13)}
     teacher = Hanging(hanging, others=296)
     annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=4), Silent())
     assert len(ledger) == 300
     assert set(teacher.asked.values()) == {1}
     assert 4 < teacher.most_in_flight <= 8
+
+
+class HangingInTurn(QueueTeacher):
+    """Passage 1 hangs until passage 2 has hung for a while, and passage 2 until passage 3 is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hung, self.third = asyncio.Event(), asyncio.Event()
+
+    async def ask(self, question: Question) -> Reply:
+        match question.content["passage"]:
+            case "passage 1":
+                await asyncio.wait_for(self.hung.wait(), 30)
+            case "passage 2":
+                asyncio.get_running_loop().call_later(0.3, self.hung.set)
+                await asyncio.wait_for(self.third.wait(), 30)
+            case "passage 3":
+                self.third.set()
+        return await super().ask(question)
+
+
+def test_a_place_is_lent_as_soon_as_another_comes_back(ledger: Ledger, make_passage: MakePassage) -> None:
+    """With one place, two that hang: the second lends it when the first has ended, not never."""
+    teacher = HangingInTurn()
+    annotate(passages(make_passage, 5), teacher, ledger, Pace(concurrency=1), Silent())
+    assert len(ledger) == 5
+    assert set(teacher.asked.values()) == {1}
 
 
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
