@@ -292,6 +292,24 @@ def test_a_place_is_lent_as_soon_as_another_comes_back(ledger: Ledger, make_pass
     assert set(teacher.asked.values()) == {1}
 
 
+def test_what_hung_until_it_failed_is_asked_again_at_once(
+    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has waited; but what the endpoint asks for is obeyed, and others wait a random time."""
+    waits, wait = [], asker._wait
+    monkeypatch.setattr(asker, "wait_random_exponential", lambda **settings: lambda state: 0.01)
+    monkeypatch.setattr(asker, "_wait", lambda state: waits.append(wait(state)) or waits[-1])
+    teacher = HangingInTurn()
+    teacher.scripts = {
+        "passage 1": deque([RetryableError("busy", kind="http 503", retry_after=0.02)]),
+        "passage 2": deque([RetryableError("no answer", kind="timeout")]),
+        "passage 4": deque([RetryableError("reset", kind="connection")]),
+    }
+    annotate(passages(make_passage, 5), teacher, ledger, Pace(concurrency=1), Silent())
+    assert len(ledger) == 5
+    assert sorted(waits) == [0.0, 0.01, 0.02]
+
+
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
     """The second is kept as it is; one that is empty for a reason is kept at once."""
     teacher = QueueTeacher({"passage 1": ["", "[1]"], "passage 2": ["", ""]})

@@ -93,6 +93,8 @@ class Asker:
                     state.put_off += 1
                 elif state.lent and not state.failed:
                     state.failed += 1  # others were answered meanwhile: it says nothing of the endpoint
+                    if error.retry_after is None:
+                        error.retry_after = 0.0  # it has waited long enough
                 elif await self._breaker.was_down(error, self._enough(state)):
                     continue
                 else:
