@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from annotator.asking import annotate as asking
 from annotator.asking import asker, breaker
 from annotator.asking.annotate import Pace, annotate
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, RunDirError
@@ -347,6 +348,26 @@ def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) 
 
     annotate(stream(), teacher, ledger, Pace(concurrency=4), Silent())
     assert read == 400
+
+
+def test_those_that_wait_to_try_again_are_bounded(
+    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are asked meanwhile, but not all there are: each that waits takes memory."""
+    monkeypatch.setattr(asking, "RESTING", 10)
+    most = 0
+
+    class Failing(QueueTeacher):
+        async def ask(self, question: Question) -> Reply:
+            nonlocal most
+            most = max(most, len(self.asked) - len(ledger))
+            return await super().ask(question)
+
+    error = RetryableError("cut", kind="malformed answer", retry_after=0.05)
+    teacher = Failing({f"passage {index}": [error] for index in range(1, 100)})
+    annotate(passages(make_passage, 100), teacher, ledger, Pace(concurrency=4), Silent())
+    assert len(ledger) == 100
+    assert 10 <= most <= 10 + 4
 
 
 def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_passage: MakePassage) -> None:
