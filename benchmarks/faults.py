@@ -1,12 +1,15 @@
 """How much longer a run takes when the endpoint misbehaves, fault by fault and all at once.
 
-    python benchmarks/faults.py [--passages 2000] [--latency 0.1] [--concurrency 64] [--timeout 2] [--only NAME,NAME]
+    python benchmarks/faults.py [--passages 2000] [--latency 0.1] [--concurrency 64] [--timeout 2] [--rounds 1]
+                                [--only NAME,NAME]
 
 An endpoint in a process of its own answers after --latency seconds; --share of the passages meet the fault at their
-first try, and are answered at the second. With "all at once" that share meets each of the faults. The run is timed
-against one without faults. "At best" is what no client can beat: the seconds that all requests together spend on
-their way, by the endpoint's own watch, spread over --concurrency places; a request that is never answered takes
---timeout of them. "Repeated" counts good answers that were sent more than once.
+first try, and are answered at the second; a cut answer and a refusal are answers, and must not be asked for again.
+"all at once" is the list that the project promises to bear (LISTED), where that share meets each of the faults;
+"all retried at once" is harder: each of its faults is asked again. Every round times each case once, after one without
+faults; figures are medians of the rounds, "times" that of each round's ratio to the undisturbed time. "At best" is what
+no client can beat: every request, answered or not, holds one of --concurrency places for --latency. "Repeated" counts
+good answers that were sent more than once.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -49,7 +53,17 @@ FAULTS: dict[str, tuple[int, str, bytes] | str] = {
     "200 with an error": (200, JSON, b'{"error": {"message": "overloaded", "code": 500}}'),
     "invalid UTF-8": (200, JSON, b'{"choices": [{"message": {"content": "\xff\xfe"}, "finish_reason": "stop"}]}'),
 }
-"""Status, content type and body; or what happens to the connection."""
+"""Status, content type and body; or what happens to the connection. Each is asked again."""
+KEPT: dict[str, tuple[int, str, bytes]] = {
+    "cut by length": (200, JSON, b'{"choices": [{"message": {"content": "[["}, "finish_reason": "length"}]}'),
+    "refusal": (200, JSON, b'{"choices": [{"message": {"content": null, "refusal": "no"}, "finish_reason": "stop"}]}'),
+}
+"""Answers that asking again would not change."""
+LISTED = [name for name in [*FAULTS, *KEPT] if name not in ("hung up", "cut-off body")]
+"""429 with and without Retry-After, 500, 503, connection reset, time-out, slow body, truncated JSON, empty content,
+finish_reason=length, refusal, content=null, wrong content type, HTML error page, 200 with an error, invalid UTF-8."""
+WAITING = ("time-out", "slow body")
+"""Those that hold a request until --timeout."""
 
 
 class State:
@@ -57,10 +71,9 @@ class State:
 
     def __init__(self) -> None:
         self.faults: list[str] = []
-        self.share, self.latency, self.timeout = 0.05, 0.1, 2.0
+        self.share, self.latency = 0.05, 0.1
         self.tries: Counter[bytes] = Counter()
         self.good: Counter[bytes] = Counter()
-        self.seconds = 0.0
 
     def fault_of(self, body: bytes) -> str:
         """The fault that this request meets, if any."""
@@ -68,7 +81,9 @@ class State:
         self.tries[key] += 1
         place = int.from_bytes(key[:4], "big") / 2**32 / self.share
         if self.tries[key] == 1 and place < len(self.faults):
-            return self.faults[int(place)]
+            fault = self.faults[int(place)]
+            self.good[key] += fault in KEPT
+            return fault
         self.good[key] += 1
         return ""
 
@@ -89,10 +104,9 @@ class Misbehaving(Answering):
             return self._send(200, JSON, b"{}")
         if head.startswith(b"get"):
             told = {"requests": state.tries.total(), "repeated": sum(n > 1 for n in state.good.values())}
-            return self._send(200, JSON, json.dumps({**told, "seconds": state.seconds}).encode())
+            return self._send(200, JSON, json.dumps(told).encode())
         fault = state.fault_of(body)
-        state.seconds += state.timeout if fault in ("time-out", "slow body") else state.latency
-        asyncio.get_running_loop().call_later(state.latency, self._misbehave, FAULTS.get(fault))
+        asyncio.get_running_loop().call_later(state.latency, self._misbehave, {**FAULTS, **KEPT}.get(fault))
         return None
 
     def _misbehave(self, fault: tuple[int, str, bytes] | str | None) -> None:
@@ -141,8 +155,7 @@ def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, A
     from annotator.progress import Silent
     from annotator.teachers import make_teacher
 
-    told = {"faults": faults, "share": options.share, "latency": options.latency, "timeout": options.timeout}
-    tell(url, "PUT", told)
+    tell(url, "PUT", {"faults": faults, "share": options.share, "latency": options.latency})
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=url, timeout=options.timeout))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "completions.sqlite") as ledger:
         began = time.monotonic()
@@ -163,28 +176,42 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--timeout", type=float, default=2.0)
     parser.add_argument("--share", type=float, default=0.05)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", default="", help="names of faults; likewise 'all at once'")
     options = parser.parse_args()
-    at_once = {"all but the two that wait": [name for name in FAULTS if name not in ("time-out", "slow body")]}
-    cases = {"none": [], **{name: [name] for name in FAULTS}, **at_once, "all at once": list(FAULTS)}
+    cases = {
+        "none": [],
+        **{name: [name] for name in [*FAULTS, *KEPT]},
+        "all but the two that wait": [name for name in FAULTS if name not in WAITING],
+        "all at once": LISTED,
+        "all retried at once": list(FAULTS),
+    }
     chosen = ["none", *options.only.split(",")] if options.only else list(cases)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
     server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)  # noqa: S603
     url = server.stdout.readline().strip() if server.stdout else ""
     try:
-        undisturbed = 0.0
-        print(f"{'fault':<26} {'seconds':>8} {'times':>6} {'at best':>8} {'requests':>9} {'repeated':>9}")
-        for name in chosen:
-            found = run(url, options, cases[name])
-            undisturbed = undisturbed or found["took"]
-            best = found["seconds"] / options.concurrency / undisturbed
-            print(
-                f"{name:<26} {found['took']:>8.2f} {found['took'] / undisturbed:>6.2f} {best:>8.2f} "
-                f"{found['requests']:>9} {found['repeated']:>9}",
-                flush=True,
-            )
+        for _ in range(options.rounds):
+            for name in chosen:
+                found[name].append(run(url, options, cases[name]))
     finally:
         server.kill()
+    report(found, options)
     return None
+
+
+def report(found: dict[str, list[dict[str, Any]]], options: argparse.Namespace) -> None:
+    """Print medians, and how far the ratios of the rounds are apart."""
+    print(f"{'fault':<26} {'seconds':>8} {'times':>6} {'from-to':>10} {'at best':>8} {'requests':>9} {'repeated':>9}")
+    for name, rounds in found.items():
+        times = [run["took"] / none["took"] for run, none in zip(rounds, found["none"], strict=True)]
+        requests = median(run["requests"] for run in rounds)
+        best = median(requests * options.latency / options.concurrency / none["took"] for none in found["none"])
+        print(
+            f"{name:<26} {median(run['took'] for run in rounds):>8.2f} {median(times):>6.2f} "
+            f"{min(times):>5.2f}-{max(times):.2f} {best:>8.2f} {requests:>9.0f} "
+            f"{max(run['repeated'] for run in rounds):>9}"
+        )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from annotator.asking import annotate as asking
 from annotator.asking import asker, breaker
 from annotator.asking.annotate import Pace, annotate
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, RunDirError
@@ -255,17 +256,59 @@ class Hanging(QueueTeacher):
         return await super().ask(question)
 
 
-def test_requests_that_hang_lend_their_places(
-    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_that_hang_lend_their_places(ledger: Ledger, make_passage: MakePassage) -> None:
     """As many as there are places may hang while all others are answered; twice as many are out at most."""
-    monkeypatch.setattr(asker, "PATIENCE", 0.01)
     hanging = {f"passage {index}" for index in (10, 11, 12, 13)}
     teacher = Hanging(hanging, others=296)
     annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=4), Silent())
     assert len(ledger) == 300
     assert set(teacher.asked.values()) == {1}
     assert 4 < teacher.most_in_flight <= 8
+
+
+class HangingInTurn(QueueTeacher):
+    """Passage 1 hangs until passage 2 has hung for a while, and passage 2 until passage 3 is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hung, self.third = asyncio.Event(), asyncio.Event()
+
+    async def ask(self, question: Question) -> Reply:
+        match question.content["passage"]:
+            case "passage 1":
+                await asyncio.wait_for(self.hung.wait(), 30)
+            case "passage 2":
+                asyncio.get_running_loop().call_later(0.3, self.hung.set)
+                await asyncio.wait_for(self.third.wait(), 30)
+            case "passage 3":
+                self.third.set()
+        return await super().ask(question)
+
+
+def test_a_place_is_lent_as_soon_as_another_comes_back(ledger: Ledger, make_passage: MakePassage) -> None:
+    """With one place, two that hang: the second lends it when the first has ended, not never."""
+    teacher = HangingInTurn()
+    annotate(passages(make_passage, 5), teacher, ledger, Pace(concurrency=1), Silent())
+    assert len(ledger) == 5
+    assert set(teacher.asked.values()) == {1}
+
+
+def test_what_hung_until_it_failed_is_asked_again_at_once(
+    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has waited; but what the endpoint asks for is obeyed, and others wait a random time."""
+    waits, wait = [], asker._wait
+    monkeypatch.setattr(asker, "wait_random_exponential", lambda **settings: lambda state: 0.01)
+    monkeypatch.setattr(asker, "_wait", lambda state: waits.append(wait(state)) or waits[-1])
+    teacher = HangingInTurn()
+    teacher.scripts = {
+        "passage 1": deque([RetryableError("busy", kind="http 503", retry_after=0.02)]),
+        "passage 2": deque([RetryableError("no answer", kind="timeout")]),
+        "passage 4": deque([RetryableError("reset", kind="connection")]),
+    }
+    annotate(passages(make_passage, 5), teacher, ledger, Pace(concurrency=1), Silent())
+    assert len(ledger) == 5
+    assert sorted(waits) == [0.0, 0.01, 0.02]
 
 
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
@@ -305,6 +348,26 @@ def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) 
 
     annotate(stream(), teacher, ledger, Pace(concurrency=4), Silent())
     assert read == 400
+
+
+def test_those_that_wait_to_try_again_are_bounded(
+    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are asked meanwhile, but not all there are: each that waits takes memory."""
+    monkeypatch.setattr(asking, "RESTING", 10)
+    most = 0
+
+    class Failing(QueueTeacher):
+        async def ask(self, question: Question) -> Reply:
+            nonlocal most
+            most = max(most, len(self.asked) - len(ledger))
+            return await super().ask(question)
+
+    error = RetryableError("cut", kind="malformed answer", retry_after=0.05)
+    teacher = Failing({f"passage {index}": [error] for index in range(1, 100)})
+    annotate(passages(make_passage, 100), teacher, ledger, Pace(concurrency=4), Silent())
+    assert len(ledger) == 100
+    assert 10 <= most <= 10 + 4
 
 
 def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_passage: MakePassage) -> None:

@@ -31,8 +31,8 @@ __all__ = ["Pace", "annotate", "estimated", "late", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
-RESTING: Final = 16
-"""Workers that may wait to try again, for each that may ask."""
+RESTING: Final = 2048
+"""Passages that may wait to be tried again, beside those that are asked: some 20 kB each, 40 MB."""
 BLOCK: Final = 100
 """Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
 
@@ -159,7 +159,7 @@ class _Engine:
 
     def _rest(self, task: _Task) -> None:
         """Let another worker take the place of the one that has to wait before it tries again."""
-        if self._workers and not task.replaced and self._resting < RESTING * self._concurrency:
+        if self._workers and not task.replaced and self._resting < RESTING:
             self._resting += 1
             task.replaced = True
             self._workers.create_task(self._work())

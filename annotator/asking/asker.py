@@ -15,6 +15,7 @@ from typing import Any, Final
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from annotator.asking.breaker import Breaker
+from annotator.asking.latency import Latency
 from annotator.asking.limits import Gate, Limit, Pace, RateLimit
 from annotator.errors import RetryableError, TeacherError
 from annotator.progress import Progress
@@ -26,10 +27,6 @@ MOST_WAITS: Final = 100
 """Times one request may be told to come back later."""
 DOUBT: Final = 5
 """Failures in a row, and no fewer than requests are out, after which the endpoint is suspected to be down."""
-OVERDUE: Final = 5.0
-"""Times as long as others do a request may take before another has its place."""
-PATIENCE = 0.5
-"""Seconds it has at least."""
 OVERLOAD: Final = frozenset({"http 429", "http 498", "http 503", "http 529", "timeout"})
 """Failures that say "too much"."""
 
@@ -42,7 +39,7 @@ class Asker:
         self._limit: Limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
         self._gate = Gate(pace.concurrency)
         self._breaker = Breaker(self._probe, progress.say)
-        self._latency = 0.0  # seconds an answer takes, of the last sixteen or so
+        self._latency = Latency()
 
     def remember(self, spent: Iterable[tuple[float, int]]) -> None:
         """Count requests of an earlier command against the limits: seconds ago, and tokens."""
@@ -96,6 +93,8 @@ class Asker:
                     state.put_off += 1
                 elif state.lent and not state.failed:
                     state.failed += 1  # others were answered meanwhile: it says nothing of the endpoint
+                    if error.retry_after is None:
+                        error.retry_after = 0.0  # it has waited long enough
                 elif await self._breaker.was_down(error, self._enough(state)):
                     continue
                 else:
@@ -116,12 +115,10 @@ class Asker:
         ticket = await self._gate.enter(again=state.tried)
         state.tried = True
         state.lent = False
-        timer = None
         try:
             entry = await self._permission(state.tokens)
             began = time.monotonic()
-            if self._latency:
-                timer = asyncio.get_running_loop().call_later(self._patience(), self._lend, state)
+            self._watch(state)
             reply = await self._teacher.ask(state.question)
             latency = time.monotonic() - began
         except RetryableError as error:
@@ -130,10 +127,10 @@ class Asker:
                 self._pause(error.retry_after)
             raise
         finally:
-            if timer:
-                timer.cancel()
+            if state.timer:
+                state.timer.cancel()
             self._gate.leave(lent=state.lent)
-        self._latency += (latency - self._latency) / 16 if self._latency else latency
+        self._latency.note(latency)
         self._gate.note(ticket, overloaded=False)
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
@@ -144,14 +141,18 @@ class Asker:
             raise RetryableError("the answer is empty", kind="empty answer", retry_after=0.0)
         return reply, latency
 
-    def _patience(self) -> float:
-        return max(PATIENCE, OVERDUE * self._latency)
+    def _watch(self, state: _State) -> None:
+        """Look after a request when it is overdue."""
+        if overdue := self._latency.overdue:
+            state.timer = asyncio.get_running_loop().call_later(overdue, self._lend, state)
 
     def _lend(self, state: _State) -> None:
         """Let another ask in the place of a request that takes too long; it is not given up before its time-out."""
         state.lent = self._gate.lend()
         if state.lent:
             state.before_wait()
+        else:  # too many have done so: perhaps there is room later
+            self._watch(state)
 
     async def _permission(self, tokens: int) -> Any:
         """Wait until breaker and limits both let a request go; returns its entry in the limits."""
@@ -187,6 +188,8 @@ class _State:
     """An answer without a word came, and it was asked once more."""
     lent: bool = False
     """The request that is out takes so long that another has its place."""
+    timer: asyncio.TimerHandle | None = None
+    """When to look whether it does."""
 
 
 def _wait(state: RetryCallState) -> float:
