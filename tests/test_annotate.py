@@ -257,12 +257,33 @@ class Hanging(QueueTeacher):
 
 
 def test_requests_that_hang_lend_their_places(ledger: Ledger, make_passage: MakePassage) -> None:
-    """As many as there are places may hang while all others are answered; twice as many are out at most."""
-    hanging = {f"passage {index}" for index in (10, 11, 12, 13)}
-    teacher = Hanging(hanging, others=296)
+    """Twice as many as there are places may hang while all others are answered."""
+    hanging = {f"passage {index}" for index in range(10, 90, 10)}
+    teacher = Hanging(hanging, others=292)
     annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=4), Silent())
     assert len(ledger) == 300
     assert set(teacher.asked.values()) == {1}
+    assert 8 < teacher.most_in_flight <= 12
+
+
+class Stuck(QueueTeacher):
+    """Answers the first passages, and no others for half a second."""
+
+    async def ask(self, question: Question) -> Reply:
+        if len(self.asked) < 20:
+            return await super().ask(question)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(0.5)
+        self.in_flight -= 1
+        return await super().ask(question)
+
+
+def test_an_endpoint_that_gets_slow_is_not_asked_ever_more(ledger: Ledger, make_passage: MakePassage) -> None:
+    """While nothing that was sent later is answered, no more lend their place than there are places."""
+    teacher = Stuck()
+    annotate(passages(make_passage, 40), teacher, ledger, Pace(concurrency=4), Silent())
+    assert len(ledger) == 40
     assert 4 < teacher.most_in_flight <= 8
 
 

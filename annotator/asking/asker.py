@@ -40,6 +40,8 @@ class Asker:
         self._gate = Gate(pace.concurrency)
         self._breaker = Breaker(self._probe, progress.say)
         self._latency = Latency()
+        self._overtaking = 0.0
+        """When the last one was sent of the requests that are answered."""
 
     def remember(self, spent: Iterable[tuple[float, int]]) -> None:
         """Count requests of an earlier command against the limits: seconds ago, and tokens."""
@@ -117,10 +119,10 @@ class Asker:
         state.lent = False
         try:
             entry = await self._permission(state.tokens)
-            began = time.monotonic()
+            state.sent = time.monotonic()
             self._watch(state)
             reply = await self._teacher.ask(state.question)
-            latency = time.monotonic() - began
+            latency = time.monotonic() - state.sent
         except RetryableError as error:
             crowded = self._gate.note(ticket, overloaded=error.kind in OVERLOAD and not state.lent)
             if crowded and error.retry_after:
@@ -131,6 +133,7 @@ class Asker:
                 state.timer.cancel()
             self._gate.leave(lent=state.lent)
         self._latency.note(latency)
+        self._overtaking = max(self._overtaking, state.sent)
         self._gate.note(ticket, overloaded=False)
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
@@ -148,7 +151,7 @@ class Asker:
 
     def _lend(self, state: _State) -> None:
         """Let another ask in the place of a request that takes too long; it is not given up before its time-out."""
-        state.lent = self._gate.lend()
+        state.lent = self._gate.lend(overtaken=state.sent < self._overtaking)
         if state.lent:
             state.before_wait()
         else:  # too many have done so: perhaps there is room later
@@ -180,6 +183,8 @@ class _State:
     before_wait: Callable[[], None]
     """Lets another worker take this one's place."""
     tried: bool = False
+    sent: float = 0.0
+    """When the last try was."""
     failed: int = 0
     """Tries that failed while the endpoint was up."""
     put_off: int = 0

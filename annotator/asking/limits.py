@@ -143,7 +143,7 @@ class Gate:
     Additive increase, multiplicative decrease, as TCP does. One refused request among many good answers changes
     nothing: only when the share of refusals in the late answers passes ``CROWDED`` is the number halved, once for all
     requests that were out at that moment. A request that takes far longer than others lends its place to another, so
-    that a few that hang do not stand in everybody's way; as many as there are places at most.
+    that a few that hang do not stand in everybody's way.
     """
 
     def __init__(self, most: int) -> None:
@@ -173,9 +173,14 @@ class Gate:
             self.out += 1
         return self._cuts
 
-    def lend(self) -> bool:
-        """Let another request have this one's place while this one goes on; false when too many have done so."""
-        if self.overdue >= int(self.allowed):
+    def lend(self, *, overtaken: bool) -> bool:
+        """Let another request have this one's place while this one goes on; false when too many have done so.
+
+        Args:
+            overtaken: one that was sent later has been answered, so it is not the endpoint that has become slow. Of
+                such there may be twice as many as there are places, of others as many.
+        """
+        if self.overdue >= int(self.allowed) * (1 + overtaken):
             return False
         self.overdue += 1
         self.out -= 1
