@@ -8,7 +8,7 @@ import sys
 from typing import Final
 
 _MMAP_THRESHOLD: Final = -3  # as malloc.h of glibc has it
-_LARGE: Final = 1 << 20
+_LARGE: Final = 1 << 22
 
 
 def give_back() -> None:

@@ -50,7 +50,9 @@ class Slots:
         with _explained():
             for place, begin, end in _stretches(places):
                 self._file.seek(place * self._width)
-                self._file.write(rows[begin:end].tobytes())
+                data = memoryview(rows[begin:end].tobytes())
+                while data:  # a disk that becomes full takes a part, and refuses the next
+                    data = data[self._file.write(data) :]
 
 
 def _stretches(places: Numbers) -> Iterator[tuple[int, int, int]]:

@@ -47,4 +47,4 @@ def test_who_chose_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
         command = [sys.executable, "-c", code.replace("NAME", repr(name))]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         found.append(done.stdout.strip())
-    assert found == [str(1 << 20), "4096"]
+    assert found == [str(1 << 22), "4096"]

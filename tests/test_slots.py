@@ -32,6 +32,32 @@ def test_it_holds_what_an_array_would(writes: list[list[tuple[int, list[int]]]])
     assert table.get(np.arange(SIZE, dtype=np.uint64)).tolist() == expected.tolist()
 
 
+def test_a_disk_that_becomes_full_loses_nothing_unsaid() -> None:
+    """The system may write a part of what it is given, and refuses only what comes next."""
+
+    class Filling:
+        """A file with room for four bytes."""
+
+        def __init__(self) -> None:
+            self.data = b""
+
+        def seek(self, place: int) -> int:
+            return place
+
+        def write(self, data: memoryview) -> int:
+            part = bytes(data[: 4 - len(self.data)])
+            if not part:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.data += part
+            return len(part)
+
+    table = Slots(SIZE, WIDTH)
+    table._file = Filling()  # type: ignore[assignment]
+    with pytest.raises(RunDirError, match="No space left on device"):
+        table.put(np.array([0, 1], np.uint64), np.ones((2, WIDTH), np.uint8))
+    assert table._file.data == b"\1" * 4  # type: ignore[attr-defined]
+
+
 def test_a_disk_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says where the table was to go, and what to do."""
 

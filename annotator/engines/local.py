@@ -14,7 +14,7 @@ from typing import Any, Final
 from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
-ALONE = 1.0
+ALONE = 0.25
 """Seconds of processor time that this process works before it starts others, which takes them about as long."""
 AHEAD = 2
 """Partitions on their way for each process: one it works at, one that waits."""
