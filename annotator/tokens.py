@@ -43,8 +43,8 @@ _SLICE: Final = 25_000
 _WORD: Final = 32
 """Characters of a word that is kept in a table."""
 _WORDS: Final = 87_000
-"""Words kept, some 13 MB: as many as a table of 2 ** 17 places takes. News of 18 million characters has 90,000 different
-ones, marks at their ends included."""
+"""Words kept, some 13 MB: as many as a table of 2 ** 17 places takes. News of 18 million characters has 90,000
+different ones, marks at their ends included."""
 UNKNOWN: Final = 1 << 36
 """Tokens of what cannot be counted by words: more than there can be, and so few that a text of such words adds up."""
 _LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
