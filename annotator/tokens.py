@@ -141,8 +141,10 @@ class _Tiktoken:
         sums = _sums(tokens[words.which])
         first, last = np.searchsorted(words.begins, starts), np.searchsorted(words.begins, ends + 1)
         added = sums[last] - sums[first]
+        # Positions are found again among those of words, or the span begins or ends inside what looks like one.
         is_whole = words.begins[last] == ends + 1
         by_words = (words.begins[first] == starts) & is_whole & (added < UNKNOWN)
+        # Alone, a span's first word has no space before it.
         heads, back = np.unique(words.which[first[by_words]], return_inverse=True)
         more = np.fromiter((self._first[words.known[head]] for head in heads.tolist()), np.int64)
         alone = added.copy()
@@ -152,7 +154,8 @@ class _Tiktoken:
             span = text[slice(*spans[index])]
             alone[index] = self._encoded(span)
             added[index] = alone[index] - self._first[span.partition(" ")[0]]
-        goes_on = is_whole & (words.by_space[last - 1]) & (ends + 1 == np.append(starts[1:], -1))
+        # What is no single space between two spans has tokens of its own, or changes those around it.
+        goes_on = is_whole & words.by_space[last - 1] & (ends + 1 == np.append(starts[1:], -1))
         for index in (np.flatnonzero(~goes_on[:-1]) + 1).tolist():
             (start, end), (following, stop) = spans[index - 1 : index + 1]
             seam = self._seam(text[start:end], text[end:following], text[following:stop])
