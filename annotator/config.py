@@ -78,7 +78,7 @@ class RunConfig:
     )
     base_url: str = _setting("", "Teacher", "Address of the endpoint, such as http://localhost:8000/v1.")
     tensor_parallel: int = _setting(1, "Teacher", "GPUs that hold one copy of the model; vllm only.", low=1)
-    concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
+    concurrency: int = _setting(16, "Teacher", "Requests in flight at most, besides those that hang.", low=1)
     rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
     tpm: int = _setting(0, "Teacher", "Tokens a minute at most; 0: no limit of ours.", low=0)
     limits: str = _setting(
