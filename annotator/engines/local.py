@@ -15,7 +15,7 @@ from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
 ALONE = 0.25
-"""Seconds of processor time that this process works before it starts others; it works on while they load what they need."""
+"""Seconds of processor time that this process works before it starts others, and goes on until they are there."""
 AHEAD = 2
 """Partitions on their way for each process: one it works at, one that waits."""
 
