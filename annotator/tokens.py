@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice, pairwise, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -118,9 +119,9 @@ class _Tiktoken:
 
     def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
         self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
-        self._after_space = _Table(lambda word: self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN)
-        self._first = _Table(lambda word: self._encoded(word) - self._encoded(f" {word}"))
-        self._line_end = _Table(lambda marks: self._encoded(f"a{marks}\n") - self._encoded(f"a{marks}"))
+        self._after_space = _Table(self._after_a_space)
+        self._first = _Table(lambda words: [self._encoded(word) - self._encoded(f" {word}") for word in words])
+        self._line_end = _Table(lambda marks: [self._encoded(f"a{end}\n") - self._encoded(f"a{end}") for end in marks])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_tokenizer, (self.name,)
@@ -137,8 +138,7 @@ class _Tiktoken:
         import numpy as np
 
         words = _words(text)
-        tokens = np.fromiter(map(self._after_space.__getitem__, words.known), np.int64)
-        sums = _sums(tokens[words.which])
+        sums = _sums(self._in_place(words))
         first, last = np.searchsorted(words.begins, starts), np.searchsorted(words.begins, ends + 1)
         added = sums[last] - sums[first]
         # Positions are found again among those of words, or the span begins or ends inside what looks like one.
@@ -146,31 +146,50 @@ class _Tiktoken:
         by_words = (words.begins[first] == starts) & is_whole & (added < UNKNOWN)
         # Alone, a span's first word has no space before it.
         heads, back = np.unique(words.which[first[by_words]], return_inverse=True)
-        more = np.fromiter((self._first[words.known[head]] for head in heads.tolist()), np.int64)
         alone = added.copy()
-        alone[by_words] += more[back]
-        spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
+        alone[by_words] += self._first.many([words.known[head] for head in heads.tolist()])[back]
         for index in np.flatnonzero(~by_words).tolist():
-            span = text[slice(*spans[index])]
+            span = text[starts[index] : ends[index]]
             alone[index] = self._encoded(span)
             added[index] = alone[index] - self._first[span.partition(" ")[0].encode()]
         # What is no single space between two spans has tokens of its own, or changes those around it.
         goes_on = is_whole & words.by_space[last - 1] & (ends + 1 == np.append(starts[1:], -1))
-        for index in (np.flatnonzero(~goes_on[:-1]) + 1).tolist():
-            (start, end), (following, stop) = spans[index - 1 : index + 1]
-            seam = self._seam(text[start:end], text[end:following], text[following:stop])
-            added[index] = UNKNOWN if seam is None else alone[index] + seam
+        gaps = np.flatnonzero(~goes_on[:-1])
+        edges = np.stack((starts[gaps], ends[gaps], starts[gaps + 1], ends[gaps + 1]), axis=1)
+        seams = np.array([self._seam(text, *edge) for edge in edges.tolist()], np.int64)
+        added[gaps + 1] = np.minimum(alone[gaps + 1] + seams, UNKNOWN)
         return alone, added
 
-    def _seam(self, before: str, gap: str, after: str) -> int | None:
-        """Return what ``gap`` between two spans adds to the tokens of both."""
-        if gap == "\n" and after[0] != "/" and (end := _LINE_END.search(before[-6:])):
-            return self._line_end[end[0].encode()]
-        space = before.rfind(" ")
+    def _in_place(self, words: _Words) -> Positions:
+        """Return the tokens of each word and the space before it."""
+        tokens = self._after_space.many(words.known)[words.which]
+        # Of two spaces the first is a token; of more, only counting them can tell.
+        blank = words.which == words.known.index(b"") if b"" in words.known else words.which < 0
+        tokens[blank] = 1
+        tokens[1:][blank[1:] & blank[:-1]] = UNKNOWN
+        return tokens
+
+    def _seam(self, text: str, start: int, end: int, following: int, stop: int) -> int:
+        """Return what the gap between ``text[start:end]`` and ``text[following:stop]`` adds to the tokens of both."""
+        gap = text[end:following]
+        if gap == "\n" and text[following] != "/" and (marks := _LINE_END.search(text[max(start, end - 6) : end])):
+            return self._line_end[marks[0].encode()]
+        space = text.rfind(" ", start, end)
         if space < 0 or len(gap) > _GAP:
-            return None  # one word alone does not tell: how its marks meet the gap can depend on what stands before it
-        last, first = before[space:], after.partition(" ")[0]
+            return UNKNOWN  # one word alone does not tell: how its marks meet the gap can depend on what stands before it
+        last, first = text[space:end], text[following:stop].partition(" ")[0]
         return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
+
+    def _after_a_space(self, words: list[str]) -> list[int]:
+        """Return the tokens of each word with a space before it: of all at once, for each space begins a token."""
+        ordinary = [word for word in words if word.strip() == word != "" and len(word) <= _WORD]
+        tokens = self._encoding.decode_tokens_bytes(self._encoding.encode_ordinary("".join(map(" {}".format, ordinary))))
+        begins = [index for index, token in enumerate(tokens) if token.startswith(b" ")]
+        counts = dict(zip(ordinary, (end - begin for begin, end in pairwise([*begins, len(tokens)])), strict=True))
+        return [
+            counts[word] if word in counts else self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN
+            for word in words
+        ]
 
     def _encoded(self, text: str) -> int:
         if len(text) <= _SLICE:
@@ -179,21 +198,32 @@ class _Tiktoken:
 
 
 class _Table(dict[bytes, int]):
-    """What ``measure`` says of a word, kept by its UTF-8, which takes half the memory of Vietnamese strings.
+    """What ``measure`` says of words, kept by their UTF-8, which takes half the memory of Vietnamese strings.
 
-    It starts anew when full, so that no corpus fills the memory.
+    The words that come first stay, which are the frequent ones; when it is full, others are measured each time.
     """
 
-    def __init__(self, measure: Callable[[str], int]) -> None:
+    def __init__(self, measure: Callable[[Sequence[str]], list[int]]) -> None:
         self._measure = measure
 
     def __missing__(self, word: bytes) -> int:
-        tokens = self._measure(word.decode())
-        if len(word) <= _WORD:
-            if len(self) >= _WORDS:
-                self.clear()
-            self[word] = tokens
-        return tokens
+        return self._learn([word])[0]
+
+    def many(self, words: Sequence[bytes]) -> Positions:
+        """Return what is said of each word; those that are not here are measured together."""
+        import numpy as np
+
+        values = np.fromiter(map(self.get, words, repeat(UNKNOWN)), np.int64, len(words))
+        unknown = np.flatnonzero(values == UNKNOWN).tolist()
+        if unknown:
+            values[unknown] = self._learn([words[index] for index in unknown])
+        return values
+
+    def _learn(self, words: Sequence[bytes]) -> list[int]:
+        values = self._measure([word.decode() for word in words])
+        short = (pair for pair in zip(words, values, strict=True) if len(pair[0]) <= _WORD)
+        self.update(islice(short, _WORDS - len(self)))
+        return values
 
 
 class _HuggingFace:
@@ -239,19 +269,22 @@ def _words(text: str) -> _Words:
     """Part a text into words."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    data = text.encode() + b" "
-    flat = data.replace(b"\n", b" ")
-    ends = np.flatnonzero(np.frombuffer(flat, np.uint8) == ord(" "))
-    offsets = np.zeros(len(ends) + 1, np.int64)
-    np.add(ends, 1, out=offsets[1:])  # a word's space is part of it, so that nothing stands between words
-    buffers = pa.py_buffer(offsets), pa.py_buffer(flat)
-    words = pa.LargeStringArray.from_buffers(len(ends), *buffers).dictionary_encode()
-    known, which = words.dictionary, words.indices.to_numpy()
-    begins = _sums(pc.utf8_length(known).to_numpy()[which])
-    by_space = np.frombuffer(data, np.uint8)[ends] == ord(" ")
-    return _Words(b"".join(known.cast(pa.large_binary()).to_pylist()).split(b" "), which, begins, by_space)
+    data = f"{text} ".encode("utf-16-le")  # much faster to be had than UTF-8, and a place in it is one in the text
+    codec, width = ("utf-16-le", 2) if len(data) == 2 * len(text) + 2 else ("utf-32-le", 4)
+    if width == 4:  # noqa: PLR2004 - bytes of a code point beyond the first 65,536
+        data = f"{text} ".encode(codec)
+    flat = f"{text} ".replace("\n", " ").encode(codec)
+    code_points = np.dtype(f"<u{width}")
+    ends = np.flatnonzero(np.frombuffer(flat, code_points) == ord(" "))
+    begins = np.zeros(len(ends) + 1, np.int64)
+    np.add(ends, 1, out=begins[1:])  # a word's space is part of it, so that nothing stands between words
+    buffers = [None, pa.py_buffer(begins * width), pa.py_buffer(flat)]
+    words = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers).dictionary_encode()
+    by_space = np.frombuffer(data, code_points)[ends] == ord(" ")
+    _, offsets, letters = words.dictionary.buffers()
+    known = str(letters[: np.frombuffer(offsets, np.int64)[len(words.dictionary)] - width], codec)
+    return _Words(known.encode().split(b" "), words.indices.to_numpy(), begins, by_space)
 
 
 def _sums(values: Positions) -> Positions:

@@ -310,10 +310,9 @@ def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
     text = _joined(groups)
     pieces = tuple(Piece(group.document.id, group.start, group.end) for group in groups)
     where = ",".join([f"[{json_string(piece.document_id)},{piece.start},{piece.end}]" for piece in pieces])
-    canonical = f"[[{where}],{json_string(text)}]"
     cuts = {cut for group in groups for index, cut in group.units.cuts.items() if group.first <= index < group.last}
     return Passage(
-        id=hashlib.sha256(canonical.encode()).hexdigest()[:16],
+        id=hashlib.sha256(f"[{where}]\n{text}".encode()).hexdigest()[:16],
         text=text,
         n_tokens=tokens,
         pieces=pieces,

@@ -35,15 +35,18 @@ _LOWER: Final = f"a-z{_VOWELS}đ"
 _UPPER: Final = _LOWER.upper()
 _ABBREVIATED: Final = "tp|ty|vd|tr|rs|of|te|en|ep|ol|pt|gt|ev|os|vs|ig|tl|hs"
 """The last two letters of each of ``_PREFIX`` that ends in two small ones."""
+_BREAKS: Final = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
+_LINE_BREAK: Final = re.compile(f"[{_BREAKS}]")
 _PLACE: Final = re.compile(
-    rf"[{_MARKS}](?:"
+    rf"[{_MARKS}{_BREAKS}](?:(?<=[{_BREAKS}])()|"
     rf"(?:(?<=[{_LOWER}]{{2}}\.)(?<!(?:{_ABBREVIATED})\.)|(?<=[^\w\s.&/-]\.)|(?<=\d{{4}}\.)|(?<=[/-]\d\.)|(?<=[/-]\d\d\.)"
     rf"|(?<=[{_UPPER}]{{3}}\.)(?<!PGS\.|SCK\.|KTS\.|SND\.|SƯT\.|GƯT\.|GND\.|TND\.|TƯT\.|[IVXLC]{{3}}\.)"
     rf"|(?:(?<=[^({_MARKS}].)|[{_MARKS}]++)(?:(?<!\.)|(?<=\.\.)|[{re.escape(_CLOSERS)}]++))"
     rf"(?=( )(?:[“\"‘'(\[]|[-–•] )?[{_UPPER}])"
-    rf"|[{_MARKS}]*+(?![\d,;:/]| ?[{_LOWER}]|[{_UPPER}](?:[{_UPPER}]|[^\w]|\Z)|\Z))"
+    rf"|[{_MARKS}]*+(?![\d,;:/]| ?[{_LOWER}]|[{_UPPER}](?:[{_UPPER}]|[^\w])|[^\S{_BREAKS}]*+[{_BREAKS}]))"
 )
-"""Terminal punctuation that may end a sentence; group 1 is there where it surely does, and no rule is asked."""
+"""Where a sentence may end: a line break, and terminal punctuation, of which some surely ends one and no rule is asked."""
+_BREAK, _SURE = 1, 2
 _CLOSED: Final = re.compile(rf"[.?!…。？！][\s{re.escape(_CLOSERS)}]*$")
 _WORD: Final = re.compile(r"\w+")
 _FOUR_WORDS: Final = re.compile(r"\W*+\w++\W++\w++\W++\w++\W++\w")
@@ -93,10 +96,23 @@ def sentence_columns(text: str) -> tuple[list[int], list[int], list[bool]]:
     ends: list[int] = []
     complete: list[bool] = []
     has_four_words = _FOUR_WORDS.match
-    after = 0
-    for paragraph in text.splitlines(keepends=True):
-        start, after = after, after + len(paragraph)
-        for end in _ends_of(text, start, start + len(paragraph.rstrip())):
+    text += "\n"
+    start = counted = quotes = 0  # straight quotes of the paragraph so far: an odd number means that one is open
+    paragraph_end = 0
+    for place in _PLACE.finditer(text):
+        kind = place.lastindex
+        if kind == _SURE:
+            end = place.end()
+        elif kind == _BREAK:
+            end = _stripped(text, start, place.start())
+        else:
+            at = place.start()
+            if paragraph_end <= at:
+                paragraph_end = _stripped(text, at, _LINE_BREAK.search(text, at).start())
+            quotes += text.count('"', counted, at)
+            counted = at
+            end = _stop(text, start, at, paragraph_end, quotes % 2 == 1)
+        if start < end:
             while text[start].isspace():
                 start += 1
             closed = text[end - 1] in _MARKS or _CLOSED.search(text, max(start, end - 20), end) is not None
@@ -104,25 +120,17 @@ def sentence_columns(text: str) -> tuple[list[int], list[int], list[bool]]:
             ends.append(end)
             complete.append(closed and has_four_words(text, start, end) is not None)
             start = end
+        if kind == _BREAK:
+            start = counted = place.end()
+            quotes = 0
     return starts, ends, complete
 
 
-def _ends_of(text: str, start: int, end: int) -> Iterator[int]:
-    """Yield where the sentences of the paragraph ``text[start:end]`` end, which has no white space at its own end."""
-    quotes, counted = 0, start  # straight quotes so far: an odd number means that one is open
-    for place in _PLACE.finditer(text, start, end):
-        stop = place.end()
-        if not place.lastindex:
-            at = place.start()
-            quotes += text.count('"', counted, at)
-            counted = at
-            stop = _stop(text, start, at, end, quotes % 2 == 1)
-            if not stop:
-                continue
-        yield stop
-        start = stop
-    if start < end:
-        yield end
+def _stripped(text: str, start: int, end: int) -> int:
+    """Return where ``text[start:end]`` ends without white space."""
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 def _stop(text: str, start: int, at: int, end: int, quoting: bool) -> int:
