@@ -6,7 +6,6 @@ Tokenizers are known by a spec, the value of ``--tokenizer``; the same spec alwa
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
@@ -14,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import islice, pairwise, repeat
+from itertools import compress, islice, repeat
+from operator import sub
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
@@ -51,6 +51,7 @@ UNKNOWN: Final = 1 << 36
 _LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
 """Marks at the end of a line, after a letter or digit: there a token begins, which may take in the line break, but
 nothing after that but a stroke (o200k)."""
+_SPACE: Final = ord(" ")
 _GAP: Final = 64
 """Characters of white space across which a seam is counted."""
 
@@ -176,20 +177,24 @@ class _Tiktoken:
             return self._line_end[marks[0].encode()]
         space = text.rfind(" ", start, end)
         if space < 0 or len(gap) > _GAP:
-            return UNKNOWN  # one word alone does not tell: how its marks meet the gap can depend on what stands before it
+            return (
+                UNKNOWN  # one word alone does not tell: how its marks meet the gap can depend on what stands before it
+            )
         last, first = text[space:end], text[following:stop].partition(" ")[0]
         return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
 
-    def _after_a_space(self, words: list[str]) -> list[int]:
+    def _after_a_space(self, words: Sequence[str]) -> list[int]:
         """Return the tokens of each word with a space before it: of all at once, for each space begins a token."""
-        ordinary = [word for word in words if word.strip() == word != "" and len(word) <= _WORD]
-        tokens = self._encoding.decode_tokens_bytes(self._encoding.encode_ordinary("".join(map(" {}".format, ordinary))))
-        begins = [index for index, token in enumerate(tokens) if token.startswith(b" ")]
-        counts = dict(zip(ordinary, (end - begin for begin, end in pairwise([*begins, len(tokens)])), strict=True))
-        return [
-            counts[word] if word in counts else self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN
-            for word in words
-        ]
+        ordinary = [word.strip() == word != "" and len(word) <= _WORD for word in words]
+        text = "".join([f" {word}" for word in compress(words, ordinary)])
+        tokens = self._encoding.decode_tokens_bytes(self._encoding.encode_ordinary(text))
+        begins = [index for index, token in enumerate(tokens) if token[0] == _SPACE]
+        counts = map(sub, [*begins[1:], len(tokens)], begins)
+        return [next(counts) if quick else self._alone(word) for word, quick in zip(words, ordinary, strict=True)]
+
+    def _alone(self, word: str) -> int:
+        """Return the tokens of an odd word with a space before it."""
+        return self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN
 
     def _encoded(self, text: str) -> int:
         if len(text) <= _SLICE:
@@ -256,7 +261,7 @@ class _Words(NamedTuple):
     """A text of words, parted by single spaces and line breaks."""
 
     known: list[bytes]
-    """The different words in UTF-8; a last one is empty."""
+    """The different words in UTF-8."""
     which: Positions
     """Which of them each word is."""
     begins: Positions
@@ -270,21 +275,19 @@ def _words(text: str) -> _Words:
     import numpy as np
     import pyarrow as pa
 
-    data = f"{text} ".encode("utf-16-le")  # much faster to be had than UTF-8, and a place in it is one in the text
-    codec, width = ("utf-16-le", 2) if len(data) == 2 * len(text) + 2 else ("utf-32-le", 4)
-    if width == 4:  # noqa: PLR2004 - bytes of a code point beyond the first 65,536
-        data = f"{text} ".encode(codec)
-    flat = f"{text} ".replace("\n", " ").encode(codec)
-    code_points = np.dtype(f"<u{width}")
-    ends = np.flatnonzero(np.frombuffer(flat, code_points) == ord(" "))
+    # As many bytes for each code point: a place in them is one in the text, and they are had faster than UTF-8.
+    width, codec = (2, "utf-16-le") if len(f"{text} ".encode("utf-16-le")) == 2 * len(text) + 2 else (4, "utf-32-le")
+    letters = np.frombuffer(f"{text} ".encode(codec), f"<u{width}")
+    is_break = letters == ord("\n")
+    ends = np.flatnonzero((letters == ord(" ")) | is_break)
     begins = np.zeros(len(ends) + 1, np.int64)
     np.add(ends, 1, out=begins[1:])  # a word's space is part of it, so that nothing stands between words
+    flat = np.where(is_break, letters.dtype.type(ord(" ")), letters)
     buffers = [None, pa.py_buffer(begins * width), pa.py_buffer(flat)]
     words = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers).dictionary_encode()
-    by_space = np.frombuffer(data, code_points)[ends] == ord(" ")
-    _, offsets, letters = words.dictionary.buffers()
-    known = str(letters[: np.frombuffer(offsets, np.int64)[len(words.dictionary)] - width], codec)
-    return _Words(known.encode().split(b" "), words.indices.to_numpy(), begins, by_space)
+    _, offsets, known = words.dictionary.buffers()
+    end = np.frombuffer(offsets, np.int64)[len(words.dictionary)] - width  # without the last space
+    return _Words(str(known[:end], codec).encode().split(b" "), words.indices.to_numpy(), begins, ~is_break[ends])
 
 
 def _sums(values: Positions) -> Positions:
@@ -323,8 +326,9 @@ def _from_ranks(spec: str, path: Path) -> Tokenizer:
 
     try:
         data = path.read_bytes()
-        pairs = (line.split() for line in data.splitlines() if line)
-        ranks = {base64.b64decode(token, validate=True): int(rank) for token, rank in pairs}
+        fields = data.split()
+        tokens = (binascii.a2b_base64(token, strict_mode=True) for token in fields[::2])
+        ranks = dict(zip(tokens, map(int, fields[1::2]), strict=True))
         if any(bytes([value]) not in ranks for value in range(256)):
             raise ValueError("a byte has no token of its own")
         encoding = tiktoken.Encoding(name=path.name, pat_str=_LLAMA3_SPLIT, mergeable_ranks=ranks, special_tokens={})

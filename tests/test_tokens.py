@@ -184,13 +184,18 @@ def test_a_long_gap_tells_nothing() -> None:
 
 
 def test_the_table_of_words_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Endless new words do not fill the memory, and counts stay right when the table starts anew."""
+    """Endless new words do not fill the memory, and counts stay right when the table is full."""
     monkeypatch.setattr(tokens, "_WORDS", 10)
-    tokenizer = load_tokenizer("llama3")
+    tokenizer = load_tokenizer.__wrapped__("llama3")
     text = " ".join(f"từ{number}" for number in range(100)) + f" {'a' * 100}"
     assert tokenizer.count(text) == len(tokenizer._encoding.encode_ordinary(text))  # type: ignore[attr-defined]
-    assert len(tokenizer._after_space) <= 10  # type: ignore[attr-defined]
-    assert "a" * 100 not in tokenizer._after_space  # type: ignore[attr-defined]
+    assert len(tokenizer._after_space) == 10
+    assert "từ9".encode() in tokenizer._after_space
+    spans = np.array([0, 4]), np.array([3, len(text)])
+    alone, added = tokenizer.count_spans(text, *spans)
+    assert alone[0] + added[1] == tokenizer.count(text)
+    assert tokenizer.count("a" * 100) == len(tokenizer._encoding.encode_ordinary("a" * 100))
+    assert max(map(len, tokenizer._after_space)) < 100
 
 
 def test_pickled_as_its_spec() -> None:

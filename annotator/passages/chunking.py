@@ -79,6 +79,10 @@ class _Group(NamedTuple):
         return self.document.text[self.start : self.end]
 
     @property
+    def cuts(self) -> list[str]:
+        return [cut for index, cut in self.units.cuts.items() if self.first <= index < self.last]
+
+    @property
     def can_stand(self) -> bool:
         return any(self.units.can_stand[self.first : self.last])
 
@@ -299,7 +303,7 @@ def _put(group: _Group, bins: Iterable[_Bin], tokenizer: Tokenizer, limits: _Lim
 
 
 def _joined(groups: Sequence[_Group]) -> str:
-    return "\n".join(group.text for group in groups)
+    return "\n".join([group.text for group in groups])
 
 
 # ---------------------------------------------------------------- records
@@ -308,15 +312,15 @@ def _joined(groups: Sequence[_Group]) -> str:
 def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
     """Make the record; its id is a hash of what it is made of."""
     text = _joined(groups)
-    pieces = tuple(Piece(group.document.id, group.start, group.end) for group in groups)
+    pieces = tuple([Piece(group.document.id, group.start, group.end) for group in groups])
     where = ",".join([f"[{json_string(piece.document_id)},{piece.start},{piece.end}]" for piece in pieces])
-    cuts = {cut for group in groups for index, cut in group.units.cuts.items() if group.first <= index < group.last}
+    cuts = {cut for group in groups for cut in group.cuts}
     return Passage(
         id=hashlib.sha256(f"[{where}]\n{text}".encode()).hexdigest()[:16],
         text=text,
         n_tokens=tokens,
         pieces=pieces,
-        n_sentences=sum(group.last - group.first for group in groups),
+        n_sentences=sum([group.last - group.first for group in groups]),
         cut="space" if "space" in cuts else "clause" if "clause" in cuts else "",
     )
 
