@@ -182,15 +182,18 @@ def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None, size: 
 
 
 def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of ``size``; only the last may have fewer."""
+    """The same rows in batches of ``size``; only the last may have fewer. None is kept while the next one is read."""
     held: list[pa.RecordBatch] = []
     for batch in stream:
         held.append(batch)
+        del batch
         if sum(part.num_rows for part in held) >= size:
             table = pa.Table.from_batches(held).combine_chunks()
             whole = table.num_rows - table.num_rows % size
-            yield from table.slice(0, whole).to_batches(size)
-            held = table.slice(whole).to_batches()
+            made, held = table.slice(0, whole).to_batches(size), table.slice(whole).to_batches()
+            del table
+            while made:
+                yield made.pop(0)
     if held:
         yield from pa.Table.from_batches(held).combine_chunks().to_batches(size)
 

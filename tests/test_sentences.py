@@ -148,8 +148,10 @@ MARKS = st.sampled_from(
 
 @given(st.one_of(st.lists(MARKS).map("".join), st.text()))
 def test_any_text_is_covered(text: str) -> None:
-    """Whatever the text, its sentences are in order, disjoint and complete."""
-    assert_covers(text, split_sentences(text))
+    """Whatever the text, its sentences are in order, disjoint and complete, and no line break is in any."""
+    found = split_sentences(text)
+    assert_covers(text, found)
+    assert all(len(text[one.start : one.end].splitlines()) == 1 for one in found)
 
 
 SPOTS = st.sampled_from(
@@ -171,9 +173,17 @@ SPOTS = st.sampled_from(
             "٣",
             "\u0301",
             "\u2028",
+            "\r\n",
+            "\x85",
         ),
     ]
 )
+
+
+@given(st.lists(SPOTS, max_size=40).map("".join))
+def test_no_sentence_goes_on_over_a_line_break(text: str) -> None:
+    """Nor in what looks like Vietnamese."""
+    assert all(len(text[one.start : one.end].splitlines()) == 1 for one in split_sentences(text))
 
 
 @given(st.lists(SPOTS, max_size=40).map("".join))

@@ -46,7 +46,7 @@ _PLACE: Final = re.compile(
 )
 """Where a sentence may end, in a text with a line break at its end: there, and at terminal punctuation."""
 _BREAK, _SURE = 1, 2
-"""Groups of ``_PLACE``: the one is there at line breaks, the other where a sentence surely ends and no rule is asked."""
+"""Groups of ``_PLACE``: one is there at line breaks, one where a sentence surely ends, so that no rule is asked."""
 _CLOSED: Final = re.compile(rf"[.?!…。？！][\s{re.escape(_CLOSERS)}]*$")
 _WORD: Final = re.compile(r"\w+")
 _FOUR_WORDS: Final = re.compile(r"\w[^ ]*+ \w[^ ]*+ \w[^ ]*+ \w|\W*+\w++\W++\w++\W++\w++\W++\w")

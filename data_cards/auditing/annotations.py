@@ -19,6 +19,7 @@ from annotator.rundir import RunDir
 from data_cards.auditing.arrays import Hashes, Ints, descending, encoded, hashed, hashes, ints, mixed
 from data_cards.auditing.balance import Balance, Due, without
 from data_cards.auditing.census import Census, Mentions, Together, mentions_of, together
+from data_cards.auditing.dataset import PART
 from data_cards.auditing.passages import Passages
 
 _ANSWER: Final = json.JSONEncoder(ensure_ascii=False).encode
@@ -75,7 +76,7 @@ class Annotations:
         self._matches: Counter[str] = Counter()
         self._statuses: Counter[str] = Counter()
         self._nested = self._conflicts = 0
-        batches = tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"])
+        batches = tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"], PART)
         for part in engine.spread(partial(look, too_long=expected.too_long), batches):
             self.count += len(part.passages)
             self.census.add_passages(part.together, self.census.add_mentions(part.mentions))

@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError, SourceError
 from annotator.rundir import SPLITS, RunDir
-from annotator.tables import BUFFER, ROWS, row_groups
+from annotator.tables import BUFFER, row_groups
 
+PART: Final = 2048
+"""Rows that are looked at together; the numbers that come of them take several times their memory."""
 COLUMNS: Final = ("input", "output", "entity_type")
 """What a sample must have; ``negative`` and ``passage_id`` are used where they are."""
 _REPEATED: Final = ("input", "entity_type", "passage_id")
@@ -95,7 +97,7 @@ def _of_hub(name: str) -> Dataset:
 
     def reader(table: Any) -> Batches:
         def read() -> Iterator[pa.RecordBatch]:
-            for part in table.with_format("arrow").iter(batch_size=ROWS):
+            for part in table.with_format("arrow").iter(batch_size=PART):
                 yield from part.combine_chunks().to_batches()
 
         return read
@@ -116,7 +118,7 @@ def _reader(paths: list[Path]) -> Batches:
                 names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
                 repeated = [name for name in names if name in _REPEATED]
                 with pq.ParquetFile(path, read_dictionary=repeated, buffer_size=BUFFER, pre_buffer=False) as parquet:
-                    yield from map(_compact, row_groups(parquet, names))
+                    yield from map(_compact, row_groups(parquet, names, PART))
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(path, error) from error
 

@@ -15,6 +15,7 @@ from annotator.engines import Engine
 from annotator.rundir import RunDir
 from annotator.spill import Rows, Spill, looked_up, runs_of
 from data_cards.auditing.arrays import Hashes, Ints, count, distribution, encoded, hashes, ints
+from data_cards.auditing.dataset import PART
 
 SOURCES: Final = 20
 """Sources listed one by one; the others are summed up."""
@@ -73,7 +74,7 @@ class Passages:
         self.documents_in_several_splits = 0
         """Documents whose passages have samples in more than one split."""
         documents = self._read_documents(run)
-        batches = tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"])
+        batches = tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"], PART)
         for found in engine.spread(look, batches):
             self._lengths.update(found.lengths)
             self._cuts.update(found.cuts)
