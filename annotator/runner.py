@@ -33,7 +33,7 @@ from annotator.sources.locating import fingerprint
 from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.tokens import load_tokenizer
 
-VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 2, "annotate": 1, "clean": 2, "explode": 2}
+VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 2, "explode": 2}
 """Raised when a stage makes something else of the same input, so that old results are made again."""
 PAID: Final = ("sample", "chunk", "annotate")
 """A change of their settings asks other questions: it wants --fresh or another directory."""
