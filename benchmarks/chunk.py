@@ -107,6 +107,8 @@ def on_all_cores(documents: list[Document], encoding: Any, low: int, high: int, 
     """Seconds by the clock to chunk in ``workers`` processes, by those to encode once in this one."""
     work = partial(chunk_part, tokenizer=load_tokenizer("llama3"), min_tokens=low, max_tokens=high)
     blocks = [to_batch(documents[begin : begin + BLOCK], DOCUMENT) for begin in range(0, len(documents), BLOCK)]
+    gc.collect()
+    gc.freeze()  # the pipeline holds no documents
     began = time.perf_counter()
     deque((len(encoding.encode_ordinary(document.text)) for document in documents), maxlen=0)
     once = time.perf_counter() - began
