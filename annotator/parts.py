@@ -13,6 +13,7 @@ from annotator import tables
 from annotator.clean import Decider, LabelLog
 from annotator.corrections import Correction, clean_or_correct
 from annotator.explode import Negatives, explode
+from annotator.overlaps.passages import LookedAt, look_at
 from annotator.passages.chunking import chunk_block
 from annotator.records import Annotation, Completion, Document, Mention, Passage, Piece, Rejected
 from annotator.tokens import Tokenizer
@@ -36,9 +37,13 @@ class Part:
     """Units that went on, in the unit of the stage."""
     log: LabelLog = field(default_factory=LabelLog)
     """The labels of the partition, where the stage looks at labels."""
+    looked_at: LookedAt | None = None
+    """What its passages are known again by, where the stage makes passages and looks for near duplicates."""
 
 
-def chunk_part(documents: pa.RecordBatch, tokenizer: Tokenizer, min_tokens: int, max_tokens: int) -> Part:
+def chunk_part(
+    documents: pa.RecordBatch, tokenizer: Tokenizer, min_tokens: int, max_tokens: int, *, near_duplicates: bool
+) -> Part:
     """Cut one block of documents."""
     block = list(tables.from_batch(documents, Document))
     results = chunk_block(block, tokenizer, min_tokens, max_tokens)
@@ -49,6 +54,7 @@ def chunk_part(documents: pa.RecordBatch, tokenizer: Tokenizer, min_tokens: int,
         tables.to_batch(passages, tables.PASSAGE),
         tables.to_batch(rejected, tables.REJECTED),
         sum(passage.n_sentences for passage in passages),
+        looked_at=look_at([passage.text for passage in passages]) if near_duplicates else None,
     )
 
 

@@ -116,14 +116,16 @@ def chunk_stage(context: Context) -> Result:
     total = tables.count(run.documents)
     known = Known(total) if config.near_duplicates else None
     context.progress.start("chunk", "documents", total)
-    cut = partial(chunk_part, tokenizer=context.tokenizer, min_tokens=config.min_tokens, max_tokens=config.max_tokens)
+    bounds = {"min_tokens": config.min_tokens, "max_tokens": config.max_tokens}
+    cut = partial(chunk_part, tokenizer=context.tokenizer, **bounds, near_duplicates=known is not None)
     blocks = tables.batches(run.documents, size=BLOCK)
     with rejects(run.rejected_by("chunk"), flow, kept) as sink, replacing(run.passages) as file:
 
         def passages() -> Iterator[Passage | Rejected]:
             for part in _parts(context, cut, blocks, sink, flow):
                 flow.made["passage"] += len(part.made)
-                yield from unseen(tables.from_batch(part.made, Passage, Piece), benchmarks, known)
+                made = list(tables.from_batch(part.made, Passage, Piece))
+                yield from unseen(made, benchmarks, known, part.looked_at)
 
         kept.out = tables.write_records(file, tables.PASSAGE, sink.sift(passages()))
     return Result((flow, kept))

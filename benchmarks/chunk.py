@@ -112,7 +112,8 @@ def on_all_cores(documents: list[Document], encoding: Any, low: int, high: int, 
         deque(work, maxlen=0)
         return time.perf_counter() - began
 
-    work = partial(chunk_part, tokenizer=load_tokenizer("llama3"), min_tokens=low, max_tokens=high)
+    bounds = {"min_tokens": low, "max_tokens": high}
+    work = partial(chunk_part, tokenizer=load_tokenizer("llama3"), **bounds, near_duplicates=False)
     blocks = [to_batch(documents[begin : begin + BLOCK], DOCUMENT) for begin in range(0, len(documents), BLOCK)]
     gc.collect()
     gc.freeze()  # the pipeline holds no documents

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from annotator.overlaps.benchmarks import texts
-from annotator.overlaps.runs import places, runs, syllables
+from annotator.overlaps.runs import places, runs, runs_of_texts, syllables
 from annotator.records import Passage, Rejected
 from annotator.slots import Slots
 from annotator.spill import runs_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from annotator.overlaps.runs import Hashes
+    from annotator.overlaps.runs import Hashes, Numbers
 
 STAGE: Final = "overlap"
 """The name under which these passages are counted."""
@@ -41,6 +41,7 @@ _HELD: Final = 1 << 20  # hashes of a benchmark that wait to be sorted
 _LOOKED_AT: Final = 8  # one run in so many is remembered, chosen by its hash
 _BITS: Final = 16  # a run that is remembered
 _RUNS_OF_A_DOCUMENT: Final = 128  # remembered ones: 1,000 syllables
+_TOGETHER: Final = 256  # texts whose runs, before there is a choice of them, are in memory at once
 _PAGE: Final = 4096  # bytes of what is remembered that are read at once
 _PAGES: Final = 64  # in memory
 
@@ -83,6 +84,34 @@ class Benchmarks:
         return None
 
 
+class LookedAt(NamedTuple):
+    """The runs by which some texts are known again, text after text: of those of each the ones that are remembered."""
+
+    runs: Hashes
+    sizes: Numbers
+    """Runs of each text."""
+
+
+def look_at(texts: Sequence[str]) -> LookedAt:
+    """Find the runs by which texts are known again: what takes time, and can be done wherever the texts are."""
+    import numpy as np
+
+    some = [_look_at(texts[begin : begin + _TOGETHER]) for begin in range(0, len(texts), _TOGETHER)] or [_look_at([])]
+    return LookedAt(*map(np.concatenate, zip(*some, strict=True)))
+
+
+def _look_at(texts: Sequence[str]) -> LookedAt:
+    import numpy as np
+
+    found, owner = runs_of_texts(texts, KNOWN_RUN)
+    some = found % np.uint64(_LOOKED_AT) == 0
+    found, owner = found[some], owner[some]
+    order = np.lexsort((found, owner))
+    found, owner = found[order], owner[order]
+    distinct = runs_of(owner, found)
+    return LookedAt(found[distinct] // np.uint64(_LOOKED_AT), np.bincount(owner[distinct], minlength=len(texts)))
+
+
 class Known:
     """Remembers which runs passages had, in bits on the disk: of a size that is set at the beginning, never to grow."""
 
@@ -95,30 +124,18 @@ class Known:
         self._bits = max(documents, 64) * _RUNS_OF_A_DOCUMENT * _BITS
         self._pages = Slots(-(-self._bits // (8 * _PAGE)), _PAGE)
 
-    def shares(self, texts: Sequence[str]) -> list[float]:
+    def shares(self, texts: LookedAt) -> list[float]:
         """Return for each text the share of its runs that were there before it, and remember all of them."""
         import numpy as np
 
-        if not texts:
-            return []
-        own = [self._places(text) for text in texts]
-        sizes = np.array([len(places) for places in own])
-        place, owner = np.concatenate(own), np.repeat(np.arange(len(own)), sizes)
+        place, owner = texts.runs % np.uint64(self._bits), np.repeat(np.arange(len(texts.sizes)), texts.sizes)
         order = np.argsort(place, kind="stable")
         place, owner = place[order], owner[order]
         begins = runs_of(place)
         first = np.repeat(owner[begins], np.diff(begins, append=len(place)))
         known = self._were_set(place) | (first < owner)
-        shares: list[float] = (np.bincount(owner, known, len(own)) / np.maximum(sizes, 1)).tolist()
+        shares: list[float] = (np.bincount(owner, known, len(texts.sizes)) / np.maximum(texts.sizes, 1)).tolist()
         return shares
-
-    def _places(self, text: str) -> Hashes:
-        """The bits of the runs of a text that are looked at."""
-        import numpy as np
-
-        own = np.unique(runs(syllables(text), KNOWN_RUN))
-        places: Hashes = own[own % np.uint64(_LOOKED_AT) == 0] // np.uint64(_LOOKED_AT) % np.uint64(self._bits)
-        return places
 
     def _were_set(self, places: Hashes) -> NDArray[np.bool_]:
         """Whether these bits, in order, were set; now they are."""
@@ -141,20 +158,32 @@ class Known:
 
 
 def unseen(
-    passages: Iterable[Passage], benchmarks: Benchmarks | None, known: Known | None
+    passages: Sequence[Passage], benchmarks: Benchmarks | None, known: Known | None, looked_at: LookedAt | None
 ) -> Iterator[Passage | Rejected]:
     """Pass on what neither a benchmark nor an earlier passage has, if asked.
 
-    The more passages are given at once, the fewer times is read what is known.
+    Args:
+        passages: the more are given at once, the fewer times is read what is known.
+        benchmarks: what no passage may share a run with.
+        known: the earlier passages; remembers these too.
+        looked_at: the runs of the texts of these passages, where there is ``known``.
     """
     judged = [_outside(passage, benchmarks) if benchmarks else passage for passage in passages]
-    shares = iter(known.shares([item.text for item in judged if isinstance(item, Passage)]) if known else ())
+    shares = iter(known.shares(_of_passages(looked_at, judged)) if known and looked_at else ())
     for passage in judged:
         if known and isinstance(passage, Passage) and (share := next(shares)) >= KNOWN:
             detail = f"{share:.0%} of its runs of {KNOWN_RUN} syllables are in earlier passages"
             yield Rejected(STAGE, "near duplicate", passage.id, passage.text, detail)
         else:
             yield passage
+
+
+def _of_passages(looked_at: LookedAt, judged: Sequence[Passage | Rejected]) -> LookedAt:
+    """The runs of what is still a passage."""
+    import numpy as np
+
+    kept = np.array([isinstance(item, Passage) for item in judged], bool)
+    return LookedAt(looked_at.runs[np.repeat(kept, looked_at.sizes)], looked_at.sizes[kept])
 
 
 def _outside(passage: Passage, benchmarks: Benchmarks) -> Passage | Rejected:
