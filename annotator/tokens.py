@@ -9,24 +9,20 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import compress, islice, repeat
+from itertools import compress
 from operator import sub
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from annotator.errors import ConfigError
+from annotator.words import WORD, Positions, Table, Words, sums_of, words_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import tiktoken
-    from numpy.typing import NDArray
-
-Positions: TypeAlias = "NDArray[np.int64]"
-"""Whole numbers: code points of a text, or tokens."""
 
 NAMED: Final = ("cl100k_base", "o200k_base")
 """Encodings that tiktoken downloads at first use and keeps."""
@@ -40,12 +36,6 @@ _LLAMA3_SPLIT: Final = (
 _SLICE: Final = 25_000
 """Characters given to tiktoken at once: its regular expressions overflow on longer runs of white space."""
 
-
-_WORD: Final = 48
-"""Bytes of a word that is kept in a table."""
-_WORDS: Final = 87_000
-"""Words kept, some 9 MB: as many as a table of 2 ** 17 places takes. News of 18 million characters has 90,000
-different ones, marks at their ends included."""
 UNKNOWN: Final = 1 << 36
 """Tokens of what cannot be counted by words: more than there can be, and so few that a text of such words adds up."""
 _LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
@@ -120,9 +110,9 @@ class _Tiktoken:
 
     def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
         self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
-        self._after_space = _Table(self._after_a_space)
-        self._first = _Table(lambda words: [self._encoded(word) - self._encoded(f" {word}") for word in words])
-        self._line_end = _Table(lambda marks: [self._encoded(f"a{end}\n") - self._encoded(f"a{end}") for end in marks])
+        self._after_space = Table(self._after_a_space)
+        self._first = Table(lambda words: [self._encoded(word) - self._encoded(f" {word}") for word in words])
+        self._line_end = Table(lambda marks: [self._encoded(f"a{end}\n") - self._encoded(f"a{end}") for end in marks])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return load_tokenizer, (self.name,)
@@ -138,8 +128,8 @@ class _Tiktoken:
     def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
         import numpy as np
 
-        words = _words(text)
-        sums = _sums(self._in_place(words))
+        words = words_of(text)
+        sums = sums_of(self._in_place(words))
         first, last = np.searchsorted(words.begins, starts), np.searchsorted(words.begins, ends + 1)
         added = sums[last] - sums[first]
         # Positions are found again among those of words, or the span begins or ends inside what looks like one.
@@ -161,7 +151,7 @@ class _Tiktoken:
         added[gaps + 1] = np.minimum(alone[gaps + 1] + seams, UNKNOWN)
         return alone, added
 
-    def _in_place(self, words: _Words) -> Positions:
+    def _in_place(self, words: Words) -> Positions:
         """Return the tokens of each word and the space before it."""
         tokens = self._after_space.many(words.known)[words.which]
         # Of two spaces the first is a token; of more, only counting them can tell.
@@ -185,7 +175,7 @@ class _Tiktoken:
 
     def _after_a_space(self, words: Sequence[str]) -> list[int]:
         """Return the tokens of each word with a space before it: of all at once, for each space begins a token."""
-        ordinary = [word.strip() == word != "" and len(word) <= _WORD for word in words]
+        ordinary = [word.strip() == word != "" and len(word) <= WORD for word in words]
         text = "".join([f" {word}" for word in compress(words, ordinary)])
         tokens = self._encoding.decode_tokens_bytes(self._encoding.encode_ordinary(text))
         begins = [index for index, token in enumerate(tokens) if token[0] == _SPACE]
@@ -200,35 +190,6 @@ class _Tiktoken:
         if len(text) <= _SLICE:
             return len(self._encoding.encode_ordinary(text))
         return sum(len(self._encoding.encode_ordinary(part)) for part in _slices(text))
-
-
-class _Table(dict[bytes, int]):
-    """What ``measure`` says of words, kept by their UTF-8, which takes half the memory of Vietnamese strings.
-
-    The words that come first stay, which are the frequent ones; when it is full, others are measured each time.
-    """
-
-    def __init__(self, measure: Callable[[Sequence[str]], list[int]]) -> None:
-        self._measure = measure
-
-    def __missing__(self, word: bytes) -> int:
-        return self._learn([word])[0]
-
-    def many(self, words: Sequence[bytes]) -> Positions:
-        """Return what is said of each word; those that are not here are measured together."""
-        import numpy as np
-
-        values = np.fromiter(map(self.get, words, repeat(UNKNOWN)), np.int64, len(words))
-        unknown = np.flatnonzero(values == UNKNOWN).tolist()
-        if unknown:
-            values[unknown] = self._learn([words[index] for index in unknown])
-        return values
-
-    def _learn(self, words: Sequence[bytes]) -> list[int]:
-        values = self._measure([word.decode() for word in words])
-        short = (pair for pair in zip(words, values, strict=True) if len(pair[0]) <= _WORD)
-        self.update(islice(short, _WORDS - len(self)))
-        return values
 
 
 class _HuggingFace:
@@ -255,48 +216,6 @@ class _HuggingFace:
 
         alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
         return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)  # it may take in white space wherever it likes
-
-
-class _Words(NamedTuple):
-    """A text of words, parted by single spaces and line breaks."""
-
-    known: list[bytes]
-    """The different words in UTF-8."""
-    which: Positions
-    """Which of them each word is."""
-    begins: Positions
-    """Where each word begins, in code points; one more where the text has ended and a space after it."""
-    by_space: NDArray[np.bool_]
-    """Whether a space stands after each word, and no line break."""
-
-
-def _words(text: str) -> _Words:
-    """Part a text into words."""
-    import numpy as np
-    import pyarrow as pa
-
-    # As many bytes for each code point: a place in them is one in the text, and they are had faster than UTF-8.
-    width, codec = (2, "utf-16-le") if len(f"{text} ".encode("utf-16-le")) == 2 * len(text) + 2 else (4, "utf-32-le")
-    letters = np.frombuffer(f"{text} ".encode(codec), f"<u{width}")
-    is_break = letters == ord("\n")
-    ends = np.flatnonzero((letters == ord(" ")) | is_break)
-    begins = np.zeros(len(ends) + 1, np.int64)
-    np.add(ends, 1, out=begins[1:])  # a word's space is part of it, so that nothing stands between words
-    flat = np.where(is_break, letters.dtype.type(ord(" ")), letters)
-    buffers = [None, pa.py_buffer(begins * width), pa.py_buffer(flat)]
-    words = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers).dictionary_encode()
-    _, offsets, known = words.dictionary.buffers()
-    end = np.frombuffer(offsets, np.int64)[len(words.dictionary)] - width  # without the last space
-    return _Words(str(known[:end], codec).encode().split(b" "), words.indices.to_numpy(), begins, ~is_break[ends])
-
-
-def _sums(values: Positions) -> Positions:
-    """Return the sums of none, one, two ... and all of ``values``."""
-    import numpy as np
-
-    sums = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(values, out=sums[1:])
-    return sums
 
 
 def _slices(text: str) -> Iterator[str]:

@@ -18,7 +18,8 @@ from annotator.passages.chunking import chunk, chunk_block
 from annotator.passages.sentences import split_sentences
 from annotator.passages.units import units_of
 from annotator.records import Document, Passage, Piece, Rejected
-from annotator.tokens import UNKNOWN, Positions, Tokenizer, load_tokenizer
+from annotator.tokens import UNKNOWN, Tokenizer, load_tokenizer
+from annotator.words import Positions
 
 SENTENCE = "Hôm nay trời có mưa rất to."  # 8 tokens with its full stop
 

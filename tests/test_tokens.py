@@ -18,7 +18,7 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator import tokens
+from annotator import tokens, words
 from annotator.errors import ConfigError
 from annotator.tokens import UNKNOWN, load_tokenizer
 
@@ -185,7 +185,7 @@ def test_a_long_gap_tells_nothing() -> None:
 
 def test_the_table_of_words_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless new words do not fill the memory, and counts stay right when the table is full."""
-    monkeypatch.setattr(tokens, "_WORDS", 10)
+    monkeypatch.setattr(words, "_WORDS", 10)
     tokenizer = load_tokenizer.__wrapped__("llama3")
     text = " ".join(f"từ{number}" for number in range(100)) + f" {'a' * 100}"
     assert tokenizer.count(text) == len(tokenizer._encoding.encode_ordinary(text))  # type: ignore[attr-defined]
