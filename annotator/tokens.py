@@ -167,9 +167,8 @@ class _Tiktoken:
             return self._line_end[marks[0].encode()]
         space = text.rfind(" ", start, end)
         if space < 0 or len(gap) > _GAP:
-            return (
-                UNKNOWN  # one word alone does not tell: how its marks meet the gap can depend on what stands before it
-            )
+            # One word alone does not tell: how its marks meet the gap can depend on what stands before it.
+            return UNKNOWN
         last, first = text[space:end], text[following:stop].partition(" ")[0]
         return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
 
