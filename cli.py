@@ -12,10 +12,10 @@ from typing import Annotated, Any, Optional
 import typer
 
 from annotator.config import STAGES, Asking, RunConfig, flag
-from annotator.exits import exits as _errors
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
-from annotator.memory import share_memory
+from annotator.storage.memory import share_memory
+from annotator.terminal.exits import exits as _errors
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
@@ -154,8 +154,8 @@ def _plan(
 ) -> None:
     """Say what a build would cost: passages, tokens, money and time. Asks nothing of the teacher without --pilot."""
     with _errors(debug, out):
-        from annotator.display import make_progress
-        from annotator.plan import Assumed, plan
+        from annotator.run.forecast import Assumed, plan
+        from annotator.terminal.progress import make_progress
         from data_cards.forecast import print_plan
 
         assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
@@ -201,8 +201,8 @@ def _run(
     until: str,
     asking: Asking = "now",
 ) -> None:
-    from annotator.display import make_progress
-    from annotator.runner import run
+    from annotator.run.runner import run
+    from annotator.terminal.progress import make_progress
     from data_cards import batches, summary
 
     outcome = run(out, _said(settings, config), make_progress(quiet=quiet), until=until, fresh=fresh, asking=asking)
@@ -244,7 +244,7 @@ def _apply_labels(
 ) -> None:
     """Clean and explode again with your decisions; without --translate-labels nothing is asked of the teacher."""
     with _errors(debug, directory):
-        from annotator.rundir import existing
+        from annotator.storage.rundir import existing
 
         path = labels or decisions_file(existing(directory).root)
         settings: dict[str, Any] = {} if translate_labels and not path.exists() else {"labels": str(path)}

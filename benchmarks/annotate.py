@@ -44,7 +44,7 @@ def passages(number: int) -> Iterator[Passage]:
     """Passages of about 900 characters, cut from the bundled sample and numbered, made as they are taken."""
     text = " ".join(
         json.loads(line)["text"]
-        for path in sorted((ROOT / "annotator" / "sample").glob("*.jsonl"))
+        for path in sorted((ROOT / "annotator" / "sources" / "bundled").glob("*.jsonl"))
         for line in path.read_text(encoding="utf-8").splitlines()
     )
     for index in range(number):
@@ -77,10 +77,10 @@ class Watch:
 def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     """The engine with its ledger, and the reader of replies."""
     from annotator.asking.annotate import Pace, annotate
+    from annotator.cleaning.parser import parse_reply
     from annotator.config import RunConfig
     from annotator.ledger import Ledger
     from annotator.progress import Silent
-    from annotator.replies.parsing import parse_reply
     from annotator.teachers import make_teacher
 
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=base_url))

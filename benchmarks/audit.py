@@ -31,8 +31,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annotator import tables
-from annotator.rundir import SPLITS, RunDir, write_json
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, write_json
 
 IDS = {"id", "passage_id", "document_id"}
 TEXTS = {"text", "input", "output"}
@@ -95,8 +95,8 @@ def measure(target: Path, workers: int) -> None:
     import pandas  # noqa: F401 - what the audit needs is loaded before the clock starts
 
     from annotator.engines.local import LocalEngine
-    from data_cards.audit import audit_dataset
-    from data_cards.auditing.dataset import find
+    from data_cards.audit.building import audit_dataset
+    from data_cards.audit.dataset import find
 
     dataset = find(str(target))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

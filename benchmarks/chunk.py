@@ -35,14 +35,14 @@ from itertools import islice
 from typing import Any
 
 from annotator.engines.local import LocalEngine
-from annotator.parts import chunk_part
 from annotator.passages.chunking import BLOCK, chunk
 from annotator.passages.sentences import split_sentences
+from annotator.passages.tokenizers import load_tokenizer
 from annotator.records import Document, Passage
+from annotator.run.partitions import chunk_part
 from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import sample
-from annotator.tables import DOCUMENT, to_batch
-from annotator.tokens import load_tokenizer
+from annotator.storage.tables import DOCUMENT, to_batch
 
 Chunk = tuple[str, list[tuple[int, str, int | None]]]
 """Its text, and its pieces as (number of the document, text, where that begins if the tool says so)."""

@@ -29,16 +29,17 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from annotator import runner, tables
 from annotator.config import RunConfig, make_config
 from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
-from annotator.memory import share_memory
 from annotator.progress import Silent
 from annotator.records import Completion, Document
-from annotator.rundir import RunDir
+from annotator.run import runner
 from annotator.sources.rows import Columns, Reading
 from annotator.sources.sampling import sample
+from annotator.storage import tables
+from annotator.storage.memory import share_memory
+from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 
 STAGES = ("sample", "chunk", "fill", "annotate", "clean", "explode", "audit")
@@ -89,7 +90,7 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
     if stage == "fill":
         fill(run)
     elif stage == "audit":
-        from data_cards.audit import audit
+        from data_cards.audit.building import audit
 
         with closing(LocalEngine(workers or os.cpu_count() or 1)) as engine:
             audit(run, engine)

@@ -20,11 +20,11 @@ from pathlib import Path
 from langdetect import DetectorFactory, detect
 from langdetect.lang_detect_exception import LangDetectException
 
-from annotator import tables
 from annotator.records import Document
-from annotator.rundir import RunDir
 from annotator.sources.sampling import sample
 from annotator.sources.screening import _CLEARLY_VIETNAMESE, vietnamese_share
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
 from normalizers.labels import load_lexicon
 from normalizers.text import strip_diacritics
 

@@ -77,8 +77,8 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
     import torch
     from transformers import MT5Config
 
-    from annotator import tables
     from annotator.progress import Silent
+    from annotator.storage import tables
     from tests.students import make_tokenizer
     from training.learning.mixing import take, tokenised
     from training.learning.recipes import Portion

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from annotator.display import printable
+from annotator.terminal.progress import printable
 from data_cards.terminal import funnel_table, top_types
 
 

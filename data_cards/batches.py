@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from annotator.asking.batches import WAITING, Batch, read_batches
-from annotator.display import printable
-from annotator.runner import Outcome
+from annotator.run.runner import Outcome
+from annotator.terminal.progress import printable
 
 
 def report(outcome: Outcome) -> list[dict[str, Any]]:

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
-from annotator import tables
-from annotator.display import printable
 from annotator.records import Sample
-from annotator.rundir import SPLITS, RunDir, replacing
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, replacing
+from annotator.terminal.progress import printable
 from data_cards import licences
 
 TITLE: Final = "Open-domain Vietnamese NER"

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.config import make_config
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 
 app = typer.Typer()
 
@@ -40,10 +40,10 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
         from rich.console import Console
 
         from annotator.engines import make_engine
-        from annotator.rundir import write_json
+        from annotator.storage.rundir import write_json
         from data_cards import auditview, comparing
-        from data_cards.audit import audit_dataset
-        from data_cards.auditing.dataset import find
+        from data_cards.audit.building import audit_dataset
+        from data_cards.audit.dataset import find
         from data_cards.summary import print_json
 
         console = Console(highlight=False)
@@ -75,7 +75,7 @@ def report(
 ) -> None:
     """Write report.html, one file to read in any browser, and figures/ as PNG and SVG."""
     with exits(debug, directory):
-        from annotator.rundir import existing
+        from annotator.storage.rundir import existing
         from data_cards.report import write_report
 
         run = existing(directory)

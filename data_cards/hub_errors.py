@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from annotator.display import printable
 from annotator.errors import PublishError
+from annotator.terminal.progress import printable
 
 LONGEST: Final = 300
 """Characters of what the Hub said that are shown."""

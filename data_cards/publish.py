@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 from annotator.config import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
 from annotator.ledger import Ledger
-from annotator.ledgers import address_of
-from annotator.rundir import SPLITS, RunDir
-from data_cards.audit import audit
+from annotator.run.ledgers import address_of
+from annotator.storage.rundir import SPLITS, RunDir
+from data_cards.audit.building import audit
 from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line, unanswered, without_paths, write_card
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN

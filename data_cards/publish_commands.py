@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 
 if TYPE_CHECKING:
     from data_cards.publish import Plan, Receipt
@@ -41,7 +41,7 @@ def publish(  # noqa: PLR0913 - the parameters of a command are its flags
     The token is found where the Hub's own client looks: HF_TOKEN, or what `hf auth login` left.
     """
     with exits(debug, directory):
-        from annotator.rundir import existing, opened
+        from annotator.storage.rundir import existing, opened
         from data_cards.publish import Target, prepare, refuse, send
 
         existing(directory)
@@ -77,7 +77,7 @@ def _show(plan: Plan) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from annotator.display import printable
+    from annotator.terminal.progress import printable
 
     console = Console(highlight=False)
     target = plan.target

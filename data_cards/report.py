@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from annotator import tables
-from annotator.display import printable
 from annotator.records import Mention
-from annotator.rundir import RunDir, replacing
-from data_cards.audit import audit
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir, replacing
+from annotator.terminal.progress import printable
+from data_cards.audit.building import audit
 from data_cards.figures import write_figures
 from data_cards.terminal import plural
 

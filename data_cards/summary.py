@@ -12,17 +12,17 @@ from typing import Any
 
 from rich.console import Console
 
-from annotator import tables
 from annotator.config import STAGES, RunConfig, make_config
 from annotator.engines import make_engine
 from annotator.errors import RunDirError
-from annotator.ledgers import answers_of
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
-from annotator.rundir import SPLITS, RunDir, existing
-from annotator.runner import Outcome
+from annotator.run.ledgers import answers_of
+from annotator.run.runner import Outcome
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, existing
 from annotator.teachers import make_teacher
 from data_cards import terminal
-from data_cards.audit import audit, funnel
+from data_cards.audit.building import audit, funnel
 from data_cards.card import write_card
 
 

@@ -14,10 +14,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from annotator.display import printable
-from annotator.ledgers import address_of
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
-from annotator.rundir import SPLITS, RunDir
+from annotator.run.ledgers import address_of
+from annotator.storage.rundir import SPLITS, RunDir
+from annotator.terminal.progress import printable
 
 _STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
                   "black on bright_blue", "black on orange1", "black on bright_red", "black on white")  # fmt: skip

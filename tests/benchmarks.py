@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotator import tables
-from annotator.explode import INSTRUCTION
 from annotator.records import Sample
+from annotator.samples.explode import INSTRUCTION
+from annotator.storage import tables
 
 
 def query(identity: str, text: str, gold: Sequence[str], label: str, passage: str) -> Sample:

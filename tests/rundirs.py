@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotator import tables
-from annotator.explode import positives
 from annotator.records import Annotation, Document, Mention, Passage, Piece, Rejected, Sample
-from annotator.rundir import SPLITS, RunDir, replacing, write_json
+from annotator.samples.explode import positives
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, replacing, write_json
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from annotator import tables
 from annotator.records import Sample
-from annotator.rundir import replacing
+from annotator.storage import tables
+from annotator.storage.rundir import replacing
 
 LEARNING = {
     "lora_r": "0",

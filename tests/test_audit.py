@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import tables
 from annotator.records import Annotation, LabelUse, Mention, Passage, Piece, Sample
-from annotator.rundir import SPLITS, RunDir, replacing, write_json
-from data_cards.audit import audit, distribution
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, replacing, write_json
+from data_cards.audit.building import audit, distribution
 
 TEXT = "Bà Hoà ở Đại học Hà Nội."
 

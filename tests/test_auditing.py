@@ -19,17 +19,17 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
-from annotator import tables
 from annotator.errors import SourceError
 from annotator.records import Annotation, Mention, Passage, Piece, Rejected, Sample
-from annotator.rundir import RunDir, write_json
-from data_cards.audit import audit, audit_dataset
-from data_cards.auditing import dataset as datasets_of
-from data_cards.auditing.alike import alike
-from data_cards.auditing.annotations import _nesting
-from data_cards.auditing.census import Census, mentions_of, together
-from data_cards.auditing.dataset import find
-from data_cards.auditing.leaks import runs_of_texts
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir, write_json
+from data_cards.audit import dataset as datasets_of
+from data_cards.audit.alike import alike
+from data_cards.audit.annotations import _nesting
+from data_cards.audit.building import audit, audit_dataset
+from data_cards.audit.census import Census, mentions_of, together
+from data_cards.audit.dataset import find
+from data_cards.audit.leaks import runs_of_texts
 from tests.rundirs import Item, make_run, rewrite, write
 
 ITEMS = (

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import spill, tables
 from annotator.engines.local import LocalEngine
 from annotator.errors import RunDirError
 from annotator.records import Passage, Piece
-from annotator.rundir import SPLITS, RunDir
-from annotator.spill import Spill, looked_up, runs_of
-from data_cards.audit import audit, audit_dataset
-from data_cards.auditing import leaks
-from data_cards.auditing.dataset import find
+from annotator.storage import spill, tables
+from annotator.storage.rundir import SPLITS, RunDir
+from annotator.storage.spill import Spill, looked_up, runs_of
+from data_cards.audit import leaks
+from data_cards.audit.building import audit, audit_dataset
+from data_cards.audit.dataset import find
 from tests.rundirs import Item, make_run, write
 
 KEYS = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**64 - 1])

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from annotator import tables
 from annotator.asking import batching
 from annotator.asking.batches import read_batches
 from annotator.errors import TeacherError
 from annotator.ledger import Ledger
-from annotator.rundir import RunDir
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
 from annotator.teachers import make_question
 from annotator.teachers.batch import Limits, limits_of, read_result, request_line
 from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late

@@ -19,9 +19,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
-from annotator import tables
 from annotator.ledger import Ledger
-from annotator.rundir import SPLITS, RunDir
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 
@@ -236,7 +236,7 @@ def test_other_questions_are_refused_and_fresh_starts_over(endpoint: Endpoint, t
 def test_a_changed_source_is_noticed(endpoint: Endpoint, tmp_path: Path) -> None:
     """The same path with other articles is another run; a source that is gone does not matter any more."""
     source = tmp_path / "news.jsonl"
-    article = (ROOT / "annotator" / "sample" / "health.jsonl").read_text(encoding="utf-8")
+    article = (ROOT / "annotator" / "sources" / "bundled" / "health.jsonl").read_text(encoding="utf-8")
     source.write_text(article, encoding="utf-8")
     assert build(endpoint, tmp_path / "run", source=source).exit_code == 0
     source.write_text(article.replace("Bộ Y tế", "Sở Y tế"), encoding="utf-8")

@@ -14,10 +14,10 @@ from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import tables
 from annotator.records import Sample
-from annotator.rundir import SPLITS, RunDir, replacing, write_json
-from data_cards.audit import audit
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, replacing, write_json
+from data_cards.audit.building import audit
 from data_cards.card import Publication, cell, make_card, without_paths, write_card
 from data_cards.licences import UNKNOWN, of_corpus, of_output
 

@@ -17,7 +17,7 @@ from annotator.errors import ConfigError, FatalTeacherError, RefusedError, Retry
 from annotator.ledger import request_key
 from annotator.teachers import Reply, make_teacher, require_key
 from annotator.teachers.connections import ThroughSdk, connect
-from annotator.teachers.reading import pause, read_reply
+from annotator.teachers.responses import pause, read_reply
 from tests.endpoint import Answer, Endpoint
 
 PASSAGE = 'Bà Hoà ở TP.HCM nói: "Giá là 5.000.000 đồng" 😀'

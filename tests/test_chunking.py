@@ -16,10 +16,10 @@ from annotator.errors import ConfigError
 from annotator.passages import chunking
 from annotator.passages.chunking import chunk, chunk_block
 from annotator.passages.sentences import split_sentences
+from annotator.passages.tokenizers import UNKNOWN, Tokenizer, load_tokenizer
 from annotator.passages.units import units_of
+from annotator.passages.words import Positions
 from annotator.records import Document, Passage, Piece, Rejected
-from annotator.tokens import UNKNOWN, Tokenizer, load_tokenizer
-from annotator.words import Positions
 
 SENTENCE = "Hôm nay trời có mưa rất to."  # 8 tokens with its full stop
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.clean import Cleaned, LabelLog, clean_reply
-from annotator.corrections import clean_or_correct
+from annotator.cleaning.clean import Cleaned, LabelLog, clean_reply
+from annotator.cleaning.corrections import clean_or_correct
 from annotator.records import Completion, LabelUse, Passage, Piece, Rejected
 from normalizers.labels import LabelNormalizer, load_lexicon
 

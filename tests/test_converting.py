@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
-from annotator import tables
 from annotator.errors import ConfigError, SourceError
 from annotator.progress import Silent
 from annotator.records import Sample
+from annotator.storage import tables
 from training.converting.converting import FORMATS, convert
 from training.converting.options import Options
 
@@ -345,7 +345,7 @@ def test_nothing_is_left_out_of_a_benchmark_for_its_length(tmp_path: Path) -> No
 
 def test_length_is_input_and_output_together(tmp_path: Path) -> None:
     """A sample is dropped exactly when the tokens of its two sides are more than the limit."""
-    from annotator.tokens import load_tokenizer
+    from annotator.passages.tokenizers import load_tokenizer
 
     rows = [
         {"instruction": "Nói", "input": "Hà Nội mùa thu " * number, "output": "đẹp " * number}

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator import tables
-from annotator.corrections import Corrected, read_corrections
+from annotator.cleaning.corrections import Corrected, read_corrections
 from annotator.records import Annotation, Mention
-from annotator.rundir import RunDir, replacing, write_json
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir, replacing, write_json
 from data_cards.exchange import labelstudio
 from data_cards.exchange.carrying import (
     CROSSING,

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import cli
-from annotator import tables
-from annotator.corrections import HUMAN, Corrected, Correction, clean_or_correct, text_sha256
+from annotator.cleaning.corrections import HUMAN, Corrected, Correction, clean_or_correct, text_sha256
 from annotator.records import Annotation, Completion, Passage, Piece
-from annotator.rundir import SPLITS, RunDir
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.exchange.commands import NAMES
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from annotator import tables
 from annotator.errors import ConfigError, StudentError
 from annotator.progress import Progress, Silent
+from annotator.storage import tables
 from tests.students import make_student, sample, write_samples
 from training.learning import experiments
 from training.learning.experiments import Plan, load_experiment, run

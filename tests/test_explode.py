@@ -8,8 +8,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.explode import Negatives, explode, positives, type_frequency
 from annotator.records import Annotation, Mention, Rejected, Sample
+from annotator.samples.explode import Negatives, explode, positives, type_frequency
 from normalizers.labels import related
 
 TEXT = "Ông An gặp bà Bình ở Hà Nội. Ông An về Hà Nội."

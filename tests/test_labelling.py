@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 import cli
-from annotator import tables
-from annotator.decisions import read_decisions
+from annotator.cleaning.decisions import read_decisions
 from annotator.labelling.listing import context
 from annotator.labelling.streaming import normalize_lines
 from annotator.labelling.suggesting import suggest
 from annotator.ledger import Ledger
-from annotator.rundir import RunDir
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
 from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import asking, fingerprints, vner, vner_process, wait_for

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import cli
-from annotator import tables
+from annotator.storage import tables
 from tests.endpoint import Answer, Endpoint
 from tests.students import LEARNING, make_student
 from training.prompting import student_input

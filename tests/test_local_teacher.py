@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from annotator.teachers import local
-from annotator.teachers.rules import find_spans
+from annotator.teachers.embedded import tagger
+from annotator.teachers.embedded.rules import find_spans
 from normalizers.text import nfc
 
 FOUND = [
@@ -130,7 +130,7 @@ def test_rule_spans_are_ordered_and_apart(text: str) -> None:
 @example("vidu.vn/" + "!" * 60 + " Ông Nam ở Huế")
 def test_mentions_are_distinct_slices_of_any_text(text: str) -> None:
     """No text is too odd: every mention stands in it, letter for letter, once per type."""
-    pairs = local.extract(text)
+    pairs = tagger.extract(text)
     assert len(pairs) == len(set(pairs))
     assert all(mention and mention == mention.strip() and mention in text for mention, _ in pairs)
 
@@ -150,7 +150,7 @@ def test_tags_are_those_of_underthesea(sentence: str) -> None:
     """Faster features and the absent chunk model change no word, no part of speech and no entity tag."""
     from underthesea import ner
 
-    assert local.tag_words(sentence) == [(word, pos, tag) for word, pos, _, tag in ner(sentence)]
+    assert tagger.tag_words(sentence) == [(word, pos, tag) for word, pos, _, tag in ner(sentence)]
 
 
 @pytest.mark.parametrize(
@@ -204,12 +204,12 @@ def test_tags_are_those_of_underthesea(sentence: str) -> None:
 )
 def test_sentences_give_what_a_reader_sees(text: str, expected: list[tuple[str, str]]) -> None:
     """Heads, titles, honorifics and well-known names decide; the chairman is no part of his office."""
-    assert local.extract(text) == expected
+    assert tagger.extract(text) == expected
 
 
 def test_short_forms_follow_the_full_name() -> None:
     """A person stays a person, a company's bare name a company."""
-    pairs = local.extract(
+    pairs = tagger.extract(
         "Trọng tài phạt Trần Chí Vinh vì lỗi nặng. Theo ban tổ chức, trước đó Chí Vinh đã nhận thẻ vàng. "
         "Công ty Tân Hải Phong nợ thuế, theo báo cáo của Tân Hải Phong."
     )
@@ -219,27 +219,27 @@ def test_short_forms_follow_the_full_name() -> None:
 
 def test_mentions_keep_the_spelling_of_the_text() -> None:
     """The tokens of underthesea have hòa for hoà; the mention is what the text says."""
-    assert ("xã Hoà Phú", "location") in local.extract("Anh sống ở xã Hoà Phú từ nhỏ.")
-    assert ("xã Hòa Phú", "location") in local.extract("Anh sống ở xã Hòa Phú từ nhỏ.")
+    assert ("xã Hoà Phú", "location") in tagger.extract("Anh sống ở xã Hoà Phú từ nhỏ.")
+    assert ("xã Hòa Phú", "location") in tagger.extract("Anh sống ở xã Hòa Phú từ nhỏ.")
 
 
 def test_a_pair_stands_once_and_in_order_of_first_occurrence() -> None:
     """Repeating the passage adds nothing."""
     text = SENTENCES[4]
-    assert local.extract(f"{text}\n{text}") == local.extract(text)
+    assert tagger.extract(f"{text}\n{text}") == tagger.extract(text)
 
 
 def test_the_reply_is_json_with_vietnamese_letters() -> None:
     """The same form as a language model's answer: a list of pairs."""
-    reply = local.reply_for(SENTENCES[2])
+    reply = tagger.reply_for(SENTENCES[2])
     assert "Việt Nam" in reply
-    assert [tuple(pair) for pair in json.loads(reply)] == local.extract(SENTENCES[2])
+    assert [tuple(pair) for pair in json.loads(reply)] == tagger.extract(SENTENCES[2])
 
 
 def test_identity_names_both_versions() -> None:
     """What is cached under it is never mixed up with the answers of other rules or models."""
-    assert local.TEACHER_VERSION in local.identity().values()
-    assert set(local.identity()) == {"underthesea", "rules"}
+    assert tagger.TEACHER_VERSION in tagger.identity().values()
+    assert set(tagger.identity()) == {"underthesea", "rules"}
 
 
 def test_real_news_gives_slices_and_underthesea_tags(news_dir: Path) -> None:
@@ -250,10 +250,10 @@ def test_real_news_gives_slices_and_underthesea_tags(news_dir: Path) -> None:
 
     file = sorted(news_dir.glob("*.parquet"))[0]
     texts = [nfc(text[:1500]) for text in pq.read_table(file, columns=["text"]).column("text").to_pylist()[:15]]
-    pairs = [(text, pair) for text in texts for pair in local.extract(text)]
+    pairs = [(text, pair) for text in texts for pair in tagger.extract(text)]
     assert all(mention in text for text, (mention, _) in pairs)
     assert {"person", "location", "organization", "date"} <= {label for _, (_, label) in pairs}
     for text in texts[:3]:
         for place in split_sentences(text):
             sentence = text[place.start : place.end]
-            assert local.tag_words(sentence) == [(word, pos, tag) for word, pos, _, tag in ner(sentence)]
+            assert tagger.tag_words(sentence) == [(word, pos, tag) for word, pos, _, tag in ner(sentence)]

@@ -9,7 +9,7 @@ import pytest
 
 CODE = """
 import ctypes
-from annotator.memory import give_back, share_memory
+from annotator.storage.memory import give_back, share_memory
 def held():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096
@@ -37,7 +37,7 @@ def test_what_was_freed_goes_back() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="set nowhere else")
 def test_who_chose_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in the environment stands; what does not is set for processes started from here."""
-    code = "import os; from annotator.memory import share_memory as share; share(); print(os.environ[NAME])"
+    code = "import os; from annotator.storage.memory import share_memory as share; share(); print(os.environ[NAME])"
     name = "MALLOC_MMAP_THRESHOLD_"
     found = []
     for chosen in (None, "4096"):

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
-from annotator import tables
 from annotator.config import RunConfig
+from annotator.duplicates import passages as overlapping
+from annotator.duplicates.benchmarks import texts
+from annotator.duplicates.ngrams import places, runs, runs_of_texts, syllables
+from annotator.duplicates.passages import Benchmarks, Known, look_at, unseen
 from annotator.errors import ConfigError
-from annotator.overlaps import passages as overlapping
-from annotator.overlaps.benchmarks import texts
-from annotator.overlaps.passages import Benchmarks, Known, look_at, unseen
-from annotator.overlaps.runs import places, runs, runs_of_texts, syllables
 from annotator.records import Passage, Rejected
+from annotator.storage import tables
 
 SENTENCE = "Bệnh nhân số 91 là phi công người Anh, được điều trị tại khoa Hồi sức của Bệnh viện Chợ Rẫy từ ngày 22/5."
 SHORT = "Chị Hoà ở quận Thuỷ Nguyên, Hải Phòng."
@@ -220,7 +220,7 @@ def test_hashes_are_the_same_everywhere() -> None:
 
 def test_a_build_without_the_benchmark(tmp_path: Path) -> None:
     """The leak is recorded with file, stretch and share; a changed file is noticed, a copy is not."""
-    news = Path(cli.__file__).parent / "annotator" / "sample" / "health.jsonl"
+    news = Path(cli.__file__).parent / "annotator" / "sources" / "bundled" / "health.jsonl"
     article = json.loads(news.read_text(encoding="utf-8").splitlines()[0])["text"]
     sentence = next(line for line in article.split("\n") if len(line.split()) > 20)
     benchmark = tmp_path / "test.conll"

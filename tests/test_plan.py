@@ -12,9 +12,9 @@ import pytest
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger
-from annotator.plan import Assumed, _time
-from annotator.prices import price_of
-from annotator.tokens import load_tokenizer
+from annotator.passages.tokenizers import load_tokenizer
+from annotator.run.forecast import Assumed, _time
+from annotator.teachers.prices import price_of
 from data_cards.forecast import duration
 from prompts import load_prompt
 from tests.endpoint import Answer, Endpoint, echo_entities

@@ -15,10 +15,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from annotator.cluster.postgres import PostgresLedger
 from annotator.config import RunConfig, make_config, without_password
 from annotator.errors import ConfigError, RunDirError
 from annotator.ledger import Answers, Failure, Ledger, postgres
-from annotator.ledger.postgres import PostgresLedger
 from annotator.records import Completion
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.postgres import PASSWORD, Server
@@ -120,7 +120,7 @@ def test_what_could_not_be_flushed_is_flushed_the_next_time(
     database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flush that failed leaves it to do."""
-    monkeypatch.setattr("annotator.ledger.postgres.PATIENCE", 0.3)
+    monkeypatch.setattr("annotator.cluster.postgres.PATIENCE", 0.3)
     with PostgresLedger(database) as ledger:
         ledger.append([ANSWER])
         postgres.stop("fast")
@@ -157,7 +157,7 @@ def postgres_alone_at_once(database: str) -> None:
 
 def test_a_server_that_stays_away_is_one_line(database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its address, without the password."""
-    monkeypatch.setattr("annotator.ledger.postgres.PATIENCE", 0.3)
+    monkeypatch.setattr("annotator.cluster.postgres.PATIENCE", 0.3)
     with PostgresLedger(database) as ledger:
         postgres.stop()
         try:
@@ -200,7 +200,7 @@ def test_who_wants_to_be_alone_is_alone(database: str, monkeypatch: pytest.Monke
     """Readers and workers may come; a second that wants to be alone is told, unless the first is dead."""
     monkeypatch.setattr(postgres, "TURN", 0.2)
     program = (
-        "import sys, time; from annotator.ledger.postgres import PostgresLedger\n"
+        "import sys, time; from annotator.cluster.postgres import PostgresLedger\n"
         "held = PostgresLedger(sys.argv[1], alone=True); print('alone', flush=True); time.sleep(60)"
     )
     first = subprocess.Popen([sys.executable, "-c", program, database], stdout=subprocess.PIPE)

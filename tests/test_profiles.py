@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from annotator import pipeline, tables
 from annotator.asking.limits import Pace
 from annotator.asking.profiles import Limits, context_window, published_limits
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
-from annotator.plan import DAY, _time
+from annotator.run import stages as pipeline
+from annotator.run.forecast import DAY, _time
+from annotator.storage import tables
 from tests.endpoint import Endpoint
 from tests.test_build import vner
 

@@ -20,8 +20,8 @@ from huggingface_hub import DatasetCard, constants
 from typer.testing import CliRunner, Result
 
 import cli
-from annotator import tables
-from annotator.rundir import SPLITS, RunDir, opened, write_json
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, opened, write_json
 from tests.conftest import ROOT
 from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
 

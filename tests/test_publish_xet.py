@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.rundir import RunDir
+from annotator.storage.rundir import RunDir
 from tests.hub_endpoint import GOOD_TOKEN, XET_TOKEN, Fault, Hub
 from tests.test_publish import NAME, SENT, publish_process
 

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotator.asking import limits
+from annotator.cluster.postgres import PostgresLedger
+from annotator.cluster.ray import RayEngine
 from annotator.engines import ray as ray_engine
 from annotator.engines.local import LocalEngine
-from annotator.engines.ray import RayEngine
 from annotator.errors import ClusterError, RetryableError, SourceError
-from annotator.ledger.postgres import PostgresLedger
-from annotator.rundir import RunDir
+from annotator.storage.rundir import RunDir
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.object_store import bucket
 from tests.test_build import asking, fingerprints, vner, vner_process, wait_for

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
-from annotator.display import printable
 from annotator.records import Mention, Rejected
-from annotator.rundir import RunDir
+from annotator.storage.rundir import RunDir
+from annotator.terminal.progress import printable
 from data_cards import figures
 from data_cards.report import draw, highlighted
 from tests.browser import CHROMIUM, Browser

@@ -11,7 +11,7 @@ import pytest
 from annotator.asking import annotate, asker
 from annotator.config import RunConfig
 from annotator.ledger import request_key
-from annotator.rundir import RunDir
+from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import asking, build, fingerprints, vner

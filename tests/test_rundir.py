@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from annotator import tables
 from annotator.errors import RunDirError
 from annotator.records import Rejected
-from annotator.rundir import RunDir, existing, merge_rejected, opened, replacing, write_json
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir, existing, merge_rejected, opened, replacing, write_json
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_what_the_system_says_gets_a_mend(
     def refuse(*args: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr("annotator.rundir.os.fsync", refuse)
+    monkeypatch.setattr("annotator.storage.rundir.os.fsync", refuse)
     with pytest.raises(RunDirError, match=words):
         write_json(tmp_path / "x.json", {})
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ import pytest
 
 from annotator.asking import sharing
 from annotator.asking.limits import Pace
-from annotator.asking.sharing import Job, News, Office, Partition
+from annotator.cluster.sharing import Job, News, Office, Partition
 from annotator.config import RunConfig
 from annotator.engines.environment import carried
 from annotator.errors import ConfigError

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import slots
 from annotator.errors import RunDirError
-from annotator.slots import Slots
+from annotator.storage import slots
+from annotator.storage.slots import Slots
 
 SIZE, WIDTH = 20, 3
 ROW = st.lists(st.integers(0, 255), min_size=WIDTH, max_size=WIDTH)

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import spill, tables
-from annotator.explode import digest
 from annotator.records import Passage, Piece
-from annotator.splits import assign_splits, in_step
+from annotator.samples.explode import digest
+from annotator.samples.splits import assign_splits, in_step
+from annotator.storage import spill, tables
 
 
 def splits(passages: Sequence[Passage], shares: Sequence[float], seed: int = 0) -> dict[str, int]:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator import tables
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
+from annotator.storage import tables
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 number = st.integers(0, 10**9)

@@ -18,9 +18,10 @@ import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator import tokens, words
 from annotator.errors import ConfigError
-from annotator.tokens import UNKNOWN, load_tokenizer
+from annotator.passages import tokenizers as tokens
+from annotator.passages import words
+from annotator.passages.tokenizers import UNKNOWN, load_tokenizer
 
 VOCABULARY = [bytes([value]) for value in range(256)] + [b"ab", b"abab"]
 
@@ -53,7 +54,7 @@ def test_llama3_counts() -> None:
 def test_llama3_does_not_import_its_package() -> None:
     """Only the vocabulary file is read; the package itself would drag in much more."""
     code = (
-        "import sys; from annotator.tokens import load_tokenizer; load_tokenizer('llama3'); "
+        "import sys; from annotator.passages.tokenizers import load_tokenizer; load_tokenizer('llama3'); "
         "sys.exit('llama_models' in sys.modules)"
     )
     root = Path(tokens.__file__).parents[1]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from annotator.errors import ConfigError
 from annotator.passages import units
-from annotator.tokens import UNKNOWN
-from annotator.words import Positions
+from annotator.passages.tokenizers import UNKNOWN
+from annotator.passages.words import Positions
 
 
 class Words:

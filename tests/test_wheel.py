@@ -45,7 +45,7 @@ def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
         "normalizers/lexicon/vietnamese.toml",
         "data_cards/templates/card.md.j2",
         "data_cards/licences.toml",
-        "annotator/sample/health.jsonl",
+        "annotator/sources/bundled/health.jsonl",
         "annotator/py.typed",
     ):
         assert needed in names, needed

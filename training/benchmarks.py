@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import SourceError
-from annotator.explode import INSTRUCTION
 from annotator.records import Sample
+from annotator.samples.explode import INSTRUCTION
 from normalizers.text import nfc
 
 _NEEDED: Final = ("id", "input", "output", "entity_type")

@@ -10,7 +10,7 @@ from typing import Final
 from annotator.errors import RunDirError
 from annotator.progress import Progress
 from annotator.records import Passage
-from annotator.rundir import RunDir, explained, replacing, write_json
+from annotator.storage.rundir import RunDir, explained, replacing, write_json
 from annotator.teachers import Teacher
 
 VERSION: Final = 1

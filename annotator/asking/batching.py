@@ -32,7 +32,7 @@ from annotator.errors import ConfigError, FatalTeacherError, RefusedError, Teach
 from annotator.ledger import Answers, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
-from annotator.rundir import RunDir, explained
+from annotator.storage.rundir import RunDir, explained
 from annotator.teachers import Question, Reply, Teacher
 from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, read_result, request_line
 

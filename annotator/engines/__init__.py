@@ -37,7 +37,7 @@ class Engine(Protocol):
 def make_engine(config: RunConfig) -> Engine:
     """The engine that ``config`` names. Nothing is started before there is something to do."""
     if config.engine == "ray":
-        from annotator.engines.ray import RayEngine
+        from annotator.cluster.ray import RayEngine
 
         return RayEngine(config.ray_address, config.workers)
     from annotator.engines.local import LocalEngine

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 
 app = typer.Typer(
     help="See, decide and try out entity type labels.",
@@ -27,7 +27,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 def decisions_file(directory: Path) -> Path:
     """Where the decisions about a run are kept unless the user says otherwise."""
-    from annotator.rundir import RunDir
+    from annotator.storage.rundir import RunDir
 
     stored = RunDir(directory).read_manifest().get("config", {}).get("labels", "")
     return Path(stored) if stored else directory / "labels.toml"
@@ -43,7 +43,7 @@ def list_labels(
     """List the labels that no rule could decide, by frequency, with example mentions."""
     with exits(debug):
         from annotator.labelling import listing
-        from annotator.rundir import existing
+        from annotator.storage.rundir import existing
 
         run = existing(directory)
         labels = listing.all_labels(run) if every else listing.unresolved(run)
@@ -77,7 +77,7 @@ def review(
         from annotator.errors import ConfigError
         from annotator.labelling.listing import unresolved
         from annotator.labelling.review import Review, export_lines
-        from annotator.rundir import existing, replacing
+        from annotator.storage.rundir import existing, replacing
         from normalizers.labels import load_lexicon
 
         run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()
@@ -112,7 +112,7 @@ def normalize(
 ) -> None:
     """Read raw labels from stdin, one a line; write a JSON line each: raw, label, status, rule."""
     with exits(debug):
-        from annotator.decisions import read_decisions
+        from annotator.cleaning.decisions import read_decisions
         from annotator.labelling.streaming import normalize_lines
 
         decisions = read_decisions(labels).labels if labels else {}

@@ -11,11 +11,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from annotator import tables
-from annotator.decisions import one_line
+from annotator.cleaning.decisions import one_line
 from annotator.errors import RunDirError
 from annotator.records import LabelUse
-from annotator.rundir import RunDir
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
 
 EXAMPLES = 3
 """Mentions shown for a label."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from annotator.decisions import add_decision, decision_line, one_line, read_decisions
+from annotator.cleaning.decisions import add_decision, decision_line, one_line, read_decisions
 from annotator.labelling.listing import Label
 from annotator.labelling.suggesting import suggest
 from normalizers.labels import LabelNormalizer, Lexicon, clean_label

@@ -1,7 +1,7 @@
 """The ledger: every paid answer, kept for ever, found again by the content of its question.
 
 One SQLite file in the run directory (``Ledger``), or a PostgreSQL database that the workers of a cluster reach
-(``annotator.ledger.postgres``). Both hold the same rows and can do the same, see ``Answers``.
+(``annotator.cluster.postgres``). Both hold the same rows and can do the same, see ``Answers``.
 """
 
 from annotator.ledger.rows import Answers, Failure, canonical, request_key

@@ -17,9 +17,9 @@ from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
 from annotator.errors import ConfigError
+from annotator.passages.tokenizers import UNKNOWN, Tokenizer
 from annotator.passages.units import Units, units_of
 from annotator.records import Document, Passage, Piece, Rejected
-from annotator.tokens import UNKNOWN, Tokenizer
 
 BLOCK: Final = 500
 """Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from annotator.errors import ConfigError
 from annotator.passages.sentences import sentence_columns
-from annotator.tokens import Tokenizer
+from annotator.passages.tokenizers import Tokenizer
 
 _CLAUSE: Final = re.compile(r"[;:,)\]”»…]+(?=\s)|\s(?=[-–—(\[“«])")
 _SPACE: Final = re.compile(r"\s+")

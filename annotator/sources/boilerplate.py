@@ -91,7 +91,7 @@ def common(texts: Iterable[str]) -> frozenset[int]:
     """Return the hashes of the sentences that many of ``texts`` have."""
     import numpy as np
 
-    from annotator.spill import Spill, runs_of
+    from annotator.storage.spill import Spill, runs_of
 
     documents, keys = 0, Spill()
     for documents, text in enumerate(texts, start=1):  # noqa: B007 - the last number is wanted

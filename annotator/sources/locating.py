@@ -70,7 +70,7 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | Hu
         SourceError: nothing is there, it cannot be read, or it holds no file of a known type.
     """
     if source is None or source == "sample":
-        return _listed(Path(str(resources.files("annotator") / "sample")))
+        return _listed(Path(str(resources.files("annotator.sources") / "bundled")))
     written = os.fspath(source)
     if is_url(written):
         return _remote(written)

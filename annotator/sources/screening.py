@@ -10,15 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from annotator.overlaps.near import NearDuplicates
-from annotator.overlaps.runs import runs, syllables
+from annotator.duplicates.minhash import NearDuplicates
+from annotator.duplicates.ngrams import runs, syllables
 from annotator.records import Document, Rejected
 from annotator.sources.boilerplate import Cut, common, find, without
 from annotator.sources.rows import Row, rejected, text_hash
 from annotator.sources.shelf import Register, Shelf
 
 if TYPE_CHECKING:
-    from annotator.overlaps.runs import Hashes
+    from annotator.duplicates.ngrams import Hashes
 
 BOILERPLATE: Final = "boilerplate"
 """The name under which what is cut out of documents is counted."""

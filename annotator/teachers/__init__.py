@@ -104,7 +104,7 @@ def make_teacher(config: RunConfig) -> Teacher:
         ConfigError: an unknown prompt.
     """
     if config.provider == "local":
-        from annotator.teachers.embedded import EmbeddedTeacher
+        from annotator.teachers.embedded.teacher import EmbeddedTeacher
 
         return EmbeddedTeacher(workers=config.processes)
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 from annotator.config import KEY_VARIABLES, RunConfig
 from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
 from annotator.teachers import Question, Reply, require_key
-from annotator.teachers.reading import read_reply
+from annotator.teachers.responses import read_reply
 
 ENDPOINT: Final = "/v1/chat/completions"
 WINDOW: Final = "24h"

@@ -14,7 +14,7 @@ from annotator.errors import FatalTeacherError, RefusedError, RetryableError, Te
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.connections import Connection, connect
 from annotator.teachers.form import Form
-from annotator.teachers.reading import message_of, out_of_money, read_reply, retry_after
+from annotator.teachers.responses import message_of, out_of_money, read_reply, retry_after
 from annotator.teachers.straight import Answer
 from prompts import Prompt
 

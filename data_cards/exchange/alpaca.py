@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
-from annotator.explode import INSTRUCTION, positives
 from annotator.records import Annotation
+from annotator.samples.explode import INSTRUCTION, positives
 from data_cards.exchange.carrying import Job, Reviewed, Unread
 from data_cards.exchange.files import read_items, write_array
 from data_cards.exchange.reading import checked

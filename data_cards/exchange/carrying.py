@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from annotator.explode import Negatives
 from annotator.records import Annotation, Mention
+from annotator.samples.explode import Negatives
 
 SEVERAL_LABELS = "another label of a span that is there"
 NESTED = "inside a longer span"

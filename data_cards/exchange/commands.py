@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 
 NAMES = "conll, conll-words, spacy, gliner, labelstudio, argilla, doccano, alpaca, universalner, jsonl"
 
@@ -51,8 +51,8 @@ def import_command(
 ) -> None:
     """Take what people corrected for the truth; samples and audit follow. Nothing is asked of the teacher."""
     with exits(debug, directory):
-        from annotator.display import make_progress
-        from annotator.runner import run
+        from annotator.run.runner import run
+        from annotator.terminal.progress import make_progress
         from data_cards import summary
         from data_cards.exchange.importing import bring_back
 
@@ -86,6 +86,6 @@ def _tell(report: Mapping[str, Any]) -> None:
 
 def _shown(text: str) -> str:
     """Text of a file, on one line and harmless to a terminal."""
-    from annotator.display import printable
+    from annotator.terminal.progress import printable
 
     return printable(" ".join(text.split()))

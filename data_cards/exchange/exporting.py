@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from annotator import tables
 from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
-from annotator.explode import Negatives, type_frequency
 from annotator.records import Annotation
-from annotator.rundir import SPLITS, RunDir, existing, replacing
-from annotator.splits import assign_splits, in_step
+from annotator.samples.explode import Negatives, type_frequency
+from annotator.samples.splits import assign_splits, in_step
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir, existing, replacing
 from data_cards.exchange.carrying import Job
 from data_cards.exchange.formats import format_named
 

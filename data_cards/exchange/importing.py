@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from annotator import tables
-from annotator.corrections import (
+from annotator.cleaning.corrections import (
     HUMAN,
     Corrected,
     Correction,
@@ -18,7 +17,8 @@ from annotator.corrections import (
 )
 from annotator.errors import RunDirError, SourceError
 from annotator.records import Annotation, Mention
-from annotator.rundir import existing, opened
+from annotator.storage import tables
+from annotator.storage.rundir import existing, opened
 from data_cards.exchange.carrying import Reviewed, Unread
 from data_cards.exchange.formats import Format, format_named
 from data_cards.exchange.tokens import locate

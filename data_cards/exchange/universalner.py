@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
-from annotator.explode import positives
 from annotator.records import Annotation
+from annotator.samples.explode import positives
 from data_cards.exchange.alpaca import claims_of
 from data_cards.exchange.carrying import Job, Reviewed, Unread
 from data_cards.exchange.files import read_items, write_array

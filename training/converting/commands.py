@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 
 app = typer.Typer()
 
@@ -63,8 +63,8 @@ def convert(  # noqa: PLR0913, PLR0917 - the parameters of a command are its fla
 ) -> None:
     """Turn another data set into samples: training sets, and benchmarks with a question for each type."""
     with exits(debug, kept="nothing was written"):
-        from annotator.display import make_progress
         from annotator.errors import ConfigError
+        from annotator.terminal.progress import make_progress
         from training.converting import converting
         from training.converting.options import Options
         from training.converting.view import show

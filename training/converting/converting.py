@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from annotator import tables
 from annotator.errors import SourceError
-from annotator.explode import seeded
+from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.progress import Progress
 from annotator.records import Rejected, Sample
-from annotator.rundir import replacing
-from annotator.tokens import Tokenizer, load_tokenizer
+from annotator.samples.explode import seeded
+from annotator.storage import tables
+from annotator.storage.rundir import replacing
 from training.converting import alpaca, conll, enamex, parallel, pile_ner, samples, squad
 from training.converting.inputs import list_files
 from training.converting.job import Format, Job

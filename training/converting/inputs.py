@@ -110,7 +110,7 @@ def records(path: Path, under: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
-    from annotator import tables
+    from annotator.storage import tables
 
     try:
         yield from ((f"{path}:{number}", row) for number, row in enumerate(tables.rows(path), start=1))

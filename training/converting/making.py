@@ -7,8 +7,8 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 
-from annotator.explode import INSTRUCTION
 from annotator.records import Sample
+from annotator.samples.explode import INSTRUCTION
 
 
 class Maker:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import SourceError
-from annotator.explode import seeded
 from annotator.records import Rejected, Sample
+from annotator.samples.explode import seeded
 from training.converting.inputs import UnreadableError, lines
 from training.converting.job import Job
 from training.converting.tally import left_out

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from annotator import tables
 from annotator.errors import SourceError
 from annotator.records import Rejected, Sample
-from annotator.rundir import SPLITS, RunDir
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir
 from training.converting.inputs import list_files
 from training.converting.job import Job
 from training.converting.tally import left_out

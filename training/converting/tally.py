@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 
-from annotator.flow import Flow
 from annotator.records import Rejected
+from annotator.storage.funnel import Flow
 from training.converting.inputs import UnreadableError
 
 STAGES: Final = ("read", "ask", "mentions", "tags", "choose", "length")

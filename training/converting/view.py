@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from annotator.display import printable
+from annotator.terminal.progress import printable
 
 _EXAMPLES: Final = 3
 _TYPES: Final = 12

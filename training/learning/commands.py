@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 
 app = typer.Typer()
 
@@ -74,7 +74,7 @@ def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
             raise ConfigError(
                 "train wants --data DIR (the converted files) and --out DIR; --show only shows the recipe"
             )
-        from annotator.display import make_progress
+        from annotator.terminal.progress import make_progress
         from training.learning.training import Job
         from training.learning.training import train as run
 
@@ -100,7 +100,7 @@ def experiment(  # noqa: PLR0913, PLR0917 - the parameters of a command are its 
 ) -> None:
     """Train, predict and score all rows of a table or figure of the document, and write ours beside its."""
     with exits(debug, out, kept=_KEPT):
-        from annotator.display import make_progress
+        from annotator.terminal.progress import make_progress
         from training.learning import view
         from training.learning.experiments import Plan, run
         from training.learning.recipes import Changes

@@ -15,10 +15,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from annotator import tables
 from annotator.errors import ConfigError
 from annotator.progress import Progress
-from annotator.rundir import replacing, write_json
+from annotator.storage import tables
+from annotator.storage.rundir import replacing, write_json
 from training.learning import joining, mixing
 from training.learning.recipes import Changes, Portion, Recipe, load_recipe
 from training.learning.settings import near

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from annotator import tables
 from annotator.errors import StudentError
 from annotator.progress import Progress
-from annotator.rundir import replacing
+from annotator.storage import tables
+from annotator.storage.rundir import replacing
 from training.learning.recipes import DataSet, Portion
 from training.prompting import student_input, template
 

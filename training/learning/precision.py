@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from annotator.errors import RunDirError
 from annotator.progress import Progress
-from annotator.rundir import explained, replacing
+from annotator.storage.rundir import explained, replacing
 from training.learning.recipes import Recipe
 
 AUTO: Final = "auto"

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from annotator.errors import StudentError
 from annotator.progress import Progress
-from annotator.rundir import explained, flush_folder, write_json
+from annotator.storage.rundir import explained, flush_folder, write_json
 from training.learning import mixing
 from training.learning.precision import settled
 from training.learning.recipes import Recipe, Stage

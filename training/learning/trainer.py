@@ -17,7 +17,7 @@ from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallba
 
 from annotator.errors import StudentError
 from annotator.progress import Progress
-from annotator.rundir import flush_folder
+from annotator.storage.rundir import flush_folder
 from training.learning.mixing import Order
 from training.learning.settings import Settings
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from annotator.errors import ConfigError, RunDirError, StudentError
 from annotator.progress import Progress
-from annotator.rundir import explained, replacing, write_json
+from annotator.storage.rundir import explained, replacing, write_json
 from training.learning.recipes import Recipe
 from training.learning.stages import LOG, Trained, Workshop, run_stages
 from training.prompting import TEMPLATE, template

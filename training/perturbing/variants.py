@@ -21,8 +21,8 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-from annotator.explode import seeded
 from annotator.records import Sample
+from annotator.samples.explode import seeded
 from normalizers.text import bare, fold_case
 from training.benchmarks import gold_of
 from training.perturbing.rewriting import Rewritten, rewrite

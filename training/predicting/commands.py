@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 from training.predicting import options
 
 
@@ -51,8 +51,8 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     with exits(debug, out):
         import json
 
-        from annotator.display import make_progress
         from annotator.errors import ConfigError
+        from annotator.terminal.progress import make_progress
         from training.predicting import running
         from training.predicting.making import make_predictor
 
@@ -78,7 +78,7 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
 
 
 def _show_map(benchmark: Path, predictor: str, map_file: Path | None) -> None:
-    from annotator.display import printable
+    from annotator.terminal.progress import printable
     from training.benchmarks import read_benchmark
     from training.predicting.making import tag_map
     from training.predicting.tags import fold

@@ -16,7 +16,7 @@ from typing import IO, Any
 from annotator.errors import ConfigError, RunDirError
 from annotator.progress import Progress
 from annotator.records import Sample
-from annotator.rundir import explained, replacing, write_json
+from annotator.storage.rundir import explained, replacing, write_json
 from training.benchmarks import read_benchmark
 from training.predicting import Prediction, Predictor
 

@@ -10,7 +10,7 @@ from training.predicting.tags import Tagged, TagMap, answering
 
 def make(tags: TagMap) -> Predictor:
     """The tagger with its table."""
-    from annotator.teachers.local import identity
+    from annotator.teachers.embedded.tagger import identity
 
     version = identity()["underthesea"]
     return Predictor(
@@ -25,7 +25,7 @@ def tag_texts(texts: Sequence[str]) -> Iterator[list[Tagged]]:
 
 def _names(text: str) -> list[Tagged]:
     from annotator.passages.sentences import split_sentences
-    from annotator.teachers.local import atoms
+    from annotator.teachers.embedded.tagger import atoms
 
     spans: list[tuple[int, int, str]] = []
     for sentence in split_sentences(text):

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from annotator.replies.parsing import spoken, unfenced
-from annotator.replies.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
+from annotator.cleaning.parser import spoken, unfenced
+from annotator.cleaning.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
 
 _UNQUOTED = re.compile(r"\s*\[([^\[\]{}\"'“‘]*)\]\s*\Z")
 _COMPLETE = re.compile(r"""\s*+\[\s*+((?:(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\s*+,\s*+)++)""", re.DOTALL)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from annotator.exits import exits
+from annotator.terminal.exits import exits
 from training.predicting import options
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
 def _robustness(
     place: Place, wanted: tuple[str, Wishes] | None, draws: Draws, markdown: Path | None, *, quiet: bool, as_json: bool
 ) -> None:
-    from annotator.display import make_progress
+    from annotator.terminal.progress import make_progress
     from training.predicting.making import make_predictor
     from training.predicting.running import predict
     from training.scoring import rendering
@@ -147,7 +147,7 @@ def _robustness(
 def _hand_out(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | None, *, as_json: bool) -> None:
     import json
 
-    from annotator.rundir import replacing
+    from annotator.storage.rundir import replacing
     from training.scoring import rendering
 
     if markdown:
@@ -162,6 +162,6 @@ def _hand_out(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | No
 
 
 def _say(line: str) -> None:
-    from annotator.display import printable
+    from annotator.terminal.progress import printable
 
     typer.echo(printable(line), err=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from annotator.display import printable
+from annotator.terminal.progress import printable
 from training.scoring.matching import MATCHINGS, UNIVERSALNER_WARNING
 from training.scoring.metrics import LEVEL
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from annotator import tables
 from annotator.errors import ConfigError
 from annotator.records import Sample
-from annotator.rundir import replacing
+from annotator.storage import tables
+from annotator.storage.rundir import replacing
 from training.benchmarks import read_benchmark
 from training.perturbing.variants import VARIANTS, variant
 from training.predicting.running import fingerprint, note_of

@@ -1,0 +1,128 @@
+"""From what the teacher said to what the passage holds: parse the reply, normalise labels, ground mentions.
+
+Two stages, each with its own unit: ``parse`` takes replies, ``clean`` takes claims (one claim: this string is an entity
+of this type). Every claim ends as one or more mentions, or as one ``Rejected``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from annotator.cleaning.parser import ParsedReply, parse_reply
+from annotator.records import Annotation, Completion, LabelUse, Mention, Passage, RawMention, Rejected
+from normalizers.labels import LabelDecision
+from normalizers.spans import Grounder, Miss
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """All that came of one answered passage."""
+
+    annotation: Annotation | None
+    """None when nothing in the reply could be read: that is not the same as a passage without entities."""
+    claims: int
+    """What the reply claimed, readable or not; = ``kept`` + the rejected ones of stage ``clean``."""
+    kept: int
+    rejected: tuple[Rejected, ...]
+    decisions: tuple[LabelDecision, ...] = ()
+    """What became of the label of each claim that could be read, in order."""
+
+
+class Decider(Protocol):
+    """Decides what becomes of a label."""
+
+    def decide(self, raw: str) -> LabelDecision:
+        """Decide one."""
+        ...
+
+
+class LabelLog:
+    """The merge log: which label of the teacher's became which type, by which rule, how often."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[str, LabelDecision] = {}
+        self._claims: Counter[str] = Counter()
+        self._mentions: Counter[str] = Counter()
+
+    def add(self, cleaned: Cleaned) -> None:
+        """Count the labels of one reply."""
+        self._decisions.update({decision.raw: decision for decision in cleaned.decisions})
+        self._claims.update(decision.raw for decision in cleaned.decisions)
+        if cleaned.annotation:
+            self._mentions.update(mention.raw_label for mention in cleaned.annotation.mentions)
+
+    def merge(self, other: LabelLog) -> None:
+        """Count in what another log has counted."""
+        self._decisions.update(other._decisions)
+        self._claims.update(other._claims)
+        self._mentions.update(other._mentions)
+
+    def uses(self) -> list[LabelUse]:
+        """A line for each raw label, the most frequent first."""
+        ordered = sorted(self._decisions.values(), key=lambda found: (-self._claims[found.raw], found.raw))
+        return [
+            LabelUse(
+                found.raw, found.label, found.status, found.rule, self._claims[found.raw], self._mentions[found.raw]
+            )
+            for found in ordered
+        ]
+
+
+def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cleaned:
+    """Clean one answer."""
+    parsed = parse_reply(completion.reply, truncated=completion.finish_reason == "length")
+    if parsed.status == "unparsable" or (parsed.status == "truncated" and not parsed.mentions):
+        cause = f"finish reason {completion.finish_reason or 'unknown'}"
+        unread = Rejected("parse", f"reply {parsed.status}", passage.id, completion.reply[:500], cause)
+        return Cleaned(None, 0, 0, (unread,))
+
+    decisions = tuple(labels.decide(claim.label) for claim in parsed.mentions)
+    mentions, kept, rejected = _claims(passage, parsed, decisions)
+    rejected += [
+        Rejected("clean", "malformed claim", passage.id, item, "not a pair of an entity and its type")
+        for item in parsed.malformed
+    ]
+    annotation = Annotation(passage.id, passage.text, mentions, parsed.status)
+    return Cleaned(annotation, kept + len(rejected), kept, tuple(rejected), decisions)
+
+
+def _claims(
+    passage: Passage, parsed: ParsedReply, decisions: Sequence[LabelDecision]
+) -> tuple[tuple[Mention, ...], int, list[Rejected]]:
+    grounder = Grounder(passage.text)
+    found: dict[tuple[int, int, str], Mention] = {}
+    rejected: list[Rejected] = []
+    kept = 0
+    for claim, decision in zip(parsed.mentions, decisions, strict=True):
+        outcome = _claim(passage.text, grounder, claim, decision)
+        if isinstance(outcome, tuple):
+            reason, detail = outcome
+        else:
+            before = len(found)
+            for mention in outcome:
+                found.setdefault((mention.start, mention.end, mention.label), mention)
+            if len(found) > before:
+                kept += 1
+                continue
+            reason, detail = "duplicate", f"already a {outcome[0].label}"
+        rejected.append(Rejected("clean", reason, passage.id, claim.text, detail, claim.label))
+    # The longer of two that start together comes first, so that what is nested follows what holds it.
+    ordered = sorted(found.values(), key=lambda mention: (mention.start, -mention.end, mention.label))
+    return tuple(ordered), kept, rejected
+
+
+def _claim(
+    text: str, grounder: Grounder, claim: RawMention, decision: LabelDecision
+) -> list[Mention] | tuple[str, str]:
+    """The mentions that a claim stands for, or the reason and the detail of its rejection."""
+    if decision.label is None:
+        return "label rejected", decision.rule
+    if decision.status == "review":
+        return "label needs review", f"{decision.label} ({decision.rule})"
+    match = grounder.ground(claim.text)
+    if isinstance(match, Miss):
+        return match.reason, match.detail
+    return [Mention(text[start:end], decision.label, claim.label, start, end, match.rule) for start, end in match.spans]

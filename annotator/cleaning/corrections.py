@@ -1,0 +1,135 @@
+"""What people corrected: a file of its own in the run directory, which takes the place of the teacher's answers.
+
+A passage that a person has reviewed has that person's mentions, and no others, whatever the teacher said; none at all
+is an answer too. The answers stay in the ledger; without the file everything is as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from annotator.cleaning.clean import Cleaned, Decider, clean_reply
+from annotator.errors import RunDirError
+from annotator.records import Annotation, Completion, Mention, Passage, Rejected
+from annotator.storage import tables
+from annotator.storage.rundir import replacing
+
+HUMAN: Final = "human"
+"""The ``match`` of a mention that a person added or changed."""
+REVIEWED: Final = "reviewed"
+"""The ``reply_status`` of a passage whose mentions a person has settled."""
+
+SCHEMA: Final = pa.schema(
+    [
+        ("passage_id", pa.string()),
+        ("text_sha256", pa.string()),
+        (
+            "mentions",
+            pa.list_(
+                pa.struct(
+                    [("start", pa.int64()), ("end", pa.int64()), ("raw_label", pa.string()), ("match", pa.string())]
+                )
+            ),
+        ),
+        ("tool", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A mention as a person left it: ``passage.text[start:end]``."""
+
+    start: int
+    end: int
+    raw_label: str
+    """As the person wrote it; as the teacher wrote it where the person left it alone. It is normalised when used."""
+    match: str
+    """``human``, or how the teacher's mention was found where the person left it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """All mentions of one reviewed passage."""
+
+    passage_id: str
+    text_sha256: str
+    """Of the passage's text in UTF-8: what was said of another text is of no use."""
+    mentions: tuple[Corrected, ...]
+    tool: str
+    """The format it came in."""
+
+
+def text_sha256(text: str) -> str:
+    """The identity of a text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def read_corrections(path: Path) -> dict[str, Correction]:
+    """Corrections by passage id; none where there is no file.
+
+    Raises:
+        RunDirError: the file is damaged.
+    """
+    if not path.exists():
+        return {}
+    try:
+        rows = list(tables.rows(path))
+    except RunDirError as error:
+        raise RunDirError(f"cannot read {path}; restore it from a copy, or remove it and import again") from error
+    return {
+        row["passage_id"]: Correction(**{**row, "mentions": tuple(Corrected(**mention) for mention in row["mentions"])})
+        for row in rows
+    }
+
+
+def write_corrections(path: Path, corrections: Mapping[str, Correction]) -> None:
+    """Write corrections in the order of their ids, so that the same ones give the same bytes."""
+    with replacing(path) as file:
+        tables.write_records(file, SCHEMA, (corrections[identity] for identity in sorted(corrections)))
+
+
+def file_identity(path: Path) -> dict[str, str]:
+    """What the manifest says of the file: its sha256, nothing where there is none."""
+    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path.exists() else {}
+
+
+def clean_or_correct(
+    answers: Iterable[tuple[Passage, Completion]], labels: Decider, corrections: Mapping[str, Correction]
+) -> Iterator[Cleaned]:
+    """Clean every answered passage; one that a person has reviewed is what that person made of it."""
+    for passage, completion in answers:
+        correction = corrections.get(passage.id)
+        if correction and correction.text_sha256 == text_sha256(passage.text):
+            yield correct(passage, correction, labels)
+        else:
+            yield clean_reply(passage, completion, labels)
+
+
+def correct(passage: Passage, correction: Correction, labels: Decider) -> Cleaned:
+    """Make an annotation of a correction. A person's mention is a claim: kept, or rejected with a reason.
+
+    A label that no rule knows is kept in its clean form, for here a person has decided; one without meaning is not.
+    """
+    found: dict[tuple[int, int, str], Mention] = {}
+    rejected: list[Rejected] = []
+    decisions = tuple(labels.decide(one.raw_label) for one in correction.mentions)
+    for one, decision in zip(correction.mentions, decisions, strict=True):
+        text = passage.text[one.start : one.end]
+        key = (one.start, one.end, decision.label or "")
+        if decision.label is None or key in found:
+            reason = (
+                ("label rejected", decision.rule) if decision.label is None else ("duplicate", f"already a {key[2]}")
+            )
+            rejected.append(Rejected("clean", reason[0], passage.id, text, reason[1], one.raw_label))
+        else:
+            found[key] = Mention(text, decision.label, one.raw_label, one.start, one.end, one.match)
+    mentions = tuple(sorted(found.values(), key=lambda one: (one.start, -one.end, one.label)))
+    annotation = Annotation(passage.id, passage.text, mentions, REVIEWED)
+    return Cleaned(annotation, len(correction.mentions), len(mentions), tuple(rejected), decisions)

@@ -1,0 +1,131 @@
+"""The user's decisions about labels: a file that a person edits, a line a label.
+
+    "vùng đất thiêng liêng" = "sacred place"   # its name from now on, or the type that it merges into
+    "đặc sản" = true                           # a type of its own: keep it as it is
+    "nội dung" = false                         # no type: drop it
+
+The file is TOML without sections, and each line stands for itself: so a line can be appended while the rest stays as
+its owner wrote it, and what is wrong is told with its line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from annotator.errors import ConfigError
+from annotator.storage.rundir import explained
+from normalizers.labels import LabelNormalizer, load_lexicon
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What a person decided: a label, raw or cleaned -> the type to use, None to drop it."""
+
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    sha256: str = ""
+    """Of the file; empty where there is none."""
+
+
+def read_decisions(path: Path) -> Decisions:
+    """Read a file of decisions.
+
+    Raises:
+        ConfigError: it cannot be read, or a line of it makes no sense.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"cannot read --labels {path}: {error.strerror}; --labels '' does without") from error
+    except UnicodeDecodeError as error:
+        before = data[: error.start].count(b"\n")
+        raise ConfigError(f"--labels {path}, line {before + 1}: not UTF-8; save the file as UTF-8") from error
+    labels: dict[str, str | None] = {}
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        try:
+            for label, decision in _read_line(line.rstrip("\r")):
+                if label in lines:
+                    raise ValueError(f"{label!r} is decided in line {lines[label]} already; remove one of them")
+                labels[label], lines[label] = decision, number
+        except ValueError as error:
+            raise ConfigError(f"--labels {path}, line {number}: {error}") from error
+    _check_together(path, labels, lines)
+    return Decisions(labels, hashlib.sha256(data).hexdigest())
+
+
+def decision_line(label: str, decision: str | bool, remark: str = "") -> str:
+    """The line that says ``decision``: a name, True to keep the label as it is, False to drop it."""
+    said = _quoted(decision) if isinstance(decision, str) else json.dumps(decision)
+    return f"{_quoted(label)} = {said}" + (f"  # {one_line(remark)}" if remark else "") + "\n"
+
+
+def one_line(text: str) -> str:
+    """``text`` fit for a terminal or a comment: one line, no character that drives anything."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+
+
+def add_decision(path: Path, label: str, decision: str | bool) -> None:
+    """Append a decision to the file; when this returns it is on the disk.
+
+    Raises:
+        RunDirError: the file cannot be written.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_bytes() if path.exists() else b""
+        with path.open("ab") as file:
+            file.write(b"\n" if before and not before.endswith(b"\n") else b"")
+            file.write(decision_line(label, decision).encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _read_line(line: str) -> list[tuple[str, str | None]]:
+    if line.lstrip().startswith("["):
+        raise ValueError('sections are not used; write one line a label, such as "vùng đất" = "region"')
+    try:
+        said = tomllib.loads(line)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        place = str(error).replace("at line 1, column", "column").replace("end of document", "its end")
+        raise ValueError(f'{place}; a line is "label" = "type", with both in double quotes') from error
+    return [(label, _decision(label, decision)) for label, decision in said.items()]
+
+
+def _decision(label: str, said: Any) -> str | None:
+    if isinstance(said, dict):
+        raise ValueError(f"put the label in double quotes: it begins with {label!r} and has a full stop in it")
+    if said is False:
+        return None
+    if not (said is True or (isinstance(said, str) and any(char.isalpha() for char in said))):
+        raise ValueError(f"{label!r} wants a type in double quotes, true to keep it as it is, or false to drop it")
+    return label if said is True else str(said)
+
+
+def _check_together(path: Path, labels: Mapping[str, str | None], lines: Mapping[str, int]) -> None:
+    """Find the line that closes a circle."""
+    pairs = list(labels.items())
+
+    def wrong(count: int) -> str:
+        try:
+            LabelNormalizer(load_lexicon(), dict(pairs[:count]))
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    if pairs and (said := wrong(len(pairs))):
+        first = bisect_left(range(1, len(pairs)), True, key=lambda count: bool(wrong(count)))
+        raise ConfigError(f"--labels {path}, line {[*lines.values()][first]}: {said}")
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: that of JSON, but for DEL, which TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

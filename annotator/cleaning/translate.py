@@ -1,0 +1,73 @@
+"""Vietnamese labels that no rule knows, translated by the teacher: each is asked once, and kept in the ledger.
+
+The answer is one more label, so it goes through the same rules: what is no clean English type changes nothing, and the
+label waits for a person as before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from annotator.asking.annotate import Pace, annotate
+from annotator.cleaning.clean import Decider
+from annotator.cleaning.parser import parse_reply
+from annotator.ledger import Answers
+from annotator.progress import Progress
+from annotator.records import Completion, Passage
+from annotator.teachers import Teacher
+from normalizers.labels import LabelDecision
+
+TOKENS = 200
+"""About what one question and its answer take; counts against ``--tpm``."""
+
+
+def unknown_labels(answers: Iterable[Completion], labels: Decider) -> list[str]:
+    """The distinct labels, in their clean form, that wait for a decision because they are not English."""
+    parsed = (parse_reply(found.reply, truncated=found.finish_reason == "length") for found in answers)
+    decided = map(labels.decide, {claim.label for reply in parsed for claim in reply.mentions})
+    return sorted({found.label for found in decided if found.label and found.rule == "not english"})
+
+
+def ask_translations(
+    unknown: Sequence[str], translator: Teacher, ledger: Answers, pace: Pace, progress: Progress
+) -> None:
+    """Ask for the translation of each label that the ledger does not know.
+
+    Raises:
+        AnnotateError: as ``annotate`` does.
+    """
+    questions = (Passage("label", label, TOKENS, (), 1) for label in unknown)
+    annotate(questions, translator, ledger, pace, progress)
+
+
+class Translations:
+    """Decides as ``labels`` does, and puts the teacher's translation for a label that is not English."""
+
+    def __init__(self, unknown: Sequence[str], translator: Teacher, ledger: Answers, labels: Decider) -> None:
+        """Read the translations of ``unknown`` from the ledger."""
+        self._labels = labels
+        answers = {label: ledger.get(translator.question(label).key) for label in unknown}
+        self._translations: Mapping[str, LabelDecision] = {
+            label: labels.decide(_first_line(answer)) for label, answer in answers.items() if answer
+        }
+        self.missing = len(unknown) - len(self._translations)
+        """Labels without an answer."""
+        said = sorted((label, found.raw) for label, found in self._translations.items())
+        self.digest = hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
+        """Identity of the translations."""
+
+    def decide(self, raw: str) -> LabelDecision:
+        """Decide one label."""
+        decision = self._labels.decide(raw)
+        found = self._translations.get(decision.label or "") if decision.rule == "not english" else None
+        if found is not None and found.status in {"kept", "changed"}:
+            return LabelDecision(raw, found.label, "changed", "teacher")
+        if found is not None and found.rule == "user":  # the user drops what it is called in English
+            return LabelDecision(raw, None, "rejected", "user")
+        return decision
+
+
+def _first_line(answer: Completion) -> str:
+    lines = answer.reply.strip().splitlines()
+    return lines[0] if len(lines) == 1 and answer.finish_reason != "length" else ""

@@ -1,0 +1,1 @@
+"""Ray clusters: the engine, shared requests and the PostgreSQL ledger."""

@@ -1,0 +1,274 @@
+"""Asking by many workers of a cluster, as if they were one: every answer goes straight into the ledger they share.
+
+    passages -> partitions -> tasks, each an engine of its own -> ledger (PostgreSQL)
+
+One task asks about one passage first, alone: a wrong key shows before anything more is asked. Then as many tasks run
+as the cluster has CPUs, and share ``--concurrency`` evenly. ``--rpm`` and ``--tpm`` are kept by one actor, whom each
+worker asks before it asks the teacher; what a dead worker was granted still counts, as it should.
+
+A task claims its partition in the ledger. Should a worker that was given up for dead live on, or one of a driver that
+was killed, then its successor waits for the end of it, and no question is asked twice.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
+
+from annotator.asking import limits
+from annotator.asking.annotate import annotate, estimated, late
+from annotator.asking.limits import Pace, RateLimit
+from annotator.config import RunConfig
+from annotator.errors import AnnotateError
+from annotator.ledger import Answers
+from annotator.progress import Progress, Silent
+from annotator.records import Passage
+from annotator.teachers import Teacher, make_teacher
+
+if TYPE_CHECKING:
+    from annotator.cluster.ray import RayEngine
+
+PART: Final = 100
+"""Passages a task."""
+NEWS_EVERY: Final = 0.2
+"""Seconds between two looks at what the workers tell."""
+CARRIED: Final = ("OPENAI_", "GROQ_", "PG", "VNER_")
+"""How the variables begin that a teacher or a ledger reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What one task asks about."""
+
+    claim: str
+    """The key of the first question of the partition, answered or not: the same in every run."""
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What every task needs to know."""
+
+    config: RunConfig
+    pace: Pace
+    overhead: int
+    """Tokens of a request besides those of the passage, which count twice."""
+    environment: Mapping[str, str] = field(repr=False)
+    office: Any = None
+    """Handle of the actor."""
+
+
+def annotate_shared(
+    passages: Iterable[Passage], teacher: Teacher, ledger: Answers, job: Job, engine: RayEngine, progress: Progress
+) -> None:
+    """Ask about each of ``passages`` that the ledger does not know, by tasks on the cluster.
+
+    Args:
+        passages: read as needed.
+        teacher: what turns a passage into a question; the workers make their own.
+        ledger: to see what is answered; the workers open the same one by ``job.config.ledger``.
+        job: without the actor, which is started here.
+        engine: the cluster.
+        progress: told of every passage, as the workers tell.
+
+    Raises:
+        AnnotateError: as ``annotate`` does, in any of the tasks: all others end.
+    """
+    cpus = engine.join()
+    tasks = max(1, min(cpus, job.pace.concurrency))
+    with _office(engine, job.pace, late(ledger), progress) as office:
+        work = partial(ask_partition, job=replace(job, office=office))
+        share = replace(job.pace, concurrency=job.pace.concurrency // tasks, warm=True)
+        shared = partial(ask_partition, job=replace(job, office=office, pace=share))
+        parts = _partitions(passages, teacher, ledger, progress)
+        first = next(parts, None)
+        if first is None:
+            return
+        alone = replace(first, passages=first.passages[:1])
+        rest = replace(first, passages=first.passages[1:])
+        for _ in engine.tasks(work, [alone], 1, ordered=False):
+            pass
+        others = chain([rest] if rest.passages else [], parts)
+        for _ in engine.tasks(shared, others, tasks, ordered=False, scheduling_strategy="SPREAD"):
+            pass
+
+
+def ask_partition(part: Partition, job: Job) -> None:
+    """What a worker does: ask about the passages of one partition, and write the answers down."""
+    from annotator.cluster.postgres import PostgresLedger
+
+    os.environ.update(job.environment)
+    teacher = make_teacher(replace(job.config, workers=1))
+    told = _Told(job.office)
+    pace = replace(job.pace, shared=_Shared(job.office)) if job.pace.rpm or job.pace.tpm else job.pace
+    try:
+        with PostgresLedger(job.config.ledger) as ledger, ledger.claim(part.claim):
+            annotate(part.passages, teacher, ledger, pace, told, partial(estimated, overhead=job.overhead))
+    finally:
+        told.finish()
+
+
+def _partitions(
+    passages: Iterable[Passage], teacher: Teacher, ledger: Answers, progress: Progress
+) -> Iterator[Partition]:
+    """Cut into partitions; leave out what is answered, and of two passages with one text the second."""
+    stream = iter(passages)
+    seen: set[int] = set()  # a few bytes of each key
+    while block := list(islice(stream, PART)):
+        keys = [teacher.question(passage.text).key for passage in block]
+        known = ledger.known(keys)
+        left = []
+        for passage, key in zip(block, keys, strict=True):
+            short = int(key[:16], 16)
+            if key not in known and short not in seen:
+                left.append(passage)
+            seen.add(short)
+        progress.advance(len(block) - len(left))
+        if left:
+            yield Partition(keys[0], tuple(left))
+
+
+class Office:
+    """The actor: it lets questions go, and hears what the workers have to tell."""
+
+    def __init__(self, rpm: int, tpm: int, window: float, spent: Iterable[tuple[float, int]] = ()) -> None:
+        self._limit = RateLimit(rpm, tpm, window)
+        self._limit.remember(spent)
+        self._entries: dict[int, list[float]] = {}
+        self._given = 0
+        self._news = News()
+
+    async def acquire(self, tokens: int) -> int:
+        """Wait for room for one request; returns the number of its entry."""
+        entry = await self._limit.acquire(tokens)
+        self._given += 1
+        self._entries[self._given] = entry
+        return self._given
+
+    async def settle(self, number: int, tokens: int) -> None:
+        """Replace the estimate by what the endpoint counted."""
+        self._limit.settle(self._entries.pop(number), tokens)
+
+    async def pause(self, seconds: float) -> None:
+        """Let nobody start for ``seconds``."""
+        if self._limit.pause(seconds) and seconds >= 1:
+            self._news.said.append(f"the endpoint asked for a pause of {seconds:.1f} s")
+
+    async def tell(self, done: int, counts: Mapping[str, int], said: Iterable[str]) -> None:
+        """Hear of what happened."""
+        self._news.done += done
+        self._news.counts.update(counts)
+        self._news.said += said
+
+    async def news(self) -> News:
+        """What was told since the last time."""
+        news, self._news = self._news, News()
+        return news
+
+
+@dataclass(slots=True)
+class News:
+    """What the workers told."""
+
+    done: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    said: list[str] = field(default_factory=list)
+
+    def tell(self, progress: Progress) -> None:
+        """Pass it on."""
+        for message in dict.fromkeys(self.said):  # of an endpoint that is down, every worker tells
+            progress.say(message)
+        for kind, number in self.counts.items():
+            progress.count(kind, number)
+        if self.done:
+            progress.advance(self.done)
+
+
+class _Shared:
+    """The limits of all workers, seen from one."""
+
+    def __init__(self, office: Any) -> None:
+        self._office = office
+
+    async def acquire(self, tokens: int) -> int:
+        from ray.exceptions import RayTaskError
+
+        try:
+            number: int = await self._office.acquire.remote(tokens)
+        except RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, AnnotateError) else error) from None
+        return number
+
+    def settle(self, entry: int, tokens: int) -> None:
+        self._office.settle.remote(entry, tokens)
+
+    def pause(self, seconds: float) -> bool:
+        self._office.pause.remote(seconds)
+        return False  # the office tells
+
+
+class _Told(Silent):
+    """The progress of a worker: it goes to the office."""
+
+    def __init__(self, office: Any) -> None:
+        self._office = office
+        self._counts: Counter[str] = Counter()
+        self._last: Any = None
+
+    def advance(self, done: int = 1) -> None:
+        self._send(done)
+
+    def count(self, kind: str, number: int = 1) -> None:
+        self._counts[kind] += number
+
+    def say(self, message: str) -> None:
+        self._send(0, message)
+
+    def finish(self) -> None:
+        """Wait until all was heard."""
+        import ray
+
+        if self._counts:
+            self._send(0)
+        if self._last is not None:
+            ray.wait([self._last], timeout=5)
+
+    def _send(self, done: int, *said: str) -> None:
+        self._last = self._office.tell.remote(done, dict(self._counts), said)
+        self._counts.clear()
+
+
+@contextmanager
+def _office(engine: RayEngine, pace: Pace, spent: Iterable[tuple[float, int]], progress: Progress) -> Iterator[Any]:
+    """The actor, on the driver's own node, and a thread that passes on what it hears."""
+    office = engine.actor(
+        Office, pace.rpm, pace.tpm, limits.WINDOW, tuple(spent), max_concurrency=pace.concurrency + 100
+    )
+    over = threading.Event()
+
+    def listen() -> None:
+        while not over.wait(NEWS_EVERY):
+            _pass_on(engine, office, progress)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield office
+    finally:
+        over.set()
+        listener.join()
+        _pass_on(engine, office, progress)
+        engine.dismiss(office)
+
+
+def _pass_on(engine: RayEngine, office: Any, progress: Progress) -> None:
+    news: News | None = engine.asked(office.news.remote())
+    if news is not None:
+        news.tell(progress)

@@ -1,0 +1,312 @@
+"""Counting tokens: the measure of passages and samples.
+
+Tokenizers are known by a spec, the value of ``--tokenizer``; the same spec always gives the same counts, and
+``fingerprint`` in the manifest says which vocabulary they were made with.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import compress
+from operator import sub
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from annotator.errors import ConfigError
+from annotator.passages.words import WORD, Positions, Table, Words, sums_of, words_of
+
+if TYPE_CHECKING:
+    import tiktoken
+
+NAMED: Final = ("cl100k_base", "o200k_base")
+"""Encodings that tiktoken downloads at first use and keeps."""
+
+_LLAMA3_SPLIT: Final = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""How Llama 3 splits text before it merges bytes; part of the published tokenizer, not of its vocabulary file."""
+
+_SLICE: Final = 25_000
+"""Characters given to tiktoken at once: its regular expressions overflow on longer runs of white space."""
+
+UNKNOWN: Final = 1 << 36
+"""Tokens of what cannot be counted by words: more than there can be, and so few that a text of such words adds up."""
+_LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
+"""Marks at the end of a line, after a letter or digit: there a token begins, which may take in the line break, but
+nothing after that but a stroke (o200k)."""
+_SPACE: Final = ord(" ")
+_GAP: Final = 64
+"""Characters of white space across which a seam is counted."""
+
+
+class Tokenizer(Protocol):
+    """Something that counts tokens. It can be pickled, so that other processes count alike."""
+
+    @property
+    def name(self) -> str:
+        """The spec it was loaded by."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of its vocabulary, in hex."""
+
+    def count(self, text: str) -> int:
+        """Tokens of ``text``, without any begin or end token; special-token strings in it are plain text."""
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        """``count`` of each text."""
+
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        """``count`` of many slices of one text: in order, disjoint, none with a line break or white space at its ends.
+
+        Returns:
+            The tokens of each slice alone, and those that it adds to whatever ends with the slice before it. Where
+            these two do not tell what is added, ``UNKNOWN``: the whole must be counted.
+        """
+
+
+@cache
+def load_tokenizer(spec: str) -> Tokenizer:
+    """Load a tokenizer, once per process.
+
+    Args:
+        spec: ``llama3`` (default of a run, needs no network), ``cl100k_base`` or ``o200k_base`` (tiktoken downloads
+            them at first use), ``hf:NAME`` for a ``tokenizer.json`` on the Hugging Face Hub, or the path of a
+            ``tokenizer.json``, of a folder that holds one, or of a vocabulary in tiktoken's format (``*.model`` or
+            ``*.tiktoken``; split as Llama 3 does).
+
+    Raises:
+        ConfigError: the spec is unknown, or its vocabulary cannot be had.
+    """
+    if spec == "llama3":
+        return _from_ranks(spec, _llama3_file())
+    if spec in NAMED:
+        return _from_tiktoken(spec)
+    if spec.startswith("hf:"):
+        return _from_hub(spec)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        path /= "tokenizer.json"
+    if not path.is_file():
+        known = f"llama3, {', '.join(NAMED)}, hf:NAME or the path of a tokenizer.json or tokenizer.model"
+        raise ConfigError(f"no tokenizer {spec!r}: give {known}")
+    return _from_json(spec, path) if path.suffix == ".json" else _from_ranks(spec, path)
+
+
+class _Tiktoken:
+    """Byte-pair encoding by tiktoken.
+
+    A single space between two characters that are no white space always begins a token (or is one), whatever stands
+    around it: in the split patterns of Llama 3, cl100k and o200k no match goes on over it. So a text is counted word
+    by word, from a table: words repeat, and looking one up costs less than encoding it.
+    """
+
+    def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
+        self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
+        self._after_space = Table(self._after_a_space)
+        self._first = Table(lambda words: [self._encoded(word) - self._encoded(f" {word}") for word in words])
+        self._line_end = Table(lambda marks: [self._encoded(f"a{end}\n") - self._encoded(f"a{end}") for end in marks])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_tokenizer, (self.name,)
+
+    def count(self, text: str) -> int:
+        words = text.encode().split(b" ")
+        tokens = sum(map(self._after_space.__getitem__, words))
+        return tokens + self._first[words[0]] if tokens < UNKNOWN else self._encoded(text)
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [self.count(text) for text in texts]
+
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        import numpy as np
+
+        words = words_of(text)
+        sums = sums_of(self._in_place(words))
+        first, last = np.searchsorted(words.begins, starts), np.searchsorted(words.begins, ends + 1)
+        added = sums[last] - sums[first]
+        # Positions are found again among those of words, or the span begins or ends inside what looks like one.
+        is_whole = words.begins[last] == ends + 1
+        by_words = (words.begins[first] == starts) & is_whole & (added < UNKNOWN)
+        # Alone, a span's first word has no space before it.
+        heads, back = np.unique(words.which[first[by_words]], return_inverse=True)
+        alone = added.copy()
+        alone[by_words] += self._first.many([words.known[head] for head in heads.tolist()])[back]
+        for index in np.flatnonzero(~by_words).tolist():
+            span = text[starts[index] : ends[index]]
+            alone[index] = self._encoded(span)
+            added[index] = alone[index] - self._first[span.partition(" ")[0].encode()]
+        # What is no single space between two spans has tokens of its own, or changes those around it.
+        goes_on = is_whole & words.by_space[last - 1] & (ends + 1 == np.append(starts[1:], -1))
+        gaps = np.flatnonzero(~goes_on[:-1])
+        edges = np.stack((starts[gaps], ends[gaps], starts[gaps + 1], ends[gaps + 1]), axis=1)
+        seams = np.array([self._seam(text, *edge) for edge in edges.tolist()], np.int64)
+        added[gaps + 1] = np.minimum(alone[gaps + 1] + seams, UNKNOWN)
+        return alone, added
+
+    def _in_place(self, words: Words) -> Positions:
+        """Return the tokens of each word and the space before it."""
+        tokens = self._after_space.many(words.known)[words.which]
+        # Of two spaces the first is a token; of more, only counting them can tell.
+        blank = words.which == words.known.index(b"") if b"" in words.known else words.which < 0
+        tokens[blank] = 1
+        tokens[1:][blank[1:] & blank[:-1]] = UNKNOWN
+        return tokens
+
+    def _seam(self, text: str, start: int, end: int, following: int, stop: int) -> int:
+        """Return what the gap between ``text[start:end]`` and ``text[following:stop]`` adds to the tokens of both."""
+        gap = text[end:following]
+        if gap == "\n" and text[following] != "/" and (marks := _LINE_END.search(text[max(start, end - 6) : end])):
+            return self._line_end[marks[0].encode()]
+        space = text.rfind(" ", start, end)
+        if space < 0 or len(gap) > _GAP:
+            # One word alone does not tell: how its marks meet the gap can depend on what stands before it.
+            return UNKNOWN
+        last, first = text[space:end], text[following:stop].partition(" ")[0]
+        return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
+
+    def _after_a_space(self, words: Sequence[str]) -> list[int]:
+        """Return the tokens of each word with a space before it: of all at once, for each space begins a token."""
+        ordinary = [word.strip() == word != "" and len(word) <= WORD for word in words]
+        text = "".join([f" {word}" for word in compress(words, ordinary)])
+        tokens = self._encoding.decode_tokens_bytes(self._encoding.encode_ordinary(text))
+        begins = [index for index, token in enumerate(tokens) if token[0] == _SPACE]
+        counts = map(sub, [*begins[1:], len(tokens)], begins)
+        return [next(counts) if quick else self._alone(word) for word, quick in zip(words, ordinary, strict=True)]
+
+    def _alone(self, word: str) -> int:
+        """Return the tokens of an odd word with a space before it."""
+        return self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN
+
+    def _encoded(self, text: str) -> int:
+        if len(text) <= _SLICE:
+            return len(self._encoding.encode_ordinary(text))
+        return sum(len(self._encoding.encode_ordinary(part)) for part in _slices(text))
+
+
+class _HuggingFace:
+    """Whatever a ``tokenizer.json`` describes, by the ``tokenizers`` package."""
+
+    def __init__(self, name: str, tokenizer: Any) -> None:
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # their strings are split like any other text
+        self.name, self._tokenizer = name, tokenizer
+        self.fingerprint = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_tokenizer, (self.name,)
+
+    def count(self, text: str) -> int:
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        import numpy as np
+
+        alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
+        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)  # it may take in white space wherever it likes
+
+
+def _slices(text: str) -> Iterator[str]:
+    """Cut a long text before a space, where tokens end anyway; a run without any is cut where the slice is full."""
+    start = 0
+    while len(text) - start > _SLICE:
+        space = text.rfind(" ", start + 1, start + _SLICE)
+        end = space if space > 0 else start + _SLICE
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _llama3_file() -> Path:
+    """Find the vocabulary inside the installed ``llama-models``, without importing that package."""
+    spec = find_spec("llama_models")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "llama3" / "tokenizer.model"
+        if path.is_file():
+            return path
+    raise ConfigError("tokenizer llama3 needs the package llama-models 0.3: pip install 'llama-models>=0.3,<0.4'")
+
+
+def _from_ranks(spec: str, path: Path) -> Tokenizer:
+    """Read lines of ``base64-of-bytes rank`` and merge by them."""
+    import tiktoken
+
+    try:
+        data = path.read_bytes()
+        fields = data.split()
+        tokens = (binascii.a2b_base64(token, strict_mode=True) for token in fields[::2])
+        ranks = dict(zip(tokens, map(int, fields[1::2]), strict=True))
+        if any(bytes([value]) not in ranks for value in range(256)):
+            raise ValueError("a byte has no token of its own")
+        encoding = tiktoken.Encoding(name=path.name, pat_str=_LLAMA3_SPLIT, mergeable_ranks=ranks, special_tokens={})
+    except (OSError, ValueError, binascii.Error) as error:
+        raise ConfigError(
+            f"tokenizer {spec!r}: cannot read {path} as a vocabulary in tiktoken's format ({error}); "
+            "give such a file, or a tokenizer.json"
+        ) from error
+    return _Tiktoken(spec, hashlib.sha256(data).hexdigest(), encoding)
+
+
+def _from_tiktoken(spec: str) -> Tokenizer:
+    """Load an encoding that tiktoken knows by name."""
+    import tiktoken
+
+    try:
+        encoding = tiktoken.get_encoding(spec)
+    except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; ValueError: damaged download
+        raise ConfigError(
+            f"tokenizer {spec} could not be downloaded ({_line(error)}); connect once, set TIKTOKEN_CACHE_DIR to a "
+            "folder that has it, or use --tokenizer llama3, which needs no network"
+        ) from error
+    digest = hashlib.sha256()
+    for token in encoding.token_byte_values():
+        digest.update(len(token).to_bytes(4, "big") + token)
+    return _Tiktoken(spec, digest.hexdigest(), encoding)
+
+
+def _from_hub(spec: str) -> Tokenizer:
+    """Load ``tokenizer.json`` of a model on the Hub."""
+    library = _tokenizers(spec)
+    try:
+        return _HuggingFace(spec, library.from_pretrained(spec.removeprefix("hf:")))
+    except Exception as error:  # the library raises nothing narrower
+        raise ConfigError(
+            f"tokenizer {spec} could not be had from the Hub ({_line(error)}); check the name and the network, log in "
+            "if the model is gated, or give the path of a tokenizer.json"
+        ) from error
+
+
+def _from_json(spec: str, path: Path) -> Tokenizer:
+    """Load a ``tokenizer.json``."""
+    library = _tokenizers(spec)
+    try:
+        return _HuggingFace(spec, library.from_file(str(path)))
+    except Exception as error:  # the library raises nothing narrower
+        raise ConfigError(
+            f"tokenizer {spec!r}: {path} is no tokenizer.json that this version of tokenizers reads ({_line(error)}); "
+            "export it again, or pip install -U tokenizers"
+        ) from error
+
+
+def _tokenizers(spec: str) -> Any:
+    """Return the class that loads a ``tokenizer.json``."""
+    try:
+        return import_module("tokenizers").Tokenizer
+    except ImportError as error:
+        raise ConfigError(f"tokenizer {spec!r} needs the package tokenizers: pip install tokenizers") from error
+
+
+def _line(error: Exception) -> str:
+    """Return type and message of ``error`` on one line of at most 120 characters."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")

@@ -1,1 +1,0 @@
-"""What a teacher wrote, read without evaluating it."""

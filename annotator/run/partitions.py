@@ -1,0 +1,86 @@
+"""What a worker does with one partition: the stage functions over columns, so that little is lost in moving them.
+
+Records would have to be pickled one by one, which for cleaning costs more than the work itself (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from annotator.cleaning.clean import Decider, LabelLog
+from annotator.cleaning.corrections import Correction, clean_or_correct
+from annotator.duplicates.passages import LookedAt, look_at
+from annotator.passages.chunking import chunk_block
+from annotator.passages.tokenizers import Tokenizer
+from annotator.records import Annotation, Completion, Document, Mention, Passage, Piece, Rejected
+from annotator.samples.explode import Negatives, explode
+from annotator.storage import tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PART: Final = 1024
+"""Passages or annotations a partition: a tenth of a second of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of one partition."""
+
+    taken: int
+    """Records in the partition."""
+    made: pa.RecordBatch
+    rejected: pa.RecordBatch
+    out: int
+    """Units that went on, in the unit of the stage."""
+    log: LabelLog = field(default_factory=LabelLog)
+    """The labels of the partition, where the stage looks at labels."""
+    looked_at: LookedAt | None = None
+    """What its passages are known again by, where the stage makes passages and looks for near duplicates."""
+
+
+def chunk_part(
+    documents: pa.RecordBatch, tokenizer: Tokenizer, min_tokens: int, max_tokens: int, *, near_duplicates: bool
+) -> Part:
+    """Cut one block of documents."""
+    block = list(tables.from_batch(documents, Document))
+    results = chunk_block(block, tokenizer, min_tokens, max_tokens)
+    passages = [result for result in results if isinstance(result, Passage)]
+    rejected = [result for result in results if isinstance(result, Rejected)]
+    return Part(
+        len(block),
+        tables.to_batch(passages, tables.PASSAGE),
+        tables.to_batch(rejected, tables.REJECTED),
+        sum(passage.n_sentences for passage in passages),
+        looked_at=look_at([passage.text for passage in passages]) if near_duplicates else None,
+    )
+
+
+def clean_part(
+    answered: tuple[pa.RecordBatch, pa.RecordBatch], labels: Decider, corrections: Mapping[str, Correction]
+) -> Part:
+    """Clean answered passages; their answers stand in the same order. ``out`` counts claims."""
+    passages, completions = answered
+    annotations: list[Annotation] = []
+    rejected: list[Rejected] = []
+    kept, log = 0, LabelLog()
+    pairs = zip(tables.from_batch(passages, Passage, Piece), tables.from_batch(completions, Completion), strict=True)
+    for cleaned in clean_or_correct(pairs, labels, corrections):
+        log.add(cleaned)
+        rejected += cleaned.rejected
+        kept += cleaned.kept
+        if cleaned.annotation:
+            annotations.append(cleaned.annotation)
+    made = tables.to_batch(annotations, tables.ANNOTATION), tables.to_batch(rejected, tables.REJECTED)
+    return Part(len(passages), *made, kept, log)
+
+
+def explode_part(annotations: pa.RecordBatch, negatives: Negatives, tokenizer: Tokenizer, max_tokens: int) -> Part:
+    """Make the samples of annotated passages."""
+    results = list(explode(tables.from_batch(annotations, Annotation, Mention), negatives, tokenizer, max_tokens))
+    samples = [result for result in results if not isinstance(result, Rejected)]
+    rejected = [result for result in results if isinstance(result, Rejected)]
+    made = tables.to_batch(samples, tables.SAMPLE_PART), tables.to_batch(rejected, tables.REJECTED)
+    return Part(len(annotations), *made, len(samples))

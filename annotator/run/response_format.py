@@ -1,0 +1,59 @@
+"""Whether answers are asked for as JSON by a schema: settled once for a run directory, by its first passage.
+
+The response format is part of a question's identity, so it must not change in mid-run: what is settled stands in the
+manifest. The probe is the first passage's own question, asked with the schema: its answer is kept like any other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+from annotator.asking.annotate import annotate, pace_of
+from annotator.config import RunConfig
+from annotator.errors import RetryableError
+from annotator.progress import Progress
+from annotator.run.ledgers import open_ledger
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
+from annotator.teachers import make_teacher
+
+_UNDECIDED: Final = ("http 429", "timeout", "connection")
+"""Failures that say nothing about the schema."""
+
+
+def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -> RunConfig:
+    """Replace ``--response-format auto`` by what the endpoint takes; any other configuration comes back as it is.
+
+    Args:
+        config: what the user says.
+        run: passages must be there; the answer goes to its ledger.
+        progress: told what came of it.
+
+    Raises:
+        TeacherError: the endpoint answers nothing.
+    """
+    if config.response_format != "auto":
+        return config
+    passage = next(iter(tables.read_passages(run.passages)), None)
+    as_json, as_text = (dataclasses.replace(config, response_format=name) for name in ("json", "text"))
+    if passage is None:
+        return as_text
+    teacher = make_teacher(as_json)
+    key = teacher.question(passage.text).key
+    with open_ledger(run, config.ledger) as ledger:
+        if ledger.has(make_teacher(as_text).question(passage.text).key):
+            return as_text
+        progress.start("response format", "passages", 1)
+        try:
+            annotate([passage], teacher, ledger, dataclasses.replace(pace_of(config), concurrency=1), progress)
+        finally:
+            progress.finish()
+        failure = None if ledger.has(key) else ledger.failure(key)
+    if failure is None:
+        progress.say("the endpoint takes a JSON schema: all answers are asked for with it")
+        return as_json
+    if failure.kind in _UNDECIDED:
+        raise RetryableError(f"cannot find out whether it takes a JSON schema: {failure.detail}", kind=failure.kind)
+    progress.say(f"the endpoint takes no JSON schema ({failure.kind}): answers are asked for as text")
+    return as_text

@@ -1,0 +1,324 @@
+"""The method, stage by stage: read what the stage before wrote, pass it through a plain function, write the rest.
+
+source -> documents -> passages -> completions -> annotations -> samples
+          sample       chunk       annotate       clean          explode
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from annotator.asking.annotate import annotate, estimated, pace_of
+from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
+from annotator.asking.batching import exchange
+from annotator.asking.profiles import context_window, retirement
+from annotator.cleaning.clean import Decider, LabelLog
+from annotator.cleaning.corrections import read_corrections
+from annotator.cleaning.decisions import Decisions
+from annotator.cleaning.translate import Translations, ask_translations, unknown_labels
+from annotator.cluster.offline import infer
+from annotator.cluster.ray import RayEngine
+from annotator.cluster.sharing import CARRIED, Job, annotate_shared
+from annotator.config import Asking, RunConfig
+from annotator.duplicates.passages import STAGE as OVERLAP
+from annotator.duplicates.passages import Benchmarks, Known, unseen
+from annotator.engines import Engine
+from annotator.engines.environment import carried
+from annotator.engines.local import LocalEngine
+from annotator.errors import ConfigError
+from annotator.ledger import Answers, Failure
+from annotator.passages.chunking import BLOCK
+from annotator.passages.tokenizers import Tokenizer
+from annotator.progress import Progress
+from annotator.records import Completion, Document, Passage, Piece, Rejected
+from annotator.run.ledgers import open_ledger
+from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode_part
+from annotator.samples.explode import Negatives, type_frequency
+from annotator.samples.splits import assign_splits, in_step
+from annotator.sources.rows import Columns, Reading
+from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.screening import BOILERPLATE, Screening
+from annotator.storage import tables
+from annotator.storage.funnel import Flow, Rejects, rejects
+from annotator.storage.rundir import SPLITS, RunDir, replacing
+from annotator.teachers import Teacher, make_translator
+from normalizers.labels import LabelNormalizer, load_lexicon
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the stages share."""
+
+    config: RunConfig
+    run: RunDir
+    tokenizer: Tokenizer
+    teacher: Teacher
+    progress: Progress
+    decisions: Decisions = field(default_factory=Decisions)
+    """The user's, about labels."""
+    asking: Asking = "now"
+    engine: Engine = field(default_factory=LocalEngine)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage reports."""
+
+    flows: tuple[Flow, ...]
+    unanswered: int = 0
+    """Passages that have no answer yet."""
+    digest: str = ""
+    """Identity of a result that does not follow from the inputs alone: which passages were answered."""
+    report: Mapping[str, Any] = field(default_factory=dict)
+    """What the stage cost; stands in the manifest only."""
+
+
+def sample_stage(context: Context) -> Result:
+    """Source -> documents."""
+    config, run = context.config, context.run
+    flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"cut character": 0})
+    columns = Columns(text=config.text_field, id=config.id_field)
+    reading = Reading(columns, context.engine if isinstance(context.engine, RayEngine) else None)
+    report = SampleReport(on_progress=_rows_read(context.progress))
+    context.progress.start("sample", "rows read")
+
+    def counted(documents: Iterable[Document]) -> Iterator[Document]:
+        for document in documents:
+            cut.out += 1 + document.text.count("\n")
+            yield document
+
+    with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
+        screening = Screening(near_duplicates=config.near_duplicates)
+        drawn = sample(config.source, config.docs, config.seed, reading, screening, report)
+        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)), tables.ARTICLES)
+    cut.made["cut character"] = report.characters_cut
+    return Result((flow, cut), report=report.as_dict())
+
+
+def chunk_stage(context: Context) -> Result:
+    """Documents -> passages."""
+    config, run = context.config, context.run
+    flow, kept = Flow("chunk", "sentence", made={"passage": 0}), Flow(OVERLAP, "passage")
+    benchmarks = Benchmarks(map(Path, config.decontaminate)) if config.decontaminate else None
+    total = tables.count(run.documents)
+    known = Known(total) if config.near_duplicates else None
+    context.progress.start("chunk", "documents", total)
+    bounds = {"min_tokens": config.min_tokens, "max_tokens": config.max_tokens}
+    cut = partial(chunk_part, tokenizer=context.tokenizer, **bounds, near_duplicates=known is not None)
+    blocks = tables.batches(run.documents, size=BLOCK)
+    with rejects(run.rejected_by("chunk"), flow, kept) as sink, replacing(run.passages) as file:
+
+        def passages() -> Iterator[Passage | Rejected]:
+            for part in _parts(context, cut, blocks, sink, flow):
+                flow.made["passage"] += len(part.made)
+                made = list(tables.from_batch(part.made, Passage, Piece))
+                yield from unseen(made, benchmarks, known, part.looked_at)
+
+        kept.out = tables.write_records(file, tables.PASSAGE, sink.sift(passages()))
+    return Result((flow, kept))
+
+
+def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
+    """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage.
+
+    One that cannot fit the model's window is not sent; the ledger remembers why.
+    """
+    config, teacher = context.config, context.teacher
+    overhead = context.tokenizer.count(str(teacher.question("").content))
+    room = _room(config, overhead)
+    if gone := retirement(config):
+        context.progress.say(gone)
+
+    def fitting() -> Iterator[Passage]:
+        for passage in not_in_a_batch(context.run, passages, teacher, context.progress):
+            if passage.n_tokens <= room:
+                yield passage
+            else:
+                detail = f"{passage.n_tokens} tokens, and the model's window leaves {room:.0f}; lower --max-tokens"
+                key = teacher.question(passage.text).key
+                ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
+                context.progress.advance()
+
+    pace, progress = pace_of(config), context.progress
+    if config.provider == "vllm":
+        if not isinstance(context.engine, RayEngine):
+            raise ConfigError("vllm answers whole runs only: use annotate, or a plan without --pilot")
+        infer(fitting(), teacher, ledger, config, context.engine, progress)
+        return
+    if isinstance(context.engine, RayEngine) and config.ledger:
+        job = Job(config, pace, overhead, carried(*CARRIED))
+        annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
+        return
+    if config.ray_address and not config.ledger:
+        progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
+    annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
+
+
+def annotate_stage(context: Context) -> Result:
+    """Passages -> completions, in the ledger."""
+    run, teacher = context.run, context.teacher
+    flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
+    context.progress.start("annotate", "passages", tables.count(run.passages))
+    identity = hashlib.sha256()
+    with open_ledger(run, context.config.ledger) as ledger:
+        passages = tables.read_passages(run.passages)
+        if context.asking == "batch":
+            exchange(run, context.config, passages, teacher, ledger, context.progress)
+        else:
+            ask(context, passages, ledger)
+        waiting = on_their_way(run)
+        with rejects(run.rejected_by("annotate"), flow) as sink:
+            for passage, key, completion in _asked(context, ledger):
+                if completion:
+                    flow.out += 1
+                    flow.made["prompt token"] += completion.prompt_tokens
+                    flow.made["completion token"] += completion.completion_tokens
+                    identity.update(bytes.fromhex(key))
+                else:
+                    failure = None if key in waiting else ledger.failure(key)
+                    silent = WAITING if key in waiting else "not asked"
+                    kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
+                    sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
+    return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest())
+
+
+def _room(config: RunConfig, overhead: int) -> float:
+    """Tokens a passage may have so that prompt and answer fit the model's window, where that is known."""
+    window = context_window(config.teacher_model)
+    room = window - overhead - config.max_completion_tokens
+    if window and room < config.min_tokens:
+        raise ConfigError(
+            f"{config.teacher_model} takes {window} tokens; the prompt's {overhead} and --max-completion-tokens "
+            f"{config.max_completion_tokens} leave no room for a passage: lower --max-completion-tokens"
+        )
+    return room if window else float("inf")
+
+
+def clean_stage(context: Context) -> Result:
+    """Completions -> annotations."""
+    run, config = context.run, context.config
+    parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
+    normalizer, log = LabelNormalizer(load_lexicon(), context.decisions.labels), LabelLog()
+    labels: Decider = normalizer
+    result = Result((parse, claims))
+    with (
+        open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
+        rejects(run.rejected_by("clean"), parse, claims) as sink,
+        replacing(run.annotations) as file,
+        tables.writer(file, tables.ANNOTATION) as write,
+    ):
+        if config.translate_labels:
+            labels = translations = _translated(context, ledger, normalizer)
+            result = Result((parse, claims), translations.missing, translations.digest)
+        context.progress.start("clean", "passages", tables.count(run.passages))
+        work = partial(clean_part, labels=labels, corrections=read_corrections(run.corrections))
+        for part in _parts(context, work, _answered(context, ledger), sink, claims):
+            log.merge(part.log)
+            parse.out += len(part.made)
+            claims.made["mention"] += len(part.made.column("mentions").flatten())
+            write(part.made)
+    with replacing(run.labels) as file:
+        tables.write_records(file, tables.LABEL, log.uses())
+    return result
+
+
+def explode_stage(context: Context) -> Result:
+    """Annotations -> samples, by split."""
+    config, run = context.config, context.run
+    flow = Flow("explode", "sample", made={"negative": 0, **dict.fromkeys(SPLITS, 0)})
+    context.progress.start("explode", "passages", tables.count(run.annotations))
+    frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else Counter()
+    negatives = Negatives(frequency, config.negatives, config.seed)
+    split_of = in_step(assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)())
+    work = partial(explode_part, negatives=negatives, tokenizer=context.tokenizer, max_tokens=config.max_sample_tokens)
+    annotations = tables.batches(run.annotations, size=PART)
+    with rejects(run.rejected_by("explode"), flow) as sink, ExitStack() as files:
+        writers = [
+            files.enter_context(tables.writer(files.enter_context(replacing(run.samples(split))), tables.SAMPLE))
+            for split in SPLITS
+        ]
+        for part in _parts(context, work, annotations, sink, flow):
+            flow.made["negative"] += part.made.column("negative").true_count
+            where = [split_of(passage_id) for passage_id in part.made.column("passage_id").to_pylist()]
+            for number, split in enumerate(SPLITS):
+                own = tables.pick(part.made, [place == number for place in where])
+                flow.made[split] += len(own)
+                writers[number](own)
+    return Result((flow,))
+
+
+RUN: Final[Mapping[str, Callable[[Context], Result]]] = {
+    "sample": sample_stage,
+    "chunk": chunk_stage,
+    "annotate": annotate_stage,
+    "clean": clean_stage,
+    "explode": explode_stage,
+}
+
+
+def _parts(
+    context: Context, work: Callable[[Item], Part], items: Iterable[Item], sink: Rejects, flow: Flow
+) -> Iterator[Part]:
+    """Let the engine work on each partition; count, and pass on what became of it, in order."""
+    for part in context.engine.spread(work, items):
+        flow.out += part.out
+        sink.add_all(part.rejected)
+        yield part
+        context.progress.advance(part.taken)
+
+
+def _asked(context: Context, ledger: Answers) -> Iterator[tuple[Passage, str, Completion | None]]:
+    """Every passage with the key of its question, and its answer if it has one."""
+    passages = tables.read_passages(context.run.passages)
+    while block := list(islice(passages, PART)):
+        keys = [context.teacher.question(passage.text).key for passage in block]
+        found = ledger.find(keys)
+        yield from ((passage, key, found.get(key)) for passage, key in zip(block, keys, strict=True))
+
+
+def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Passages that are answered, and their answers, a partition at a time."""
+    question = context.teacher.question
+    for batch in tables.batches(context.run.passages, size=PART):
+        keys = [question(text).key for text in batch.column("text").to_pylist()]
+        found = ledger.find(keys)
+        answers = [found[key] for key in keys if key in found]
+        yield tables.pick(batch, [key in found for key in keys]), tables.to_batch(answers, tables.COMPLETION)
+
+
+def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
+    replies = (answer for _, answers in _answered(context, ledger) for answer in tables.from_batch(answers, Completion))
+    unknown = unknown_labels(replies, labels)
+    translator = make_translator(context.config)
+    if context.asking != "never":
+        context.progress.start("translate", "labels", len(unknown))
+        ask_translations(unknown, translator, ledger, pace_of(context.config), context.progress)
+        context.progress.finish()
+    translations = Translations(unknown, translator, ledger, labels)
+    if translations.missing:
+        context.progress.say(f"{translations.missing:,} labels have no translation yet; the next build asks again")
+    return translations
+
+
+def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:
+    told = 0
+
+    def tell(done: int, _total: int | None) -> None:
+        nonlocal told
+        progress.advance(done - told)
+        told = done
+
+    return tell

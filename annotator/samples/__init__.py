@@ -1,0 +1,1 @@
+"""Instruction samples: one per passage and entity type, and their splits."""

@@ -1,0 +1,106 @@
+"""From annotated passages to instruction samples: one per passage and type, negatives, length filter.
+
+Every random choice is a function of the seed and of the record's own id, so that neither the order of the records nor
+the number of processes changes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from bisect import bisect
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import Final
+
+from annotator.passages.tokenizers import Tokenizer
+from annotator.records import Annotation, Rejected, Sample
+from normalizers.labels import related
+
+INSTRUCTION: Final = "What describes {entity_type} in the text?"
+_DRAWS: Final = 50
+"""Tries for each negative before a passage that holds nearly every type is left with fewer."""
+
+
+def type_frequency(annotations: Iterable[Annotation]) -> Counter[str]:
+    """In how many passages each type occurs."""
+    return Counter(label for annotation in annotations for label in {mention.label for mention in annotation.mentions})
+
+
+def positives(annotation: Annotation) -> list[Sample]:
+    """One sample per type of the passage, in order of first occurrence."""
+    by_type: dict[str, dict[str, None]] = {}
+    for mention in annotation.mentions:
+        by_type.setdefault(mention.label, {})[mention.text] = None
+    return [_sample(annotation, entity_type, list(texts)) for entity_type, texts in by_type.items()]
+
+
+class Negatives:
+    """Draws absent types in proportion to their frequency in the corpus (UniversalNER's best setting)."""
+
+    def __init__(self, frequency: Counter[str], ratio: float, seed: int) -> None:
+        self._types = sorted(frequency)
+        self._cumulative = list(accumulate(frequency[entity_type] for entity_type in self._types))
+        self._ratio, self._seed = ratio, seed
+
+    def draw(self, annotation: Annotation) -> list[Sample]:
+        """Samples whose right answer is ``[]``: about ``ratio`` for each type that is present.
+
+        A passage without entities gets as many as one with a single type. None is related to a type that is present.
+        """
+        present = {mention.label for mention in annotation.mentions}
+        rng = seeded(self._seed, "negatives", annotation.passage_id)
+        wanted = self._ratio * max(1, len(present))
+        number = int(wanted) + (rng.random() < wanted % 1)
+        drawn: dict[str, None] = {}
+        for _ in range(_DRAWS * number if self._types else 0):
+            if len(drawn) == number:
+                break
+            candidate = self._types[bisect(self._cumulative, rng.random() * self._cumulative[-1])]
+            if candidate not in drawn and not any(related(candidate, label) for label in present):
+                drawn[candidate] = None
+        return [_sample(annotation, entity_type, []) for entity_type in drawn]
+
+
+def explode(
+    annotations: Iterable[Annotation], negatives: Negatives, tokenizer: Tokenizer, max_tokens: int
+) -> Iterator[Sample | Rejected]:
+    """All samples of all passages; one whose input or output is over ``max_tokens`` is rejected."""
+    for annotation in annotations:
+        fits_input = _fits(annotation.text, tokenizer, max_tokens)
+        for sample in (*positives(annotation), *negatives.draw(annotation)):
+            if fits_input and _fits(sample.output, tokenizer, max_tokens):
+                yield sample
+            else:
+                part = "output" if fits_input else "input"
+                yield Rejected("explode", "too long", sample.id, sample.entity_type, f"{part} over {max_tokens} tokens")
+
+
+def seeded(seed: int, *parts: str) -> random.Random:
+    """A generator that depends on the seed and on ``parts`` alone."""
+    return random.Random(digest(seed, *parts))
+
+
+def digest(seed: int, *parts: str) -> bytes:
+    """A sha256 that depends on the seed and on ``parts`` alone."""
+    return hashlib.sha256(json.dumps([seed, *parts], ensure_ascii=False).encode("utf-8")).digest()
+
+
+def _sample(annotation: Annotation, entity_type: str, texts: list[str]) -> Sample:
+    identity = json.dumps([annotation.passage_id, entity_type], ensure_ascii=False)
+    return Sample(
+        id=hashlib.sha256(identity.encode("utf-8")).hexdigest()[:16],
+        instruction=INSTRUCTION.format(entity_type=entity_type),
+        input=annotation.text,
+        output=json.dumps(texts, ensure_ascii=False),
+        entity_type=entity_type,
+        negative=not texts,
+        passage_id=annotation.passage_id,
+    )
+
+
+def _fits(text: str, tokenizer: Tokenizer, max_tokens: int) -> bool:
+    # A token is at least one byte, so most texts need no tokenizer at all.
+    return len(text.encode("utf-8")) <= max_tokens or tokenizer.count(text) <= max_tokens

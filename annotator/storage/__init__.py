@@ -1,0 +1,1 @@
+"""Files of a run: the run directory, Parquet tables, rejected records and the funnel."""

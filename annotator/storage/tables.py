@@ -1,0 +1,296 @@
+"""Records as Parquet, and back. Rows go through in batches, so a file may be larger than memory.
+
+The same records give the same bytes: fixed schema, compression and row-group size, and no time stamps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate, chain, islice, starmap
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from annotator.errors import RunDirError
+from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
+from annotator.storage.memory import give_back
+
+Record = TypeVar("Record")
+
+ROWS: Final = 4096
+"""Rows a batch, and a row group."""
+ARTICLES: Final = 1024
+"""Rows a row group of documents, which are long."""
+HELD: Final = 512
+"""Records that wait to become columns, or were made of them: enough to be quick, few enough for Python's garbage
+collector."""
+BUFFER: Final = 1 << 18
+"""Bytes of a column that are read at once; otherwise all of a row group would be."""
+
+_TEXT = pa.string()
+_PIECE = pa.struct([("document_id", _TEXT), ("start", pa.int64()), ("end", pa.int64())])
+_MENTION = pa.struct(
+    [
+        ("text", _TEXT),
+        ("label", _TEXT),
+        ("raw_label", _TEXT),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("match", _TEXT),
+    ]
+)
+DOCUMENT: Final = pa.schema([("id", _TEXT), ("text", _TEXT), ("source", _TEXT)])
+PASSAGE: Final = pa.schema(
+    [
+        ("id", _TEXT),
+        ("text", _TEXT),
+        ("n_tokens", pa.int64()),
+        ("pieces", pa.list_(_PIECE)),
+        ("n_sentences", pa.int64()),
+        ("cut", _TEXT),
+    ]
+)
+ANNOTATION: Final = pa.schema(
+    [("passage_id", _TEXT), ("text", _TEXT), ("mentions", pa.list_(_MENTION)), ("reply_status", _TEXT)]
+)
+SAMPLE: Final = pa.schema(
+    [
+        ("id", _TEXT),
+        ("instruction", _TEXT),
+        ("input", _TEXT),
+        ("output", _TEXT),
+        ("entity_type", _TEXT),
+        ("negative", pa.bool_()),
+        ("passage_id", _TEXT),
+    ]
+)
+SAMPLE_PART: Final = SAMPLE.set(2, pa.field("input", pa.dictionary(pa.int32(), _TEXT)))
+"""Samples on their way: those of one passage repeat its text."""
+REJECTED: Final = pa.schema([(name, _TEXT) for name in ("stage", "reason", "record_id", "value", "detail", "label")])
+COMPLETION: Final = pa.schema(
+    [
+        *((name, _TEXT) for name in ("key", "passage_id", "reply", "finish_reason")),
+        *((name, pa.int64()) for name in ("prompt_tokens", "completion_tokens")),
+        *((name, pa.float64()) for name in ("latency", "created")),
+    ]
+)
+LABEL: Final = pa.schema(
+    [
+        *((name, _TEXT) for name in ("raw", "label", "status", "rule")),
+        *((name, pa.int64()) for name in ("claims", "mentions")),
+    ]
+)
+
+
+@contextmanager
+def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """Yield a function that writes one batch; row groups are ``rows`` rows however the batches come."""
+    pending: list[pa.RecordBatch] = []
+    held = 0
+    with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
+
+        def flush() -> None:
+            table = pa.Table.from_batches(pending).combine_chunks()  # pages end with chunks
+            pending.clear()
+            parquet.write_table(table.cast(schema))
+            give_back()
+
+        def write(batch: pa.RecordBatch) -> None:
+            nonlocal held
+            begin = 0
+            while held + len(batch) - begin >= rows:
+                end = begin + rows - held
+                pending.append(batch.slice(begin, end - begin))
+                flush()
+                begin, held = end, 0
+            if begin < len(batch) or not (len(batch) or pending):  # of no rows at all there is a row group
+                pending.append(batch.slice(begin))
+                held += len(batch) - begin
+
+        yield write
+        if pending:
+            flush()
+
+
+@contextmanager
+def record_writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that writes one record, or a batch of them; records go to the file in batches."""
+    waiting: list[Any] = []
+    with writer(file, schema, rows) as write:
+
+        def flush() -> None:
+            if waiting:
+                write(to_batch(waiting, schema))
+                waiting.clear()
+
+        def add(record: Any) -> None:
+            if isinstance(record, pa.RecordBatch):
+                flush()
+                write(record)
+                return
+            waiting.append(record)
+            if len(waiting) >= HELD:
+                flush()
+
+        yield add
+        flush()
+
+
+def to_batch(records: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
+    """Turn records to columns; record by record, by way of dictionaries, would take five times as long."""
+    return pa.RecordBatch.from_arrays(_columns(records, schema), schema=schema)
+
+
+def _columns(records: Sequence[Any], fields: Iterable[pa.Field]) -> list[pa.Array]:
+    return [_column([getattr(record, field.name) for record in records], field.type) for field in fields]
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_list(kind):
+        offsets = pa.array([0, *accumulate(map(len, values))], pa.int32())
+        return pa.ListArray.from_arrays(offsets, _column(list(chain.from_iterable(values)), kind.value_type), type=kind)
+    if pa.types.is_dictionary(kind):
+        codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
+        column = pa.array([codes[value] for value in values], kind.index_type)
+        return pa.DictionaryArray.from_arrays(column, pa.array(list(codes), kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.StructArray.from_arrays(_columns(values, kind), fields=list(kind))
+    return pa.array(values, kind)
+
+
+def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any], rows: int = ROWS) -> int:
+    """Write records, ``rows`` of them a row group; returns how many."""
+    total = 0
+    with record_writer(file, schema, rows) as add:
+        for total, record in enumerate(records, start=1):  # noqa: B007 - the last number is the result
+            add(record)
+    return total
+
+
+def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows of an open file in batches of at most ``size``.
+
+    One iterator over all row groups would keep what it read until it ends.
+    """
+    for number in range(parquet.num_row_groups):
+        yield from parquet.iter_batches(batch_size=size, row_groups=[number], columns=columns, use_threads=False)
+
+
+def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of ``size``; only the last may have fewer. None is kept while the next one is read."""
+    held: list[pa.RecordBatch] = []
+    for batch in stream:
+        held.append(batch)
+        del batch
+        if sum(part.num_rows for part in held) >= size:
+            table = pa.Table.from_batches(held).combine_chunks()
+            whole = table.num_rows - table.num_rows % size
+            made, held = table.slice(0, whole).to_batches(size), table.slice(whole).to_batches()
+            del table
+            while made:
+                yield made.pop(0)
+    if held:
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches(size)
+
+
+def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+    """The rows of ``path`` in batches of ``size``; only the last may have fewer.
+
+    Raises:
+        RunDirError: the file is missing or damaged.
+    """
+    try:
+        with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as parquet:
+            yield from _of_size(row_groups(parquet, columns, size), size)
+    except (OSError, pa.ArrowException) as error:
+        raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
+
+
+def rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of ``path`` as dictionaries."""
+    for batch in batches(path, columns, HELD):
+        yield from batch.to_pylist()
+
+
+def count(path: Path) -> int:
+    """Number of rows, from the footer alone."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
+
+
+def read_documents(path: Path) -> Iterator[Document]:
+    """Read documents."""
+    return _records(path, Document)
+
+
+def read_passages(path: Path) -> Iterator[Passage]:
+    """Read passages."""
+    return _records(path, Passage, Piece)
+
+
+def read_annotations(path: Path) -> Iterator[Annotation]:
+    """Read annotations."""
+    return _records(path, Annotation, Mention)
+
+
+def read_samples(path: Path) -> Iterator[Sample]:
+    """Read samples."""
+    return _records(path, Sample)
+
+
+def read_rejected(path: Path) -> Iterator[Rejected]:
+    """Read what was left out."""
+    return _records(path, Rejected)
+
+
+def read_labels(path: Path) -> Iterator[LabelUse]:
+    """Read the merge log."""
+    return _records(path, LabelUse)
+
+
+def _records(path: Path, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
+    """Read records of ``kind``, whose column of lists holds records of ``item``; columns are known by their names."""
+    for batch in batches(path, size=HELD):
+        yield from from_batch(batch, kind, item)
+
+
+def pick(batch: pa.RecordBatch, wanted: Sequence[bool]) -> pa.RecordBatch:
+    """The rows that are wanted; of dictionaries what they use."""
+    rows = batch.filter(pa.array(wanted, pa.bool_()))
+    columns = [_compact(column) if pa.types.is_dictionary(column.type) else column for column in rows.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
+
+
+def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    used = column.indices.unique()
+    return pa.DictionaryArray.from_arrays(pc.index_in(column.indices, used), column.dictionary.take(used))
+
+
+def from_batch(batch: pa.RecordBatch, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
+    """The records of one batch, as ``to_batch`` made it; columns of no such name are passed over."""
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    names = [name for name in batch.schema.names if name in known]
+    return _made(kind, {name: _values(batch.column(name), item) for name in names})
+
+
+def _made(kind: type[Record], columns: Mapping[str, Iterable[Any]]) -> Iterator[Record]:
+    # By position, in the order of the fields; a file of an older version may lack the last ones.
+    names = [field.name for field in dataclasses.fields(kind) if field.name in columns]  # type: ignore[arg-type]
+    return starmap(kind, zip(*(columns[name] for name in names), strict=True))
+
+
+def _values(column: pa.Array, item: type[Any] | None) -> Iterable[Any]:
+    if item is None or not pa.types.is_list(column.type):
+        values: list[Any] = column.to_pylist()
+        return values
+    inner = column.flatten()
+    names = [field.name for field in inner.type]
+    items = _made(item, {name: inner.field(name).to_pylist() for name in names})
+    return (tuple(islice(items, length)) for length in column.value_lengths().to_pylist())  # made as they are read

@@ -1,0 +1,146 @@
+"""The embedded teacher: underthesea's CRF models and hand-written rules. No key, no network, no randomness.
+
+The answer has the form a language model gives, so that everything behind the teacher is the same for all providers.
+underthesea (Apache-2.0, https://github.com/undertheseanlp/underthesea) carries its models inside its wheel.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any
+
+from annotator.passages.sentences import split_sentences
+from annotator.teachers.embedded.names import Atom, decide, find_claims
+from annotator.teachers.embedded.rules import Span, find_spans
+from normalizers.text import fold_tones
+
+TEACHER_VERSION = "1"
+"""Raised whenever a rule changes what ``extract`` returns: it is part of the key under which answers are kept."""
+
+# underthesea's token pattern takes exponential time on what looks like a URL and ends in punctuation.
+_LIKE_URL = re.compile(r"(?:ht|f)tps?:|\.[a-z]{2,13}/")
+
+
+def identity() -> dict[str, str]:
+    """What decides the answers besides the passage: the version of the models' package and of the rules."""
+    return {"underthesea": version("underthesea"), "rules": TEACHER_VERSION}
+
+
+def warm_up() -> None:
+    """Load the models and the dictionary (two seconds, 150 MB), so that the first passage does not wait for them."""
+    _models()
+    _dictionary()
+
+
+def extract(text: str) -> list[tuple[str, str]]:
+    """Return the distinct ``(mention, type)`` pairs of ``text`` (NFC) in order of first occurrence.
+
+    Every mention is an exact slice of ``text``. Where a rule and the CRF disagree, the rule is right: it has seen the
+    whole form ("ngày 5/6"), the CRF only a digit after a capital letter.
+    """
+    spans = find_spans(text)
+    # The CRF works best on one sentence, and a name never spans two.
+    sentences = (atoms(text, sentence.start, sentence.end, spans) for sentence in split_sentences(text))
+    names = decide(claim for atoms in sentences for claim in find_claims(atoms))
+    pairs = [(text[start:end], label) for start, end, label in sorted([*spans, *names])]
+    return list(dict.fromkeys(pairs))
+
+
+def reply_for(text: str) -> str:
+    """Answer as a language model would: a JSON list of ``[mention, type]`` pairs."""
+    return json.dumps(extract(text), ensure_ascii=False)
+
+
+def tag_words(sentence: str) -> list[tuple[str, str, str]]:
+    """Return ``(word, part of speech, entity tag)`` of each word, the very ones that ``underthesea.ner`` gives.
+
+    The words are underthesea's, which mends their spelling: they need not stand in ``sentence`` letter for letter.
+    """
+    segment, pos, entities = _models()
+    tokens = segment(sentence)
+    kinds = pos.tag([(token, "X") for token in tokens])
+    # Column 2, the chunk, appears in no feature: its model need not run.
+    tags = entities.tag([(token, kind, "X", "X") for token, kind in zip(tokens, kinds, strict=True)])
+    return list(zip(tokens, kinds, tags, strict=True))
+
+
+class _Tagger:
+    """One of underthesea's CRF models with the feature template of ``predictor``.
+
+    The predictor itself computes features in time quadratic in the length of the sentence; ``TaggedTransformer``
+    computes the same ones in linear time.
+    """
+
+    def __init__(self, predictor: Any) -> None:
+        from underthesea.transformer.tagged import TaggedTransformer
+
+        self._model = predictor.model
+        self._features = TaggedTransformer(predictor.transformer.template)
+
+    def tag(self, rows: list[tuple[str, ...]]) -> list[str]:
+        """Return the tag of each row of columns."""
+        tags: list[str] = self._model.tag(self._features.transform([rows])[0]) if rows else []
+        return tags
+
+
+@cache
+def _models() -> tuple[Callable[[str], list[str]], _Tagger, _Tagger]:
+    """Load the word segmenter, the tagger of parts of speech and the tagger of entities, once a process."""
+    from underthesea.pipeline.ner import CRFNERPredictor
+    from underthesea.pipeline.pos_tag import CRFPOSTagPredictor
+    from underthesea.pipeline.word_tokenize import word_tokenize
+
+    return word_tokenize, _Tagger(CRFPOSTagPredictor.Instance()), _Tagger(CRFNERPredictor.Instance())
+
+
+@cache
+def _dictionary() -> frozenset[str]:
+    """The words of underthesea's dictionary, in lower case and with tones folded: it has hoà, newspapers hòa too."""
+    from underthesea.pipeline.ner.tagged_feature import lower_words
+
+    return frozenset(map(fold_tones, lower_words))
+
+
+def _in_phrase(syllables: list[str]) -> list[bool]:
+    """Say of each syllable of a word whether it belongs to a capitalised phrase, "Tuy nhiên" or "Thú y".
+
+    A capital and what follows in lower case make one if the dictionary has them: words are glued together at times,
+    and "Quỹ Quốc tế" has a phrase in it, "Trần Chí Công tiếp" none.
+    """
+    flags = [False] * len(syllables)
+    starts = [index for index, syllable in enumerate(syllables) if syllable[:1].isupper()]
+    for start, end in pairwise([*starts, len(syllables)]):
+        if end - start > 1 and fold_tones(" ".join(syllables[start:end]).lower()) in _dictionary():
+            flags[start:end] = [True] * (end - start)
+    return flags
+
+
+def atoms(text: str, start: int, end: int, spans: list[Span]) -> list[Atom]:
+    """Cut the sentence ``text[start:end]`` into atoms, each with its exact place in ``text``."""
+    from underthesea.pipeline.word_tokenize.regex_tokenize import patterns
+
+    sentence = re.sub(
+        r"\S+", lambda chunk: "x" * len(chunk[0]) if _LIKE_URL.search(chunk[0]) else chunk[0], text[start:end]
+    )
+    # A word is tokens of this pattern joined by single spaces, so counting tells where it stands; its letters do not.
+    places = [(start + match.start(), start + match.end()) for match in patterns.finditer(sentence)]
+    described = [
+        (index == 0, phrase, kind, tag)
+        for word, kind, tag in tag_words(sentence)
+        for index, phrase in enumerate(_in_phrase(word.split(" ")))
+    ]
+    if len(places) != len(described):  # never in NFC text
+        return []
+    atoms = []
+    for (left, right), description in zip(places, described, strict=True):
+        near = bisect_left(spans, right, key=itemgetter(0)) - 1  # the last span that starts before the atom ends
+        rule = spans[near][2] if near >= 0 and spans[near][1] > left else ""
+        atoms.append(Atom(left, right, text[left:right], *description, rule))
+    return atoms

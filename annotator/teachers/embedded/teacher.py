@@ -1,0 +1,59 @@
+"""The embedded teacher behind the same protocol as an endpoint: CPU work, spread over processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
+from typing import Any
+
+from annotator.errors import FatalTeacherError
+from annotator.teachers import Question, Reply, make_question
+from annotator.teachers.embedded import tagger
+
+
+class EmbeddedTeacher:
+    """underthesea's CRF and rules in ``workers`` processes, started at the first question; one is this process."""
+
+    def __init__(self, workers: int) -> None:
+        self.identity: Mapping[str, Any] = {"model": "local", **tagger.identity()}
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
+
+    def question(self, passage: str) -> Question:
+        """The passage itself: the embedded teacher needs no prompt."""
+        return make_question({**self.identity, "passage": passage})
+
+    async def ask(self, question: Question) -> Reply:
+        """Annotate the passage in one of the processes."""
+        if self._workers == 1:
+            await asyncio.sleep(0)
+            return _reply(tagger.reply_for(question.content["passage"]))
+        if self._pool is None:
+            # "spawn" is the same on every platform and inherits no locks from the threads of this process.
+            self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), initializer=tagger.warm_up)
+        work = partial(tagger.reply_for, question.content["passage"])
+        try:
+            text = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except BrokenProcessPool as error:
+            raise FatalTeacherError(
+                "a process of the local teacher was killed, for want of memory perhaps; try fewer --workers",
+                kind="process died",
+            ) from error
+        return _reply(text)
+
+    async def probe(self) -> None:
+        """It is always there."""
+
+    async def close(self) -> None:
+        """Stop the processes; what is queued is dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+def _reply(text: str) -> Reply:
+    return Reply(text=text, finish_reason="stop", prompt_tokens=0, completion_tokens=0)

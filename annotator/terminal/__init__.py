@@ -1,0 +1,1 @@
+"""Progress bars, and errors as one line with an exit code."""

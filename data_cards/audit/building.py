@@ -1,0 +1,144 @@
+"""The figures of a dataset, computed from its files alone. Every number shown anywhere is read from ``audit.json``.
+
+The same files give the same bytes: nothing here depends on the time, on order in memory or on the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from typing import Any, Final
+
+from annotator.config import STAGES
+from annotator.engines import Engine
+from annotator.engines.local import LocalEngine
+from annotator.storage.rundir import RunDir, write_json
+from data_cards.audit.alike import alike
+from data_cards.audit.annotations import Annotations
+from data_cards.audit.arrays import distribution
+from data_cards.audit.balance import Balance
+from data_cards.audit.dataset import Dataset, of_run
+from data_cards.audit.merges import merges
+from data_cards.audit.passages import Passages
+from data_cards.audit.problems import of_leaks, of_run_files, of_samples
+from data_cards.audit.rejections import Rejections
+from data_cards.audit.samples import Samples
+
+__all__ = ["Audit", "audit", "audit_dataset", "distribution", "funnel"]
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The figures, and what is too long to stand among them."""
+
+    figures: dict[str, Any]
+    frequency: dict[str, dict[str, int]]
+    """Samples and mentions of every type, the most frequent first."""
+
+
+def audit(run: RunDir, engine: Engine | None = None) -> dict[str, Any]:
+    """Compute the figures of ``run`` and write them to ``audit.json``.
+
+    Args:
+        run: a finished run.
+        engine: what looks at the parts of the files; without one, processes of this machine.
+
+    Raises:
+        RunDirError: a stage has not been run, or a file is damaged.
+    """
+    figures = audit_dataset(of_run(run), engine).figures
+    write_json(run.audit, figures)
+    return figures
+
+
+def audit_dataset(dataset: Dataset, engine: Engine | None = None) -> Audit:
+    """Compute the figures of a run directory, a folder of samples or a Hub dataset; write nothing.
+
+    Args:
+        dataset: see ``data_cards.audit.dataset``.
+        engine: as for ``audit``.
+
+    Raises:
+        RunDirError: a stage has not been run, or a file is damaged.
+    """
+    with nullcontext(engine) if engine else closing(LocalEngine(os.cpu_count() or 1)) as working:
+        return _audit_run(dataset, dataset.run, working) if dataset.run else _audit_samples(dataset, working)
+
+
+def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What went in and out of each stage, in order; in = out + rejected."""
+    stages = manifest.get("stages", {})
+    return [flow for stage in STAGES if stage in stages for flow in stages[stage]["funnel"]]
+
+
+def _audit_run(dataset: Dataset, run: RunDir, engine: Engine) -> Audit:
+    manifest = run.read_manifest()
+    flows = funnel(manifest)
+    rejections = Rejections(run.rejected)
+    passages, expected = Passages(run, engine), Balance(rejections.too_long)
+    annotations = Annotations(run, passages, expected, engine)
+    samples = Samples(dataset, passages, expected, engine)
+    passages.join()
+    found = annotations.figures()
+    found["labels"] |= {"alike": alike(annotations.census), **merges(run.root / "labels.parquet")}
+    leaks = samples.leaks.figures(dataset, engine)
+    figures = {
+        "version": VERSION,
+        "funnel": flows,
+        "passages": passages.figures(manifest["config"]["min_tokens"], manifest["config"]["max_tokens"]),
+        **found,
+        "samples": samples.figures(),
+        "duplicates": samples.duplicates,
+        "balance": {"splits": samples.balance(), "sources": passages.sources(samples.order)},
+        "leaks": leaks,
+        "rejected": rejections.figures(),
+        "usage": _usage(flows),
+        "teacher": manifest["teacher"],
+        "tokenizer": manifest["tokenizer"],
+        "source": manifest["source"],
+        "lexicon": manifest["lexicon"],
+    }
+    figures["problems"] = [
+        *of_run_files(figures, rejections.counted, annotations, passages),
+        *([f"at least {wrong:,} passages have samples that do not follow from their annotations"]
+          if (wrong := expected.wrong()) else []),
+        *of_samples(samples),
+        *of_leaks(leaks),
+    ]  # fmt: skip
+    return Audit(figures, annotations.census.frequency())
+
+
+def _audit_samples(dataset: Dataset, engine: Engine) -> Audit:
+    samples = Samples(dataset, None, None, engine)
+    leaks = samples.leaks.figures(dataset, engine)
+    figures = {
+        "version": VERSION,
+        "labels": {**samples.census.label_figures(), "alike": alike(samples.census)},
+        "mentions": samples.census.mention_figures(),
+        "samples": samples.figures(),
+        "duplicates": samples.duplicates,
+        "balance": {"splits": samples.balance()},
+        "leaks": leaks,
+        "problems": [*of_samples(samples), *of_leaks(leaks)],
+    }
+    return Audit(figures, samples.census.frequency())
+
+
+def _usage(flows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the teacher read and wrote, in tokens as it counted them; zero for one that does not count."""
+    asked = next((flow for flow in flows if flow["stage"] == "annotate"), None)
+    if asked is None:
+        return {}
+    read, written = (asked["made"].get(f"{kind} token", 0) for kind in ("prompt", "completion"))
+    answered = max(asked["out"], 1)
+    return {
+        "answers": asked["out"],
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "prompt_tokens_per_answer": round(read / answered, 3),
+        "completion_tokens_per_answer": round(written / answered, 3),
+    }

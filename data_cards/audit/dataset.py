@@ -1,0 +1,162 @@
+"""What can be audited: a run directory, a folder of samples, or a Hub dataset of the same form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from annotator.errors import RunDirError, SourceError
+from annotator.storage.rundir import SPLITS, RunDir
+from annotator.storage.tables import BUFFER, row_groups
+
+PART: Final = 2048
+"""Rows that are looked at together; the numbers that come of them take several times their memory."""
+COLUMNS: Final = ("input", "output", "entity_type")
+"""What a sample must have; ``negative`` and ``passage_id`` are used where they are."""
+_REPEATED: Final = ("input", "entity_type", "passage_id")
+"""Columns in which a value stands in many rows: read as dictionaries."""
+_HUB: Final = re.compile(r"[\w.-]+/[\w.-]+")
+
+Batches = Callable[[], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Samples by split, as often as they are asked for, and the run directory around them where there is one."""
+
+    name: str
+    run: RunDir | None
+    splits: Mapping[str, Batches]
+    sizes: Mapping[str, int]
+    """Samples a split."""
+
+
+def find(target: str) -> Dataset:
+    """The dataset that ``target`` names: a path, or ``org/name`` on the Hub.
+
+    Raises:
+        SourceError: there is nothing, or its columns are others.
+        RunDirError: a file is damaged.
+    """
+    path = Path(target)
+    if path.is_dir():
+        return of_run(RunDir(path)) if (path / "manifest.json").exists() else _of_folder(path)
+    if not path.exists() and _HUB.fullmatch(target):
+        return _of_hub(target)
+    raise SourceError(
+        f"{target} is no folder and no Hub dataset; give a run directory, a folder of samples or org/name"
+    )
+
+
+def of_run(run: RunDir) -> Dataset:
+    """The samples of a run directory."""
+    return _of_files(str(run.root), run, {split: [run.samples(split)] for split in SPLITS})
+
+
+def _of_folder(root: Path) -> Dataset:
+    files: dict[str, list[Path]] = {}
+    for folder in (root / "samples", root / "data", root):
+        for path in sorted(folder.glob("*.parquet")):
+            if set(COLUMNS) <= set((schema := _schema(path)).names):
+                _check_text(str(path), schema)
+                files.setdefault(re.split(r"-\d", path.stem)[0], []).append(path)
+        if files:
+            return _of_files(str(root), None, files)
+    raise SourceError(f"{root} holds no Parquet files with the columns {', '.join(COLUMNS)}; give a folder that does")
+
+
+def _of_files(name: str, run: RunDir | None, files: Mapping[str, list[Path]]) -> Dataset:
+    order = sorted(files, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split))
+    return Dataset(
+        name,
+        run,
+        {split: _reader(files[split]) for split in order},
+        {split: sum(_rows(path) for path in files[split]) for split in order},
+    )
+
+
+def _of_hub(name: str) -> Dataset:
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(name)
+    except Exception as error:
+        raise SourceError(
+            f"cannot load {name} from the Hub: {str(error).splitlines()[0]}; check name and network"
+        ) from error
+    for split, table in loaded.items():
+        if missing := set(COLUMNS) - set(table.column_names):
+            raise SourceError(f"{name}, split {split}, has no column {min(missing)}; it is no dataset of this form")
+        _check_text(f"{name}, split {split}", table.features.arrow_schema)
+
+    def reader(table: Any) -> Batches:
+        def read() -> Iterator[pa.RecordBatch]:
+            for part in table.with_format("arrow").iter(batch_size=PART):
+                yield from part.combine_chunks().to_batches()
+
+        return read
+
+    return Dataset(
+        name,
+        None,
+        {split: reader(table) for split, table in loaded.items()},
+        {split: len(table) for split, table in loaded.items()},
+    )
+
+
+def _reader(paths: list[Path]) -> Batches:
+    def read() -> Iterator[pa.RecordBatch]:
+        for path in paths:
+            try:
+                there = _schema(path).names
+                names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
+                repeated = [name for name in names if name in _REPEATED]
+                with pq.ParquetFile(path, read_dictionary=repeated, buffer_size=BUFFER, pre_buffer=False) as parquet:
+                    yield from map(_compact, row_groups(parquet, names, PART))
+            except (OSError, pa.ArrowException) as error:
+                raise _damaged(path, error) from error
+
+    return read
+
+
+def _compact(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows, each dictionary no longer than they are: that of a large row group would travel with each part."""
+    columns = [
+        column.dictionary_decode().dictionary_encode()
+        if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(rows)
+        else column
+        for column in rows.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, rows.schema.names)
+
+
+def _check_text(where: str, schema: pa.Schema) -> None:
+    for name in COLUMNS:
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+            raise SourceError(f"{where}: column {name} holds {kind}, not text; it is no dataset of this form")
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def _rows(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> RunDirError:
+    return RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)")
