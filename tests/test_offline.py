@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from annotator.asking import offline
+from annotator.cluster import offline
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.ledger import Failure, Ledger

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.asking import sharing
 from annotator.asking.limits import Pace
+from annotator.cluster import sharing
 from annotator.cluster.sharing import Job, News, Office, Partition
 from annotator.config import RunConfig
 from annotator.engines.environment import carried
