@@ -15,10 +15,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from annotator.cluster import postgres
 from annotator.cluster.postgres import PostgresLedger
 from annotator.config import RunConfig, make_config, without_password
 from annotator.errors import ConfigError, RunDirError
-from annotator.ledger import Answers, Failure, Ledger, postgres
+from annotator.ledger import Answers, Failure, Ledger
 from annotator.records import Completion
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.postgres import PASSWORD, Server

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotator.asking import limits
+from annotator.cluster import ray as ray_engine
 from annotator.cluster.postgres import PostgresLedger
 from annotator.cluster.ray import RayEngine
-from annotator.engines import ray as ray_engine
 from annotator.engines.local import LocalEngine
 from annotator.errors import ClusterError, RetryableError, SourceError
 from annotator.storage.rundir import RunDir
