@@ -19,7 +19,7 @@ from annotator.terminal.exits import exits as _errors
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
-from training.converting.commands import app as converting_app
+from training.convert.commands import app as converting_app
 from training.learning.commands import app as learning_app
 from training.predicting.commands import predict
 from training.scoring.commands import evaluate

@@ -19,8 +19,8 @@ from annotator.errors import ConfigError, SourceError
 from annotator.progress import Silent
 from annotator.records import Sample
 from annotator.storage import tables
-from training.converting.converting import FORMATS, convert
-from training.converting.options import Options
+from training.convert.convert import FORMATS, convert
+from training.convert.options import Options
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "xquad_vi" / "xquad.vi.json"
 XQUAD = Path(os.environ.get("VNER_XQUAD", SHARED))
@@ -414,3 +414,32 @@ def test_the_command_prints_what_was_lost_and_json(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(cli.app, ["convert", "conl", str(path), "--out", out])
     assert wrong.exit_code == 2
     assert "formats: pile-ner" in wrong.stderr
+
+
+def test_an_answer_in_another_unicode_form_than_its_context_is_found(tmp_path: Path) -> None:
+    """Context and answer are compared in NFC, whichever of them is decomposed; an offset may be written as text."""
+    forms = [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")]
+    rows = []
+    for number, (form, other) in enumerate(forms):
+        context, answer = unicodedata.normalize(form, CONTEXT), unicodedata.normalize(other, "Hà Tĩnh")
+        start = context.index(unicodedata.normalize(form, "Hà Tĩnh"))
+        answers = {"text": [answer], "answer_start": [str(start) if number else start]}
+        rows.append({"id": number, "context": context, "question": f"Ở đâu {number}?", "answers": answers})
+    samples, report = run("squad", write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows))))
+    assert [(sample.input, sample.output) for sample in samples] == [(CONTEXT, "Hà Tĩnh")] * 3
+    assert not report["notes"]
+    assert not report["left_out"]
+
+
+@pytest.mark.parametrize("line", ["Hà Nội B-LOCATION", "Huế Np B-LOCATION"])
+def test_a_line_of_another_width_than_its_file_is_named(tmp_path: Path, line: str) -> None:
+    """A token with spaces in a space-separated file is not cut to its first syllable; with tabs it is whole."""
+    text = f"Ở O\n{line}\n\nĐi O\nVinh B-LOCATION\n"
+    path = write(tmp_path / "a.conll", text)
+    samples, report = run("conll", path)
+    assert answers(samples) == {"location": ["Vinh"]}
+    (item,) = report["left_out"]
+    assert (item["reason"], item["count"], item["examples"][0]["where"]) == ("broken line", 1, f"{path}:2")
+    assert "3 columns, the file has 2" in item["examples"][0]["detail"]
+    tabs = write(tmp_path / "b.conll", "Ở\tO\nHà Nội\tB-LOCATION\n")
+    assert answers(run("conll", tabs)[0]) == {"location": ["Hà Nội"]}

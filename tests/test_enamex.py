@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_converting import answers, lost, run, write
-from training.converting.enamex import Mark, parse
+from training.convert.enamex import Mark, parse
 
 
 def tag(raw_type: str, text: str) -> str:

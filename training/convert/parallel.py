@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import SourceError
-from annotator.records import Rejected, Sample
+from annotator.records import Sample
 from annotator.samples.explode import seeded
-from training.converting.inputs import UnreadableError, lines
-from training.converting.job import Job
-from training.converting.tally import left_out
+from training.convert.inputs import lines
+from training.convert.job import Job
 
 SUFFIXES: Final = ((".en", ".vi", ".en.gz", ".vi.gz"), (".tsv", ".tsv.gz"))
 PROMPTS: Final = {
@@ -20,26 +19,24 @@ PROMPTS: Final = {
     "vi-en": "Translate this Vietnamese text into English.",
 }
 
-Pair = tuple[str, str | UnreadableError | None, str | UnreadableError | None]
-"""Where it stands, English, Vietnamese; None where a side has no such line."""
+Pair = tuple[str, str | None, str | None, str]
+"""File and line, English, Vietnamese (None: that side has no such line), and why the line cannot be read."""
 
 
-def read(job: Job) -> Iterator[Sample | Rejected]:
-    """One sample a pair and direction; those of a pair have one ``passage_id``."""
-    job.tally.stage("read", "pair")
-    for where, english, vietnamese in _pairs(job.files):
-        job.tally.found["pairs"] += 1
-        if english is None or vietnamese is None:
-            yield left_out(
-                "read", "no line on the other side", where, english or vietnamese, "the files differ in length"
-            )
-        elif isinstance(english, UnreadableError) or isinstance(vietnamese, UnreadableError):
-            error = english if isinstance(english, UnreadableError) else vietnamese
-            yield left_out("read", "broken line", where, error, str(error))
+def read_parallel(job: Job) -> Iterator[Sample]:
+    """Yield one sample a pair and direction; those of a pair have one ``passage_id``."""
+    job.counts.stage("read", "pair")
+    for where, english, vietnamese, problem in _pairs(job.files):
+        job.counts.found["pairs"] += 1
+        if problem:
+            job.counts.drop("read", "broken line", where, english or vietnamese, problem)
+        elif english is None or vietnamese is None:
+            lone = english or vietnamese or ""
+            job.counts.drop("read", "no line on the other side", where, lone, "the files differ in length")
         elif not english.strip() or not vietnamese.strip():
-            yield left_out("read", "empty side", where, english + vietnamese)
+            job.counts.drop("read", "empty side", where, english + vietnamese)
         else:
-            job.tally.keep("read")
+            job.counts.keep("read")
             text = {"en": english.strip(), "vi": vietnamese.strip()}
             for direction in _directions(job, text):
                 source, _, target = direction.partition("-")
@@ -57,9 +54,10 @@ def _pairs(paths: Sequence[Path]) -> Iterator[Pair]:
     tables = [path for path in paths if _plain(path).suffix == ".tsv"]
     for path in tables:
         yield from _table(path)
-    for english, vietnamese in _partners([path for path in paths if path not in tables]):
-        for (number, left), (other, right) in zip_longest(lines(english), lines(vietnamese), fillvalue=(0, None)):
-            yield f"{english}:{number}" if number else f"{vietnamese}:{other}", left, right
+    none = ("", None, "")
+    for pair in _partners([path for path in paths if path not in tables]):
+        for english, vietnamese in zip_longest(*map(lines, pair), fillvalue=none):
+            yield english[0] or vietnamese[0], english[1], vietnamese[1], english[2] or vietnamese[2]
 
 
 def _partners(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
@@ -85,19 +83,14 @@ def _plain(path: Path) -> Path:
 
 
 def _table(path: Path) -> Iterator[Pair]:
-    """Two columns; a first line that names them ``en`` and ``vi`` settles their order, which is English first."""
+    """Two columns; a first line that names them ``en`` and ``vi`` gives their order, which is English first."""
     order = (0, 1)
-    for number, line in lines(path):
-        where = f"{path}:{number}"
-        if isinstance(line, UnreadableError):
-            yield where, line, line
-            continue
+    for number, (where, line, problem) in enumerate(lines(path)):
         cells = line.split("\t")
         heads = [cell.strip().lower() for cell in cells]
-        if number == 1 and {"en", "vi"} <= set(heads):
+        if number == 0 and {"en", "vi"} <= set(heads):
             order = (heads.index("en"), heads.index("vi"))
-        elif len(cells) <= max(order):
-            broken = UnreadableError(f"{len(cells)} column, not two", line)
-            yield where, broken, broken
+        elif problem or len(cells) <= max(order):
+            yield where, line, None, problem or f"{len(cells)} column, not two"
         else:
-            yield where, cells[order[0]], cells[order[1]]
+            yield where, cells[order[0]], cells[order[1]], ""

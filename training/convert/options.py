@@ -1,4 +1,4 @@
-"""What a user can decide about a conversion, and which formats each decision is for."""
+"""Settings of a conversion, and which formats each is for."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from annotator.config import flag
 from annotator.errors import ConfigError
 
 MAX_TOKENS: Final = 1024
-"""Longest sample of a training set, question and answer together."""
+"""Longest sample of a training set, input and output together."""
 BENCHMARKS: Final = ("conll", "enamex")
-"""Sets that are scored: nothing is left out for its length unless one asks for it."""
+"""Sets that are scored: nothing is left out for its length unless a limit is given."""
 _CHOICES: Final = {
     "level": ("auto", "syllable", "word"),
     "unit": ("sentence", "line"),
@@ -33,43 +34,35 @@ _ONLY_FOR: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Settings of one conversion."""
+    """Settings of one conversion; ``convert --help`` explains each."""
 
     types: Path | None = None
-    """TOML file with readable names of types."""
     set: str = ""
-    """The published set that this is, by its name in ``published.toml``."""
     columns: tuple[int, ...] = ()
-    """Columns of a CoNLL file that hold tags, from one; none: the last."""
+    """Columns of a CoNLL file that hold tags, from 1; none: the last."""
     level: str = "auto"
-    """Whether the tokens of a CoNLL file are ``syllable`` s or ``word`` s, whose syllables an underscore joins."""
     unit: str = "sentence"
-    """What of an ENAMEX file is asked about: a ``sentence`` or a whole ``line``."""
     levels: int = 3
-    """How deep nested mentions go; 1: the outermost alone."""
+    """How deep nested mentions count; 1: the outermost alone."""
     direction: str = "both"
-    """Which way a pair of lines is translated; ``random``: one way, by seed."""
     split: str = "all"
-    """Which samples of a run directory."""
     without_empty: bool = False
-    """Leave out samples whose answer is ``[]``."""
     share: float = 1.0
-    """Keep this share of the passages, drawn by seed."""
     seed: int = 0
     tokenizer: str = "llama3"
     max_sample_tokens: int | None = None
     """0: no limit; None: ``MAX_TOKENS`` for a training set, no limit for a benchmark."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, naming the flag."""
+        """Refuse values that cannot work, by the name of their flag."""
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ConfigError(f"--{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
         for name, low in (("levels", 1), ("seed", 0), ("max_sample_tokens", 0)):
-            if (getattr(self, name) or low) < low:
-                raise ConfigError(f"{_flag(name)} must be at least {low}, not {getattr(self, name)}")
-        if self.levels < 1 or any(column < 1 for column in self.columns):
-            raise ConfigError("--levels and --columns count from 1")
+            if getattr(self, name) is not None and getattr(self, name) < low:
+                raise ConfigError(f"{flag(name)} must be at least {low}, not {getattr(self, name)}")
+        if any(column < 1 for column in self.columns):
+            raise ConfigError("--columns count from 1")
         if not 0 < self.share <= 1:
             raise ConfigError(f"--share must be above 0 and at most 1, not {self.share:g}")
 
@@ -79,21 +72,14 @@ class Options:
         Raises:
             ConfigError: naming the flag and the formats it is for.
         """
-        defaults = Options()
         for item in dataclasses.fields(self):
             given: Any = getattr(self, item.name)
             formats = _ONLY_FOR.get(item.name, (format_name,))
-            if given != getattr(defaults, item.name) and format_name not in formats:
-                raise ConfigError(
-                    f"{_flag(item.name)} is for {', '.join(formats)}, not for {format_name}; leave it out"
-                )
+            if given != item.default and format_name not in formats:
+                raise ConfigError(f"{flag(item.name)} is for {', '.join(formats)}, not for {format_name}; leave it out")
 
     def limit(self, format_name: str) -> int:
         """Tokens of a sample at most; 0: no limit."""
         if self.max_sample_tokens is None:
             return 0 if format_name in BENCHMARKS else MAX_TOKENS
         return self.max_sample_tokens
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

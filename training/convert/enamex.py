@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from annotator.passages.sentences import split_sentences
-from annotator.records import Rejected, Sample
+from annotator.records import Sample
 from normalizers.text import nfc
-from training.converting.inputs import UnreadableError, lines
-from training.converting.job import Job
-from training.converting.queries import query_all
-from training.converting.tally import left_out
-from training.converting.types import TypeNames, shipped
+from training.convert.inputs import Read, lines
+from training.convert.job import Job
+from training.convert.published import TypeNames
 
 SUFFIXES: Final = ((".muc",), (".xml", ".sgml"), (".txt",))
 _QUOTES: Final = "\"'“”‘’"
@@ -53,55 +51,45 @@ class Line:
     """Tags that are none: what is wrong, and the text from there on."""
 
 
-def read(job: Job) -> Iterator[Sample | Rejected]:
-    """A question for each type of the set about each sentence (or line); all levels of nesting are gold.
+def read_enamex(job: Job) -> Iterator[Sample]:
+    """Ask for each type of the set about each sentence (or line); all levels of nesting are gold.
 
     The files are read twice, first for their types.
     """
-    tally, names = job.tally, shipped(job.options.types)
-    tally.stage("read", "line")
-    tally.stage("tags", "tag")
-    raw_types = {mark.raw_type for _, line in _lines(job) if isinstance(line, Line) for mark in line.marks}
+    counts, names, unit = job.counts, TypeNames(job.options.types), job.options.unit
+    counts.stage("read", "line")
+    counts.stage("tags", "tag")
+    raw_types = {mark.raw_type for _, line, problem in _lines(job) if not problem for mark in parse(line).marks}
     ordered = [*job.types, *sorted(raw_types - set(job.types))]
     types = list(dict.fromkeys(name for raw in ordered if (name := names.readable(raw))))
-    tally.found["files"] += len(job.files)
-    for where, line in _lines(job):
-        if isinstance(line, UnreadableError):
-            yield left_out("read", "broken line", where, line, str(line))
-            continue
-        tally.keep("read")
-        tally.found["entities"] += len(line.marks)
-        yield from (left_out("tags", reason, where, value) for reason, value in line.broken)
+    counts.found["files"] += len(job.files)
+    for where, text in job.sound(_lines(job), "broken line"):
+        line = parse(text)
+        counts.keep("read")
+        counts.found["entities"] += len(line.marks)
+        for reason, value in line.broken:
+            counts.drop("tags", reason, where, value)
         marks = []
         for mark in line.marks:
-            if reason := _unwanted(mark, job, names):
-                yield left_out("tags", reason, where, line.text[mark.start : mark.end], f"level {mark.level}")
+            reason = "nested deeper than --levels" if mark.level > job.options.levels else ""
+            if reason or not names.readable(mark.raw_type):
+                mention = line.text[mark.start : mark.end]
+                counts.drop("tags", reason or "type left out", where, mention, f"level {mark.level}")
             else:
-                tally.keep("tags")
-                tally.found[f"entities at level {mark.level}"] += 1
+                counts.keep("tags")
+                counts.found[f"entities at level {mark.level}"] += 1
                 marks.append(mark)
-        for start, end in _units(line.text, marks, job.options.unit):
-            tally.found["sentences" if job.options.unit == "sentence" else "lines"] += 1
+        for start, end in _units(line.text, marks, unit):
+            counts.found[f"{unit}s"] += 1
             gold: dict[str, list[str]] = {}
             for mark in marks:
                 if start <= mark.start < end:
                     gold.setdefault(names.readable(mark.raw_type), []).append(line.text[mark.start : mark.end])
-            yield from query_all(job.make, line.text[start:end], types, gold)
+            yield from job.make.query_all(line.text[start:end], types, gold)
 
 
-def _unwanted(mark: Mark, job: Job, names: TypeNames) -> str:
-    if mark.level > job.options.levels:
-        return "nested deeper than --levels"
-    return "" if names.readable(mark.raw_type) else "type left out"
-
-
-def _lines(job: Job) -> Iterator[tuple[str, Line | UnreadableError]]:
-    for path in job.files:
-        for number, line in lines(path):
-            if isinstance(line, UnreadableError):
-                yield f"{path}:{number}", line
-            elif line.strip():
-                yield f"{path}:{number}", parse(line)
+def _lines(job: Job) -> Iterator[Read]:
+    return (read for path in job.files for read in lines(path) if read[2] or read[1].strip())
 
 
 def parse(line: str) -> Line:
@@ -131,9 +119,8 @@ def parse(line: str) -> Line:
     text = "".join([*pieces, line[position:]])
     broken += [("beginning without an end", rest) for _, _, rest in stack]
     marks = []
-    order = sorted(
-        enumerate(spans), key=lambda item: (item[1][0], -item[1][1], -item[0])
-    )  # of equals the outer closed last
+    # Of equal spans, the outer one is closed last.
+    order = sorted(enumerate(spans), key=lambda item: (item[1][0], -item[1][1], -item[0]))
     for closed, (start, end, raw_type) in order:
         inside = text[start:end]
         begin = start + len(inside) - len(inside.lstrip())

@@ -1,1 +1,0 @@
-"""Other data sets as samples of the contract: what a student learns from, and the benchmarks it is asked about."""
