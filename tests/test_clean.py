@@ -38,14 +38,15 @@ def test_a_mention_is_found_wherever_it_occurs() -> None:
     assert found == [
         ("Nguyễn Thị Hoà", "person", 3),
         ("Đại học Hà Nội", "university", 29),
-        ("Hà Nội", "city", 37),
         ("Hà Nội", "city", 45),
         ("Hà Nội", "city", 53),
     ]
     person = outcome.annotation.mentions[0]
     assert (person.raw_label, person.match) == ("PERSON_NAME", "tone")
     assert outcome.annotation.mentions[1].match == "exact"
-    assert (outcome.claims, outcome.kept, outcome.rejected) == (3, 3, ())
+    assert (outcome.claims, outcome.kept) == (3, 3)
+    (nested,) = outcome.rejected
+    assert (nested.stage, nested.reason, nested.value) == ("project", "inside a longer entity", "Hà Nội")
 
 
 def test_every_kind_of_rejection_is_told_apart() -> None:

@@ -1,7 +1,7 @@
 """From what the teacher said to what the passage holds: parse the reply, normalise labels, ground mentions.
 
-Two stages, each with its own unit: ``parse`` takes replies, ``clean`` takes claims (one claim: this string is an entity
-of this type). Every claim ends as one or more mentions, or as one ``Rejected``.
+Three stages, each with its own unit: ``parse`` takes replies, ``clean`` takes predicted entities (this string is an
+entity of this type), ``project`` takes the occurrences of the kept ones. Whatever does not go on is one ``Rejected``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from annotator.cleaning.parser import ParsedReply, parse_reply
+from annotator.cleaning.projection import Projection, project
 from annotator.records import Annotation, Completion, LabelUse, Mention, Passage, RawMention, Rejected
 from normalizers.labels import LabelDecision
-from normalizers.spans import Grounder, Miss
+from normalizers.spans import Grounder, Match, Miss
+
+PROJECT: Final = "project"
+"""The stage that settles which occurrences are mentions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,43 +90,53 @@ def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cl
         for item in parsed.malformed
     ]
     annotation = Annotation(passage.id, passage.text, mentions, parsed.status)
-    return Cleaned(annotation, kept + len(rejected), kept, tuple(rejected), decisions)
+    return Cleaned(annotation, len(parsed.mentions) + len(parsed.malformed), kept, tuple(rejected), decisions)
 
 
 def _claims(
     passage: Passage, parsed: ParsedReply, decisions: Sequence[LabelDecision]
 ) -> tuple[tuple[Mention, ...], int, list[Rejected]]:
-    grounder = Grounder(passage.text)
+    """The mentions of a passage, how many predictions have some, and what was rejected of both."""
+    text, grounder = passage.text, Grounder(passage.text)
+    matches = [grounder.ground(claim.text) for claim in parsed.mentions]
+    projections = project(text, [match.spans if isinstance(match, Match) else () for match in matches])
     found: dict[tuple[int, int, str], Mention] = {}
+    left_out: dict[tuple[int, int, str], Rejected] = {}
     rejected: list[Rejected] = []
     kept = 0
-    for claim, decision in zip(parsed.mentions, decisions, strict=True):
-        outcome = _claim(passage.text, grounder, claim, decision)
+    for claim, match, projection, decision in zip(parsed.mentions, matches, projections, decisions, strict=True):
+        outcome = _claim(text, match, projection, claim, decision)
         if isinstance(outcome, tuple):
             reason, detail = outcome
         else:
             before = len(found)
             for mention in outcome:
                 found.setdefault((mention.start, mention.end, mention.label), mention)
+            label = outcome[0].label
+            for (start, end), reason in projection.left_out:
+                around = f"at {start}: {text[max(0, start - 20) : end + 20]!r}"
+                out = Rejected(PROJECT, reason, passage.id, text[start:end], around, claim.label)
+                left_out.setdefault((start, end, label), out)
             if len(found) > before:
                 kept += 1
                 continue
-            reason, detail = "duplicate", f"already a {outcome[0].label}"
+            reason, detail = "duplicate", f"already a {label}"
         rejected.append(Rejected("clean", reason, passage.id, claim.text, detail, claim.label))
     # The longer of two that start together comes first, so that what is nested follows what holds it.
     ordered = sorted(found.values(), key=lambda mention: (mention.start, -mention.end, mention.label))
-    return tuple(ordered), kept, rejected
+    return tuple(ordered), kept, rejected + [out for key, out in left_out.items() if key not in found]
 
 
 def _claim(
-    text: str, grounder: Grounder, claim: RawMention, decision: LabelDecision
+    text: str, match: Match | Miss, projection: Projection, claim: RawMention, decision: LabelDecision
 ) -> list[Mention] | tuple[str, str]:
     """The mentions that a claim stands for, or the reason and the detail of its rejection."""
     if decision.label is None:
         return "label rejected", decision.rule
     if decision.status == "review":
         return "label needs review", f"{decision.label} ({decision.rule})"
-    match = grounder.ground(claim.text)
     if isinstance(match, Miss):
         return match.reason, match.detail
-    return [Mention(text[start:end], decision.label, claim.label, start, end, match.rule) for start, end in match.spans]
+    return [
+        Mention(text[start:end], decision.label, claim.label, start, end, match.rule) for start, end in projection.kept
+    ]

@@ -33,7 +33,7 @@ from annotator.sources.locating import fingerprint
 from annotator.storage.rundir import RunDir, merge_rejected, opened, write_json
 from annotator.teachers import make_teacher, make_translator, require_key
 
-VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 2, "explode": 2}
+VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
 """Raised when a stage makes something else of the same input, so that old results are made again."""
 PAID: Final = ("sample", "chunk", "annotate")
 """A change of their settings asks other questions: it wants --fresh or another directory."""
@@ -187,6 +187,7 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
         "labels": {"sha256": context.decisions.sha256, "decisions": len(context.decisions.labels)},
         **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
         "corrections": file_identity(context.run.corrections),
+        "dictionary": {"underthesea": _version("underthesea")},
     }
 
 
@@ -208,7 +209,13 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
         "sample": tools["source"]["fingerprint"],
         "chunk": [tools["tokenizer"]["fingerprint"], tools.get("decontaminate")],
         "annotate": teacher,
-        "clean": [tools["lexicon"], tools["labels"], tools.get("translator"), tools["corrections"]],
+        "clean": [
+            tools["lexicon"],
+            tools["labels"],
+            tools.get("translator"),
+            tools["corrections"],
+            tools["dictionary"],
+        ],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],
     }[stage]
 

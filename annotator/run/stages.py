@@ -20,7 +20,7 @@ from annotator.asking.annotate import annotate, estimated, pace_of
 from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batching import exchange
 from annotator.asking.profiles import context_window, retirement
-from annotator.cleaning.clean import Decider, LabelLog
+from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.decisions import Decisions
 from annotator.cleaning.translate import Translations, ask_translations, unknown_labels
@@ -211,24 +211,27 @@ def clean_stage(context: Context) -> Result:
     """Completions -> annotations."""
     run, config = context.run, context.config
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
+    occurrences = Flow(PROJECT, "occurrence")
     normalizer, log = LabelNormalizer(load_lexicon(), context.decisions.labels), LabelLog()
     labels: Decider = normalizer
-    result = Result((parse, claims))
+    result = Result((parse, claims, occurrences))
     with (
         open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
-        rejects(run.rejected_by("clean"), parse, claims) as sink,
+        rejects(run.rejected_by("clean"), parse, claims, occurrences) as sink,
         replacing(run.annotations) as file,
         tables.writer(file, tables.ANNOTATION) as write,
     ):
         if config.translate_labels:
             labels = translations = _translated(context, ledger, normalizer)
-            result = Result((parse, claims), translations.missing, translations.digest)
+            result = Result((parse, claims, occurrences), translations.missing, translations.digest)
         context.progress.start("clean", "passages", tables.count(run.passages))
         work = partial(clean_part, labels=labels, corrections=read_corrections(run.corrections))
         for part in _parts(context, work, _answered(context, ledger), sink, claims):
             log.merge(part.log)
             parse.out += len(part.made)
-            claims.made["mention"] += len(part.made.column("mentions").flatten())
+            mentions = len(part.made.column("mentions").flatten())
+            claims.made["mention"] += mentions
+            occurrences.out += mentions
             write(part.made)
     with replacing(run.labels) as file:
         tables.write_records(file, tables.LABEL, log.uses())

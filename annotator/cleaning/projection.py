@@ -1,0 +1,105 @@
+"""From the places where a predicted entity's string stands to its mentions: a string inside another name is none.
+
+"Nam" predicted as a person does not mark the "Nam" of "Nam Định". An occurrence is left out when it lies inside a
+longer predicted span, or inside a word, and the string also stands free. A string that stands nowhere free is a nested
+entity ("Hà Nội" in "Đại học Hà Nội") and keeps all its places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from typing import Final
+
+from annotator.passages.dictionary import dictionary
+from normalizers.text import fold_tones, is_syllable
+
+Span = tuple[int, int]
+"""``(start, end)`` in code points of the passage, half open."""
+
+INSIDE_ENTITY: Final = "inside a longer entity"
+INSIDE_WORD: Final = "inside a word"
+
+_BEFORE: Final = re.compile(r"([^\W\d_]+) \Z")
+_AFTER: Final = re.compile(r" ([^\W\d_]+)")
+_REACH: Final = 10
+"""Code points in which a neighbouring syllable (seven letters at most) and its space fit."""
+_OPENING: Final = re.compile(r"(?:\A|\n|[.!?…:;\"“”‘'*•–(\[-])\s*\Z")
+_ADDRESSES: Final = frozenset(
+    ("ông", "bà", "anh", "chị", "cô", "chú", "bác", "em", "cháu", "thầy", "cụ", "bé", "dì", "cậu")
+)
+"""What stands before a name without being part of it, with a capital too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Where one predicted entity has mentions, and where it has none though its string stands there."""
+
+    kept: tuple[Span, ...]
+    left_out: tuple[tuple[Span, str], ...] = ()
+    """Each with ``INSIDE_ENTITY`` or ``INSIDE_WORD``."""
+
+
+def project(text: str, found: Sequence[Sequence[Span]]) -> list[Projection]:
+    """Return the mentions of each predicted entity; ``found`` has the occurrences of each, in order of start."""
+    predicted = {span for spans in found for span in spans}
+    nested, edges = _nested(predicted), frozenset(edge for span in predicted for edge in span)
+    projections = []
+    for spans in found:
+        reasons = [_why_not(text, span, nested, edges) for span in spans]
+        if all(reasons):
+            projections.append(Projection(tuple(spans)))
+            continue
+        kept = tuple(span for span, reason in zip(spans, reasons, strict=True) if not reason)
+        left_out = tuple((span, reason) for span, reason in zip(spans, reasons, strict=True) if reason)
+        projections.append(Projection(kept, left_out))
+    return projections
+
+
+def _nested(spans: Iterable[Span]) -> set[Span]:
+    """The spans that lie inside another one."""
+    inside, furthest = set(), -1
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if end <= furthest:
+            inside.add((start, end))
+        furthest = max(furthest, end)
+    return inside
+
+
+def _why_not(text: str, span: Span, nested: Set[Span], edges: Set[int]) -> str:
+    if span in nested:
+        return INSIDE_ENTITY
+    return INSIDE_WORD if _is_inside_a_word(text, span, edges) else ""
+
+
+def _is_inside_a_word(text: str, span: Span, edges: Set[int]) -> bool:
+    """Whether a single syllable is part of a longer name or word: "Nam" of "Nam Định", "Chính" of "Chính phủ".
+
+    A neighbour that begins or ends another predicted entity belongs to that: "Nga" stands free before "Vladimir Putin".
+    """
+    start, end = span
+    syllable = text[start:end]
+    if syllable.isupper() or not (syllable.isalpha() and is_syllable(syllable)):
+        return False
+    after = _AFTER.match(text, end, end + _REACH)
+    if after and end + 1 not in edges and _are_one(syllable, after[1], opening=False):
+        return True
+    first = max(0, start - _REACH)
+    before = _BEFORE.search(text[first:start])
+    if before is None or start - 1 in edges:
+        return False
+    at = first + before.start(1)
+    return _are_one(before[1], syllable, opening=_OPENING.search(text[max(0, at - 3) : at]) is not None)
+
+
+def _are_one(first: str, second: str, *, opening: bool) -> bool:
+    """Whether two neighbouring syllables are one name, by their capitals, or one word of the dictionary.
+
+    Where ``first`` opens a sentence its capital says nothing.
+    """
+    if not (is_syllable(first) and is_syllable(second)):
+        return False
+    if second[0].isupper():
+        return not opening and first.istitle() and second.istitle() and first.lower() not in _ADDRESSES
+    return fold_tones(f"{first} {second}".lower()) in dictionary()
