@@ -92,7 +92,7 @@ def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
     assert in_file == in_funnel
     for flow in report["funnel"]:
         assert flow["in"] == flow["out"] + sum(flow["rejected"].values())
-    stages = ["sample", "boilerplate", "chunk", "overlap", "annotate", "parse", "clean", "explode"]
+    stages = ["sample", "boilerplate", "chunk", "overlap", "annotate", "parse", "clean", "project", "explode"]
     assert [flow["stage"] for flow in report["funnel"]] == stages
 
 

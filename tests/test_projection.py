@@ -30,6 +30,9 @@ def kept(text: str, *entities: str) -> list[list[str]]:
         ("Nga nói Tổng thống Nga Vladimir Putin", ["Nga"], [["Nga nó", "ng Nga Vl"]]),
         ("Mỹ cử Ngoại trưởng Mỹ Lê Minh", ["Mỹ", "Lê Minh"], [["Mỹ cử", "ng Mỹ Lê"], ["Mỹ Lê Minh"]]),
         ("Ông Nam đến. Chị Nam về. Nam ở lại.", ["Nam"], [["ng Nam đế", "hị Nam về", "ề. Nam ở "]]),
+        ("Chị Thanh bị chém. Khi chị Thanh thoát ra", ["Thanh"], [["hị Thanh bị", "hị Thanh th"]]),
+        ("Nga trở nên bình thường. Nga tâm sự với Nga Theo Reuters", ["Nga"], [["Nga tr", "g. Nga tâ", "ới Nga Th"]]),
+        ("Anh nhắc Nam. Nam Giám đốc là Hoàng Nam.", ["Nam"], [["hắc Nam. Na", "m. Nam Gi"]]),
         ("Theo Lan, bà Lan là hoa hậu Phương Lan.", ["Lan"], [["eo Lan, b", "bà Lan là"]]),
     ],
 )

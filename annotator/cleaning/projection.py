@@ -22,7 +22,7 @@ INSIDE_ENTITY: Final = "inside a longer entity"
 INSIDE_WORD: Final = "inside a word"
 
 _BEFORE: Final = re.compile(r"([^\W\d_]+) \Z")
-_AFTER: Final = re.compile(r" ([^\W\d_]+)")
+_AFTER: Final = re.compile(r" ([^\W\d_]+)(?: ([^\W\d_]+))?")
 _REACH: Final = 10
 """Code points in which a neighbouring syllable (seven letters at most) and its space fit."""
 _OPENING: Final = re.compile(r"(?:\A|\n|[.!?…:;\"“”‘'*•–(\[-])\s*\Z")
@@ -30,6 +30,10 @@ _ADDRESSES: Final = frozenset(
     ("ông", "bà", "anh", "chị", "cô", "chú", "bác", "em", "cháu", "thầy", "cụ", "bé", "dì", "cậu")
 )
 """What stands before a name without being part of it, with a capital too."""
+_OPENERS: Final = frozenset(
+    ("theo", "trong", "tại", "khi", "ngày", "sau", "hôm", "tuy", "trước", "cùng", "ảnh", "hãng")
+)
+"""What has a capital because a sentence or caption begins, where news has lost the line break."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +81,35 @@ def _is_inside_a_word(text: str, span: Span, edges: Set[int]) -> bool:
     """Whether a single syllable is part of a longer name or word: "Nam" of "Nam Định", "Chính" of "Chính phủ".
 
     A neighbour that begins or ends another predicted entity belongs to that: "Nga" stands free before "Vladimir Putin".
+    What comes after an address is a name: "chị Thanh" in "chị Thanh thoát nạn".
     """
     start, end = span
     syllable = text[start:end]
     if syllable.isupper() or not (syllable.isalpha() and is_syllable(syllable)):
         return False
-    after = _AFTER.match(text, end, end + _REACH)
-    if after and end + 1 not in edges and _are_one(syllable, after[1], opening=False):
-        return True
     first = max(0, start - _REACH)
     before = _BEFORE.search(text[first:start])
-    if before is None or start - 1 in edges:
+    addressed = before is not None and before[1].lower() in _ADDRESSES
+    after = _AFTER.match(text, end, end + 2 * _REACH)
+    if after and end + 1 not in edges and is_syllable(after[1]):
+        if syllable[0].isupper() and after[1][0].isupper():
+            one = _is_name(syllable, after[1])
+        else:
+            one = not addressed and _is_word(syllable, after[1])
+        if one and not (after[2] and _is_word(after[1], after[2])):
+            return True
+    if before is None or addressed or start - 1 in edges or not is_syllable(before[1]):
         return False
     at = first + before.start(1)
-    return _are_one(before[1], syllable, opening=_OPENING.search(text[max(0, at - 3) : at]) is not None)
+    opens = _OPENING.search(text[max(0, at - 3) : at]) is not None  # then its capital says nothing
+    return _is_word(before[1], syllable) or (not opens and _is_name(before[1], syllable))
 
 
-def _are_one(first: str, second: str, *, opening: bool) -> bool:
-    """Whether two neighbouring syllables are one name, by their capitals, or one word of the dictionary.
+def _is_name(first: str, second: str) -> bool:
+    """Whether two neighbouring syllables are one name by their capitals."""
+    return first.istitle() and second.istitle() and second.lower() not in _OPENERS
 
-    Where ``first`` opens a sentence its capital says nothing.
-    """
-    if not (is_syllable(first) and is_syllable(second)):
-        return False
-    if second[0].isupper():
-        return not opening and first.istitle() and second.istitle() and first.lower() not in _ADDRESSES
-    return fold_tones(f"{first} {second}".lower()) in dictionary()
+
+def _is_word(first: str, second: str) -> bool:
+    """Whether the dictionary has two neighbouring syllables as one word; in a name the second has a capital."""
+    return second.islower() and fold_tones(f"{first} {second}".lower()) in dictionary()
