@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -25,11 +25,12 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir, write_json
 from data_cards.audit import dataset as datasets_of
 from data_cards.audit.alike import alike
-from data_cards.audit.annotations import _nesting
-from data_cards.audit.building import audit, audit_dataset
-from data_cards.audit.census import Census, mentions_of, together
+from data_cards.audit.building import audit, audit_dataset, distribution
+from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
-from data_cards.audit.leaks import runs_of_texts
+from data_cards.audit.labels import frequency, label_figures, mention_figures
+from data_cards.audit.ngrams import ngrams_of
+from data_cards.audit.reading import nesting, read_annotations
 from tests.rundirs import Item, make_run, rewrite, write
 
 ITEMS = (
@@ -115,7 +116,7 @@ def unfiled(run: RunDir) -> None:
     ("damage", "words"),
     [
         (shifted, "1 mentions are not what stands at their offsets"),
-        (without_a_sample, "at least 1 passages have samples that do not follow"),
+        (without_a_sample, "1 passages have samples that do not follow"),
         (in_two_splits, "1 documents have passages in several splits"),
         (leaking, "1 passages stand in several splits, word for word"),
         (miscounted, "annotate: 5 went in, but 4 kept and 0 rejected came out"),
@@ -174,34 +175,37 @@ def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.text("aă b\n", max_size=60), min_size=1, max_size=6))
-def test_the_runs_of_a_text_are_its_own(texts: list[str]) -> None:
-    """Whatever stands beside it; every text has one at least."""
-    runs = runs_of_texts(texts)
-    owner = runs.owners(np.arange(len(runs.found)))
+def test_the_ngrams_of_a_text_are_its_own(texts: list[str]) -> None:
+    """Texts beside it change nothing; every text has at least one."""
+    found = ngrams_of(texts)
+    owner = found.owners(np.arange(len(found.hashes)))
     for number, text in enumerate(texts):
-        own = runs.found[owner == number].tolist()
-        assert len(own) == runs.sizes[number] >= 1
-        assert own == runs_of_texts([text]).found.tolist()
+        own = found.hashes[owner == number].tolist()
+        assert len(own) == found.sizes[number] >= 1
+        assert own == ngrams_of([text]).hashes.tolist()
 
 
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["Huế", "hà nội"])), max_size=6)))
-def test_the_census_counts_as_one_would_by_hand(passages: list[list[tuple[str, str]]]) -> None:
+def test_types_are_counted_as_by_hand(passages: list[list[tuple[str, str]]]) -> None:
     """Types, mentions, and types together, whatever the batches."""
-    census = Census()
-    for begin in range(0, len(passages), 2):
-        part = passages[begin : begin + 2]
-        mentions = [mention for passage in part for mention in passage]
-        found, own = mentions_of(
-            pa.array([label for label, _ in mentions], pa.string()),
-            pa.array([text for _, text in mentions], pa.string()),
+    annotations = [
+        Annotation(
+            f"p{number}", "", tuple(Mention(text, label, label, 0, 3, "exact") for label, text in mentions), "ok"
         )
-        owner = np.repeat(np.arange(len(part)), [len(passage) for passage in part])
-        census.add_passages(together(owner, own, len(part)), census.add_mentions(found))
+        for number, mentions in enumerate(passages)
+    ]
+    with Database() as database:
+        for begin in range(0, len(passages), 2):
+            batch = tables.to_batch(annotations[begin : begin + 2], tables.ANNOTATION)
+            database.add(read_annotations(batch, np.zeros(0, np.uint64)).tables)
+        figures = label_figures(database, frequency(database))
+        mentions = mention_figures(database, len(passages))
     types = [sorted({label for label, _ in passage}) for passage in passages]
     pairs = Counter(pair for labels in types for pair in combinations(labels, 2))
-    figures = census.label_figures()
     assert {tuple(entry["labels"]): entry["passages"] for entry in figures["together"]} == pairs
-    assert census.types == Counter(map(len, types))
+    assert mentions["types_per_passage"] == distribution(Counter(map(len, types)))
+    assert mentions["per_passage"] == distribution(Counter(map(len, passages)))
     counted = Counter(label for passage in passages for label, _ in passage)
     assert {entry["label"]: entry["mentions"] for entry in figures["top"]} == counted
     samples = Counter(label for labels in types for label in labels)
@@ -220,7 +224,7 @@ def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]
         )
         for one, first, last in places
     )
-    assert _nesting(owner, start, start + length) == (nested, sum(number > 1 for number in places.values()))
+    assert nesting(owner, start, start + length) == (nested, sum(number > 1 for number in places.values()))
 
 
 def test_types_that_look_like_one(tmp_path: Path) -> None:
@@ -241,9 +245,10 @@ def test_types_that_look_like_one(tmp_path: Path) -> None:
     }
 
 
-def test_nothing_looks_like_anything_in_an_empty_census() -> None:
+def test_nothing_looks_like_anything_in_an_empty_dataset() -> None:
     """No types, no pairs."""
-    assert alike(Census()) == {"count": 0, "pairs": []}
+    with Database() as database:
+        assert alike(database, {}) == {"count": 0, "pairs": []}
 
 
 def test_a_folder_of_samples_says_the_same(run: RunDir, tmp_path: Path) -> None:

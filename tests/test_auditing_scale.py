@@ -1,59 +1,27 @@
-"""The audit of more than memory holds: rows go to a file and come back, and the figures do not change."""
+"""The audit of more rows than memory holds, and of the same rows in another order."""
 
 from __future__ import annotations
 
-import errno
 import random
-from collections import Counter
+import tempfile
+from collections import deque
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from annotator.engines.local import LocalEngine
 from annotator.errors import RunDirError
 from annotator.records import Passage, Piece
-from annotator.storage import spill, tables
+from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
-from annotator.storage.spill import Spill, looked_up, runs_of
-from data_cards.audit import leaks
+from data_cards.audit import leaks, ngrams
 from data_cards.audit.building import audit, audit_dataset
+from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
 from tests.rundirs import Item, make_run, write
-
-KEYS = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**64 - 1])
-
-
-@given(st.lists(st.tuples(KEYS, st.integers(0, 2**64 - 1), st.integers(-1, 5), st.integers(0, 9)), max_size=60))
-def test_what_goes_in_comes_out_together(rows: list[tuple[int, int, int, int]]) -> None:
-    """Every row once, in order of keys, those of one key in one part; as often as it is asked for."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spill, "HELD", 7)
-        patch.setattr(spill, "_RUNS", 3)  # so that the last runs and the parts are longer
-        held = Spill()
-        for begin in range(0, len(rows), 11):
-            key, value, kind, number = zip(*rows[begin : begin + 11], strict=True)
-            held.add(np.array(key, np.uint64), np.array(value, np.uint64), np.array(kind), np.array(number))
-    for _ in range(2):
-        parts = list(held.parts())
-        found = [tuple(map(int, row)) for part in parts for row in part]
-        assert Counter(found) == Counter(rows)
-        assert [row[0] for row in found] == sorted(row[0] for row in rows)
-        keys = [set(part["key"].tolist()) for part in parts]
-        assert sum(map(len, keys)) == len(set().union(*keys))
-
-
-def test_rows_of_a_run_and_places() -> None:
-    """Where equal rows begin, and where a hash stands."""
-    column = np.array([1, 1, 2, 2, 2], np.uint64)
-    assert runs_of(column, np.array([0, 0, 0, 1, 1])).tolist() == [0, 2, 3]
-    assert looked_up(column, np.array([2, 3, 1, 0], np.uint64)).tolist() == [2, -1, 0, -1]
-    assert looked_up(column[:0], column).tolist() == [-1] * 5
 
 
 def news(seed: int, syllables: int = 60) -> list[str]:
@@ -73,17 +41,23 @@ def many() -> list[Item]:
     return items
 
 
-def test_the_disk_changes_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose every sum goes through the file has the same audit, byte for byte."""
-    run = make_run(tmp_path, many())
-    audit(run)
-    whole = run.audit.read_bytes()
-    monkeypatch.setattr(spill, "HELD", 20)
-    monkeypatch.setattr(leaks, "HELD", 20)
-    figures = audit(run)
-    assert run.audit.read_bytes() == whole
-    assert figures["leaks"]["identical_passages"] > 0
-    assert figures["leaks"]["near_duplicates"] > 0
+def hashes(begin: int, end: int) -> dict[str, pa.Table]:
+    """Rows of the table ``annotations``; each hash occurs in three of 3,000,000."""
+    numbers = np.arange(begin, end, dtype=np.uint64) % np.uint64(1_000_000)
+    return {"annotations": pa.table({"passage": numbers, "text": numbers})}
+
+
+def test_what_memory_does_not_hold_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that went to the temporary folder are counted like the others, and the folder is deleted."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with Database() as database:
+        database.run("SET memory_limit = '24MB'")
+        for begin in range(0, 3_000_000, 100_000):
+            database.add(hashes(begin, begin + 100_000))
+        thrice = "SELECT count(*) FROM (SELECT passage FROM annotations GROUP BY passage HAVING count(*) = 3)"
+        assert database.number(thrice) == 1_000_000
+        assert any(path.is_file() for path in tmp_path.rglob("*"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_order_changes_no_figure(tmp_path: Path) -> None:
@@ -121,7 +95,7 @@ def test_processes_change_no_figure(tmp_path: Path, processes: type[LocalEngine]
 
 def shingles(text: str) -> set[str]:
     words = text.lower().split()
-    return {" ".join(words[place : place + leaks.RUN]) for place in range(len(words) - leaks.RUN + 1)}
+    return {" ".join(words[place : place + ngrams.N]) for place in range(len(words) - ngrams.N + 1)}
 
 
 def test_near_duplicates_are_counted_exactly(tmp_path: Path) -> None:
@@ -135,7 +109,7 @@ def test_near_duplicates_are_counted_exactly(tmp_path: Path) -> None:
         for other, others in texts.items():
             if one < other and len(splits | others) > 1:
                 left, right = shingles(one), shingles(other)
-                expected += len(left & right) >= leaks.NEAR * min(len(left), len(right))
+                expected += len(left & right) >= leaks.SHARED * min(len(left), len(right))
     found = audit(make_run(tmp_path, items))["leaks"]
     assert found["near_duplicates"] == expected > 0
     assert found["identical_passages"] == sum(len(splits) > 1 for splits in texts.values()) > 0
@@ -162,17 +136,13 @@ def test_passages_that_share_an_id_are_named(tmp_path: Path) -> None:
     assert "1 passages have the id of another" in audit(run)["problems"]
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says where the rows were to go, and what to do."""
-
-    def full() -> Any:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    run = make_run(tmp_path, many())
-    monkeypatch.setattr(spill, "HELD", 20)
-    monkeypatch.setattr(spill.tempfile, "TemporaryFile", full)
-    with pytest.raises(RunDirError, match=r"No space left on device.*TMPDIR") as caught:
-        audit(run)
+def test_a_full_disk_is_one_line() -> None:
+    """The error names the folder and says what to do."""
+    with Database() as database:
+        database.run("SET memory_limit = '24MB'")
+        database.run("SET max_temp_directory_size = '1MB'")
+        with pytest.raises(RunDirError, match=r"free some space, or set TMPDIR") as caught:
+            deque(map(database.add, (hashes(begin, begin + 100_000) for begin in range(0, 3_000_000, 100_000))), 0)
     assert "\n" not in str(caught.value)
 
 

@@ -88,10 +88,14 @@ def digest(seed: int, *parts: str) -> bytes:
     return hashlib.sha256(json.dumps([seed, *parts], ensure_ascii=False).encode("utf-8")).digest()
 
 
+def sample_id(passage_id: str, entity_type: str) -> str:
+    """Return the id of the sample of a passage and a type."""
+    return hashlib.sha256(json.dumps([passage_id, entity_type], ensure_ascii=False).encode("utf-8")).hexdigest()[:16]
+
+
 def _sample(annotation: Annotation, entity_type: str, texts: list[str]) -> Sample:
-    identity = json.dumps([annotation.passage_id, entity_type], ensure_ascii=False)
     return Sample(
-        id=hashlib.sha256(identity.encode("utf-8")).hexdigest()[:16],
+        id=sample_id(annotation.passage_id, entity_type),
         instruction=INSTRUCTION.format(entity_type=entity_type),
         input=annotation.text,
         output=json.dumps(texts, ensure_ascii=False),

@@ -1,4 +1,4 @@
-"""Pairs of types that look like one concept under two names, with the evidence."""
+"""Pairs of types that may be one concept under two names, with the evidence."""
 
 from __future__ import annotations
 
@@ -8,31 +8,38 @@ from typing import Any, Final
 
 import numpy as np
 
-from data_cards.audit.census import SKETCH, Census
+from data_cards.audit.database import Database
+from data_cards.audit.labels import Frequency
 from normalizers.labels import related
 
 LISTED: Final = 50
+SKETCH: Final = 256
+"""Distinct mentions of a type that are compared, those with the smallest hashes: a fair sample of all of them."""
 SHARED: Final = 5
-"""Mentions that two types must have in common, in small letters, to be compared by them."""
+"""Mentions in lower case that two types must have in common to be compared by them."""
 OVERLAP: Final = 0.3
 """Share of common mentions (of all that either has) from which on two types look alike."""
 _SHORTEST: Final = 5
 """Letters of a name from which on a difference of one letter may be a typing error."""
 _CROWD: Final = 50
-"""Names that share a form with more others than this are not compared by it: the form says nothing."""
+"""A form that more names than this share says nothing and is ignored."""
+_SKETCHES: Final = f"""
+SELECT label, text FROM (SELECT DISTINCT label, text FROM mentions)
+QUALIFY row_number() OVER (PARTITION BY label ORDER BY text) <= {SKETCH} ORDER BY label, text
+"""  # noqa: S608 - a number of this module
 
 
-def alike(census: Census) -> dict[str, Any]:
-    """Look for pairs by their names and by what they name; pairs that the lexicon holds to be related are left out."""
+def alike(database: Database, frequency: Frequency) -> dict[str, Any]:
+    """Find pairs by their names and by their mentions, except those that the lexicon calls related."""
     evidence: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for pair in _same_words(census.labels):
+    labels = sorted(frequency)
+    for pair in _same_words(labels):
         evidence[pair].append("same words")
-    for pair in _one_letter(census.labels):
+    for pair in _one_letter(labels):
         if "same words" not in evidence[pair]:
             evidence[pair].append("one letter apart")
-    for pair, (common, overlap) in _same_mentions(census).items():
+    for pair, (common, overlap) in _same_mentions(database, labels).items():
         evidence[pair].append(f"{common} mentions in common, {overlap:.0%} of both")
-    frequency = census.frequency()
     found: list[dict[str, Any]] = [
         {"labels": list(pair), "samples": [frequency[label]["samples"] for label in pair], "evidence": reasons}
         for pair, reasons in evidence.items()
@@ -72,9 +79,11 @@ def _near(one: str, other: str) -> bool:
     return abs(len(one) - len(other)) == 1
 
 
-def _same_mentions(census: Census) -> dict[tuple[str, str], tuple[int, float]]:
+def _same_mentions(database: Database, labels: list[str]) -> dict[tuple[str, str], tuple[int, float]]:
     """Types whose mentions overlap: how many are common, and their share; estimated beyond ``SKETCH`` mentions."""
-    codes, texts = census.sketches()
+    sketches = database.columns(_SKETCHES)
+    texts = sketches["text"]
+    codes = np.searchsorted(np.array(labels, object), np.asarray(sketches["label"], object)) if labels else texts
     order = np.argsort(texts, kind="stable")
     groups = np.split(codes[order], np.flatnonzero(np.diff(texts[order])) + 1)
     together: defaultdict[tuple[int, int], int] = defaultdict(int)
@@ -82,7 +91,7 @@ def _same_mentions(census: Census) -> dict[tuple[str, str], tuple[int, float]]:
         if 1 < len(group) <= _CROWD:
             for pair in combinations(sorted(group.tolist()), 2):
                 together[pair] += 1
-    begins = np.searchsorted(codes, np.arange(len(census.labels) + 1))
+    begins = np.searchsorted(codes, np.arange(len(labels) + 1))
     found = {}
     for (one, other), common in together.items():
         if common >= SHARED:
@@ -91,7 +100,7 @@ def _same_mentions(census: Census) -> dict[tuple[str, str], tuple[int, float]]:
             smallest = union[:SKETCH] if SKETCH in (len(left), len(right)) else union
             both = int((np.isin(smallest, left) & np.isin(smallest, right)).sum())
             if both >= OVERLAP * len(smallest):
-                names = sorted((census.labels[one], census.labels[other]))
+                names = sorted((labels[one], labels[other]))
                 found[names[0], names[1]] = (common, both / len(smallest))
     return found
 

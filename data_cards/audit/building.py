@@ -15,14 +15,17 @@ from annotator.config import STAGES
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
 from annotator.storage.rundir import RunDir, write_json
+from data_cards.audit import leaks
 from data_cards.audit.alike import alike
 from data_cards.audit.annotations import Annotations
 from data_cards.audit.arrays import distribution
-from data_cards.audit.balance import Balance
+from data_cards.audit.database import Database
 from data_cards.audit.dataset import Dataset, of_run
+from data_cards.audit.labels import frequency, label_figures, mention_figures
 from data_cards.audit.merges import merges
 from data_cards.audit.passages import Passages
-from data_cards.audit.problems import of_leaks, of_run_files, of_samples
+from data_cards.audit.problems import counted as counted_lines
+from data_cards.audit.problems import of_funnel, of_leaks, of_samples
 from data_cards.audit.rejections import Rejections
 from data_cards.audit.samples import Samples
 
@@ -65,8 +68,13 @@ def audit_dataset(dataset: Dataset, engine: Engine | None = None) -> Audit:
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
     """
-    with nullcontext(engine) if engine else closing(LocalEngine(os.cpu_count() or 1)) as working:
-        return _audit_run(dataset, dataset.run, working) if dataset.run else _audit_samples(dataset, working)
+    with (
+        nullcontext(engine) if engine else closing(LocalEngine(os.cpu_count() or 1)) as working,
+        Database() as database,
+    ):
+        if dataset.run:
+            return _audit_run(dataset, dataset.run, database, working)
+        return _audit_samples(dataset, database, working)
 
 
 def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -75,26 +83,29 @@ def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [flow for stage in STAGES if stage in stages for flow in stages[stage]["funnel"]]
 
 
-def _audit_run(dataset: Dataset, run: RunDir, engine: Engine) -> Audit:
+def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine) -> Audit:
     manifest = run.read_manifest()
     flows = funnel(manifest)
     rejections = Rejections(run.rejected)
-    passages, expected = Passages(run, engine), Balance(rejections.too_long)
-    annotations = Annotations(run, passages, expected, engine)
-    samples = Samples(dataset, passages, expected, engine)
-    passages.join()
-    found = annotations.figures()
-    found["labels"] |= {"alike": alike(annotations.census), **merges(run.root / "labels.parquet")}
-    leaks = samples.leaks.figures(dataset, engine)
+    passages = Passages(run, database, engine)
+    annotations = Annotations(run, rejections.too_long, database, engine)
+    samples = Samples(dataset, database, engine)
+    counted = frequency(database)
     figures = {
         "version": VERSION,
         "funnel": flows,
         "passages": passages.figures(manifest["config"]["min_tokens"], manifest["config"]["max_tokens"]),
-        **found,
+        "labels": {
+            **label_figures(database, counted),
+            "alike": alike(database, counted),
+            **merges(run.root / "labels.parquet"),
+        },
+        "mentions": {**mention_figures(database, annotations.count), **annotations.mention_figures()},
+        "replies": annotations.replies(),
         "samples": samples.figures(),
-        "duplicates": samples.duplicates,
+        "duplicates": samples.duplicates(),
         "balance": {"splits": samples.balance(), "sources": passages.sources(samples.order)},
-        "leaks": leaks,
+        "leaks": leaks.figures(database, dataset, engine),
         "rejected": rejections.figures(),
         "usage": _usage(flows),
         "teacher": manifest["teacher"],
@@ -103,29 +114,29 @@ def _audit_run(dataset: Dataset, run: RunDir, engine: Engine) -> Audit:
         "lexicon": manifest["lexicon"],
     }
     figures["problems"] = [
-        *of_run_files(figures, rejections.counted, annotations, passages),
-        *([f"at least {wrong:,} passages have samples that do not follow from their annotations"]
-          if (wrong := expected.wrong()) else []),
-        *of_samples(samples),
-        *of_leaks(leaks),
-    ]  # fmt: skip
-    return Audit(figures, annotations.census.frequency())
+        *of_funnel(figures, rejections.counted),
+        *counted_lines({"mentions are not what stands at their offsets": annotations.broken, **passages.problems()}),
+        *of_samples(figures, samples.wrong),
+        *of_leaks(figures),
+    ]
+    return Audit(figures, counted)
 
 
-def _audit_samples(dataset: Dataset, engine: Engine) -> Audit:
-    samples = Samples(dataset, None, None, engine)
-    leaks = samples.leaks.figures(dataset, engine)
+def _audit_samples(dataset: Dataset, database: Database, engine: Engine) -> Audit:
+    samples = Samples(dataset, database, engine)
+    counted = frequency(database)
+    passages = database.number("SELECT count(DISTINCT input) FROM samples")
     figures = {
         "version": VERSION,
-        "labels": {**samples.census.label_figures(), "alike": alike(samples.census)},
-        "mentions": samples.census.mention_figures(),
+        "labels": {**label_figures(database, counted), "alike": alike(database, counted)},
+        "mentions": mention_figures(database, passages),
         "samples": samples.figures(),
-        "duplicates": samples.duplicates,
+        "duplicates": samples.duplicates(),
         "balance": {"splits": samples.balance()},
-        "leaks": leaks,
-        "problems": [*of_samples(samples), *of_leaks(leaks)],
+        "leaks": leaks.figures(database, dataset, engine),
     }
-    return Audit(figures, samples.census.frequency())
+    figures["problems"] = [*of_samples(figures, samples.wrong), *of_leaks(figures)]
+    return Audit(figures, counted)
 
 
 def _usage(flows: list[dict[str, Any]]) -> dict[str, Any]:

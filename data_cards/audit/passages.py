@@ -1,178 +1,110 @@
-"""The passages of a run: lengths, where they come from, and in which split each one is."""
+"""The passages of a run: lengths, sources, and whether annotations, samples and splits agree with them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from annotator.engines import Engine
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from annotator.storage.spill import Rows, Spill, looked_up, runs_of
-from data_cards.audit.arrays import Hashes, Ints, count, distribution, encoded, hashes, ints
+from data_cards.audit.arrays import distribution
+from data_cards.audit.database import Database
 from data_cards.audit.dataset import PART
+from data_cards.audit.reading import read_documents, read_passages
 
 SOURCES: Final = 20
 """Sources listed one by one; the others are summed up."""
-_TEXT, _SOURCE, _PIECE, _ANNOTATED, _SAMPLED = range(5)
-"""What a row about a passage says: its text, source, a document of it; the text an annotation has; or a sample of the
-split ``_SAMPLED`` + n. Texts and documents are hashes."""
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What some passages say of themselves; ids, texts and documents are hashes."""
-
-    lengths: Counter[int]
-    cuts: Counter[str]
-    joined: int
-    ids: Hashes
-    texts: Hashes
-    pieces: Ints
-    """Pieces of each passage."""
-    documents: Hashes
-    """The document of each piece."""
-
-
-def look(batch: pa.RecordBatch) -> Part:
-    """Look at some passages."""
-    lengths, cuts = Counter[int](), Counter[str]()
-    count(lengths, ints(batch.column("n_tokens")))
-    names, own = encoded(batch.column("cut"))
-    for name, number in zip(names, np.bincount(own).tolist(), strict=True):
-        cuts[name or "none"] += number
-    column = batch.column("pieces")
-    pieces = ints(pc.list_value_length(column))
-    documents = hashes(pc.struct_field(column.flatten(), "document_id"))
-    joined = int((pieces > 1).sum())
-    return Part(lengths, cuts, joined, hashes(batch.column("id")), hashes(batch.column("text")), pieces, documents)
+_SOURCES: Final = """
+CREATE TABLE sourced AS
+SELECT passages.id, coalesce(any_value(documents.source), '') AS source
+FROM passages LEFT JOIN documents ON passages.document = documents.id GROUP BY passages.id
+"""
+_BY_SPLIT: Final = """
+SELECT source, split, count(*) FROM samples JOIN sourced ON samples.passage = sourced.id GROUP BY ALL
+"""
+_REPEATED: Final = "SELECT count(*) - count(DISTINCT id) FROM passages"
+_FOREIGN: Final = """
+SELECT count(*) FROM {table} ANTI JOIN passages ON {table}.passage = passages.id AND {table}.{text} = passages.text
+"""
+_SEVERAL_SPLITS: Final = """
+SELECT count(*) FROM (
+    SELECT document FROM pieces JOIN (SELECT DISTINCT passage, split FROM samples) USING (passage)
+    GROUP BY document HAVING min(split) < max(split))
+"""
+_WRONG: Final = """
+SELECT count(DISTINCT passage) FROM (
+    SELECT passage FROM (
+        SELECT passage, label, answer, 1 AS number FROM expected
+        UNION ALL SELECT passage, label, answer, -1 FROM samples WHERE NOT negative)
+    GROUP BY passage, label, answer HAVING sum(number) <> 0)
+"""
 
 
 class Passages:
-    """Collects what the files say of each passage; ``join`` then looks whether it agrees."""
+    """Reads documents and passages into the database."""
 
-    def __init__(self, run: RunDir, engine: Engine) -> None:
-        self._lengths: Counter[int] = Counter()
-        self._cuts: Counter[str] = Counter()
-        self._joined = 0
-        self._rows = Spill()
-        self._sources = ["unknown"]
-        self._documents: Counter[int] = Counter()
-        self._by_source: dict[int, Ints] = {}
-        self._of_source = np.zeros(1, np.int64)
-        self.foreign_annotations = 0
-        """Annotations whose text is not that of their passage."""
-        self.foreign_samples = 0
-        """Samples whose passage is unknown or has another text."""
-        self.repeated = 0
-        """Passages with the id of another."""
-        self.documents_in_several_splits = 0
-        """Documents whose passages have samples in more than one split."""
-        documents = self._read_documents(run)
-        batches = tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"], PART)
-        for found in engine.spread(look, batches):
-            self._lengths.update(found.lengths)
-            self._cuts.update(found.cuts)
-            self._joined += found.joined
-            self._rows.add(found.ids, found.texts, _TEXT)
-            self._rows.add(np.repeat(found.ids, found.pieces), found.documents, _PIECE)
-            some = found.pieces > 0
-            first = (np.cumsum(found.pieces) - found.pieces)[some]
-            documents.add(found.documents[first], found.ids[some], kind=1)
-        for part in documents.parts():
-            passage = part["kind"] == 1
-            known, wanted = part[~passage], part[passage]
-            places = looked_up(known["key"], wanted["key"])
-            self._rows.add(wanted["value"], np.append(known["value"], np.uint64(0))[places], _SOURCE)
-
-    def _read_documents(self, run: RunDir) -> Spill:
-        found, codes = Spill(), {"": 0}
+    def __init__(self, run: RunDir, database: Database, engine: Engine) -> None:
+        self._database = database
+        self._counts: dict[str, Counter[Any]] = {"tokens": Counter(), "cuts": Counter(), "joined": Counter()}
         for batch in tables.batches(run.documents, ["id", "source"]) if run.documents.exists() else ():
-            names, own = encoded(batch.column("source"))
-            source = np.array([codes.setdefault(name, len(codes)) for name in names], np.int64)[own]
-            found.add(hashes(batch.column("id")), source)
-            count(self._documents, source)
-        self._sources += list(codes)[1:]
-        return found
-
-    def annotated(self, passages: Hashes, texts: Hashes) -> None:
-        """Take the texts that annotations have."""
-        self._rows.add(passages, texts, _ANNOTATED)
-
-    def sampled(self, split: int, passages: Hashes, texts: Hashes, numbers: Ints) -> None:
-        """Take the texts that samples of the ``split``-th split have, with the number of samples."""
-        self._rows.add(passages, texts, _SAMPLED + split, numbers)
-
-    def join(self) -> None:
-        """Bring together what was said of each passage."""
-        pieces = Spill()
-        self._of_source = np.zeros(len(self._sources), np.int64)
-        for part in self._rows.parts():
-            self._join(part, pieces)
-        for part in pieces.parts():
-            splits = np.bitwise_or.reduceat(part["kind"], runs_of(part["key"]))
-            self.documents_in_several_splits += int((splits & (splits - 1) != 0).sum())
-
-    def _join(self, part: Rows, pieces: Spill) -> None:
-        kinds = part["kind"]
-        there = part[kinds == _TEXT]
-        there = there[runs_of(there["key"])]
-        self.repeated += int((kinds == _TEXT).sum()) - len(there)
-        known, texts = there["key"], np.append(there["value"], np.uint64(0))
-        source = np.zeros(len(there) + 1, np.int64)  # the last is of what is not there
-        said = part[kinds == _SOURCE]
-        source[looked_up(known, said["key"])] = said["value"]
-        source[-1] = 0
-        self._of_source += np.bincount(source[:-1], minlength=len(self._sources))
-        said = part[kinds == _ANNOTATED]
-        self.foreign_annotations += int((texts[looked_up(known, said["key"])] != said["value"]).sum())
-        splits = np.zeros(len(there) + 1, np.int32)
-        said = part[kinds >= _SAMPLED]
-        found = looked_up(known, said["key"])
-        self.foreign_samples += int(said["number"][texts[found] != said["value"]].sum())
-        np.bitwise_or.at(splits, found, np.int32(1) << (said["kind"] - _SAMPLED))
-        for split in np.unique(said["kind"]).tolist():
-            own = (said["kind"] == split) & (found >= 0)
-            counted = np.bincount(source[found[own]], said["number"][own], len(self._sources)).astype(np.int64)
-            self._by_source[split - _SAMPLED] = self._by_source.get(split - _SAMPLED, 0) + counted
-        said = part[kinds == _PIECE]
-        pieces.add(said["value"], kind=splits[looked_up(known, said["key"])])
+            database.add(read_documents(batch).tables)
+        batches = tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"], PART)
+        for part in engine.spread(read_passages, batches):
+            database.add(part.tables)
+            for name, counted in part.counts.items():
+                self._counts[name].update(counted)
 
     def figures(self, low: int, high: int) -> dict[str, Any]:
         """Number, lengths in tokens, and how they were cut."""
+        lengths = self._counts["tokens"]
         return {
-            "count": self._lengths.total(),
-            "tokens": distribution(self._lengths),
+            "count": lengths.total(),
+            "tokens": distribution(lengths),
             "bounds": [low, high],
-            "below": sum(number for length, number in self._lengths.items() if length < low),
-            "above": sum(number for length, number in self._lengths.items() if length > high),
-            "cut_sentences": dict(sorted(self._cuts.items())),
-            "joined_from_several_documents": self._joined,
+            "below": sum(number for length, number in lengths.items() if length < low),
+            "above": sum(number for length, number in lengths.items() if length > high),
+            "cut_sentences": dict(sorted(self._counts["cuts"].items())),
+            "joined_from_several_documents": self._counts["joined"][True],
         }
 
-    def sources(self, splits: list[str]) -> list[dict[str, Any]]:
+    def sources(self, splits: Sequence[str]) -> list[dict[str, Any]]:
         """Documents, passages and samples by source, the largest first; those beyond ``SOURCES`` as one."""
-        counted = {name: self._by_source[number] for number, name in enumerate(splits) if number in self._by_source}
+        database = self._database
+        database.run(_SOURCES)
+        documents = dict(database.rows("SELECT source, count(*) FROM documents GROUP BY source"))
+        passages = dict(database.rows("SELECT source, count(*) FROM sourced GROUP BY source"))
+        samples = {(source, splits[number]): count for source, number, count in database.rows(_BY_SPLIT)}
+        counted = [split for split in splits if any(split == place for _, place in samples)]
         rows: list[dict[str, Any]] = [
             {
-                "source": name,
-                "documents": self._documents[code],
-                "passages": int(self._of_source[code]),
-                "samples": {split: int(numbers[code]) for split, numbers in counted.items()},
+                "source": source or "unknown",
+                "documents": documents.get(source, 0),
+                "passages": passages.get(source, 0),
+                "samples": {split: samples.get((source, split), 0) for split in counted},
             }
-            for code, name in enumerate(self._sources)
-            if code or self._of_source[code]
+            for source in {**documents, **passages}
+            if source or source in passages
         ]
         rows.sort(key=lambda row: (-row["passages"], row["source"]))
         rest = rows[SOURCES:]
         if not rest:
             return rows
         total = {split: sum(row["samples"][split] for row in rest) for split in counted}
-        documents, number = sum(row["documents"] for row in rest), sum(row["passages"] for row in rest)
-        summed = {"source": f"{len(rest)} others", "documents": documents, "passages": number, "samples": total}
-        return [*rows[:SOURCES], summed]
+        summed = {name: sum(row[name] for row in rest) for name in ("documents", "passages")}
+        return [*rows[:SOURCES], {"source": f"{len(rest)} others", **summed, "samples": total}]
+
+    def problems(self) -> dict[str, int]:
+        """Count what does not agree, by the sentence that says it."""
+        number = self._database.number
+        return {
+            "annotations have another text than their passage": number(
+                _FOREIGN.format(table="annotations", text="text")
+            ),
+            "samples have another text than their passage": number(_FOREIGN.format(table="samples", text="input")),
+            "passages have the id of another": number(_REPEATED),
+            "documents have passages in several splits": number(_SEVERAL_SPLITS),
+            "passages have samples that do not follow from their annotations": number(_WRONG),
+        }

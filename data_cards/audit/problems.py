@@ -1,57 +1,39 @@
-"""What must hold and does not, a line each: a dataset with problems should not be passed on."""
+"""The structural checks: a line for each one that fails. A dataset with problems should not be published."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
-from data_cards.audit.annotations import Annotations
-from data_cards.audit.passages import Passages
-from data_cards.audit.samples import Samples
-
-
-def of_run_files(
-    figures: Mapping[str, Any],
-    rejected: Counter[tuple[str, str]],
-    annotations: Annotations,
-    passages: Passages,
-) -> Iterator[str]:
-    """Offsets, texts, splits and the funnel of a run directory."""
-    yield from _of_funnel(figures, rejected)
-    if annotations.broken:
-        yield f"{annotations.broken:,} mentions are not what stands at their offsets"
-    if passages.foreign_annotations:
-        yield f"{passages.foreign_annotations:,} annotations have another text than their passage"
-    if passages.foreign_samples:
-        yield f"{passages.foreign_samples:,} samples have another text than their passage"
-    if passages.repeated:
-        yield f"{passages.repeated:,} passages have the id of another"
-    if passages.documents_in_several_splits:
-        yield f"{passages.documents_in_several_splits:,} documents have passages in several splits"
+_SAMPLES: Final = {
+    "incomplete": "samples lack a passage, a type or an answer",
+    "unreadable": "answers are no JSON list of strings",
+    "absent": "answers name something that does not stand in the passage",
+    "contradicting": "samples are negative with an answer, or positive without one",
+}
+_LEAKS: Final = {
+    "identical_passages": "passages stand in several splits, word for word",
+    "nearly_identical": "pairs of passages in different splits are the same for the most part",
+}
 
 
-def of_samples(samples: Samples) -> Iterator[str]:
-    """What each sample must be."""
-    if not any(sum(counted.values()) for counted in samples.figures()["splits"].values()):
+def counted(numbers: Mapping[str, int]) -> Iterator[str]:
+    """Yield a line for each sentence whose number is not 0."""
+    yield from (f"{number:,} {sentence}" for sentence, number in numbers.items() if number)
+
+
+def of_samples(figures: Mapping[str, Any], wrong: Mapping[str, int]) -> Iterator[str]:
+    """Check each sample."""
+    if not figures["samples"]["count"]:
         yield "there are no samples"
-    if samples.incomplete:
-        yield f"{samples.incomplete:,} samples lack a passage, a type or an answer"
-    if samples.unreadable:
-        yield f"{samples.unreadable:,} answers are no JSON list of strings"
-    if samples.absent:
-        yield f"{samples.absent:,} answers name something that does not stand in the passage"
-    if samples.contradicting:
-        yield f"{samples.contradicting:,} samples are negative with an answer, or positive without one"
+    yield from counted({sentence: wrong.get(name, 0) for name, sentence in _SAMPLES.items()})
 
 
-def of_leaks(leaks: Mapping[str, Any]) -> Iterator[str]:
-    """What stands in two splits."""
-    if leaks["identical_passages"]:
-        yield f"{leaks['identical_passages']:,} passages stand in several splits, word for word"
-    if leaks["nearly_identical"]:
-        yield f"{leaks['nearly_identical']:,} pairs of passages in different splits are the same for the most part"
+def of_leaks(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Check that no passage is in two splits."""
+    yield from counted({sentence: figures["leaks"][name] for name, sentence in _LEAKS.items()})
 
 
 def _passages(flows: Mapping[str, Any]) -> int | None:
@@ -61,7 +43,8 @@ def _passages(flows: Mapping[str, Any]) -> int | None:
     return kept
 
 
-def _of_funnel(figures: Mapping[str, Any], rejected: Counter[tuple[str, str]]) -> Iterator[str]:
+def of_funnel(figures: Mapping[str, Any], rejected: Counter[tuple[str, str]]) -> Iterator[str]:
+    """Check that the funnel adds up and agrees with the files."""
     flows = {flow["stage"]: flow for flow in figures["funnel"]}
     for stage, flow in flows.items():
         lost = sum(flow["rejected"].values())
