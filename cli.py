@@ -201,12 +201,13 @@ def _run(
     until: str,
     asking: Asking = "now",
 ) -> None:
-    from annotator.run.runner import run
+    from annotator.run.runner import running
     from annotator.terminal.progress import make_progress
     from data_cards import batches, summary
 
-    outcome = run(out, _said(settings, config), make_progress(quiet=quiet), until=until, fresh=fresh, asking=asking)
-    report = summary.finish(outcome)
+    progress = make_progress(quiet=quiet)
+    with running(out, _said(settings, config), progress, until=until, fresh=fresh, asking=asking) as outcome:
+        report = summary.finish(outcome)
     if asking == "batch":
         report["batches"] = batches.report(outcome)
     if as_json:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from annotator.config import STAGES, RunConfig, make_config
-from annotator.engines import make_engine
+from annotator.config import STAGES, make_config
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.run.ledgers import answers_of
 from annotator.run.runner import Outcome
+from annotator.run.settings import stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir, existing
 from annotator.teachers import make_teacher
@@ -43,8 +42,7 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         report |= sampling
     report["sampling"] = sampling
     if set(manifest["stages"]) == set(STAGES):
-        with closing(make_engine(outcome.config)) as engine:
-            figures = audit(run, engine)
+        figures = audit(run, outcome.engine)
         write_card(run, figures)
         report |= {name: figures[name] for name in ("passages", "labels", "mentions", "samples")}
         report["labels"] = {**report["labels"], "top": report["labels"]["top"][:10]}
@@ -113,8 +111,7 @@ def _passage(run: RunDir, wanted: str) -> Passage:
 
 
 def _completion(run: RunDir, passage: Passage) -> Completion | None:
-    stored = run.read_manifest()["config"]
-    teacher = make_teacher(make_config({name: stored[name] for name in RunConfig.__slots__ if name in stored}))
+    teacher = make_teacher(make_config(stored_settings(run.read_manifest())))
     with answers_of(run) as ledger:
         return ledger.get(teacher.question(passage.text).key) if ledger else None
 

@@ -115,7 +115,7 @@ def test_a_directory_that_is_something_else(endpoint: Endpoint, tmp_path: Path) 
     one_line(build(endpoint, precious, "--quiet"), 1, "is not empty and no run directory")
     one_line(build(endpoint, precious / "chapter1.tex", "--quiet"), 1, "is a file; --out wants a folder")
     assert [path.name for path in precious.iterdir()] == ["chapter1.tex"]
-    one_line(vner("show", precious), 1, "is no run directory")
+    one_line(vner("show", precious), 1, "is not a run directory")
 
 
 def test_a_damaged_ledger_is_named(endpoint: Endpoint, tmp_path: Path) -> None:

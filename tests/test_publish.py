@@ -272,7 +272,7 @@ def test_an_unfinished_run_is_not_published(run: RunDir, hub: Hub, tmp_path: Pat
     del manifest["stages"]["explode"]
     write_json(run.manifest, manifest)
     refused(publish(run, "--anyway"), "explode is missing", "vner-annotate build")
-    refused(publish(RunDir(tmp_path / "nowhere")), "no run directory")
+    refused(publish(RunDir(tmp_path / "nowhere")), "not a run directory")
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import cli
 from annotator.errors import RunDirError
+from annotator.ledger import Ledger
 from annotator.records import Rejected
 from annotator.storage import tables
-from annotator.storage.rundir import RunDir, existing, merge_rejected, opened, replacing, write_json
+from annotator.storage.rundir import FORMAT, RunDir, existing, merge_rejected, opened, replacing, write_json
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def test_only_one_at_a_time(tmp_path: Path) -> None:
 def test_litter_of_a_killed_process_is_removed(tmp_path: Path) -> None:
     """Unfinished files have a name of their own; nothing else is touched."""
     with opened(tmp_path / "run") as run:
-        write_json(run.manifest, {})
+        write_json(run.manifest, {"format": FORMAT})
         litter = run.samples("train").parent / ".train.parquet-abc.part"
         litter.parent.mkdir()
         litter.write_bytes(b"half")
@@ -77,7 +81,7 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     with pytest.raises(RunDirError, match=r"holds notes\.txt"), opened(tmp_path):
         pass
-    with pytest.raises(RunDirError, match="is no run directory"):
+    with pytest.raises(RunDirError, match="is not a run directory"):
         existing(tmp_path)
 
 
@@ -85,12 +89,82 @@ def test_a_broken_manifest_is_said(tmp_path: Path) -> None:
     """With the way out."""
     run = RunDir(tmp_path)
     assert run.read_manifest() == {}
+    Ledger(run.ledger).close()
     run.manifest.write_text("{", encoding="utf-8")
     with pytest.raises(RunDirError, match="--fresh"):
         run.read_manifest()
+    with opened(tmp_path):
+        pass
     run.manifest.write_text("[]", encoding="utf-8")
-    with pytest.raises(RunDirError, match="is no manifest"):
+    with pytest.raises(RunDirError, match="is not a manifest"):
         run.read_manifest()
+
+
+OLD = {name: {} for name in ("config", "source", "tokenizer", "teacher", "lexicon", "stages")}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "ours"),
+    [
+        ({"format": FORMAT}, True),
+        ({**OLD, "made_by": {"vner-annotate": "0.1.0"}}, True),
+        ({**OLD, "made_by": {"other": "1"}}, False),
+        ({**OLD, "made_by": {"vner-annotate": "0.1.0"}, "format": "another"}, False),
+        ({"name": "A browser extension", "manifest_version": 3}, False),
+        ({"made_by": {"vner-annotate": "0.1.0"}}, False),
+        (["icons"], False),
+    ],
+)
+def test_only_a_manifest_of_this_program_marks_a_run_directory(tmp_path: Path, manifest: object, ours: bool) -> None:
+    """A folder with another manifest is refused by one line, and keeps every byte."""
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (tmp_path / "README.md").write_text("mine", encoding="utf-8")
+    assert RunDir(tmp_path).recognised() == ours
+    if not ours:
+        for call in (lambda: existing(tmp_path), opened(tmp_path).__enter__):
+            with pytest.raises(RunDirError, match=r"not a manifest|is not a run directory"):
+                call()
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["README.md", "manifest.json"]
+
+
+def test_a_build_leaves_a_web_app_alone(tmp_path: Path) -> None:
+    """Its manifest, its README and a foreign database of the ledger's name."""
+    for name, text in (("manifest.json", '{"name": "App"}'), ("README.md", "mine"), ("report.html", "mine")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with sqlite3.connect(tmp_path / "completions.sqlite") as database:
+        database.execute("CREATE TABLE mine (x)")
+    database.close()
+    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
+    for broken in ({}, {"manifest.json": b"{"}):
+        for name, content in broken.items():
+            (tmp_path / name).write_bytes(content)
+            before[name] = content
+        for more in ([], ["--fresh"]):
+            result = CliRunner().invoke(cli.app, ["sample", "sample", "--out", str(tmp_path), "-q", *more])
+            assert result.exit_code == 1
+            assert len(result.stderr.splitlines()) == 1
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["/no/such/file.jsonl"],
+        ["sample", "--labels", "/no/such/labels.toml"],
+        ["sample", "--tokenizer", "/no/such.model"],
+        ["sample", "--decontaminate", "/no/such.jsonl"],
+        ["sample", "--provider", "groq"],
+        ["sample", "--text-field", "no-such-column"],
+    ],
+)
+def test_a_failed_start_leaves_no_directory(tmp_path: Path, arguments: list[str]) -> None:
+    """Nor the folders above it; a folder that was there stays."""
+    for out, kept in ((tmp_path / "a" / "run", tmp_path), (tmp_path / "b", tmp_path / "b")):
+        kept.mkdir(exist_ok=True)
+        result = CliRunner().invoke(cli.app, ["build", *arguments, "--out", str(out), "-q"])
+        assert result.exit_code in {1, 2}, result.output
+        assert kept.is_dir()
+        assert not (tmp_path / "a").exists()
 
 
 def test_rejected_is_merged_in_the_order_of_the_stages(tmp_path: Path) -> None:

@@ -77,15 +77,18 @@ def review(
         from annotator.errors import ConfigError
         from annotator.labelling.listing import unresolved
         from annotator.labelling.review import Review, export_lines
+        from annotator.storage.outputs import check_output
         from annotator.storage.rundir import existing, replacing
         from normalizers.labels import load_lexicon
 
         run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()
+        check_output(path, "--labels", own="labels.toml")
         console = Console(highlight=False)
         # A prompt with markup would be read by rich; input() is all that is needed.
         reviewing = Review(path, lexicon, console, input)
         pending = reviewing.pending(unresolved(run))
         if export:
+            check_output(export, "--export")
             if export.exists():
                 raise ConfigError(f"{export} exists already; choose another --export, so that no decision is lost")
             with replacing(export) as file:

@@ -18,8 +18,8 @@ from typing import Final, Self
 from annotator.errors import RunDirError
 from annotator.ledger.rows import SCHEMA_VERSION, Failure, completion_row, failure_row
 from annotator.records import Completion
+from annotator.storage.rundir import APPLICATION_ID
 
-APPLICATION_ID: Final = 0x564E4552  # "VNER", so that a foreign SQLite file is recognised
 _SCHEMA: Final = """
 CREATE TABLE completions (
     key TEXT PRIMARY KEY, passage_id TEXT NOT NULL, reply TEXT NOT NULL, finish_reason TEXT NOT NULL,

@@ -12,8 +12,8 @@ import hashlib
 import json
 import platform
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -22,15 +22,16 @@ from typing import Any, Final
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.decisions import Decisions, read_decisions
 from annotator.config import STAGES, Asking, RunConfig, flag, make_config
-from annotator.engines import make_engine
+from annotator.engines import Engine, make_engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.progress import Progress
-from annotator.run import stages as pipeline
 from annotator.run.ledgers import answers_of
 from annotator.run.response_format import settle_response_format
+from annotator.run.settings import same_setting, spelling, storable, stored_settings, without_secrets
+from annotator.run.stages import RUN, Context
 from annotator.sources.locating import fingerprint
-from annotator.storage.rundir import RunDir, merge_rejected, opened, write_json
+from annotator.storage.rundir import FORMAT, RunDir, merge_rejected, opened, write_json
 from annotator.teachers import make_teacher, make_translator, require_key
 
 VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
@@ -49,10 +50,19 @@ class Outcome:
     unanswered: int
     """Passages without an answer; the same command asks for them again."""
     skipped: tuple[str, ...]
-    """Stages that needed no work."""
+    """Stages that were current."""
+    engine: Engine
+    """Engine of the run, for the audit that follows; closed when the run is left."""
 
 
-def run(
+def run(root: Path, settings: Mapping[str, Any], progress: Progress, **options: Any) -> Outcome:
+    """Run the method as ``running`` does, and leave the run directory and the engine when the last stage has ended."""
+    with running(root, settings, progress, **options) as outcome:
+        return outcome
+
+
+@contextmanager
+def running(
     root: Path,
     settings: Mapping[str, Any],
     progress: Progress,
@@ -60,23 +70,25 @@ def run(
     until: str = "explode",
     fresh: bool = False,
     asking: Asking = "now",
-) -> Outcome:
-    """Run the method as far as the stage ``until`` in the directory ``root``, doing only what is not done yet.
+) -> Iterator[Outcome]:
+    """Run the method as far as the stage ``until`` in the directory ``root``; run only the stages that are not current.
+
+    The caller holds the run directory and the engine until it leaves the context.
 
     Args:
-        root: the run directory; made if need be.
-        settings: what the user says; the rest comes from the directory's own manifest, then from the defaults.
-        progress: told of all that happens.
+        root: the run directory; created if needed.
+        settings: settings of the user; others come from the directory's manifest, then from the defaults.
+        progress: receives all events.
         until: the last stage to run.
-        fresh: make everything again; answers in the ledger stay and are used.
+        fresh: run all stages again; answers in the ledger stay and are used.
         asking: ``now``; ``batch``: submit to the provider's Batch API, or collect what an earlier run submitted;
-            ``never``: make again only what costs nothing, passages without an answer stay without one.
+            ``never``: run only stages that cost nothing, passages without an answer stay without one.
 
     Raises:
-        AnnotateError: see ``annotator.errors``. What was paid for is on the disk.
+        AnnotateError: see ``annotator.errors``. Paid answers are on the disk.
     """
     manifest = {} if fresh else RunDir(root).read_manifest()
-    stored = {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
+    stored = stored_settings(manifest)
     if settings.get("engine") is not None:
         stored.pop("ray_address", None)  # it was that of another engine
     config = make_config(stored, settings)
@@ -93,33 +105,28 @@ def run(
     with opened(root) as directory, closing(make_engine(config)) as engine:
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
-        context = pipeline.Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine)
-        if config.response_format == "auto" and asking != "never" and until not in PAID[:2]:
-            before = _run(context, manifest, PAID[1])
-            config = settle_response_format(config, directory, progress)
-            settled = dataclasses.replace(context, config=config, teacher=make_teacher(config))
-            after = _run(settled, directory.read_manifest(), until)
-            return dataclasses.replace(after, skipped=(*before.skipped, *after.skipped[2:]))
-        return _run(context, manifest, until)
+        context = Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine)
+        given = settings.get("source") is not None
+        yield _run_stages(context, manifest, STAGES[: STAGES.index(until) + 1], source_given=given)
 
 
-def _run(context: pipeline.Context, manifest: dict[str, Any], until: str) -> Outcome:
-    config, directory, asking = context.config, context.run, context.asking
+def _run_stages(context: Context, manifest: dict[str, Any], wanted: Sequence[str], *, source_given: bool) -> Outcome:
+    directory, asking = context.run, context.asking
     done: dict[str, Any] = manifest.get("stages", {})
-    wanted = STAGES[: STAGES.index(until) + 1]
     if asking != "never" and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
-        require_key(config)
-    tools = _tools(context, manifest)
-    notes: dict[str, Any] = {
-        "made_by": {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "config": config.as_dict(),
-        **tools,
-    }
+        require_key(context.config)
+    spelled = spelling(context.config, manifest)
+    tools = _tools(context, manifest, spelled, source_given=source_given)
     kept: dict[str, Any] = {}
     skipped: list[str] = []
     before = ""
     for stage in wanted:
-        mark = _digest(stage, VERSIONS[stage], config.stage_settings(stage), _of_stage(stage, tools), before)
+        if stage == "annotate" and asking != "never":
+            context = _with_response_format(context)
+            tools["teacher"] = _teacher(context)
+        own = context.config.stage_settings(stage)
+        own |= {name: spelled[name] for name in spelled if name in own}
+        mark = _digest(stage, VERSIONS[stage], own, _of_stage(stage, tools), before)
         entry = done.get(stage, {})
         settled = not entry.get("unanswered") or asking == "never"
         if entry.get("fingerprint") == mark and settled and _is_whole(directory, stage, entry):
@@ -127,22 +134,52 @@ def _run(context: pipeline.Context, manifest: dict[str, Any], until: str) -> Out
         elif asking == "never" and stage in PAID:
             raise ConfigError(f"the stage {stage} of {directory.root} is not done; first run vner-annotate build")
         else:
-            # What follows was made of something else; the note is out of date from here on, whatever happens now.
+            if stage == "sample":
+                _refuse_partial_address(context.config, manifest, source_given=source_given)
+            # Later stages depend on this one: their entries are out of date from here on, whatever happens.
             done = {}
             directory.forget(stage)
-            write_json(directory.manifest, {**notes, "stages": kept})
+            _write_manifest(context, tools, spelled, kept)
             entry = {"fingerprint": mark, **_timed(stage, context)}
         kept[stage] = entry
         before = _digest(mark, entry["digest"])
-        write_json(directory.manifest, {**notes, "stages": {**kept, **_later(done, stage)}})
+        _write_manifest(context, tools, spelled, {**kept, **_later(done, stage)})
     merge_rejected(directory)
-    return Outcome(directory, config, kept.get("annotate", {}).get("unanswered", 0), tuple(skipped))
+    unanswered = kept.get("annotate", {}).get("unanswered", 0)
+    return Outcome(directory, context.config, unanswered, tuple(skipped), context.engine)
 
 
-def _timed(stage: str, context: pipeline.Context) -> dict[str, Any]:
+def _write_manifest(
+    context: Context, tools: Mapping[str, Any], spelled: Mapping[str, str], stages: Mapping[str, Any]
+) -> None:
+    made_by = {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()}
+    config = storable(context.config)
+    first = {name: value for name, value in spelled.items() if value != config[name]}
+    write_json(
+        context.run.manifest,
+        {
+            "format": FORMAT,
+            "made_by": made_by,
+            "config": config,
+            **({"spelling": first} if first else {}),
+            **tools,
+            "stages": stages,
+        },
+    )
+
+
+def _with_response_format(context: Context) -> Context:
+    """Replace ``--response-format auto`` by the format that the endpoint accepts, before the first question."""
+    if context.config.response_format != "auto":
+        return context
+    config = settle_response_format(context.config, context.run, context.progress)
+    return dataclasses.replace(context, config=config, teacher=make_teacher(config))
+
+
+def _timed(stage: str, context: Context) -> dict[str, Any]:
     began = time.time()
     try:
-        result = pipeline.RUN[stage](context)
+        result = RUN[stage](context)
     finally:
         context.progress.finish()
     return {
@@ -159,30 +196,20 @@ def _later(done: Mapping[str, Any], stage: str) -> dict[str, Any]:
     return {name: done[name] for name in STAGES[STAGES.index(stage) + 1 :] if name in done}
 
 
-def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _tools(
+    context: Context, manifest: Mapping[str, Any], spelled: Mapping[str, str], *, source_given: bool
+) -> dict[str, Any]:
     """What the result depends on besides settings: the content of the source, tokenizer, teacher, lexicon."""
-    known = manifest.get("source", {}).get("fingerprint", "")
-    try:
-        source = fingerprint(context.config.source)
-    except SourceError:
-        if not known:
-            raise
-        source = known  # the source has gone, but its sample is here
-    if known and source != known:
-        raise ConfigError(
-            f"{context.config.source} is not what {context.run.root} was made of; "
-            "choose another --out, or add --fresh to start over (paid answers stay)"
-        )
     benchmarks = _benchmarks(context.config.decontaminate, manifest)
     lexicon = hashlib.sha256()
     for entry in sorted(resources.files("normalizers.lexicon").iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".toml"):
             lexicon.update(entry.read_bytes())
     return {
-        "source": {"name": context.config.source, "fingerprint": source},
+        "source": _source(context, manifest, spelled["source"], given=source_given),
         **({"decontaminate": benchmarks} if benchmarks else {}),
-        "tokenizer": {"name": context.tokenizer.name, "fingerprint": context.tokenizer.fingerprint},
-        "teacher": {"provider": context.config.provider, **context.teacher.identity},
+        "tokenizer": {"name": spelled["tokenizer"], "fingerprint": context.tokenizer.fingerprint},
+        "teacher": _teacher(context),
         "lexicon": {"sha256": lexicon.hexdigest()},
         "labels": {"sha256": context.decisions.sha256, "decisions": len(context.decisions.labels)},
         **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
@@ -191,13 +218,49 @@ def _tools(context: pipeline.Context, manifest: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def _teacher(context: Context) -> dict[str, Any]:
+    return {"provider": context.config.provider, **context.teacher.identity}
+
+
+def _source(context: Context, manifest: Mapping[str, Any], name: str, *, given: bool) -> dict[str, Any]:
+    """Name and fingerprint of the source; ``secret`` where its address had a secret, which is not stored.
+
+    Raises:
+        ConfigError: the content is not that of the run.
+    """
+    source = context.config.source
+    known: dict[str, Any] = manifest.get("source", {})
+    if known.get("secret") and not given:
+        return known  # without its secret the address cannot be read; the sample is here
+    secret = {"secret": True} if without_secrets(source) != source else {}
+    try:
+        found = fingerprint(source)
+    except SourceError:
+        if not known.get("fingerprint"):
+            raise
+        found = known["fingerprint"]  # the source is gone, but its sample is here
+    if known.get("fingerprint") and found != known["fingerprint"]:
+        raise ConfigError(
+            f"{without_secrets(source)} is not the source of {context.run.root}; "
+            "choose another --out, or add --fresh to start over (paid answers stay)"
+        )
+    return {"name": name, "fingerprint": found, **secret}
+
+
+def _refuse_partial_address(config: RunConfig, manifest: Mapping[str, Any], *, source_given: bool) -> None:
+    if manifest.get("source", {}).get("secret") and not source_given:
+        raise ConfigError(
+            f"the address {config.source} had a user or a key in it, which is not stored: give SOURCE again"
+        )
+
+
 def _benchmarks(files: tuple[str, ...], manifest: Mapping[str, Any]) -> list[dict[str, str]]:
     """What the benchmarks hold; where one has gone, what the passages were made with still stands."""
     missing = next((file for file in files if not Path(file).is_file()), "")
     if not missing:
         return [file_identity(Path(file)) for file in files]
     known: list[dict[str, str]] = manifest.get("decontaminate", [])
-    if known and manifest["config"]["decontaminate"] == list(files):
+    if known and same_setting("decontaminate", manifest["config"]["decontaminate"], files):
         return known
     raise ConfigError(f"cannot read --decontaminate {missing}: no such file; check the name")
 
@@ -242,7 +305,9 @@ def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: 
             stored, now = {**stored, "response_format": before}, {**now, "response_format": config.response_format}
     now.pop("source")  # the same articles under another path are the same articles: content decides, further on
     other = [
-        f"{flag(name)} {stored[name]}, not {now[name]}" for name in now if stored.get(name, now[name]) != now[name]
+        f"{flag(name)} {stored[name]}, not {now[name]}"
+        for name in now
+        if name in stored and not same_setting(name, stored[name], now[name])
     ]
     if other:
         raise ConfigError(

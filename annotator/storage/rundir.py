@@ -1,16 +1,20 @@
-"""The run directory: names of its files, atomic writes, one process at a time, and the manifest.
+"""Name the files of a run directory, recognise one, hold it for one process, and write files atomically.
 
-A file appears under its name only when it is whole: it is written beside, flushed to the disk and renamed. The
-manifest is written after what it speaks of, so a stage that it names is complete.
+A file appears under its name only when it is complete: it is written beside, flushed to the disk and renamed. The
+manifest is written after the files that it describes, so a stage that it names is complete.
+
+A manifest is recognised by the field ``format``, or by the fields that manifests had before there was such a field. A
+directory whose manifest is missing or damaged is recognised by its ledger.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,11 +24,18 @@ from annotator.config import STAGES
 from annotator.errors import RunDirError
 
 SPLITS: Final = ("train", "validation", "test")
+FORMAT: Final = "vner-annotate run"
+"""Value of the field ``format`` of a manifest."""
+_OLD_FIELDS: Final = frozenset({"made_by", "config", "source", "tokenizer", "teacher", "lexicon", "stages"})
+"""Fields of every manifest that has no ``format``."""
+APPLICATION_ID: Final = 0x564E4552  # "VNER"; SQLite stores it in the ledger's header
+FOLDERS: Final = ("samples", "figures", "reviews", ".stages", ".batches")
+"""Subfolders of a run directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDir:
-    """Where a run keeps its things. Only paths: making and reading them is the business of others."""
+    """Paths of the files of a run directory. Reading and writing them is the work of other modules."""
 
     root: Path
 
@@ -40,21 +51,21 @@ class RunDir:
 
     @property
     def passages(self) -> Path:
-        """What the teacher is asked about."""
+        """The passages that the teacher annotates."""
         return self.root / "passages.parquet"
 
     @property
     def ledger(self) -> Path:
-        """Every answer of the teacher."""
+        """Every completion of the teacher."""
         return self.root / "completions.sqlite"
 
     @property
     def batches(self) -> Path:
-        """What was submitted to a Batch API, and how it stands."""
+        """Submitted batches of a Batch API, with their status."""
         return self.root / "batches.json"
 
     def asked_in(self, mark: str) -> Path:
-        """Which questions are in one batch: a line each, key, tab, passage id."""
+        """Questions of one batch: a line each with key, tab, passage id."""
         return self.root / ".batches" / f"{mark}.tsv"
 
     @property
@@ -64,22 +75,22 @@ class RunDir:
 
     @property
     def labels(self) -> Path:
-        """The merge log: what became of each label."""
+        """The merge log: the type that each raw label became."""
         return self.root / "labels.parquet"
 
     @property
     def corrections(self) -> Path:
-        """What people corrected; no stage makes or removes it."""
+        """Corrections by people; no stage writes or removes it."""
         return self.root / "corrections.parquet"
 
     @property
     def rejected(self) -> Path:
-        """Everything any stage left out."""
+        """Rejected records of all stages."""
         return self.root / "rejected.parquet"
 
     @property
     def audit(self) -> Path:
-        """The figures."""
+        """The figures of the audit."""
         return self.root / "audit.json"
 
     @property
@@ -89,7 +100,7 @@ class RunDir:
 
     @property
     def report(self) -> Path:
-        """The report for a person."""
+        """The HTML report."""
         return self.root / "report.html"
 
     def samples(self, split: str) -> Path:
@@ -97,11 +108,11 @@ class RunDir:
         return self.root / "samples" / f"{split}.parquet"
 
     def rejected_by(self, stage: str) -> Path:
-        """What one stage left out; ``rejected`` is all of these in order."""
+        """Rejected records of one stage; ``rejected`` is all of these in order."""
         return self.root / ".stages" / f"rejected-{stage}.parquet"
 
     def made_by(self, stage: str) -> tuple[Path, ...]:
-        """What a stage makes and can make again: everything but the ledger."""
+        """Files that a stage writes and can write again: all but the ledger."""
         own = {
             "sample": (self.documents,),
             "chunk": (self.passages,),
@@ -112,7 +123,7 @@ class RunDir:
         return (*own, self.rejected_by(stage))
 
     def forget(self, first: str) -> None:
-        """Remove what the stages from ``first`` on made. The ledger stays: its answers are paid for."""
+        """Remove the files of the stages from ``first`` on. The ledger stays: its answers are paid for."""
         stages = STAGES[STAGES.index(first) :]
         with explained(self.root):
             for path in (
@@ -125,83 +136,135 @@ class RunDir:
                 path.unlink(missing_ok=True)
 
     def read_manifest(self) -> dict[str, Any]:
-        """The manifest, or an empty one where there is none.
+        """Return the manifest, or an empty one where there is none.
 
         Raises:
-            RunDirError: it is there and cannot be read.
+            RunDirError: it cannot be read, or another program wrote it.
         """
         try:
             found = json.loads(self.manifest.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
-            raise RunDirError(f"cannot read {self.manifest}: {error}; run with --fresh (paid answers stay)") from error
-        if not isinstance(found, dict):
-            raise RunDirError(f"{self.manifest} is no manifest; choose another --out")
-        return found
+            fix = "run with --fresh (paid answers stay)" if _is_ledger(self.ledger) else "choose another --out"
+            raise RunDirError(f"cannot read {self.manifest}: {error}; {fix}") from error
+        if not is_manifest(found):
+            raise RunDirError(f"{self.manifest} is not a manifest of vner-annotate; choose another directory")
+        return dict(found)
+
+    def recognised(self) -> bool:
+        """Whether this is a run directory: by its manifest, or where that is missing or damaged, by its ledger."""
+        try:
+            return is_manifest(json.loads(self.manifest.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return _is_ledger(self.ledger)
+
+
+def is_manifest(value: Any) -> bool:
+    """Whether ``value``, a piece of JSON, is a manifest that this program wrote."""
+    if not isinstance(value, dict):
+        return False
+    made_by = value.get("made_by")
+    old = value.keys() >= _OLD_FIELDS and isinstance(made_by, dict) and "vner-annotate" in made_by
+    return value.get("format") == FORMAT or ("format" not in value and old)
+
+
+def _is_ledger(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            return bool(database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,))
+    except sqlite3.Error:
+        return False
 
 
 @contextmanager
 def opened(root: Path) -> Iterator[RunDir]:
-    """Make ``root`` if need be, and hold it for this process alone.
+    """Create ``root`` if needed, and hold it for this process alone.
+
+    A directory that was created here is removed again if an error leaves nothing in it but the manifest.
 
     Raises:
-        RunDirError: it is no folder, holds something else, cannot be written, or another process holds it.
+        RunDirError: it is not a folder, holds other files, cannot be written, or another process holds it.
     """
     from filelock import FileLock, Timeout
 
+    run = RunDir(root)
     with explained(root):
         if root.exists() and not root.is_dir():
-            raise RunDirError(f"{root} is a file; --out wants a folder")
+            raise RunDirError(f"{root} is a file; --out needs a folder")
+        created = [folder for folder in (root, *root.parents) if not folder.exists()]
         root.mkdir(parents=True, exist_ok=True)
-        run = RunDir(root)
-        strangers = [entry.name for entry in root.iterdir() if not entry.name.startswith(".")]
-        if strangers and not (run.manifest.exists() or run.ledger.exists()):
-            raise RunDirError(
-                f"{root} is not empty and no run directory (it holds {strangers[0]}); choose another --out"
-            )
+        others = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
+        if others and not run.recognised():
+            shown = run.manifest.name if run.manifest.name in others else others[0]
+            raise RunDirError(f"{root} is not a run directory and not empty (it holds {shown}); choose another --out")
         lock = FileLock(root / ".lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
             raise RunDirError(f"another process is working on {root}; wait for it, or choose another --out") from None
     try:
-        for unfinished in root.rglob(".*.part"):  # of a process that was killed; we hold the lock
-            unfinished.unlink(missing_ok=True)
+        _remove_unfinished(root)
         yield run
+    except BaseException:
+        _remove_empty(run, created)
+        raise
     finally:
         lock.release()
 
 
+def _remove_unfinished(root: Path) -> None:
+    """Remove the parts of files that a killed process left; the caller holds the lock."""
+    for folder in (root, *(root / name for name in FOLDERS)):
+        for unfinished in folder.glob(".*.part"):
+            unfinished.unlink(missing_ok=True)
+
+
+def _remove_empty(run: RunDir, created: list[Path]) -> None:
+    if not created:
+        return
+    with suppress(OSError):
+        for name in FOLDERS:
+            with suppress(OSError):
+                (run.root / name).rmdir()  # fails where it holds something, and where there is none
+        if {entry.name for entry in run.root.iterdir()} <= {".lock", run.manifest.name}:
+            run.manifest.unlink(missing_ok=True)
+            (run.root / ".lock").unlink(missing_ok=True)
+            for folder in created:
+                folder.rmdir()
+
+
 def existing(root: Path) -> RunDir:
-    """The run directory ``root``, for reading.
+    """Return the run directory ``root``, for reading.
 
     Raises:
-        RunDirError: there is none.
+        RunDirError: it is not a run directory.
     """
     run = RunDir(root)
-    if not run.manifest.exists():
-        raise RunDirError(f"{root} is no run directory; make one with: vner-annotate build --out {root}")
+    if not run.read_manifest():
+        raise RunDirError(f"{root} is not a run directory; create one with: vner-annotate build --out {root}")
     return run
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the file system says into one line with a mend."""
+    """Turn an error of the file system into one line with its fix."""
     try:
         yield
     except OSError as error:
-        mend = {
+        fix = {
             28: "free some space and run the same command again; nothing is lost",  # ENOSPC
             13: "check its permissions, or choose another --out",  # EACCES
             30: "it is read-only; choose another --out",  # EROFS
         }.get(error.errno or 0, "check the path and run the same command again")
-        raise RunDirError(f"cannot write {error.filename or path}: {error.strerror or error}; {mend}") from error
+        raise RunDirError(f"cannot write {error.filename or path}: {error.strerror or error}; {fix}") from error
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write ``path`` whole or not at all: a file beside it, flushed to the disk, then renamed."""
+    """Write all of ``path`` or nothing: a file beside it, flushed to the disk, then renamed."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
@@ -219,13 +282,13 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write ``value`` as readable JSON, Vietnamese letters as they are."""
+    """Write ``value`` as indented JSON, with Vietnamese letters as they are."""
     with replacing(path) as file:
         file.write((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
 
 
 def merge_rejected(run: RunDir) -> None:
-    """Make ``rejected.parquet`` of what each stage left out, in the order of the stages."""
+    """Write ``rejected.parquet`` from the rejected records of each stage, in the order of the stages."""
     from annotator.storage import tables
 
     parts = [run.rejected_by(stage) for stage in STAGES if run.rejected_by(stage).exists()]

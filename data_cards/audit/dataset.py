@@ -46,7 +46,7 @@ def find(target: str) -> Dataset:
     """
     path = Path(target)
     if path.is_dir():
-        return of_run(RunDir(path)) if (path / "manifest.json").exists() else _of_folder(path)
+        return of_run(RunDir(path)) if RunDir(path).recognised() else _of_folder(path)
     if not path.exists() and _HUB.fullmatch(target):
         return _of_hub(target)
     raise SourceError(

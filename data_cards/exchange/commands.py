@@ -51,14 +51,14 @@ def import_command(
 ) -> None:
     """Take what people corrected for the truth; samples and audit follow. Nothing is asked of the teacher."""
     with exits(debug, directory):
-        from annotator.run.runner import run
+        from annotator.run.runner import running
         from annotator.terminal.progress import make_progress
         from data_cards import summary
         from data_cards.exchange.importing import bring_back
 
         report = bring_back(directory, name, files)
-        outcome = run(directory, {}, make_progress(quiet=quiet), asking="never")
-        built = summary.finish(outcome)
+        with running(directory, {}, make_progress(quiet=quiet), asking="never") as outcome:
+            built = summary.finish(outcome)
         if as_json:
             typer.echo(json.dumps({**report, "build": built}, ensure_ascii=False, indent=2))
             return

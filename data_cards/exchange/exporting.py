@@ -11,9 +11,11 @@ from typing import Any, Final
 from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.records import Annotation
+from annotator.run.settings import stored_settings
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.storage import tables
+from annotator.storage.outputs import check_output
 from annotator.storage.rundir import SPLITS, RunDir, existing, replacing
 from data_cards.exchange.carrying import Job
 from data_cards.exchange.formats import format_named
@@ -28,14 +30,15 @@ def export(root: Path, name: str, out: Path, split: str = EVERYTHING) -> dict[st
         What was written and what the format could not hold; spans = carried + the sum of ``left_out``.
 
     Raises:
-        ConfigError: an unknown format or split, or ``out`` is a folder.
+        ConfigError: an unknown format or split, or ``out`` is a folder or a file of a run directory.
         RunDirError: no finished run, or ``out`` cannot be written.
     """
     form = format_named(name)
     if split not in {EVERYTHING, *SPLITS}:
         raise ConfigError(f"unknown --split {split!r}; known: {', '.join((EVERYTHING, *SPLITS))}")
-    if out.is_dir():
-        raise ConfigError(f"--out {out} is a folder; name a file in it")
+    companion = out.with_name(out.stem + form.beside[0]) if form.beside else None
+    for path in filter(None, (out, companion)):
+        check_output(path, "--out")
     run = existing(root)
     if not run.annotations.exists():
         raise RunDirError(f"{root} has no annotations yet; finish it with: vner-annotate build --out {root}")
@@ -45,11 +48,9 @@ def export(root: Path, name: str, out: Path, split: str = EVERYTHING) -> dict[st
     with replacing(out) as file:
         form.write(file, _wanted(run, config, split), job)
     files = [str(out)]
-    if form.beside:
-        suffix, content = form.beside
-        companion = out.with_name(out.stem + suffix)
+    if form.beside and companion:
         with replacing(companion) as file:
-            file.write(content([label for label, _ in _by_frequency(job.carried)]))
+            file.write(form.beside[1]([label for label, _ in _by_frequency(job.carried)]))
         files.append(str(companion))
     return {
         "format": name,
@@ -66,8 +67,7 @@ def export(root: Path, name: str, out: Path, split: str = EVERYTHING) -> dict[st
 
 def config_of(run: RunDir) -> RunConfig:
     """The settings that the run was made with."""
-    stored = run.read_manifest().get("config", {})
-    return make_config({name: stored[name] for name in RunConfig.__slots__ if name in stored})
+    return make_config(stored_settings(run.read_manifest()))
 
 
 def _wanted(run: RunDir, config: RunConfig, split: str) -> Iterator[Annotation]:

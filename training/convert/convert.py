@@ -14,6 +14,7 @@ from annotator.progress import Progress
 from annotator.records import Sample
 from annotator.samples.explode import seeded
 from annotator.storage import tables
+from annotator.storage.outputs import check_output
 from annotator.storage.rundir import replacing
 from training.convert import conll, enamex, parallel, questions
 from training.convert.inputs import JSON_FILES, Suffixes, list_files
@@ -55,8 +56,7 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
     known, types = published(name, options.set)
     read, suffixes = FORMATS[name]
     files = questions.find_samples(sources, options.split) if name == "samples" else list_files(sources, suffixes)
-    if any(file.resolve() == out.resolve() for file in files):
-        raise SourceError(f"--out {out} is one of the sources; choose another name")
+    check_output(out, "--out", inputs=files)
     limit = options.limit(name)
     tokenizer = load_tokenizer(_tokenizer_spec(options.tokenizer)) if limit else None
     job = Job(files, options, types)

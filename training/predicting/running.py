@@ -16,6 +16,7 @@ from typing import IO, Any
 from annotator.errors import ConfigError, RunDirError
 from annotator.progress import Progress
 from annotator.records import Sample
+from annotator.storage.outputs import check_output
 from annotator.storage.rundir import explained, replacing, write_json
 from training.benchmarks import read_benchmark
 from training.predicting import Prediction, Predictor
@@ -43,6 +44,7 @@ def predict(benchmark: Path, predictor: Predictor, out: Path, progress: Progress
     """
     from filelock import FileLock, Timeout
 
+    check_output(out, "--out", inputs=[benchmark])
     samples = read_benchmark(benchmark)
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -79,6 +79,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     """
     with exits(debug, kept="predictions made so far are kept"):
         from annotator.errors import ConfigError
+        from annotator.storage.outputs import check_output
         from training.benchmarks import read_benchmark
         from training.scoring import rendering
         from training.scoring.evaluating import evaluate as score
@@ -89,6 +90,9 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         said = options.wishes(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
                               max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
                               max_retries=max_retries, timeout=timeout)  # fmt: skip
+        if markdown:
+            read = (samples, predictions, *(compare or ()))
+            check_output(markdown, "--markdown", inputs=[path for path in read if path])
         if said != options.wishes(None, 16, None) and not predictor:
             raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
         if perturb:

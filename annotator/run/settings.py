@@ -1,0 +1,93 @@
+"""Store the settings of a run so that it can be resumed from any folder, and so that no secret is written down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from annotator.config import RunConfig, without_password
+from annotator.passages.tokenizers import NAMED
+
+PATHS: Final = ("source", "tokenizer", "prompt", "labels", "decontaminate")
+"""Settings that may name a file or folder of this machine."""
+SPELLED: Final = ("source", "tokenizer", "prompt")
+"""Those whose spelling is part of a stage's fingerprint."""
+_HARMLESS: Final = frozenset(
+    {"config", "dl", "download", "export", "file", "filename", "format", "name", "page", "path", "raw", "ref",
+     "revision", "split", "version"}
+)  # fmt: skip
+"""Parameters of an address that are stored; any other may be a key, a token or a signature."""
+
+
+def stored_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a manifest has; those of another version that are gone are left out."""
+    return {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
+
+
+def storable(config: RunConfig) -> dict[str, Any]:
+    """Return the settings for the manifest: paths are absolute, addresses are without secrets."""
+    return {name: _storable(name, value) for name, value in config.as_dict().items()}
+
+
+def without_secrets(address: str) -> str:
+    """Return an address without user, password, fragment and parameters that may be secret; other text as it is.
+
+    ``https://me:pw@host/x.csv?version=2&X-Amz-Signature=...`` becomes ``https://host/x.csv?version=2``.
+    """
+    if "://" not in address:
+        return address
+    try:
+        parts = urlsplit(address)
+        query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.lower() in _HARMLESS])
+    except ValueError:
+        return address.partition("://")[0] + "://"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
+
+
+def located(name: str, value: str) -> str:
+    """Return ``value`` of the setting ``name`` as an absolute path, where it names a file or folder of this machine."""
+    if not value or "://" in value or (name == "source" and value == "sample"):
+        return value
+    always = name in {"labels", "decontaminate"} or (name == "prompt" and value.endswith(".toml"))
+    path = Path(value).expanduser() if value.startswith("~") else Path(value)
+    named = name == "prompt" or (name == "tokenizer" and (value in {"llama3", *NAMED} or value.startswith("hf:")))
+    if not always and (named or not path.exists()):
+        return value
+    return os.path.normpath(Path.cwd() / path)
+
+
+def spelling(config: RunConfig, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return how the settings of ``SPELLED`` are spelled in fingerprints: as they were first given.
+
+    The same file under another path, or the same address with another signature, leaves a stage current.
+    """
+    before = {**stored_settings(manifest), **manifest.get("spelling", {})}
+    found = {}
+    for name in SPELLED:
+        given, earlier = str(getattr(config, name)), before.get(name)
+        # Another source is refused by its content: if there is a manifest, it is the same one.
+        same = earlier is not None and (name == "source" or located(name, given) == _stored_path(name, manifest))
+        found[name] = str(earlier) if same else without_secrets(given)
+    return found
+
+
+def same_setting(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of the setting ``name`` mean the same."""
+    return bool(_storable(name, one) == _storable(name, other))
+
+
+def _stored_path(name: str, manifest: Mapping[str, Any]) -> str:
+    return located(name, str(stored_settings(manifest).get(name, "")))
+
+
+def _storable(name: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_storable(name, part) for part in value]
+    if not isinstance(value, str):
+        return value
+    if name == "ledger":
+        return without_password(value)  # its user stays: without one the ledger is not found again
+    return without_secrets(located(name, value) if name in PATHS else value)

@@ -1,0 +1,145 @@
+"""Stored settings: no secret among them, and a run that goes on from any folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.config import RunConfig
+from annotator.run.settings import located, storable, without_secrets
+from annotator.sources.locating import locate
+from annotator.storage.rundir import RunDir
+from tests.conftest import ROOT
+from tests.endpoint import Endpoint
+from tests.file_server import FileServer
+from tests.test_build import asking, build, fingerprints, vner
+
+
+@pytest.mark.parametrize(
+    ("address", "stored"),
+    [
+        ("https://me:pw@host:8000/x.csv?version=2&X-Amz-Signature=abc#t", "https://host:8000/x.csv?version=2"),
+        ("s3://KEY:SECRET@bucket/x.parquet", "s3://bucket/x.parquet"),
+        ("https://host/x?sig=1&se=2&token=3&Key=4", "https://host/x"),
+        ("hf://datasets/org/name@main/x.parquet", "hf://datasets/org/name@main/x.parquet"),
+        ("http://[broken/x?token=1", "http://"),
+        ("tin tức/x.jsonl", "tin tức/x.jsonl"),
+        ("org/name", "org/name"),
+    ],
+)
+def test_an_address_without_its_secrets(address: str, stored: str) -> None:
+    """What may be secret goes; what is known not to be stays."""
+    assert without_secrets(address) == stored
+
+
+@given(st.sampled_from(["https", "s3", "hf", "http"]), st.from_regex(r"[a-z0-9]{12,20}", fullmatch=True))
+def test_no_secret_is_left_wherever_it_stands(scheme: str, secret: str) -> None:
+    """In every place of an address that is no path, and of every setting that is an address."""
+    for address in (f"{scheme}://{secret}@host/x", f"{scheme}://u:{secret}@host/x", f"{scheme}://host/x?auth={secret}",
+                    f"{scheme}://host/x#{secret}"):  # fmt: skip
+        assert secret not in without_secrets(address)
+        for name in ("source", "tokenizer", "prompt", "labels"):
+            assert secret not in json.dumps(storable(RunConfig(**{name: address})))
+        assert secret not in json.dumps(storable(RunConfig(decontaminate=(address,))))
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_signed_address_is_read_and_not_stored(tmp_path: Path) -> None:
+    """Also after a failure; the run goes on without the address, and with another signature."""
+    corpus = tmp_path / "served" / "data"
+    corpus.mkdir(parents=True)
+    (bundled,) = {Path(str(file.path)).parent for file in locate("sample")}
+    lines = (bundled / "culture.jsonl").read_text(encoding="utf-8").splitlines()
+    pq.write_table(_table(map(json.loads, lines)), corpus / "train-0.parquet")
+    out = tmp_path / "run"
+    with FileServer(corpus.parent) as server:
+        address = f"{server.url}/data/train-0.parquet?X-Amz-Signature=9f86d081884c"
+        first = vner("build", address, "--docs", "3", "--out", out, "-q")
+        assert first.exit_code == 0, first.output
+        assert b"9f86d081884c" not in everything(out)
+        assert "9f86d081884c" not in first.output
+        skipped = ["sample", "chunk", "annotate", "clean", "explode"]
+        for again in ([], [address.replace("9f86d081884c", "60303ae22b99")]):
+            result = vner("build", *again, "--out", out, "-q", "--json")
+            assert json.loads(result.stdout)["skipped"] == skipped, result.output
+        (out / "documents.parquet").unlink()
+        refused = vner("build", "--out", out, "-q")
+        assert refused.exit_code == 2
+        assert "give SOURCE again" in refused.stderr
+        assert (out / "passages.parquet").exists()
+        assert vner("build", address, "--out", out, "-q").exit_code == 0
+        (tmp_path / "failed").mkdir()
+        failed = vner("build", address, "--text-field", "nothing", "--out", tmp_path / "failed", "-q")
+        assert failed.exit_code == 1
+        assert b"9f86d081884c" not in everything(tmp_path / "failed") + failed.output.encode()
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([{"id": row["id"], "text": row["text"]} for row in rows])
+
+
+def test_a_run_goes_on_from_another_folder(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Source, prompt, labels and benchmark were given as relative paths; nothing is made or asked again."""
+    here, there, out = tmp_path / "here", tmp_path / "there", tmp_path / "run"
+    here.mkdir()
+    there.mkdir()
+    shutil.copy(next(iter(locate("sample"))).path, here / "news.jsonl")
+    shutil.copy(ROOT / "prompts" / "open-ner-vi.1.toml", here / "my.toml")
+    (here / "l.toml").write_text('"vùng" = "region"\n', encoding="utf-8")
+    (here / "bench.jsonl").write_text('{"text": "Một câu không có trong tin nào cả."}\n', encoding="utf-8")
+    monkeypatch.chdir(here)
+    flags = ("--prompt", "my.toml", "--labels", "l.toml", "--decontaminate", "bench.jsonl", "-q")
+    result = build(endpoint, out, *flags, source="news.jsonl")
+    assert result.exit_code == 0, result.output
+    asked, before = len(endpoint.requests), fingerprints(out)
+    monkeypatch.chdir(there)
+    for again in (["--out", out], ["../here/news.jsonl", "--out", out, "--prompt", "../here/my.toml"]):
+        result = vner("build", *again, "-q", "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
+    assert fingerprints(out) == before
+    for command in (["show", out], ["labels", "list", out], ["explode", "--out", out, "--negatives", "1", "-q"]):
+        assert vner(*command).exit_code == 0
+    assert len(endpoint.requests) == asked
+
+
+def test_a_manifest_of_the_version_before_keeps_its_stages(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no mark, and relative paths as they were typed, which its fingerprints contain."""
+    out = tmp_path / "run"
+    shutil.copy(next(iter(locate("sample"))).path, tmp_path / "news.jsonl")
+    monkeypatch.chdir(tmp_path)
+    assert build(endpoint, out, "-q", source="news.jsonl").exit_code == 0
+    manifest = RunDir(out).read_manifest()
+    old = {name: value for name, value in manifest.items() if name not in {"format", "spelling"}}
+    old["config"] = {**manifest["config"], "source": "news.jsonl"}
+    (out / "manifest.json").write_text(json.dumps(old), encoding="utf-8")
+    result = vner("build", "--out", out, "-q", "--json", *asking(endpoint))
+    assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"], result.output
+    assert RunDir(out).read_manifest() == manifest
+
+
+def test_only_what_is_there_becomes_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of the Hub, of tokenizers and of prompts stay as they are, whatever a folder holds."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("llama3", "sample", "open-ner-vi"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "x.jsonl").touch()
+    for setting, value in (("tokenizer", "llama3"), ("tokenizer", "hf:org/name"), ("source", "sample"),
+                           ("source", "org/name"), ("prompt", "open-ner-vi"), ("labels", "")):  # fmt: skip
+        assert located(setting, value) == value
+    assert located("source", "./x.jsonl") == str(tmp_path / "x.jsonl") == located("source", "x.jsonl")
