@@ -40,7 +40,7 @@ from annotator.passages.sentences import split_sentences
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.records import Document, Passage
 from annotator.run.partitions import chunk_part
-from annotator.sources.rows import Columns, Reading
+from annotator.sources.documents import Columns, Reading
 from annotator.sources.sampling import sample
 from annotator.storage.tables import DOCUMENT, to_batch
 

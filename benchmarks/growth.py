@@ -35,7 +35,7 @@ from annotator.ledger import Ledger
 from annotator.progress import Silent
 from annotator.records import Completion, Document
 from annotator.run import runner
-from annotator.sources.rows import Columns, Reading
+from annotator.sources.documents import Columns, Reading
 from annotator.sources.sampling import sample
 from annotator.storage import tables
 from annotator.storage.memory import share_memory

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 
 from annotator.records import Document
 from annotator.sources.boilerplate import common, find, without
+from annotator.sources.documents import Columns, read_documents
 from annotator.sources.locating import locate
-from annotator.sources.readers import read_file
-from annotator.sources.rows import Columns
 
 HEAD = "Mưa to ở thủ đô\nNhiều tuyến phố ngập sâu sau cơn mưa sáng nay.\n"
 BODY = "Sáng 6/2, nhiều tuyến phố ở Hà Nội ngập sâu. Ông Nguyễn Văn An cho biết xe chết máy hàng loạt."
@@ -76,7 +75,7 @@ def test_the_bundled_articles() -> None:
     """Of the 46 articles that ship with the package one line goes, which was written to go."""
     files = locate(None)
     assert isinstance(files, tuple)
-    articles = [row.text for file in files for row in read_file(file, Columns()) if isinstance(row, Document)]
+    articles = [row.text for file in files for row in read_documents(file, Columns()) if isinstance(row, Document)]
     assert len(articles) == 46
     cuts = [text[cut.start : cut.end] for text in articles for cut in find(text, common(articles))]
     assert cuts == ["<i>[Xem thêm: Bản đồ kho lạnh miền Bắc]</i>"]

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from annotator.errors import SourceError
 from annotator.records import Document, Rejected
-from annotator.sources.locating import SourceFile, locate
+from annotator.sources.documents import Columns, Reading
+from annotator.sources.formats.files import SourceFile
+from annotator.sources.locating import locate
 from annotator.sources.parquet import ParquetFiles
-from annotator.sources.rows import Columns, Reading
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
 
@@ -80,7 +81,15 @@ def test_a_row_group_larger_than_a_batch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [pa.string(), pa.large_string(), pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.string())]
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.binary(),
+        pa.large_binary(),
+        pa.dictionary(pa.int32(), pa.string()),
+    ],
 )
 def test_every_kind_of_text_column(tmp_path: Path, kind: pa.DataType) -> None:
     """Text may be stored as strings, as bytes, or by dictionary; it is NFC at the door."""
@@ -129,6 +138,34 @@ def test_missing_columns(tmp_path: Path, columns: Columns, message: str) -> None
     _write(tmp_path / "a.parquet", {"text": [RAIN], "id": [1], "n": [1]})
     with pytest.raises(SourceError, match=message):
         _files(tmp_path, columns)
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    """Which of two text columns is meant nobody can know: they are refused by name."""
+    table = pa.Table.from_arrays([pa.array([RAIN]), pa.array([SUN])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=r'a\.parquet has two columns "text"; rename one of them'):
+        _files(tmp_path)
+
+
+def test_files_without_content_among_others(tmp_path: Path) -> None:
+    """An empty file and a shard whose texts are all null are counted; alone, an empty file is refused."""
+    _write(tmp_path / "a.parquet", {"text": [RAIN]})
+    (tmp_path / "b.parquet").write_bytes(b"")
+    _write(tmp_path / "c.parquet", {"text": pa.nulls(2)})
+    files = _files(tmp_path)
+    assert [(row.record_id, row.reason) for row in files.empty] == [("b.parquet", "empty file")]
+    rows = [row for _, row in files.take(range(files.row_count))]
+    assert [row.reason for row in rows if isinstance(row, Rejected)] == ["no text", "no text"]
+
+
+def test_bytes_are_counted_once(tmp_path: Path) -> None:
+    """However often rows are taken, no more bytes were read than the files have."""
+    _write(tmp_path / "a.parquet", {"text": [f"{RAIN} {number}" for number in range(30)]})
+    files = _files(tmp_path)
+    for _ in range(3):
+        list(files.take(range(30)))
+    assert 0 < files.bytes_read <= files.bytes_total
 
 
 def _damaged(whole: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import json
@@ -9,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from annotator.errors import SourceError
 from annotator.records import Document, Rejected
 from annotator.sources import hub
-from annotator.sources.locating import SourceFile
-from annotator.sources.readers import read_file
-from annotator.sources.rows import Columns, Record, Row, check_columns, to_row
+from annotator.sources.documents import Columns, Row, check_columns, read_documents, to_row
+from annotator.sources.formats import records
+from annotator.sources.formats.files import Record, SourceFile, local
+from annotator.sources.locating import HubDataset
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
 BOM = b"\xef\xbb\xbf"
@@ -27,7 +30,7 @@ BOM = b"\xef\xbb\xbf"
 def _read(folder: Path, name: str, content: bytes | str, columns: Columns | None = None) -> list[Row]:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(read_file(SourceFile(name, path), columns or Columns()))
+    return list(read_documents(SourceFile(name, path), columns or Columns()))
 
 
 def _line(identity: object, text: object) -> str:
@@ -64,7 +67,7 @@ def test_text_files(tmp_path: Path) -> None:
     """A .txt is one document, named by its path without the ending; its line ends become plain newlines."""
     path = tmp_path / "x.txt"
     path.write_bytes(BOM + f"{RAIN}\r\n{SUN}\rhết".encode())
-    rows = list(read_file(SourceFile("báo/x.txt", path), Columns("body", "uid")))
+    rows = list(read_documents(SourceFile("báo/x.txt", path), Columns("body", "uid")))
     assert rows == [Document("báo/x", f"{RAIN}\n{SUN}\nhết", "báo/x.txt")]
 
 
@@ -193,14 +196,19 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("a.jsonl.gz", TWO.encode(), "is not a whole gzip file: Not a gzipped file"),
     ("a.jsonl.gz", gzip.compress(TWO.encode() * 50)[:-20], "is not a whole gzip file: "),
     ("a.jsonl.gz", gzip.compress(TWO.encode() * 50)[:-8] + b"\0" * 8, "is not a whole gzip file: CRC"),
-    ("a.json", TWO.encode(), "is not JSON: Extra data: .*call it .jsonl if"),
+    ("a.json", b'{\n"id": 1}\n' + TWO.encode(), "is not JSON: Extra data: .*call it .jsonl if"),
     ("a.json", b"{", "is not JSON: "),
     ("a.json", b"[" * 200_000, "is not JSON: "),
     ("a.json", b'[\n"\xff"]', "is not UTF-8 text: invalid start byte"),
     ("a.json", b'{"a": [1], "b": [2]}', "holds no list of documents"),
     ("a.json", b"5", "holds no list of documents"),
     ("a.csv", b'"a"b,text\n', "is not CSV"),
-    ("a.csv", b"id;text\n1;a\n", r'has no column "text"; it has: id;text; name the right one with --text-field'),
+    ("a.csv", b"id|text\n1|a\n", r'has no column "text"; it has: id|text; name the right one with --text-field'),
+    ("a.csv", b"id,text,text\n1,a,b\n", 'has two columns "text"; rename one of them'),
+    ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer.*git lfs pull"),
+    ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
+    ("a.arrow", b"no arrow", "is not a whole Arrow file"),
+    ("a.arrow", b"", "is empty"),
     ("a.jsonl", b'{"uid": 1, "body": "a"}\n', r'has no column "text"; it has: uid, body; name .* with --text-field'),
     ("a.json", b'[{"body": "a"}]', r'has no column "text"; it has: body; '),
     ("a.json", b"[{}]", r'has no column "text"; it has: ; '),
@@ -209,11 +217,134 @@ REFUSED: list[tuple[str, bytes, str]] = [
 
 @pytest.mark.parametrize(("name", "content", "message"), REFUSED)
 def test_a_file_that_is_not_what_it_says(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    """Empty, binary, damaged or without the column: one line that names the file and the mend."""
+    """Empty, binary, damaged or without the column: one line that names the file and says how to fix it."""
     with pytest.raises(SourceError, match=message) as caught:
         _read(tmp_path, name, content)
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def _csv(folder: Path, *lines: str) -> list[Row]:
+    return _read(folder, "a.csv", "".join(f"{line}\n" for line in ("id,text", *lines)))
+
+
+def _ids(rows: list[Row]) -> list[str]:
+    return [row.id for row in rows if isinstance(row, Document)]
+
+
+def test_a_quote_that_is_not_closed_costs_its_own_row(tmp_path: Path) -> None:
+    """The rows after it are read; nothing of it becomes a document."""
+    rows = _csv(tmp_path, "1,Một", '2,"Hai', "3,Ba", "4,Bốn", '5,"Năm, và hết"', "6,Sáu")
+    assert _ids(rows) == ["1", "3", "4", "5", "6"]
+    (broken,) = [row for row in rows if isinstance(row, Rejected)]
+    assert (broken.record_id, broken.value) == ("a.csv:3", '2,"Hai')
+    assert _ids(_csv(tmp_path, "1,Một", '2,"Hai', "3,Ba", "4,Bốn")) == ["1", "3", "4"]
+
+
+def test_remains_of_a_broken_row_are_no_rows(tmp_path: Path) -> None:
+    """Lines of a cell with quotes that are not doubled belong to the broken row, whose lines are counted."""
+    rows = _csv(
+        tmp_path,
+        '1,"Ông nói "mưa to, gió lớn" hôm qua',
+        "Sáng nay trời tạnh,nước rút dần",
+        'và thế là hết, theo báo"',
+        '2,"Một dòng',
+        'hai dòng"',
+        "3,Ba",
+    )
+    assert _ids(rows) == ["2", "3"]
+    (broken,) = [row for row in rows if isinstance(row, Rejected)]
+    assert broken.detail.endswith("; 2 lines after it are part of it")
+
+
+def test_a_row_of_several_lines_with_too_many_cells(tmp_path: Path) -> None:
+    """It is one broken row; its last line is not read as a row of its own."""
+    rows = _csv(tmp_path, '1,"Một', 'dòng",x', "2,Hai")
+    assert _ids(rows) == ["2"]
+    assert [row.detail for row in rows if isinstance(row, Rejected)] == [
+        "3 cells under 2 columns; 1 lines after it are part of it"
+    ]
+
+
+_CELL = st.text(st.sampled_from('ab\u1ec7 ,;"\n\t'), max_size=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    rows=st.lists(st.tuples(_CELL, _CELL), max_size=6), delimiter=st.sampled_from(",;\t"), style=st.sampled_from([0, 1])
+)
+def test_any_csv_comes_back(tmp_path: Path, rows: list[tuple[str, str]], delimiter: str, style: int) -> None:
+    """What the csv module writes is read as it was, whatever the delimiter and the quoting."""
+    path = tmp_path / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=delimiter, quoting=style).writerows([("id", "text"), *rows])
+    found = [record.value for record in records(local(path), ("text", "id"))]
+    assert found == [{"id": one, "text": other} for one, other in rows]
+
+
+@given(broken=_CELL, rows=st.lists(_CELL.map(lambda cell: cell.replace("\n", " ")), min_size=1, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_broken_row_never_makes_a_document(tmp_path: Path, broken: str, rows: list[str]) -> None:
+    """Whatever is in a cell that is not quoted right, each document is a row of the file."""
+    assume('"\n' not in broken)  # that would be a whole row
+    path = tmp_path / "a.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerow(("id", "text"))
+        file.write(f'"broken","{broken}"x\r\n')
+        writer.writerows((f"row {number}", row) for number, row in enumerate(rows))
+    found = {(record.value["id"], record.value.get("text")) for record in records(local(path)) if record.value}
+    assert {pair for pair in found if pair[0] != "broken"} <= {(f"row {at}", row) for at, row in enumerate(rows)}
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_delimiters(tmp_path: Path, delimiter: str) -> None:
+    """Semicolons and tabs are recognised by the first row."""
+    content = f"id;text\n1;{RAIN}\nb;{SUN}\n".replace(";", delimiter)
+    assert _read(tmp_path, "a.csv", content) == [Document("1", RAIN, "a.csv"), Document("b", SUN, "a.csv")]
+    assert _ids(_read(tmp_path, "a.tsv", content)) == ["1", "b"]
+
+
+def test_arrow_files(tmp_path: Path) -> None:
+    """Both forms are read: the stream that datasets saves, and Arrow's own file."""
+    table = pa.table({"id": ["1", "b"], "text": [RAIN, SUN], "n": [1, 2]})
+    for make in (pa.ipc.new_stream, pa.ipc.new_file):
+        with make(tmp_path / "a.arrow", table.schema) as writer:
+            writer.write_table(table)
+        rows = list(read_documents(SourceFile("a.arrow", tmp_path / "a.arrow"), Columns()))
+        assert rows == [Document("1", RAIN, "a.arrow"), Document("b", SUN, "a.arrow")]
+
+
+def test_what_is_packed_is_told_by_its_content(tmp_path: Path) -> None:
+    """A gzip file whose name does not say so is read, and every text format may be packed."""
+    assert _ids(_read(tmp_path, "a.jsonl", gzip.compress(TWO.encode()))) == ["1", "b"]
+    assert _ids(_read(tmp_path, "a.csv.gz", gzip.compress(f"id,text\n1,{RAIN}\n".encode()))) == ["1"]
+    assert _ids(_read(tmp_path, "b.txt.gz", gzip.compress(RAIN.encode()))) == ["b"]
+
+
+def test_json_is_told_by_its_content(tmp_path: Path) -> None:
+    """An array in a .jsonl and lines in a .json are read as what they are."""
+    array = json.dumps([{"id": 1, "text": RAIN}, {"id": "b", "text": SUN}], indent=1, ensure_ascii=False)
+    assert _ids(_read(tmp_path, "a.jsonl", array)) == ["1", "b"]
+    assert _ids(_read(tmp_path, "a.json", TWO)) == ["1", "b"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1 << 20])
+def test_an_array_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """However the array is cut while it is read, its values are whole, surrogates and NaN as json reads them."""
+    monkeypatch.setattr("annotator.sources.formats.json._CHUNK", size)
+    items = [{"text": "Hà Nội 🙂", "n": [1234, 5.5e3, None]}, 12345, '\\"]', [], "\ud800", {}]
+    (tmp_path / "a.json").write_text("[ " + " , ".join(map(json.dumps, items)) + " ]\n")
+    found = [record.value for record in records(local(tmp_path / "a.json"))]
+    assert found == items
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "[1 2]", "[1,]", "[,1]", "[1]]", '[{"a": 1}', "[] []", "[1, tru]"])
+def test_a_broken_array(tmp_path: Path, text: str) -> None:
+    """What breaks off or goes on after its end is refused, never read as a shorter array."""
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(SourceError, match="is not JSON: "):
+        list(records(local(tmp_path / "a.json")))
 
 
 def test_a_named_id_column_must_be_there(tmp_path: Path) -> None:
@@ -241,7 +372,7 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Path, "open", refuse)
     for name in ("a.jsonl", "a.txt", "a.parquet"):
         with pytest.raises(SourceError, match=rf"cannot read .*{name}: Permission denied; check the permissions"):
-            list(read_file(SourceFile(name, tmp_path / name), Columns()))
+            list(read_documents(SourceFile(name, tmp_path / name), Columns()))
 
 
 @given(
@@ -266,7 +397,7 @@ def _hub_folder(root: Path, name: str = "train.jsonl", count: int = 30) -> str:
 def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
     """The same seed gives the same order, another seed another; every row comes once."""
     folder = _hub_folder(tmp_path)
-    first, again, other = (list(hub.stream(folder, Columns(), seed)) for seed in (1, 1, 2))
+    first, again, other = (list(hub.stream(HubDataset(folder), Columns(), seed)) for seed in (1, 1, 2))
     assert first == again
     assert first != other
     by_id = {str(number): f"{RAIN} {number}" for number in range(30)}
@@ -277,13 +408,13 @@ def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
 def test_hub_columns_are_checked(tmp_path: Path) -> None:
     """A missing column of a Hub dataset is told as that of a file is."""
     with pytest.raises(SourceError, match=r'has no column "body"; it has: id, text; name .* --text-field'):
-        list(hub.stream(_hub_folder(tmp_path), Columns("body"), 0))
+        list(hub.stream(HubDataset(_hub_folder(tmp_path)), Columns("body"), 0))
 
 
 def test_hub_without_train_split(tmp_path: Path) -> None:
     """The cause that the library gives reaches the user on one line."""
     with pytest.raises(SourceError, match=r"cannot read .*Bad split: train.*; check its name"):
-        list(hub.stream(_hub_folder(tmp_path, "test.jsonl"), Columns(), 0))
+        list(hub.stream(HubDataset(_hub_folder(tmp_path, "test.jsonl")), Columns(), 0))
 
 
 @pytest.mark.parametrize(
@@ -308,6 +439,6 @@ def test_hub_errors(monkeypatch: pytest.MonkeyPatch, error: Exception, message: 
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(SourceError, match=message) as caught:
-        list(hub.stream("org/name", Columns(), 0))
+        list(hub.stream(HubDataset("org/name"), Columns(), 0))
     assert caught.value.__cause__ is error
     assert "\n" not in str(caught.value)

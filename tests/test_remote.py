@@ -19,9 +19,9 @@ from tenacity import wait_none
 from annotator.errors import SourceError
 from annotator.records import Document
 from annotator.sources import remote
+from annotator.sources.documents import Columns, Reading, Row
 from annotator.sources.locating import HubDataset, fingerprint, locate
 from annotator.sources.parquet import ParquetFiles, RowGroup, take_from
-from annotator.sources.rows import Columns, Reading, Row
 from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import Screening
 from tests.conftest import ROOT

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
-from annotator.sources.rows import Columns, Reading, Row
+from annotator.sources.documents import Columns, Reading, Row
 from annotator.sources.sampling import SampleReport, permutation
 from annotator.sources.sampling import sample as draw
 from annotator.sources.screening import Screening

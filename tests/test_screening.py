@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.records import Document, Rejected
-from annotator.sources.rows import Row, text_hash
+from annotator.sources.documents import Row, text_hash
 from annotator.sources.screening import Screen, Screening, is_vietnamese, vietnamese_share
 from annotator.sources.shelf import Shelf
 

@@ -9,7 +9,8 @@ import pytest
 
 from annotator.errors import SourceError
 from annotator.sources import locating
-from annotator.sources.locating import HubDataset, SourceFile, fingerprint, locate
+from annotator.sources.formats.files import SourceFile
+from annotator.sources.locating import HubDataset, fingerprint, locate
 
 
 def _names(source: str | os.PathLike[str] | None) -> list[str]:

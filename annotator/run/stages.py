@@ -43,7 +43,7 @@ from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode_part
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
-from annotator.sources.rows import Columns, Reading
+from annotator.sources.documents import Columns, Reading
 from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables

@@ -12,24 +12,39 @@ from contextlib import contextmanager
 from typing import Final
 
 from annotator.errors import SourceError
-from annotator.sources.locating import HubDataset, SourceFile
+from annotator.sources.documents import Columns, Row, to_rows
+from annotator.sources.formats.files import Record, SourceFile
+from annotator.sources.locating import HubDataset
 from annotator.sources.remote import RemoteFile, listed, together
-from annotator.sources.rows import Columns, Record, Row, to_rows
 
 SPLIT: Final = "train"
+_PATIENCE: Final = 20.0  # seconds for the Hub to name a commit
+
+
+def resolved(dataset: HubDataset) -> HubDataset:
+    """Return ``dataset`` at the commit that its revision is now.
+
+    Raises:
+        SourceError: the dataset or the revision is unknown, closed, or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    with _explained(dataset):
+        found = HfApi().dataset_info(dataset.name, revision=dataset.revision or None, timeout=_PATIENCE)
+    return HubDataset(dataset.name, found.sha or dataset.revision)
 
 
 def parquet_files(dataset: HubDataset) -> tuple[SourceFile, ...]:
-    """Return the Parquet files of the split ``train``, of the newest commit; none if it is made of something else.
+    """Return the Parquet files of the split ``train``; none if it consists of other files.
 
     Raises:
         SourceError: the dataset is unknown, closed, or cannot be reached.
     """
     import datasets
 
-    with _explained(dataset.name):
-        files = datasets.load_dataset_builder(dataset.name).config.data_files or {}
-        urls = [str(url) for url in files.get(SPLIT, [])]
+    with _explained(dataset):
+        builder = datasets.load_dataset_builder(dataset.name, revision=dataset.revision or None)
+        urls = [str(url) for url in (builder.config.data_files or {}).get(SPLIT, [])]
     if not urls or not all(url.startswith("hf://") and url.lower().endswith(".parquet") for url in urls):
         return ()
 
@@ -40,29 +55,31 @@ def parquet_files(dataset: HubDataset) -> tuple[SourceFile, ...]:
     return tuple(together(described, urls))
 
 
-def stream(name: str, columns: Columns, seed: int, buffer_size: int = 10_000) -> Iterator[Row]:
+def stream(dataset: HubDataset, columns: Columns, seed: int, buffer_size: int = 10_000) -> Iterator[Row]:
     """Yield the rows of the train split of a Hub dataset, streamed, in an order shuffled by ``seed``.
 
-    The shuffle is the stream's own: the order of the shards, and a buffer of ``buffer_size`` rows. It costs little to
-    download but is not uniform: the first rows come from the first shards of the shuffled order.
+    The shuffle is that of ``datasets``: the order of the shards, and a buffer of ``buffer_size`` rows. It costs little
+    to download but is not uniform: the first rows come from the first shards of the shuffled order.
 
     Raises:
         SourceError: the dataset is unknown, closed, without a train split, or cannot be reached.
     """
     import datasets
 
+    name = dataset.name
+
     def records() -> Iterator[Record]:
-        loaded = datasets.load_dataset(name, split=SPLIT, streaming=True)
+        loaded = datasets.load_dataset(name, revision=dataset.revision or None, split=SPLIT, streaming=True)
         for number, fields in enumerate(loaded.shuffle(seed=seed, buffer_size=buffer_size), start=1):
             yield Record(f"{name}:{number}", fields)
 
-    with _explained(name):
+    with _explained(dataset):
         yield from to_rows(name, records(), columns, name)
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Turn what the library raises into one line with a mend."""
+def _explained(dataset: HubDataset) -> Iterator[None]:
+    """Turn what the library raises into one line that says how to fix it."""
     import datasets
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are its own; what fails is raised
@@ -72,10 +89,12 @@ def _explained(name: str) -> Iterator[None]:
         raise
     except datasets.exceptions.DatasetNotFoundError as error:
         raise SourceError(
-            f"no local path and no open Hub dataset is called {name}; check the name, or set HF_TOKEN if it is closed"
+            f"no local path and no open Hub dataset is called {dataset}; "
+            "check the name, or set HF_TOKEN if it is closed"
         ) from error
     except Exception as error:  # the library lets through what its parsers, its cache and its HTTP client raise
         cause = " ".join(str(error).split())[:300] or type(error).__name__
         raise SourceError(
-            f"cannot read {name} from the Hub: {cause}; check its name and the network, or give a folder of its files"
+            f"cannot read {dataset} from the Hub: {cause}; "
+            "check its name and the network, or give a folder of its files"
         ) from error

@@ -12,44 +12,16 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from annotator.errors import SourceError
+from annotator.sources.formats.files import SUFFIXES, SourceFile
 from annotator.sources.remote import RemoteFile, is_url, listed, shown
 from normalizers.text import nfc
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".csv", ".txt", ".parquet")
-"""File types that can be read; everything else in a folder is left alone."""
+METADATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+"""What the Hub and ``save_to_disk`` put beside the files of a dataset."""
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
+_HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([\w./-]+))?", re.ASCII)
 _HASH_WHOLE_BELOW = 1_000_000_000  # bytes: a few seconds of hashing
 _HASHED_END = 1 << 20  # bytes at either end of each file of a larger source
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """One file of a source."""
-
-    name: str
-    """Path inside the source with ``/`` between its parts, or the bare file name: the same on every machine."""
-    path: Path | RemoteFile
-
-    @property
-    def suffix(self) -> str:
-        """Which of ``SUFFIXES`` the name ends in, in lower case; empty for any other."""
-        name = self.name.lower()
-        return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file as it lies there.
-
-        Raises:
-            SourceError: it cannot be looked at.
-        """
-        if isinstance(self.path, RemoteFile):
-            return self.path.size
-        try:
-            return self.path.stat().st_size
-        except OSError as error:
-            raise SourceError(f"cannot read {self.path}: {error.strerror}; check the permissions") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +29,11 @@ class HubDataset:
     """A dataset on the Hugging Face Hub, such as ``bkai-foundation-models/BKAINewsCorpus``."""
 
     name: str
+    revision: str = ""
+    """A branch, a tag or a commit; empty for the newest commit."""
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}" if self.revision else self.name
 
 
 def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | HubDataset:
@@ -80,11 +57,11 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | Hu
             return _listed(path) if path.is_dir() else _single(path)
     except OSError as error:
         raise SourceError(f"cannot read {written}: {error.strerror}; check the permissions and the name") from error
-    if _HUB_NAME.fullmatch(written) and not written.startswith(".") and not written.lower().endswith(SUFFIXES):
-        return HubDataset(written)
+    if (found := _HUB_NAME.fullmatch(written)) and not written.lower().endswith(SUFFIXES):
+        return HubDataset(found[1], found[2] or "")
     raise SourceError(
         f"no such file or folder: {written or '(empty name)'}; give `sample`, an existing path, or a Hub dataset as "
-        "org/name"
+        "org/name or org/name@revision"
     )
 
 
@@ -101,7 +78,7 @@ def fingerprint(source: str | os.PathLike[str] | None) -> str:
     """
     located = locate(source)
     if isinstance(located, HubDataset):
-        return f"hub:{located.name}"
+        return f"hub:{located}"
     digest = hashlib.sha256()
     for file in located:
         if isinstance(file.path, RemoteFile):
@@ -154,7 +131,7 @@ def _listed(root: Path) -> tuple[SourceFile, ...]:
         for name in names:
             path = Path(folder, name)
             file = SourceFile(_portable(path.relative_to(root).as_posix()), path)
-            if file.suffix and not name.startswith(".") and path.is_file():
+            if file.suffix and name not in METADATA and not name.startswith(".") and path.is_file():
                 files.append(file)
     if not files:
         raise SourceError(f"no file to read in {root}; put files of type {', '.join(SUFFIXES)} there")

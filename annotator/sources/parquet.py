@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import io
 import os
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
 from annotator.errors import SourceError
-from annotator.sources.locating import SourceFile
+from annotator.records import Rejected
+from annotator.sources.documents import Columns, Reading, Row, check_columns, rejected, to_row
+from annotator.sources.formats.files import EmptyFileError, Record, SourceFile
+from annotator.sources.formats.parquet import BATCH, opened, refuse_repeated
+from annotator.sources.formats.table import is_text, values
 from annotator.sources.remote import READERS, RemoteFile, credentials, together
-from annotator.sources.rows import Columns, Reading, Record, Row, check_columns, to_row
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-_BATCH = 1024  # rows decoded at a time
-_READ_BUFFER = 1 << 20  # bytes: a column chunk is streamed, never loaded whole
-_HELD = 4096  # rows of one row group elsewhere that are held at most; where more are wanted, they are streamed
-_HELD_HERE = 512  # as above, of a file on this machine's disk, where there is nothing to wait for
-_REMOTE_BUFFER = 4 << 20  # bytes a request asks for: enough to make little of the way there and back
+_HELD = 4096  # rows of one remote row group that are kept in memory at most; where more are needed, they are streamed
+_RANGES = 4096  # byte ranges of a file that are kept apart before they are joined
+_HELD_HERE = 512  # as above, of a local file, where there is nothing to wait for
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Where some rows lie: all that a worker needs in order to read them."""
+    """One row group: all that a worker needs in order to read rows of it."""
 
     file: SourceFile
     index: int
-    """Which row group of its file."""
+    """Its number in its file."""
     first: int
     """Number of its first row in the source."""
     before: int
@@ -53,10 +51,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Rows with their numbers, and the bytes that were read for them."""
+    """Rows with their numbers, and the byte ranges of the file that were read for them."""
 
     rows: tuple[tuple[int, Row], ...]
-    bytes_read: int
+    file: SourceFile
+    ranges: tuple[tuple[int, int], ...]
 
 
 class ParquetFiles:
@@ -66,25 +65,41 @@ class ParquetFiles:
         """Read the footers, several at once.
 
         Raises:
-            SourceError: a file is not Parquet, cannot be read, or lacks a wanted column.
+            SourceError: a file is not Parquet, cannot be read, or lacks a needed column; the only file is empty.
         """
         self._columns, self._tasks = reading.columns, reading.tasks
         self._groups: list[RowGroup] = []
         self._metadata: dict[SourceFile, pq.FileMetaData] = {}
         self._touched: set[int] = set()
+        self._ranges: dict[SourceFile, list[tuple[int, int]]] = {}
         self.row_count = 0
-        footers = together(lambda file: _footer(file, self._columns), list(files))
+        self.empty: list[Rejected] = []
+        """Files without a byte, among others."""
         self.bytes_total = sum(file.size for file in files)
-        self.bytes_read = 0
-        for file, (metadata, read) in zip(files, footers, strict=True):
-            self._metadata[file] = metadata
-            self.bytes_read += read
+        found = together(lambda file: _footer(file, self._columns, alone=len(files) == 1), list(files))
+        for file, footer in zip(files, found, strict=True):
+            if footer is None:
+                self.empty.append(rejected("empty file", file.name, "", "it has no bytes"))
+                continue
+            self._metadata[file] = metadata = footer[0]
+            self._add_ranges(file, footer[1])
             before = 0
             for index in range(metadata.num_row_groups):
                 self._groups.append(RowGroup(file, index, self.row_count + before, before))
                 before += metadata.row_group(index).num_rows
             self.row_count += before
         self._starts = [group.first for group in self._groups]
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the files that were read, each counted once."""
+        return sum(end - start for ranges in self._ranges.values() for start, end in _union(ranges))
+
+    def _add_ranges(self, file: SourceFile, ranges: Iterable[tuple[int, int]]) -> None:
+        known = self._ranges.setdefault(file, [])
+        known += ranges
+        if len(known) > _RANGES:
+            self._ranges[file] = _union(known)
 
     @property
     def row_groups(self) -> int:
@@ -117,7 +132,7 @@ class ParquetFiles:
                     yield from self._streamed(one.group, one.rows)
             else:
                 for found in self._spread(some) if self._tasks and self._are_remote else self._by_threads(some):
-                    self.bytes_read += found.bytes_read
+                    self._add_ranges(found.file, found.ranges)
                     yield from found.rows
 
     @property
@@ -158,9 +173,9 @@ class ParquetFiles:
             yield part, self._metadata[file]
 
     def _streamed(self, group: RowGroup, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
-        with _opened(group.file, self._metadata[group.file]) as (parquet, stream):
+        with opened(group.file, self._metadata[group.file]) as (parquet, stream):
             yield from _rows(parquet, group, rows, self._columns)
-            self.bytes_read += stream.bytes_read
+            self._add_ranges(group.file, stream.ranges)
 
 
 def _take(
@@ -184,21 +199,20 @@ def take_from(group: RowGroup, rows: Sequence[int], columns: Columns, metadata: 
     Raises:
         SourceError: the file is damaged or has become unreadable.
     """
-    with _opened(group.file, metadata) as (parquet, stream):
+    with opened(group.file, metadata) as (parquet, stream):
         found = tuple(_rows(parquet, group, rows, columns))
-        return Taken(found, stream.bytes_read)
+        return Taken(found, group.file, tuple(stream.ranges))
 
 
 def _rows(parquet: pq.ParquetFile, group: RowGroup, rows: Sequence[int], columns: Columns) -> Iterator[tuple[int, Row]]:
     there = parquet.schema_arrow.names
     wanted = [name for name in (columns.text, columns.id) if name in there]
     first = group.first
-    for batch in parquet.iter_batches(_BATCH, row_groups=[group.index], columns=wanted, use_threads=False):
+    for batch in parquet.iter_batches(BATCH, row_groups=[group.index], columns=wanted, use_threads=False):
         members = rows[bisect_left(rows, first) : bisect_left(rows, first + len(batch))]
         if members:
-            picked = batch.take([row - first for row in members])
-            values = [_values(picked.column(name)) for name in wanted]
-            for row, cells in zip(members, zip(*values, strict=True), strict=True):
+            picked = [values(batch.column(name), [row - first for row in members]) for name in wanted]
+            for row, cells in zip(members, zip(*picked, strict=True), strict=True):
                 where = f"{group.file.name}:{row - group.first + group.before + 1}"
                 yield row, to_row(group.file.name, Record(where, dict(zip(wanted, cells, strict=True))), columns)
         first += len(batch)
@@ -206,91 +220,33 @@ def _rows(parquet: pq.ParquetFile, group: RowGroup, rows: Sequence[int], columns
             return
 
 
-class _Counted(io.RawIOBase):
-    """A file that knows how much of it was read."""
-
-    def __init__(self, file: BinaryIO | io.RawIOBase) -> None:
-        self._file, self.bytes_read = file, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def read(self, size: int | None = -1) -> bytes:
-        content = self._file.read(-1 if size is None else size) or b""
-        self.bytes_read += len(content)
-        return content
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-@contextmanager
-def _opened(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterator[tuple[pq.ParquetFile, _Counted]]:
-    """Open a Parquet file, and turn what goes wrong while it is read into a SourceError."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    remote = isinstance(file.path, RemoteFile)
+def _footer(file: SourceFile, columns: Columns, *, alone: bool) -> tuple[pq.FileMetaData, list[tuple[int, int]]] | None:
+    """Return a file's footer, and the byte ranges that were read for it; None for an empty file among others."""
     try:
-        with (
-            _Counted(file.path.ranges() if isinstance(file.path, RemoteFile) else file.path.open("rb")) as stream,
-            pq.ParquetFile(
-                stream, metadata=metadata, buffer_size=_REMOTE_BUFFER if remote else _READ_BUFFER, pre_buffer=False
-            ) as parquet,
-        ):
-            yield parquet, stream
-    except pa.ArrowException as error:
-        if isinstance(error.__context__, SourceError):
-            raise error.__context__ from error
-        raise SourceError(f"{file.path} is not a whole Parquet file: {_one_line(error)}; get it again") from error
-    except OSError as error:
-        cause = error.strerror or _one_line(error)
-        raise SourceError(f"cannot read {file.path}: {cause}; check the permissions, or get it again") from error
+        with opened(file) as (parquet, stream):
+            _check_schema(file, parquet, columns)
+            return parquet.metadata, stream.ranges
+    except EmptyFileError:
+        if alone:
+            raise
+        return None
 
 
-def _footer(file: SourceFile, columns: Columns) -> tuple[pq.FileMetaData, int]:
-    """Read what a file says of itself; returns how many bytes that took."""
-    with _opened(file) as (parquet, stream):
-        _check_schema(file, parquet.schema_arrow, columns)
-        return parquet.metadata, stream.bytes_read
-
-
-def _check_schema(file: SourceFile, schema: pa.Schema, columns: Columns) -> None:
-    """Raise a SourceError unless the wanted columns are there and the text is text."""
-    import pyarrow as pa
-
-    check_columns(str(file.path), schema.names, columns)
-    kind = schema.field(columns.text).type
-    value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    textual = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
-    if str(value) not in textual:
+def _check_schema(file: SourceFile, parquet: pq.ParquetFile, columns: Columns) -> None:
+    """Raise a SourceError unless the needed columns are there, each once, and the text is text."""
+    names = refuse_repeated(file, parquet, (columns.text, columns.id))
+    check_columns(str(file.path), names, columns)
+    kind = parquet.schema_arrow.field(columns.text).type
+    if not is_text(kind):
         raise SourceError(f'column "{columns.text}" of {file.path} is {kind}, not text; name another with --text-field')
 
 
-def _values(column: pa.Array) -> list[Any]:
-    """Return the values of a column; strings that are not UTF-8 come as bytes, which ``to_row`` rejects one by one."""
-    try:
-        return list(column.to_pylist())
-    except UnicodeDecodeError:
-        return [_value(scalar) for scalar in column]
-
-
-def _value(scalar: pa.Scalar) -> object:
-    try:
-        return scalar.as_py()
-    except UnicodeDecodeError:
-        return scalar.as_buffer().to_pybytes()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _union(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return ``ranges`` in order, those that touch or overlap joined."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((start, end))
+    return joined

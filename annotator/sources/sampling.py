@@ -22,11 +22,11 @@ from typing import TypeAlias
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Rejected
+from annotator.sources.documents import Reading, Row, read_documents, rejected
+from annotator.sources.formats.files import EmptyFileError, SourceFile
 from annotator.sources.hub import parquet_files, stream
-from annotator.sources.locating import HubDataset, SourceFile, locate
+from annotator.sources.locating import HubDataset, locate
 from annotator.sources.parquet import ParquetFiles
-from annotator.sources.readers import read_file
-from annotator.sources.rows import Reading, Row
 from annotator.sources.screening import Screen, Screening
 from annotator.sources.shelf import Shelf
 
@@ -58,7 +58,7 @@ class SampleReport:
     bytes_total: int | None = None
     """Size of all files; None for a streamed Hub dataset."""
     bytes_read: int | None = None
-    """Bytes read of them, footers too; what is read twice counts twice."""
+    """Bytes of them that were read, footers too; each counted once."""
     documents: int = 0
     """Documents that stand."""
     screened: Counter[str] = field(default_factory=Counter)
@@ -175,6 +175,8 @@ class _Drawing:
         report = self.report
         report.rows_total, report.row_groups_total = files.row_count, files.row_groups
         report.bytes_total, report.bytes_read, report.row_groups_read = files.bytes_total, files.bytes_read, 0
+        if files.empty:
+            yield list(enumerate(files.empty))
         order = permutation(files.row_count, self.seed)
         asked = done = 0
         size = min(self.docs, files.row_count)
@@ -205,7 +207,7 @@ class _Drawing:
             heap: list[tuple[float, int, int]] = []  # negated, so that the hindmost row lies on top
             size = self.docs + _spare(self.docs)
             first_pass, more = floor[1] < 0, False
-            rows = (row for file in files for row in read_file(file, self.reading.columns))
+            rows = (row for file in files for row in self._read(file, alone=len(files) == 1))
             number = -1
             for number, row in enumerate(rows):
                 priority = rng.random()
@@ -222,15 +224,23 @@ class _Drawing:
                 if (number + 1) % _PROGRESS_EVERY == 0:
                     report.on_progress(number + 1, report.rows_total)
             report.rows_total = number + 1
-            report.bytes_read += report.bytes_total
+            report.bytes_read = report.bytes_total
             report.on_progress(report.rows_total, report.rows_total)
             if heap:
                 floor = (-min(heap)[0], -min(heap)[1])
                 yield [(-negated, place) for _, negated, place in sorted(heap, reverse=True)]
 
+    def _read(self, file: SourceFile, *, alone: bool) -> Iterator[Row]:
+        try:
+            yield from read_documents(file, self.reading.columns)
+        except EmptyFileError:
+            if alone:
+                raise
+            yield rejected("empty file", file.name, "", "it has no content")
+
     def from_hub(self, dataset: HubDataset) -> _Rounds:
         """Yield rows as the shuffled stream brings them, see ``stream``."""
-        rows = enumerate(stream(dataset.name, self.reading.columns, self.seed))
+        rows = enumerate(stream(dataset, self.reading.columns, self.seed))
         size = self.docs
         while batch := [self._told(number, row) for number, row in islice(rows, size)]:
             yield batch

@@ -14,7 +14,7 @@ from annotator.duplicates.minhash import NearDuplicates
 from annotator.duplicates.ngrams import runs, syllables
 from annotator.records import Document, Rejected
 from annotator.sources.boilerplate import Cut, common, find, without
-from annotator.sources.rows import Row, rejected, text_hash
+from annotator.sources.documents import Row, rejected, text_hash
 from annotator.sources.shelf import Register, Shelf
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""From a record of whatever format to a document, or to a rejection that says why not."""
+"""Turn the records of a file into documents; what cannot be one is rejected with a reason."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import TypeAlias
 from annotator.engines import Engine
 from annotator.errors import SourceError
 from annotator.records import Document, Rejected
+from annotator.sources.formats import records
+from annotator.sources.formats.files import SHOWN, Record, SourceFile
 from normalizers.text import nfc
 
 STAGE = "sample"
-"""The name under which everything that a source does not pass on is counted."""
+"""The stage under which rejected records of a source are counted."""
 
 Row: TypeAlias = Document | Rejected
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The names of the fields that matter."""
+    """The names of the columns that are read."""
 
     text: str = "text"
     id: str = "id"
@@ -34,23 +36,12 @@ class Reading:
 
     columns: Columns = Columns()
     tasks: Engine | None = None
-    """Where Parquet files that lie elsewhere are read; None: here, as all others are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One object of a file, before anything is checked."""
-
-    where: str
-    """File name and line, or row counted from one: ``news.jsonl:12``."""
-    fields: Mapping[str, object]
-    raw: str = ""
-    """The beginning of the record as it stands in the file, for a person to find it by."""
+    """Reads remote Parquet files; None: this process does."""
 
 
 def rejected(reason: str, where: str, value: str, detail: str) -> Rejected:
-    """Make a rejection of this stage with at most 200 characters of ``value``, always encodable."""
-    return Rejected(STAGE, reason, where, value[:200].encode("utf-8", "replace").decode(), detail)
+    """Return a rejected record of this stage with at most ``SHOWN`` characters of ``value``, always encodable."""
+    return Rejected(STAGE, reason, where, value[:SHOWN].encode("utf-8", "replace").decode(), detail)
 
 
 def text_hash(text: str) -> str:
@@ -58,8 +49,17 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def read_documents(file: SourceFile, columns: Columns) -> Iterator[Row]:
+    """Yield the rows of one file in their order.
+
+    Raises:
+        SourceError: the file cannot be read, is empty, is not of its type, or lacks a needed column.
+    """
+    return to_rows(file.name, records(file, (columns.text, columns.id)), columns, str(file.path))
+
+
 def check_columns(where: str, there: Collection[str], columns: Columns) -> None:
-    """Raise a SourceError that names the columns of ``where`` if a wanted one is not among ``there``."""
+    """Raise a SourceError that names the columns of ``where`` if a needed one is not among ``there``."""
     flags = {"--text-field": columns.text}
     if columns.id != Columns().id:
         flags["--id-field"] = columns.id
@@ -70,31 +70,35 @@ def check_columns(where: str, there: Collection[str], columns: Columns) -> None:
             raise SourceError(f'{where} has no column "{wanted}"; it has: {shown}; name the right one with {flag}')
 
 
-def to_rows(name: str, records: Iterable[Record | Rejected], columns: Columns, where: str) -> Iterator[Row]:
+def to_rows(name: str, found: Iterable[Record], columns: Columns, where: str) -> Iterator[Row]:
     """Turn the records of the file ``name`` into rows; a column is missing if the first hundred objects lack it.
 
     Raises:
-        SourceError: a wanted column is missing; ``where`` names the file in the message.
+        SourceError: a needed column is missing; ``where`` names the file in the message.
     """
-    records = iter(records)
-    head = list(islice(records, 100))
-    there = {key: None for record in head if isinstance(record, Record) for key in record.fields}
-    if there or any(isinstance(record, Record) for record in head):
-        check_columns(where, there, columns)
-    for record in chain(head, records):
-        yield record if isinstance(record, Rejected) else to_row(name, record, columns)
+    found = iter(found)
+    head = list(islice(found, 100))
+    objects = [record.value for record in head if isinstance(record.value, Mapping)]
+    if objects:
+        check_columns(where, {key: None for value in objects for key in value}, columns)
+    for record in chain(head, found):
+        yield to_row(name, record, columns)
 
 
 def to_row(source: str, record: Record, columns: Columns) -> Row:
-    """Turn one record into a document with NFC text, or reject it."""
+    """Turn one record (an object, or a string that is the text) into a document with NFC text, or reject it."""
+    fields = {columns.text: record.value} if isinstance(record.value, str) else record.value
+    if record.error or not isinstance(fields, Mapping):
+        detail = record.error or f"a {type(fields).__name__}, not an object"
+        return rejected("broken record", record.where, record.raw, detail)
     try:
-        text = _decoded(record.fields.get(columns.text))
-        identity = _decoded(record.fields.get(columns.id))
+        text = _decoded(fields.get(columns.text))
+        identity = _decoded(fields.get(columns.id))
     except UnicodeDecodeError as error:
         return rejected("broken record", record.where, record.raw, f"not UTF-8: {error.reason}")
     if not isinstance(text, str):
         found = "null" if text is None else f"a {type(text).__name__}, not a string"
-        detail = f'field "{columns.text}" is {found if columns.text in record.fields else "missing"}'
+        detail = f'field "{columns.text}" is {found if columns.text in fields else "missing"}'
         return rejected("no text", record.where, record.raw, detail)
     if isinstance(identity, Mapping | list):
         detail = f'field "{columns.id}" is a {type(identity).__name__}, not a string or a number'
@@ -108,12 +112,12 @@ def to_row(source: str, record: Record, columns: Columns) -> Row:
 
 
 def _decoded(value: object) -> object:
-    """Return bytes (a binary Parquet column) as text, anything else as it is."""
+    """Return bytes (a binary column) as text, anything else as it is."""
     return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
 def _flaw(text: str) -> str:
-    """Say what keeps ``text`` from being stored and sent, or nothing."""
+    """Return what keeps ``text`` from being stored and sent, or nothing."""
     if "\0" in text:
         return "holds a NUL character"
     try:

@@ -1,0 +1,40 @@
+"""Files as records: one reader a format, for sources, imports, converters and benchmarks.
+
+To add a format, write a module with a function ``read``, name it in ``READERS`` and its suffix in ``files.SUFFIXES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from annotator.sources.formats import arrow, csv, json, parquet, text
+from annotator.sources.formats.files import Record, SourceFile
+
+READERS: Final[Mapping[str, Callable[[SourceFile, Sequence[str]], Iterator[Record]]]] = MappingProxyType(
+    {
+        ".jsonl": json.read,
+        ".json": json.read,
+        ".csv": csv.read,
+        ".tsv": csv.read,
+        ".txt": text.read,
+        ".parquet": parquet.read,
+        ".arrow": arrow.read,
+    }
+)
+
+
+def records(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
+    """Yield the records of a file by its suffix; a file of any other suffix is read as JSON.
+
+    A record that cannot be read comes with an ``error``, in its place.
+
+    Args:
+        file: what to read.
+        fields: the columns that are needed, the text first; empty for all. Of Parquet and Arrow only these are read.
+
+    Raises:
+        SourceError: the file cannot be read, is empty, is not what its suffix says, or a needed column occurs twice.
+    """
+    return READERS.get(file.suffix.removesuffix(".gz"), json.read)(file, fields)

@@ -1,0 +1,131 @@
+"""Open a file of any format: local or remote, plain or gzip, with or without a byte order mark."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from annotator.errors import SourceError
+from annotator.sources.remote import RemoteFile
+
+BOM: Final = codecs.BOM_UTF8
+PLAIN: Final = (".jsonl", ".json", ".csv", ".tsv", ".txt")
+SUFFIXES: Final = (*PLAIN, *(suffix + ".gz" for suffix in PLAIN), ".parquet", ".arrow")
+"""File types that can be read; everything else in a folder is left alone."""
+SHOWN: Final = 200
+"""Characters of a broken record that are kept."""
+_GZIP: Final = b"\x1f\x8b"
+LFS: Final = b"version https://git-lfs.github.com/spec/"
+"""How the pointer begins that a clone without Git LFS has in place of a file."""
+
+
+class EmptyFileError(SourceError):
+    """A file without content: fatal alone, counted among others."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a source."""
+
+    name: str
+    """Path inside the source with ``/`` between its parts, or the bare file name: the same on every machine."""
+    path: Path | RemoteFile
+
+    @property
+    def suffix(self) -> str:
+        """The one of ``SUFFIXES`` that the name ends in, in lower case; empty for any other."""
+        name = self.name.lower()
+        return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk or the server.
+
+        Raises:
+            SourceError: the file cannot be accessed.
+        """
+        if isinstance(self.path, RemoteFile):
+            return self.path.size
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise SourceError(f"cannot read {self.path}: {error.strerror}; check the permissions") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a file, before anything is checked."""
+
+    where: str
+    """File name and line, or record counted from one: ``news.jsonl:12``."""
+    value: Any = None
+    """What the format holds: an object of JSON, a row by column name, a line of text."""
+    raw: str = ""
+    """The first ``SHOWN`` characters as they stand in the file, so that a person can find them."""
+    error: str = ""
+    """Why the record cannot be read; ``value`` is None then."""
+
+
+def local(path: Path) -> SourceFile:
+    """Return ``path`` as a file that is named by its whole path."""
+    return SourceFile(str(path), path)
+
+
+@contextmanager
+def opened(file: SourceFile) -> Iterator[io.BufferedReader]:
+    """Open a file after its byte order mark, decompressed if it is gzip.
+
+    Raises:
+        SourceError: it cannot be read, is cut short, or is the Git LFS pointer to a file.
+    """
+    try:
+        with file.path.open("rb") as plain:
+            stream = cast(io.BufferedReader, plain)
+            if file.name.lower().endswith(".gz") or stream.peek(2)[:2] == _GZIP:
+                stream = cast(io.BufferedReader, gzip.GzipFile(fileobj=plain))
+            head = stream.peek(64)
+            if head.startswith(LFS):
+                raise SourceError(f"{file.path} is a Git LFS pointer, not the file itself; run: git lfs pull")
+            if head.startswith(BOM):
+                stream.read(len(BOM))
+            yield stream
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise SourceError(f"{file.path} is not a whole gzip file: {error}; get it again") from error
+    except OSError as error:
+        raise SourceError(
+            f"cannot read {file.path}: {error.strerror or error}; check the permissions and the disk"
+        ) from error
+
+
+def refuse_binary(file: SourceFile, stream: io.BufferedReader) -> None:
+    """Raise a SourceError if nothing but white space begins the file, or its first line is not UTF-8 text."""
+    head = stream.peek(4096)[:4096]
+    if not head.strip():
+        raise EmptyFileError(f"{file.path} is empty; get it again, or leave it out")
+    line, newline, _ = head.partition(b"\n")
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(line, final=bool(newline))  # the head may end inside a letter
+        flawed = b"\0" in line
+    except UnicodeDecodeError:
+        flawed = True
+    if flawed:
+        raise SourceError(
+            f"{file.path} is not UTF-8 text but binary or in another encoding; convert it, or leave it out"
+        )
+
+
+def decoded(where: str, content: bytes) -> Record:
+    """Return a line of UTF-8 as a record."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        flaw = f"not UTF-8: {error.reason} at byte {error.start + 1} of the line"
+        return Record(where, raw=content[: 4 * SHOWN].decode("utf-8", "replace")[:SHOWN], error=flaw)
+    return Record(where, text, text[:SHOWN])
