@@ -293,7 +293,8 @@ def test_a_broken_row_never_makes_a_document(tmp_path: Path, broken: str, rows: 
         writer.writerow(("id", "text"))
         file.write(f'"broken","{broken}"x\r\n')
         writer.writerows((f"row {number}", row) for number, row in enumerate(rows))
-    found = {(record.value["id"], record.value.get("text")) for record in records(local(path)) if record.value}
+    values = [record.value for record in records(local(path)) if record.value and "text" in record.value]
+    found = {(value["id"], value["text"]) for value in values}
     assert {pair for pair in found if pair[0] != "broken"} <= {(f"row {at}", row) for at, row in enumerate(rows)}
 
 

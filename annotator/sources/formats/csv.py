@@ -78,10 +78,8 @@ def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str
         if len(cells) > len(header):
             flaw = f"{len(cells)} cells under {len(header)} columns"
         if flaw:
-            others = lines.record[1:]
-            lines.push_back(others)
-            if others or not cells:
-                resume.skip()
+            lines.push_back(lines.record[1:])
+            resume.skip()
             if swallowed := lines.number - number:
                 flaw += f"; {swallowed:,} lines after it are part of it"
             yield Record(f"{file.name}:{number}", raw=raw.splitlines()[0] if raw else "", error=flaw)
