@@ -5,7 +5,7 @@
 
 ``speed`` makes a model of the shape with random weights and trains it with LoRA on ``q`` and ``v`` over the same
 samples: *document* is Seq2SeqTrainer as it comes, batch 4, padded to the longest, fp32; *ours* is the same optimiser,
-learning rate, batch of 4 and number of steps by ``training.learning``: like lengths together (window 64), output head
+learning rate, batch of 4 and number of steps by ``training.train``: like lengths together (window 64), output head
 on real target tokens only, no decoder cache, ``precision=bf16``. Each run is a process of its own, the kinds take
 turns, and the first step does not count. Printed: samples/s (tokens without padding, over their mean in a sample), peak
 memory, their ratios, the share of what a large matrix product reaches on the same device, and the hours for the
@@ -80,8 +80,8 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
     from annotator.progress import Silent
     from annotator.storage import tables
     from tests.students import make_tokenizer
-    from training.learning.mixing import take, tokenised
-    from training.learning.recipes import Portion
+    from training.train.data import take, tokenised
+    from training.train.recipes import Portion
     from training.students import make_untied, quiet_transformers
 
     shape = SHAPES[given.shape]
@@ -114,10 +114,10 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
     import torch
     from transformers import DataCollatorForSeq2Seq, Seq2SeqTrainer, TrainerCallback, set_seed
 
-    from training.learning.mixing import Order, mixed
-    from training.learning.settings import Settings
-    from training.learning.stages import prepare as prepared
-    from training.learning.trainer import StudentTrainer, training_arguments
+    from training.train.data import Order, mixed
+    from training.train.settings import Settings
+    from training.train.stages import prepare as prepared
+    from training.train.trainer import StudentTrainer, training_arguments
     from training.students import load_tokenizer
 
     place, ours, device = Path(wishes["place"]), wishes["kind"] == "ours", wishes["device"]
@@ -291,7 +291,7 @@ def curve(place: Path, given: argparse.Namespace) -> None:
                 for a, b in zip(found[kind, 0]["held_out"], found[kind, 1]["held_out"], strict=True))  # fmt: skip
     print(f"the kinds differ by {apart:.1%} at most, two seeds of one kind by {seeds:.1%} at most")
 
-    from training.learning.figures import OURS, THEIRS, save, smoothed
+    from training.train.figures import OURS, THEIRS, save, smoothed
 
     def draw(axes: Any) -> None:
         for (kind, seed), one in found.items():

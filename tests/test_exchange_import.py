@@ -305,7 +305,7 @@ def test_spacy_is_asked_for_when_it_is_missing(run: RunDir, tmp_path: Path, monk
     monkeypatch.setitem(__import__("sys").modules, "spacy.tokens", None)
     result = vner("export", run.root, "-f", "spacy", "-o", tmp_path / "x")
     assert result.exit_code == 2
-    assert "pip install 'vner-annotate[review]'" in result.stderr
+    assert "pip install '.[review]'" in result.stderr
     assert not (tmp_path / "x").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from annotator.errors import ConfigError, StudentError
 from annotator.progress import Progress, Silent
 from annotator.storage import tables
 from tests.students import make_student, sample, write_samples
-from training.learning import experiments
-from training.learning.experiments import Plan, load_experiment, run
-from training.learning.recipes import Changes, load_recipe
+from training.train import experiments
+from training.train.experiments import Plan, load_experiment, run
+from training.train.recipes import Changes, load_recipe
 
 FILES = ("pile-ner", "phomt", "viquad", "vietnamese-ner", "phoner-train", "phoner-test")
 
@@ -50,8 +51,10 @@ def test_a_learning_curve_is_made_once_with_its_spread(data: Path, tmp_path: Pat
     """Zero-shot once, slices with two seeds; stages before are shared; the second time nothing is asked or trained."""
     fakes = Fakes()
     changes = Changes(str(data / "base"), 5, ("supervised.max_steps=1",))
-    plan = Plan("figure-4.2", data, tmp_path / "out", changes, seeds=2, device="cpu")
-    report = run(plan, Silent(), fakes.predict, fakes.score)
+    plan = Plan(
+        "figure-4.2", data, tmp_path / "out", changes, seeds=2, device="cpu", predict=fakes.predict, score=fakes.score
+    )
+    report = run(plan, Silent())
 
     stages = (path.name for path in (plan.out / "stages").iterdir() if path.is_dir() and path.name[0] != ".")
     names = sorted(name.partition("-")[0] for name in stages)
@@ -69,7 +72,7 @@ def test_a_learning_curve_is_made_once_with_its_spread(data: Path, tmp_path: Pat
     assert json.loads((plan.out / "figure-4.2.json").read_text(encoding="utf-8")) == report
     figures = [(plan.out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")]
 
-    assert run(plan, Silent(), None, None) == report  # type: ignore[arg-type]
+    assert run(dataclasses.replace(plan, predict=None, score=None), Silent()) == report  # type: ignore[arg-type]
     assert [(plan.out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")] == figures
 
 
@@ -79,7 +82,7 @@ def test_missing_data_are_told_before_anything_is_trained(data: Path, tmp_path: 
     with pytest.raises(
         StudentError, match=r"vi-alpaca\.parquet, vlsp2018-dev\.parquet.*convert alpaca.*convert enamex"
     ):
-        run(plan, Silent(), Fakes().predict, Fakes().score)
+        run(plan, Silent())
     assert not (tmp_path / "out").exists()
 
 
@@ -102,8 +105,16 @@ def test_a_table_is_drawn_with_both_figures(data: Path, tmp_path: Path) -> None:
     whole = shutil.copytree(data, tmp_path / "data")
     shutil.copy(data / "phoner-test.parquet", whole / "vlsp2018-dev.parquet")
     fakes = Fakes()
-    plan = Plan("table-4.2", whole, tmp_path / "out", Changes(str(data / "base"), 4), device="cpu")
-    run(plan, Silent(), fakes.predict, fakes.score)
+    plan = Plan(
+        "table-4.2",
+        whole,
+        tmp_path / "out",
+        Changes(str(data / "base"), 4),
+        device="cpu",
+        predict=fakes.predict,
+        score=fakes.score,
+    )
+    run(plan, Silent())
     asked = ["experiment", "table-4.2", "--data", str(whole), "--out", str(plan.out), "--device", "cpu"]
     result = CliRunner().invoke(cli.app, [*asked, "--model", str(data / "base"), "--limit", "4", "-q"])
     assert result.exit_code == 0, result.output

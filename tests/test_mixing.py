@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from annotator.errors import StudentError
 from annotator.progress import Silent
 from tests.students import make_tokenizer, sample, write_samples
-from training.learning.mixing import Order, find, mixed, take, tokenised
-from training.learning.recipes import DataSet, Portion
+from training.train.data import Order, find, mixed, take, tokenised
+from training.train.recipes import DataSet, Portion
 
 WORDS = [f"{first}{rest}" for first in "bcdđghkl" for rest in ("an", "ôi", "ưng", "iều")]
 

@@ -17,9 +17,9 @@ from normalizers.text import bare, nfc
 from tests.benchmarks import query, write_benchmark, write_predictions
 from tests.endpoint import Answer, Endpoint
 from training.benchmarks import gold_of, read_benchmark
-from training.perturbing.rewriting import rewrite
-from training.perturbing.slips import TELEX, VNI, keys, mistype, tone_key_left
-from training.perturbing.variants import VARIANTS, variant
+from training.score.rewriting import rewrite
+from training.score.slips import TELEX, VNI, keys, mistype, tone_key_left
+from training.score.variants import VARIANTS, variant
 
 TEXT = "Ông Nguyễn Văn Hòa không biết gì về thuỷ điện Hoà Bình trước ngày 12/3/2020. Hòa nói với người ở bệnh viện."
 GOLD = ["Nguyễn Văn Hòa", "Hoà Bình", "Hòa", "12/3/2020", "bệnh viện"]

@@ -25,14 +25,14 @@ from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import vner_process, wait_for
 from tests.tiny_models import make_tokenizer, save_student, save_tagger
 from training.benchmarks import read_predictions
-from training.predicting import Predictor, seq2seq
-from training.predicting.chat import ledger_of
-from training.predicting.grammar import DEAD, DONE, START, ListOnly, as_list, step
-from training.predicting.making import Wishes, make_predictor
-from training.predicting.running import Outcome, note_of, predict
-from training.predicting.tags import AT_ONCE, Tagged, TagMap, answering, load_map
-from training.predicting.token_classification import _names
-from training.predicting.underthesea import tag_texts
+from training.predict import Predictor, seq2seq
+from training.predict.chat import ledger_of
+from training.predict.grammar import DEAD, DONE, START, ListOnly, as_list, step
+from training.predict.making import Wishes, make_predictor
+from training.predict.running import Outcome, note_of, predict
+from training.predict.tags import AT_ONCE, Tagged, TagMap, answering, load_map
+from training.predict.token_classification import _names
+from training.predict.underthesea import tag_texts
 
 NAMES = ("Nguyễn Văn An", "Trần Thị Bình", "Lê Hoàng Cường")
 PLACES = ("Hà Nội", "Huế", "Đà Nẵng", "Cần Thơ")

@@ -158,7 +158,7 @@ def test_without_the_extra_it_is_said(
     monkeypatch.setitem(sys.modules, package, None)
     result = vner("annotate", "sample", "--out", tmp_path / "run", "--quiet", *more)
     assert result.exit_code == 2
-    assert "pip install 'vner-annotate[ray]'" in result.stderr
+    assert "pip install '.[ray]'" in result.stderr
 
 
 def test_a_cluster_makes_the_same(

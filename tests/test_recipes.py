@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ConfigError
-from training.learning.experiments import NAMES, load_experiment
-from training.learning.recipes import Changes, load_recipe, shipped
+from training.train.experiments import NAMES, load_experiment
+from training.train.recipes import Changes, load_recipe, shipped
 
 OWN = """
 model = "m"

@@ -16,11 +16,11 @@ from annotator.errors import SourceError
 from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
 from training.benchmarks import gold_of, read_benchmark, read_predictions
-from training.scoring.answers import read_answer
-from training.scoring.evaluating import evaluate, evaluate_pair
-from training.scoring.joining import join
-from training.scoring.matching import MATCHINGS, count, same_text
-from training.scoring.metrics import Draws, Tally, bootstrap, compare, figures, tally
+from training.score.answers import read_answer
+from training.score.evaluating import evaluate, evaluate_pair
+from training.score.joining import join
+from training.score.matching import MATCHINGS, count, same_text
+from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally
 
 WORDS = st.sampled_from(["Hà", "Nội", "Huế", "An", "Hội", "Sở", "Y", "tế", "hoà", "hòa", "TP.HCM", "]", "[x]", "the"])
 MENTIONS = st.lists(st.lists(WORDS, min_size=1, max_size=3).map(" ".join), max_size=5)

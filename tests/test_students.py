@@ -10,9 +10,9 @@ import pytest
 from annotator.errors import ConfigError, StudentError
 from tests.students import make_student
 from training import students
-from training.learning.settings import Settings
 from training.prompting import student_input
 from training.students import has_own_head, load_model, load_student
+from training.train.settings import Settings
 
 TEXTS = ["một hai ba bốn năm sáu bảy tám chín mười"] * 5
 MT0_BASE = {"vocab_size": 250112, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_heads": 12}
@@ -29,7 +29,7 @@ def test_mt0_base_has_884736_of_583286016_parameters_to_learn(monkeypatch: pytes
     import torch
     from transformers import MT5Config
 
-    from training.learning import stages
+    from training.train import stages
 
     with torch.device("meta"):
         model = students.make_untied(MT5Config(**MT0_BASE))
@@ -85,7 +85,7 @@ def test_what_is_no_student_is_refused_in_one_line(base: Path, tmp_path: Path, m
 def test_a_missing_extra_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """What to install, not an ImportError."""
     monkeypatch.setattr(students, "find_spec", lambda name: None if name == "peft" else object())
-    with pytest.raises(ConfigError, match=r"needs peft: pip install 'vner-annotate\[train\]'"):
+    with pytest.raises(ConfigError, match=r"needs peft: pip install '\.\[train\]'"):
         load_student("anything")
 
 

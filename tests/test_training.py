@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 
 import cli
 from tests.students import make_student, sample, write_samples
-from training.learning import stages as stages_module
-from training.learning.mixing import Order
 from training.students import load_model, load_student
+from training.train import stages as stages_module
+from training.train.data import Order
 
 WORDS = [f"{first}{rest}" for first in "bcdđghkl" for rest in ("an", "ôi", "ưng", "iều")]
 RECIPE = """
@@ -178,8 +178,8 @@ def test_a_twice_killed_training_ends_in_the_same_weights(place: Path, done: Pat
     """SIGKILL between two checkpoints of each stage; then the adapter and the loss log are the same, byte for byte."""
     out = tmp_path / "killed"
     slow = (
-        "import time; from training.learning import trainer; step = trainer.Teller.on_step_end;"
-        "trainer.Teller.on_step_end = lambda *a, **k: (time.sleep(0.15), step(*a, **k))[1]; import cli; cli.main()"
+        "import time; from training.train import trainer; step = trainer.TrainingLogger.on_step_end;"
+        "trainer.TrainingLogger.on_step_end = lambda *a, **k: (time.sleep(0.15), step(*a, **k))[1]; import cli; cli.main()"
     )
     for stage, step in (("one", 10), ("two", 4)):
         process = subprocess.Popen([sys.executable, "-c", slow, *command(place, out)], cwd=Path(cli.__file__).parent)
@@ -203,9 +203,9 @@ def test_a_precision_left_open_suits_the_device_and_is_kept(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: str
 ) -> None:
     """What was chosen is shown and stands with the student; another machine goes on with it; --fresh chooses anew."""
-    from training.learning import precision
+    from training.train import stages as precision
 
-    monkeypatch.setattr(precision, "choose", lambda device: able)
+    monkeypatch.setattr(precision, "best_precision", lambda device: able)
     out, changes = tmp_path / "out", ("--set", "precision=auto", "--set", "max_steps=2", "--limit", "8")
     first = trained(place, out, *changes)
     assert first.exit_code == 0, first.output
@@ -215,12 +215,12 @@ def test_a_precision_left_open_suits_the_device_and_is_kept(
     assert record["recipe"]["stages"][0]["settings"]["precision"] == "auto"
 
     other = "fp32" if able == "bf16" else "bf16"
-    monkeypatch.setattr(precision, "choose", lambda device: other)
+    monkeypatch.setattr(precision, "best_precision", lambda device: other)
     monkeypatch.setattr(stages_module, "_learn", None)  # nothing is trained again
     assert trained(place, out, *changes).exit_code == 0
     assert trained(place, out, "--set", f"precision={able}", "--set", "max_steps=2", "--limit", "8").exit_code == 0
     monkeypatch.undo()
-    monkeypatch.setattr(precision, "choose", lambda device: other)
+    monkeypatch.setattr(precision, "best_precision", lambda device: other)
     fresh = json.loads(trained(place, out, *changes, "--fresh", "--json").stdout)
     assert [stage["settings"]["precision"] for stage in fresh["stages"]] == [other, other]
 
@@ -229,7 +229,7 @@ def test_a_cpu_without_the_instructions_stays_with_fp32(monkeypatch: pytest.Monk
     """Products of bfloat16 by detours are slower than those of single precision."""
     import torch
 
-    from training.learning.precision import choose
+    from training.train.stages import best_precision as choose
 
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
     for able, chosen in (({"avx512_f": True, "avx512_bf16": False}, "fp32"), ({"avx512_bf16": True}, "bf16"),
@@ -241,15 +241,16 @@ def test_a_cpu_without_the_instructions_stays_with_fp32(monkeypatch: pytest.Monk
 
 
 def test_a_checkpoint_that_was_not_finished_is_not_used(tmp_path: Path) -> None:
-    """The newest that bears its mark is; the others are removed."""
-    from training.learning.trainer import newest_checkpoint
+    """The newest whose state, written last, is whole; the others are removed."""
+    from training.train.trainer import newest_checkpoint
 
-    for step, whole in ((4, True), (8, True), (12, False)):
+    for step, state in ((4, "{}"), (8, "{}"), (12, '{"epoch": 1'), (16, None)):
         (tmp_path / f"checkpoint-{step}").mkdir()
-        if whole:
-            (tmp_path / f"checkpoint-{step}" / ".whole").touch()
-    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoint-8"
+        if state is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    assert newest_checkpoint(tmp_path) == str(tmp_path / "checkpoint-8")
     assert not (tmp_path / "checkpoint-12").exists()
+    assert not (tmp_path / "checkpoint-16").exists()
     assert newest_checkpoint(tmp_path / "nowhere") is None
 
 
@@ -258,9 +259,9 @@ def test_the_loss_is_that_of_the_model_itself_whole_or_in_parts(place: Path, tmp
     import numpy as np
     from transformers import DataCollatorForSeq2Seq
 
-    from training.learning.settings import Settings
-    from training.learning.trainer import StudentTrainer, training_arguments
     from training.students import load_tokenizer
+    from training.train.settings import Settings
+    from training.train.trainer import StudentTrainer, training_arguments
 
     tokenizer = load_tokenizer(place / "base")
     texts = ["ban bôi bưng", "can", "dan dôi dưng diều", "gan gôi"]
@@ -337,3 +338,60 @@ def test_what_a_recipe_resolves_to_is_shown(place: Path) -> None:
     whole = json.loads(CliRunner().invoke(cli.app, ["train", "figure-4.2.100", "--show", "--json"]).stdout)
     assert whole["stages"][2]["data"][0]["passages"] == 100
     assert "table-4.2.phomt-viquad" in CliRunner().invoke(cli.app, ["train", "--list"]).stdout
+
+
+FOREIGN = ("config.json", "model.safetensors", "spiece.model", "tokenizer.json", "tsconfig.json", "stages", "merged")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The user's files of a folder by name."""
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("more", [(), ("--fresh",)])
+def test_a_folder_that_is_not_a_students_is_left_alone(place: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Neither --fresh nor the end of a training touches files that train did not write."""
+    for name in FOREIGN:
+        path = tmp_path / name / "mine.txt" if "." not in name else tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    before = contents(tmp_path)
+    result = trained(place, tmp_path, "--set", "max_steps=2", "--limit", "8", *more)
+    assert result.exit_code == 1
+    assert "was not made by train (it holds config.json)" in result.output
+    assert contents(tmp_path) == before
+
+
+def test_only_what_the_record_lists_is_replaced_or_deleted(place: Path, tmp_path: Path) -> None:
+    """A file put into a student's folder survives --fresh; one in the place of a product is refused by name."""
+    asked = ("--set", "max_steps=2", "--limit", "8")
+    out = tmp_path / "out"
+    assert trained(place, out, *asked).exit_code == 0
+    (out / "tsconfig.json").write_text("mine")
+    (out / "notes").mkdir()
+    (out / "notes" / "x.part").write_text("mine")
+    assert trained(place, out, *asked, "--fresh").exit_code == 0
+    assert (out / "tsconfig.json").read_text() == (out / "notes" / "x.part").read_text() == "mine"
+    assert load_student(out, device="cpu")
+
+    other = tmp_path / "other"
+    (other / "stages" / ".tokens").mkdir(parents=True)  # an older version, stopped in its first stage
+    (other / "tokenizer.json").write_text("mine")
+    result = trained(place, other, *asked)
+    assert result.exit_code == 1
+    assert "tokenizer.json was not made by train" in result.output
+    assert (other / "tokenizer.json").read_text() == "mine"
+
+
+def test_a_folder_of_an_older_version_continues(place: Path, done: Path, tmp_path: Path) -> None:
+    """Without the record, what stands in the finished stages is known as the program's own; nothing is trained again."""
+    import shutil
+
+    out = shutil.copytree(done, tmp_path / "older")
+    (out / ".training.json").unlink()
+    (out / "tsconfig.json").write_text("mine")
+    before = contents(out)
+    assert trained(place, out, "--merge").exit_code == 0
+    assert contents(out).items() >= before.items()
+    listed = json.loads((out / ".training.json").read_text())["files"]
+    assert sorted(listed) == sorted({path.name for path in out.iterdir() if path.name[0] != "."} - {"tsconfig.json"})

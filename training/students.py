@@ -46,7 +46,7 @@ def check_extra() -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"this needs {', '.join(missing)}: pip install 'vner-annotate[train]'")
+        raise ConfigError(f"this needs {', '.join(missing)}: pip install '.[train]'")
 
 
 def load_student(path: str | Path, *, device: str | None = None) -> Student:

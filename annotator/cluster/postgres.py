@@ -66,7 +66,7 @@ class PostgresLedger:
             import psycopg
         except ImportError as error:
             raise ConfigError(
-                "--ledger postgresql://... needs the extra ray: pip install 'vner-annotate[ray]'"
+                "--ledger postgresql://... needs the extra ray: pip install '.[ray]'"
             ) from error
         self._pg, self._address = psycopg, address
         self._locks: list[str] = []

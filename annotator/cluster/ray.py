@@ -47,7 +47,7 @@ class RayEngine:
         try:
             import ray
         except ImportError as error:
-            raise ConfigError("--engine ray needs the extra ray: pip install 'vner-annotate[ray]'") from error
+            raise ConfigError("--engine ray needs the extra ray: pip install '.[ray]'") from error
         if address.startswith("ray://"):
             raise ConfigError(
                 f"--ray-address {address} is Ray Client's; run this command on a node of the cluster, "

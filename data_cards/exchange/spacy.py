@@ -97,7 +97,7 @@ def _spacy() -> Any:
     try:
         import spacy.tokens
     except ModuleNotFoundError as error:
-        raise ConfigError("this format needs spaCy: pip install 'vner-annotate[review]'") from error
+        raise ConfigError("this format needs spaCy: pip install '.[review]'") from error
     return spacy.tokens
 
 

@@ -1,1 +1,0 @@
-"""Benchmarks as people really type: without marks, in lower case, with slips and abbreviations. Gold follows."""

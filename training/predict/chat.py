@@ -1,0 +1,71 @@
+"""A model behind a chat endpoint answers, by the engine that annotates: ledger, limits, retries, resume.
+
+The ledger lies beside the predictions. Every answer is in it before the next question goes out, so that no answer is
+paid for twice, whatever happens to the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.config import make_config
+from annotator.errors import ConfigError
+from annotator.progress import Progress
+from annotator.records import Passage, Sample
+from training.predict import Prediction, Predictor
+
+PROMPT: Final = "query-ner-vi"
+SLOT: Final = "{query}"
+"""What a prompt that asks about one type of entity holds, once."""
+LETTERS: Final = 3
+"""Characters of Vietnamese that make about one token, for the estimate that counts against --tpm."""
+
+
+def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> Predictor:
+    """The model of a provider, with what the user says of endpoint and pace; its ledger lies beside ``out``.
+
+    Raises:
+        ConfigError: no model, no key, an unknown prompt or setting.
+    """
+    from annotator.asking.annotate import annotate, pace_of
+    from annotator.ledger import Ledger
+    from annotator.teachers import require_key
+    from annotator.teachers.chat import ChatTeacher
+    from prompts import load_prompt
+
+    config = make_config({"prompt": PROMPT, "provider": provider, "model": model}, settings)
+    require_key(config)
+    try:
+        prompt = load_prompt(config.prompt, SLOT)
+    except (LookupError, ValueError) as error:
+        raise ConfigError(f"--prompt: {error.args[0]}") from error
+    identity = {"predictor": provider, **ChatTeacher(config, prompt).identity}
+
+    def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
+        waiting = [sample for sample in samples if sample.id not in known]
+        teacher = ChatTeacher(config, prompt)
+        with Ledger(ledger_of(out)) as ledger:
+            annotate(map(_as_passage, waiting), teacher, ledger, pace_of(config), progress)
+            for sample in waiting:
+                if found := ledger.get(teacher.question(query_text(sample)).key):
+                    yield sample.id, found.reply
+
+    return Predictor(identity, answer)
+
+
+def ledger_of(out: Path) -> Path:
+    """Where the paid answers behind the predictions ``out`` are kept."""
+    return out.with_name(f"{out.name}.ledger.sqlite")
+
+
+def query_text(sample: Sample) -> str:
+    """The query as it goes into the prompt, in the manner of UniversalNER's conversation."""
+    return f"Text: {sample.input}\n\nQuestion: {sample.instruction}"
+
+
+def _as_passage(sample: Sample) -> Passage:
+    """The query as the engine takes it; its length is what question and answer may cost together, in tokens."""
+    text = query_text(sample)
+    return Passage(sample.id, text, 200 + 2 * len(text) // LETTERS, (), n_sentences=1)

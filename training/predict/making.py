@@ -1,0 +1,74 @@
+"""From what the user says, ``KIND`` or ``KIND:NAME``, to a predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.errors import ConfigError
+from training.predict import Predictor
+from training.predict.tags import TagMap, load_map
+
+TAGGERS: Final = ("underthesea", "token-classification", "gliner")
+KINDS: Final = "hf:DIR, openai:MODEL, groq:MODEL, underthesea, token-classification:DIR or gliner:DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user says besides the name of the predictor."""
+
+    map_file: Path | None = None
+    """Table of a tagger's tags."""
+    batch_size: int = 16
+    """Queries a student reads at once."""
+    device: str | None = None
+    asking: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of endpoint and pace, by their names in ``RunConfig``."""
+
+
+def make_predictor(spec: str, out: Path, wishes: Wishes) -> Predictor:
+    """The predictor that ``spec`` names, whose answers will stand in ``out``.
+
+    Raises:
+        ConfigError: there is no such kind, something it needs is missing, or a wish is none of its.
+        StudentError: a folder holds no such model.
+    """
+    kind, _, name = spec.partition(":")
+    if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, "hf", "openai", "groq"}:
+        raise ConfigError(f"--predictor must be {KINDS}, not {spec!r}")
+    if wishes.map_file and kind not in TAGGERS:
+        raise ConfigError(f"--map is for {', '.join(TAGGERS)}; {kind} is asked for the types by their names")
+    if kind == "hf":
+        from training.predict import seq2seq
+
+        return seq2seq.make(name, batch_size=wishes.batch_size, device=wishes.device)
+    if kind in ("openai", "groq"):
+        from training.predict import chat
+
+        return chat.make(kind, name, out, wishes.asking)
+    tags = tag_map(spec, wishes.map_file)
+    if kind == "underthesea":
+        from training.predict import underthesea
+
+        return underthesea.make(tags)
+    if kind == "gliner":
+        from training.predict import gliner
+
+        return gliner.make(name, tags)
+    from training.predict import token_classification
+
+    return token_classification.make(name, tags)
+
+
+def tag_map(spec: str, map_file: Path | None) -> TagMap:
+    """The table in use for a tagger.
+
+    Raises:
+        ConfigError: ``spec`` is no tagger, or the file is no table.
+    """
+    kind = spec.partition(":")[0]
+    if kind not in TAGGERS:
+        raise ConfigError(f"only {', '.join(TAGGERS)} have a table of tags, not {spec!r}")
+    return load_map(kind, map_file)

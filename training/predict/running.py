@@ -1,0 +1,145 @@
+"""Ask a predictor what is not answered yet, and keep each answer as it comes.
+
+The answers stand in a file of JSON lines, ``{"id", "output"}``. While a run goes on lines are appended whole; when it
+ends the file is written again in the order of the benchmark. A note beside it says whose answers to what they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from annotator.errors import ConfigError, RunDirError
+from annotator.progress import Progress
+from annotator.records import Sample
+from annotator.storage.outputs import check_output
+from annotator.storage.rundir import explained, replacing, write_json
+from training.benchmarks import read_benchmark
+from training.predict import Prediction, Predictor
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run of a predictor ended, in queries."""
+
+    queries: int
+    answered: int
+    """All that have an answer now."""
+    new: int
+    """Those that got it in this run."""
+
+
+def predict(benchmark: Path, predictor: Predictor, out: Path, progress: Progress) -> Outcome:
+    """Answer the queries of ``benchmark`` that ``out`` does not answer yet.
+
+    Raises:
+        SourceError: the benchmark cannot be read.
+        ConfigError: ``out`` holds answers of another predictor, or to another benchmark.
+        RunDirError: ``out`` cannot be written, is no file of predictions, or another process writes it.
+        AnnotateError: as the predictor does; all answers so far are kept.
+    """
+    from filelock import FileLock, Timeout
+
+    check_output(out, "--out", inputs=[benchmark])
+    samples = read_benchmark(benchmark)
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out.with_name(f".{out.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunDirError(f"another process is writing {out}; wait for it, or choose another --out") from None
+    try:
+        with explained(out):
+            return _predict(samples, predictor, out, progress)
+    finally:
+        lock.release()
+
+
+def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progress: Progress) -> Outcome:
+    _settle_note(out, {"predictor": dict(predictor.identity), "benchmark": fingerprint(samples)})
+    answers = dict(_resume(out))
+    wanted = {sample.id for sample in samples}
+    before = len(answers)
+    if before < len(samples):
+        progress.start("predict", "queries", len(samples))
+        progress.advance(before)
+        with out.open("ab", buffering=0) as file:  # one write a line: what a kill can tear is the last one
+            for identity, output in predictor.answer(samples, frozenset(answers), progress):
+                if identity in wanted and identity not in answers:
+                    answers[identity] = output
+                    _write(file, (identity, output))
+        progress.finish()
+    with replacing(out) as whole:
+        for sample in samples:
+            if sample.id in answers:
+                _write(whole, (sample.id, answers[sample.id]))
+    return Outcome(len(samples), len(answers), len(answers) - before)
+
+
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """Identity of the questions of a benchmark, without their gold: sha256 in hex."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        row = [sample.id, sample.instruction, sample.input, sample.entity_type]
+        digest.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()
+
+
+def note_of(out: Path) -> Path:
+    """Where it says whose answers ``out`` holds."""
+    return out.with_name(f"{out.name}.note.json")
+
+
+def _settle_note(out: Path, mine: dict[str, Any]) -> None:
+    """Write the note, or refuse to mix answers that do not belong together."""
+    path = note_of(out)
+    if not path.exists():
+        if out.exists() and out.stat().st_size:
+            raise ConfigError(f"{out} is there, and predict did not make it; choose another --out, or remove it")
+        write_json(path, mine)
+        return
+    try:
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunDirError(f"cannot read {path}: {error}; remove it and {out} to start over") from error
+    if theirs != mine:
+        what = "to another benchmark" if theirs.get("predictor") == mine["predictor"] else "of another predictor"
+        shown = _difference(theirs.get("predictor"), mine["predictor"])
+        raise ConfigError(f"{out} holds answers {what}{shown}; choose another --out, or remove it and {path.name}")
+
+
+def _difference(theirs: Any, mine: dict[str, Any]) -> str:
+    if not isinstance(theirs, dict):
+        return ""
+    other = [name for name in {**theirs, **mine} if theirs.get(name) != mine.get(name)]
+    return f" ({other[0]}: {str(theirs.get(other[0]))[:60]}, not {str(mine.get(other[0]))[:60]})" if other else ""
+
+
+def _resume(out: Path) -> list[Prediction]:
+    """The answers that are there; what a kill left of a last line is cut off."""
+    if not out.exists():
+        return []
+    found: list[Prediction] = []
+    data = out.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            found.append((record["id"], record["output"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunDirError(f"{out}, line {number}, is no prediction ({error!r}); remove that line") from error
+    if len(whole) < len(data):
+        with out.open("r+b") as file:
+            file.truncate(len(whole))
+    return found
+
+
+def _write(file: IO[bytes], prediction: Prediction) -> None:
+    identity, output = prediction
+    line = json.dumps({"id": identity, "output": output}, ensure_ascii=False) + "\n"
+    file.write(line.encode("utf-8", "replace"))

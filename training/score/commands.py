@@ -1,0 +1,171 @@
+"""The command ``evaluate``. Heavy imports stand inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from annotator.terminal.exits import exits
+from training.predict import options
+
+if TYPE_CHECKING:
+    from training.predict.making import Wishes
+    from training.score.metrics import Draws
+    from training.score.rendering import Grid
+    from training.score.robustness import Place
+
+
+def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
+    *,
+    samples: Annotated[Path, typer.Argument(metavar="SAMPLES.parquet", help="The benchmark: samples with their gold.")],
+    predictions: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Argument(metavar="PREDICTIONS.jsonl", help="Answers: a line each, with id and output."),
+    ] = None,
+    compare: Annotated[
+        Optional[tuple[Path, Path]],  # noqa: UP045 - read by typer
+        typer.Option("--compare", metavar="A.jsonl B.jsonl", help="Score both, and test whether they differ."),
+    ] = None,
+    perturb: Annotated[
+        bool, typer.Option("--perturb", help="Score variants of the benchmark: without marks, typos, teencode, ...")
+    ] = False,
+    predictor: Annotated[
+        Optional[str],  # noqa: UP045 - read by typer
+        typer.Option(
+            "--predictor",
+            "-p",
+            metavar="P",
+            help=f"With --perturb: predict what is not predicted yet. {options.PREDICTOR}",
+        ),
+    ] = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="With --perturb: the folder of variants and predictions.",
+            show_default="SAMPLES-variants",
+        ),
+    ] = None,
+    map_file: options.MapFile = None,
+    batch_size: options.BatchSize = 16,
+    device: options.Device = None,
+    base_url: options.BaseUrl = None,
+    prompt: options.Prompt = None,
+    max_completion_tokens: options.MaxCompletionTokens = None,
+    concurrency: options.Concurrency = None,
+    rpm: options.Rpm = None,
+    tpm: options.Tpm = None,
+    limits: options.Limits = None,
+    max_retries: options.MaxRetries = None,
+    timeout: options.Timeout = None,
+    draws: Annotated[int, typer.Option("--draws", min=0, help="Resamples for intervals and tests; 0: none.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")] = 0,
+    markdown: Annotated[
+        Optional[Path],  # noqa: UP045 - read by typer
+        typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, too."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md.
+
+    What is said of a student, a tagger or an endpoint is for --predictor, and means what it means to predict.
+    """
+    with exits(debug, kept="predictions made so far are kept"):
+        from annotator.errors import ConfigError
+        from annotator.storage.outputs import check_output
+        from training.benchmarks import read_benchmark
+        from training.score import rendering
+        from training.score.evaluating import evaluate as score
+        from training.score.evaluating import evaluate_pair
+        from training.score.metrics import Draws
+        from training.score.robustness import Place
+
+        said = options.wishes(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
+                              max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
+                              max_retries=max_retries, timeout=timeout)  # fmt: skip
+        if markdown:
+            read = (samples, predictions, *(compare or ()))
+            check_output(markdown, "--markdown", inputs=[path for path in read if path])
+        if said != options.wishes(None, 16, None) and not predictor:
+            raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
+        if perturb:
+            if compare:
+                raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
+            place = Place(samples, out or samples.with_name(f"{samples.stem}-variants"), predictions)
+            wanted = (predictor, said) if predictor else None
+            _robustness(place, wanted, Draws(draws, seed), markdown, quiet=quiet, as_json=as_json)
+            return
+        if predictor or out:
+            raise ConfigError("--predictor and --out are for --perturb; vner-annotate predict makes predictions")
+        if (predictions is None) == (compare is None):
+            raise ConfigError("give PREDICTIONS.jsonl, or two of them with --compare A.jsonl B.jsonl")
+        if compare:
+            if not draws:
+                raise ConfigError("--compare tests by drawing; --draws must be at least 1")
+            report = evaluate_pair(samples, compare, Draws(draws, seed), _say)
+            _hand_out(report, rendering.of_comparison(report), markdown, as_json=as_json)
+        elif predictions:
+            report = score(read_benchmark(samples), predictions, Draws(draws, seed), _say)
+            _hand_out(report, rendering.of_scores(report), markdown, as_json=as_json)
+
+
+def _robustness(
+    place: Place, wanted: tuple[str, Wishes] | None, draws: Draws, markdown: Path | None, *, quiet: bool, as_json: bool
+) -> None:
+    from annotator.terminal.progress import make_progress
+    from training.predict.making import make_predictor
+    from training.predict.running import predict
+    from training.score import rendering
+    from training.score.robustness import score_variants, write_variants
+
+    by_predictor: Callable[[Path, Path], None] | None = None
+    left: dict[str, int] = {}
+    if wanted:
+        predictor, said = wanted
+
+        def by_predictor(benchmark: Path, answers: Path) -> None:
+            made_by = make_predictor(predictor, answers, said)
+            outcome = predict(benchmark, made_by, answers, make_progress(quiet=quiet))
+            left[answers.stem] = outcome.queries - outcome.answered
+
+    write_variants(place, draws.seed)
+    report = score_variants(place, by_predictor, draws, _say)
+    _hand_out(report, rendering.of_variants(report), markdown, as_json=as_json)
+    if waiting := [name for name, found in report["variants"].items() if not found]:
+        _say(f"no predictions yet for {', '.join(waiting)}: add --predictor P, or for each of them")
+        _say(f"  vner-annotate predict {place.parquet(waiting[0])} --predictor P --out {place.answers(waiting[0])}")
+        raise typer.Exit(3)
+    if unanswered := {name: number for name, number in left.items() if number}:
+        shown = ", ".join(f"{number:,} of {name}" for name, number in unanswered.items())
+        _say(f"queries without an answer: {shown}; they count as [], and the same command asks again")
+        raise typer.Exit(3)
+
+
+def _hand_out(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | None, *, as_json: bool) -> None:
+    import json
+
+    from annotator.storage.rundir import replacing
+    from training.score import rendering
+
+    if markdown:
+        with replacing(markdown) as file:
+            file.write(rendering.markdown(grids).encode("utf-8"))
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        from rich.console import Console
+
+        rendering.show(Console(highlight=False), grids)
+
+
+def _say(line: str) -> None:
+    from annotator.terminal.progress import printable
+
+    typer.echo(printable(line), err=True)

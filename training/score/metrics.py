@@ -1,0 +1,199 @@
+"""Precision, recall and F1 from counts, and how far they can be trusted.
+
+The unit of resampling is the passage: the queries of a sentence are not independent of each other. Everything is a sum
+over queries, so a resample is a weight for each query, and no string is compared twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from annotator.errors import ConfigError
+from annotator.records import Sample
+from training.benchmarks import gold_of
+from training.score.joining import Answers
+from training.score.matching import MATCHINGS, count
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+LEVEL: Final = 0.95
+"""Share of the resamples that an interval covers."""
+SHARES: Final = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The counts of all queries, sorted by type.
+
+    ``counts[q, m]`` is credit, predicted and gold of query ``q`` under matching ``m``.
+    """
+
+    types: tuple[str, ...]
+    counts: Floats
+    first: NDArray[np.int64]
+    """Of each type: the index of its first query."""
+    passage: NDArray[np.int64]
+    """Of each query: the number of its passage."""
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """How often to draw, and from which seed."""
+
+    number: int = 1000
+    seed: int = 0
+
+
+def tally(samples: Sequence[Sample], answers: Answers) -> Tally:
+    """Compare each answer with its gold under every matching.
+
+    Raises:
+        SourceError: a gold is no list.
+    """
+    import numpy as np
+
+    order = sorted(range(len(samples)), key=lambda index: samples[index].entity_type)
+    types = tuple(sorted({sample.entity_type for sample in samples}))
+    counted = [
+        count(gold_of(sample), said, sample.input) for sample, said in zip(samples, answers.mentions, strict=True)
+    ]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(sample.passage_id for sample in samples))}
+    counts = np.array([counted[index] for index in order], dtype=np.float64)
+    names = [samples[index].entity_type for index in order]
+    first = np.searchsorted(np.array(names, dtype=object), np.array(types, dtype=object)).astype(np.int64)
+    passage = np.array([numbers[samples[index].passage_id] for index in order], dtype=np.int64)
+    return Tally(types, counts, first, passage, len(numbers))
+
+
+def shares(totals: Floats) -> Floats:
+    """Precision, recall and F1 in the place of credit, predicted and gold, the last axis.
+
+    A share of nothing is 0; where there was nothing to find and nothing was found, all three are 1.
+    """
+    import numpy as np
+
+    credit, predicted, gold = totals[..., 0], totals[..., 1], totals[..., 2]
+    nothing = (predicted == 0) & (gold == 0)
+
+    def share(part: Floats, whole: Floats) -> Floats:
+        return np.where(nothing, 1.0, part / np.where(whole == 0, 1.0, whole))
+
+    return np.stack([share(credit, predicted), share(credit, gold), share(2 * credit, predicted + gold)], axis=-1)
+
+
+def summarize(by_type: Floats) -> Floats:
+    """Micro and macro shares of totals by type: ``[type, matching, 3]`` becomes ``[matching, 2, 3]``.
+
+    Macro is the plain mean over the types that gold or answers mention at all.
+    """
+    import numpy as np
+
+    alive = (by_type[..., 1] > 0) | (by_type[..., 2] > 0)
+    micro = shares(by_type.sum(axis=0))
+    number = np.sum(alive, axis=0)[:, None]
+    mean = (shares(by_type) * alive[..., None]).sum(axis=0) / np.maximum(number, 1)
+    return np.stack([micro, np.where(number == 0, 1.0, mean)], axis=1)
+
+
+def totals(counts: Floats, first: NDArray[np.int64], weights: Floats | None = None) -> Floats:
+    """Sums of ``counts`` by type, each query times its weight."""
+    import numpy as np
+
+    weighted = counts if weights is None else counts * weights[:, None, None]
+    return np.add.reduceat(weighted, first, axis=0)
+
+
+def figures(scored: Tally, unparsable: int) -> dict[str, Any]:
+    """The shares as the command line prints them with ``--json``."""
+    by_type = totals(scored.counts, scored.first)
+    overall, each = summarize(by_type), shares(by_type)
+    report: dict[str, Any] = {}
+    for m, matching in enumerate(MATCHINGS):
+        per_type = {
+            name: {**_named(each[t, m]), "support": int(by_type[t, m, 2])} for t, name in enumerate(scored.types)
+        }
+        report[matching] = {"micro": _named(overall[m, 0]), "macro": _named(overall[m, 1]), "per_type": per_type}
+    return {**report, "unparsable": unparsable}
+
+
+def bootstrap(scored: Tally, draws: Draws) -> dict[str, Any]:
+    """Percentile intervals of the shares under resampling of passages (Efron & Tibshirani, 1993, chapter 13)."""
+    import numpy as np
+
+    rng = np.random.default_rng(draws.seed)
+    drawn = np.stack(
+        [summarize(totals(scored.counts, scored.first, _resample(scored, rng))) for _ in range(draws.number)]
+    )
+    return _intervals(drawn)
+
+
+def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
+    """Whether ``a`` and ``b``, which answered the same queries, differ by more than chance.
+
+    ``difference`` is a - b, with its percentile interval under resampling of passages for both alike. ``p`` is the
+    two-sided probability of a difference in F1 at least as large if the two were the same: approximate randomisation,
+    which exchanges the answers of a passage by the toss of a coin (Noreen, 1989; Yeh, 2000).
+
+    Raises:
+        ConfigError: they did not answer the same queries.
+    """
+    import numpy as np
+
+    if a.types != b.types or not np.array_equal(a.passage, b.passage):
+        raise ConfigError("the two did not answer the same queries; score both against one benchmark")
+    rng = np.random.default_rng(draws.seed)
+    observed = summarize(totals(a.counts, a.first)) - summarize(totals(b.counts, b.first))
+    sum_a, sum_b, gap = totals(a.counts, a.first), totals(b.counts, b.first), a.counts - b.counts
+    at_least = np.zeros(observed.shape[:2])
+    drawn = []
+    for _ in range(draws.number):
+        weights = _resample(a, rng)
+        drawn.append(summarize(totals(a.counts, a.first, weights)) - summarize(totals(b.counts, b.first, weights)))
+        moved = totals(gap, a.first, rng.integers(0, 2, a.passages).astype(np.float64)[a.passage])
+        by_chance = summarize(sum_a - moved) - summarize(sum_b + moved)
+        at_least += np.abs(by_chance[..., 2]) >= np.abs(observed[..., 2]) - 1e-12  # sums are not exact to the last bit
+    p = (1 + at_least) / (1 + draws.number)
+    intervals = _intervals(np.stack(drawn))
+    return {
+        matching: {
+            average: {
+                "difference": _named(observed[m, i]),
+                "interval": intervals[matching][average],
+                "p": float(p[m, i]),
+            }
+            for i, average in enumerate(("micro", "macro"))
+        }
+        for m, matching in enumerate(MATCHINGS)
+    }
+
+
+def _resample(scored: Tally, rng: np.random.Generator) -> Floats:
+    """How often each query is drawn when as many passages as there are are drawn with replacement."""
+    import numpy as np
+
+    drawn = np.bincount(rng.integers(0, scored.passages, scored.passages), minlength=scored.passages)
+    return drawn.astype(np.float64)[scored.passage]
+
+
+def _intervals(drawn: Floats) -> dict[str, Any]:
+    import numpy as np
+
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return {
+        matching: {
+            average: {name: [float(low[m, i, s]), float(high[m, i, s])] for s, name in enumerate(SHARES)}
+            for i, average in enumerate(("micro", "macro"))
+        }
+        for m, matching in enumerate(MATCHINGS)
+    }
+
+
+def _named(values: Floats) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(SHARES, values, strict=True)}

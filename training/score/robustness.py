@@ -1,0 +1,98 @@
+"""How much a predictor loses when people type as they do: variants of a benchmark, predicted and scored in one table.
+
+A folder holds all of it: ``VARIANT.parquet``, and beside it the predictions ``VARIANT.jsonl``, by whatever made them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.errors import ConfigError
+from annotator.records import Sample
+from annotator.storage import tables
+from annotator.storage.rundir import replacing
+from training.benchmarks import read_benchmark
+from training.predict.running import fingerprint, note_of
+from training.score.evaluating import evaluate
+from training.score.metrics import Draws
+from training.score.variants import VARIANTS, variant
+
+ORIGINAL: Final = "original"
+
+Predict = Callable[[Path, Path], Any]
+"""Answers the queries of a benchmark in a file of predictions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where benchmark, variants and predictions are."""
+
+    benchmark: Path
+    folder: Path
+    predictions: Path | None = None
+    """Of the original, where they are not in the folder."""
+
+    def parquet(self, name: str) -> Path:
+        """The samples of a variant."""
+        return self.benchmark if name == ORIGINAL else self.folder / f"{name}.parquet"
+
+    def answers(self, name: str) -> Path:
+        """The predictions for a variant."""
+        own = self.predictions if name == ORIGINAL else None
+        return own or self.folder / f"{name}.jsonl"
+
+
+def write_variants(place: Place, seed: int) -> None:
+    """Write each variant of the benchmark; the same benchmark and seed give the same bytes.
+
+    Raises:
+        SourceError: the benchmark cannot be read.
+        RunDirError: the folder cannot be written.
+    """
+    samples = read_benchmark(place.benchmark)
+    for name in VARIANTS:
+        with replacing(place.parquet(name)) as file:
+            tables.write_records(file, tables.SAMPLE, variant(name, samples, seed))
+
+
+def score_variants(place: Place, predict: Predict | None, draws: Draws, say: Callable[[str], Any]) -> dict[str, Any]:
+    """Score the original and each variant, predicting what is not predicted yet.
+
+    Args:
+        place: where everything is; the variants are written.
+        predict: makes predictions; without it only what is there is scored.
+        draws: of the intervals.
+        say: takes lines that a reader of the figures must know.
+
+    Returns:
+        ``variants``: name to the report of ``evaluate`` with ``changed``, the share of queries whose text differs from
+        the original's; None for one without predictions.
+
+    Raises:
+        ConfigError: predictions belong to another benchmark or seed.
+        AnnotateError: as ``predict`` does.
+    """
+    texts = {sample.id: sample.input for sample in read_benchmark(place.benchmark)}
+    reports: dict[str, Any] = {}
+    for name in (ORIGINAL, *VARIANTS):
+        answers = place.answers(name)
+        if predict and answers != place.predictions:
+            predict(place.parquet(name), answers)
+        samples = read_benchmark(place.parquet(name))
+        if answers.exists():
+            _refuse_others(answers, samples)
+            changed = sum(sample.input != texts[sample.id] for sample in samples) / len(samples)
+            reports[name] = {**evaluate(samples, answers, draws, say), "changed": changed}
+        else:
+            reports[name] = None
+    return {"folder": str(place.folder), "variants": reports}
+
+
+def _refuse_others(answers: Path, samples: Sequence[Sample]) -> None:
+    note = note_of(answers)
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")).get("benchmark") != fingerprint(samples):
+        raise ConfigError(f"{answers} answers another benchmark, or variants of another seed; choose another --out")

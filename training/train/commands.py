@@ -1,0 +1,162 @@
+"""The commands ``train`` and ``experiment``, and what they print. Heavy imports stand inside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from annotator.terminal.exits import exits
+from training.flags import PANEL, AsJson, Debug, Quiet, print_json
+
+if TYPE_CHECKING:
+    from training.train.recipes import Portion, Recipe
+
+app = typer.Typer()
+
+_KEPT = "finished stages and the last checkpoint are kept"
+_NAME = typer.Argument(metavar="NAME", help="table-4.1, table-4.2, figure-4.2 or figure-4.3.")
+_DATA = typer.Option("--data", help="Folder with the converted Parquet files (docs/train.md has their names).")
+_OUT = typer.Option("--out", "-o", help="Write to this folder; the same command continues there.")
+Model = Annotated[str, typer.Option(help="Use another model: a folder, or a name on the Hub.")]
+Limit = Annotated[int, typer.Option(min=0, help="Samples of each data set (and benchmark) at most; 0: all.")]
+Set = Annotated[
+    Optional[list[str]],  # noqa: UP045 - read by typer
+    typer.Option("--set", help="Change a hyper-parameter: name=value, or STAGE.name=value; may be repeated."),
+]
+Device = Annotated[str, typer.Option(help="cpu or cuda.", show_default="the GPU where there is one")]
+
+
+@app.command(rich_help_panel=PANEL)
+def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
+    recipe: Annotated[
+        str, typer.Argument(metavar="[RECIPE]", help="A recipe of the thesis by name, or a .toml file.")
+    ] = "",
+    data: Annotated[Optional[Path], _DATA] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], _OUT] = None,  # noqa: UP045
+    show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe; train nothing.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the recipes; train nothing.")] = False,
+    model: Model = "",
+    limit: Limit = 0,
+    settings: Set = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Write OUT/merged too: a model without adapter.")] = False,
+    device: Device = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again; delete what train wrote to --out.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Fine-tune a student by a recipe, stage by stage; after an interruption the same command continues."""
+    with exits(debug, out, kept=_KEPT):
+        from annotator.errors import ConfigError
+        from training.train.recipes import Changes, load_recipe, shipped
+
+        if listed:
+            recipes = {name: load_recipe(name) for name in shipped()}
+            width = max(map(len, recipes))
+            if as_json:
+                print_json({name: one.as_dict() for name, one in recipes.items()})
+            else:
+                typer.echo("\n".join(f"{name:<{width}}  {one.description}" for name, one in recipes.items()))
+            return
+        if not recipe:
+            raise ConfigError("which recipe? vner-annotate train --list shows them; or give the path of a .toml file")
+        resolved = load_recipe(recipe, Changes(model, limit, tuple(settings or ())))
+        if show:
+            print_json(resolved.as_dict()) if as_json else _print_recipe(resolved)
+            return
+        if out is None or data is None:
+            raise ConfigError(
+                "train wants --data DIR (the converted files) and --out DIR; --show only shows the recipe"
+            )
+        from annotator.terminal.progress import make_progress
+        from training.train.training import Job
+        from training.train.training import train as run
+
+        record = run(Job(resolved, data, out, device, merge, fresh), make_progress(quiet=quiet))
+        if as_json:
+            print_json({**record, "out": str(out), "merged": str(out / "merged") if merge else None})
+        else:
+            _print_trained(record, out, out / "merged" if merge else out)
+
+
+@app.command(rich_help_panel=PANEL)
+def experiment(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
+    name: Annotated[str, _NAME],
+    data: Annotated[Path, _DATA],
+    out: Annotated[Path, _OUT],
+    seeds: Annotated[int, typer.Option(min=1, help="Repeat with so many seeds: mean and spread.")] = 1,
+    model: Model = "",
+    limit: Limit = 0,
+    settings: Set = None,
+    device: Device = "",
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Train, predict and score all rows of a table or figure of the thesis, and write ours beside its figures."""
+    with exits(debug, out, kept=_KEPT):
+        from annotator.terminal.progress import make_progress
+        from training.train.experiments import Plan, run
+        from training.train.recipes import Changes
+
+        plan = Plan(name, data, out, Changes(model, limit, tuple(settings or ())), seeds, device)
+        report = run(plan, make_progress(quiet=quiet))
+        if as_json:
+            print_json(report)
+        else:
+            typer.echo((out / f"{report['name']}.md").read_text(encoding="utf-8"))
+            typer.echo(f"{out / report['name']}.md, .json, .png, .svg", err=True)
+
+
+def _print_recipe(recipe: Recipe) -> None:
+    """Everything that a recipe resolves to; settings that are the same in all stages stand once."""
+    from training.train.settings import Settings
+
+    typer.echo(f"{recipe.name}: {recipe.description}\nmodel  {recipe.model}")
+    for number, stage in enumerate(recipe.stages, start=1):
+        typer.echo(f"\nstage {number}: {stage.name}")
+        for portion in stage.data:
+            typer.echo(f"  {recipe.sets[portion.set].file:<26}{_taken(portion, recipe)}")
+    if recipe.stages:
+        typer.echo("\nsettings" if len(recipe.stages) == 1 else "\nsettings (of all stages, or stage by stage)")
+        for item in dataclasses.fields(Settings):
+            values = [str(getattr(stage.settings, item.name)) for stage in recipe.stages]
+            shown = values[0] if len(set(values)) == 1 else " | ".join(values)
+            typer.echo(f"  {item.name:<18}{shown:<12}{item.metadata['help']}")
+    typer.echo("\nbenchmarks")
+    for benchmark in recipe.benchmarks:
+        published = recipe.published.get(benchmark.name)
+        typer.echo(f"  {benchmark.file:<26}{'' if published is None else f'the thesis: F1 {published:.2f}'}".rstrip())
+    typer.echo("\nfiles it needs in --data, and the commands that make them")
+    for data_set in (*(recipe.sets[name] for name in recipe.used), *recipe.benchmarks):
+        typer.echo(f"  {data_set.convert.format(out='DATA/' + data_set.file)}")
+
+
+def _taken(portion: Portion, recipe: Recipe) -> str:
+    parts: Sequence[str] = [
+        "" if portion.empty else "without empty answers",
+        f"{portion.share:.0%} of it" if portion.share < 1 else "",
+        f"{portion.passages:,} passages" if portion.passages else "",
+        f"{portion.limit:,} samples at most" if portion.limit else "",
+    ]
+    rows = recipe.sets[portion.set].rows
+    return (", ".join(filter(None, parts)) or "all") + (f" (the thesis has {rows:,} samples)" if rows else "")
+
+
+def _print_trained(record: Mapping[str, Any], out: Path, student: Path) -> None:
+    """What was learnt from, how it ended, and the command that comes next."""
+    for stage in record["stages"]:
+        sets = " + ".join(f"{taken['rows']:,} of {taken['set']}" for taken in stage["data"])
+        too_long = f" ({stage['too_long']:,} too long)" if stage["too_long"] else ""
+        typer.echo(f"stage {stage['stage']}: {stage['samples']:,} samples{too_long}: {sets}; {stage['steps']:,} steps, "
+                   f"mean loss {stage['loss']:.3f}")  # fmt: skip
+    last = record["stages"][-1]
+    typer.echo(f"{last['trainable']:,} of {last['parameters']:,} parameters trained "
+               f"({100 * last['trainable'] / last['parameters']:.4f} %), in {last['settings']['precision']} "
+               f"on {record['device']}")  # fmt: skip
+    typer.echo(f"student: {out}; loss: {out / 'loss.png'}; made of: {out / 'training.json'}")
+    typer.echo(f"next: vner-annotate predict BENCHMARK.parquet --predictor hf:{student} --out predictions.jsonl")

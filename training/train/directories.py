@@ -1,0 +1,128 @@
+"""The folder of a training or an experiment. Its record lists what may be replaced and deleted there; nothing else is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from annotator.errors import RunDirError
+from annotator.storage.rundir import explained, write_json
+
+MARK: Final = ".training.json"
+"""The record: ``{"files": [...]}``, the names in the folder that were written by ``train`` or ``experiment``."""
+RECORD: Final = "training.json"
+"""Of a finished student: what it was made of."""
+STUDENT: Final = ("*.safetensors", "*.safetensors.index.json", "*config.json", "tokenizer*", "special_tokens_map.json",
+                  "*.model")  # fmt: skip
+"""The files of a student that ``save_pretrained`` writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingDirectories:
+    """Where a training reads and writes, and on which device it runs."""
+
+    data: Path
+    out: Path
+    device: str
+
+    @property
+    def stages(self) -> Path:
+        """Has a folder for each stage; recipes that begin alike share them."""
+        return self.out / "stages"
+
+    @property
+    def tokens(self) -> Path:
+        """Tokenised data, by what they are made of."""
+        return self.stages / ".tokens"
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Make ``out`` if need be, and lock it for this process alone.
+
+    Raises:
+        RunDirError: it cannot be written, holds anything but a training, or another process works on it.
+    """
+    from filelock import FileLock, Timeout
+
+    with explained(out):
+        if out.exists() and not out.is_dir():
+            raise RunDirError(f"{out} is a file; --out wants a folder")
+        if (out / "manifest.json").exists() or (out / "completions.sqlite").exists():
+            raise RunDirError(f"{out} is the run directory of a dataset; choose another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / MARK).is_file():
+            strangers = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+            if strangers and not _is_older(out):
+                raise RunDirError(
+                    f"{out} is not empty and was not made by train (it holds {strangers[0]}); choose another --out"
+                )
+        lock = FileLock(out / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise RunDirError(f"another process is working on {out}; wait for it, or choose another --out") from None
+    try:
+        if not (out / MARK).is_file():
+            write_json(out / MARK, {"files": _written_before(out)})
+        for folder in (out, *(out / name for name in _files(out) if (out / name).is_dir())):
+            for unfinished in folder.rglob(".*.part") if folder != out else folder.glob(".*.part"):
+                unfinished.unlink(missing_ok=True)  # of a process that was killed; we hold the lock
+        yield
+    finally:
+        lock.release()
+
+
+def register(out: Path, names: Iterable[str]) -> None:
+    """Enter ``names``, about to be written, in the record of ``out``.
+
+    Raises:
+        RunDirError: a file of such a name is there and not in the record: somebody else's.
+    """
+    known = _files(out)
+    new = [name for name in dict.fromkeys(names) if name not in known]
+    if foreign := [name for name in new if (out / name).exists()]:
+        raise RunDirError(f"{out / foreign[0]} was not made by train; move it away, or choose another --out")
+    if new:
+        write_json(out / MARK, {"files": sorted([*known, *new])})
+
+
+def forget(out: Path) -> None:
+    """Delete what the record of ``out`` lists, and nothing else."""
+    with explained(out):
+        for name in _files(out):
+            shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
+        write_json(out / MARK, {"files": []})
+
+
+def _files(out: Path) -> list[str]:
+    try:
+        names = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunDirError(f"cannot read {out / MARK} ({error!r}); choose another --out") from error
+    return [name for name in names if isinstance(name, str) and Path(name).name == name and name not in ("", "..")]
+
+
+def _is_older(out: Path) -> bool:
+    """Whether a version without the record trained in ``out``."""
+    return (out / "stages" / ".tokens").is_dir() or any((out / "stages").glob("*/stage.json"))
+
+
+def _written_before(out: Path) -> list[str]:
+    """What a version without the record wrote to ``out``: what its finished stages hold too, and its own names."""
+    if not _is_older(out):
+        return []
+    stages = [path.parent for path in (out / "stages").glob("*/stage.json")]
+    student = {path.name for stage in stages for pattern in STUDENT for path in stage.glob(pattern)}
+    own = {"stages", "scores", "predictions", "benchmarks"}
+    if (out / RECORD).is_file():
+        own |= {RECORD, "merged", "loss.jsonl", "loss.png", "loss.svg", *student}
+    for record in out.glob("*.json"):
+        if record.stem in ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3"):
+            own |= {f"{record.stem}.{kind}" for kind in ("json", "md", "png", "svg")}
+    return sorted(name for name in own if (out / name).exists())

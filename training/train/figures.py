@@ -1,0 +1,136 @@
+"""Figures of a training and of an experiment, as PNG and SVG; the same bytes for the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.storage.rundir import replacing
+
+INK: Final = "#1d1e21"
+SOFT: Final = "#585c66"
+OURS: Final = "#24578f"
+THEIRS: Final = "#c98a1b"
+_STYLE: Final[dict[Any, Any]] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "svg.hashsalt": "vner-annotate",
+    "svg.fonttype": "path",
+}
+
+
+def save(stem: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> list[Path]:
+    """Draw on one pair of axes and write ``stem``.png and ``stem``.svg."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    written = []
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.subplots())
+        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+            path = stem.with_name(f"{stem.name}.{kind}")  # a name such as figure-4.2 has no suffix
+            with replacing(path) as file:
+                figure.savefig(file, format=kind, dpi=160, metadata=metadata)
+            written.append(path)
+    return written
+
+
+def loss_figure(log: Path, folder: Path) -> list[Path]:
+    """Draw the loss over the steps of all stages, as logged and smoothed."""
+    from training.train.trainer import read_log
+
+    stages = [(name, list(lines)) for name, lines in groupby(read_log(log), key=lambda line: line["stage"])]
+
+    def draw(axes: Any) -> None:
+        begin = 0
+        for name, lines in stages:
+            steps, losses = [begin + line["step"] for line in lines], [line["loss"] for line in lines]
+            axes.plot(steps, losses, color=OURS, alpha=0.3, linewidth=0.8)
+            axes.plot(steps, smoothed(losses, 1 - 1 / max(1.0, len(losses) / 20)), color=OURS, linewidth=1.8)
+            axes.axvline(begin, color=SOFT, linewidth=0.6, linestyle=":")
+            axes.annotate(f" {name}", (begin, 1), xycoords=("data", "axes fraction"), va="bottom", color=SOFT)
+            begin = steps[-1]
+        axes.set_xlabel("steps")
+        axes.set_ylabel("loss (nats a target token)")
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color="#e2e3e0")
+
+    return save(folder / "loss", (7, 3.6), draw)
+
+
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """Exponentially weighted mean, corrected for its beginning."""
+    result, mean = [], 0.0
+    for number, value in enumerate(values, start=1):
+        mean = weight * mean + (1 - weight) * value
+        result.append(mean / (1 - weight**number))
+    return result
+
+
+def bars(stem: Path, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], axis: str) -> list[Path]:
+    """Ours beside the thesis's, a group of bars for each row and benchmark; F1 in percent.
+
+    Each row has ``label``, ``ours`` and ``published`` by benchmark; ``ours`` has ``mean`` and ``spread``.
+    """
+    groups = [(row, benchmark) for row in rows for benchmark in benchmarks]
+
+    def draw(axes: Any) -> None:
+        places = range(len(groups))
+        ours = [row["ours"][name] for row, name in groups]
+        theirs = [row["published"].get(name) for row, name in groups]
+        axes.barh([place - 0.2 for place in places], [100 * one["mean"] for one in ours], 0.38, color=OURS,
+                  xerr=[100 * one["spread"] for one in ours] if any(one["spread"] for one in ours) else None,
+                  label="ours")  # fmt: skip
+        axes.barh([place + 0.2 for place in places], [value or 0 for value in theirs], 0.38, color=THEIRS,
+                  label="the thesis")  # fmt: skip
+        for place, one, value in zip(places, ours, theirs, strict=True):
+            axes.text(
+                100 * (one["mean"] + one["spread"]) + 1,
+                place - 0.2,
+                f"{100 * one['mean']:.2f}",
+                va="center",
+                fontsize=8,
+            )
+            axes.text((value or 0) + 1, place + 0.2, "not given" if value is None else f"{value:.2f}", va="center",
+                      fontsize=8, color=SOFT)  # fmt: skip
+        axes.set_yticks(list(places), [f"{row['label']}\n{name}" for row, name in groups])
+        axes.set_ylim(len(groups) - 0.4, -0.6)
+        axes.set_xlim(0, 112)
+        axes.set_xlabel(axis)
+        axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
+
+    return save(stem, (8.5, 1.2 + 0.62 * len(groups)), draw)
+
+
+def curve(stem: Path, rows: Sequence[Mapping[str, Any]], benchmark: str, others: Mapping[str, float]) -> list[Path]:
+    """A learning curve, F1 in percent: ours with its spread, the thesis's, and what it compares with."""
+
+    def draw(axes: Any) -> None:
+        places = list(range(len(rows)))
+        ours = [row["ours"][benchmark] for row in rows]
+        axes.errorbar(places, [100 * one["mean"] for one in ours], [100 * one["spread"] for one in ours], color=OURS,
+                      marker="o", capsize=3, label="ours, mean and standard deviation")  # fmt: skip
+        known = [(place, row["published"][benchmark]) for place, row in zip(places, rows, strict=True)
+                 if benchmark in row["published"]]  # fmt: skip
+        axes.plot(*zip(*known, strict=True), color=THEIRS, marker="s", label="the thesis")
+        for number, (name, value) in enumerate(sorted(others.items(), key=lambda item: -item[1])):
+            axes.axhline(value, color=SOFT, linewidth=0.8, linestyle=(0, (4, 2 + number)), label=f"{name}: {value:g}")
+        axes.set_xticks(places, [row["label"] for row in rows])
+        axes.set_xlabel("training sentences")
+        axes.set_ylabel(f"micro F1 on {benchmark}, %")
+        axes.set_ylim(0, 102)
+        axes.grid(axis="y", color="#e2e3e0")
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+
+    return save(stem, (9.5, 4.2), draw)
