@@ -20,9 +20,9 @@ from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
 from training.convert.commands import app as converting_app
-from training.train.commands import app as learning_app
 from training.predict.commands import predict
 from training.score.commands import evaluate
+from training.train.commands import app as learning_app
 
 app = typer.Typer(
     name="vner-annotate",

@@ -80,9 +80,9 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
     from annotator.progress import Silent
     from annotator.storage import tables
     from tests.students import make_tokenizer
+    from training.students import make_untied, quiet_transformers
     from training.train.data import take, tokenised
     from training.train.recipes import Portion
-    from training.students import make_untied, quiet_transformers
 
     shape = SHAPES[given.shape]
     texts = [row["input"] for row in tables.rows(samples, ["input"])][:8000]
@@ -114,11 +114,11 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
     import torch
     from transformers import DataCollatorForSeq2Seq, Seq2SeqTrainer, TrainerCallback, set_seed
 
+    from training.students import load_tokenizer
     from training.train.data import Order, mixed
     from training.train.settings import Settings
     from training.train.stages import prepare as prepared
     from training.train.trainer import StudentTrainer, training_arguments
-    from training.students import load_tokenizer
 
     place, ours, device = Path(wishes["place"]), wishes["kind"] == "ours", wishes["device"]
     cuda = device != "cpu"

@@ -178,8 +178,8 @@ def test_a_twice_killed_training_ends_in_the_same_weights(place: Path, done: Pat
     """SIGKILL between two checkpoints of each stage; then the adapter and the loss log are the same, byte for byte."""
     out = tmp_path / "killed"
     slow = (
-        "import time; from training.train import trainer; step = trainer.TrainingLogger.on_step_end;"
-        "trainer.TrainingLogger.on_step_end = lambda *a, **k: (time.sleep(0.15), step(*a, **k))[1]; import cli; cli.main()"
+        "import time; from training.train.trainer import TrainingLogger as log; step = log.on_step_end;"
+        "log.on_step_end = lambda *a, **k: (time.sleep(0.15), step(*a, **k))[1]; import cli; cli.main()"
     )
     for stage, step in (("one", 10), ("two", 4)):
         process = subprocess.Popen([sys.executable, "-c", slow, *command(place, out)], cwd=Path(cli.__file__).parent)
@@ -384,7 +384,7 @@ def test_only_what_the_record_lists_is_replaced_or_deleted(place: Path, tmp_path
 
 
 def test_a_folder_of_an_older_version_continues(place: Path, done: Path, tmp_path: Path) -> None:
-    """Without the record, what stands in the finished stages is known as the program's own; nothing is trained again."""
+    """Without the record, what stands in the finished stages is the program's own; nothing is trained again."""
     import shutil
 
     out = shutil.copytree(done, tmp_path / "older")

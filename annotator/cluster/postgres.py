@@ -65,9 +65,7 @@ class PostgresLedger:
         try:
             import psycopg
         except ImportError as error:
-            raise ConfigError(
-                "--ledger postgresql://... needs the extra ray: pip install '.[ray]'"
-            ) from error
+            raise ConfigError("--ledger postgresql://... needs the extra ray: pip install '.[ray]'") from error
         self._pg, self._address = psycopg, address
         self._locks: list[str] = []
         self._unflushed = self._closed = False

@@ -1,4 +1,4 @@
-"""The folder of a training or an experiment. Its record lists what may be replaced and deleted there; nothing else is."""
+"""The folder of a training or an experiment. Only what its record lists is replaced or deleted there."""
 
 from __future__ import annotations
 
