@@ -17,8 +17,7 @@ from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
 from training.benchmarks import gold_of, read_benchmark, read_predictions
 from training.score.answers import read_answer
-from training.score.evaluating import evaluate, evaluate_pair
-from training.score.joining import join
+from training.score.evaluating import evaluate, evaluate_pair, join
 from training.score.matching import MATCHINGS, count, same_text
 from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally
 
@@ -34,7 +33,7 @@ def scored(queries: list[tuple[list[str], list[str]]], types: int = 3) -> Tally:
         for n, (gold, answer) in enumerate(queries)
     ]
     said = {f"q{n}": json.dumps(answer, ensure_ascii=False) for n, (_, answer) in enumerate(queries)}
-    return tally(samples, join(samples, said))
+    return tally(samples, join(samples, said).mentions)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +177,7 @@ def benchmark_of_spans() -> tuple[Tally, list[tuple[str, list[tuple[int, int]], 
         samples.append(query(f"q{number}", " ".join(words), texts[0], label, f"p{number}"))
         said[f"q{number}"] = json.dumps(texts[1])
         spans.append((label, gold, answer))
-    return tally(samples, join(samples, said)), spans
+    return tally(samples, join(samples, said).mentions), spans
 
 
 def test_strict_agrees_with_seqeval() -> None:
@@ -317,7 +316,7 @@ def test_a_benchmark_that_is_none_is_refused(tmp_path: Path) -> None:
         read_benchmark(write_benchmark(tmp_path / "b.parquet", [one, one]))
     broken = Sample("q0", "?", "Huế", "Huế", "location", negative=False, passage_id="p0")
     with pytest.raises(SourceError, match="gold of q0"):
-        tally([broken], join([broken], {}))
+        tally([broken], join([broken], {}).mentions)
 
 
 def test_two_files_are_scored_against_one_benchmark(tmp_path: Path) -> None:

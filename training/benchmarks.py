@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +65,15 @@ def gold_of(sample: Sample) -> list[str]:
     return list(map(nfc, mentions))
 
 
+def fingerprint(samples: Sequence[Sample]) -> str:
+    """Identity of the questions of a benchmark, without their gold: sha256 in hex."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        row = [sample.id, sample.instruction, sample.input, sample.entity_type]
+        digest.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()
+
+
 def read_predictions(path: Path) -> dict[str, str]:
     """The answers of ``path`` by id: JSON lines with ``id`` and ``output``.
 
@@ -78,7 +88,7 @@ def read_predictions(path: Path) -> dict[str, str]:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise SourceError(
                 f'{path}, line {number}: wants {{"id": ..., "output": ...}} ({_line(error)}); '
-                "if predict was stopped in mid-line, the same predict command mends it"
+                "if predict was stopped in mid-line, the same predict command fixes it"
             ) from error
         if str(identity) in found:
             raise SourceError(

@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.terminal.exits import exits
+from training.flags import AsJson, Debug, Quiet
 from training.predict import options
 
 
@@ -43,9 +44,9 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     limits: options.Limits = None,
     max_retries: options.MaxRetries = None,
     timeout: options.Timeout = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Answer the queries of a benchmark; run again, it asks only what is not answered yet. See docs/evaluate.md."""
     with exits(debug, out):

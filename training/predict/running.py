@@ -6,7 +6,6 @@ ends the file is written again in the order of the benchmark. A note beside it s
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from annotator.progress import Progress
 from annotator.records import Sample
 from annotator.storage.outputs import check_output
 from annotator.storage.rundir import explained, replacing, write_json
-from training.benchmarks import read_benchmark
+from training.benchmarks import fingerprint, read_benchmark
 from training.predict import Prediction, Predictor
 
 
@@ -79,15 +78,6 @@ def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progres
             if sample.id in answers:
                 _write(whole, (sample.id, answers[sample.id]))
     return Outcome(len(samples), len(answers), len(answers) - before)
-
-
-def fingerprint(samples: Sequence[Sample]) -> str:
-    """Identity of the questions of a benchmark, without their gold: sha256 in hex."""
-    digest = hashlib.sha256()
-    for sample in samples:
-        row = [sample.id, sample.instruction, sample.input, sample.entity_type]
-        digest.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
-    return digest.hexdigest()
 
 
 def note_of(out: Path) -> Path:

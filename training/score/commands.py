@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from annotator.terminal.exits import exits
+from training.flags import AsJson, Debug, Quiet, print_json
 from training.predict import options
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         Optional[Path],  # noqa: UP045 - read by typer
         typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, too."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md.
 
@@ -110,10 +111,10 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             if not draws:
                 raise ConfigError("--compare tests by drawing; --draws must be at least 1")
             report = evaluate_pair(samples, compare, Draws(draws, seed), _say)
-            _hand_out(report, rendering.of_comparison(report), markdown, as_json=as_json)
+            _print(report, rendering.of_comparison(report), markdown, as_json=as_json)
         elif predictions:
             report = score(read_benchmark(samples), predictions, Draws(draws, seed), _say)
-            _hand_out(report, rendering.of_scores(report), markdown, as_json=as_json)
+            _print(report, rendering.of_scores(report), markdown, as_json=as_json)
 
 
 def _robustness(
@@ -123,21 +124,17 @@ def _robustness(
     from training.predict.making import make_predictor
     from training.predict.running import predict
     from training.score import rendering
-    from training.score.robustness import score_variants, write_variants
+    from training.score.robustness import score_variants
 
-    by_predictor: Callable[[Path, Path], None] | None = None
     left: dict[str, int] = {}
-    if wanted:
-        predictor, said = wanted
 
-        def by_predictor(benchmark: Path, answers: Path) -> None:
-            made_by = make_predictor(predictor, answers, said)
-            outcome = predict(benchmark, made_by, answers, make_progress(quiet=quiet))
-            left[answers.stem] = outcome.queries - outcome.answered
+    def by_predictor(benchmark: Path, answers: Path) -> None:
+        assert wanted  # noqa: S101 - it is called only then
+        outcome = predict(benchmark, make_predictor(wanted[0], answers, wanted[1]), answers, make_progress(quiet=quiet))
+        left[answers.stem] = outcome.queries - outcome.answered
 
-    write_variants(place, draws.seed)
-    report = score_variants(place, by_predictor, draws, _say)
-    _hand_out(report, rendering.of_variants(report), markdown, as_json=as_json)
+    report = score_variants(place, by_predictor if wanted else None, draws, _say)
+    _print(report, rendering.of_variants(report), markdown, as_json=as_json)
     if waiting := [name for name, found in report["variants"].items() if not found]:
         _say(f"no predictions yet for {', '.join(waiting)}: add --predictor P, or for each of them")
         _say(f"  vner-annotate predict {place.parquet(waiting[0])} --predictor P --out {place.answers(waiting[0])}")
@@ -148,21 +145,14 @@ def _robustness(
         raise typer.Exit(3)
 
 
-def _hand_out(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | None, *, as_json: bool) -> None:
-    import json
-
+def _print(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | None, *, as_json: bool) -> None:
     from annotator.storage.rundir import replacing
     from training.score import rendering
 
     if markdown:
         with replacing(markdown) as file:
             file.write(rendering.markdown(grids).encode("utf-8"))
-    if as_json:
-        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
-    else:
-        from rich.console import Console
-
-        rendering.show(Console(highlight=False), grids)
+    print_json(report) if as_json else rendering.show(grids)
 
 
 def _say(line: str) -> None:

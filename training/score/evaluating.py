@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from annotator.records import Sample
 from training.benchmarks import read_benchmark, read_predictions
-from training.score.joining import Answers, join, tell_of
+from training.score.answers import read_answer
 from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers of a predictor to the queries of a benchmark."""
+
+    mentions: tuple[tuple[str, ...], ...]
+    """Of each query, in the order of the benchmark; none where there is no answer or no readable one."""
+    unparsable: int
+    """Answers in which no list could be found."""
+    missing: int
+    """Queries without an answer; they count as answered with ``[]``."""
+    unknown: int
+    """Answers whose id is none of the benchmark's; they count for nothing."""
+
+
+def join(samples: Sequence[Sample], predictions: Mapping[str, str]) -> Answers:
+    """Put the answers beside the queries."""
+    read = [read_answer(predictions[sample.id]) if sample.id in predictions else None for sample in samples]
+    return Answers(
+        mentions=tuple(answer.mentions if answer else () for answer in read),
+        unparsable=sum(answer is not None and not answer.readable for answer in read),
+        missing=read.count(None),
+        unknown=len(predictions.keys() - {sample.id for sample in samples}),
+    )
 
 
 def evaluate(samples: Sequence[Sample], predictions: Path, draws: Draws, say: Callable[[str], Any]) -> dict[str, Any]:
@@ -19,7 +45,7 @@ def evaluate(samples: Sequence[Sample], predictions: Path, draws: Draws, say: Ca
         samples: the queries of the benchmark.
         predictions: JSON lines with ``id`` and ``output``.
         draws: of the bootstrap; none where its number is 0.
-        say: takes a line that a reader of the figures must know: missing, unreadable, unknown answers.
+        say: prints a line that a reader of the figures must see: missing, unreadable, unknown answers.
 
     Returns:
         ``strict``, ``relaxed`` and ``universalner``, each with ``micro``, ``macro`` and ``per_type`` as shares from 0
@@ -28,8 +54,7 @@ def evaluate(samples: Sequence[Sample], predictions: Path, draws: Draws, say: Ca
     Raises:
         SourceError: the predictions cannot be read, have an id twice, or a gold is no list.
     """
-    answers, scored = _read(samples, predictions, say)
-    return _report(answers, scored, draws)
+    return _report(*_read(samples, predictions, say), draws)
 
 
 def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], draws: Draws, say: Callable[[str], Any]) -> dict[str, Any]:
@@ -39,20 +64,24 @@ def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], draws: Draws, say: C
         SourceError: as ``evaluate`` does.
     """
     samples = read_benchmark(benchmark)
-    (answers_a, a), (answers_b, b) = (_read(samples, path, say) for path in pair)
-    return {
-        "files": [str(path) for path in pair],
-        "draws": draws.number,
-        "a": _report(answers_a, a, Draws(0)),
-        "b": _report(answers_b, b, Draws(0)),
-        "comparison": compare(a, b, draws),
-    }
+    a, b = (_read(samples, path, say) for path in pair)
+    reports = {"a": _report(*a, Draws(0)), "b": _report(*b, Draws(0))}
+    files = [str(path) for path in pair]
+    return {"files": files, "draws": draws.number, **reports, "comparison": compare(a[1], b[1], draws)}
 
 
-def _read(samples: Sequence[Sample], predictions: Path, say: Callable[[str], Any]) -> tuple[Answers, Tally]:
-    answers = join(samples, read_predictions(predictions))
-    tell_of(answers, str(predictions), say)
-    return answers, tally(samples, answers)
+def _read(samples: Sequence[Sample], path: Path, say: Callable[[str], Any]) -> tuple[Answers, Tally]:
+    """Read and count the answers, and say what a reader of the figures must know of them."""
+    answers = join(samples, read_predictions(path))
+    for number, what in (
+        (answers.missing, "have no answer and count as answered with []"),
+        (answers.unparsable, "have an answer without a readable list, which counts as []"),
+    ):
+        if number:
+            say(f"{path}: {number:,} of {len(samples):,} queries {what}")
+    if answers.unknown:
+        say(f"{path}: {answers.unknown:,} answers have an id that the benchmark does not have; they count for nothing")
+    return answers, tally(samples, answers.mentions)
 
 
 def _report(answers: Answers, scored: Tally, draws: Draws) -> dict[str, Any]:

@@ -6,8 +6,8 @@
 ``relaxed``       SemEval-2013's partial credit, as nervaluate counts it: 1 for the same string, 0.5 for an overlap. A
                   gold mention is matched with one answer at most, and the other way round, so that the credit is the
                   highest possible. Two strings overlap when whole-word occurrences of them in the passage share a
-                  character; where one of them is not in the passage, when they share a run of syllables that is more
-                  than half of the longer one.
+                  character; where one of them is not in the passage, when they share an n-gram of syllables that is
+                  more than half of the longer one.
 ``universalner``  The strings after UniversalNER's own normalisation: lower case, no ASCII punctuation, no a, an, the.
                   It is for comparing with that project's published figures; it damages Vietnamese, where "an" is a
                   syllable: "Hội An" becomes "hội".
@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -85,37 +86,25 @@ def _distinct(keys: Iterable[str]) -> list[str]:
 
 
 def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
-    """The greatest number of overlapping pairs in which nobody is twice, by augmenting paths."""
+    """The greatest number of overlapping pairs in which no mention is twice, by augmenting paths (Kuhn)."""
     if not gold or not answer:
         return 0
     text = _passage_key(passage)
     spans = {mention: _occurrences(mention, text) for mention in (*gold, *answer)}
     near = [[j for j, one in enumerate(gold) if _overlap(one, other, spans)] for other in answer]
     partner: dict[int, int] = {}  # of a gold mention: the answer it is matched with
-    for start in range(len(answer)):
-        reached: dict[int, int] = {}  # a gold mention, and the answer that led to it
-        queue = [start]
-        for given in queue:
-            for wanted in near[given]:
-                if wanted not in reached:
-                    reached[wanted] = given
-                    if wanted in partner:
-                        queue.append(partner[wanted])
-                    else:
-                        _rematch(wanted, reached, partner)
-                        queue.clear()
-                        break
-    return len(partner)
 
+    def matched(given: int, seen: set[int]) -> bool:
+        """Find a gold mention for an answer, if need be by finding another one for the answer that has it."""
+        for wanted in near[given]:
+            if wanted not in seen:
+                seen.add(wanted)
+                if wanted not in partner or matched(partner[wanted], seen):
+                    partner[wanted] = given
+                    return True
+        return False
 
-def _rematch(free: int, reached: dict[int, int], partner: dict[int, int]) -> None:
-    """Give each answer on the way to a ``free`` gold mention the next one of the way."""
-    held = {given: wanted for wanted, given in partner.items()}
-    wanted: int | None = free
-    while wanted is not None:
-        given = reached[wanted]
-        partner[wanted] = given
-        wanted = held.get(given)
+    return sum(matched(given, set()) for given in range(len(answer)))
 
 
 @lru_cache(maxsize=64)  # the queries of a passage come together
@@ -133,14 +122,5 @@ def _overlap(one: str, other: str, spans: dict[str, list[tuple[int, int]]]) -> b
     if spans[one] and spans[other]:
         return any(a < d and c < b for a, b in spans[one] for c, d in spans[other])
     ours, theirs = one.split(), other.split()
-    return 2 * _longest_run(ours, theirs) > max(len(ours), len(theirs))
-
-
-def _longest_run(ours: list[str], theirs: list[str]) -> int:
-    """Length of the longest run of syllables that stands in both."""
-    best, before = 0, [0] * (len(theirs) + 1)
-    for syllable in ours:
-        here = [0]
-        here += [before[j] + 1 if syllable == other else 0 for j, other in enumerate(theirs)]
-        best, before = max(best, *here), here
-    return best
+    shared = SequenceMatcher(None, ours, theirs, autojunk=False).find_longest_match()
+    return 2 * shared.size > max(len(ours), len(theirs))

@@ -6,14 +6,13 @@ over queries, so a resample is a weight for each query, and no string is compare
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import ConfigError
 from annotator.records import Sample
 from training.benchmarks import gold_of
-from training.score.joining import Answers
 from training.score.matching import MATCHINGS, count
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 LEVEL: Final = 0.95
 """Share of the resamples that an interval covers."""
 SHARES: Final = ("precision", "recall", "f1")
+AVERAGES: Final = ("micro", "macro")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Draws:
     seed: int = 0
 
 
-def tally(samples: Sequence[Sample], answers: Answers) -> Tally:
+def tally(samples: Sequence[Sample], answers: Sequence[Sequence[str]]) -> Tally:
     """Compare each answer with its gold under every matching.
 
     Raises:
@@ -59,17 +59,16 @@ def tally(samples: Sequence[Sample], answers: Answers) -> Tally:
     """
     import numpy as np
 
-    order = sorted(range(len(samples)), key=lambda index: samples[index].entity_type)
-    types = tuple(sorted({sample.entity_type for sample in samples}))
-    counted = [
-        count(gold_of(sample), said, sample.input) for sample, said in zip(samples, answers.mentions, strict=True)
-    ]
+    pairs = sorted(zip(samples, answers, strict=True), key=lambda pair: pair[0].entity_type)
+    names, first = np.unique([sample.entity_type for sample, _ in pairs], return_index=True)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(sample.passage_id for sample in samples))}
-    counts = np.array([counted[index] for index in order], dtype=np.float64)
-    names = [samples[index].entity_type for index in order]
-    first = np.searchsorted(np.array(names, dtype=object), np.array(types, dtype=object)).astype(np.int64)
-    passage = np.array([numbers[samples[index].passage_id] for index in order], dtype=np.int64)
-    return Tally(types, counts, first, passage, len(numbers))
+    return Tally(
+        tuple(map(str, names)),
+        np.array([count(gold_of(sample), answer, sample.input) for sample, answer in pairs], np.float64),
+        first.astype(np.int64),
+        np.array([numbers[sample.passage_id] for sample, _ in pairs], np.int64),
+        len(numbers),
+    )
 
 
 def shares(totals: Floats) -> Floats:
@@ -80,12 +79,9 @@ def shares(totals: Floats) -> Floats:
     import numpy as np
 
     credit, predicted, gold = totals[..., 0], totals[..., 1], totals[..., 2]
-    nothing = (predicted == 0) & (gold == 0)
-
-    def share(part: Floats, whole: Floats) -> Floats:
-        return np.where(nothing, 1.0, part / np.where(whole == 0, 1.0, whole))
-
-    return np.stack([share(credit, predicted), share(credit, gold), share(2 * credit, predicted + gold)], axis=-1)
+    whole = np.stack([predicted, gold, (predicted + gold) / 2], axis=-1)
+    part = np.where(whole == 0, 0.0, credit[..., None] / np.where(whole == 0, 1.0, whole))
+    return np.where(((predicted == 0) & (gold == 0))[..., None], 1.0, part)
 
 
 def summarize(by_type: Floats) -> Floats:
@@ -113,13 +109,12 @@ def totals(counts: Floats, first: NDArray[np.int64], weights: Floats | None = No
 def figures(scored: Tally, unparsable: int) -> dict[str, Any]:
     """The shares as the command line prints them with ``--json``."""
     by_type = totals(scored.counts, scored.first)
-    overall, each = summarize(by_type), shares(by_type)
-    report: dict[str, Any] = {}
+    each = shares(by_type)
+    report: dict[str, Any] = _grid(summarize(by_type), _named)
     for m, matching in enumerate(MATCHINGS):
-        per_type = {
+        report[matching]["per_type"] = {
             name: {**_named(each[t, m]), "support": int(by_type[t, m, 2])} for t, name in enumerate(scored.types)
         }
-        report[matching] = {"micro": _named(overall[m, 0]), "macro": _named(overall[m, 1]), "per_type": per_type}
     return {**report, "unparsable": unparsable}
 
 
@@ -128,9 +123,7 @@ def bootstrap(scored: Tally, draws: Draws) -> dict[str, Any]:
     import numpy as np
 
     rng = np.random.default_rng(draws.seed)
-    drawn = np.stack(
-        [summarize(totals(scored.counts, scored.first, _resample(scored, rng))) for _ in range(draws.number)]
-    )
+    drawn = [summarize(totals(scored.counts, scored.first, _resample(scored, rng))) for _ in range(draws.number)]
     return _intervals(drawn)
 
 
@@ -149,8 +142,8 @@ def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
     if a.types != b.types or not np.array_equal(a.passage, b.passage):
         raise ConfigError("the two did not answer the same queries; score both against one benchmark")
     rng = np.random.default_rng(draws.seed)
-    observed = summarize(totals(a.counts, a.first)) - summarize(totals(b.counts, b.first))
     sum_a, sum_b, gap = totals(a.counts, a.first), totals(b.counts, b.first), a.counts - b.counts
+    observed = summarize(sum_a) - summarize(sum_b)
     at_least = np.zeros(observed.shape[:2])
     drawn = []
     for _ in range(draws.number):
@@ -159,18 +152,18 @@ def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
         moved = totals(gap, a.first, rng.integers(0, 2, a.passages).astype(np.float64)[a.passage])
         by_chance = summarize(sum_a - moved) - summarize(sum_b + moved)
         at_least += np.abs(by_chance[..., 2]) >= np.abs(observed[..., 2]) - 1e-12  # sums are not exact to the last bit
-    p = (1 + at_least) / (1 + draws.number)
-    intervals = _intervals(np.stack(drawn))
+    difference, interval = _grid(observed, _named), _intervals(drawn)
+    p = _grid((1 + at_least) / (1 + draws.number), float)
     return {
         matching: {
             average: {
-                "difference": _named(observed[m, i]),
-                "interval": intervals[matching][average],
-                "p": float(p[m, i]),
+                "difference": difference[matching][average],
+                "interval": interval[matching][average],
+                "p": p[matching][average],
             }
-            for i, average in enumerate(("micro", "macro"))
+            for average in AVERAGES
         }
-        for m, matching in enumerate(MATCHINGS)
+        for matching in MATCHINGS
     }
 
 
@@ -182,15 +175,19 @@ def _resample(scored: Tally, rng: np.random.Generator) -> Floats:
     return drawn.astype(np.float64)[scored.passage]
 
 
-def _intervals(drawn: Floats) -> dict[str, Any]:
+def _intervals(drawn: Sequence[Floats]) -> dict[str, Any]:
     import numpy as np
 
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    ends = np.quantile(np.stack(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return _grid(
+        np.moveaxis(ends, 0, -1), lambda rows: {name: row.tolist() for name, row in zip(SHARES, rows, strict=True)}
+    )
+
+
+def _grid(values: Any, show: Callable[[Any], Any]) -> dict[str, Any]:
+    """``[matching, average, ...]`` by their names."""
     return {
-        matching: {
-            average: {name: [float(low[m, i, s]), float(high[m, i, s])] for s, name in enumerate(SHARES)}
-            for i, average in enumerate(("micro", "macro"))
-        }
+        matching: {average: show(values[m, i]) for i, average in enumerate(AVERAGES)}
         for m, matching in enumerate(MATCHINGS)
     }
 

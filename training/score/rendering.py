@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from annotator.terminal.progress import printable
 from training.score.matching import MATCHINGS, UNIVERSALNER_WARNING
 from training.score.metrics import LEVEL
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 MOST_TYPES = 25
 """Types that the screen shows; the files have all."""
@@ -87,11 +84,13 @@ def of_variants(report: Mapping[str, Any]) -> list[Grid]:
     return [Grid("Micro F1 on variants of the benchmark", header, rows, note)]
 
 
-def show(console: Console, grids: Iterable[Grid]) -> None:
+def show(grids: Iterable[Grid]) -> None:
     """Print grids as tables; text of files is shown as text."""
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False)
     for grid in grids:
         table = Table(title=Text(printable(grid.title), style="bold"), title_justify="left", box=None,
                       padding=(0, 2, 0, 0), header_style="dim")  # fmt: skip
@@ -100,8 +99,7 @@ def show(console: Console, grids: Iterable[Grid]) -> None:
         for row in grid.rows[:MOST_TYPES]:
             table.add_row(*(Text(printable(cell)) for cell in row))
         console.print(table)
-        if len(grid.rows) > MOST_TYPES:
-            more = len(grid.rows) - MOST_TYPES
+        if (more := len(grid.rows) - MOST_TYPES) > 0:
             console.print(f"... and {more:,} more: --json and --markdown have all", style="dim")
         if grid.note:
             console.print(Text(grid.note, style="yellow"), soft_wrap=True)

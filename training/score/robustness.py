@@ -6,17 +6,16 @@ A folder holds all of it: ``VARIANT.parquet``, and beside it the predictions ``V
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import ConfigError
-from annotator.records import Sample
 from annotator.storage import tables
 from annotator.storage.rundir import replacing
-from training.benchmarks import read_benchmark
-from training.predict.running import fingerprint, note_of
+from training.benchmarks import fingerprint, read_benchmark
+from training.predict.running import note_of
 from training.score.evaluating import evaluate
 from training.score.metrics import Draws
 from training.score.variants import VARIANTS, variant
@@ -46,53 +45,41 @@ class Place:
         return own or self.folder / f"{name}.jsonl"
 
 
-def write_variants(place: Place, seed: int) -> None:
-    """Write each variant of the benchmark; the same benchmark and seed give the same bytes.
-
-    Raises:
-        SourceError: the benchmark cannot be read.
-        RunDirError: the folder cannot be written.
-    """
-    samples = read_benchmark(place.benchmark)
-    for name in VARIANTS:
-        with replacing(place.parquet(name)) as file:
-            tables.write_records(file, tables.SAMPLE, variant(name, samples, seed))
-
-
 def score_variants(place: Place, predict: Predict | None, draws: Draws, say: Callable[[str], Any]) -> dict[str, Any]:
-    """Score the original and each variant, predicting what is not predicted yet.
+    """Write each variant, then score it and the original. The same benchmark and seed give the same bytes.
 
     Args:
-        place: where everything is; the variants are written.
-        predict: makes predictions; without it only what is there is scored.
-        draws: of the intervals.
-        say: takes lines that a reader of the figures must know.
+        place: where everything is.
+        predict: makes predictions; without it only those that are there are scored.
+        draws: of the intervals; its seed is that of the variants.
+        say: prints lines that a reader of the figures must see.
 
     Returns:
         ``variants``: name to the report of ``evaluate`` with ``changed``, the share of queries whose text differs from
         the original's; None for one without predictions.
 
     Raises:
+        SourceError: the benchmark cannot be read.
         ConfigError: predictions belong to another benchmark or seed.
         AnnotateError: as ``predict`` does.
     """
-    texts = {sample.id: sample.input for sample in read_benchmark(place.benchmark)}
+    originals = read_benchmark(place.benchmark)
+    for name in VARIANTS:
+        with replacing(place.parquet(name)) as file:
+            tables.write_records(file, tables.SAMPLE, variant(name, originals, draws.seed))
     reports: dict[str, Any] = {}
     for name in (ORIGINAL, *VARIANTS):
         answers = place.answers(name)
         if predict and answers != place.predictions:
             predict(place.parquet(name), answers)
         samples = read_benchmark(place.parquet(name))
+        reports[name] = None
         if answers.exists():
-            _refuse_others(answers, samples)
-            changed = sum(sample.input != texts[sample.id] for sample in samples) / len(samples)
-            reports[name] = {**evaluate(samples, answers, draws, say), "changed": changed}
-        else:
-            reports[name] = None
+            note = note_of(answers)
+            if note.exists() and json.loads(note.read_text("utf-8")).get("benchmark") != fingerprint(samples):
+                raise ConfigError(
+                    f"{answers} answers another benchmark, or variants of another seed; choose another --out"
+                )
+            changed = sum(one.input != other.input for one, other in zip(samples, originals, strict=True))
+            reports[name] = {**evaluate(samples, answers, draws, say), "changed": changed / len(samples)}
     return {"folder": str(place.folder), "variants": reports}
-
-
-def _refuse_others(answers: Path, samples: Sequence[Sample]) -> None:
-    note = note_of(answers)
-    if note.exists() and json.loads(note.read_text(encoding="utf-8")).get("benchmark") != fingerprint(samples):
-        raise ConfigError(f"{answers} answers another benchmark, or variants of another seed; choose another --out")
