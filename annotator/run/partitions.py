@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from annotator.cleaning.clean import Decider, LabelLog
 from annotator.cleaning.corrections import Correction, clean_or_correct
+from annotator.cleaning.reviews import Decision, apply
 from annotator.duplicates.passages import LookedAt, look_at
 from annotator.passages.chunking import chunk_block
 from annotator.passages.tokenizers import Tokenizer
@@ -37,6 +38,8 @@ class Part:
     """Units that went on, in the unit of the stage."""
     log: LabelLog = field(default_factory=LabelLog)
     """The labels of the partition, where the stage looks at labels."""
+    predicted: pa.RecordBatch | None = None
+    """The annotations before reviewers' decisions, where the stage applies some."""
     looked_at: LookedAt | None = None
     """What its passages are known again by, where the stage makes passages and looks for near duplicates."""
 
@@ -59,22 +62,34 @@ def chunk_part(
 
 
 def clean_part(
-    answered: tuple[pa.RecordBatch, pa.RecordBatch], labels: Decider, corrections: Mapping[str, Correction]
+    answered: tuple[pa.RecordBatch, pa.RecordBatch],
+    labels: Decider,
+    corrections: Mapping[str, Correction],
+    reviews: Mapping[str, tuple[Decision, ...]],
 ) -> Part:
-    """Clean answered passages; their answers stand in the same order. ``out`` counts claims."""
+    """Clean answered passages; their answers stand in the same order. ``out`` counts predicted entities.
+
+    ``corrections`` and ``reviews`` hold, by passage id, what people changed.
+    """
     passages, completions = answered
     annotations: list[Annotation] = []
+    predicted: list[Annotation] = []
     rejected: list[Rejected] = []
     kept, log = 0, LabelLog()
-    pairs = zip(tables.from_batch(passages, Passage, Piece), tables.from_batch(completions, Completion), strict=True)
-    for cleaned in clean_or_correct(pairs, labels, corrections):
+    texts = list(tables.from_batch(passages, Passage, Piece))
+    pairs = zip(texts, tables.from_batch(completions, Completion), strict=True)
+    for passage, first in zip(texts, clean_or_correct(pairs, labels, corrections), strict=True):
+        if first.annotation and reviews:
+            predicted.append(first.annotation)
+        cleaned = apply(first, passage, reviews.get(passage.id, ()), labels)
         log.add(cleaned)
         rejected += cleaned.rejected
         kept += cleaned.kept
         if cleaned.annotation:
             annotations.append(cleaned.annotation)
     made = tables.to_batch(annotations, tables.ANNOTATION), tables.to_batch(rejected, tables.REJECTED)
-    return Part(len(passages), *made, kept, log)
+    before = tables.to_batch(predicted, tables.ANNOTATION) if reviews else None
+    return Part(len(passages), *made, kept, log, before)
 
 
 def explode_part(annotations: pa.RecordBatch, negatives: Negatives, tokenizer: Tokenizer, max_tokens: int) -> Part:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.decisions import Decisions, read_decisions
+from annotator.cleaning.reviews import files_identity
 from annotator.config import STAGES, Asking, RunConfig, flag, make_config
 from annotator.engines import Engine, make_engine
 from annotator.errors import ConfigError, SourceError
@@ -214,6 +215,7 @@ def _tools(
         "labels": {"sha256": context.decisions.sha256, "decisions": len(context.decisions.labels)},
         **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
         "corrections": file_identity(context.run.corrections),
+        **({"reviews": reviews} if (reviews := files_identity(context.run.root)) else {}),
         "dictionary": {"underthesea": _version("underthesea")},
     }
 
@@ -277,6 +279,7 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
             tools["labels"],
             tools.get("translator"),
             tools["corrections"],
+            *([tools["reviews"]] if "reviews" in tools else []),
             tools["dictionary"],
         ],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],

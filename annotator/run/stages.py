@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -23,6 +23,7 @@ from annotator.asking.profiles import context_window, retirement
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.decisions import Decisions
+from annotator.cleaning.reviews import by_passage, read_reviews
 from annotator.cleaning.translate import Translations, ask_translations, unknown_labels
 from annotator.cluster.offline import infer
 from annotator.cluster.ray import RayEngine
@@ -213,6 +214,7 @@ def clean_stage(context: Context) -> Result:
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
     occurrences = Flow(PROJECT, "occurrence")
     normalizer, log = LabelNormalizer(load_lexicon(), context.decisions.labels), LabelLog()
+    reviews = by_passage(read_reviews(run.root).decisions)
     labels: Decider = normalizer
     result = Result((parse, claims, occurrences))
     with (
@@ -220,12 +222,13 @@ def clean_stage(context: Context) -> Result:
         rejects(run.rejected_by("clean"), parse, claims, occurrences) as sink,
         replacing(run.annotations) as file,
         tables.writer(file, tables.ANNOTATION) as write,
+        _predicted(run, reviewed=bool(reviews)) as write_predicted,
     ):
         if config.translate_labels:
             labels = translations = _translated(context, ledger, normalizer)
             result = Result((parse, claims, occurrences), translations.missing, translations.digest)
         context.progress.start("clean", "passages", tables.count(run.passages))
-        work = partial(clean_part, labels=labels, corrections=read_corrections(run.corrections))
+        work = partial(clean_part, labels=labels, corrections=read_corrections(run.corrections), reviews=reviews)
         for part in _parts(context, work, _answered(context, ledger), sink, claims):
             log.merge(part.log)
             parse.out += len(part.made)
@@ -233,6 +236,8 @@ def clean_stage(context: Context) -> Result:
             claims.made["mention"] += mentions
             occurrences.out += mentions
             write(part.made)
+            if part.predicted is not None:
+                write_predicted(part.predicted)
     with replacing(run.labels) as file:
         tables.write_records(file, tables.LABEL, log.uses())
     return result
@@ -270,6 +275,17 @@ RUN: Final[Mapping[str, Callable[[Context], Result]]] = {
     "clean": clean_stage,
     "explode": explode_stage,
 }
+
+
+@contextmanager
+def _predicted(run: RunDir, *, reviewed: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """Keep the annotations as they were before reviewers changed some; without reviews there is no such file."""
+    if not reviewed:
+        run.predicted_before_review.unlink(missing_ok=True)
+        yield lambda _: None
+        return
+    with replacing(run.predicted_before_review) as file, tables.writer(file, tables.ANNOTATION) as write:
+        yield write
 
 
 def _parts(

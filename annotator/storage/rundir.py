@@ -74,6 +74,22 @@ class RunDir:
         return self.root / "annotations.parquet"
 
     @property
+    def predicted(self) -> Path:
+        """The annotations as the teacher made them: a file of its own where reviews have changed some."""
+        own = self.predicted_before_review
+        return own if own.exists() else self.annotations
+
+    @property
+    def predicted_before_review(self) -> Path:
+        """Annotations before what reviewers changed; there only where somebody has reviewed."""
+        return self.root / ".stages" / "predicted.parquet"
+
+    @property
+    def quality(self) -> Path:
+        """Precision and recall by what people checked."""
+        return self.root / "quality.json"
+
+    @property
     def labels(self) -> Path:
         """The merge log: the type that each raw label became."""
         return self.root / "labels.parquet"

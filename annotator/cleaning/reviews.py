@@ -1,0 +1,302 @@
+"""Decisions of people about predicted entities: one file for each reviewer, one line a decision, only ever appended.
+
+``reviews/NAME.jsonl`` can be read by a person, merged by putting files into one folder, and moved between machines. A
+later line about the same thing replaces an earlier one of the same reviewer; a line with the verdict ``undo`` takes it
+back. Without the files the dataset is as the teacher made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from annotator.cleaning.clean import Cleaned, Decider
+from annotator.cleaning.corrections import HUMAN, Corrected, Correction, correct, text_sha256
+from annotator.errors import RunDirError
+from annotator.records import Annotation, Mention, Passage, Rejected
+from annotator.storage.rundir import explained
+from normalizers.spans import Grounder, Miss
+
+MODES: Final = ("verify", "blind", "correct", "settle")
+VERDICTS: Final = ("right", "type", "span", "none", "unsure", "undo")
+"""Of an entity: it is right, its type is wrong, its span is wrong, it is no entity, the reviewer cannot tell."""
+WRONG: Final = ("type", "span", "none")
+WHOLE: Final = ("blind", "correct")
+"""Modes whose decisions are about all entities of a passage."""
+
+Span: TypeAlias = tuple[int, int, str]
+"""Start, end (code points, half open) and label."""
+Subject: TypeAlias = tuple[str, str, str]
+"""Passage id, mention and label; the last two are empty for a decision about a whole passage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One line of a review."""
+
+    reviewer: str
+    mode: str
+    """One of ``MODES``."""
+    passage_id: str
+    text_sha256: str
+    """Of the passage's text: a decision about another text does not count."""
+    time: str
+    """UTC, ISO 8601, to the second."""
+    verdict: str = ""
+    """One of ``VERDICTS``; for a whole passage empty or ``undo``."""
+    mention: str = ""
+    label: str = ""
+    """The predicted entity that was judged."""
+    new_mention: str = ""
+    new_label: str = ""
+    """What it should be, where its span or its type is wrong."""
+    entities: tuple[Span, ...] = ()
+    """All entities of the passage, in the modes ``blind`` and ``correct``."""
+    marked: tuple[Span, ...] = ()
+    """What the reviewer marked before seeing any prediction, in the mode ``blind``."""
+    types: tuple[str, ...] = ()
+    """The types that were looked for; all when empty."""
+    stratum: str = ""
+    rank: int = 0
+    size: int = 0
+    """Where the entity stood in the order of the sample: ``rank`` of ``size`` in its stratum. Its inclusion probability
+    is the number of entities drawn from the stratum divided by ``size``. 0 for what no random sample brought."""
+
+    @property
+    def subject(self) -> Subject:
+        """What it is about."""
+        return (self.passage_id, self.mention, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """All decisions that stand, and the lines that could not be read."""
+
+    decisions: tuple[Decision, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    """``FILE:LINE: why``, one for each line that is no decision."""
+
+
+def folder(root: Path) -> Path:
+    """Where the reviews of a run directory are."""
+    return root / "reviews"
+
+
+def append(path: Path, decision: Decision) -> None:
+    """Append one line and flush it to the disk before returning.
+
+    Raises:
+        RunDirError: it cannot be written.
+    """
+    line = {name: value for name, value in asdict(decision).items() if value not in ("", (), 0)}
+    data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8")
+    with explained(path):
+        path.parent.mkdir(exist_ok=True)
+        with path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a process was killed while it wrote
+                    data = b"\n" + data
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_reviews(root: Path) -> Reviews:
+    """Read all reviews of the run directory ``root``: for each reviewer, mode and subject the last line counts.
+
+    Raises:
+        RunDirError: a file cannot be opened.
+    """
+    standing: dict[tuple[str, str, Subject], Decision] = {}
+    unreadable: list[str] = []
+    for path in sorted(folder(root).glob("*.jsonl")):
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise RunDirError(f"cannot read {path}: {error.strerror}") from error
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                decision = parse(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                unreadable.append(f"{path.name}:{number}: {error}")
+                continue
+            standing.pop(key := (decision.reviewer, decision.mode, decision.subject), None)
+            if decision.verdict != "undo":
+                standing[key] = decision
+    return Reviews(tuple(standing.values()), tuple(unreadable))
+
+
+def parse(value: Any) -> Decision:
+    """Make a decision of a JSON value.
+
+    Raises:
+        ValueError: it is none; the message says why.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    known = {item.name: item for item in fields(Decision)}
+    if unknown := sorted(set(value) - set(known)):
+        raise ValueError(f"unknown field {unknown[0]!r}")
+    given: dict[str, Any] = {}
+    for name, part in value.items():
+        if name in ("entities", "marked"):
+            given[name] = tuple(_span(one) for one in _items(name, part))
+        elif name == "types":
+            given[name] = tuple(_text(name, one) for one in _items(name, part))
+        elif name in ("rank", "size"):
+            if type(part) is not int or part < 0:
+                raise ValueError(f"{name} is not a count")
+            given[name] = part
+        else:
+            given[name] = _text(name, part)
+    try:
+        decision = Decision(**given)
+    except TypeError:
+        missing = [name for name in ("reviewer", "mode", "passage_id", "text_sha256", "time") if name not in given]
+        raise ValueError(f"without {missing[0]}") from None
+    if decision.mode not in MODES:
+        raise ValueError(f"unknown mode {decision.mode!r}")
+    whole = decision.mode in WHOLE
+    if decision.verdict not in (("", "undo") if whole else VERDICTS):
+        raise ValueError(f"unknown verdict {decision.verdict!r}")
+    if not whole and not (decision.mention and decision.label):
+        raise ValueError("without the entity that it judges")
+    return decision
+
+
+def files_identity(root: Path) -> dict[str, str]:
+    """The sha256 of all review files together, for the manifest; nothing where there are none."""
+    paths = sorted(folder(root).glob("*.jsonl"))
+    if not paths:
+        return {}
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.name}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return {"sha256": digest.hexdigest()}
+
+
+def by_passage(decisions: Iterable[Decision]) -> dict[str, tuple[Decision, ...]]:
+    """Decisions by passage id."""
+    found: dict[str, list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        found[decision.passage_id].append(decision)
+    return {identity: tuple(own) for identity, own in found.items()}
+
+
+def verdict_of(decisions: Iterable[Decision]) -> Decision | None:
+    """The decision about one entity that counts: the settled one, else that of the majority; None when they differ.
+
+    ``unsure`` has no vote where somebody else decided.
+    """
+    own = list(decisions)
+    settled = [one for one in own if one.mode == "settle"]
+    if settled:
+        return max(settled, key=lambda one: one.time)
+    sure = [one for one in own if one.verdict != "unsure"] or own
+    votes = Counter((one.verdict, one.new_mention, one.new_label) for one in sure).most_common(2)
+    if not votes or (len(votes) == 2 and votes[0][1] == votes[1][1]):
+        return None
+    return next(one for one in sure if (one.verdict, one.new_mention, one.new_label) == votes[0][0])
+
+
+def apply(cleaned: Cleaned, passage: Passage, decisions: tuple[Decision, ...], labels: Decider) -> Cleaned:
+    """Apply what people decided about ``passage``; ``cleaned`` is what came of the teacher's answer.
+
+    A passage that somebody read as a whole has that person's entities. Otherwise entities are corrected one by one, and
+    those that nobody looked at stay as they are.
+    """
+    identity = text_sha256(passage.text)
+    valid = [one for one in decisions if one.text_sha256 == identity]
+    whole = [one for one in valid if one.mode in WHOLE]
+    if whole:
+        cleaned = _whole(cleaned, passage, max(whole, key=lambda one: one.time), labels)
+    entities: dict[Subject, list[Decision]] = defaultdict(list)
+    for one in valid:
+        if one.mode not in WHOLE:
+            entities[one.subject].append(one)
+    verdicts = [verdict_of(own) for own in entities.values()]
+    counting = [one for one in verdicts if one is not None and one.verdict in WRONG]
+    if cleaned.annotation is None or not counting or whole:
+        return cleaned
+    return _entities(cleaned, cleaned.annotation, counting, labels)
+
+
+def _whole(cleaned: Cleaned, passage: Passage, decision: Decision, labels: Decider) -> Cleaned:
+    before = cleaned.annotation.mentions if cleaned.annotation else ()
+    raw = {(one.start, one.end, one.label): one for one in before}
+    mentions = [
+        Corrected(start, end, known.raw_label, known.match)
+        if (known := raw.get((start, end, label)))
+        else Corrected(start, end, label, HUMAN)
+        for start, end, label in decision.entities
+        if 0 <= start < end <= len(passage.text)
+    ]
+    if decision.types:  # nothing else was looked for
+        mentions += [Corrected(one.start, one.end, one.raw_label, one.match)
+                     for one in before if one.label not in decision.types]  # fmt: skip
+    return correct(passage, Correction(passage.id, decision.text_sha256, tuple(mentions), "review"), labels)
+
+
+def _entities(cleaned: Cleaned, annotation: Annotation, decisions: Iterable[Decision], labels: Decider) -> Cleaned:
+    mentions = list(annotation.mentions)
+    rejected, lost, added = list(cleaned.rejected), 0, 0
+    for decision in decisions:
+        own = [one for one in mentions if (one.text, one.label) == (decision.mention, decision.label)]
+        if not own:
+            continue
+        mentions = [one for one in mentions if one not in own]
+        reason = f"review: {'no entity' if decision.verdict == 'none' else 'wrong ' + decision.verdict}"
+        new = (decision.new_mention or decision.mention, decision.new_label or decision.label)
+        detail = "" if decision.verdict == "none" else f"now {new[0]} ({new[1]})"
+        rejected.append(Rejected("clean", reason, annotation.passage_id, own[0].text, detail, own[0].raw_label))
+        lost += 1
+        if decision.verdict == "none" or (label := labels.decide(new[1]).label) is None:
+            continue
+        taken = {(one.start, one.end, one.label) for one in mentions}
+        fresh = [Mention(annotation.text[start:end], label, new[1], start, end, HUMAN)
+                 for start, end in _places(annotation.text, own, new[0])]  # fmt: skip
+        fresh = [one for one in fresh if (one.start, one.end, one.label) not in taken]
+        added += bool(fresh)
+        mentions += fresh
+    ordered = tuple(sorted(mentions, key=lambda one: (one.start, -one.end, one.label)))
+    kept = Annotation(annotation.passage_id, annotation.text, ordered, annotation.reply_status)
+    # What a person put in the place of a prediction counts as a prediction of its own: in = kept + rejected.
+    return Cleaned(kept, cleaned.claims + added, cleaned.kept - lost + added, tuple(rejected), cleaned.decisions)
+
+
+def _places(text: str, own: list[Mention], mention: str) -> Iterator[tuple[int, int]]:
+    if mention == own[0].text:
+        yield from ((one.start, one.end) for one in own)
+        return
+    match = Grounder(text).ground(mention)
+    if not isinstance(match, Miss):
+        yield from match.spans
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is not text")
+    return value
+
+
+def _items(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{name} is not a list")
+    return value
+
+
+def _span(value: Any) -> Span:
+    match value:
+        case [int(start), int(end), str(label)] if 0 <= start < end and label and bool not in (type(start), type(end)):
+            return (start, end, label)
+    raise ValueError("an entity is not [start, end, label]")

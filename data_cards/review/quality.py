@@ -1,0 +1,293 @@
+"""``quality.json``: how right a dataset is, by what people checked. Every figure has its n and its interval.
+
+Precision is the share of predicted entities that are right; recall is the share of true entities that were predicted,
+over passages that people read before they saw any prediction. Both are about the predictions before any correction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from annotator.cleaning.corrections import REVIEWED, text_sha256
+from annotator.cleaning.reviews import Decision, Span, Subject, read_reviews, verdict_of
+from annotator.records import Annotation
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir, write_json
+from data_cards.review import estimates
+from data_cards.review.frame import Drawn, Entity, draw_order, strata
+
+VERSION: Final = 1
+TYPES_SHOWN: Final = 100
+METHOD: Final = (
+    "Precision: a stratified random sample of predicted entities (passage, mention, type), checked by people; Jeffreys "
+    "intervals at the effective number of checks. Recall: passages drawn at random and read before any prediction was "
+    "shown; intervals from a studentised bootstrap over passages."
+)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the teacher predicted, before any correction, and the order of the sample."""
+
+    seed: int
+    passages: Mapping[str, tuple[str, frozenset[tuple[str, str]]]]
+    """By id: sha256 of the text, and the predicted entities (mention, label)."""
+    order: Sequence[Drawn]
+    """All predicted entities in the order in which they enter the sample."""
+    drawn: Mapping[Subject, Drawn]
+    """The same by identity."""
+    strata: Mapping[str, int]
+    """Entities by stratum."""
+    labels: Mapping[str, int]
+    """Entities by type."""
+
+
+def read_predictions(run: RunDir, seed: int) -> Predictions:
+    """Read the predictions of a run.
+
+    Raises:
+        RunDirError: a file is missing or damaged.
+    """
+    return predictions_of(tables.read_annotations(run.predicted), seed)
+
+
+def predictions_of(annotations: Iterable[Annotation], seed: int) -> Predictions:
+    """Make the sampling frame of annotated passages."""
+    passages: dict[str, tuple[str, frozenset[tuple[str, str]]]] = {}
+    entities: list[Entity] = []
+    for annotation in annotations:
+        own = dict.fromkeys((mention.text, mention.label) for mention in annotation.mentions)
+        passages[annotation.passage_id] = (text_sha256(annotation.text), frozenset(own))
+        if annotation.reply_status == REVIEWED:
+            continue  # imported from another tool: these entities are people's
+        entities += [Entity(annotation.passage_id, mention, label) for mention, label in own]
+    order = draw_order(entities, strata(entities), seed)
+    sizes = {one.stratum: one.size for one in order}
+    labels = Counter(entity.label for entity in entities)
+    return Predictions(seed, passages, order, {one.entity.key: one for one in order}, sizes, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """The true entities of a passage that was read blind."""
+
+    passage_id: str
+    entities: frozenset[tuple[str, str]]
+    types: frozenset[str]
+    """The types that were looked for; all when empty."""
+
+
+def measure(predictions: Predictions, decisions: Sequence[Decision], texts: Mapping[str, str]) -> dict[str, Any]:
+    """Estimate the quality of a dataset.
+
+    Args:
+        predictions: the sampling frame.
+        decisions: what people decided; what is about another text does not count.
+        texts: the text of each passage that was read blind, by id.
+
+    Returns:
+        The content of ``quality.json``; ``precision`` and ``recall`` are None while nothing was checked.
+    """
+    valid = [one for one in decisions if predictions.passages.get(one.passage_id, ("",))[0] == one.text_sha256]
+    return {
+        "version": VERSION,
+        "measured": max((one.time[:10] for one in valid), default=""),
+        "about": {
+            "dataset": "predictions before corrections",
+            "passages": len(predictions.passages),
+            "entities": len(predictions.order),
+        },
+        "reviewers": len({one.reviewer for one in valid}),
+        "precision": _precision(predictions, valid),
+        "recall": _recall(predictions, valid, texts),
+        "agreement": _agreement(valid),
+        "other_decisions": len(decisions) - len(valid),
+        "seed": predictions.seed,
+        "method": METHOD,
+    }
+
+
+def write_quality(run: RunDir, seed: int) -> dict[str, Any] | None:
+    """Measure ``run`` and write ``quality.json``; None, and no file, where nobody has reviewed anything.
+
+    Raises:
+        RunDirError: a file is missing or damaged.
+    """
+    reviews = read_reviews(run.root)
+    if not reviews.decisions:
+        run.quality.unlink(missing_ok=True)
+        return None
+    blind = {one.passage_id for one in reviews.decisions if one.mode == "blind"}
+    texts = {one.passage_id: one.text for one in tables.read_annotations(run.predicted) if one.passage_id in blind}
+    found = measure(read_predictions(run, seed), reviews.decisions, texts)
+    found["unreadable_lines"] = len(reviews.unreadable)
+    write_json(run.quality, found)
+    return found
+
+
+def read_quality(path: Path) -> dict[str, Any] | None:
+    """What ``quality.json`` says; None where there is none."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def _precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[str, Any] | None:
+    judged = standing_verdicts(decisions)
+    drawn = [(one, shares) for subject, shares in judged.items() if (one := predictions.drawn.get(subject))]
+    verdicts = Counter(verdict for _, shares in drawn for verdict in shares)
+    sure = [(one, shares) for one, shares in drawn if set(shares) != {"unsure"}]
+    if not sure:
+        return None
+    strict = _strata(predictions, {one.entity.key: _right(shares, ("right",)) for one, shares in sure})
+    span = _strata(predictions, {one.entity.key: _right(shares, ("right", "type")) for one, shares in sure})
+    overall, span_alone = estimates.stratified([*strict.values()]), estimates.stratified([*span.values()])
+    if overall is None or span_alone is None:
+        return None
+    sizes, total = predictions.labels, len(predictions.order)
+    own: dict[str, list[tuple[Drawn, dict[str, float]]]] = defaultdict(list)
+    for one, shares in sure:
+        own[one.entity.label].append((one, shares))
+    types = []
+    for label in sorted(own, key=lambda label: (-sizes[label], label))[:TYPES_SHOWN]:
+        right = np.array([_right(shares, ("right",)) for _, shares in own[label]])
+        estimate = estimates.by_type([estimates.Stratum("", sizes[label], right)], overall.value)
+        if estimate:
+            types.append({"label": label, "entities": sizes[label], **estimate.as_dict()})
+    rest = (overall.value * (total - overall.n) + overall.n) / total
+    return {
+        **overall.as_dict(),
+        "span": span_alone.as_dict(),
+        "types": types,
+        "verdicts": {name: verdicts[name] for name in ("right", "type", "span", "none", "unsure")},
+        "after_corrections": round(rest, 4),
+        "strata": [{"name": name, "entities": part.size, "checked": len(part.right)} for name, part in strict.items()],
+    }  # fmt: skip
+
+
+def standing_verdicts(decisions: Iterable[Decision]) -> dict[Subject, dict[str, float]]:
+    """For each judged entity the verdict that counts, or, where reviewers differ, each verdict's share of them."""
+    by_subject: dict[Subject, list[Decision]] = defaultdict(list)
+    for one in decisions:
+        if one.mode in ("verify", "settle"):
+            by_subject[one.subject].append(one)
+    found: dict[Subject, dict[str, float]] = {}
+    for subject, own in by_subject.items():
+        if not any(one.mode == "verify" for one in own):
+            continue  # a difference between readers of a blind passage: no part of the sample
+        counting = verdict_of(own)
+        if counting:
+            found[subject] = {counting.verdict: 1.0}
+        else:
+            votes = Counter(one.verdict for one in own if one.verdict != "unsure")
+            found[subject] = {verdict: number / votes.total() for verdict, number in votes.items()}
+    return found
+
+
+def _right(shares: Mapping[str, float], wanted: Sequence[str]) -> float:
+    return sum(share for verdict, share in shares.items() if verdict in wanted)
+
+
+def _strata(predictions: Predictions, right: Mapping[Subject, float]) -> dict[str, estimates.Stratum]:
+    checked: dict[str, list[float]] = defaultdict(list)
+    for subject, share in right.items():
+        checked[predictions.drawn[subject].stratum].append(share)
+    return {
+        name: estimates.Stratum(_group(name), size, np.array(checked[name], float))
+        for name, size in sorted(predictions.strata.items())
+    }
+
+
+def _group(stratum: str) -> str:
+    return stratum.rpartition(" / ")[2] if " / " in stratum else ""
+
+
+def _recall(predictions: Predictions, decisions: Iterable[Decision], texts: Mapping[str, str]) -> dict[str, Any] | None:
+    golds = gold_passages(decisions, texts)
+    if not golds:
+        return None
+    rows: list[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]] = []
+    for gold in golds:
+        predicted = predictions.passages[gold.passage_id][1]
+        if gold.types:
+            predicted = frozenset(one for one in predicted if one[1] in gold.types)
+        rows.append((gold.entities, predicted))
+    population = len(predictions.passages)
+
+    def estimate(found: list[int], true: list[int]) -> dict[str, Any] | None:
+        one = estimates.ratio(found, true, population, predictions.seed)
+        return {**one.as_dict(), "entities": sum(true), "found": sum(found)} if one else None
+
+    labels = Counter(label for gold, _ in rows for _, label in gold)
+    spans = [({mention for mention, _ in gold}, {mention for mention, _ in predicted}) for gold, predicted in rows]
+    return {
+        "passages": len(rows),
+        "types_looked_for": sorted({label for gold in golds for label in gold.types}),
+        **(estimate([len(gold & predicted) for gold, predicted in rows], [len(gold) for gold, _ in rows]) or {}),
+        "span": estimate([len(gold & predicted) for gold, predicted in spans], [len(gold) for gold, _ in spans]),
+        "types": [
+            {"label": label, **one}
+            for label, _ in sorted(labels.items(), key=lambda item: (-item[1], item[0]))[:TYPES_SHOWN]
+            if (
+                one := estimate(
+                    [sum(pair[1] == label for pair in gold & predicted) for gold, predicted in rows],
+                    [sum(pair[1] == label for pair in gold) for gold, _ in rows],
+                )
+            )
+        ],
+    }
+
+
+def gold_passages(decisions: Iterable[Decision], texts: Mapping[str, str]) -> list[Gold]:
+    """The true entities of each passage that somebody read blind.
+
+    Where several people read it, an entity counts that at least half of them have, or that was settled.
+    """
+    readings: dict[str, list[Decision]] = defaultdict(list)
+    settled: dict[Subject, str] = {}
+    for one in decisions:
+        if one.mode == "blind":
+            readings[one.passage_id].append(one)
+        elif one.mode == "settle":
+            settled[one.subject] = one.verdict
+    golds = []
+    for passage_id, own in sorted(readings.items()):
+        text = texts[passage_id]
+        votes = Counter(pair for one in own for pair in set(mentions_of(text, one.entities)))
+        entities = {pair for pair, number in votes.items() if 2 * number >= len(own)}
+        entities |= {pair for pair in votes if settled.get((passage_id, *pair)) == "right"}
+        entities -= {pair for pair in votes if settled.get((passage_id, *pair), "right") != "right"}
+        types = frozenset(own[0].types).intersection(*(one.types for one in own))
+        golds.append(Gold(passage_id, frozenset(pair for pair in entities if not types or pair[1] in types), types))
+    return golds
+
+
+def mentions_of(text: str, spans: Iterable[Span]) -> list[tuple[str, str]]:
+    """The mention and the label of each span."""
+    return [(text[start:end], label) for start, end, label in spans]
+
+
+def _agreement(decisions: Iterable[Decision]) -> dict[str, Any] | None:
+    verdicts: dict[Subject, dict[str, str]] = defaultdict(dict)
+    readings: dict[str, list[set[Span]]] = defaultdict(list)
+    for one in decisions:
+        if one.mode == "verify" and one.verdict != "unsure":
+            verdicts[one.subject][one.reviewer] = one.verdict
+        elif one.mode == "blind":
+            readings[one.passage_id].append(set(one.marked))
+    shared = [own for own in verdicts.values() if len(own) > 1]
+    pairs = [(one, other) for own in readings.values() for i, one in enumerate(own) for other in own[i + 1 :]]
+    same, marked = sum(len(one & other) for one, other in pairs), sum(len(one) + len(other) for one, other in pairs)
+    found: dict[str, Any] = {}
+    if shared:
+        value = estimates.alpha(shared)
+        found |= {"entities": len(shared), "alpha": None if value is None else round(value, 4)}
+    if pairs:
+        read_twice = sum(len(own) > 1 for own in readings.values())
+        found |= {"passages": read_twice, "span_f1": round(2 * same / marked, 4) if marked else None}
+    return found or None

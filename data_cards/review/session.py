@@ -1,0 +1,313 @@
+"""What a reviewer is shown next, and what becomes of the answer. Knows nothing of HTTP; offsets are code points.
+
+Decisions are on the disk before the next item is chosen. Several sessions may work on one run directory: each appends
+to a file of its own and reads the others' before it chooses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.cleaning import reviews
+from annotator.cleaning.corrections import text_sha256
+from annotator.cleaning.reviews import Decision, Span
+from annotator.errors import ConfigError, RunDirError
+from annotator.records import Annotation
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
+from data_cards.review import estimates
+from data_cards.review.frame import Drawn, lot, passage_order
+from data_cards.review.quality import measure, predictions_of
+from normalizers.labels import LabelNormalizer, load_lexicon
+
+NAME: Final = re.compile(r"[\w][\w.-]{0,63}", re.ASCII)
+"""What a reviewer may be called: it becomes the name of a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a person reviews."""
+
+    reviewer: str
+    mode: str = "verify"
+    types: tuple[str, ...] = ()
+    """Types to look for; all when empty."""
+    overlap: float = 0.0
+    """Share of the sample that every reviewer is shown, to see how far they agree."""
+    width: float = 0.03
+    """Half width of the interval at which precision is known well enough."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is not one, and shares out of range."""
+        if not NAME.fullmatch(self.reviewer):
+            raise ConfigError("--reviewer takes up to 64 letters (a to z), digits, dots, hyphens and underscores")
+        if self.mode not in reviews.MODES:
+            raise ConfigError(f"--mode must be one of {', '.join(reviews.MODES)}, not {self.mode!r}")
+        if not 0 <= self.overlap <= 1:
+            raise ConfigError(f"--overlap must be between 0 and 1, not {self.overlap:g}")
+
+
+class Session:
+    """One reviewer's work on one run."""
+
+    def __init__(self, run: RunDir, settings: Settings) -> None:
+        """Read the predictions; a moment for 24,000 passages.
+
+        Raises:
+            RunDirError: the run has no annotations.
+        """
+        if not run.annotations.exists():
+            raise RunDirError(
+                f"{run.root} has no annotations yet; finish it with: vner-annotate build --out {run.root}"
+            )
+        self.settings = settings
+        self._run = run
+        self._annotations = {one.passage_id: one for one in tables.read_annotations(run.predicted)}
+        self._predictions = predictions_of(self._annotations.values(), settings.seed)
+        self._blind = passage_order(self._annotations, settings.seed)
+        self._doubtful = doubtful_first(run, self._annotations)
+        counts = Counter(one.entity.label for one in self._predictions.order)
+        lexicon = sorted(load_lexicon().known - counts.keys())
+        self._types = [*sorted(counts, key=lambda label: (-counts[label], label)), *lexicon]
+        self._labels = LabelNormalizer(load_lexicon())
+        self._history: list[Decision] = []
+
+    @property
+    def types(self) -> list[str]:
+        """Types to choose from: the dataset's, the most frequent first, then the lexicon's."""
+        return self._types
+
+    def next(self, mode: str) -> dict[str, Any]:
+        """Return the next item of ``mode`` and how far the review is; the item is None when nothing is left."""
+        standing = reviews.read_reviews(self._run.root).decisions
+        chosen = {"verify": self._verify, "blind": self._read, "correct": self._correct, "settle": self._settle}[mode]
+        return {"mode": mode, "item": chosen(standing), "progress": self.progress(mode, standing)}
+
+    def decide(self, mode: str, answer: Mapping[str, Any]) -> None:
+        """Store an answer.
+
+        Args:
+            mode: one of ``reviews.MODES``.
+            answer: fields of a ``Decision``: ``passage_id`` and, for an entity, ``mention``, ``label``, ``verdict``,
+                ``new_label`` and ``new_span`` (start, end); for a passage ``entities`` and ``marked``.
+
+        Raises:
+            ValueError: it is no answer to anything that this run holds.
+            RunDirError: it cannot be written.
+        """
+        annotation = self._annotations.get(str(answer.get("passage_id")))
+        if annotation is None:
+            raise ValueError("the run has no such passage")
+        common = {"reviewer": self.settings.reviewer, "mode": mode, "passage_id": annotation.passage_id,
+                  "text_sha256": text_sha256(annotation.text), "time": _now()}  # fmt: skip
+        if mode in reviews.WHOLE:
+            decision = reviews.parse({
+                **common,
+                "entities": self._spans(annotation, answer.get("entities", [])),
+                "marked": self._spans(annotation, answer.get("marked", [])),
+                **({"types": list(self.settings.types)} if mode == "blind" else {}),
+            })  # fmt: skip
+        else:
+            decision = self._verdict(annotation, answer, common)
+        reviews.append(self._path, decision)
+        self._history.append(decision)
+
+    def undo(self) -> Decision | None:
+        """Take back this session's last decision and return it; None when there is none left."""
+        if not self._history:
+            return None
+        decision = self._history.pop()
+        reviews.append(self._path, replace(decision, verdict="undo", time=_now(), entities=(), marked=()))
+        return decision
+
+    def item_of(self, decision: Decision) -> dict[str, Any]:
+        """The item that ``decision`` was about, to show it again."""
+        annotation = self._annotations[decision.passage_id]
+        if decision.mode in reviews.WHOLE:
+            return self._passage_item(annotation)
+        drawn = self._predictions.drawn.get(decision.subject)
+        return self._entity_item(annotation, decision.mention, decision.label, drawn)
+
+    def progress(self, mode: str, standing: Sequence[Decision]) -> dict[str, Any]:
+        """How much is done, and in the mode ``verify`` how much is left until the interval is narrow enough."""
+        own = [one for one in standing if one.mode == mode and one.reviewer == self.settings.reviewer]
+        report: dict[str, Any] = {"done": len(own), "session": len(self._history)}
+        if mode in ("verify", "blind"):
+            blind = {one.passage_id for one in standing if one.mode == "blind"}
+            texts = {name: one.text for name in blind if (one := self._annotations.get(name))}
+            found = measure(self._predictions, [one for one in standing if one.passage_id in self._annotations], texts)
+            report["estimate"] = found["precision" if mode == "verify" else "recall"]
+        if mode == "verify":
+            report |= {"width": self.settings.width, "left": self._left(report["estimate"])}
+        return report
+
+    @property
+    def _path(self) -> Path:
+        return reviews.folder(self._run.root) / f"{self.settings.reviewer}.jsonl"
+
+    def _left(self, estimate: Mapping[str, Any] | None) -> int:
+        """Checks until the interval is narrow enough; before the first ones, as if 95 % were right."""
+        done, rest = (estimate["n"] if estimate else 0), len(self._predictions.order)
+        if estimate is None or done < 10:
+            guess = estimates.Estimate(0.95, *estimates.jeffreys(0.95, 100), 100)
+            return max(0, min(rest, 100 + estimates.checks_for(guess, self.settings.width)) - done)
+        now = estimates.Estimate(estimate["value"], estimate["low"], estimate["high"], done)
+        return min(rest - done, estimates.checks_for(now, self.settings.width))
+
+    def _verify(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
+        mine = {one.subject for one in standing if one.mode == "verify" and one.reviewer == self.settings.reviewer}
+        others = {one.subject for one in standing if one.mode == "verify"} - mine
+        for drawn in self._predictions.order:
+            entity = drawn.entity
+            if entity.key in mine:
+                continue
+            if entity.key in others and not self._shared("verify", *entity.key):
+                continue
+            return self._entity_item(self._annotations[entity.passage_id], entity.mention, entity.label, drawn)
+        return None
+
+    def _read(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
+        mine = {one.passage_id for one in standing if one.mode == "blind" and one.reviewer == self.settings.reviewer}
+        others = {one.passage_id for one in standing if one.mode == "blind"} - mine
+        for identity in self._blind:
+            if identity not in mine and (identity not in others or self._shared("blind", identity)):
+                return {**self._passage_item(self._annotations[identity]), "types": list(self.settings.types)}
+        return None
+
+    def _correct(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
+        done = {one.passage_id for one in standing if one.mode in reviews.WHOLE}
+        for identity, why in self._doubtful:
+            if identity not in done:
+                return {**self._passage_item(self._annotations[identity]), "why": why}
+        return None
+
+    def _settle(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
+        for passage_id, mention, label, opinions in self.differences(standing):
+            item = self._entity_item(self._annotations[passage_id], mention, label, None)
+            return {**item, "opinions": opinions}
+        return None
+
+    def differences(self, standing: Sequence[Decision]) -> Iterator[tuple[str, str, str, list[dict[str, str]]]]:
+        """Yield passage id, mention, label and opinions, without names, of each difference that nobody settled."""
+        settled = {one.subject for one in standing if one.mode == "settle"}
+        verdicts: dict[tuple[str, str, str], list[Decision]] = defaultdict(list)
+        readings: dict[str, list[Decision]] = defaultdict(list)
+        for one in standing:
+            annotation = self._annotations.get(one.passage_id)
+            if annotation is None or one.text_sha256 != text_sha256(annotation.text):
+                continue
+            if one.mode == "verify":
+                verdicts[one.subject].append(one)
+            elif one.mode == "blind":
+                readings[one.passage_id].append(one)
+        for subject, own in verdicts.items():
+            opinions = {(one.verdict, one.new_mention, one.new_label) for one in own if one.verdict != "unsure"}
+            if len(opinions) > 1 and subject not in settled:
+                names = ("verdict", "new_mention", "new_label")
+                yield (*subject, [dict(zip(names, opinion, strict=True)) for opinion in sorted(opinions)])
+        for passage_id, several in readings.items():
+            text = self._annotations[passage_id].text
+            votes = Counter(pair for one in several for pair in {(text[s:e], label) for s, e, label in one.entities})
+            for (mention, label), number in sorted(votes.items()):
+                if number < len(several) and (passage_id, mention, label) not in settled:
+                    yield (passage_id, mention, label, [{"verdict": "right"}, {"verdict": "none"}])
+
+    def _shared(self, *key: str) -> bool:
+        return lot(self.settings.seed, "overlap", *key) < self.settings.overlap
+
+    def _entity_item(self, annotation: Annotation, mention: str, label: str, drawn: Drawn | None) -> dict[str, Any]:
+        own = [one for one in annotation.mentions if (one.text, one.label) == (mention, label)]
+        spans = [[one.start, one.end] for one in own] or [
+            [place.start(), place.end()] for place in re.finditer(re.escape(mention), annotation.text)
+        ]
+        return {
+            "passage_id": annotation.passage_id,
+            "text": annotation.text,
+            "mention": mention,
+            "label": label,
+            "spans": spans,
+            "stratum": drawn.stratum if drawn else "",
+        }
+
+    def _passage_item(self, annotation: Annotation) -> dict[str, Any]:
+        wanted = self.settings.types
+        return {
+            "passage_id": annotation.passage_id,
+            "text": annotation.text,
+            "predicted": [
+                [one.start, one.end, one.label] for one in annotation.mentions if not wanted or one.label in wanted
+            ],
+        }
+
+    def _verdict(self, annotation: Annotation, answer: Mapping[str, Any], common: dict[str, Any]) -> Decision:
+        mention, label, verdict = (str(answer.get(name) or "") for name in ("mention", "label", "verdict"))
+        drawn = self._predictions.drawn.get((annotation.passage_id, mention, label))
+        if drawn is None and not (common["mode"] == "settle" and mention and mention in annotation.text):
+            raise ValueError("the passage has no such entity")
+        if verdict not in reviews.VERDICTS or verdict == "undo":
+            raise ValueError(f"unknown verdict {verdict!r}")
+        new_mention = new_label = ""
+        if verdict in ("type", "span"):
+            new_label = self._label(answer.get("new_label") or "")
+            if (span := answer.get("new_span")) is not None:
+                [(start, end, _)] = self._spans(annotation, [[*span, new_label or label]])
+                new_mention = annotation.text[start:end]
+            if verdict == "type" and (not new_label or new_label == label):
+                raise ValueError("a wrong type needs another one")
+            if verdict == "span" and (not new_mention or new_mention == mention):
+                raise ValueError("a wrong span needs another one")
+        sampled = drawn is not None and common["mode"] == "verify"
+        place = {"stratum": drawn.stratum, "rank": drawn.rank, "size": drawn.size} if drawn and sampled else {}
+        return reviews.parse({**common, "mention": mention, "label": label, "verdict": verdict,
+                              "new_mention": new_mention, "new_label": new_label, **place})  # fmt: skip
+
+    def _label(self, raw: Any) -> str:
+        if not isinstance(raw, str):
+            raise ValueError("a type is text")
+        return (self._labels.decide(raw).label or "") if raw.strip() else ""
+
+    def _spans(self, annotation: Annotation, given: Any) -> list[Span]:
+        if not isinstance(given, list):
+            raise ValueError("entities are a list")
+        spans: set[Span] = set()
+        for one in given:
+            match one:
+                case [int(start), int(end), str(raw)] if 0 <= start < end <= len(annotation.text):
+                    label = self._label(raw)
+                    if not label:
+                        raise ValueError(f"{raw!r} is no entity type")
+                    spans.add((start, end, label))
+                case _:
+                    raise ValueError("an entity is [start, end, type] within its passage")
+        return sorted(spans, key=lambda span: (span[0], -span[1], span[2]))
+
+
+def doubtful_first(run: RunDir, annotations: Mapping[str, Annotation]) -> list[tuple[str, str]]:
+    """Passages with what is doubtful about them, the most doubtful first: a queue to correct, not to estimate from."""
+    counts = Counter(one.label for annotation in annotations.values() for one in annotation.mentions)
+    missed: Counter[str] = Counter()
+    if run.rejected.exists():
+        for batch in tables.batches(run.rejected, ["stage", "reason", "record_id"]):
+            for row in batch.to_pylist():
+                missed[row["record_id"]] += row["stage"] == "clean" and not row["reason"].startswith("review")
+    scored = []
+    for identity, annotation in annotations.items():
+        inexact = sum(one.match not in ("exact", "human") for one in annotation.mentions)
+        rare = sum(counts[one.label] <= 3 for one in annotation.mentions)
+        repaired = annotation.reply_status not in ("ok", "reviewed")
+        reasons = {"rejected entities": missed[identity], "rare types": rare, "inexact mentions": inexact,
+                   "a repaired reply": int(repaired)}  # fmt: skip
+        score = 3 * repaired + 2 * missed[identity] + rare + inexact
+        scored.append((-score, identity, ", ".join(name for name, number in reasons.items() if number)))
+    return [(identity, why) for _, identity, why in sorted(scored)]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
