@@ -18,10 +18,9 @@ from typer.testing import CliRunner
 
 import cli
 from annotator.config import RunConfig
-from annotator.duplicates import passages as overlapping
 from annotator.duplicates.benchmarks import texts
-from annotator.duplicates.ngrams import places, runs, runs_of_texts, syllables
-from annotator.duplicates.passages import Benchmarks, Known, look_at, unseen
+from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
+from annotator.duplicates.passages import Benchmarks, SeenPassages, fingerprints, unseen
 from annotator.errors import ConfigError
 from annotator.records import Passage, Rejected
 from annotator.storage import tables
@@ -149,7 +148,7 @@ def test_what_was_there_before_is_left_out(make_passage: Callable[..., Passage])
     """A passage that is mostly an earlier one is not asked about again; one that shares a third of it is."""
     first, third = _words(5), " ".join(_words(5).split()[:60]) + " " + _words(6, 120)
     passages = [make_passage(first, "p1"), make_passage(third, "p2"), make_passage(first.upper(), "p3")]
-    kept = list(unseen(passages, None, Known(1), look_at([passage.text for passage in passages])))
+    kept = list(unseen(passages, None, SeenPassages(1), fingerprints([passage.text for passage in passages])))
     assert [row.id if isinstance(row, Passage) else (row.stage, row.reason) for row in kept] == [
         "p1",
         "p2",
@@ -160,25 +159,22 @@ def test_what_was_there_before_is_left_out(make_passage: Callable[..., Passage])
 def test_many_passages_are_not_taken_for_one_another(make_passage: Callable[..., Passage]) -> None:
     """Of 2,000 passages of 200 documents, made of the same 72 syllables, none is left out: bits meet, runs do not."""
     passages = [make_passage(_words(seed), str(seed)) for seed in range(2000)]
-    looked_at = look_at([passage.text for passage in passages])
-    assert sum(isinstance(row, Passage) for row in unseen(passages, None, Known(500), looked_at)) == 2000
+    compared = fingerprints([passage.text for passage in passages])
+    assert sum(isinstance(row, Passage) for row in unseen(passages, None, SeenPassages(500), compared)) == 2000
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12), st.integers(1, 12))
 def test_blocks_change_no_share(made: list[tuple[int, int]], block: int) -> None:
-    """However many texts are asked about at once, each has the share of its runs that those before it have."""
+    """However many texts are compared at once, each has the share of its n-grams that those before it have."""
     texts = [f"{_words(one, 60)} {_words(10 + other, 60)}" for one, other in made] + ["ma bi"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(overlapping, "_PAGE", 64)
-        patch.setattr(overlapping, "_PAGES", 3)
-        known, seen = Known(1), set[int]()
-        shares = [
-            share
-            for begin in range(0, len(texts), block)
-            for share in known.shares(look_at(texts[begin : begin + block]))
-        ]
+    passages, seen = SeenPassages(1), set[int]()
+    shares = [
+        share
+        for begin in range(0, len(texts), block)
+        for share in passages.shares(fingerprints(texts[begin : begin + block]))
+    ]
     for text, share in zip(texts, shares, strict=True):
-        own = [run // 8 % (64 * 128 * 16) for run in set(runs(syllables(text), 8).tolist()) if run % 8 == 0]
+        own = [run // 8 % (64 * 128 * 16) for run in set(ngrams(syllables(text), 8).tolist()) if run % 8 == 0]
         assert share == pytest.approx(sum(run in seen for run in own) / max(len(own), 1))
         seen.update(own)
 
@@ -186,8 +182,8 @@ def test_blocks_change_no_share(made: list[tuple[int, int]], block: int) -> None
 @given(st.lists(st.text(st.sampled_from("aế1 _.\u200b\u0323"), max_size=30), max_size=8), st.integers(1, 6))
 def test_runs_of_many_texts_are_those_of_each(texts: list[str], length: int) -> None:
     """None goes over from one text into the next, whatever stands in them."""
-    found, owner = runs_of_texts(texts, length)
-    each = [runs(syllables(text), length).tolist() for text in texts]
+    found, owner = ngrams_of_texts(texts, length)
+    each = [ngrams(syllables(text), length).tolist() for text in texts]
     assert found.tolist() == [run for own in each for run in own]
     assert owner.tolist() == [number for number, own in enumerate(each) for _ in own]
 
@@ -196,7 +192,7 @@ def test_runs_of_many_texts_are_those_of_each(texts: list[str], length: int) -> 
 def test_the_quick_pattern_finds_the_same(text: str) -> None:
     """Syllables are runs of letters and digits, with what has no width inside them."""
     text = unicodedata.normalize("NFC", text)
-    assert len(syllables(text)) == len(places(text))
+    assert len(syllables(text)) == len(syllable_spans(text))
 
 
 def test_a_passage_of_a_benchmark_is_not_remembered(make_passage: Callable[..., Passage], tmp_path: Path) -> None:
@@ -206,16 +202,16 @@ def test_a_passage_of_a_benchmark_is_not_remembered(make_passage: Callable[..., 
     benchmark.write_text(" ".join(text.split()[:20]), encoding="utf-8")
     later = " ".join([*text.split()[20:], *_words(8, 20).split()])
     passages = [make_passage(text, "p1"), make_passage(later, "p2")]
-    looked_at = look_at([passage.text for passage in passages])
-    kept = list(unseen(passages, Benchmarks([benchmark]), Known(1), looked_at))
+    compared = fingerprints([passage.text for passage in passages])
+    kept = list(unseen(passages, Benchmarks([benchmark]), SeenPassages(1), compared))
     assert [row.reason if isinstance(row, Rejected) else row.id for row in kept] == ["in a benchmark", "p2"]
 
 
 def test_hashes_are_the_same_everywhere() -> None:
     """What two machines compare is the same number: a change here would change what is found."""
-    assert runs(syllables("Hà Nội mưa to."), 4).tolist() == [6804346663747588241]
-    assert runs(syllables("HÀ  NỘI, MƯA TO"), 4).tolist() == [6804346663747588241]
-    assert not len(runs(syllables("Hà Nội"), 4))
+    assert ngrams(syllables("Hà Nội mưa to."), 4).tolist() == [6804346663747588241]
+    assert ngrams(syllables("HÀ  NỘI, MƯA TO"), 4).tolist() == [6804346663747588241]
+    assert not len(ngrams(syllables("Hà Nội"), 4))
 
 
 def test_a_build_without_the_benchmark(tmp_path: Path) -> None:

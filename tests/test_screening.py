@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from annotator.records import Document, Rejected
 from annotator.sources.documents import Row, text_hash
+from annotator.sources.drawn import Drawn
 from annotator.sources.screening import Screen, Screening, is_vietnamese, vietnamese_share
-from annotator.sources.shelf import Shelf
 
 RAIN = "Sáng nay Hà Nội có mưa to, nhiều tuyến phố ngập sâu."
 SUN = "Chiều nay trời nắng đẹp ở Đà Lạt, du khách đổ về đông."
@@ -26,14 +26,14 @@ VOCABULARY = [
 
 
 class Screened:
-    """A screen with its shelf; what it is given is set aside first."""
+    """A screen and its drawn documents."""
 
     def __init__(self, **settings: Any) -> None:
-        self.shelf = Shelf()
-        self.screen = Screen(Screening(**{"shortest": 0, "near_duplicates": 0, **settings}), self.shelf, docs=100)
+        self.drawn = Drawn()
+        self.screen = Screen(Screening(**{"shortest": 0, "near_duplicates": 0, **settings}), self.drawn)
 
     def __call__(self, document: Document) -> Row:
-        return self.screen(self.shelf.put(document))[0]
+        return self.screen(self.drawn.put(document))[0]
 
 
 def _reason(row: Document | Rejected) -> str:
@@ -129,9 +129,9 @@ def test_a_text_that_repeats_itself() -> None:
 
 def test_boilerplate_goes_and_is_told() -> None:
     """The document is without it; each piece comes with its reason, its words and where it stood."""
-    shelf = Shelf()
+    drawn = Drawn()
     article = f"Tin trong ngày\nCảnh mưa to. (Ảnh: TTXVN) {_article(0)} Thu Hà"
-    row, removed = Screen(Screening(), shelf, 1)(shelf.put(Document("1", article, "a")))
+    row, removed = Screen(Screening(), drawn)(drawn.put(Document("1", article, "a")))
     assert row == Document("1", f"Tin trong ngày\n{_article(0)}", "a")
     assert [(piece.stage, piece.reason, piece.record_id, piece.value) for piece in removed] == [
         ("boilerplate", "photo caption", "1", "Cảnh mưa to. (Ảnh: TTXVN)"),
@@ -143,18 +143,18 @@ def test_boilerplate_goes_and_is_told() -> None:
 
 def test_nothing_but_boilerplate() -> None:
     """What is too short without it is left out whole."""
-    shelf = Shelf()
+    drawn = Drawn()
     text = f"Hình ảnh hôm nay ở thủ đô.\n{'Một góc phố cổ vào buổi sáng sớm. (Ảnh: TTXVN) ' * 3}"
-    row, removed = Screen(Screening(shortest=24), shelf, 1)(shelf.put(Document("1", text, "a")))
+    row, removed = Screen(Screening(shortest=24), drawn)(drawn.put(Document("1", text, "a")))
     assert (_reason(row), removed) == ("boilerplate only", [])
 
 
 def test_lines_of_many_documents_go() -> None:
     """A line that five of the first documents have is cut out of every one."""
-    shelf, footer = Shelf(), "Mọi đóng góp xin gửi về toà soạn báo của chúng tôi ở số 1 phố Dài."
-    screen = Screen(Screening(), shelf, 9)
-    places = [shelf.put(Document(str(seed), f"{_article(seed)}\n{footer}", "a")) for seed in range(6)]
-    screen.learn(map(shelf.get, places))
+    drawn, footer = Drawn(), "Mọi đóng góp xin gửi về toà soạn báo của chúng tôi ở số 1 phố Dài."
+    screen = Screen(Screening(), drawn)
+    places = [drawn.put(Document(str(seed), f"{_article(seed)}\n{footer}", "a")) for seed in range(6)]
+    screen.learn(map(drawn.get, places))
     rows = [screen(place) for place in places]
     assert [row.text for row, _ in rows if isinstance(row, Document)] == [_article(seed) for seed in range(6)]
     assert {piece.value for _, removed in rows for piece in removed} == {footer}

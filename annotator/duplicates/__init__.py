@@ -1,1 +1,1 @@
-"""What two texts have in common: runs of syllables, near duplicates, passages that stand in a benchmark."""
+"""Duplicates: near-duplicate documents, passages seen before, passages of a benchmark."""

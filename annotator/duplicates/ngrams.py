@@ -1,7 +1,7 @@
-"""A text as hashes of its syllables, and of its runs of several: what texts are compared by.
+"""Texts as hashes of their syllables and n-grams of syllables, by which duplicates are found.
 
-Two spellings of one text are one: case, spacing, punctuation, the form of Unicode and the place of the tone mark in a
-syllable do not count. The hashes are the same on every machine.
+Spellings of one text have the same hashes: case, spacing, punctuation, the Unicode form and the place of the tone mark
+in a syllable do not count. The hashes are the same on every machine.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _FACTOR: Final = 0x100000001B3
 _MIX: Final = 0x9E3779B97F4A7C15
 
 
-def places(text: str) -> list[tuple[int, int]]:
-    """Where the syllables of NFC ``text`` stand: runs of letters and digits, looking through what has no width."""
+def syllable_spans(text: str) -> list[tuple[int, int]]:
+    """Return where the syllables of NFC ``text`` are: letters and digits, with zero-width characters inside."""
     return [match.span() for match in _SYLLABLE.finditer(text)]
 
 
@@ -42,13 +42,13 @@ def syllables(text: str) -> Hashes:
     return np.fromiter(map(_hash, found), np.uint64, len(found))
 
 
-def runs(hashes: Hashes, length: int) -> Hashes:
-    """Return one hash for each run of ``length`` syllables, in order; none for a shorter text."""
+def ngrams(hashes: Hashes, n: int) -> Hashes:
+    """Return one hash for each n-gram of syllables, in order; none for a shorter text."""
     import numpy as np
 
-    count = max(len(hashes) - length + 1, 0)
+    count = max(len(hashes) - n + 1, 0)
     found = np.zeros(count, np.uint64)
-    for step in range(length if count else 0):
+    for step in range(n if count else 0):
         found *= np.uint64(_FACTOR)
         found += hashes[step : step + count]
     found ^= found >> np.uint64(29)
@@ -56,14 +56,14 @@ def runs(hashes: Hashes, length: int) -> Hashes:
     return found ^ (found >> np.uint64(32))
 
 
-def runs_of_texts(texts: Sequence[str], length: int) -> tuple[Hashes, Numbers]:
-    """Return ``runs`` of every text, text after text, and for each the number of its text."""
+def ngrams_of_texts(texts: Sequence[str], n: int) -> tuple[Hashes, Numbers]:
+    """Return the n-grams of every text, text after text, and for each the number of its text."""
     import numpy as np
 
-    hashes = [syllables(text) for text in texts]  # of each at once: the syllables themselves would fill the memory
+    hashes = [syllables(text) for text in texts]
     owner = np.repeat(np.arange(len(texts)), [len(own) for own in hashes])
-    found = runs(np.concatenate([np.zeros(0, np.uint64), *hashes]), length)
-    whole = owner[: len(found)] == owner[length - 1 :]  # it ends in the text in which it begins
+    found = ngrams(np.concatenate([np.zeros(0, np.uint64), *hashes]), n)
+    whole = owner[: len(found)] == owner[n - 1 :]  # it ends in the text in which it begins
     return found[whole], owner[: len(found)][whole]
 
 

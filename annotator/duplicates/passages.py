@@ -1,8 +1,10 @@
-"""Leaves out passages that a student must not learn: those of a benchmark, and those that were there already.
+"""Rejects passages of a benchmark, and passages seen before.
 
-A passage is of a benchmark when it shares a run of thirteen syllables with it, or holds a whole short text of it. In
-thirteen syllables there are eight or nine Vietnamese words: rarely said twice by chance, and found however little of a
+A passage is of a benchmark when they share a 13-gram of syllables, or when it has a whole short text of the benchmark.
+Thirteen syllables are eight or nine Vietnamese words: rarely written twice by chance, and found however little of a
 passage was copied. (GPT-3, appendix C, uses 13 words; UniversalNER's sentences are short, and so are PhoNER's.)
+
+A passage was seen before when half of its 8-grams are in earlier passages.
 """
 
 from __future__ import annotations
@@ -14,36 +16,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from annotator.duplicates.benchmarks import texts
-from annotator.duplicates.ngrams import places, runs, runs_of_texts, syllables
+from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
 from annotator.records import Passage, Rejected
-from annotator.storage.slots import Slots
-from annotator.storage.spill import runs_of
 from normalizers.text import nfc
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from annotator.duplicates.ngrams import Hashes, Numbers
 
 STAGE: Final = "overlap"
 """The name under which these passages are counted."""
-RUN: Final = 13
-"""Syllables of a run that a passage may not share with a benchmark."""
+BENCHMARK_N: Final = 13
+"""Syllables of an n-gram that a passage may not share with a benchmark."""
 WHOLE: Final = 8
-"""Syllables that a shorter text of a benchmark must have to be looked for as a whole."""
-KNOWN_RUN: Final = 8
-"""Syllables of a run by which a passage is known again."""
-KNOWN: Final = 0.5
-"""Share of its runs that earlier passages have, from which on a passage brings nothing new."""
+"""Syllables from which on a shorter text of a benchmark is looked for as a whole."""
+SEEN_N: Final = 8
+"""Syllables of an n-gram by which passages are compared with earlier ones."""
+SEEN: Final = 0.5
+"""Share of its n-grams in earlier passages from which on a passage is rejected."""
 _SHOWN: Final = 300  # characters of what is shared
-_HELD: Final = 1 << 20  # hashes of a benchmark that wait to be sorted
-_LOOKED_AT: Final = 8  # one run in so many is remembered, chosen by its hash
-_BITS: Final = 16  # a run that is remembered
-_RUNS_OF_A_DOCUMENT: Final = 128  # remembered ones: 1,000 syllables
-_TOGETHER: Final = 256  # texts whose runs, before there is a choice of them, are in memory at once
-_PAGE: Final = 4096  # bytes of what is remembered that are read at once
-_PAGES: Final = 64  # in memory
+_WAITING: Final = 1 << 20  # hashes of a benchmark that wait to be sorted
+_ONE_IN: Final = 8  # n-grams that are compared, chosen by their hashes
+_BITS: Final = 16  # of the filter for each n-gram that is compared
+_NGRAMS_OF_A_DOCUMENT: Final = 128  # that are compared: 1,000 syllables
+_LARGEST: Final = 1 << 34  # bits of the filter, 2 GB: as many as 8.4 million documents want
+_TOGETHER: Final = 256  # texts whose n-grams are in memory at once, before some are chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +48,13 @@ class Shared:
 
     file: str
     text: str
-    """The longest stretch that they share, as the passage has it."""
+    """The longest slice of the passage that they share."""
     share: float
-    """Share of the passage's syllables that are in shared stretches."""
+    """Share of the passage's syllables that are in shared n-grams."""
 
 
 class Benchmarks:
-    """The runs of some benchmarks: 8 bytes each, so 100 MB for ten million syllables."""
+    """The n-grams of some benchmarks: 8 bytes each, so 100 MB for ten million syllables."""
 
     def __init__(self, files: Iterable[Path]) -> None:
         """Read the files.
@@ -66,10 +62,10 @@ class Benchmarks:
         Raises:
             ConfigError: a file cannot be read, or holds no text.
         """
-        self._files = [(file.name, _runs_of(file)) for file in files]
+        self._files = [(file.name, _ngrams_of(file)) for file in files]
 
     def find(self, text: str) -> Shared | None:
-        """Return what ``text`` shares with the first benchmark that has something of it, or nothing."""
+        """Return what ``text`` shares with the first benchmark that shares anything, or None."""
         import numpy as np
 
         text = nfc(text)
@@ -77,140 +73,123 @@ class Benchmarks:
         for name, of_length in self._files:
             covered = np.zeros(len(own), bool)
             for length, known in of_length.items():
-                for start in np.flatnonzero(_among(runs(own, length), known)).tolist():
+                for start in np.flatnonzero(_among(ngrams(own, length), known)).tolist():
                     covered[start : start + length] = True
             if covered.any():
                 return Shared(name, _longest(text, covered.tolist()), float(covered.mean()))
         return None
 
 
-class LookedAt(NamedTuple):
-    """The runs by which some texts are known again, text after text: of those of each the ones that are remembered."""
+class Fingerprints(NamedTuple):
+    """The n-grams by which texts are compared with earlier ones: one in eight of the distinct ones of each text."""
 
-    runs: Hashes
+    ngrams: Hashes
+    """Text after text."""
     sizes: Numbers
-    """Runs of each text."""
+    """N-grams of each text."""
 
 
-def look_at(texts: Sequence[str]) -> LookedAt:
-    """Find the runs by which texts are known again: what takes time, and can be done wherever the texts are."""
+def fingerprints(texts: Sequence[str]) -> Fingerprints:
+    """Find the n-grams by which texts are compared: what takes time, and can be done in any process."""
     import numpy as np
 
-    some = [_look_at(texts[begin : begin + _TOGETHER]) for begin in range(0, len(texts), _TOGETHER)] or [_look_at([])]
-    return LookedAt(*map(np.concatenate, zip(*some, strict=True)))
+    begins = range(0, len(texts), _TOGETHER)
+    some = [_fingerprints(texts[begin : begin + _TOGETHER]) for begin in begins] or [_fingerprints([])]
+    return Fingerprints(*map(np.concatenate, zip(*some, strict=True)))
 
 
-def _look_at(texts: Sequence[str]) -> LookedAt:
+def _fingerprints(texts: Sequence[str]) -> Fingerprints:
     import numpy as np
 
-    found, owner = runs_of_texts(texts, KNOWN_RUN)
-    some = found % np.uint64(_LOOKED_AT) == 0
-    found, owner = found[some], owner[some]
+    found, owner = ngrams_of_texts(texts, SEEN_N)
+    chosen = found % np.uint64(_ONE_IN) == 0
+    found, owner = found[chosen], owner[chosen]
     order = np.lexsort((found, owner))
     found, owner = found[order], owner[order]
-    distinct = runs_of(owner, found)
-    return LookedAt(found[distinct] // np.uint64(_LOOKED_AT), np.bincount(owner[distinct], minlength=len(texts)))
+    distinct = np.append(True, (found[1:] != found[:-1]) | (owner[1:] != owner[:-1]))[: len(found)]
+    return Fingerprints(found[distinct] // np.uint64(_ONE_IN), np.bincount(owner[distinct], minlength=len(texts)))
 
 
-class Known:
-    """Remembers which runs passages had, in bits on the disk: of a size that is set at the beginning, never to grow."""
+class SeenPassages:
+    """Remembers the n-grams of passages in a Bloom filter with one hash: 256 bytes for each document, at most 2 GB."""
 
     def __init__(self, documents: int) -> None:
-        """Begin with nothing known.
-
-        Args:
-            documents: how many the passages come from; 256 bytes each, of a temporary file.
-        """
-        self._bits = max(documents, 64) * _RUNS_OF_A_DOCUMENT * _BITS
-        self._pages = Slots(-(-self._bits // (8 * _PAGE)), _PAGE)
-
-    def shares(self, texts: LookedAt) -> list[float]:
-        """Return for each text the share of its runs that were there before it, and remember all of them."""
+        """Begin with no passage; size the filter for those of so many documents."""
         import numpy as np
 
-        place, owner = texts.runs % np.uint64(self._bits), np.repeat(np.arange(len(texts.sizes)), texts.sizes)
-        order = np.argsort(place, kind="stable")
-        place, owner = place[order], owner[order]
-        begins = runs_of(place)
-        first = np.repeat(owner[begins], np.diff(begins, append=len(place)))
-        known = self._were_set(place) | (first < owner)
-        shares: list[float] = (np.bincount(owner, known, len(texts.sizes)) / np.maximum(texts.sizes, 1)).tolist()
+        self._bits = min(max(documents, 64) * _NGRAMS_OF_A_DOCUMENT * _BITS, _LARGEST)
+        self._filter = np.zeros(self._bits // 8, np.uint8)
+
+    def shares(self, texts: Fingerprints) -> list[float]:
+        """Return for each text the share of its n-grams that texts before it have, and remember all of them."""
+        import numpy as np
+
+        bits, owner = texts.ngrams % np.uint64(self._bits), np.repeat(np.arange(len(texts.sizes)), texts.sizes)
+        _, first, which = np.unique(bits, return_index=True, return_inverse=True)
+        byte, mask = (bits >> np.uint64(3)).astype(np.int64), np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
+        seen = ((self._filter[byte] & mask) != 0) | (owner[first[which]] < owner)
+        np.bitwise_or.at(self._filter, byte, mask)
+        shares: list[float] = (np.bincount(owner, seen, len(texts.sizes)) / np.maximum(texts.sizes, 1)).tolist()
         return shares
-
-    def _were_set(self, places: Hashes) -> NDArray[np.bool_]:
-        """Whether these bits, in order, were set; now they are."""
-        import numpy as np
-
-        were = np.zeros(len(places), bool)
-        pages = places // np.uint64(8 * _PAGE)
-        begins = np.append(runs_of(pages), len(places))
-        for start in range(0, len(begins) - 1, _PAGES):
-            bounds = begins[start : start + _PAGES + 1]
-            some, numbers = slice(bounds[0], bounds[-1]), pages[bounds[:-1]]
-            content = self._pages.get(numbers)
-            at, bit = np.divmod(places[some] % np.uint64(8 * _PAGE), np.uint64(8))
-            at += np.repeat(np.arange(len(numbers), dtype=np.uint64) * np.uint64(_PAGE), np.diff(bounds))
-            mask = np.uint8(1) << bit.astype(np.uint8)
-            were[some] = (content.reshape(-1)[at] & mask) != 0
-            np.bitwise_or.at(content.reshape(-1), at, mask)
-            self._pages.put(numbers, content)
-        return were
 
 
 def unseen(
-    passages: Sequence[Passage], benchmarks: Benchmarks | None, known: Known | None, looked_at: LookedAt | None
+    passages: Sequence[Passage],
+    benchmarks: Benchmarks | None,
+    seen: SeenPassages | None,
+    compared: Fingerprints | None,
 ) -> Iterator[Passage | Rejected]:
-    """Pass on what neither a benchmark nor an earlier passage has, if asked.
+    """Yield passages, or rejections of those that a benchmark or an earlier passage has.
 
     Args:
-        passages: the more are given at once, the fewer times is read what is known.
-        benchmarks: what no passage may share a run with.
-        known: the earlier passages; remembers these too.
-        looked_at: the runs of the texts of these passages, where there is ``known``.
+        passages: in the order of the run.
+        benchmarks: what no passage may share an n-gram with.
+        seen: the earlier passages; remembers these too.
+        compared: the fingerprints of these passages, where there is ``seen``.
     """
     judged = [_outside(passage, benchmarks) if benchmarks else passage for passage in passages]
-    shares = iter(known.shares(_of_passages(looked_at, judged)) if known and looked_at else ())
+    shares = iter(seen.shares(_of_passages(compared, judged)) if seen and compared else ())
     for passage in judged:
-        if known and isinstance(passage, Passage) and (share := next(shares)) >= KNOWN:
-            detail = f"{share:.0%} of its runs of {KNOWN_RUN} syllables are in earlier passages"
+        if seen and isinstance(passage, Passage) and (share := next(shares)) >= SEEN:
+            detail = f"{share:.0%} of its runs of {SEEN_N} syllables are in earlier passages"
             yield Rejected(STAGE, "near duplicate", passage.id, passage.text, detail)
         else:
             yield passage
 
 
-def _of_passages(looked_at: LookedAt, judged: Sequence[Passage | Rejected]) -> LookedAt:
-    """The runs of what is still a passage."""
+def _of_passages(compared: Fingerprints, judged: Sequence[Passage | Rejected]) -> Fingerprints:
+    """The fingerprints of what was not rejected."""
     import numpy as np
 
     kept = np.array([isinstance(item, Passage) for item in judged], bool)
-    return LookedAt(looked_at.runs[np.repeat(kept, looked_at.sizes)], looked_at.sizes[kept])
+    return Fingerprints(compared.ngrams[np.repeat(kept, compared.sizes)], compared.sizes[kept])
 
 
 def _outside(passage: Passage, benchmarks: Benchmarks) -> Passage | Rejected:
-    """Reject what a benchmark has."""
+    """Reject a passage that a benchmark has."""
     if not (shared := benchmarks.find(passage.text)):
         return passage
-    detail = f"{shared.file}: {shared.share:.0%} of its syllables, {RUN} or more in a row: {shared.text}"
+    detail = f"{shared.file}: {shared.share:.0%} of its syllables, {BENCHMARK_N} or more in a row: {shared.text}"
     return Rejected(STAGE, "in a benchmark", passage.id, passage.text, detail)
 
 
-def _runs_of(file: Path) -> dict[int, Hashes]:
-    """The sorted runs of a benchmark by their length: ``RUN``, and the lengths of shorter texts."""
+def _ngrams_of(file: Path) -> dict[int, Hashes]:
+    """The sorted n-grams of a benchmark by n: ``BENCHMARK_N``, and the lengths of shorter texts."""
     import numpy as np
 
     waiting: defaultdict[int, list[Hashes]] = defaultdict(list)
-    held: defaultdict[int, int] = defaultdict(int)
+    number: defaultdict[int, int] = defaultdict(int)
     for text in texts(file):
         own = syllables(text)
-        length = min(len(own), RUN)
-        if length >= WHOLE:
-            found = runs(own, length)
-            waiting[length].append(found)
-            held[length] += len(found)
-            if held[length] >= _HELD:
-                waiting[length] = [np.unique(np.concatenate(waiting[length]))]
-                held[length] = 0
-    return {length: np.unique(np.concatenate(found)) for length, found in sorted(waiting.items())}
+        n = min(len(own), BENCHMARK_N)
+        if n >= WHOLE:
+            found = ngrams(own, n)
+            waiting[n].append(found)
+            number[n] += len(found)
+            if number[n] >= _WAITING:
+                waiting[n] = [np.unique(np.concatenate(waiting[n]))]
+                number[n] = 0
+    return {n: np.unique(np.concatenate(found)) for n, found in sorted(waiting.items())}
 
 
 def _among(found: Hashes, known: Hashes) -> Hashes:
@@ -222,12 +201,12 @@ def _among(found: Hashes, known: Hashes) -> Hashes:
 
 
 def _longest(text: str, covered: Sequence[bool]) -> str:
-    """The longest stretch of covered syllables, from the first to the last of them."""
+    """The text of the longest row of covered syllables."""
     best, start = (0, 0), None
     for index, inside in enumerate([*covered, False]):
         if inside and start is None:
             start = index
         elif not inside and start is not None:
             best, start = max(best, (start, index), key=lambda span: span[1] - span[0]), None
-    spans = places(text)
+    spans = syllable_spans(text)
     return text[spans[best[0]][0] : spans[best[1] - 1][1]][:_SHOWN]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from annotator.cleaning.clean import Decider, LabelLog
 from annotator.cleaning.corrections import Correction, clean_or_correct
 from annotator.cleaning.reviews import Decision, apply
-from annotator.duplicates.passages import LookedAt, look_at
+from annotator.duplicates.passages import Fingerprints, fingerprints
 from annotator.passages.chunking import chunk_block
 from annotator.passages.tokenizers import Tokenizer
 from annotator.records import Annotation, Completion, Document, Mention, Passage, Piece, Rejected
@@ -40,8 +40,8 @@ class Part:
     """The labels of the partition, where the stage looks at labels."""
     predicted: pa.RecordBatch | None = None
     """The annotations before reviewers' decisions, where the stage applies some."""
-    looked_at: LookedAt | None = None
-    """What its passages are known again by, where the stage makes passages and looks for near duplicates."""
+    fingerprints: Fingerprints | None = None
+    """The n-grams by which its passages are compared with earlier ones, where the stage makes passages."""
 
 
 def chunk_part(
@@ -57,7 +57,7 @@ def chunk_part(
         tables.to_batch(passages, tables.PASSAGE),
         tables.to_batch(rejected, tables.REJECTED),
         sum(passage.n_sentences for passage in passages),
-        looked_at=look_at([passage.text for passage in passages]) if near_duplicates else None,
+        fingerprints=fingerprints([passage.text for passage in passages]) if near_duplicates else None,
     )
 
 

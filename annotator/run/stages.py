@@ -30,7 +30,7 @@ from annotator.cluster.ray import RayEngine
 from annotator.cluster.sharing import CARRIED, Job, annotate_shared
 from annotator.config import Asking, RunConfig
 from annotator.duplicates.passages import STAGE as OVERLAP
-from annotator.duplicates.passages import Benchmarks, Known, unseen
+from annotator.duplicates.passages import Benchmarks, SeenPassages, unseen
 from annotator.engines import Engine
 from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine
@@ -115,10 +115,10 @@ def chunk_stage(context: Context) -> Result:
     flow, kept = Flow("chunk", "sentence", made={"passage": 0}), Flow(OVERLAP, "passage")
     benchmarks = Benchmarks(map(Path, config.decontaminate)) if config.decontaminate else None
     total = tables.count(run.documents)
-    known = Known(total) if config.near_duplicates else None
+    seen = SeenPassages(total) if config.near_duplicates else None
     context.progress.start("chunk", "documents", total)
     bounds = {"min_tokens": config.min_tokens, "max_tokens": config.max_tokens}
-    cut = partial(chunk_part, tokenizer=context.tokenizer, **bounds, near_duplicates=known is not None)
+    cut = partial(chunk_part, tokenizer=context.tokenizer, **bounds, near_duplicates=seen is not None)
     blocks = tables.batches(run.documents, size=BLOCK)
     with rejects(run.rejected_by("chunk"), flow, kept) as sink, replacing(run.passages) as file:
 
@@ -126,7 +126,7 @@ def chunk_stage(context: Context) -> Result:
             for part in _parts(context, cut, blocks, sink, flow):
                 flow.made["passage"] += len(part.made)
                 made = list(tables.from_batch(part.made, Passage, Piece))
-                yield from unseen(made, benchmarks, known, part.looked_at)
+                yield from unseen(made, benchmarks, seen, part.fingerprints)
 
         kept.out = tables.write_records(file, tables.PASSAGE, sink.sift(passages()))
     return Result((flow, kept))

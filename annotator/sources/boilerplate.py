@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from annotator.storage.scratch import full_disk_explained, temporary_database
+
 COMMON: Final = 5
 """Documents that must have a line or sentence for it to count as common ..."""
 COMMON_SHARE: Final = 0.001
@@ -59,6 +61,7 @@ _INVITATION: Final = re.compile(
     r"(?:xem|theo dõi|đón đọc|đón xem|tham khảo)(?:[^.!?:\n]|[.!?:](?!\s)){0,80}(?:[.!?:]+(?=\s|$)|$)",
     re.MULTILINE,
 )
+_COUNT: Final = "INSERT INTO sentences VALUES (?, 1) ON CONFLICT DO UPDATE SET documents = documents + 1"
 _END: Final = re.compile(r"(?<=[.!?…])\s+|\n\s*")
 _CAPTION_AT_MOST: Final = 30  # words
 
@@ -84,24 +87,17 @@ def pieces(text: str) -> Iterator[tuple[int, int, int]]:
 
 def _key(piece: str) -> int:
     folded = " ".join(piece.casefold().split())
-    return int.from_bytes(hashlib.blake2b(folded.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(folded.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def common(texts: Iterable[str]) -> frozenset[int]:
     """Return the hashes of the sentences that many of ``texts`` have."""
-    import numpy as np
-
-    from annotator.storage.spill import Spill, runs_of
-
-    documents, keys = 0, Spill()
-    for documents, text in enumerate(texts, start=1):  # noqa: B007 - the last number is wanted
-        keys.add(np.array(list({key for _, _, key in pieces(text)}), np.uint64))
-    found: set[int] = set()
-    for rows in keys.parts():
-        begins = runs_of(rows["key"])
-        counts = np.diff(begins, append=len(rows))
-        found.update(rows["key"][begins][counts >= max(COMMON, COMMON_SHARE * documents)].tolist())
-    return frozenset(found)
+    database, documents = temporary_database("sentences (key INTEGER PRIMARY KEY, documents INTEGER)"), 0
+    for documents, text in enumerate(texts, start=1):  # noqa: B007 - the last number is the result
+        with full_disk_explained():
+            database.executemany(_COUNT, {(key,) for _, _, key in pieces(text)})
+    query = "SELECT key FROM sentences WHERE documents >= ?"
+    return frozenset(key for (key,) in database.execute(query, (max(COMMON, COMMON_SHARE * documents),)))
 
 
 def find(text: str, shared: Collection[int] = ()) -> list[Cut]:

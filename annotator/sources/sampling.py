@@ -2,7 +2,7 @@
 
 Every source becomes rounds of numbered rows in a seeded order; rows are screened in that order until enough stand, so
 that a rejected one is replaced by the next, and a larger draw with the same seed begins with the smaller one. Texts
-wait on the disk, see ``Shelf``: memory holds some numbers for each document.
+wait in a temporary database, see ``Drawn``: memory holds some numbers for each document.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from typing import TypeAlias
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Rejected
 from annotator.sources.documents import Reading, Row, read_documents, rejected
+from annotator.sources.drawn import Drawn
 from annotator.sources.formats.files import EmptyFileError, SourceFile
 from annotator.sources.hub import parquet_files, stream
 from annotator.sources.locating import HubDataset, locate
 from annotator.sources.parquet import ParquetFiles
 from annotator.sources.screening import Screen, Screening
-from annotator.sources.shelf import Shelf
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Told now and then how many rows have been read, and of how many where that is known."""
 
 _Draw: TypeAlias = tuple[int, "Rejected | int"]
-"""The number of a row, and what it is: a rejection, or a document at a place of the shelf."""
+"""The number of a row, and what it is: a rejection, or the number of a document in ``Drawn``."""
 _Rounds: TypeAlias = Generator["_Round | list[_Draw]", None, None]
 _PROGRESS_EVERY = 1000  # rows
 
@@ -107,7 +107,7 @@ def sample(
     if docs < 1:
         raise ConfigError(f"--docs is {docs}; give 1 or more")
     located = locate(source)
-    drawing = _Drawing(docs, seed, reading or Reading(), report or SampleReport(), Shelf())
+    drawing = _Drawing(docs, seed, reading or Reading(), report or SampleReport(), Drawn())
     if isinstance(located, HubDataset) and not (files := parquet_files(located)):
         rounds = drawing.from_hub(located)
     elif isinstance(located, HubDataset):
@@ -116,7 +116,7 @@ def sample(
         rounds = drawing.from_parquet(ParquetFiles(located, drawing.reading))
     else:
         rounds = drawing.from_streams(located)
-    screen = Screen(screening or Screening(), drawing.shelf, docs)
+    screen = Screen(screening or Screening(), drawing.drawn)
     return drawing.screened(rounds, screen, str(source or "sample"))
 
 
@@ -165,7 +165,7 @@ class _Drawing:
     seed: int
     reading: Reading
     report: SampleReport
-    shelf: Shelf
+    drawn: Drawn
     began: float = field(default_factory=time.monotonic)
 
     def from_parquet(self, files: ParquetFiles) -> _Rounds:
@@ -216,11 +216,11 @@ class _Drawing:
                         yield [(number, row)]
                 elif (priority, number) > floor:
                     if len(heap) < size:
-                        heapq.heappush(heap, (-priority, -number, self.shelf.put(row)))
+                        heapq.heappush(heap, (-priority, -number, self.drawn.put(row)))
                     else:
                         more = True
                         if (-priority, -number) > heap[0][:2]:
-                            heapq.heapreplace(heap, (-priority, -number, self.shelf.put(row)))
+                            heapq.heapreplace(heap, (-priority, -number, self.drawn.put(row)))
                 if (number + 1) % _PROGRESS_EVERY == 0:
                     report.on_progress(number + 1, report.rows_total)
             report.rows_total = number + 1
@@ -258,7 +258,7 @@ class _Drawing:
         report = self.report
         numbers, places = array("q"), array("q")
         first = ""
-        with self.shelf, closing(rounds):
+        with self.drawn, closing(rounds):
             for number, row in self._one_by_one(rounds, screen):
                 report.rows_taken += 1
                 judged, removed = (row, []) if isinstance(row, Rejected) else screen(row)
@@ -268,7 +268,7 @@ class _Drawing:
                     yield judged
                 else:
                     numbers.append(number)
-                    places.append(self.shelf.put(judged))
+                    places.append(self.drawn.put(judged))
                     report.documents += 1
                     report.characters_cut += sum(len(piece.value) for piece in removed)
                     yield from removed
@@ -282,16 +282,16 @@ class _Drawing:
                     "check the files and --text-field"
                 )
             for at in np.argsort(numbers):
-                yield self.shelf.get(places[at])
+                yield self.drawn.get(places[at])
 
     def _one_by_one(self, rounds: _Rounds, screen: Screen) -> Iterator[_Draw]:
         for rows in rounds:
             if any(not isinstance(row, Rejected) for _, row in rows):
-                screen.learn(self.shelf.get(row) for _, row in rows if not isinstance(row, Rejected))
+                screen.learn(self.drawn.get(row) for _, row in rows if not isinstance(row, Rejected))
             yield from rows
 
     def _set_aside(self, row: Row) -> Rejected | int:
-        return row if isinstance(row, Rejected) else self.shelf.put(row)
+        return row if isinstance(row, Rejected) else self.drawn.put(row)
 
     def _finish(self) -> None:
         self.report.seconds = time.monotonic() - self.began

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from annotator.duplicates.minhash import NearDuplicates
-from annotator.duplicates.ngrams import runs, syllables
+from annotator.duplicates.ngrams import ngrams, syllables
 from annotator.records import Document, Rejected
 from annotator.sources.boilerplate import Cut, common, find, without
 from annotator.sources.documents import Row, rejected, text_hash
-from annotator.sources.shelf import Register, Shelf
+from annotator.sources.drawn import Drawn
 
 if TYPE_CHECKING:
     from annotator.duplicates.ngrams import Hashes
@@ -30,9 +30,9 @@ _CLEARLY_VIETNAMESE = 0.10
 """Share of such letters above which nothing else is asked. Vietnamese news has 0.06 to 0.26, all but two articles in a
 thousand above 0.10; English and French have none, Romanian about 0.04."""
 _LOOKED_AT = 10_000  # characters of a text that language identification reads
-_RUN = 8  # syllables of a run that a text may repeat
-_JUDGED = 100  # runs that a text must have for that to be asked
-_REPEATED = 0.3  # share of its runs that are there already from which on a text repeats itself
+_N = 8  # syllables of an n-gram that a text may repeat
+_JUDGED = 100  # n-grams that a text must have to be judged
+_REPEATED = 0.3  # share of repeated n-grams from which on a text repeats itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Screening:
     """How strict the screens are."""
 
     near_duplicates: float = 0.8
-    """Share of two texts' runs of five syllables (Jaccard) from which on they count as one; 0: never."""
+    """Jaccard index of two texts' 5-grams of syllables from which on they are near duplicates; 0: never."""
     shortest: int = 20
     """Words a document must have: with fewer it is a caption, a headline or a link."""
     cuts: bool = True
@@ -50,39 +50,32 @@ class Screening:
 class Screen:
     """Remembers what was taken, so that no text and no id is taken twice."""
 
-    def __init__(self, settings: Screening, shelf: Shelf, docs: int) -> None:
-        """Begin with nothing taken.
-
-        Args:
-            settings: how strict it is.
-            shelf: where the documents lie.
-            docs: how many will be taken at most.
-        """
-        self._settings, self._shelf = settings, shelf
-        self._register = Register()
+    def __init__(self, settings: Screening, drawn: Drawn) -> None:
+        """Begin with no accepted document; ``drawn`` holds those that are screened."""
+        self._settings, self._drawn = settings, drawn
         self._common: frozenset[int] | None = None
         near = settings.near_duplicates
-        self._near = NearDuplicates(near, docs, lambda place: shelf.get(place).text) if near else None
+        self._near = NearDuplicates(near, lambda number: drawn.get(number).text) if near else None
 
     def learn(self, documents: Iterable[Document]) -> None:
         """Find the lines that many of ``documents`` have: the first that are drawn, which decides for all."""
         if self._common is None and self._settings.cuts:
             self._common = common(document.text for document in documents)
 
-    def __call__(self, place: int) -> tuple[Row, list[Rejected]]:
-        """Take the document at ``place`` of the shelf, or reject it.
+    def __call__(self, number: int) -> tuple[Row, list[Rejected]]:
+        """Accept the drawn document with this number, or reject it.
 
         Returns:
             The document, without boilerplate and under an id of its own, and what was cut out of it; or a rejection.
         """
-        document = self._shelf.get(place)
+        document = self._drawn.get(number)
         digest = text_hash(document.text)[:32]
         if reason := self._why_not(document, digest):
             return reason, []
         hashes = syllables(document.text)
         sketch = self._near.sketch(hashes) if self._near else None
         if self._near and sketch and (found := self._near.find(sketch)):
-            detail = f"{found[1]:.0%} the same as document {self._shelf.get(found[0]).id}"
+            detail = f"{found[1]:.0%} the same as document {self._drawn.get(found[0]).id}"
             return rejected("near duplicate", document.id, document.text, detail), []
         cut = self._cut(document)
         text = without(document.text, cut) if cut else document.text
@@ -90,14 +83,14 @@ class Screen:
             detail = f"{len(text.split())} words are left without credits, bylines and common lines"
             return rejected("boilerplate only", document.id, document.text, detail), []
         if (share := repeated_share(hashes)) >= _REPEATED:
-            detail = f"{share:.0%} of its runs of {_RUN} syllables were there before"
+            detail = f"{share:.0%} of its runs of {_N} syllables were there before"
             return rejected("repeats itself", document.id, document.text, detail), []
         identity = document.id
-        while self._register.holds(identity):
+        while self._drawn.has_id(identity):
             identity = f"{identity}#{digest[:8]}"
-        self._register.add(identity, bytes.fromhex(digest))
+        self._drawn.accept(identity, bytes.fromhex(digest))
         if self._near and sketch:
-            self._near.add(place, sketch)
+            self._near.add(number, sketch)
         removed = [
             Rejected(BOILERPLATE, one.reason, identity, document.text[one.start : one.end],
                      f"characters {one.start} to {one.end} of the article as it came")
@@ -112,7 +105,7 @@ class Screen:
             return rejected("empty", document.id, text.strip(), "the text has no letters")
         if self._is_short(text):
             return rejected("too short", document.id, text, f"{len(text.split())} words")
-        if (other := self._register.taken_as(bytes.fromhex(digest))) is not None:
+        if (other := self._drawn.accepted_as(bytes.fromhex(digest))) is not None:
             return rejected("duplicate", document.id, text, f"same text as document {other}")
         if not is_vietnamese(text):
             share = f"{vietnamese_share(text):.0%} of the letters are specific to Vietnamese"
@@ -127,10 +120,10 @@ class Screen:
 
 
 def repeated_share(hashes: Hashes) -> float:
-    """Return the share of the runs of eight syllables that stand earlier in a text too; 0 for a short text."""
+    """Return the share of the 8-grams of a text that repeat earlier ones; 0 for a short text."""
     import numpy as np
 
-    found = runs(hashes, _RUN)
+    found = ngrams(hashes, _N)
     return 1 - len(np.unique(found)) / len(found) if len(found) >= _JUDGED else 0.0
 
 

@@ -1,0 +1,61 @@
+"""The documents of a draw, in a temporary database: memory holds a number for each of them, and no text."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from annotator.records import Document
+from annotator.storage.scratch import full_disk_explained, temporary_database
+
+
+class Drawn:
+    """Documents that wait, and the ids and texts that were accepted. Use it as a context manager to delete them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._database = temporary_database(
+            "documents (number INTEGER PRIMARY KEY, id TEXT, text TEXT, source TEXT)",
+            "texts (hash BLOB PRIMARY KEY, id TEXT) WITHOUT ROWID",
+            "ids (id TEXT PRIMARY KEY) WITHOUT ROWID",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+
+    def put(self, document: Document) -> int:
+        """Store a document and return its number.
+
+        Raises:
+            RunDirError: the disk is full.
+        """
+        values = (document.id, document.text, document.source)
+        with full_disk_explained():
+            inserted = self._database.execute("INSERT INTO documents (id, text, source) VALUES (?, ?, ?)", values)
+        return inserted.lastrowid or 0
+
+    def get(self, number: int) -> Document:
+        """Return the document with this number."""
+        query = "SELECT id, text, source FROM documents WHERE number = ?"
+        return Document(*self._database.execute(query, (number,)).fetchone())
+
+    def accepted_as(self, text: bytes) -> str | None:
+        """Return the id under which a text with this hash was accepted, or None."""
+        found = self._database.execute("SELECT id FROM texts WHERE hash = ?", (text,)).fetchone()
+        return str(found[0]) if found else None
+
+    def has_id(self, identity: str) -> bool:
+        """Return whether a document with this id was accepted."""
+        return self._database.execute("SELECT 1 FROM ids WHERE id = ?", (identity,)).fetchone() is not None
+
+    def accept(self, identity: str, text: bytes) -> None:
+        """Remember a new id and the hash of a new text.
+
+        Raises:
+            RunDirError: the disk is full.
+        """
+        with full_disk_explained():
+            self._database.execute("INSERT INTO texts VALUES (?, ?)", (text, identity))
+            self._database.execute("INSERT INTO ids VALUES (?)", (identity,))
