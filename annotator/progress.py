@@ -1,40 +1,42 @@
-"""What a long stage tells of itself while it runs. A stage knows only ``Progress``, not who shows it."""
+"""Events of a long stage. A stage knows only ``Progress``, not how it is displayed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Receives what happens in a stage."""
+    """Receives the events of a stage."""
 
     def start(self, stage: str, unit: str, total: int | None = None) -> None:
-        """A stage begins; ``total`` is the number of ``unit`` s to come, if known."""
+        """Begin a stage of ``total`` units, where their number is known."""
         ...
 
     def advance(self, done: int = 1) -> None:
-        """So many more are done."""
+        """Count ``done`` further units as done."""
         ...
 
     def count(self, kind: str, number: int = 1) -> None:
-        """Something worth counting happened: a failure of this kind, tokens spent."""
+        """Count something besides the units: failures of a kind, tokens spent."""
         ...
 
     def show(self, text: str) -> None:
-        """How it stands right now, such as the loss; each text takes the place of the one before."""
+        """Show a changing text, such as the loss, in place of the one before."""
         ...
 
     def say(self, message: str) -> None:
-        """One line for a person, such as a pause and its cause."""
+        """Print one line, such as a pause and its cause."""
         ...
 
-    def finish(self) -> None:
-        """The stage has ended."""
+    def finish(self, *, complete: bool = True) -> None:
+        """End the stage; ``complete`` is False where an error or Ctrl-C ended it."""
         ...
 
 
 class Silent:
-    """Shows nothing."""
+    """Displays nothing."""
 
     def start(self, stage: str, unit: str, total: int | None = None) -> None:
         """Ignore."""
@@ -51,5 +53,16 @@ class Silent:
     def say(self, message: str) -> None:
         """Ignore."""
 
-    def finish(self) -> None:
+    def finish(self, *, complete: bool = True) -> None:
         """Ignore."""
+
+
+@contextmanager
+def displayed(progress: Progress) -> Iterator[None]:
+    """End the display of a stage however the stage ends."""
+    try:
+        yield
+    except BaseException:
+        progress.finish(complete=False)
+        raise
+    progress.finish()

@@ -17,11 +17,12 @@ from annotator.config import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
 from annotator.ledger import Ledger
 from annotator.run.ledgers import address_of
-from annotator.storage.rundir import SPLITS, RunDir
+from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from data_cards.audit.building import audit
 from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line, unanswered, without_paths, write_card
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN
+from data_cards.report import render
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -103,14 +104,15 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
     figures = audit(run)
     card = write_card(run, figures, Publication(target.name, target.licence, url))
     splits = [split for split in SPLITS if sum(figures["samples"]["splits"][split].values())]
+    public = without_examples(figures)
     contents: dict[str, Path | bytes] = {
         "README.md": card.encode("utf-8"),
         **{f"samples/{split}.parquet": run.samples(split) for split in splits},
         "annotations.parquet": run.annotations,
-        "audit.json": _json(without_paths(figures)),
+        "audit.json": _json(without_paths(public)),
         MANIFEST: _json(without_paths(manifest)),
         **{f"{FIGURES}/{path.name}": path for path in pictures(run)},
-        **{path.name: path for path in (run.root / REPORT,) if path.is_file()},
+        **({REPORT: render(run, public, seed=0).encode("utf-8")} if run.report.is_file() else {}),
         **{path.name: path for path in _extras(run, include)},
     }
     problems = [problem_line(problem) for problem in figures.get("problems", ())]
@@ -119,8 +121,14 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
     return Plan(target, url, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
 
 
+def without_examples(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures without the examples of rejected records: raw replies, and text that is in no sample."""
+    kinds = figures.get("rejected", ())
+    return {**figures, "rejected": [{**kind, "examples": []} for kind in kinds]}
+
+
 def refuse(plan: Plan) -> None:
-    """Stop a publication that something speaks against.
+    """Stop a publication that has problems.
 
     Raises:
         PublishError: with the first problem.
@@ -153,7 +161,7 @@ def send(plan: Plan) -> Receipt:
             )
         head = _head(api, target)
         there = [file.rfilename for file in head.siblings or ()]
-        removed = _stale(there, plan.items)
+        removed = _stale(there, plan.items) if _is_ours(api, target, head, there) else ()
         commit = api.create_commit(
             target.name,
             [
@@ -179,10 +187,31 @@ def _head(api: HfApi, target: Target) -> DatasetInfo:
         return api.dataset_info(target.name, revision=target.revision)
 
 
-def _stale(there: Sequence[str], items: Sequence[Item]) -> tuple[str, ...]:
-    """Samples, pictures, report and extras of an earlier publication; what is none of ours is left alone."""
+def _is_ours(api: HfApi, target: Target, head: DatasetInfo, there: Sequence[str]) -> bool:
+    """Whether this program published what the dataset holds now.
+
+    Raises:
+        PublishError: its manifest.json is that of another program.
+    """
+    from huggingface_hub import constants, get_session
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined] # lazily exported
+
     if MANIFEST not in there:
-        return ()  # somebody else's dataset, or none yet
+        return False
+    url = f"{constants.ENDPOINT}/datasets/{target.name}/resolve/{head.sha}/{MANIFEST}"
+    response = get_session().get(url, headers=build_hf_headers(token=api.token), follow_redirects=True)
+    hf_raise_for_status(response)
+    try:
+        found = response.json()
+    except ValueError:
+        found = None
+    if not is_manifest(found):
+        raise PublishError(f"{target.name} holds a {MANIFEST} of another program; choose another name")
+    return True
+
+
+def _stale(there: Sequence[str], items: Sequence[Item]) -> tuple[str, ...]:
+    """List samples, figures, report and extras of an earlier publication that this one does not have."""
     sent = {item.path for item in items}
     anywhere = RunDir(Path())
     ours = {*(anywhere.samples(split).as_posix() for split in SPLITS), REPORT}

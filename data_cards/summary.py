@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from annotator.asking.batches import read_batches
 from annotator.config import STAGES, make_config
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
@@ -20,6 +21,7 @@ from annotator.run.settings import stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir, existing
 from annotator.teachers import make_teacher
+from annotator.teachers.prices import price_of
 from data_cards import terminal
 from data_cards.audit.building import audit, funnel
 from data_cards.card import write_card
@@ -37,6 +39,8 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(sum(entry["seconds"] for entry in manifest["stages"].values()), 3),
         "stage_seconds": {stage: entry["seconds"] for stage, entry in manifest["stages"].items()},
     }
+    if cost := cost_of(outcome, report["funnel"]):
+        report["cost"] = cost
     sampling = manifest["stages"].get("sample", {}).get("report", {})
     if set(manifest["stages"]) == {"sample"}:
         report |= sampling
@@ -47,6 +51,32 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         report |= {name: figures[name] for name in ("passages", "labels", "mentions", "samples")}
         report["labels"] = {**report["labels"], "top": report["labels"]["top"][:10]}
     return report
+
+
+def cost_of(outcome: Outcome, flows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Tokens and US dollars of all answers of the run, those of earlier commands too; None where no token was counted.
+
+    ``usd`` is None where the price of the model at its address is not known.
+    """
+    asked = next((flow for flow in flows if flow["stage"] == "annotate"), None)
+    read, written = (asked["made"].get(f"{kind} token", 0) if asked else 0 for kind in ("prompt", "completion"))
+    if asked is None or not read + written:
+        return None
+    price = price_of(outcome.config)
+    by_batch = sum(batch.completed for batch in read_batches(outcome.run) if batch.collected)
+    usd = None
+    if price:
+        discount = price.batch_discount * min(1.0, by_batch / max(asked["out"], 1))
+        usd = round(price.of(read, written) * (1 - discount), 6)
+    return {
+        "answers": asked["out"],
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "usd": usd,
+        "price_in": price and price.input,
+        "price_out": price and price.output,
+        "source": price and price.origin,
+    }
 
 
 def example(run: RunDir) -> Sample | None:
@@ -72,6 +102,8 @@ def print_report(outcome: Outcome, report: dict[str, Any]) -> None:
         terminal.show_summary(console, outcome.run, report, example(outcome.run))
     else:
         console.print(terminal.funnel_table(report["funnel"]))
+    if "cost" in report:
+        console.print(terminal.cost_line(report["cost"]))
 
 
 def show_passage(root: Path, wanted: str | None, *, as_json: bool) -> None:

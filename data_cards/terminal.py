@@ -52,6 +52,16 @@ def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
     return Padding(table, (1, 0, 0, 0))
 
 
+def cost_line(cost: Mapping[str, Any]) -> RenderableType:
+    """What the answers cost, in tokens and money."""
+    answers, read, written = (f"{cost[name]:,}" for name in ("answers", "prompt_tokens", "completion_tokens"))
+    money = "price not known"
+    if (usd := cost["usd"]) is not None:
+        rates = f"${cost['price_in']:g} in, ${cost['price_out']:g} out a million tokens; {cost['source']}"
+        money = f"${usd:,.{2 if usd >= 1 else 4}f} ({rates})"
+    return Text(f"\nCost of {answers} answers: {read} tokens read, {written} written, {printable(money)}", style="bold")
+
+
 def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
     """The most frequent types as bars, by samples."""
     top = labels["top"][:number]

@@ -165,8 +165,15 @@ class Handler(BaseHTTPRequestHandler):
             r"/api/datasets/([^/]+/[^/]+)(?:/(revision|preupload|commit|branch|xet-write-token)/(.+))?", path
         ):
             self._repository(*found.groups(), body)
+        elif found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            self._resolve(*found.groups())
         else:
             self._json({"error": f"not played: {path}"}, 501)
+
+    def _resolve(self, name: str, revision: str, file: str) -> None:
+        repository = self.hub.repositories[name]
+        branch = next(branch for branch, sha in repository.heads.items() if revision in {branch, sha})
+        self._send(200, repository.branches[branch][file])
 
     def _create(self, asked: dict[str, Any]) -> None:
         name = f"{asked['organization']}/{asked['name']}"

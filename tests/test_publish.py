@@ -20,8 +20,10 @@ from huggingface_hub import DatasetCard, constants
 from typer.testing import CliRunner, Result
 
 import cli
+from annotator.config import STAGES
+from annotator.records import Rejected
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, opened, write_json
+from annotator.storage.rundir import SPLITS, RunDir, opened, replacing, write_json
 from tests.conftest import ROOT
 from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
 
@@ -110,6 +112,33 @@ def test_what_stays_at_home(run: RunDir, hub: Hub) -> None:
     assert config["base_url"].encode() not in sent
     assert b"someone" not in sent
     assert b"llama3-70b-8192" in sent
+
+
+def test_no_rejected_record_is_sent(run: RunDir, hub: Hub) -> None:
+    """Neither in audit.json nor in report.html, which show examples at home: raw replies and texts of no sample."""
+    from data_cards.report import write_report
+
+    secret = "SAID-BY-THE-TEACHER"
+    rejected = [Rejected(stage, "reason", "id", f"{secret} {stage}", f"{secret} why", secret) for stage in STAGES]
+    with replacing(run.rejected) as file:
+        tables.write_records(file, tables.REJECTED, rejected)
+    write_report(run)
+    assert secret in run.audit.read_text(encoding="utf-8")
+    assert secret in run.report.read_text(encoding="utf-8")
+    assert publish(run, "--anyway").exit_code == 0
+    sent = {path: content for path, content in hub.files(NAME).items() if not path.endswith(".parquet")}
+    assert not [path for path, content in sent.items() if secret.encode() in content]
+    assert [kind["count"] for kind in json.loads(sent["audit.json"])["rejected"]] == [1] * len(STAGES)
+    assert b"What was left out" in sent["report.html"]
+
+
+def test_a_manifest_of_another_program_is_not_replaced(run: RunDir, hub: Hub) -> None:
+    """Nor is anything of that dataset removed."""
+    theirs = {"manifest.json": b'{"name": "App"}', "report.html": b"theirs", "documents.parquet": b"theirs"}
+    hub.repositories[NAME] = Repository()
+    hub.files(NAME).update(theirs)
+    refused(publish(run), "of another program", "choose another name")
+    assert {name: hub.files(NAME)[name] for name in theirs} == theirs
 
 
 def test_the_ledger_when_it_is_asked_for(run: RunDir, hub: Hub, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from annotator.cluster.ray import RayEngine
 from annotator.engines.local import LocalEngine
 from annotator.errors import ClusterError, RetryableError, SourceError
 from annotator.storage.rundir import RunDir
+from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.object_store import bucket
 from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
@@ -134,6 +136,22 @@ def test_other_versions_are_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch)
             list(engine.spread(square_or_fail, [1]))
     finally:
         engine.close()
+
+
+def test_another_checkout_of_the_same_version_is_refused(nodes: Any, tmp_path: Path) -> None:
+    """Its version number says nothing: one line of its source is another."""
+    copy = tmp_path / "copy"
+    for name in ("annotator", "data_cards", "normalizers", "prompts", "training"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "cli.py", copy)
+    with (copy / "normalizers" / "text.py").open("a", encoding="utf-8") as file:
+        file.write("# another rule\n")
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    command = [sys.executable, "-c", "import cli; cli.main()", "chunk", "sample", "--docs", "3", "-q",
+               "--engine", "ray", "--ray-address", nodes.address, "--out", str(tmp_path / "run")]  # fmt: skip
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=copy, timeout=240, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert "has vner-annotate's source sha256" in ended.stderr
 
 
 def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:

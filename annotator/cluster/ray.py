@@ -6,6 +6,7 @@ it made of it. So nodes need no shared storage, only this program in the driver'
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import platform
@@ -13,7 +14,8 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from importlib import metadata
+from importlib import metadata, resources
+from pathlib import Path
 from typing import Any, Final
 
 from annotator.engines import Item, Result
@@ -27,7 +29,9 @@ CONNECT: Final = 10.0
 """Seconds to wait for the cluster to answer."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 ALIKE: Final = ("vner-annotate", "pyarrow", "tiktoken", "llama-models", "tokenizers", "underthesea")
-"""Packages that must be the same everywhere: their versions can decide what a stage makes."""
+"""Packages that must be the same on all nodes: their versions can decide the result of a stage."""
+_OWN: Final = ("annotator", "normalizers", "prompts", "data_cards")
+"""Packages of this program whose code tasks run."""
 
 
 class RayEngine:
@@ -174,7 +178,20 @@ def _run(work: tuple[Callable[[Item], Result], dict[str, str]], item: Item) -> R
 @cache
 def versions() -> dict[str, str]:
     """What must be the same on all nodes."""
-    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in ALIKE}}
+    own = {"vner-annotate's source": f"sha256 {source_sha256()[:12]}"}
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in ALIKE}, **own}
+
+
+@cache
+def source_sha256() -> str:
+    """Return the hash of the installed source and data files: two checkouts may have one version number."""
+    digest = hashlib.sha256()
+    for package in _OWN:
+        root = Path(str(resources.files(package)))
+        for path in sorted(path for path in root.rglob("*") if path.suffix in {".py", ".toml"}):
+            digest.update(f"{package}/{path.relative_to(root).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _version(package: str) -> str:

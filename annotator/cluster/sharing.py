@@ -231,7 +231,7 @@ class _Told(Silent):
     def say(self, message: str) -> None:
         self._send(0, message)
 
-    def finish(self) -> None:
+    def finish(self, *, complete: bool = True) -> None:  # noqa: ARG002 - the driver ends the display
         """Wait until all was heard."""
         import ray
 

@@ -23,7 +23,7 @@ from annotator.cleaning.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
-from annotator.progress import Progress
+from annotator.progress import Progress, displayed
 from annotator.records import Completion, Passage
 from annotator.run.ledgers import answers_of, open_ledger
 from annotator.run.response_format import settle_response_format
@@ -235,11 +235,8 @@ def _ask_some(context: Context, pilot: int) -> None:
     chosen = {rng.randrange(part * total // pilot, (part + 1) * total // pilot) for part in range(pilot)}
     passages = (passage for place, passage in enumerate(tables.read_passages(context.run.passages)) if place in chosen)
     context.progress.start("pilot", "passages", pilot)
-    try:
-        with open_ledger(context.run, context.config.ledger) as ledger:
-            ask(context, passages, ledger)
-    finally:
-        context.progress.finish()
+    with displayed(context.progress), open_ledger(context.run, context.config.ledger) as ledger:
+        ask(context, passages, ledger)
 
 
 def _forecast(context: Context, assumed: Assumed) -> Plan:

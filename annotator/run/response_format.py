@@ -12,7 +12,7 @@ from typing import Final
 from annotator.asking.annotate import annotate, pace_of
 from annotator.config import RunConfig
 from annotator.errors import RetryableError
-from annotator.progress import Progress
+from annotator.progress import Progress, displayed
 from annotator.run.ledgers import open_ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
@@ -45,10 +45,8 @@ def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -
         if ledger.has(make_teacher(as_text).question(passage.text).key):
             return as_text
         progress.start("response format", "passages", 1)
-        try:
+        with displayed(progress):
             annotate([passage], teacher, ledger, dataclasses.replace(pace_of(config), concurrency=1), progress)
-        finally:
-            progress.finish()
         failure = None if ledger.has(key) else ledger.failure(key)
     if failure is None:
         progress.say("the endpoint takes a JSON schema: all answers are asked for with it")

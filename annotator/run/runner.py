@@ -26,7 +26,7 @@ from annotator.config import STAGES, Asking, RunConfig, flag, make_config
 from annotator.engines import Engine, make_engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.progress import Progress
+from annotator.progress import Progress, displayed
 from annotator.run.ledgers import answers_of
 from annotator.run.response_format import settle_response_format
 from annotator.run.settings import same_setting, spelling, storable, stored_settings, without_secrets
@@ -179,10 +179,8 @@ def _with_response_format(context: Context) -> Context:
 
 def _timed(stage: str, context: Context) -> dict[str, Any]:
     began = time.time()
-    try:
+    with displayed(context.progress):
         result = RUN[stage](context)
-    finally:
-        context.progress.finish()
     return {
         "funnel": [flow.as_dict() for flow in result.flows],
         "unanswered": result.unanswered,

@@ -1,4 +1,4 @@
-"""Progress for a person: a live display on a terminal, a plain line now and then elsewhere. All of it on stderr."""
+"""Display the progress of stages on stderr: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PLAIN_EVERY: Final = 10.0
-"""Seconds between two plain lines."""
+"""Seconds between two lines."""
 
 
 def make_progress(*, quiet: bool) -> Progress:
-    """The display that suits where stderr goes."""
+    """Return the display that suits where stderr goes."""
     if quiet:
         return Silent()
     from rich.console import Console
@@ -31,7 +31,7 @@ def make_progress(*, quiet: bool) -> Progress:
 
 
 class PlainProgress:
-    """One line when a stage begins, every ten seconds, and when it ends."""
+    """Prints a line every ten seconds, and one when a stage ends."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -41,35 +41,35 @@ class PlainProgress:
         """Begin a stage."""
         self._stage, self._unit, self._total = stage, unit, total
         self._done, self._counts, self._shown = 0, Counter[str](), ""
-        self._began = self._told = time.monotonic()
+        self._began = self._printed = time.monotonic()
 
     def advance(self, done: int = 1) -> None:
-        """Count; tell when it is time."""
+        """Count units; print a line when it is time."""
         self._done += done
-        if time.monotonic() - self._told >= PLAIN_EVERY:
-            self._told = time.monotonic()
-            self._tell("")
+        if time.monotonic() - self._printed >= PLAIN_EVERY:
+            self._printed = time.monotonic()
+            self._print("")
 
     def count(self, kind: str, number: int = 1) -> None:
         """Count something besides the units."""
         self._counts[kind] += number
 
     def show(self, text: str) -> None:
-        """Keep it for the next line."""
+        """Keep the text for the next line."""
         self._shown = text
 
     def say(self, message: str) -> None:
-        """Tell at once."""
+        """Print a line at once."""
         line = f"{self._stage}: {message}" if self._stage else message
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def finish(self) -> None:
-        """Tell how the stage ended."""
+    def finish(self, *, complete: bool = True) -> None:
+        """Print how the stage ended."""
         if self._stage:
-            self._tell(f" in {time.monotonic() - self._began:.1f} s")
+            self._print(f" {'in' if complete else 'when it stopped, after'} {time.monotonic() - self._began:.1f} s")
             self._stage = ""
 
-    def _tell(self, when: str) -> None:
+    def _print(self, when: str) -> None:
         seconds = max(time.monotonic() - self._began, 1e-9)
         of = f"/{self._total:,}" if self._total is not None else ""
         done = f"{self._done:,}{of} {self._unit}{when}, {self._done / seconds:,.1f}/s"
@@ -78,7 +78,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A bar for each stage with rate, tokens, failures by kind, and the time that remains."""
+    """Shows a bar for each stage with rate, tokens, failures by kind, and the time that remains."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -115,32 +115,35 @@ class LiveProgress:
                 self._bars.update(self._task, rate=f"{speed:,.1f}/s")
 
     def count(self, kind: str, number: int = 1) -> None:
-        """Show it at the end of the line."""
+        """Show a count at the end of the line."""
         self._counts[kind] += number
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, counts=describe(self._counts))
 
     def show(self, text: str) -> None:
-        """Show it at the end of the line."""
+        """Show a text at the end of the line."""
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, shown=text)
 
     def say(self, message: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         (self._bars.console if self._bars else self._console).print(message, markup=False, highlight=False)
 
-    def finish(self) -> None:
-        """Leave the bar as it stands, full when all came."""
+    def finish(self, *, complete: bool = True) -> None:
+        """Leave the bar: full after a complete stage, where it was after an error or Ctrl-C."""
         if self._bars is not None:
             task = self._bars.tasks[0]
-            rate = task.completed / max(task.elapsed or 0, 1e-9)
-            self._bars.update(task.id, total=task.completed, rate=f"{rate:,.1f}/s", clock="")
+            if complete:
+                rate = task.completed / max(task.elapsed or 0, 1e-9)
+                self._bars.update(task.id, total=task.completed, rate=f"{rate:,.1f}/s", clock="")
+            else:
+                self._bars.update(task.id, clock="left, stopped")
             self._bars.stop()
             self._bars = None
 
 
 def describe(counts: Counter[str]) -> str:
-    """``tokens 12,345, http 503 2``: what was counted, tokens first, then the failures."""
+    """Return counts as ``tokens 12,345, http 503 2``: tokens first, then failures by frequency."""
     ordered = sorted(
         (kind for kind in counts if counts[kind]), key=lambda kind: (kind != "tokens", -counts[kind], kind)
     )
@@ -148,5 +151,5 @@ def describe(counts: Counter[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` with control and bidirectional-override characters made visible, so that no text drives a terminal."""
+    """Return ``text`` with its control and bidirectional-override characters escaped: it cannot drive a terminal."""
     return _CONTROL.sub(lambda match: json.dumps(match.group())[1:-1], text)

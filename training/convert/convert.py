@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from annotator.errors import SourceError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
-from annotator.progress import Progress
+from annotator.progress import Progress, displayed
 from annotator.records import Sample
 from annotator.samples.explode import seeded
 from annotator.storage import tables
@@ -71,16 +71,13 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
             yield sample
 
     progress.start("convert", "samples")
-    try:
-        with replacing(out) as file:
-            stream = _chosen(read(job), options, job.counts)
-            if tokenizer:
-                stream = _short_enough(stream, tokenizer, limit, job.counts)
-            tables.write_records(file, tables.SAMPLE, counted(stream))
-            if not written["samples"]:
-                raise SourceError(_nothing(name, files, job.counts))
-    finally:
-        progress.finish()
+    with displayed(progress), replacing(out) as file:
+        stream = _chosen(read(job), options, job.counts)
+        if tokenizer:
+            stream = _short_enough(stream, tokenizer, limit, job.counts)
+        tables.write_records(file, tables.SAMPLE, counted(stream))
+        if not written["samples"]:
+            raise SourceError(_nothing(name, files, job.counts))
     found = {**job.counts.found, "samples": written["samples"], "types": len(found_types)}
     return {
         "format": name,
