@@ -11,15 +11,15 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from normalizers.lexicon import Lexicon, load_lexicon, related, vietnamese_key
+from normalizers.lexicon import Lexicon, alike, load_lexicon, near, reach, related, vietnamese_key
 from normalizers.lexicon.rules import settle
 
-__all__ = ["LabelDecision", "LabelNormalizer", "Lexicon", "clean_label", "load_lexicon", "related"]
+__all__ = ["LabelDecision", "LabelNormalizer", "Lexicon", "alike", "clean_label", "load_lexicon", "near", "related"]
 
 MAX_RAW = 200
 MAX_CHARACTERS = 60
@@ -39,14 +39,18 @@ _BIO = re.compile(
     r"|[BIESLU][-_](?=(?i:per|person|org|organi[sz]ation|loc|location|gpe|misc|date|time)\W*$))"
 )
 _GLOSS = re.compile(r"(.*\w.*?)\s*[(\[{<]([^()\[\]{}<>]*)[)\]}>]?[\W_]*")
-_EITHER = re.compile(r"\s+(?:and/or|or|hoặc)\s+|\s*[/\\|,;:→>]+\s*|(?<=\w)\s*\+\s*(?=\w)|\s+[-–—]+\s+", re.IGNORECASE)
+_STEP = re.compile(r"\s*(?:-+>|>+|→|»|:+)\s*|\s+[-–—]+\s+")
+_EITHER = re.compile(r"\s+and/or\s+|\s*[/\\|,;]+\s*|(?<=\w)\s*\+\s*(?=\w)", re.IGNORECASE)
 _DOTTED = re.compile(r"\b(?:[^\W\d_]\.)+[^\W\d_]\b\.?")
 _WORD_AFTER_CAPITALS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z]{2})")
-_JUNK = re.compile(r"[^\w\s'/]|_|'(?!\w)|(?<!\w)'")
+_JUNK = re.compile(r"[^\w\s'/>-]|_|'(?!\w)|(?<!\w)'")
+_HYPHEN = re.compile(r"-(?!(?<=[^\W\d_]-)\d)(?!(?<=\d-)[^\W\d_])")  # all but that of covid-19 and 5-star
 _APOSTROPHES = str.maketrans("’‘‛ʼ", "''''")
 _INVISIBLE = frozenset({"Cf", "Cn", "Co", "Cs", "Mn"})
 
-_AND = re.compile(r" (?:and|và) ")
+_PARTS = re.compile(r"(/| (?:or|hoặc) )")
+_AND = re.compile(r"( (?:and|và) )")
+_IN_ENGLISH = {" hoặc ": " or ", " và ": " and "}
 _BARE_SYLLABLE = re.compile(
     r"(?:ngh?|nh|gh?|gi|kh?|ph|qu|th?|tr|ch?|[bdhlmnrsvx])?"
     r"(?:uye|uya|ieu|yeu|uoi|uou|oai|oay|uay|uyu|a[iouy]?|e[ou]?|i[aeu]?|o[aei]?|u[aeiouy]?|ye?)(?:ng|nh|ch|[cmnpt])?"
@@ -134,9 +138,9 @@ def _follow_to_the_end(decisions: Mapping[str, str | None]) -> dict[str, str | N
 
 
 def clean_label(text: str) -> str:
-    """Return ``text`` as words in lower case with single spaces; ``/`` stands between alternatives (``a, b``, ``a|b``).
+    """Return ``text`` as words in lower case with single spaces; ``a/b`` are alternatives, ``a > b`` is a path.
 
-    Invisible characters, code (``entity_type:``, ``EntityType.``, ``B-``, tags), quotes and punctuation go;
+    Invisible characters, code (``entity_type:``, ``EntityType.``, ``B-``, tags), quotes and punctuation are removed;
     snake_case, kebab-case and camelCase become words.
     """
     while (cleaned := functools.reduce(lambda value, step: step(value), _CLEANING, text)) != text:
@@ -158,7 +162,14 @@ def _without_code(text: str) -> str:
 
 
 def _alternatives(text: str) -> str:
-    return "/".join(part for part in (part.strip() for part in _EITHER.sub("/", text).split("/")) if part)
+    """Write alternatives as ``a/b`` and steps of a path (``a: b``, ``/a/b``) as ``a > b``."""
+    text = _STEP.sub(">", text.replace("/", ">") if text.startswith("/") else text)
+    either = (_joined(" > ", part.split(">")) for part in _EITHER.sub("/", text).split("/"))
+    return _joined("/", either)
+
+
+def _joined(joiner: str, parts: Iterable[str]) -> str:
+    return joiner.join(stripped for part in parts if (stripped := part.strip()))
 
 
 def _without_dots(text: str) -> str:
@@ -166,15 +177,18 @@ def _without_dots(text: str) -> str:
 
 
 def _split_camel(text: str) -> str:
-    if " " in text:
-        return text
+    return " > ".join(step if " " in step else _camel_words(step) for step in text.split(" > "))
+
+
+def _camel_words(text: str) -> str:
     pairs = itertools.pairwise(f"{text} ")
-    return _WORD_AFTER_CAPITALS.sub(" ", "".join(f"{a} " if a.islower() and b.isupper() else a for a, b in pairs))
+    spaced = "".join(f"{a} " if a.islower() and b.isupper() else a for a, b in pairs)
+    return _WORD_AFTER_CAPITALS.sub(" ", spaced)
 
 
 def _words(text: str) -> str:
     text = text.lower().replace("&", " and ").replace("%", " percent ")
-    return " ".join(_JUNK.sub(" ", text).split())
+    return " ".join(_HYPHEN.sub(" ", _JUNK.sub(" ", text)).split())
 
 
 _CLEANING: tuple[Callable[[str], str], ...] = (
@@ -197,30 +211,65 @@ def _split_gloss(raw: str) -> tuple[str, str]:
 
 def _judge(lexicon: Lexicon, text: str) -> tuple[str | None, Status, str]:
     """Decide a clean label. The status of a right label is ``kept``, whatever it took."""
-    if "/" in text and not lexicon.understands(text):
-        return _judge_parts(lexicon, text.split("/"))
+    if " > " in text:
+        return _judge_path(lexicon, text.split(" > "))
+    if _PARTS.search(text) and not lexicon.understands(text):
+        return _judge_compound(lexicon, *_split(_PARTS, text))
+    return _judge_one(lexicon, text)
+
+
+def _judge_one(lexicon: Lexicon, text: str) -> tuple[str | None, Status, str]:
     label, rule = settle(lexicon, text)
     if label in lexicon.known:
         return label, "kept", rule or "known"
+    if _AND.search(label):
+        parts, joiners = _split(_AND, label)
+        if all(settle(lexicon, part)[0] in lexicon.known for part in parts):
+            return _judge_compound(lexicon, parts, joiners)
     if reason := _reason_to_reject(lexicon, label):
         return None, "rejected", reason
-    if len(parts := _AND.split(label)) > 1 and all(settle(lexicon, part)[0] in lexicon.known for part in parts):
-        return _judge_parts(lexicon, parts)
     if not label.isascii() or _looks_vietnamese(lexicon, label):
         return label, "review", "not english"
     return label, "kept", rule or "open"
 
 
-def _judge_parts(lexicon: Lexicon, parts: list[str]) -> tuple[str | None, Status, str]:
-    """Decide alternatives: they must come to one label, not counting those that are rejected."""
+def _split(joiner: re.Pattern[str], text: str) -> tuple[list[str], list[str]]:
+    pieces = joiner.split(text)
+    return pieces[::2], pieces[1::2]
+
+
+def _judge_path(lexicon: Lexicon, steps: list[str]) -> tuple[str | None, Status, str]:
+    """Decide ``person > athlete``: the last step that means something, if it is a kind of the first."""
+    judged = [decision for step in steps if (decision := _judge(lexicon, step))[0] is not None]
+    if not judged:
+        return _judge(lexicon, steps[0])
+    first, last = str(judged[0][0]), str(judged[-1][0])
+    if first in reach(last):
+        return judged[-1]
+    turned, _ = settle(lexicon, f"{last} {first}")
+    if turned in lexicon.known:
+        return turned, "kept", "path"
+    return _judge(lexicon, "/".join(dict.fromkeys(str(label) for label, _, _ in judged)))
+
+
+def _judge_compound(lexicon: Lexicon, parts: list[str], joiners: list[str]) -> tuple[str | None, Status, str]:
+    """Decide ``symptom and disease``: one type if its parts come to one, not counting those that are rejected.
+
+    Otherwise the type stays as the teacher meant it, its parts normalised.
+    """
     judged = [_judge(lexicon, part) for part in parts]
-    labels = list(dict.fromkeys(name for label, _, _ in judged if label for name in label.split("/")))
-    mixed = "/".join(labels)
+    labels = list(dict.fromkeys(label for label, _, _ in judged if label is not None))
+    if len(labels) <= 1:
+        return next((decision for decision in judged if decision[0] is not None), judged[0])
     if len(labels) > MAX_ALTERNATIVES:
         return None, "rejected", "too long"
-    if len(labels) > 1:
-        return _judge(lexicon, mixed) if lexicon.understands(mixed) else (mixed, "review", "mixed")
-    return next((decision for decision in judged if decision[0] is not None), judged[0])
+    joiner = _IN_ENGLISH.get(joiners[0], joiners[0]) if len(set(joiners)) == 1 else "/"
+    for whole in (joiner.join(labels), "/".join(labels)):
+        if lexicon.understands(whole):
+            return _judge(lexicon, whole)
+    if any(status == "review" for label, status, _ in judged if label is not None):
+        return joiner.join(labels), "review", "not english"
+    return joiner.join(labels), "kept", "compound"
 
 
 def _reason_to_reject(lexicon: Lexicon, label: str) -> str:
@@ -238,8 +287,6 @@ def _reason_to_reject(lexicon: Lexicon, label: str) -> str:
 
 
 def _looks_vietnamese(lexicon: Lexicon, label: str) -> bool:
-    """Tell whether every word could be a Vietnamese syllable without diacritics and none is a word of a known type."""
+    """Report whether every word could be a Vietnamese syllable without diacritics, and not all are English words."""
     words = label.split(" ")
-    return len(words) > 1 and all(
-        word not in lexicon.words_of_types and _BARE_SYLLABLE.fullmatch(word) for word in words
-    )
+    return len(words) > 1 and all(map(_BARE_SYLLABLE.fullmatch, words)) and not all(map(lexicon.is_english, words))

@@ -98,7 +98,7 @@ def test_the_merge_log_counts_every_label() -> None:
 
 def test_two_labels_for_one_mention_are_both_kept() -> None:
     """Nesting and double meaning are real."""
-    outcome = cleaned([["Hà Nội", "city"], ["Hà Nội", "capital"]])
+    outcome = cleaned([["Hà Nội", "city"], ["Hà Nội", "thủ đô"]])
     assert outcome.annotation is not None
     assert Counter(mention.label for mention in outcome.annotation.mentions) == {"city": 3, "capital city": 3}
 

@@ -28,9 +28,9 @@ from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
 
-HOLY, SPECIALTY, MIXED = "vùng đất thiêng liêng", "đặc sản địa phương", "city/person"
-RAW = (HOLY, "VÙNG_ĐẤT_THIÊNG_LIÊNG", SPECIALTY, MIXED, "City", "thành phố", "misc")
-TRANSLATED = {HOLY: '"Sacred Places"', SPECIALTY: "unknown"}
+HOLY, SPECIALTY, GIFT = "vùng đất thiêng liêng", "đặc sản địa phương", "món quà quê"
+RAW = (HOLY, "VÙNG_ĐẤT_THIÊNG_LIÊNG", SPECIALTY, GIFT, "City", "thành phố", "misc")
+TRANSLATED = {HOLY: '"Sacred Places"', SPECIALTY: "unknown", GIFT: "?"}
 
 
 def annotator(passage: str, attempt: int) -> Answer:
@@ -82,7 +82,7 @@ def rules(run: Path) -> dict[str, tuple[str | None, str]]:
 def test_the_unresolved_by_frequency_with_examples(run: Path) -> None:
     """Spellings of one label are one entry; the examples are mentions that were claimed."""
     found = listed(run)
-    assert set(found) == {HOLY, SPECIALTY, MIXED}
+    assert set(found) == {HOLY, SPECIALTY, GIFT}
     assert set(found[HOLY]["raw"]) == {HOLY, "VÙNG_ĐẤT_THIÊNG_LIÊNG"}
     claims = [entry["claims"] for entry in found.values()]
     assert claims == sorted(claims, reverse=True)
@@ -112,13 +112,13 @@ def test_every_label_with_its_counts(run: Path) -> None:
 def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
     """Rename, merge and drop; what is decided is not asked again, and applying it asks nobody."""
     order = list(listed(run))
-    answers = {HOLY: "Sacred Places", SPECIALTY: "1", MIXED: "d"}
+    answers = {HOLY: "Sacred Places", SPECIALTY: "1", GIFT: "d"}
     result = typed("".join(f"{answers[label]}\n" for label in order), "labels", "review", run)
     assert result.exit_code == 0, result.output
     assert "3 labels decided, 0 left" in result.stdout
     suggested = suggest(load_lexicon(), SPECIALTY)[0]
     decisions = read_decisions(run / "labels.toml").labels
-    assert decisions == {HOLY: "sacred place", SPECIALTY: suggested, MIXED: None}
+    assert decisions == {HOLY: "sacred place", SPECIALTY: suggested, GIFT: None}
     assert "No label waits" in typed("", "labels", "review", run).stdout
     before = fingerprints(run)
     with Ledger(run / "completions.sqlite") as ledger:
@@ -129,7 +129,7 @@ def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
     assert report["skipped"] == ["sample", "chunk", "annotate"]
     assert "label needs review" not in report["funnel"][4]["rejected"]
     assert rules(run)["VÙNG_ĐẤT_THIÊNG_LIÊNG"] == ("sacred place", "user")
-    assert rules(run)[MIXED] == (None, "user")
+    assert rules(run)[GIFT] == (None, "user")
     assert listed(run) == {}
     with Ledger(run / "completions.sqlite") as ledger:
         assert len(ledger) == answered
@@ -185,7 +185,7 @@ def test_an_exported_file_is_edited_and_applied(run: Path, tmp_path: Path) -> No
     assert "exists already" in again.stderr
     assert vner("labels", "apply", run, path).exit_code == 0
     assert rules(run)[HOLY] == (decided[1], "user")
-    assert set(listed(run)) == {SPECIALTY, MIXED}
+    assert set(listed(run)) == {SPECIALTY, GIFT}
 
 
 def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path) -> None:
@@ -235,14 +235,14 @@ def test_the_teacher_translates_once(tmp_path: Path) -> None:
     with Endpoint(annotator) as endpoint:
         arguments = ("build", "sample", "--docs", 12, "--out", out, *asking(endpoint), "--translate-labels")
         assert vner(*arguments).exit_code == 0
-        assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 1}
+        assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 1, GIFT: 1}
         asked = endpoint.asked.total()
         assert vner(*arguments).exit_code == 0
         assert vner(*arguments, "--fresh").exit_code == 0
         assert endpoint.asked.total() == asked
     made = rules(out)
     assert made[HOLY] == made["VÙNG_ĐẤT_THIÊNG_LIÊNG"] == ("sacred place", "teacher")
-    assert made[MIXED][1] == "mixed"
+    assert made[GIFT] == (GIFT, "not english")
     assert made[SPECIALTY] == (SPECIALTY, "not english")
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["translator"]["prompt"]["version"] == 1
     assert vner("explode", "--out", out, "--no-translate-labels").exit_code == 0
@@ -262,14 +262,14 @@ def test_a_translation_that_failed_is_asked_again(made: Path, tmp_path: Path) ->
         assert rules(run)[HOLY] == ("sacred place", "teacher")
         assert rules(run)[SPECIALTY][1] == "not english"
         assert vner("build", "--out", run, *address).exit_code == 0
-        assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 2}
+        assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 2, GIFT: 1}
         (run / "labels.toml").write_text('"sacred place" = "holy place"\n', encoding="utf-8")
         assert vner("labels", "apply", run).exit_code == 0
         assert rules(run)[HOLY] == ("holy place", "teacher")
         (run / "labels.toml").write_text(f'"sacred place" = false\n"{SPECIALTY}" = "dish"\n', encoding="utf-8")
         assert vner("labels", "apply", run).exit_code == 0
         assert (rules(run)[HOLY], rules(run)[SPECIALTY]) == ((None, "user"), ("dish", "user"))
-        assert endpoint.asked.total() == 3
+        assert endpoint.asked.total() == 4
 
 
 def test_translating_needs_a_teacher_that_can(run: Path, tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_an_endless_line_is_not_read_into_memory() -> None:
         ("đặc sản địa phương", "local specialty"),
         ("cơ quan báo chí nhà nước", "media outlet"),
         ("vùng đất thiêng liêng", "region"),
-        ("city/person", "person"),
+        ("vùng đất lạ/person", "person"),
     ],
 )
 def test_suggestions_are_types_that_look_alike(label: str, among: str) -> None:

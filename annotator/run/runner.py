@@ -202,7 +202,7 @@ def _tools(
     benchmarks = _benchmarks(context.config.decontaminate, manifest)
     lexicon = hashlib.sha256()
     for entry in sorted(resources.files("normalizers.lexicon").iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".toml"):
+        if entry.name.endswith((".toml", ".txt")):
             lexicon.update(entry.read_bytes())
     return {
         "source": _source(context, manifest, spelled["source"], given=source_given),

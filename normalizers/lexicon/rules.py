@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
-from normalizers.lexicon import Lexicon, deletions, head_phrase, vietnamese_key
+from normalizers.lexicon import Lexicon, head_phrase, reach, vietnamese_key
 
 _WRAPPINGS = tuple(
     re.compile(pattern)
     for pattern in (
-        r"(?:an?|the|other|(?:named )?entity) (?P<rest>.+)",
-        r"(?:names?|types?|kinds?|sorts?) of (?:an? |the )?(?P<rest>.+)",
-        r"(?P<rest>.+?)(?:'s)? (?:names?|types?|entity|entities|mention)",
+        r"(?:enamex|numex|timex\d?|datetime|ner(?: (?:type|tag|label))?) (?P<rest>.+)",
+        r"(?:named )?entity(?: (?:type|label|class|category|tag))? (?P<rest>.+)",
+        r"(?:an?|the|other) (?P<rest>.+)",
+        r"names? of (?:an? |the )?(?P<rest>.+)",
+        r"(?P<rest>.+?)(?:'s)? (?:names?|mention|others?|misc|(?:entity|entities)(?: (?:type|label|class|name))?)",
         r"(?:các|những|tên của|tên gọi|tên|loại|kiểu|thực thể) (?P<rest>.+)",
         r"(?:cac|nhung|ten cua|ten goi|ten|loai|kieu|thuc the) (?P<rest>.+)",
         r"(?P<rest>.+?) (?:khác|khac)",
-        r"(?P<rest>.+?) ?\d+",
+        r"(?P<rest>.+?)[ -]?\d+",
     )
 )
-_PLURALS = (
-    (re.compile(r"(?<=..)ies$"), "y"),
-    (re.compile(r"(?<=[^eo]ach)es$"), "e"),
-    (re.compile(r"(?<=ss|sh|ch|.x|.o)es$"), ""),
-    (re.compile(r"(?<=[a-z])men$"), "man"),
-    (re.compile(r"(?<=[^suic'])s$|(?<=[^i]c)s$"), ""),
-)
+_TYPE_OF = re.compile(r"(?:types?|kinds?|sorts?) of (?:an? |the )?(?P<rest>.+)")
+_BIO = re.compile(r"(?P<tag>[bieslu]) (?P<rest>.+)")
+_PLURALS = tuple(
+    (re.compile(f"{ending}$"), singular)
+    for ending, singular in (
+        ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("men", "man"), ("(?<=ss|sh|ch|.x|.o|zz)es", ""), ("s", ""),
+        ("(?<=[sz])es", ""), ("ices", "ex"), ("ices", "ix"), ("ses", "sis"), ("ae", "a"), ("i", "us"), ("a", "um"),
+        ("a", "on"),
+    )
+)  # fmt: skip
+_HEAD_FIRST = re.compile(r"(?P<noun>\w+)(?P<rest> (?:by|up|on|general|martial|elect|laureate|emeritus|designate))")
+_AND_OR = re.compile(r" (?:and|or) ")
+SHORTEST_TYPING = 6
+"""Letters of a word from which on a keystroke may be corrected."""
 
 
 def _vietnamese(lexicon: Lexicon, label: str) -> str:
@@ -48,56 +58,129 @@ def _synonym(lexicon: Lexicon, label: str) -> str:
 def _spelling(lexicon: Lexicon, label: str) -> str:
     words = label.split(" ")
     for i, pair in enumerate(map(" ".join, itertools.pairwise(words))):
-        if pair in lexicon.words:
-            return " ".join([*words[:i], lexicon.words[pair], *words[i + 2 :]])
-    return " ".join(lexicon.words.get(word, word) for word in words)
+        if pair in lexicon.spelling:
+            return " ".join([*words[:i], lexicon.spelling[pair], *words[i + 2 :]])
+    return " ".join(lexicon.spelling.get(word, word) for word in words)
+
+
+def _glued(lexicon: Lexicon, label: str) -> str:
+    """Separate what was written as one word (``politicalparty``), and join what a case salad took apart."""
+    words = label.split(" ")
+    if len(words) > 1:
+        whole = label.replace(" ", "")
+        if (whole in lexicon.known or whole in lexicon.synonyms or whole in lexicon.glued) and (
+            any(len(word) < 3 for word in words) or not all(map(lexicon.is_english, words))
+        ):
+            return lexicon.glued.get(whole, whole)
+    return " ".join(_separated(lexicon, word) for word in words)
+
+
+def _separated(lexicon: Lexicon, word: str) -> str:
+    if len(word) < 7 or not word.isascii() or not word.isalpha() or lexicon.is_english(word):
+        return word
+    for ending, singular in (("", ""), ("s", ""), ("ies", "y")):
+        name = lexicon.glued.get(word.removesuffix(ending) + singular) if word.endswith(ending) else None
+        if name:
+            return name
+    if word.endswith("name") and word[:-4] in lexicon.known:
+        return f"{word[:-4]} name"
+    cuts = [(word[:i], word[i:]) for i in range(4, len(word) - 4)]
+    found = [
+        f"{one} {other}"
+        for one, other in cuts
+        if _singular(lexicon, other) in lexicon.heads and one not in lexicon.prefixes and lexicon.is_english(one)
+    ]
+    return found[0] if len(found) == 1 else word
 
 
 def _plural(lexicon: Lexicon, label: str) -> str:
     """Make the head noun singular: ``fields of study`` -> ``field of study``."""
-    if label in lexicon.invariable:
+    if label in lexicon.invariable or _AND_OR.search(label):
         return label
     head = head_phrase(label)
     before, space, noun = head.rpartition(" ")
+    if before in lexicon.invariable or head in lexicon.invariable:
+        return label
+    if (found := _HEAD_FIRST.fullmatch(head)) and found["noun"] != (one := _singular(lexicon, found["noun"])):
+        return f"{one}{found['rest']}{label[len(head) :]}"
     return f"{before}{space}{_singular(lexicon, noun)}{label[len(head) :]}"
 
 
 def _singular(lexicon: Lexicon, noun: str) -> str:
+    """Return the singular of ``noun`` where that is a word that the lexicon knows, else ``noun`` itself."""
     if noun in lexicon.irregular:
         return lexicon.irregular[noun]
-    if noun not in lexicon.invariable and len(noun) > 3 and noun.isascii():
-        for ending, instead in _PLURALS:
-            if ending.search(noun):
-                return ending.sub(instead, noun)
+    if len(noun) < 4 or noun in lexicon.nouns or noun in lexicon.invariable:
+        return noun
+    for ending, instead in _PLURALS:
+        one = ending.sub(instead, noun)
+        known = one in lexicon.nouns or lexicon.spelling.get(one) in lexicon.nouns or one in lexicon.abbreviations
+        if one != noun and len(one) > 2 and known:
+            return one
     return noun
 
 
 def _wrapping(lexicon: Lexicon, label: str) -> str:
-    """Take away what says only that a name or type follows, and numbers: ``name of company 1`` -> ``company``."""
+    """Remove what says only that a name or type follows, and numbers: ``name of company 1`` -> ``company``."""
     for wrapping in _WRAPPINGS:
         found = wrapping.fullmatch(label)
         if found and any(lexicon.understands(rest) for rest in (found["rest"], _plural(lexicon, found["rest"]))):
             return found["rest"]
+    if found := _TYPE_OF.fullmatch(label):
+        return f"{_plural(lexicon, found['rest'])} type"
+    if found := _BIO.fullmatch(label):
+        key = vietnamese_key(rest := found["rest"])
+        if key in lexicon.vietnamese or key in lexicon.bare or (found["tag"] in "bi" and rest in lexicon.known):
+            return rest
     return label
 
 
+def _path(lexicon: Lexicon, label: str) -> str:
+    """Return the narrower type of a path (``organization company``), and turn ``organization political`` round."""
+    first, _, rest = label.partition(" ")
+    above = lexicon.abbreviations.get(first) or lexicon.synonyms.get(first, first)
+    if not rest or above not in lexicon.coarse:
+        return label
+    target, _ = settle(lexicon, rest)
+    if target in lexicon.known and above in reach(target):
+        return target
+    turned, _ = settle(lexicon, f"{rest} {above}")
+    return turned if turned in lexicon.known else label
+
+
 def _typing(lexicon: Lexicon, label: str) -> str:
-    """Mend a keystroke in each word, if that makes the label a known type: ``medical conditon``."""
-    mended = " ".join(_mended(lexicon, word) for word in label.split(" "))
-    return mended if mended in lexicon.known else label
+    """Correct a keystroke in each word, if that makes the label a known type: ``medical conditon``."""
+    corrected = " ".join(_corrected(lexicon, word) for word in label.split(" "))
+    return corrected if corrected in lexicon.known else label
 
 
-def _mended(lexicon: Lexicon, word: str) -> str:
+def _corrected(lexicon: Lexicon, word: str) -> str:
     """Return the only word of a type that is a keystroke away; first letters and a last s are rarely mistyped."""
-    if len(word) < 6 or word in lexicon.words_of_types or word in lexicon.not_typing_errors:
+    if len(word) < SHORTEST_TYPING or not word.isalpha() or lexicon.is_english(word):
         return word
-    around = {other for part in (word, *deletions(word)) for other in lexicon.near.get(part, ()) if other[0] == word[0]}
+    near = _one_letter_less(lexicon)
+    around = {other for part in (word, *_deletions(word)) for other in near.get(part, ()) if other[0] == word[0]}
     close = [other for other in around if _one_keystroke(word, other) and f"{word}s" != other and f"{other}s" != word]
     return close[0] if len(close) == 1 else word
 
 
+@functools.cache
+def _one_letter_less(lexicon: Lexicon) -> Mapping[str, list[str]]:
+    """Map each long word of a type, whole and with one letter left out in every way, to the words it was made from."""
+    near: dict[str, list[str]] = {}
+    for word in lexicon.words_of_types:
+        if len(word) >= SHORTEST_TYPING and word.isalpha():
+            for part in (word, *_deletions(word)):
+                near.setdefault(part, []).append(word)
+    return near
+
+
+def _deletions(word: str) -> Iterator[str]:
+    return (word[:i] + word[i + 1 :] for i in range(len(word)))
+
+
 def _one_keystroke(a: str, b: str) -> bool:
-    """Tell whether one letter was added, left out, replaced, or two neighbours swapped."""
+    """Report whether one letter was added, left out, replaced, or two neighbours swapped."""
     start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     a, b = a[start:], b[start:]
     swapped = len(a) > 1 and a[1::-1] + a[2:] == b
@@ -110,8 +193,10 @@ RULES: tuple[tuple[str, Callable[[Lexicon, str], str]], ...] = (
     ("synonym", _synonym),
     ("bare vietnamese", _bare_vietnamese),
     ("spelling", _spelling),
+    ("spacing", _glued),
     ("plural", _plural),
     ("wrapping", _wrapping),
+    ("path", _path),
     ("typing error", _typing),
 )
 
