@@ -104,7 +104,7 @@ def test_without_empty_leaves_out_empty_answers(tmp_path: Path) -> None:
 def test_an_array_that_breaks_off_writes_nothing(tmp_path: Path) -> None:
     """A cut download is an error that says after which record, not a short data set."""
     path = write(tmp_path / "a.json", json.dumps([OSLO, OSLO])[:-40])
-    with pytest.raises(SourceError, match=r"breaks after record 1: .*get it again"):
+    with pytest.raises(SourceError, match=r"after record 1; get it again"):
         run("pile-ner", path)
     assert not list((tmp_path / "out").iterdir())
 
@@ -391,7 +391,7 @@ def test_what_cannot_work_is_refused_with_its_flag(tmp_path: Path, finished: Pat
         with pytest.raises(ConfigError, match=message):
             run(name, path, **options)
     for name in set(FORMATS) - {"conll", "enamex", "parallel", "samples"}:
-        with pytest.raises(SourceError, match="is it really of the format"):
+        with pytest.raises(SourceError, match=r"is it really of the format|is not JSON"):
             run(name, path)
     with pytest.raises(SourceError, match="has no column"):
         run("samples", write(tmp_path / "p.parquet", (finished / "passages.parquet").read_bytes()))

@@ -81,7 +81,7 @@ def _mentions(answer: str) -> list[str]:
 def read_squad(job: Job) -> Iterator[Sample]:
     """Yield one sample a question that has an answer in its context."""
     job.counts.stage("read", "question")
-    for where, record in job.records(under="data"):
+    for where, record in job.records(under="context"):
         try:
             questions = list(_questions(record, job.counts.found))
         except ValueError as error:
