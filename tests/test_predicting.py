@@ -30,9 +30,8 @@ from training.predict.chat import ledger_of
 from training.predict.grammar import DEAD, DONE, START, ListOnly, as_list, step
 from training.predict.making import Wishes, make_predictor
 from training.predict.running import Outcome, note_of, predict
+from training.predict.taggers import join_tokens, tag_texts
 from training.predict.tags import AT_ONCE, Tagged, TagMap, answering, load_map
-from training.predict.token_classification import _names
-from training.predict.underthesea import tag_texts
 
 NAMES = ("Nguyễn Văn An", "Trần Thị Bình", "Lê Hoàng Cường")
 PLACES = ("Hà Nội", "Huế", "Đà Nẵng", "Cần Thơ")
@@ -381,11 +380,13 @@ def test_tokens_become_names() -> None:
         return {"entity": tag, "start": start, "end": start + len(word)}
 
     said = [token("Nguy", "B-PER"), token("ễn", "B-LOC"), token(" An", "I-PER"), token("Huế", "I-PER")]
-    assert _names(text, said) == [("Nguyễn An", "PER"), ("Huế", "PER")]
-    assert _names(text, [token("ng", "B-PER")]) == []  # the end of a word alone says nothing
-    assert _names(text, [token("Covid", "B-DIS"), token("-", "I-DIS"), token("19", "I-DIS")]) == [("Covid-19", "DIS")]
-    assert _names(text, [token("Nguyễn", "B-PER"), token("An", "B-PER")]) == [("Nguyễn", "PER"), ("An", "PER")]
-    assert _names(text, [token("Huế", "LOC")]) == [("Huế", "LOC")]
+    assert join_tokens(text, said) == [("Nguyễn An", "PER"), ("Huế", "PER")]
+    assert join_tokens(text, [token("ng", "B-PER")]) == []  # the end of a word alone says nothing
+    assert join_tokens(text, [token("Covid", "B-DIS"), token("-", "I-DIS"), token("19", "I-DIS")]) == [
+        ("Covid-19", "DIS")
+    ]
+    assert join_tokens(text, [token("Nguyễn", "B-PER"), token("An", "B-PER")]) == [("Nguyễn", "PER"), ("An", "PER")]
+    assert join_tokens(text, [token("Huế", "LOC")]) == [("Huế", "LOC")]
 
 
 def test_a_token_classifier_answers(tmp_path: Path) -> None:

@@ -121,7 +121,9 @@ def load_model(name: str | Path) -> Any:
                 local_files_only=local,
             )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise StudentError(f"cannot load {name}: {_line(error)}; give a folder with a model, or a Hub name") from error
+        raise StudentError(
+            f"cannot load {name}: {one_line(error)}; give a folder with a model, or a Hub name"
+        ) from error
     settle_head(model, str(name))
     return model
 
@@ -139,7 +141,7 @@ def load_tokenizer(name: str | Path) -> Any:
         with quiet_transformers():
             return AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else str(name))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StudentError(f"cannot load the tokenizer of {name}: {_line(error)}") from error
+        raise StudentError(f"cannot load the tokenizer of {name}: {one_line(error)}") from error
 
 
 def has_own_head(model: Any) -> bool:
@@ -212,8 +214,9 @@ def _with_adapter(model: Any, folder: Path) -> Any:
         with quiet_transformers():
             return PeftModel.from_pretrained(model, str(folder))
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise StudentError(f"cannot load the adapter in {folder}: {_line(error)}") from error
+        raise StudentError(f"cannot load the adapter in {folder}: {one_line(error)}") from error
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The message of an error in one line of at most 160 characters."""
     return " ".join(str(error).split())[:160].rstrip(" :;.")

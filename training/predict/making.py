@@ -1,4 +1,4 @@
-"""From what the user says, ``KIND`` or ``KIND:NAME``, to a predictor."""
+"""Make a predictor from ``KIND`` or ``KIND:NAME`` and the options of the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS: Final = "hf:DIR, openai:MODEL, groq:MODEL, underthesea, token-classificat
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user says besides the name of the predictor."""
+    """The options of a predictor."""
 
     map_file: Path | None = None
     """Table of a tagger's tags."""
@@ -29,10 +29,10 @@ class Wishes:
 
 
 def make_predictor(spec: str, out: Path, wishes: Wishes) -> Predictor:
-    """The predictor that ``spec`` names, whose answers will stand in ``out``.
+    """Make the predictor that ``spec`` names; its answers will be written to ``out``.
 
     Raises:
-        ConfigError: there is no such kind, something it needs is missing, or a wish is none of its.
+        ConfigError: there is no such kind, something it needs is missing, or an option is not for it.
         StudentError: a folder holds no such model.
     """
     kind, _, name = spec.partition(":")
@@ -48,22 +48,16 @@ def make_predictor(spec: str, out: Path, wishes: Wishes) -> Predictor:
         from training.predict import chat
 
         return chat.make(kind, name, out, wishes.asking)
+    from training.predict import taggers
+
     tags = tag_map(spec, wishes.map_file)
     if kind == "underthesea":
-        from training.predict import underthesea
-
-        return underthesea.make(tags)
-    if kind == "gliner":
-        from training.predict import gliner
-
-        return gliner.make(name, tags)
-    from training.predict import token_classification
-
-    return token_classification.make(name, tags)
+        return taggers.underthesea(tags)
+    return taggers.gliner(name, tags) if kind == "gliner" else taggers.token_classification(name, tags)
 
 
 def tag_map(spec: str, map_file: Path | None) -> TagMap:
-    """The table in use for a tagger.
+    """Load the table in use for a tagger.
 
     Raises:
         ConfigError: ``spec`` is no tagger, or the file is no table.

@@ -1,4 +1,4 @@
-"""What a user may say of a predictor on the command line, alike in ``predict`` and in ``evaluate --perturb``."""
+"""Options of a predictor on the command line, alike in ``predict`` and in ``evaluate --perturb``."""
 
 from __future__ import annotations
 
@@ -12,40 +12,26 @@ from annotator.config import RunConfig, flag
 from training.predict.making import KINDS, Wishes
 
 _SETTINGS: Final = {item.name: item.metadata["help"] for item in dataclasses.fields(RunConfig)}
-_LOCAL: Final = "Student or tagger"
-_ENDPOINT: Final = "Endpoint (openai, groq)"
 
 
-def _asking(name: str) -> Any:
-    """The option of ``RunConfig`` by that name, for a model behind an endpoint."""
-    return typer.Option(flag(name), help=_SETTINGS[name], rich_help_panel=_ENDPOINT)
+def _local(name: str, text: str, **more: Any) -> Any:
+    return typer.Option(name, help=text, rich_help_panel="Student or tagger", **more)
 
 
+def _asking(name: str, text: str = "", **more: Any) -> Any:
+    """The option for the setting ``name`` of ``RunConfig``, for a model behind an endpoint."""
+    panel = "Endpoint (openai, groq)"
+    return typer.Option(flag(name), help=text or _SETTINGS[name], rich_help_panel=panel, **more)
+
+
+_PROMPT: Final = "Prompt with a slot {query}: a name from prompts/ or a path."
 PREDICTOR: Final = f"{KINDS}."
-MapFile: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045 - read by typer
-    typer.Option(
-        "--map", metavar="FILE", help="TOML: which types each tag of a tagger answers for.", rich_help_panel=_LOCAL
-    ),
-]
-BatchSize: TypeAlias = Annotated[
-    int, typer.Option("--batch-size", min=1, help="Queries a student reads at once.", rich_help_panel=_LOCAL)
-]
-Device: TypeAlias = Annotated[
-    Optional[str],  # noqa: UP045 - read by typer
-    typer.Option(
-        "--device", help="Such as cpu or cuda:0; by default the GPU where there is one.", rich_help_panel=_LOCAL
-    ),
-]
-Prompt: TypeAlias = Annotated[
-    Optional[str],  # noqa: UP045 - read by typer
-    typer.Option(
-        "--prompt",
-        help="Prompt with a slot {query}: a name from prompts/ or a path.",
-        show_default="query-ner-vi",
-        rich_help_panel=_ENDPOINT,
-    ),
-]
+_MAP: Final = _local("--map", "Read from TOML which types each tag of a tagger answers for.", metavar="FILE")
+_DEVICE: Final = _local("--device", "Such as cpu or cuda:0.", show_default="the GPU where there is one")
+MapFile: TypeAlias = Annotated[Optional[Path], _MAP]  # noqa: UP045
+BatchSize: TypeAlias = Annotated[int, _local("--batch-size", "Queries a student reads at once.", min=1)]
+Device: TypeAlias = Annotated[Optional[str], _DEVICE]  # noqa: UP045
+Prompt: TypeAlias = Annotated[Optional[str], _asking("prompt", _PROMPT, show_default="query-ner-vi")]  # noqa: UP045
 BaseUrl: TypeAlias = Annotated[Optional[str], _asking("base_url")]  # noqa: UP045
 MaxCompletionTokens: TypeAlias = Annotated[Optional[int], _asking("max_completion_tokens")]  # noqa: UP045
 Concurrency: TypeAlias = Annotated[Optional[int], _asking("concurrency")]  # noqa: UP045
@@ -57,5 +43,5 @@ Timeout: TypeAlias = Annotated[Optional[float], _asking("timeout")]  # noqa: UP0
 
 
 def wishes(map_file: Path | None, batch_size: int, device: str | None, **asking: Any) -> Wishes:
-    """What was said, as one; of the endpoint only what was said at all."""
-    return Wishes(map_file, batch_size, device, {name: said for name, said in asking.items() if said is not None})
+    """The given options as one; of the endpoint only those that were given."""
+    return Wishes(map_file, batch_size, device, {name: value for name, value in asking.items() if value is not None})

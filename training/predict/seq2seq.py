@@ -13,9 +13,8 @@ from typing import Final
 from annotator.errors import ConfigError
 from annotator.progress import Progress
 from annotator.records import Sample
-from training.predict import Prediction, Predictor
+from training.predict import Prediction, Predictor, fingerprint
 from training.predict.grammar import ListOnly, as_list
-from training.predict.models import fingerprint
 from training.prompting import student_input, template
 from training.students import ADAPTER, Student, adapter_base, check_extra, load_student
 
@@ -23,8 +22,6 @@ MAX_INPUT: Final = 1024
 """Tokens of a query that are read; the method has no longer ones."""
 MAX_ANSWER: Final = 256
 """Tokens of an answer at most; what is longer is closed after its last whole mention."""
-BATCH: Final = 16
-"""Queries at once, unless the user says otherwise."""
 
 
 def make(path: str, *, batch_size: int, device: str | None) -> Predictor:
@@ -57,10 +54,8 @@ def _identity(path: str) -> str:
         return path  # a name on the Hub
     if not (folder / ADAPTER).is_file():
         return fingerprint([folder])
-    base = adapter_base(folder)
-    return fingerprint([folder, Path(base)] if Path(base).is_dir() else [folder]) + (
-        "" if Path(base).is_dir() else base
-    )
+    base = Path(adapter_base(folder))
+    return fingerprint([folder, base]) if base.is_dir() else fingerprint([folder]) + adapter_base(folder)
 
 
 def _answer(
