@@ -6,6 +6,7 @@ Every default, help text and bound is defined here and nowhere else; the command
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from annotator.errors import ConfigError
+from annotator.teachers.registry import PROVIDERS, chat_providers
 
 STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
 """The way through the house. A setting belongs to the first stage whose result it changes, or to none."""
@@ -22,17 +24,19 @@ STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
 Asking: TypeAlias = Literal["now", "batch", "never"]
 """How the teacher is asked: request by request, by its Batch API, or not at all."""
 
-PROVIDERS: Final = ("local", "openai", "groq", "vllm")
 RESPONSE_FORMATS: Final = ("text", "json", "auto")
-DEFAULT_MODELS: Final[Mapping[str, str]] = {"groq": "llama3-70b-8192"}
 ENGINES: Final = ("local", "ray")
-CHOICES: Final = {"provider": PROVIDERS, "response_format": RESPONSE_FORMATS, "engine": ENGINES}
+CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": RESPONSE_FORMATS, "engine": ENGINES}
 """What settings of a few values may be."""
 LEDGER_VARIABLE: Final = "VNER_LEDGER"
 """Of the environment: the address of a ledger, password included, for a run directory that has none yet."""
 PASSWORDS: Final = frozenset({"password", "sslpassword"})
 """What libpq calls them in the query of an address."""
-KEY_VARIABLES: Final[Mapping[str, str]] = {"openai": "OPENAI_API_KEY", "groq": "GROQ_API_KEY"}
+SET_BY_US: Final = {
+    "model": "--model", "messages": "--prompt", "prompt": "--prompt", "max_tokens": "--max-completion-tokens",
+    "max_completion_tokens": "--max-completion-tokens", "response_format": "--response-format", "stream": "", "n": "",
+}  # fmt: skip
+"""What ``--option`` may not set, and the flag that does; an answer is one, and read whole."""
 
 
 def _setting(default: Any, panel: str, text: str, *, stage: str = "", low: float | None = None) -> Any:
@@ -65,10 +69,17 @@ class RunConfig:
     provider: str = _setting(
         "local",
         "Teacher",
-        "local (embedded, no key), openai (any OpenAI-compatible endpoint), groq, or vllm (GPUs of a Ray cluster).",
+        ", ".join(f"{name} ({provider.help})" for name, provider in PROVIDERS.items()) + ".",
         stage="annotate",
     )
-    model: str = _setting("", "Teacher", "Model name at the endpoint; groq: llama3-70b-8192.", stage="annotate")
+    model: str = _setting(
+        "",
+        "Teacher",
+        "Model name at the endpoint; "
+        + ", ".join(f"{name}: {provider.model}" for name, provider in PROVIDERS.items() if provider.model)
+        + ".",
+        stage="annotate",
+    )
     prompt: str = _setting("open-ner-vi", "Teacher", "Prompt: a name from prompts/ or a path.", stage="annotate")
     max_completion_tokens: int = _setting(1024, "Teacher", "Longest answer, in tokens.", stage="annotate", low=1)
     response_format: str = _setting(
@@ -77,8 +88,12 @@ class RunConfig:
         "How answers are asked for: text, json (by a schema), or auto: json if the endpoint takes it.",
     )
     base_url: str = _setting("", "Teacher", "Address of the endpoint, such as http://localhost:8000/v1.")
-    tensor_parallel: int = _setting(1, "Teacher", "GPUs that hold one copy of the model; vllm only.", low=1)
-    concurrency: int = _setting(16, "Teacher", "Requests in flight at most, besides those that hang.", low=1)
+    option: tuple[str, ...] = _setting(
+        (),
+        "Teacher",
+        "Send NAME=VALUE with each request (reasoning_effort=low; JSON values); give it once for each.",
+    )
+    concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
     rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
     tpm: int = _setting(0, "Teacher", "Tokens a minute at most; 0: no limit of ours.", low=0)
     limits: str = _setting(
@@ -116,6 +131,9 @@ class RunConfig:
             if kind is float and type(value) is int:
                 value = float(value)
                 object.__setattr__(self, item.name, value)
+            if item.name == "option":
+                value = _canonical_options(value)
+                object.__setattr__(self, item.name, value)
             if kind is tuple and type(value) is list and all(type(part) is str for part in value):
                 value = tuple(value)
                 object.__setattr__(self, item.name, value)
@@ -131,7 +149,7 @@ class RunConfig:
         if self.max_tokens < self.min_tokens:
             raise ConfigError(f"--max-tokens {self.max_tokens} is below --min-tokens {self.min_tokens}")
         self._refuse_foreign_flags()
-        refuse_secrets(self.base_url, "--base-url")
+        check_endpoint(self.base_url, "--base-url")
         check_address(self.ledger)
         _ = self.split_shares
 
@@ -139,26 +157,28 @@ class RunConfig:
         """Refuse flags that mean nothing for the teacher or the engine."""
         if self.ray_address and self.engine != "ray":
             raise ConfigError("--ray-address needs --engine ray")
-        if self.provider == "local":
+        if not PROVIDERS[self.provider].chat:
             if self.model or self.base_url:
                 raise ConfigError(
-                    "--model and --base-url need --provider openai or groq; the local teacher takes neither"
+                    f"--model and --base-url need --provider {chat_providers()}; the local teacher takes neither"
                 )
-            if self.translate_labels or self.response_format != "text":
-                name = flag("translate_labels" if self.translate_labels else "response_format")
-                raise ConfigError(f"{name} needs --provider openai or groq; the local teacher has one answer only")
+            if self.translate_labels or self.response_format != "text" or self.option:
+                name = "translate_labels" if self.translate_labels else "option" if self.option else "response_format"
+                raise ConfigError(
+                    f"{flag(name)} needs --provider {chat_providers()}; the local teacher has one answer only"
+                )
         elif not self.teacher_model:
             raise ConfigError(f"--provider {self.provider} needs --model NAME")
-        if self.provider == "vllm":
-            if self.engine != "ray":
-                raise ConfigError("--provider vllm needs --engine ray")
-            if self.base_url or self.translate_labels or self.response_format != "text":
-                raise ConfigError("--provider vllm takes no --base-url, --translate-labels or --response-format")
 
     @property
     def teacher_model(self) -> str:
         """The model that is asked: ``--model``, or the provider's default."""
-        return self.model or DEFAULT_MODELS.get(self.provider, "")
+        return self.model or PROVIDERS[self.provider].model
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``--option`` adds to each request, by name."""
+        return {name: json.loads(value) for name, _, value in (item.partition("=") for item in self.option)}
 
     @property
     def split_shares(self) -> tuple[float, float, float]:
@@ -238,6 +258,25 @@ def refuse_secrets(url: str, where: str) -> None:
         )
 
 
+def check_endpoint(url: str, where: str) -> None:
+    """Refuse what is no address of an endpoint; empty is none.
+
+    Raises:
+        ConfigError: it is no HTTP address, or holds a secret.
+    """
+    refuse_secrets(url, where)
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        parts.netloc.encode("idna")
+    except ValueError:
+        whole = False
+    if not whole or any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise ConfigError(f"{where} {url!r} is no address of an endpoint; give one such as http://localhost:8000/v1")
+
+
 def flag(name: str) -> str:
     """The command-line spelling of a setting."""
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
@@ -268,6 +307,39 @@ def check_address(ledger: str) -> None:
             "--ledger holds a password, which would be written down; leave it out and set PGPASSWORD, "
             f"or give the whole address in the environment as {LEDGER_VARIABLE}"
         )
+
+
+def _canonical_options(given: Any) -> tuple[str, ...]:
+    """``NAME=JSON`` of each option, in order of the names; from a table, or a list of such texts.
+
+    Raises:
+        ConfigError: no name or no JSON value, or a name that another flag sets.
+    """
+    found: dict[str, Any] = {}
+    if isinstance(given, Mapping):
+        found = dict(given)
+    elif isinstance(given, list | tuple) and all(isinstance(item, str) for item in given):
+        for item in given:
+            name, equals, value = item.partition("=")
+            if not equals:
+                raise ConfigError(f"--option wants NAME=VALUE, not {item!r}")
+            try:
+                found[name.strip()] = json.loads(value)
+            except ValueError:
+                found[name.strip()] = value  # a word needs no quotes
+    else:
+        raise ConfigError(f"--option wants NAME=VALUE texts or a table, not {given!r}")
+    for name in found:
+        if not name.isidentifier():
+            raise ConfigError(f"--option wants the name of a parameter before the =, not {name!r}")
+        if name in SET_BY_US:
+            instead = f"use {SET_BY_US[name]}" if SET_BY_US[name] else "answers are read one by one, and whole"
+            raise ConfigError(f"--option {name}: the program sets this itself; {instead}")
+    try:
+        return tuple(f"{name}={json.dumps(found[name], ensure_ascii=False, sort_keys=True, allow_nan=False)}"
+                     for name in sorted(found))  # fmt: skip
+    except (TypeError, ValueError):
+        raise ConfigError("--option wants values that JSON has: no dates, no infinity") from None
 
 
 def _kind_name(kind: type) -> str:

@@ -39,33 +39,33 @@ class StudentError(AnnotateError):
 
 
 class TeacherError(AnnotateError):
-    """A request that was not answered. ``kind`` is a short name for counting (``http 503``, ``timeout``, ...)."""
+    """A request that was not answered.
 
-    def __init__(self, message: str, *, kind: str) -> None:
+    ``kind`` is a short name (``http 503``, ``timeout``, ...), by which ``annotator.asking.retries`` decides what to do.
+    ``retry_after`` is the number of seconds that the endpoint asked us to wait, if it did; ``body`` is what it sent
+    where that was paid for and is not the answer.
+    """
+
+    def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
         """Make an error of ``kind`` with a one-line message."""
         super().__init__(message)
         self.kind = kind
+        self.retry_after = retry_after
+        self.body = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes: what ``__init__`` takes by name is put back afterwards."""
         return _made_again, (type(self), str(self), self.__dict__)
 
 
-class RetryableError(TeacherError):
-    """It may go through later. ``retry_after`` is the number of seconds the endpoint asked us to wait, if it did."""
-
-    def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
-        """Make a retryable error."""
-        super().__init__(message, kind=kind)
-        self.retry_after = retry_after
-
-
-class RefusedError(TeacherError):
-    """This one request will never be answered (400, 413, a passage too long): recorded, the run goes on."""
-
-
 class FatalTeacherError(TeacherError):
     """No request will be answered (no key, 401, 403, unknown model): the run stops before anything more is asked."""
+
+
+class LimitError(TeacherError):
+    """A limit that lasts longer than anyone waits, such as one a day; what is answered is kept."""
+
+    exit_code = 3
 
 
 def _made_again(kind: type[TeacherError], message: str, values: Mapping[str, Any]) -> TeacherError:

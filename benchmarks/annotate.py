@@ -76,7 +76,7 @@ class Watch:
 
 def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     """The engine with its ledger, and the reader of replies."""
-    from annotator.asking.annotate import Pace, annotate
+    from annotator.asking.pool import Pace, annotate
     from annotator.cleaning.parser import parse_reply
     from annotator.config import RunConfig
     from annotator.ledger import Ledger

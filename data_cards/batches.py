@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from annotator.asking.batches import WAITING, Batch, read_batches
+from annotator.asking.batch_files import WAITING, Batch, read_batches
 from annotator.run.runner import Outcome
 from annotator.terminal.progress import printable
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from annotator.asking import annotate as asking
-from annotator.asking import asker, breaker
-from annotator.asking.annotate import Pace, annotate
-from annotator.errors import FatalTeacherError, RefusedError, RetryableError, RunDirError
+from annotator.asking import circuit_breaker, pool, retries
+from annotator.asking.pool import Pace, annotate
+from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger
 from annotator.progress import Silent
 from annotator.records import Passage
@@ -27,6 +26,7 @@ class QueueTeacher:
 
     def __init__(self, scripts: dict[str, list[str | Exception]] | None = None) -> None:
         self.identity = {"model": "queue"}
+        self.sent_as: dict[str, str] = {}
         self.scripts = {passage: deque(script) for passage, script in (scripts or {}).items()}
         self.asked: Counter[str] = Counter()
         self.in_flight = self.most_in_flight = 0
@@ -50,7 +50,7 @@ class QueueTeacher:
             raise step
         return Reply(step, "stop", 10, 5)
 
-    async def probe(self) -> None:
+    async def probe(self, *, whole: bool = False) -> None:
         self.probed += 1
         if self.probes:
             raise self.probes.popleft()
@@ -103,10 +103,10 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short."""
-    monkeypatch.setattr(asker, "LONGEST_WAIT", 0.01)
-    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(breaker, "LONGEST_WAIT", 0.01)
-    monkeypatch.setattr(breaker, "START_PATIENCE", 0.02)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(circuit_breaker, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(circuit_breaker, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(circuit_breaker, "START_PATIENCE", 0.02)
 
 
 def passages(make: MakePassage, number: int) -> list[Passage]:
@@ -136,7 +136,7 @@ def test_what_is_answered_is_not_asked_again(ledger: Ledger, make_passage: MakeP
 
 def test_transient_failures_are_tried_again(ledger: Ledger, make_passage: MakePassage) -> None:
     """Until the answer comes; each failure is counted by kind."""
-    busy = RetryableError("busy", kind="http 503")
+    busy = TeacherError("busy", kind="http 503")
     teacher, progress = QueueTeacher({"passage 2": [busy, busy, "[]"]}), Counting()
     annotate(passages(make_passage, 4), teacher, ledger, Pace(max_retries=2), progress)
     assert len(ledger) == 4
@@ -146,8 +146,8 @@ def test_transient_failures_are_tried_again(ledger: Ledger, make_passage: MakePa
 
 def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger, make_passage: MakePassage) -> None:
     """With its cause; the same call asks it again."""
-    busy = RetryableError("busy", kind="http 503")
-    refused = RefusedError("too long", kind="http 400")
+    busy = TeacherError("busy", kind="http 503")
+    refused = TeacherError("too long", kind="http 400")
     teacher, progress = QueueTeacher({"passage 1": [busy] * 3, "passage 3": [refused]}), Counting()
     annotate(passages(make_passage, 6), teacher, ledger, Pace(max_retries=2), progress)
     assert len(ledger) == 4
@@ -164,7 +164,7 @@ def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger,
 
 def test_a_request_to_come_back_later_costs_no_try(ledger: Ledger, make_passage: MakePassage) -> None:
     """429 is a wait, however often; the wait is the one that was asked for."""
-    later = RetryableError("slow down", kind="http 429", retry_after=0.001)
+    later = TeacherError("slow down", kind="http 429", retry_after=0.001)
     teacher = QueueTeacher({"passage 0": [later] * 20})
     annotate(passages(make_passage, 3), teacher, ledger, Pace(max_retries=0), Silent())
     assert len(ledger) == 3
@@ -173,7 +173,7 @@ def test_a_request_to_come_back_later_costs_no_try(ledger: Ledger, make_passage:
 
 def test_a_fatal_first_answer_stops_before_anything_more_is_asked(ledger: Ledger, make_passage: MakePassage) -> None:
     """A wrong key costs one request, not one a passage."""
-    teacher = QueueTeacher({"passage 0": [FatalTeacherError("no such key", kind="http 401")]})
+    teacher = QueueTeacher({"passage 0": [TeacherError("no such key", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="no such key"):
         annotate(passages(make_passage, 50), teacher, ledger, Pace(), Silent())
     assert teacher.asked.total() == 1
@@ -182,7 +182,7 @@ def test_a_fatal_first_answer_stops_before_anything_more_is_asked(ledger: Ledger
 
 def test_a_fatal_answer_later_keeps_what_was_answered(ledger: Ledger, make_passage: MakePassage) -> None:
     """The key expired midway: all that came before is in the ledger."""
-    teacher = QueueTeacher({"passage 30": [FatalTeacherError("expired", kind="http 401")]})
+    teacher = QueueTeacher({"passage 30": [TeacherError("expired", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="expired"):
         annotate(passages(make_passage, 500), teacher, ledger, Pace(concurrency=4), Silent())
     answered = [text for text in teacher.asked if ledger.has(teacher.question(text).key)]
@@ -192,7 +192,7 @@ def test_a_fatal_answer_later_keeps_what_was_answered(ledger: Ledger, make_passa
 
 def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_passage: MakePassage) -> None:
     """Not after six waits for each of sixteen thousand passages."""
-    gone = RetryableError("cannot reach http://127.0.0.1:1", kind="connection")
+    gone = TeacherError("cannot reach http://127.0.0.1:1", kind="connection")
     teacher = QueueTeacher({"passage 0": [gone] * 10})
     teacher.probes.extend([gone] * 100)
     with pytest.raises(FatalTeacherError, match="cannot reach"):
@@ -203,7 +203,7 @@ def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_pas
 
 def test_an_endpoint_that_goes_away_is_waited_for(ledger: Ledger, make_passage: MakePassage) -> None:
     """Nobody asks while it is down, it is said, no passage loses a try by it, and the run goes on by itself."""
-    gone = RetryableError("cannot reach it", kind="connection")
+    gone = TeacherError("cannot reach it", kind="connection")
     teacher, progress = Outage(gone), Counting()
     annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=8, max_retries=1), progress)
     assert len(ledger) == 300
@@ -218,8 +218,8 @@ def test_an_endpoint_that_stays_away_stops_the_run(
     ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an hour; what was answered is kept."""
-    monkeypatch.setattr(breaker, "PATIENCE", 0.02)
-    teacher = Outage(RetryableError("cannot reach it", kind="connection"), probes=10_000)
+    monkeypatch.setattr(circuit_breaker, "PATIENCE", 0.02)
+    teacher = Outage(TeacherError("cannot reach it", kind="connection"), probes=10_000)
     with pytest.raises(FatalTeacherError, match="run the same command again later"):
         annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=3), Silent())
     assert len(ledger) >= 100
@@ -227,109 +227,12 @@ def test_an_endpoint_that_stays_away_stops_the_run(
 
 def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePassage) -> None:
     """Nothing but failures comes any more, yet the endpoint answers a probe: they are recorded, each with its tries."""
-    hopeless: list[str | Exception] = [RetryableError("it breaks on this", kind="http 500")] * 99
+    hopeless: list[str | Exception] = [TeacherError("it breaks on this", kind="http 500")] * 99
     teacher = QueueTeacher({f"passage {i}": list(hopeless) for i in range(80, 100)})
     annotate(passages(make_passage, 100), teacher, ledger, Pace(concurrency=8, max_retries=3), Silent())
     assert len(ledger) == 80
     assert {teacher.asked[f"passage {i}"] for i in range(80, 100)} == {4}
     assert all(ledger.failure(teacher.question(f"passage {i}").key) for i in range(80, 100))
-
-
-class Hanging(QueueTeacher):
-    """Keeps some passages waiting until all others are answered."""
-
-    def __init__(self, hanging: set[str], others: int) -> None:
-        super().__init__()
-        self.hanging, self.others, self.free = hanging, others, asyncio.Event()
-
-    async def ask(self, question: Question) -> Reply:
-        if question.content["passage"] not in self.hanging:
-            reply = await super().ask(question)
-            self.others -= 1
-            if not self.others:
-                self.free.set()
-            return reply
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await asyncio.wait_for(self.free.wait(), 30)
-        self.in_flight -= 1
-        return await super().ask(question)
-
-
-def test_requests_that_hang_lend_their_places(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Twice as many as there are places may hang while all others are answered."""
-    hanging = {f"passage {index}" for index in range(10, 90, 10)}
-    teacher = Hanging(hanging, others=292)
-    annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=4), Silent())
-    assert len(ledger) == 300
-    assert set(teacher.asked.values()) == {1}
-    assert 8 < teacher.most_in_flight <= 12
-
-
-class Stuck(QueueTeacher):
-    """Answers the first passages, and no others for half a second."""
-
-    async def ask(self, question: Question) -> Reply:
-        if len(self.asked) < 20:
-            return await super().ask(question)
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await asyncio.sleep(0.5)
-        self.in_flight -= 1
-        return await super().ask(question)
-
-
-def test_an_endpoint_that_gets_slow_is_not_asked_ever_more(ledger: Ledger, make_passage: MakePassage) -> None:
-    """While nothing that was sent later is answered, no more lend their place than there are places."""
-    teacher = Stuck()
-    annotate(passages(make_passage, 40), teacher, ledger, Pace(concurrency=4), Silent())
-    assert len(ledger) == 40
-    assert 4 < teacher.most_in_flight <= 8
-
-
-class HangingInTurn(QueueTeacher):
-    """Passage 1 hangs until passage 2 has hung for a while, and passage 2 until passage 3 is asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hung, self.third = asyncio.Event(), asyncio.Event()
-
-    async def ask(self, question: Question) -> Reply:
-        match question.content["passage"]:
-            case "passage 1":
-                await asyncio.wait_for(self.hung.wait(), 30)
-            case "passage 2":
-                asyncio.get_running_loop().call_later(0.3, self.hung.set)
-                await asyncio.wait_for(self.third.wait(), 30)
-            case "passage 3":
-                self.third.set()
-        return await super().ask(question)
-
-
-def test_a_place_is_lent_as_soon_as_another_comes_back(ledger: Ledger, make_passage: MakePassage) -> None:
-    """With one place, two that hang: the second lends it when the first has ended, not never."""
-    teacher = HangingInTurn()
-    annotate(passages(make_passage, 5), teacher, ledger, Pace(concurrency=1), Silent())
-    assert len(ledger) == 5
-    assert set(teacher.asked.values()) == {1}
-
-
-def test_what_hung_until_it_failed_is_asked_again_at_once(
-    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has waited; but what the endpoint asks for is obeyed, and others wait a random time."""
-    waits, wait = [], asker._wait
-    monkeypatch.setattr(asker, "wait_random_exponential", lambda **settings: lambda state: 0.01)
-    monkeypatch.setattr(asker, "_wait", lambda state: waits.append(wait(state)) or waits[-1])
-    teacher = HangingInTurn()
-    teacher.scripts = {
-        "passage 1": deque([RetryableError("busy", kind="http 503", retry_after=0.02)]),
-        "passage 2": deque([RetryableError("no answer", kind="timeout")]),
-        "passage 4": deque([RetryableError("reset", kind="connection")]),
-    }
-    annotate(passages(make_passage, 5), teacher, ledger, Pace(concurrency=1), Silent())
-    assert len(ledger) == 5
-    assert sorted(waits) == [0.0, 0.01, 0.02]
 
 
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
@@ -375,7 +278,7 @@ def test_those_that_wait_to_try_again_are_bounded(
     ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others are asked meanwhile, but not all there are: each that waits takes memory."""
-    monkeypatch.setattr(asking, "RESTING", 10)
+    monkeypatch.setattr(pool, "RESTING", 10)
     most = 0
 
     class Failing(QueueTeacher):
@@ -384,7 +287,7 @@ def test_those_that_wait_to_try_again_are_bounded(
             most = max(most, len(self.asked) - len(ledger))
             return await super().ask(question)
 
-    error = RetryableError("cut", kind="malformed answer", retry_after=0.05)
+    error = TeacherError("cut", kind="malformed answer", retry_after=0.05)
     teacher = Failing({f"passage {index}": [error] for index in range(1, 100)})
     annotate(passages(make_passage, 100), teacher, ledger, Pace(concurrency=4), Silent())
     assert len(ledger) == 100
@@ -427,7 +330,7 @@ def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage, monkeypatch
     """With a window of 0.2 s and 5 requests in it, no window sees more."""
     import time
 
-    from annotator.asking import limits
+    from annotator.asking import rate_limits as limits
 
     monkeypatch.setattr(limits, "WINDOW", 0.2)
     times: list[float] = []

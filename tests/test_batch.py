@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from annotator.asking import batching
-from annotator.asking.batches import read_batches
+from annotator.asking import batch_jobs as batching
+from annotator.asking.batch_files import read_batches
 from annotator.errors import TeacherError
 from annotator.ledger import Ledger
 from annotator.storage import tables

@@ -71,7 +71,7 @@ def test_every_setting_belongs_to_a_stage_or_to_none() -> None:
     """The settings of the stages and the free ones are all there are."""
     config = RunConfig()
     staged = {name for stage in STAGES for name in config.stage_settings(stage)}
-    asking = {"base_url", "concurrency", "rpm", "tpm", "limits", "max_retries", "timeout", "tensor_parallel"} | {
+    asking = {"base_url", "concurrency", "rpm", "tpm", "limits", "max_retries", "timeout", "option"} | {
         "response_format"  # what it settles on is part of the question itself
     }
     free = {"labels", "workers", "engine", "ray_address", "ledger", *asking}

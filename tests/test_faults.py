@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.asking import asker, breaker
-from annotator.asking.annotate import Pace, annotate
+from annotator.asking import circuit_breaker, retries
+from annotator.asking.pool import Pace, annotate
 from annotator.config import RunConfig
 from annotator.ledger import Ledger
 from annotator.progress import Silent
@@ -68,9 +68,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short; a key is there."""
-    monkeypatch.setattr(asker, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(asker, "MOST_WAITS", 8)
-    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(retries, "MOST_WAITS", 8)
+    monkeypatch.setattr(circuit_breaker, "FIRST_WAIT", 0.05)
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
 
 

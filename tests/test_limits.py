@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.asking import limits
-from annotator.asking.limits import WINDOW, Gate, RateLimit
+from annotator.asking import rate_limits as limits
+from annotator.asking.rate_limits import WINDOW, Gate, RateLimit
 from annotator.errors import ConfigError
 
 

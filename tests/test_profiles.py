@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from annotator.asking.limits import Pace
 from annotator.asking.profiles import Limits, context_window, published_limits
+from annotator.asking.rate_limits import Pace
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.run import stages as pipeline

@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotator.asking import limits
+from annotator.asking import rate_limits as limits
 from annotator.cluster import ray as ray_engine
 from annotator.cluster.postgres import PostgresLedger
 from annotator.cluster.ray import RayEngine
 from annotator.engines.local import LocalEngine
-from annotator.errors import ClusterError, RetryableError, SourceError
+from annotator.errors import ClusterError, SourceError, TeacherError
 from annotator.storage.rundir import RunDir
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
@@ -68,7 +68,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def square_or_fail(number: int) -> int:
     if number == 7:
-        raise RetryableError("seven", kind="http 503", retry_after=1.5)
+        raise TeacherError("seven", kind="http 503", retry_after=1.5)
     if number == 8:
         raise SourceError("eight")
     return number * number
@@ -103,7 +103,7 @@ def test_engines_keep_order_and_pass_errors_on(kind: str, nodes: Any, processes:
         assert len(read) <= 5
         assert list(results) == [number * number for number in range(11, 60)]
         assert list(engine.spread(square_or_fail, [])) == []
-        with pytest.raises(RetryableError, match="seven") as caught:
+        with pytest.raises(TeacherError, match="seven") as caught:
             list(engine.spread(square_or_fail, [1, 2, 7, 4]))
         assert (caught.value.kind, caught.value.retry_after) == ("http 503", 1.5)
         with pytest.raises(SourceError, match="eight"):

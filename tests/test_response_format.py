@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from annotator.asking import annotate, asker
+from annotator.asking import pool, retries
 from annotator.config import RunConfig
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
@@ -22,7 +22,7 @@ Request = dict[str, Any]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between tries are short."""
-    monkeypatch.setattr(asker, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.01)
 
 
 def as_objects(passage: str, attempt: int) -> Answer:
@@ -146,14 +146,14 @@ def test_a_kill_after_the_probe_costs_nothing(
 ) -> None:
     """The answer is in the ledger before the manifest knows of it, and is found there."""
     obeys(endpoint)
-    out, whole = tmp_path / "run", annotate._Engine.run
+    out, whole = tmp_path / "run", pool._Engine.run
 
     async def killed(self: Any, passages: Any) -> None:
         await whole(self, passages)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(annotate._Engine, "run", killed)
+        patch.setattr(pool._Engine, "run", killed)
         assert build(endpoint, out, "--response-format", "auto").exit_code == 130
     assert len(endpoint.requests) == 1
     assert settled(out) == "auto"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.asking.limits import Pace
+from annotator.asking.rate_limits import Pace
 from annotator.cluster import sharing
 from annotator.cluster.sharing import Job, News, Office, Partition
 from annotator.config import RunConfig

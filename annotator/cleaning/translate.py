@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from annotator.asking.annotate import Pace, annotate
+from annotator.asking.pool import Pace, annotate
 from annotator.cleaning.clean import Decider
 from annotator.cleaning.parser import parse_reply
 from annotator.ledger import Answers

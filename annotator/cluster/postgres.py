@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from annotator.config import LEDGER_VARIABLE, without_password
 from annotator.errors import ConfigError, RunDirError
-from annotator.ledger.rows import SCHEMA_VERSION, Failure, completion_row, failure_row
+from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure, attempt_row, completion_row, failure_row
 from annotator.records import Completion
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ CREATE TABLE vner_completions (
 CREATE TABLE vner_failures (key text PRIMARY KEY, passage_id text NOT NULL, kind text NOT NULL, detail text NOT NULL);
 CREATE TABLE vner_ledger (version integer NOT NULL);
 """  # a reply may hold a NUL character, which no column of type text can
+_ATTEMPTS: Final = """
+CREATE TABLE IF NOT EXISTS vner_attempts (
+    key text NOT NULL, passage_id text NOT NULL, kind text NOT NULL, body text NOT NULL,
+    created double precision NOT NULL
+)
+"""  # made when there is one: older versions of this program do without
 _ANSWER: Final = """
 WITH answered AS (DELETE FROM vner_failures WHERE key = %s)
 INSERT INTO vner_completions VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -125,6 +131,20 @@ class PostgresLedger:
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Remember why questions went unanswered, replacing what was known of them."""
         self._write(_FAILURE, [tuple(map(_clean, failure_row(item))) for item in failures])
+
+    def keep_attempt(self, attempt: Attempt) -> None:
+        """Keep what came of a try that is not the answer."""
+
+        def write(db: psycopg.Connection[Any]) -> None:
+            with db.transaction():
+                db.execute("SELECT pg_advisory_xact_lock(%s)", [self._number("tables")])
+                db.execute(_ATTEMPTS)
+                row = [_clean(value) if isinstance(value, str) else value for value in attempt_row(attempt)]
+                db.execute("INSERT INTO vner_attempts VALUES (%s, %s, %s, %s, %s)", row)
+
+        with self._one_at_a_time:
+            self._do(write)
+            self._unflushed = True
 
     def flush(self) -> None:
         """Bring all that was written to the server's disk."""

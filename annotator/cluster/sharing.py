@@ -22,15 +22,16 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
-from annotator.asking import limits
-from annotator.asking.annotate import annotate, estimated, late
-from annotator.asking.limits import Pace, RateLimit
+from annotator.asking import rate_limits
+from annotator.asking.pool import annotate, estimated, late
+from annotator.asking.rate_limits import Pace, RateLimit
 from annotator.config import RunConfig
 from annotator.errors import AnnotateError
 from annotator.ledger import Answers
 from annotator.progress import Progress, Silent
 from annotator.records import Passage
 from annotator.teachers import Teacher, make_teacher
+from annotator.teachers.registry import PROVIDERS
 
 if TYPE_CHECKING:
     from annotator.cluster.ray import RayEngine
@@ -39,7 +40,7 @@ PART: Final = 100
 """Passages a task."""
 NEWS_EVERY: Final = 0.2
 """Seconds between two looks at what the workers tell."""
-CARRIED: Final = ("OPENAI_", "GROQ_", "PG", "VNER_")
+CARRIED: Final = (*(f"{name.upper()}_" for name, provider in PROVIDERS.items() if provider.chat), "PG", "VNER_")
 """How the variables begin that a teacher or a ledger reads."""
 
 
@@ -249,7 +250,7 @@ class _Told(Silent):
 def _office(engine: RayEngine, pace: Pace, spent: Iterable[tuple[float, int]], progress: Progress) -> Iterator[Any]:
     """The actor, on the driver's own node, and a thread that passes on what it hears."""
     office = engine.actor(
-        Office, pace.rpm, pace.tpm, limits.WINDOW, tuple(spent), max_concurrency=pace.concurrency + 100
+        Office, pace.rpm, pace.tpm, rate_limits.WINDOW, tuple(spent), max_concurrency=pace.concurrency + 100
     )
     over = threading.Event()
 

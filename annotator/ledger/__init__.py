@@ -4,7 +4,7 @@ One SQLite file in the run directory (``Ledger``), or a PostgreSQL database that
 (``annotator.cluster.postgres``). Both hold the same rows and can do the same, see ``Answers``.
 """
 
-from annotator.ledger.rows import Answers, Failure, canonical, request_key
+from annotator.ledger.rows import Answers, Attempt, Failure, canonical, request_key
 from annotator.ledger.sqlite import Ledger
 
-__all__ = ["Answers", "Failure", "Ledger", "canonical", "request_key"]
+__all__ = ["Answers", "Attempt", "Failure", "Ledger", "canonical", "request_key"]

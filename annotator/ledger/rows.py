@@ -25,6 +25,19 @@ class Failure:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of a try that was paid for and is not the answer: kept for ever, as it came, and never read again."""
+
+    key: str
+    passage_id: str
+    kind: str
+    """Why it is not the answer."""
+    body: str
+    created: float
+    """Unix time in seconds."""
+
+
 class Answers(Protocol):
     """A ledger: every paid answer, kept for ever, found again by the content of its question.
 
@@ -37,6 +50,10 @@ class Answers(Protocol):
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Remember why questions went unanswered, replacing what was known of them."""
+        ...
+
+    def keep_attempt(self, attempt: Attempt) -> None:
+        """Keep what came of a try that is not the answer."""
         ...
 
     def flush(self) -> None:
@@ -85,6 +102,7 @@ canonical: Final = json.JSONEncoder(
 # dataclasses.astuple copies deeply, at ten times the cost.
 completion_row = attrgetter(*(column.name for column in fields(Completion)))
 failure_row = attrgetter(*(column.name for column in fields(Failure)))
+attempt_row = attrgetter(*(column.name for column in fields(Attempt)))
 
 
 def request_key(content: Mapping[str, Any]) -> str:

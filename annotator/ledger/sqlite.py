@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from annotator.errors import RunDirError
-from annotator.ledger.rows import SCHEMA_VERSION, Failure, completion_row, failure_row
+from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure, attempt_row, completion_row, failure_row
 from annotator.records import Completion
 from annotator.storage.rundir import APPLICATION_ID
 
@@ -29,6 +29,11 @@ CREATE TABLE failures (
     key TEXT PRIMARY KEY, passage_id TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_ATTEMPTS: Final = """
+CREATE TABLE IF NOT EXISTS attempts (
+    key TEXT NOT NULL, passage_id TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL
+)
+"""  # made when there is one: older versions of this program do without
 _INSERT: Final = "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)"
 
 
@@ -88,6 +93,12 @@ class Ledger:
         with self._explained, self._transaction():
             self._failed = True
             self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(failure_row, failures))
+
+    def keep_attempt(self, attempt: Attempt) -> None:
+        """Keep what came of a try that is not the answer."""
+        with self._explained, self._transaction():
+            self._db.execute(_ATTEMPTS)
+            self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", attempt_row(attempt))
 
     def flush(self) -> None:
         """Bring all that was written to the disk itself. May be called in another thread than all else."""

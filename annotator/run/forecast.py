@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.asking.batches import on_their_way
-from annotator.asking.limits import WINDOW
+from annotator.asking.batch_files import on_their_way
 from annotator.asking.profiles import Limits, limits_of, retirement
+from annotator.asking.rate_limits import WINDOW
 from annotator.cleaning.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
@@ -33,6 +33,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import opened
 from annotator.teachers import Question, make_teacher, require_key
 from annotator.teachers.prices import Price, price_of
+from annotator.teachers.registry import PROVIDERS
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 ANSWER_RATIO: Final = 0.5
@@ -272,7 +273,7 @@ def _forecast(context: Context, assumed: Assumed) -> Plan:
     prompt = round(prompt_tokens * correction)
     completion_tokens = min(round(passage_tokens * ratio), to_ask * config.max_completion_tokens)
     latency = assumed.latency if assumed.latency is not None else LATENCY
-    if config.provider == "local":  # it counts no tokens
+    if not PROVIDERS[config.provider].chat:  # it counts no tokens
         completion_tokens = 0
         latency = assumed.latency if assumed.latency is not None else LOCAL_LATENCY
     latency = seen.seconds / seen.timed if seen.timed else latency
@@ -345,7 +346,7 @@ def _time(config: RunConfig, requests: int, tokens: float, latency: float) -> tu
 def _within_a_day(
     config: RunConfig, limits: Limits, requests: float, tokens: float, latency: float
 ) -> tuple[float, str]:
-    at_once = config.concurrency if config.provider != "local" else min(config.concurrency, config.processes)
+    at_once = config.concurrency if PROVIDERS[config.provider].chat else min(config.concurrency, config.processes)
     pace = at_once / max(latency, 1e-3)
     room = {"--concurrency": pace * WINDOW}
     if limits.rpm:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from annotator.asking.annotate import annotate, pace_of
+from annotator.asking.pool import annotate, pace_of
+from annotator.asking.retries import Action, rule_of
 from annotator.config import RunConfig
-from annotator.errors import RetryableError
+from annotator.errors import FatalTeacherError, TeacherError
+from annotator.ledger import Failure
 from annotator.progress import Progress, displayed
 from annotator.run.ledgers import open_ledger
 from annotator.storage import tables
@@ -46,12 +48,17 @@ def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -
             return as_text
         progress.start("response format", "passages", 1)
         with displayed(progress):
-            annotate([passage], teacher, ledger, dataclasses.replace(pace_of(config), concurrency=1), progress)
+            try:
+                annotate([passage], teacher, ledger, dataclasses.replace(pace_of(config), concurrency=1), progress)
+            except FatalTeacherError as error:
+                if rule_of(error.kind).action is not Action.REFUSE:
+                    raise
+                ledger.record_failures([Failure(key, passage.id, error.kind, str(error))])
         failure = None if ledger.has(key) else ledger.failure(key)
     if failure is None:
         progress.say("the endpoint takes a JSON schema: all answers are asked for with it")
         return as_json
     if failure.kind in _UNDECIDED:
-        raise RetryableError(f"cannot find out whether it takes a JSON schema: {failure.detail}", kind=failure.kind)
+        raise TeacherError(f"cannot find out whether it takes a JSON schema: {failure.detail}", kind=failure.kind)
     progress.say(f"the endpoint takes no JSON schema ({failure.kind}): answers are asked for as text")
     return as_text

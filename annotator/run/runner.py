@@ -34,6 +34,7 @@ from annotator.run.stages import RUN, Context
 from annotator.sources.locating import fingerprint
 from annotator.storage.rundir import FORMAT, RunDir, merge_rejected, opened, write_json
 from annotator.teachers import make_teacher, make_translator, require_key
+from annotator.teachers.registry import PROVIDERS
 
 VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
 """Raised when a stage makes something else of the same input, so that old results are made again."""
@@ -101,8 +102,9 @@ def running(
             f"the answers of {root} are in {stored['ledger']}, not in {config.ledger or 'a file'}: leave --ledger out, "
             "or copy them there and add --fresh (docs/scale.md)"
         )
-    if asking == "batch" and config.provider in ("local", "vllm"):
-        raise ConfigError("--batch needs --provider openai or groq; no other has a Batch API")
+    if asking == "batch" and not PROVIDERS[config.provider].batches:
+        able = " or ".join(name for name, provider in PROVIDERS.items() if provider.batches)
+        raise ConfigError(f"--batch needs --provider {able}; no other has a Batch API")
     with opened(root) as directory, closing(make_engine(config)) as engine:
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
@@ -304,6 +306,7 @@ def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: 
         before = stored.get("response_format", "text")  # what it was before there was a choice
         if "auto" not in (before, config.response_format):
             stored, now = {**stored, "response_format": before}, {**now, "response_format": config.response_format}
+        stored, now = {**stored, "option": stored.get("option", [])}, {**now, "option": list(config.option)}
     now.pop("source")  # the same articles under another path are the same articles: content decides, further on
     other = [
         f"{flag(name)} {stored[name]}, not {now[name]}"

@@ -16,16 +16,15 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from annotator.asking.annotate import annotate, estimated, pace_of
-from annotator.asking.batches import WAITING, not_in_a_batch, on_their_way
-from annotator.asking.batching import exchange
+from annotator.asking.batch_files import WAITING, not_in_a_batch, on_their_way
+from annotator.asking.batch_jobs import exchange
+from annotator.asking.pool import annotate, estimated, pace_of
 from annotator.asking.profiles import context_window, retirement
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.decisions import Decisions
 from annotator.cleaning.reviews import by_passage, read_reviews
 from annotator.cleaning.translate import Translations, ask_translations, unknown_labels
-from annotator.cluster.offline import infer
 from annotator.cluster.ray import RayEngine
 from annotator.cluster.sharing import CARRIED, Job, annotate_shared
 from annotator.config import Asking, RunConfig
@@ -34,7 +33,7 @@ from annotator.duplicates.passages import Benchmarks, SeenPassages, unseen
 from annotator.engines import Engine
 from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
 from annotator.passages.tokenizers import Tokenizer
@@ -154,18 +153,16 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
                 context.progress.advance()
 
     pace, progress = pace_of(config), context.progress
-    if config.provider == "vllm":
-        if not isinstance(context.engine, RayEngine):
-            raise ConfigError("vllm answers whole runs only: use annotate, or a plan without --pilot")
-        infer(fitting(), teacher, ledger, config, context.engine, progress)
-        return
-    if isinstance(context.engine, RayEngine) and config.ledger:
-        job = Job(config, pace, overhead, carried(*CARRIED))
-        annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
-        return
-    if config.ray_address and not config.ledger:
-        progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
-    annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
+    try:
+        if isinstance(context.engine, RayEngine) and config.ledger:
+            job = Job(config, pace, overhead, carried(*CARRIED))
+            annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
+            return
+        if config.ray_address and not config.ledger:
+            progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
+        annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
+    except LimitError as error:  # what is answered is worth something; the rest comes with a later run
+        progress.say(str(error))
 
 
 def annotate_stage(context: Context) -> Result:
@@ -173,7 +170,7 @@ def annotate_stage(context: Context) -> Result:
     run, teacher = context.run, context.teacher
     flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
     context.progress.start("annotate", "passages", tables.count(run.passages))
-    identity = hashlib.sha256()
+    identity, counted = hashlib.sha256(), set[int]()
     with open_ledger(run, context.config.ledger) as ledger:
         passages = tables.read_passages(run.passages)
         if context.asking == "batch":
@@ -185,15 +182,18 @@ def annotate_stage(context: Context) -> Result:
             for passage, key, completion in _asked(context, ledger):
                 if completion:
                     flow.out += 1
-                    flow.made["prompt token"] += completion.prompt_tokens
-                    flow.made["completion token"] += completion.completion_tokens
+                    if (short := int(key[:16], 16)) not in counted:  # passages with one text share one request
+                        counted.add(short)
+                        flow.made["prompt token"] += completion.prompt_tokens
+                        flow.made["completion token"] += completion.completion_tokens
                     identity.update(bytes.fromhex(key))
                 else:
                     failure = None if key in waiting else ledger.failure(key)
                     silent = WAITING if key in waiting else "not asked"
                     kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
                     sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
-    return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest())
+    report = {"sent_as": dict(teacher.sent_as)} if teacher.sent_as else {}
+    return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest(), report=report)
 
 
 def _room(config: RunConfig, overhead: int) -> float:

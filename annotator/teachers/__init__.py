@@ -1,6 +1,7 @@
 """Who answers: the embedded teacher, or a model behind an OpenAI-compatible endpoint.
 
-Another teacher is one file that satisfies ``Teacher`` and one line in ``make_teacher``.
+Another provider is one module here and one line in ``registry.py``. The settings read that, so nothing that knows them
+is imported here before it is needed.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
-from annotator.config import KEY_VARIABLES, RunConfig, refuse_secrets
 from annotator.errors import ConfigError
-from annotator.ledger import request_key
+from annotator.teachers.registry import PROVIDERS
+
+if TYPE_CHECKING:
+    from annotator.config import RunConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,13 @@ class Reply:
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    """With those of thinking."""
     pause: float = 0.0
-    """Seconds nobody should ask anything, by the limits that came with the answer."""
+    """Seconds for which nothing should be asked, by the limits that came with the answer."""
+    body: str = ""
+    """The whole body, where the text is empty."""
+    only_thinking: bool = False
+    """The answer was cut before the model had finished thinking."""
 
 
 class Teacher(Protocol):
@@ -46,22 +55,28 @@ class Teacher(Protocol):
         """Everything but the passage that decides an answer; stands in the manifest."""
         ...
 
+    @property
+    def sent_as(self) -> Mapping[str, str]:
+        """Parameters that are sent under another name, as the endpoint asked; empty before it did."""
+        ...
+
     def question(self, passage: str) -> Question:
-        """The question to ask about ``passage``."""
+        """Return the question about ``passage``."""
         ...
 
     async def ask(self, question: Question) -> Reply:
         """Ask once, without any retry.
 
         Raises:
-            RetryableError: asking again may help.
-            RefusedError: this question will never be answered.
-            FatalTeacherError: no question will be answered.
+            TeacherError: there is no answer; ``annotator.asking.retries`` decides by its kind what is done.
         """
         ...
 
-    async def probe(self) -> None:
+    async def probe(self, *, whole: bool = False) -> None:
         """Find out, at next to no cost, whether questions are being answered at all.
+
+        Args:
+            whole: with every parameter of a question; else for one token of text.
 
         Raises:
             TeacherError: as ``ask`` does.
@@ -69,44 +84,47 @@ class Teacher(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections and processes."""
+        """Close connections and processes."""
         ...
 
 
 def make_question(content: Mapping[str, Any]) -> Question:
-    """A question with its key."""
+    """Make a question with its key."""
+    from annotator.ledger import request_key
+
     return Question(key=request_key(content), content=content)
 
 
 def require_key(config: RunConfig) -> str:
-    """The provider's key, from the environment; empty for the embedded teacher, which needs none.
+    """Return the provider's key, from the environment; empty where none is needed.
 
     Raises:
         ConfigError: there is no key and the provider needs one, it cannot be one, or the environment's address for the
-            provider has a password in it.
+            provider cannot be used.
     """
-    variable = KEY_VARIABLES.get(config.provider)
-    key = os.environ.get(variable, "").strip() if variable else ""
+    from annotator.config import check_endpoint
+
+    provider = PROVIDERS[config.provider]
+    key = os.environ.get(provider.key, "").strip() if provider.key else ""
     if not (key.isascii() and key.isprintable()):  # as a header it would be refused, by an error that repeats it
-        raise ConfigError(f"{variable} holds characters that no key has; export it again")
+        raise ConfigError(f"{provider.key} holds characters that no key has; export it again")
     address = f"{config.provider.upper()}_BASE_URL"  # where the SDKs look for it
-    refuse_secrets(os.environ.get(address, ""), address)
-    # A server of one's own asks for no key.
-    if variable and not key and not (config.provider == "openai" and config.base_url):
-        raise ConfigError(f"--provider {config.provider} needs a key in the environment: export {variable}=...")
+    check_endpoint(os.environ.get(address, ""), address)
+    if provider.key and not key and not (provider.key_optional and config.base_url):
+        raise ConfigError(f"--provider {config.provider} needs a key in the environment: export {provider.key}=...")
     return key
 
 
 def make_teacher(config: RunConfig) -> Teacher:
-    """The teacher that ``config`` names.
+    """Make the teacher that ``config`` names.
 
     Raises:
         ConfigError: an unknown prompt.
     """
-    if config.provider == "local":
-        from annotator.teachers.embedded.teacher import EmbeddedTeacher
-
-        return EmbeddedTeacher(workers=config.processes)
+    provider = PROVIDERS[config.provider]
+    if not provider.chat:
+        teacher: Teacher = import_module(provider.module).make_teacher(config)
+        return teacher
 
     from annotator.teachers.chat import ENTITIES, ChatTeacher
     from prompts import load_prompt
@@ -119,7 +137,7 @@ def make_teacher(config: RunConfig) -> Teacher:
 
 
 def make_translator(config: RunConfig) -> Teacher:
-    """The same model, asked for the English name of a Vietnamese entity type in place of a passage."""
+    """Make a teacher that asks the same model for the English name of a Vietnamese entity type."""
     from annotator.teachers.chat import ChatTeacher
     from prompts import load_prompt
 

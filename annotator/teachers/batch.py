@@ -1,7 +1,7 @@
 """The Batch APIs of OpenAI and Groq: a file of requests goes up, files of answers come down within a day.
 
 Only what goes over the wire: which questions to send, and what becomes of the answers, ``annotator.asking`` decides.
-The two SDKs come from one generator; where they differ is marked.
+The SDKs come from one generator; where they differ is in the providers' modules.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import tomllib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
+from importlib import import_module, resources
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from annotator.config import KEY_VARIABLES, RunConfig
-from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
+from annotator.config import RunConfig
+from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
+from annotator.teachers.http import explained
+from annotator.teachers.registry import PROVIDERS
 from annotator.teachers.responses import read_reply
 
 ENDPOINT: Final = "/v1/chat/completions"
@@ -101,13 +103,13 @@ def read_result(line: bytes) -> Result:
             # A code such as batch_expired; without one, what there is.
             code = error.get("code") if isinstance(error, dict) else None
             kind = " ".join(str(code or "batch error").replace("_", " ").split())[:60]
-            return Result(key, RefusedError(_words(error), kind=kind))
+            return Result(key, TeacherError(_words(error), kind=kind))
         status, body = response["status_code"], response["body"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
         raise ValueError(f"not a line of batch results: {problem}") from problem
     if status != 200:
         said = body.get("error", body) if isinstance(body, dict) else body
-        return Result(key, RefusedError(_words(said), kind=f"http {status}"))
+        return Result(key, TeacherError(_words(said), kind=f"http {status}"))
     try:
         return Result(key, read_reply(json.dumps(body).encode("utf-8"), {}))
     except TeacherError as problem:
@@ -125,23 +127,9 @@ class BatchApi:
         """
         key = require_key(config)
         self._config, self._key = config, key
-        options: dict[str, Any] = {
-            "api_key": key or "none",  # the SDK insists on some
-            "max_retries": config.max_retries,
-            "timeout": config.timeout,
-        }
-        if config.base_url:
-            options["base_url"] = config.base_url
-        self._sdk: Any
-        self._client: Any
-        if config.provider == "groq":
-            import groq
-
-            self._sdk, self._client = groq, groq.Groq(**options)
-        else:
-            import openai
-
-            self._sdk, self._client = openai, openai.OpenAI(**options)
+        self._provider: Any = import_module(PROVIDERS[config.provider].module)
+        with explained():
+            self._sdk, self._client = self._provider.batch_client(config, key)
         self.address = str(self._client.base_url)
 
     def __enter__(self) -> Self:
@@ -173,11 +161,7 @@ class BatchApi:
     def ours(self, marks: Collection[str]) -> Iterator[RemoteBatch]:
         """The batches of the account that bear one of ``marks``, the newest first."""
         with self._explained():
-            if self._config.provider == "groq":  # one answer, no pages
-                listing = self._client.batches.list().data or []
-            else:
-                listing = self._client.batches.list(limit=100)
-            for entry in islice(listing, LOOK_BACK):
+            for entry in islice(self._provider.list_batches(self._client), LOOK_BACK):
                 if (batch := _remote(entry)).mark in marks:
                     yield batch
 
@@ -185,7 +169,7 @@ class BatchApi:
         """The lines of a result file, as they arrive.
 
         Raises:
-            RetryableError: the connection broke; what came before it is whole.
+            TeacherError: the connection broke; what came before it is whole.
         """
         rest = b""
         with self._explained(), self._client.files.with_streaming_response.content(file_id) as response:
@@ -200,7 +184,7 @@ class BatchApi:
         except GeneratorExit:
             raise
         except Exception as error:  # the HTTP library's own, and that is another one for each SDK
-            raise RetryableError(
+            raise TeacherError(
                 f"the results broke off ({_words(str(error) or type(error).__name__)}); run the same command again",
                 kind="connection",
             ) from error
@@ -211,13 +195,13 @@ class BatchApi:
         try:
             yield
         except sdk.APIConnectionError as error:  # a time-out is one
-            raise RetryableError(
+            raise TeacherError(
                 f"cannot reach {self.address} ({_words(str(error))}); run the same command again", kind="connection"
             ) from error
         except sdk.APIStatusError as error:
             raise self._status_error(error.status_code, error.body) from error
         except sdk.APIError as error:
-            raise RetryableError(
+            raise TeacherError(
                 f"{self.address} sent no answer of a Batch API ({_words(str(error))})", kind="malformed answer"
             ) from error
 
@@ -226,13 +210,12 @@ class BatchApi:
         if self._key:
             words = words.replace(self._key, "...")
         line, kind = f"{self.address} answered {status}: {words}", f"http {status}"
-        if status in (401, 403):
-            return FatalTeacherError(f"{line}; check {KEY_VARIABLES[self._config.provider]}", kind=kind)
-        if status == 404:
-            return FatalTeacherError(f"{line}; does it have a Batch API? see --base-url", kind=kind)
-        if status in (408, 409, 429) or status >= 500:
-            return RetryableError(f"{line}; run the same command again later", kind=kind)
-        return RefusedError(line, kind=kind)
+        fix = {
+            401: f"check {PROVIDERS[self._config.provider].key}",
+            403: f"check {PROVIDERS[self._config.provider].key}",
+            404: "does it have a Batch API? see --base-url",
+        }.get(status, "run the same command again later" if status in (408, 409, 429) or status >= 500 else "")
+        return TeacherError(f"{line}; {fix}" if fix else line, kind=kind)
 
 
 def _remote(batch: Any) -> RemoteBatch:

@@ -1,30 +1,35 @@
-"""Teachers behind a chat-completions endpoint: ``openai`` for any compatible address, ``groq`` by Groq's own SDK.
+"""Teachers behind a chat-completions endpoint: one question is one request, and nothing is tried twice here.
 
-One question is one request; nothing is tried twice here: ``annotator.asking`` decides about that.
+What went wrong is a ``TeacherError`` with its kind; ``annotator.asking.retries`` decides what is done about it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Final
 
-from annotator.config import KEY_VARIABLES, RunConfig
-from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
+from annotator.config import RunConfig
+from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
-from annotator.teachers.connections import Connection, connect
 from annotator.teachers.form import Form
-from annotator.teachers.responses import message_of, out_of_money, read_reply, retry_after
-from annotator.teachers.straight import Answer
+from annotator.teachers.http import Answer, Connection
+from annotator.teachers.registry import PROVIDERS
+from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, retry_after, wrong_key
 from prompts import Prompt
 
-_FATAL: Final = {
-    401: "the key was not accepted",
-    402: "the account has no credit",
-    403: "the key may not use this",
-    404: "no such model or address",
-    407: "the proxy wants a user and a password",
+_MEANS: Final[Mapping[int, tuple[str, str]]] = {
+    401: ("the key was not accepted", "check {key}"),
+    402: ("the account has no credit", "see the account's billing"),
+    403: ("the key may not use this", "check {key}"),
+    404: ("no such model or address", "see --model and --base-url"),
+    407: ("the proxy wants a user and a password", "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment"),
 }
+"""What a status means, and how to fix it."""
+MAX_TOKENS: Final = "max_tokens"
+SUCCESSOR: Final = "max_completion_tokens"
+"""What OpenAI's reasoning models want in place of ``max_tokens``."""
 ENTITIES: Final[Mapping[str, Any]] = {
     "type": "json_schema",
     "json_schema": {
@@ -49,43 +54,48 @@ ENTITIES: Final[Mapping[str, Any]] = {
     },
 }
 """The response format of ``--response-format json``. It is part of every key: a change orphans paid answers."""
-_AGAIN: Final = frozenset({408, 409, 425, 429, 498})
-"""Statuses below 500 that may go away; 498 is Groq's word for a full house."""
 
 
 class ChatTeacher:
-    """Asks a model over HTTP, at temperature 0."""
+    """Asks a model over HTTP, at temperature 0 unless ``--option`` says otherwise."""
 
     def __init__(self, config: RunConfig, prompt: Prompt, response_format: Mapping[str, Any] | None = None) -> None:
         self._config = config
         settings: dict[str, Any] = {
             "model": config.teacher_model,
             "temperature": 0,
-            "max_tokens": config.max_completion_tokens,
+            MAX_TOKENS: config.max_completion_tokens,
         }
         if response_format:  # without one the question is what it was before there was any
             settings["response_format"] = response_format
+        settings |= config.options
+        if settings["temperature"] is None:  # --option temperature=null
+            del settings["temperature"]
         self.identity: Mapping[str, Any] = {
             **settings,
             "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
         }
+        self.sent_as: dict[str, str] = {}
+        self._settings = settings
         self._form = Form(prompt, settings)
         self._connection: Connection | None = None  # made at the first question; without one no key is needed
         self._key = ""
 
     def question(self, passage: str) -> Question:
-        """The prompt, filled with ``passage``."""
+        """Return the prompt, filled with ``passage``."""
         return self._form.fill(passage)
 
     async def ask(self, question: Question) -> Reply:
         """Send one request."""
         return await self._post(question.body)
 
-    async def probe(self) -> None:
-        """Ask for one token about nothing: the smallest request that the model itself has to answer."""
-        messages = [{"role": "user", "content": "ping"}]
-        body = {"model": self._config.teacher_model, "messages": messages, "temperature": 0, "max_tokens": 1}
-        await self._post(json.dumps(body).encode())
+    async def probe(self, *, whole: bool = False) -> None:
+        """Ask about nothing, with the parameters of every question: the model itself has to answer."""
+        body = {"messages": [{"role": "user", "content": "ping"}], **self._settings}
+        if not whole:
+            body.pop("response_format", None)
+            body[MAX_TOKENS] = 1  # a reasoning model can refuse that, which says as much
+        await self._post(json.dumps(body, separators=(",", ":")).encode(), probing=True)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -93,28 +103,45 @@ class ChatTeacher:
             await self._connection.close()
             self._connection = None
 
-    async def _post(self, body: bytes) -> Reply:
+    async def _post(self, body: bytes, *, probing: bool = False) -> Reply:
         if self._connection is None:
             self._key = require_key(self._config)
-            self._connection = connect(self._config, self._key)
-        answer = await self._connection.post(body)
-        if answer.status >= 400:
+            self._connection = import_module(PROVIDERS[self._config.provider].module).connect(self._config, self._key)
+        answer = await self._connection.post(self._renamed(body))
+        if answer.status == 400 and not self.sent_as and _wants_successor(answer.body):
+            self.sent_as[MAX_TOKENS] = SUCCESSOR
+            answer = await self._connection.post(self._renamed(body))
+        if answer.status >= 300:
             raise self._error(self._connection.where, answer)
-        return read_reply(answer.body, answer.headers, self._key)
+        return read_reply(answer.body, answer.headers, self._key, probing=probing)
+
+    def _renamed(self, body: bytes) -> bytes:
+        """Put the names that the endpoint wants; the question and its key stay what they are."""
+        for name, other in self.sent_as.items():  # in a text these quotes would be escaped
+            body = body.replace(f'"{name}":'.encode(), f'"{other}":'.encode())
+        return body
 
     def _error(self, where: str, answer: Answer) -> TeacherError:
-        status, kind = answer.status, f"http {answer.status}"
         said = message_of(answer.body, self._key)
+        status = answer.status
         if status == 429 and out_of_money(answer.body):
             status = 402
-        if status in _FATAL:
-            mend = {
-                402: "see the account's billing",
-                404: "see --model and --base-url",
-                407: "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment",
-            }.get(status, f"check {KEY_VARIABLES[self._config.provider]}")
-            return FatalTeacherError(f"{where} answered {answer.status}, {_FATAL[status]}: {said}; {mend}", kind=kind)
-        message = f"{where} answered {status}: {said}"
-        if status in _AGAIN or status >= 500:
-            return RetryableError(message, kind=kind, retry_after=retry_after(answer.headers))
-        return RefusedError(message, kind=kind)
+        if status == 400 and wrong_key(said):
+            status = 401
+        kind = f"http {status}"
+        if status in _MEANS:
+            meaning, fix = _MEANS[status]
+            fix = fix.format(key=PROVIDERS[self._config.provider].key)
+            return TeacherError(f"{where} answered {answer.status}, {meaning}: {said}; {fix}", kind=kind)
+        if 300 <= status < 400:
+            place = moved_to(answer.headers, "chat/completions")
+            fix = f"give --base-url {place}" if place else "see --base-url"
+            return TeacherError(f"{where} answered {status}: the address has moved; {fix}", kind=kind)
+        if status == 400 and "temperature" in said:
+            said += "; give --option temperature=1, or null to leave it out"
+        return TeacherError(f"{where} answered {status}: {said}", kind=kind, retry_after=retry_after(answer.headers))
+
+
+def _wants_successor(body: bytes) -> bool:
+    """Whether a refusal says to use ``max_completion_tokens`` in place of ``max_tokens``."""
+    return MAX_TOKENS.encode() in body and SUCCESSOR.encode() in body

@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from annotator.config import RunConfig
-
-_HOSTS = {"api.openai.com": "openai", "api.groq.com": "groq"}
+from annotator.teachers.registry import PROVIDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def price_of(config: RunConfig, price_in: float | None = None, price_out: float 
         price_in: US dollars for a million prompt tokens; wins over the table.
         price_out: likewise, for what the model writes.
     """
-    if config.provider == "local":
+    if not PROVIDERS[config.provider].chat:
         return Price(0.0, 0.0, "the embedded teacher costs nothing")
     known = _table().get((_seller(config), config.teacher_model))
     if price_in is None and price_out is None:
@@ -54,7 +53,8 @@ def _seller(config: RunConfig) -> str:
     """Who is behind the address: a server of one's own is nobody."""
     if not config.base_url:
         return config.provider
-    return _HOSTS.get(urlsplit(config.base_url).hostname or "", "")
+    host = urlsplit(config.base_url).hostname
+    return next((name for name, provider in PROVIDERS.items() if provider.host and provider.host == host), "")
 
 
 @cache

@@ -10,22 +10,43 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
-from annotator.errors import RetryableError
+from annotator.errors import TeacherError
 from annotator.teachers import Reply
 
-LONGEST_PAUSE: Final = 3600.0
-"""Seconds; a longer wait is not taken at its word."""
-_DURATION: Final = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
+LONGEST_WAIT: Final = 32 * 86400.0
+"""Seconds; nobody limits by more than a month, so what is longer is no duration."""
+FINAL: Final[Mapping[str, str]] = {
+    "stop": "stop", "eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "complete": "stop",
+    "length": "length", "max_tokens": "length", "model_length": "length", "max_length": "length",
+    "content_filter": "content_filter", "safety": "content_filter", "recitation": "content_filter",
+    "refusal": "refusal", "tool_calls": "tool_calls", "function_call": "function_call", "": "",
+}  # fmt: skip
+"""The finish reasons after which nothing more comes, of OpenAI and of others, and what they are called here."""
+_TEXT: Final = ("text", "output_text")
+_THINKING: Final = ("thinking", "reasoning", "redacted_thinking")
+_DURATION: Final = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
+_WRONG_KEY: Final = re.compile(
+    r"(invalid|incorrect|wrong|missing|expired|not valid)\W.{0,20}api.?key|api.?key.{0,20}\W(invalid|incorrect|expired|"
+    r"missing|not valid|not found)", re.IGNORECASE)  # fmt: skip
 
 
-def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "") -> Reply:
+def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, probing: bool = False) -> Reply:
     """Read the body of a 200 answer; ``headers`` may ask for a pause.
 
+    Args:
+        content: the body.
+        headers: names in any case.
+        secret: blotted out of what an error says.
+        probing: any chat completion will do.
+
     Raises:
-        RetryableError: it is no chat completion, or it was cut off.
+        TeacherError: ``malformed answer``: no chat completion, or one of an unknown form; ``unfinished answer``: it
+            ended for another reason than those in ``FINAL``.
     """
     try:
         body = json.loads(content)
@@ -33,33 +54,120 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "") -> 
         message = choice["message"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         said = message_of(content, secret)
-        raise RetryableError(f"the answer is no chat completion: {said}", kind="malformed answer") from error
-    text, refusal = (message.get("content"), message.get("refusal")) if isinstance(message, dict) else (None, None)
-    text = text if isinstance(text, str) else ""
-    finish_reason = str(choice.get("finish_reason") or "") if isinstance(choice, dict) else ""
+        raise _no_answer(f"the answer is no chat completion: {said}", "malformed answer", content, secret) from error
+    reason = str(choice.get("finish_reason") or "") if isinstance(choice, dict) else ""
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     prompt_tokens, completion_tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    # Some (xAI, Google) leave the tokens of thinking out of these, but not out of the total.
+    completion_tokens = max(completion_tokens, _count(usage.get("total_tokens")) - prompt_tokens)
+    written = _read_message(message)
+    if probing:
+        return Reply("", reason, prompt_tokens, completion_tokens)
+    if written is None:
+        raise _no_answer("the answer has an unknown form", "malformed answer", content, secret)
+    if reason.lower() not in FINAL:
+        said = f"the answer ended with finish_reason {_clean(reason)[:60]!r}"
+        raise _no_answer(said, "unfinished answer", content, secret)
+    final = FINAL[reason.lower()]
+    text, thinking = written.text, written.thinking
+    only_thinking = final == "length" and not text and bool(thinking)
+    if not text and thinking:
+        # A server that takes the whole answer for thinking, or an answer that was cut before its first word.
+        text = f"<think>{thinking}" if only_thinking else thinking
     return Reply(
         text=_clean(text),
-        finish_reason="refusal" if refusal and not text and finish_reason in ("", "stop") else _clean(finish_reason),
+        finish_reason="refusal" if written.refused and not text and final in ("", "stop") else final,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         pause=pause(headers, prompt_tokens + completion_tokens),
+        body="" if text else _whole(content, secret),
+        only_thinking=only_thinking,
     )
 
 
+def _no_answer(message: str, kind: str, content: bytes, secret: str) -> TeacherError:
+    error = TeacherError(message, kind=kind)
+    error.body = _whole(content, secret)
+    return error
+
+
+class _Written(NamedTuple):
+    text: str
+    thinking: str
+    refused: bool
+
+
+def _read_message(message: Any) -> _Written | None:
+    """What a message holds: text, or a list of parts, or tool calls, or thinking alone; None: nothing of the kind."""
+    if not isinstance(message, dict):
+        return None
+    content, refused = message.get("content"), bool(message.get("refusal"))
+    named = (message.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
+    thinking = "".join([value for value in named if isinstance(value, str)][:1])
+    text = ""
+    if isinstance(content, str):
+        text = content
+    elif isinstance(content, list):
+        found = [_read_part(part) for part in content]
+        if None in found:
+            return None
+        text = "".join(part[0] for part in found if part)
+        thinking = thinking or "".join(part[1] for part in found if part)
+        refused = refused or any(isinstance(part, dict) and part.get("type") == "refusal" for part in content)
+    elif content is not None:
+        return None
+    if not text and (calls := message.get("tool_calls") or message.get("function_call")):
+        called = _arguments(calls)
+        if called is None:
+            return None
+        text = called
+    return _Written(text, thinking, refused)
+
+
+def _read_part(part: Any) -> tuple[str, str] | None:
+    """Text and thinking of one part of a content; None: it is of no known type."""
+    if isinstance(part, str):
+        return part, ""
+    if not isinstance(part, dict):
+        return None
+    kind = part.get("type")
+    if kind == "refusal":
+        return "", ""
+    said = part.get("text", part.get("thinking", part.get("reasoning", "")))
+    if isinstance(said, list):  # Mistral's thinking is a list of parts again
+        said = "".join(str(item.get("text", "")) for item in said if isinstance(item, dict))
+    if not isinstance(said, str):
+        return None
+    if kind in _TEXT:
+        return said, ""
+    return ("", said) if kind in _THINKING else None
+
+
+def _arguments(calls: Any) -> str | None:
+    """The arguments of tool calls, a line for each: the answer of a model that was given, or invented, a function."""
+    lines = []
+    for call in calls if isinstance(calls, list) else [calls]:
+        function = call.get("function", call) if isinstance(call, dict) else None
+        given = function.get("arguments") if isinstance(function, dict) else None
+        if isinstance(given, dict | list):
+            given = json.dumps(given, ensure_ascii=False)
+        if not isinstance(given, str):
+            return None
+        lines.append(given)
+    return "\n".join(lines)
+
+
 def message_of(content: bytes, secret: str = "") -> str:
-    """What an error body says, on one line of at most 200 characters; ``secret`` is blotted out."""
+    """Return what an error body says, on one line of at most 200 characters; ``secret`` is blotted out."""
     try:
         body = json.loads(content)
+        body = body[0] if isinstance(body, list) and body else body  # Gemini's errors come in a list
         body = body.get("error", body)
         said = str(body.get("message", body) if isinstance(body, dict) else body)
     except (ValueError, AttributeError, RecursionError):
         said = content[:1000].decode("utf-8", "replace")
-    if secret:
-        said = said.replace(secret, "[key]")
-    return _clean(" ".join(said.split())[:200]) or "nothing"
+    return _clean(" ".join(_without(said, secret).split())[:200]) or "nothing"
 
 
 def out_of_money(content: bytes) -> bool:
@@ -67,52 +175,75 @@ def out_of_money(content: bytes) -> bool:
     return b'"insufficient_quota"' in content
 
 
+def wrong_key(said: str) -> bool:
+    """Whether a 400 is about the key, as Google's and xAI's are."""
+    return bool(_WRONG_KEY.search(said.replace("_", " ")))
+
+
+def moved_to(headers: Mapping[str, str], path: str) -> str:
+    """Return the base address that a redirect names; empty where it names none. A query may hold a secret: left out."""
+    try:
+        parts = urlsplit(headers.get("location", ""))
+        host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not host:
+        return ""
+    base = parts.path.rstrip("/").removesuffix(path).rstrip("/")
+    place = f"{parts.scheme}://{host}{base}"
+    return place if place.isprintable() and place.isascii() else ""
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the endpoint asks this request to wait.
+    """Return the seconds that the endpoint asks this request to wait, however many they are.
 
     ``retry-after-ms``, else ``Retry-After`` in seconds or as a date (RFC 9110), else the reset of a limit that is used
     up.
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * scale
-        except KeyError:
+        if (value := headers.get(name)) is None:
             continue
-        except ValueError:
-            seconds = _until(headers[name])
-        if 0 <= seconds < LONGEST_PAUSE:
+        seconds = _seconds(value, scale)
+        if seconds is not None and 0 <= seconds < LONGEST_WAIT:
             return seconds
     return pause(headers, 1) or None
 
 
 def pause(headers: Mapping[str, str], tokens: int) -> float:
-    """Seconds until the limits named in ``x-ratelimit-*`` headers have room for a request of ``tokens`` tokens.
+    """Return the seconds until the limits named in ``x-ratelimit-*`` headers have room for ``tokens`` tokens.
 
     ``remaining`` is what may still be spent and ``reset`` the time until the limit is whole again. Limits refill
     evenly, so that what is missing is there in its share of that time.
     """
     longest = 0.0
-    for what, wanted in (("requests", 1), ("tokens", tokens)):
-        left = _number(headers.get(f"x-ratelimit-remaining-{what}"))
+    for what, wanted in (("", 1), ("-requests", 1), ("-tokens", tokens)):
+        left = _number(headers.get(f"x-ratelimit-remaining{what}"))
         if left is None or left >= wanted:
             continue
-        reset = _seconds(headers.get(f"x-ratelimit-reset-{what}", ""))
-        whole = _number(headers.get(f"x-ratelimit-limit-{what}"))
+        reset = _seconds(headers.get(f"x-ratelimit-reset{what}", "")) or 0.0
+        whole = _number(headers.get(f"x-ratelimit-limit{what}"))
         share = min(1.0, (wanted - left) / (whole - left)) if whole is not None and whole > left else 1.0
-        longest = max(longest, min(reset * share, LONGEST_PAUSE))
+        if 0 < reset < LONGEST_WAIT:
+            longest = max(longest, reset * share)
     return longest
 
 
-def _seconds(text: str) -> float:
-    """``6m0s``, ``120ms``, ``7.66s`` or a plain number of seconds; anything else is 0."""
+def _seconds(text: str, scale: float = 1.0) -> float | None:
+    """Seconds from now: ``6m0s``, ``120ms``, ``7.66s``, a number, a Unix time in seconds or milliseconds, a date.
+
+    A number that cannot be a duration is a moment: in seconds it is ten digits long, in milliseconds thirteen.
+    """
+    text = text.strip()
     plain = _number(text)
     if plain is not None:
-        return plain
-    found = _DURATION.fullmatch(text.strip())
-    if not found:
-        return 0.0
-    units = (3600.0, 60.0, 1.0, 0.001)
-    return sum(unit * (_number(part) or 0.0) for unit, part in zip(units, found.groups(), strict=True))
+        for unit in (1.0, 1e3, 1e6):
+            if abs(plain / unit - time.time()) < 400 * 86400:
+                return plain / unit - time.time()
+        return plain * scale
+    if text and (found := _DURATION.fullmatch(text)):
+        units = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+        return sum(unit * (_number(part) or 0.0) for unit, part in zip(units, found.groups(), strict=True))
+    return _until(text)
 
 
 def _number(text: str | None) -> float | None:
@@ -120,19 +251,33 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return number if 0 <= number < 1e15 else None
+    return number if 0 <= number < 1e17 else None
 
 
-def _until(date: str) -> float:
-    """Seconds until an HTTP date; negative when it is past or no date."""
+def _until(date: str) -> float | None:
+    """Seconds until a date of HTTP or ISO 8601; None when it is none."""
     try:
-        return parsedate_to_datetime(date).timestamp() - time.time()
-    except (ValueError, TypeError, OverflowError):
-        return -1.0
+        moment = parsedate_to_datetime(date)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        try:
+            moment = datetime.fromisoformat(date)
+        except ValueError:
+            return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.timestamp() - time.time()
 
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and 0 <= value < 2**31 else 0
+
+
+def _whole(content: bytes, secret: str) -> str:
+    """The body as it came: it was paid for."""
+    return _clean(_without(content.decode("utf-8", "replace"), secret))
+
+
+def _without(text: str, secret: str) -> str:
+    return text.replace(secret, "[key]") if secret else text
 
 
 def _clean(text: str) -> str:

@@ -29,7 +29,7 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
     Raises:
         ConfigError: no model, no key, an unknown prompt or setting.
     """
-    from annotator.asking.annotate import annotate, pace_of
+    from annotator.asking.pool import annotate, pace_of
     from annotator.ledger import Ledger
     from annotator.teachers import require_key
     from annotator.teachers.chat import ChatTeacher

@@ -10,6 +10,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
+from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError
 from annotator.teachers import Question, Reply, make_question
 from annotator.teachers.embedded import tagger
@@ -20,6 +21,7 @@ class EmbeddedTeacher:
 
     def __init__(self, workers: int) -> None:
         self.identity: Mapping[str, Any] = {"model": "local", **tagger.identity()}
+        self.sent_as: Mapping[str, str] = {}
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
 
@@ -45,7 +47,7 @@ class EmbeddedTeacher:
             ) from error
         return _reply(text)
 
-    async def probe(self) -> None:
+    async def probe(self, *, whole: bool = False) -> None:
         """It is always there."""
 
     async def close(self) -> None:
@@ -53,6 +55,11 @@ class EmbeddedTeacher:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+
+def make_teacher(config: RunConfig) -> EmbeddedTeacher:
+    """Make the teacher with as many processes as ``config`` says."""
+    return EmbeddedTeacher(workers=config.processes)
 
 
 def _reply(text: str) -> Reply:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from annotator.asking.batches import (
+from annotator.asking.batch_files import (
     Batch,
     forget_questions,
     on_their_way,
@@ -27,8 +27,9 @@ from annotator.asking.batches import (
     write_batches,
     write_questions,
 )
+from annotator.asking.retries import Action, rule_of
 from annotator.config import RunConfig
-from annotator.errors import ConfigError, FatalTeacherError, RefusedError, TeacherError
+from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import Answers, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
@@ -149,8 +150,10 @@ class _Desk:
             return
         try:
             self._note(batch, self._api.create(batch.file, batch.mark))
-        except (RefusedError, FatalTeacherError):  # it says that there is no batch
-            self._drop(batch)
+        except TeacherError as error:
+            if rule_of(error.kind).action not in (Action.REFUSE, Action.STOP):
+                raise
+            self._drop(batch)  # it says that there is no batch
             if sure:
                 raise
 
@@ -216,7 +219,7 @@ class _Desk:
         for file in found.results:
             try:
                 yield from (line for line in self._api.lines(file) if line.strip())
-            except FatalTeacherError as error:
+            except TeacherError as error:
                 if error.kind != "http 404":
                     raise
                 batch.complaint = f"the results are gone: {error}"

@@ -1,4 +1,4 @@
-"""How hard to ask: so many requests and tokens in any 60 seconds, and as many at once as the endpoint bears."""
+"""How hard to ask: requests and tokens in any 60 seconds, and as many requests at once as the endpoint can take."""
 
 from __future__ import annotations
 
@@ -142,8 +142,7 @@ class Gate:
 
     Additive increase, multiplicative decrease, as TCP does. One refused request among many good answers changes
     nothing: only when the share of refusals in the late answers passes ``CROWDED`` is the number halved, once for all
-    requests that were out at that moment. A request that takes far longer than others lends its place to another, so
-    that a few that hang do not stand in everybody's way.
+    requests that were out at that moment.
     """
 
     def __init__(self, most: int) -> None:
@@ -151,8 +150,6 @@ class Gate:
         """Requests that may be out now."""
         self.out = 0
         """Requests that are out now."""
-        self.overdue = 0
-        """Requests beyond those, which have lent their place."""
         self._most, self._cuts, self._share = most, 0, 0.0
         self._first: deque[asyncio.Future[None]] = deque()
         self._again: deque[asyncio.Future[None]] = deque()
@@ -173,29 +170,9 @@ class Gate:
             self.out += 1
         return self._cuts
 
-    def lend(self, *, overtaken: bool) -> bool:
-        """Let another request have this one's place while this one goes on; false when too many have done so.
-
-        Args:
-            overtaken: one that was sent later has been answered, so it is not the endpoint that has become slow. Of
-                such there may be twice as many as there are places, of others as many.
-        """
-        if self.overdue >= int(self.allowed) * (1 + overtaken):
-            return False
-        self.overdue += 1
+    def leave(self) -> None:
+        """Give the place back."""
         self.out -= 1
-        self._let_in()
-        return True
-
-    def leave(self, *, lent: bool = False) -> None:
-        """Give the place back, unless it is lent already."""
-        if lent:
-            self.overdue -= 1
-        else:
-            self.out -= 1
-            self._let_in()
-
-    def _let_in(self) -> None:
         while (queue := self._first or self._again) and self.out < int(self.allowed):
             place = queue.popleft()
             if not place.done():  # else the run is being cancelled

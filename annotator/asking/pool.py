@@ -3,9 +3,10 @@
     passages -> workers, each asking until it is answered -> ledger
 
 The workers share one stream and each takes the next passage when it is free; no more is read ahead than one block,
-whose questions are looked up in the ledger together. The first question goes out alone: a wrong key, model or address
-shows before anything more is asked. A worker writes its answer down before it asks again: a killed process loses the
-requests in flight and nothing else. Twenty times a second what was written is flushed to the disk, against a power cut.
+whose questions are looked up in the ledger together. The first question goes out alone: a wrong key, model, address
+or parameter shows before anything more is asked. A worker writes its answer down before it asks again: a killed process
+loses the requests in flight and nothing else. Twenty times a second what was written is flushed to the disk, against a
+power cut.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from annotator.asking.asker import Asker
-from annotator.asking.limits import WINDOW, Pace
 from annotator.asking.profiles import limits_of
+from annotator.asking.rate_limits import WINDOW, Pace
+from annotator.asking.requests import Requests
 from annotator.config import RunConfig
-from annotator.errors import FatalTeacherError, TeacherError
-from annotator.ledger import Answers, Failure
+from annotator.errors import FatalTeacherError, LimitError, TeacherError
+from annotator.ledger import Answers, Attempt, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Teacher
@@ -65,6 +66,7 @@ def annotate(
 
     Raises:
         FatalTeacherError: the endpoint will answer nothing; all answers so far are kept.
+        LimitError: a limit is used up for longer than an hour; likewise.
         RunDirError: the ledger cannot be written; all answers so far are kept.
     """
     asyncio.run(_Engine(teacher, ledger, pace, progress, estimate).run(passages))
@@ -101,9 +103,9 @@ class _Engine:
         estimate: Callable[[Passage], int],
     ) -> None:
         self._teacher, self._ledger, self._progress, self._estimate = teacher, ledger, progress, estimate
-        self._asker, self._concurrency, self._warm = Asker(teacher, pace, progress), pace.concurrency, pace.warm
+        self._requests, self._concurrency, self._warm = Requests(teacher, pace, progress), pace.concurrency, pace.warm
         if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
-            self._asker.remember(late(ledger))
+            self._requests.remember(late(ledger))
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
@@ -145,7 +147,7 @@ class _Engine:
             first = await _next(self._tasks)
             if first is None:
                 return
-            await self._answer(first)
+            await self._answer(first, first=True)
         async with asyncio.TaskGroup() as self._workers:
             for _ in range(self._concurrency):
                 self._workers.create_task(self._work())
@@ -164,15 +166,24 @@ class _Engine:
             task.replaced = True
             self._workers.create_task(self._work())
 
-    async def _answer(self, task: _Task) -> None:
+    async def _answer(self, task: _Task, *, first: bool = False) -> None:
         passage, key = task.passage, task.question.key
         try:
-            reply, latency = await self._asker.ask(
-                task.question, self._estimate(passage), before_wait=lambda: self._rest(task)
+            reply, latency = await self._requests.ask(
+                task.question,
+                self._estimate(passage),
+                before_wait=lambda: self._rest(task),
+                keep=lambda error: self._ledger.keep_attempt(
+                    Attempt(key, passage.id, error.kind, error.body, time.time())
+                ),
             )
-        except FatalTeacherError:
+        except (FatalTeacherError, LimitError):
             raise
         except TeacherError as error:
+            if first and await self._requests.refuses_all(error):
+                raise FatalTeacherError(
+                    f"{error}; a request of one word is refused as well, so no passage was asked about", kind=error.kind
+                ) from error
             self._keep(Failure(key, passage.id, error.kind, str(error)))
             return
         self._keep(

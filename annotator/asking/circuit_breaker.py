@@ -7,7 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from annotator.errors import FatalTeacherError, RefusedError, RetryableError, TeacherError
+from annotator.asking.retries import Action, rule_of
+from annotator.errors import FatalTeacherError, TeacherError
 
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 60.0
@@ -48,7 +49,7 @@ class Breaker:
         """The endpoint has answered a question, or refused one."""
         self._in_a_row, self._served = 0, True
 
-    async def was_down(self, error: RetryableError, enough: int) -> bool:
+    async def was_down(self, error: TeacherError, enough: int) -> bool:
         """Whether ``error`` came of an endpoint that was down; if so, this returns when it is back.
 
         ``enough`` failures in a row are a reason to doubt it.
@@ -67,7 +68,7 @@ class Breaker:
         verdict.set_result(down)
         return down
 
-    async def _wait_for_it(self, error: RetryableError) -> bool:
+    async def _wait_for_it(self, error: TeacherError) -> bool:
         """Probe until there is an answer; whether that took more than one probe."""
         began, wait = time.monotonic(), FIRST_WAIT
         patience = PATIENCE if self._served else START_PATIENCE
@@ -88,8 +89,10 @@ class Breaker:
         """Why a probe was not answered; a refusal is an answer, and so is "later"."""
         try:
             await self._probe()
-        except RefusedError:
-            return None
-        except RetryableError as error:
-            return None if error.kind == "http 429" else error
+        except TeacherError as error:
+            match rule_of(error.kind).action:
+                case Action.STOP:
+                    raise FatalTeacherError(str(error), kind=error.kind) from error
+                case Action.RETRY:
+                    return error
         return None

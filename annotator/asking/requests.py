@@ -1,0 +1,198 @@
+"""One question until it is answered: through gate, rate limits and circuit breaker, again where that can help.
+
+``retries.RULES`` says what is done about a failure. One while the endpoint is down is the endpoint's and costs the
+passage nothing; any other that is asked again is a try of the passage's own, and it has ``1 + max_retries`` of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from annotator.asking import retries
+from annotator.asking.circuit_breaker import Breaker
+from annotator.asking.rate_limits import Gate, Limit, Pace, RateLimit
+from annotator.asking.retries import Action, rule_of, wait_before
+from annotator.errors import FatalTeacherError, LimitError, TeacherError
+from annotator.progress import Progress
+from annotator.teachers import Question, Reply, Teacher
+
+DOUBT: Final = 5
+"""Failures in a row, and no fewer than requests are out, after which the endpoint is suspected to be down."""
+
+
+class Requests:
+    """Asks for all workers: what one of them learns about the endpoint holds for the others."""
+
+    def __init__(self, teacher: Teacher, pace: Pace, progress: Progress) -> None:
+        self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
+        self._limit: Limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
+        self._gate = Gate(pace.concurrency)
+        self._breaker = Breaker(self._probe, progress.say)
+        self._cut_thinking = 0
+
+    def remember(self, spent: Iterable[tuple[float, int]]) -> None:
+        """Count requests of an earlier command against the limits: seconds ago, and tokens."""
+        if isinstance(self._limit, RateLimit):  # what several processes share remembers for itself
+            self._limit.remember(spent)
+
+    async def ask(
+        self,
+        question: Question,
+        tokens: int,
+        before_wait: Callable[[], None],
+        keep: Callable[[TeacherError], None],
+    ) -> tuple[Reply, float]:
+        """Ask until there is an answer, or no try is left.
+
+        Args:
+            question: what to ask.
+            tokens: what it will cost, prompt and answer, by the best estimate there is.
+            before_wait: called before a wait between two tries: another worker may take this one's place.
+            keep: called with a failure that came with a body that was paid for.
+
+        Returns:
+            The answer, and the seconds from sending it to the last byte of the try that succeeded.
+
+        Raises:
+            TeacherError: of the last try.
+            FatalTeacherError: no question will be answered.
+            LimitError: the endpoint wants a longer wait than anyone waits.
+        """
+        tries = _Tries(question, tokens)
+        while True:
+            try:
+                return await self._send(tries)
+            except TeacherError as error:
+                if error.body:
+                    keep(error)
+                wait = await self._after(error, tries)
+            before_wait()
+            await asyncio.sleep(wait)
+
+    async def refuses_all(self, error: TeacherError) -> bool:
+        """Whether the endpoint refuses even the smallest request, as it refused the first question with ``error``."""
+        if rule_of(error.kind).action is not Action.REFUSE:
+            return False
+        try:
+            await self._probe(whole=True)
+        except TeacherError as again:
+            return rule_of(again.kind).action in (Action.REFUSE, Action.STOP)
+        return False
+
+    async def _after(self, error: TeacherError, tries: _Tries) -> float:
+        """What is done about a failure: return the seconds until the next try, or raise when there is none."""
+        action = rule_of(error.kind).action
+        if action is Action.STOP:
+            raise FatalTeacherError(str(error), kind=error.kind) from error
+        if (error.retry_after or 0) > retries.LONGEST_PAUSE:
+            raise _come_back(error.retry_after or 0, error) from error
+        if action is Action.REFUSE:
+            self._breaker.alive()
+            raise error
+        self._progress.count(error.kind)
+        if action is Action.WAIT:
+            self._breaker.alive()
+            tries.put_off += 1
+            if tries.put_off > retries.MOST_WAITS:
+                raise error
+        elif await self._breaker.was_down(error, self._enough(tries)):
+            return 0.0
+        else:
+            tries.failed += 1
+            if tries.failed > self._retries:
+                raise error
+        return wait_before(error.retry_after, tries.failed + tries.put_off)
+
+    def _enough(self, tries: _Tries) -> int:
+        """Failures in a row that make one doubt the endpoint: sooner before a passage is given up."""
+        if tries.failed >= self._retries:
+            return min(DOUBT, 1 + self._retries)
+        return max(DOUBT, self._gate.out)
+
+    async def _send(self, tries: _Tries) -> tuple[Reply, float]:
+        """One request, when gate, breaker and limits let it go."""
+        ticket = await self._gate.enter(again=tries.sent)
+        tries.sent = True
+        try:
+            entry = await self._permission(tries.tokens)
+            began = time.monotonic()
+            reply = await self._teacher.ask(tries.question)
+            latency = time.monotonic() - began
+        except TeacherError as error:
+            crowded = self._gate.note(ticket, overloaded=rule_of(error.kind).crowded)
+            if crowded and error.retry_after and error.retry_after <= retries.LONGEST_PAUSE:
+                self._pause(error.retry_after)
+            raise
+        finally:
+            self._gate.leave()
+        self._gate.note(ticket, overloaded=False)
+        self._breaker.alive()
+        self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
+        if 0 < reply.pause <= retries.LONGEST_PAUSE:  # else the next request finds out how long it really is
+            self._pause(reply.pause)
+        if reply.only_thinking:
+            self._tell_of_thinking()
+        if _says_nothing(reply) and not tries.was_empty and tries.failed < self._retries:
+            tries.was_empty = True
+            empty = TeacherError("the answer is empty", kind="empty answer", retry_after=0.0)
+            empty.body = reply.body
+            raise empty
+        return reply, latency
+
+    async def _permission(self, tokens: int) -> Any:
+        """Wait until breaker and limits both let a request go; returns its entry in the limits."""
+        while True:
+            await self._breaker.closed()
+            entry = await self._limit.acquire(tokens)
+            if not self._breaker.open:
+                return entry
+
+    async def _probe(self, *, whole: bool = False) -> None:
+        await self._limit.acquire(0)
+        await self._teacher.probe(whole=whole)
+
+    def _pause(self, seconds: float) -> None:
+        if self._limit.pause(seconds) and seconds >= 1:
+            self._progress.say(f"the endpoint asked for a pause of {seconds:.1f} s")
+
+    def _tell_of_thinking(self) -> None:
+        self._progress.count("cut while thinking")
+        self._cut_thinking += 1
+        if self._cut_thinking == 1:
+            self._progress.say(
+                "an answer was cut off (finish_reason=length) with nothing but thinking in it: give the model more "
+                "room with --max-completion-tokens, or less to think with --option (docs/reliability.md)"
+            )
+
+
+@dataclass(slots=True)
+class _Tries:
+    """How it went with one question so far."""
+
+    question: Question
+    tokens: int
+    sent: bool = False
+    failed: int = 0
+    """Tries that failed while the endpoint was up."""
+    put_off: int = 0
+    """Times it was asked to come back later."""
+    was_empty: bool = False
+    """An answer without a word came, and it was asked once more."""
+
+
+def _come_back(seconds: float, error: TeacherError) -> LimitError:
+    when = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(time.time() + seconds))
+    return LimitError(
+        f"{error}; the endpoint takes nothing more before {when}: what is answered is kept, run the same command then",
+        kind=error.kind,
+        retry_after=seconds,
+    )
+
+
+def _says_nothing(reply: Reply) -> bool:
+    """Empty although the teacher says it finished; a refusal or a cut answer is empty for a reason that stays."""
+    return not reply.text and reply.finish_reason in ("", "stop")

@@ -1,0 +1,75 @@
+"""What is done when a request is not answered: the table ``RULES``, by the kind of the failure, and nothing else.
+
+A kind is ``http STATUS``, or one of those below. What is not in the table is decided by its class (``http 4xx``).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final, NamedTuple
+
+
+class Action(Enum):
+    """What is done about a failure."""
+
+    WAIT = "wait"
+    """Wait as long as the endpoint says, and ask again; it is no failed try."""
+    RETRY = "retry"
+    """Ask again after a random wait that grows, ``--max-retries`` times; then record it."""
+    REFUSE = "refuse"
+    """Record it: this question will never be answered."""
+    STOP = "stop"
+    """Stop the run: no question will be answered."""
+
+
+class Rule(NamedTuple):
+    """What is done, and what the failure says of the endpoint."""
+
+    action: Action
+    crowded: bool = False
+    """It says "too much": when many do, fewer requests are let out at once."""
+
+
+RULES: Final[Mapping[str, Rule]] = {
+    "http 429": Rule(Action.WAIT, crowded=True),  # the pace is too high
+    "http 503": Rule(Action.RETRY, crowded=True),  # overloaded, or down
+    "http 529": Rule(Action.RETRY, crowded=True),  # overloaded, by Anthropic
+    "http 498": Rule(Action.RETRY, crowded=True),  # no capacity, by Groq
+    "timeout": Rule(Action.RETRY, crowded=True),  # no whole answer within --timeout
+    "connection": Rule(Action.RETRY),  # refused, reset, cut off, or no HTTP
+    "malformed answer": Rule(Action.RETRY),  # 200, but no chat completion that can be read
+    "unfinished answer": Rule(Action.RETRY),  # 200, but an unknown finish reason such as "error"
+    "empty answer": Rule(Action.RETRY),  # 200 without a word; asked once more, then it is the answer
+    "http 408": Rule(Action.RETRY),  # request time-out
+    "http 409": Rule(Action.RETRY),  # conflict
+    "http 425": Rule(Action.RETRY),  # too early
+    "http 401": Rule(Action.STOP),  # the key; also a 400 that speaks of the key
+    "http 402": Rule(Action.STOP),  # no credit; also a 429 with insufficient_quota
+    "http 403": Rule(Action.STOP),  # not allowed
+    "http 404": Rule(Action.STOP),  # no such model or address
+    "http 407": Rule(Action.STOP),  # the proxy
+    "process died": Rule(Action.STOP),  # the embedded teacher's
+    "http 3xx": Rule(Action.STOP),  # the address has moved
+    "http 4xx": Rule(Action.REFUSE),  # 400, 413, 422: this passage; the first question's is checked by a probe
+    "http 5xx": Rule(Action.RETRY),
+}
+LONGEST_WAIT: Final = 60.0
+"""Seconds between two tries at most, unless the endpoint asks for more."""
+LONGEST_PAUSE: Final = 3600.0
+"""Seconds: whoever asks for a longer wait, such as a limit a day, stops the run, and the same command goes on later."""
+MOST_WAITS: Final = 100
+"""Times one request may be asked to come back later."""
+
+
+def rule_of(kind: str) -> Rule:
+    """Return what is done about a failure of ``kind``."""
+    return RULES.get(kind) or RULES.get(f"{kind[:6]}xx") or Rule(Action.RETRY)
+
+
+def wait_before(retry_after: float | None, failures: int) -> float:
+    """Return the seconds to wait after so many failures: what the endpoint asked for, else a random time that grows."""
+    if retry_after is not None:
+        return retry_after
+    return random.uniform(0, min(LONGEST_WAIT, 0.5 * 2 ** min(failures, 20)))

@@ -1,0 +1,63 @@
+"""Groq by its own SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from annotator.config import RunConfig
+from annotator.teachers.http import Answer, Connection, client_options, explained, no_answer_in_time, unreachable
+
+_OWN = ("messages", "model", "temperature", "max_tokens")
+
+
+def connect(config: RunConfig, key: str) -> Connection:
+    """Return a connection through the SDK; nothing is sent yet."""
+    return _Sdk(config, key)
+
+
+class _Sdk:
+    def __init__(self, config: RunConfig, key: str) -> None:
+        import groq
+
+        with explained():
+            self._client = groq.AsyncGroq(**client_options(config, key, groq.DefaultAsyncHttpxClient), max_retries=0)
+        self.where = str(self._client.base_url)
+        self._timeout = config.timeout
+
+    async def post(self, body: bytes) -> Answer:
+        """Send one request."""
+        import groq
+
+        asked = json.loads(body)
+        own = {name: asked.pop(name) for name in _OWN if name in asked}
+        try:
+            async with asyncio.timeout(self._timeout):  # the SDK's own is for each read
+                raw = await self._client.chat.completions.with_raw_response.create(**own, extra_body=asked)
+            response = raw.http_response
+        except groq.APIStatusError as error:
+            response = error.response
+        except (TimeoutError, groq.APITimeoutError) as error:
+            raise no_answer_in_time(self.where) from error
+        except groq.APIConnectionError as error:
+            raise unreachable(self.where, error) from error
+        return Answer(response.status_code, response.headers, response.content)
+
+    async def close(self) -> None:
+        """Close the SDK's client."""
+        await self._client.close()
+
+
+def batch_client(config: RunConfig, key: str) -> tuple[Any, Any]:
+    """Return the SDK and its client for the Batch API."""
+    import groq
+
+    options = client_options(config, key, groq.DefaultHttpxClient)
+    return groq, groq.Groq(**options, max_retries=config.max_retries)
+
+
+def list_batches(client: Any) -> Iterable[Any]:
+    """Return the account's batches: one answer, no pages."""
+    return client.batches.list().data or ()

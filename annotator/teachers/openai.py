@@ -1,0 +1,53 @@
+"""Any OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a gateway, OpenAI itself.
+
+Importing the openai SDK takes half a second of computing, and each request several times what sending it costs, so
+completions are asked for over plain HTTP, with the variables and headers of the SDK. The SDK serves the Batch API.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any, Final
+
+from annotator.config import RunConfig
+from annotator.teachers.http import Connection, HttpConnection, client_options
+
+OFFICIAL: Final = "https://api.openai.com/v1"
+
+
+def connect(config: RunConfig, key: str) -> Connection:
+    """Return a connection to the endpoint; nothing is sent yet."""
+    address = config.base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL
+    return HttpConnection(address.rstrip("/") + "/", headers(key), config.timeout)
+
+
+def headers(key: str) -> dict[str, str]:
+    """Return what goes with each request, by the variables that the openai SDK reads; lower-case names."""
+    found = {
+        "accept": "application/json",
+        "content-type": "application/json",
+        "user-agent": "vner-annotate",
+        "authorization": f"Bearer {key}" if key else "",
+        "openai-organization": os.environ.get("OPENAI_ORG_ID", ""),
+        "openai-project": os.environ.get("OPENAI_PROJECT_ID", ""),
+    }
+    for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"):
+        name, colon, value = line.partition(":")
+        if colon:
+            found[name.strip().lower()] = value.strip()
+    return {name: value for name, value in found.items() if value}
+
+
+def batch_client(config: RunConfig, key: str) -> tuple[Any, Any]:
+    """Return the SDK and its client for the Batch API."""
+    import openai
+
+    options = client_options(config, key, openai.DefaultHttpxClient)
+    return openai, openai.OpenAI(**options, max_retries=config.max_retries)
+
+
+def list_batches(client: Any) -> Iterable[Any]:
+    """Return the account's batches, the newest first, page by page."""
+    listing: Iterable[Any] = client.batches.list(limit=100)
+    return listing
