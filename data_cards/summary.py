@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from annotator.asking.batches import read_batches
+from annotator.asking.batch_files import read_batches
 from annotator.config import STAGES, make_config
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
