@@ -200,6 +200,49 @@ def test_tags_are_those_of_underthesea(sentence: str) -> None:
         ),
         ("Ca sĩ Hồ Ngọc Lam hát bên hồ Tây.", [("Hồ Ngọc Lam", "person"), ("hồ Tây", "location")]),
         ("Sở hữu trí tuệ và trường hợp yêu cầu 9 bộ lọc là chuyện khác.", []),
+        (
+            "Vụ cháy trên đường Cách mạng tháng 8, gần hẻm 41 đường Lê Văn Thọ, Q.3 và đường 30 tháng 4.",
+            [
+                ("đường Cách mạng tháng 8", "location"),
+                ("hẻm 41 đường Lê Văn Thọ", "location"),
+                ("Q.3", "location"),
+                ("đường 30 tháng 4", "location"),
+            ],
+        ),
+        (
+            "Tổ chức Y tế thế giới và Cục Y tế dự phòng họp ở Nam Mỹ.",
+            [
+                ("Tổ chức Y tế thế giới", "organization"),
+                ("Cục Y tế dự phòng", "organization"),
+                ("Nam Mỹ", "location"),
+            ],
+        ),
+        (
+            "Phim kể về Tôn Ngộ Không, tức Mỹ hầu vương. Ca sĩ Từ Minh Thuận hát.",
+            [("Tôn Ngộ Không", "person"), ("Mỹ hầu vương", "person"), ("Từ Minh Thuận", "person")],
+        ),
+        (
+            "Nokia, Audi, HoREA và Man United dự Asia Song Festival.",
+            [(name, "organization") for name in ("Nokia", "Audi", "HoREA", "Man United")],
+        ),
+        (
+            "Chủ tịch UBND TP Nguyễn Văn Thành gặp Thủ tướng Chính phủ, theo báo Lao động.",
+            [
+                ("Chủ tịch", "title"),
+                ("UBND TP", "organization"),
+                ("Nguyễn Văn Thành", "person"),
+                ("Thủ tướng", "title"),
+                ("Chính phủ", "organization"),
+                ("Lao động", "organization"),
+            ],
+        ),
+        (
+            "Gặp Vandersteen ở Ghent, Tavarez cho biết sẽ nghỉ.",
+            [("Vandersteen", "person"), ("Ghent", "location"), ("Tavarez", "person")],
+        ),
+        ("Ở hai tỉnh Nghệ An, Hà Tĩnh, bờ biển Libya.", [(n, "location") for n in ("Nghệ An", "Hà Tĩnh", "Libya")]),
+        ("Ảnh: TRẦN LÂM", [("TRẦN LÂM", "person")]),
+        ("Công ty TNHH Mỹ phẩm Sao Khuê", [("Công ty TNHH Mỹ phẩm Sao Khuê", "organization")]),
     ],
 )
 def test_sentences_give_what_a_reader_sees(text: str, expected: list[tuple[str, str]]) -> None:

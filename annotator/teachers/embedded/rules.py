@@ -113,12 +113,13 @@ _DATE = "|".join(
         # a day alone, but not "3 ngày 2 đêm" or "mỗi ngày 2 lần"
         rf"(?<!\w)(?<!\d )(?<!mỗi )(?<!một )ngày {_DAY}(?!\w|[.,/-]\d|{_DASH}\d)"
         r"(?! (?:lần|bữa|viên|đêm|giờ|tiếng|ly|cốc|gói|chuyến|vụ|ca|suất)\b)",
-        rf"{_EDGE}{_WRITTEN}{_END}",
+        rf"{_EDGE}(?<!đường )(?<!phố ){_WRITTEN}{_END}",  # "đường 30 tháng 4"
         rf"{_EDGE}(?:{_FULL}|{_YEAR}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])){_END}",
         rf"{_SAYS_DATE}(?:{_DAYS}|{_SHORT}){_END}",
         # weaker signs: slashes only, and none of the common fractions
         rf"(?:{_HINTS_DATE}(?!1/[2-5]\b|2/[35]\b|3/[45]\b)|(?<=\()){_DAY}/{_MONTH}(?![/.,-]?\d){_END}",
-        rf"(?<!\w)(?<!\d )tháng (?:{_MONTH}(?! (?:ngày|tuổi)\b)|(?:giêng|chạp)(?!\w)){_OF_YEAR}(?![\w%]|[.,]\d)",
+        rf"(?<!\w)(?<!\d )(?<!cách mạng )tháng (?:{_MONTH}(?! (?:ngày|tuổi)\b)|(?:giêng|chạp)(?!\w))"
+        rf"{_OF_YEAR}(?![\w%]|[.,]\d)",
         rf"(?<!\w)quý (?:[1-4]|I{{1,3}}|IV)(?!\w)(?:(?: năm | ?[/-] ?|\.){_YEAR})?",
         rf"(?<!\w)(?:những năm|thập niên|thập kỷ) (?:{_YEAR}|[1-9]0){_END}",
         rf"(?<!\w)(?:năm học|niên khóa|giai đoạn|nhiệm kỳ|năm) {_YEAR}(?:{_DASH}{_YEAR})?{_END}(?![.,]\d)",

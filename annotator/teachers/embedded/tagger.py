@@ -9,23 +9,29 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
+from annotator.passages.dictionary import dictionary
 from annotator.passages.sentences import split_sentences
-from annotator.teachers.embedded.names import Atom, decide, find_claims
+from annotator.teachers.embedded.agreement import agree
+from annotator.teachers.embedded.atoms import Atom
+from annotator.teachers.embedded.finding import find_names
 from annotator.teachers.embedded.rules import Span, find_spans
 from normalizers.text import fold_tones
 
-TEACHER_VERSION = "1"
+TEACHER_VERSION = "2"
 """Raised whenever a rule changes what ``extract`` returns: it is part of the key under which answers are kept."""
 
 # underthesea's token pattern takes exponential time on what looks like a URL and ends in punctuation.
 _LIKE_URL = re.compile(r"(?:ht|f)tps?:|\.[a-z]{2,13}/")
+
+_STOPPED = re.compile(r"\w+\.\w{2,}\.")
+"""An abbreviation with the full stop of its sentence: "TP.HCM."."""
 
 
 def identity() -> dict[str, str]:
@@ -36,7 +42,7 @@ def identity() -> dict[str, str]:
 def warm_up() -> None:
     """Load the models and the dictionary (two seconds, 150 MB), so that the first passage does not wait for them."""
     _models()
-    _dictionary()
+    dictionary()
 
 
 def extract(text: str) -> list[tuple[str, str]]:
@@ -48,9 +54,19 @@ def extract(text: str) -> list[tuple[str, str]]:
     spans = find_spans(text)
     # The CRF works best on one sentence, and a name never spans two.
     sentences = (atoms(text, sentence.start, sentence.end, spans) for sentence in split_sentences(text))
-    names = decide(claim for atoms in sentences for claim in find_claims(atoms))
+    names = agree(name for sentence in sentences for part in _parted(sentence) for name in find_names(part))
     pairs = [(text[start:end], label) for start, end, label in sorted([*spans, *names])]
     return list(dict.fromkeys(pairs))
+
+
+def _parted(sentence: list[Atom]) -> Iterator[list[Atom]]:
+    """Cut a sentence where more than a space stands: news that has lost its line breaks."""
+    first = 0
+    for index, (one, other) in enumerate(pairwise(sentence), start=1):
+        if other.start > one.end + 1:
+            yield sentence[first:index]
+            first = index
+    yield sentence[first:]
 
 
 def reply_for(text: str) -> str:
@@ -100,14 +116,6 @@ def _models() -> tuple[Callable[[str], list[str]], _Tagger, _Tagger]:
     return word_tokenize, _Tagger(CRFPOSTagPredictor.Instance()), _Tagger(CRFNERPredictor.Instance())
 
 
-@cache
-def _dictionary() -> frozenset[str]:
-    """The words of underthesea's dictionary, in lower case and with tones folded: it has hoà, newspapers hòa too."""
-    from underthesea.pipeline.ner.tagged_feature import lower_words
-
-    return frozenset(map(fold_tones, lower_words))
-
-
 def _in_phrase(syllables: list[str]) -> list[bool]:
     """Say of each syllable of a word whether it belongs to a capitalised phrase, "Tuy nhiên" or "Thú y".
 
@@ -117,7 +125,7 @@ def _in_phrase(syllables: list[str]) -> list[bool]:
     flags = [False] * len(syllables)
     starts = [index for index, syllable in enumerate(syllables) if syllable[:1].isupper()]
     for start, end in pairwise([*starts, len(syllables)]):
-        if end - start > 1 and fold_tones(" ".join(syllables[start:end]).lower()) in _dictionary():
+        if end - start > 1 and fold_tones(" ".join(syllables[start:end]).lower()) in dictionary():
             flags[start:end] = [True] * (end - start)
     return flags
 
@@ -142,5 +150,7 @@ def atoms(text: str, start: int, end: int, spans: list[Span]) -> list[Atom]:
     for (left, right), description in zip(places, described, strict=True):
         near = bisect_left(spans, right, key=itemgetter(0)) - 1  # the last span that starts before the atom ends
         rule = spans[near][2] if near >= 0 and spans[near][1] > left else ""
-        atoms.append(Atom(left, right, text[left:right], *description, rule))
+        word = text[left:right]
+        word = word[:-1] if _STOPPED.fullmatch(word) else word
+        atoms.append(Atom(left, left + len(word), word, *description, rule))
     return atoms

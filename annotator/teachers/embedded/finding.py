@@ -1,0 +1,162 @@
+"""People, organizations and places of one sentence: capital letters say where a name is, cues what it is.
+
+The CRF alone is not enough on news: it calls whatever surprises it a place and swallows the words before a name. So a
+name is a run of capitalised syllables. Its type is taken from a head ("Sở", "huyện"), a list of well-known names, a
+title or an address before it, a family name, what follows it, and last from the CRF (run_types.py). ``RULES`` are tried
+in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from annotator.teachers.embedded.atoms import Atom, cue, joined, opens_sentence, run_end
+from annotator.teachers.embedded.heads import head, headed
+from annotator.teachers.embedded.lexicon import LOCATION, ORGANIZATION, PERSON, lexicon
+from annotator.teachers.embedded.run_types import NOTHING, type_of
+from annotator.teachers.embedded.shapes import is_person, is_word, known
+
+_DISTRICT = re.compile(r"(?:H|Q|P|TX|TT|TP|Tp)\.\w+\Z")
+_DISTRICTS = frozenset(("Q.", "P.", "H.", "TX.", "TT.", "TP.", "Tp."))
+_PHOTO = frozenset(("Ảnh", "ảnh", "Ảnh:", "Nguồn", "nguồn"))
+_NO_SOURCE = frozenset(("Internet", "NVCC", "FBNV", "FB", "TL", "CTV", "INT", "MXH"))
+_JOINTS = frozenset((",", "và", "hay", "hoặc", "cùng", "với", "-", "–", "/"))
+_LONGEST_NAME = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name at ``[start, end)`` that may be of type ``label``, which is empty where nothing tells."""
+
+    start: int
+    end: int
+    text: str
+    label: str
+    sure: bool
+    """A rule says so, not the CRF alone."""
+    opens_sentence: bool
+    """A common word would have a capital there too."""
+    foreign: bool
+    joined: bool
+    """It comes right after the name before it, with a comma or "và" between."""
+
+
+Found = tuple[int, str, bool]
+"""End of a name in atoms, its type or nothing, and whether that is sure."""
+Rule = Callable[[Sequence[Atom], int, str], Found | None]
+"""Looks at the atom of an index, knowing the cue before it; ``None`` leaves it to the next rule."""
+
+
+def by_head(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
+    """Find "huyện Đức Hòa" or "Sở Y tế Hà Nội", if that is longer than a well-known name."""
+    end, label = headed(atoms, at)
+    return (end, label, True) if label and end > at + known(atoms, at, before)[0] else None
+
+
+def by_list(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
+    """Find a well-known name; not the "Nga" of "chị Nga", nor the "Anh" that is "he" at the head of a sentence."""
+    length, label = known(atoms, at, before)
+    if length > 1 or (length and before not in {PERSON, "none"} and not (label == LOCATION and _is_common(atoms, at))):
+        return at + length, label, True
+    return None
+
+
+def by_source(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
+    """Find the paper in "báo Lao động", whoever took a picture in "Ảnh: TÁ LÂM" and "Ảnh: EPA"."""
+    if before == ORGANIZATION and atoms[at].capital and atoms[at].phrase:
+        end = at + 1
+        while end < len(atoms) and not atoms[end].opens:
+            end += 1
+        return end, ORGANIZATION, True
+    if at < 2 or atoms[at - 1].text != ":" or atoms[at - 2].text not in _PHOTO or not atoms[at].capital:
+        return None
+    end = run_end(atoms, at)
+    if end == at + 1 and atoms[at].acronym:
+        return end, NOTHING if atoms[at].text in _NO_SOURCE else ORGANIZATION, True
+    return (end, PERSON, True) if 2 <= end - at <= 4 and not any(atom.foreign for atom in atoms[at:end]) else None
+
+
+def by_initials(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
+    """Find "N.V.A", and "A." after an address."""
+    if atoms[at].rule or not atoms[at].initials or (len(atoms[at].text) < 4 and before != PERSON):
+        return None
+    return at + 1, PERSON, True
+
+
+def by_district(atoms: Sequence[Atom], at: int, _cue: str) -> Found | None:
+    """Find "Q.1" and "H.Hóc Môn"."""
+    if atoms[at].rule or at + 1 == len(atoms):
+        return None
+    if atoms[at].text in _DISTRICTS and (atoms[at + 1].text.isdigit() or atoms[at + 1].proper):
+        return max(at + 2, min(run_end(atoms, at + 1), at + 3)), LOCATION, True
+    return (max(at + 1, min(run_end(atoms, at), at + 3)), LOCATION, True) if _DISTRICT.match(atoms[at].text) else None
+
+
+def by_capitals(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
+    """Take any other run of capitalised syllables."""
+    if run_end(atoms, at) == at or _is_common(atoms, at) or atoms[at].text in lexicon().syllables["acronyms"]:
+        return None
+    end = _name_end(atoms, at, before)
+    if end < len(atoms) and not atoms[end].opens and is_word(atoms[end - 1].text, atoms[end].text):
+        end -= 1  # no name ends inside a word: "Thủ tướng Chính phủ"
+        if end == at:
+            return None
+    is_name = before == PERSON or (before != "none" and joined(atoms, at, end).lower() not in lexicon().heads)
+    if not is_name or end - at > _LONGEST_NAME:
+        return end, NOTHING, False
+    return end, *type_of(atoms, at, end, before)
+
+
+RULES: tuple[Rule, ...] = (by_head, by_list, by_source, by_initials, by_district, by_capitals)
+
+
+def find_names(atoms: Sequence[Atom]) -> Iterator[Name]:
+    """Yield the names of one sentence in order, without overlaps; those without a type too."""
+    at, carried, last = 0, "", -1
+    while at < len(atoms):
+        before, carried = carried or cue(atoms, at), ""
+        found = next((found for rule in RULES if (found := rule(atoms, at, before))), None)
+        if found is None:
+            at += 1
+            continue
+        end, label, sure = found
+        text, foreign = joined(atoms, at, end), any(atom.foreign for atom in atoms[at:end])
+        linked = at > 1 and last == at - 1 and atoms[at - 1].text in _JOINTS
+        yield Name(atoms[at].start, atoms[end - 1].end, text, label, sure, opens_sentence(atoms, at), foreign, linked)
+        last = end
+        if before == "title" and label != PERSON and text in lexicon().known:
+            carried = before  # "Tổng thống Nga Vladimir ..."
+        at = end
+
+
+def _is_common(atoms: Sequence[Atom], at: int) -> bool:
+    """Whether the capital at ``at`` marks a sentence, an address or a role, not a name."""
+    atom, cues = atoms[at], lexicon().cues
+    word = atom.text.lower()
+    if word in {"mc", "pv", "ctv", "vđv"}:
+        return True
+    following = atoms[at + 1] if at + 1 < len(atoms) else None
+    if cues.get(word) == PERSON and following is not None and following.capital and not is_person(atoms, at, 3):
+        return True  # "Chị V.T.K." where a line break is lost
+    if not opens_sentence(atoms, at) or atom.acronym:
+        return False
+    if word in cues:
+        return True
+    if following is not None and following.foreign and not atom.foreign:
+        return not atom.pos.startswith("N")  # "Gặp Merkel"
+    return not atom.foreign and atom.pos != "Np"
+
+
+def _name_end(atoms: Sequence[Atom], at: int, before: str) -> int:
+    """End of the name at ``at`` in a run that may hold several."""
+    run = run_end(atoms, at)
+    if is_person(atoms, at):
+        return run
+    end = at + 1
+    while end < run and not head(atoms, end)[0] and (before == PERSON or known(atoms, end, "")[0] < 2):
+        if end == at + 1 and atoms[at].acronym and is_person(atoms, end):
+            break
+        end += 1
+    return end

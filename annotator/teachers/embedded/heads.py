@@ -1,0 +1,145 @@
+"""Names that begin with what they are: "huyện Đức Hòa", "Sở Y tế tỉnh Quảng Nam", "Công ty cổ phần Sao Mai"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from annotator.teachers.embedded.atoms import Atom, joined, run_end
+from annotator.teachers.embedded.lexicon import LOCATION, ORGANIZATION, lexicon
+from annotator.teachers.embedded.shapes import is_person, is_word, known
+
+_NUMBER = re.compile(r"\d{1,3}[A-Z]?|[A-ZĐ]{1,3}\d{1,4}")
+_TEAM = re.compile(r"U\.?\d\d")
+_COMMA_INSIDE = frozenset({"Văn hóa , Thể thao", "Văn hoá , Thể thao", "Lao động , Thương binh"})
+_ALLEYS = frozenset(("hẻm", "ngõ", "ngách", "kiệt"))
+_STREETS = frozenset(("đường", "phố", "trường", "viên", "cầu"))
+_CITIES = frozenset(("tp", "tp.", "phố", "tỉnh"))
+_GOVERNED = frozenset(("tp", "tp.", "thành phố", "phố", "tỉnh", "huyện", "quận"))
+_NO_HEAD_AFTER = frozenset(
+    ("bờ", "ven", "điểm", "toàn", "yêu", "nhu", "các", "những", "hai", "ba", "bốn", "năm", "sáu", "bảy", "mấy", "nhiều")
+)
+"""Before a head of a place: "bờ biển Libya" is a coast of Libya, "hai tỉnh Nghệ An, Hà Tĩnh" are two names."""
+_GLUED = frozenset(("sông", "hồ", "đình", "chùa", "đền", "núi", "đèo", "hang"))
+"""These begin a place also where the segmenter has them in a word: "lòng sông Hương"."""
+_LONGEST_BODY = 16
+
+
+def head(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
+    """Length and kind (a value of ``Lexicon.heads``) of the longest head at ``at``; ``(0, "")`` if there is none."""
+    words = lexicon()
+    if not atoms[at].opens and not (at and atoms[at - 1].rule) and atoms[at].text not in _GLUED:
+        return 0, ""
+    for length in range(min(5, len(atoms) - at - 1), 0, -1):
+        written, after = joined(atoms, at, at + length), atoms[at + length]
+        kind = words.heads.get(written.lower(), "named" if _TEAM.fullmatch(written) else "")
+        if not kind or any(atom.rule for atom in atoms[at : at + length]):
+            continue
+        if not after.opens and not after.capital:
+            continue  # "trường" of "trường hợp"
+        if written[0].isupper() and is_person(atoms, at, 3):
+            continue  # "Hồ" or "Đoàn" as a family name
+        if kind == "place" and at and atoms[at - 1].text.lower() in _NO_HEAD_AFTER:
+            continue
+        named = after.capital and after.phrase and words.cues.get(written) != ORGANIZATION  # "phòng Nội vụ"
+        if written[0].isupper() or written in words.lower_heads or named:
+            return length, kind
+    return 0, ""
+
+
+def headed(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
+    """End and type of the name whose head stands at ``at``; ``(at, "")`` if there is none."""
+    length, kind = head(atoms, at)
+    if not length:
+        return at, ""
+    words, first = lexicon(), at + length
+    wide = kind != "place" or atoms[at].text.lower() == "khu"  # "Khu Di tích Văn hóa đền Trần"
+    end = _body_end(atoms, first, kind) if wide else _place_end(atoms, first)
+    rest = joined(atoms, first, end)
+    if end == first or rest in words.syllables["acronyms"] or words.heads.get(rest.lower(), "place") != "place":
+        return at, ""  # "trường ĐH" names none
+    return end, LOCATION if kind == "place" else ORGANIZATION
+
+
+def _place_end(atoms: Sequence[Atom], at: int) -> int:
+    """End of a place: a well-known one, a number, or a run of capitals."""
+    before = atoms[at - 1].text.lower()
+    length, label = known(atoms, at, "")
+    if length > 1 and label == LOCATION:
+        return at + length
+    if _NUMBER.fullmatch(atoms[at].text) and not atoms[at].rule:
+        return _numbered_end(atoms, at, before)
+    if before in _STREETS and atoms[at].capital and at + 1 < len(atoms) and is_word(atoms[at].text, atoms[at + 1].text):
+        return _phrase_end(atoms, at)
+    # whoever comes after "TP" is its chairman; a street or a ward may have his name
+    if not atoms[at].capital or atoms[at].phrase or (before in _CITIES and is_person(atoms, at, 3)):
+        return at
+    end = at + 1
+    while end < run_end(atoms, end) and not is_person(atoms, end, 3):
+        end += 1
+    return end + 1 if end < len(atoms) and _NUMBER.fullmatch(atoms[end].text) and not atoms[end].rule else end
+
+
+def _numbered_end(atoms: Sequence[Atom], at: int, before: str) -> int:
+    """End of "quận 3" and of "hẻm 441 đường Lê Văn Quới", whose number stands at ``at``."""
+    if before in _ALLEYS and at + 1 < len(atoms):
+        length, kind = head(atoms, at + 1)
+        return max(at + 1, _place_end(atoms, at + 1 + length)) if kind in {"", "place"} else at + 1
+    if before in _STREETS and joined(atoms, at + 1, at + 2) == "tháng" and at + 2 < len(atoms):
+        return at + 3  # "đường 30 tháng 4"
+    return at + 1 if before in lexicon().syllables["numbered"] else at
+
+
+def _phrase_end(atoms: Sequence[Atom], at: int) -> int:
+    """End of a street's name that is a word, not capitals: "đường Cách mạng tháng 8"."""
+    end = at + 1
+    while end < len(atoms) and not atoms[end].opens and not atoms[end].rule:
+        end += 1
+    if end + 1 < len(atoms) and atoms[end].text.lower() == "tháng":
+        return end + 2
+    return end + 1 if end < len(atoms) and atoms[end - 1].text.lower() == "tháng" else end
+
+
+def _body_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
+    """End of an organization: capitals, phrases, numbers, and what may link them in lower case."""
+    words = lexicon()
+    end = _capitals_end(atoms, at, kind)
+    # "Cục Y tế dự phòng"
+    while at < end < len(atoms) and atoms[end - 1].text.islower() and joined(atoms, end, end + 2) in words.tails:
+        end += 2
+    return end
+
+
+def _capitals_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
+    words = lexicon()
+    end = at
+    for here in range(at, min(len(atoms), at + _LONGEST_BODY)):
+        atom, before = atoms[here], atoms[here - 1].text.lower()
+        if atom.rule or (kind == "state" and atom.capital and _is_chairman(atoms, here)):
+            break
+        if atom.capital and (atom.proper or atom.phrase or atom.text not in words.syllables["common"] or end == here):
+            end = here + 1
+        elif end == here > at and atom.phrase:
+            end = here + 1  # no name ends inside a word: "Mỹ phẩm"
+        elif _NUMBER.fullmatch(atom.text) and (end == here > at or before in words.syllables["numbered"]):
+            return here + 1
+        elif atom.text == "," and joined(atoms, here - 2, here + 3) in _COMMA_INSIDE:
+            continue
+        elif atom.text not in words.links and atom.text not in {"-", "–", "&", "số"}:
+            break
+        elif (
+            atom.text == "và" and here + 1 < len(atoms) and (known(atoms, here + 1, "")[0] or head(atoms, here + 1)[0])
+        ):
+            break  # two names: "Trung ương và Hà Nội"
+    return end
+
+
+def _is_chairman(atoms: Sequence[Atom], at: int) -> bool:
+    """Whether a person begins at ``at``: "UBND tỉnh Nghệ An Nguyễn Văn ...", but not "phường Trần Hưng Đạo"."""
+    if not is_person(atoms, at):
+        return False
+    before = atoms[at - 1].text.lower()
+    if lexicon().heads.get(before) != "place":
+        return True
+    city = max(at - back + known(atoms, at - back, "")[0] for back in (1, 2) if at >= back)  # "Thành phố Hồ Chí Minh"
+    return before in _GOVERNED and is_person(atoms, at, 3) and city <= at

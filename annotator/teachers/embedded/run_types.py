@@ -1,0 +1,89 @@
+"""What a run of capitalised syllables is: ``TYPES`` are asked in their order, the first that knows decides."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from annotator.teachers.embedded.atoms import Atom, joined
+from annotator.teachers.embedded.lexicon import LOCATION, ORGANIZATION, PERSON, lexicon
+from annotator.teachers.embedded.shapes import is_person
+
+NOTHING = ""
+Typed = tuple[str, bool]
+"""A type, or nothing for what is no person, place or organization; and whether that is sure."""
+Rule = Callable[[Sequence[Atom], int, int, str], Typed | None]
+"""Looks at the run ``atoms[at:end]``, knowing the cue before it."""
+
+_CRF = {"PER": PERSON, "ORG": ORGANIZATION, "LOC": LOCATION}
+_BRAND = re.compile(
+    r"(?!Mc|Mac|De|Di|Le)\w*[a-z][A-Z]\w*|[A-Z]{2,}[a-z]{2,}|(?:Viet|Vina|Petro)[a-z]+|\w+(?:bank|tel|corp|soft)"
+)
+"""VNPost, HoREA, Vietlott, Techcombank."""
+
+
+def type_of(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed:
+    """The type of the run ``atoms[at:end]`` and whether that is sure."""
+    return next(found for rule in TYPES if (found := rule(atoms, at, end, before)) is not None)
+
+
+def _announced_body(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
+    """Know "Sao Mai" after "hãng", "HAGL" after "cựu cầu thủ"."""
+    acronym = end == at + 1 and atoms[at].acronym
+    announced = (before == ORGANIZATION and not is_person(atoms, at)) or (before in {"role", "title"} and acronym)
+    return (ORGANIZATION, True) if announced else None
+
+
+def _by_last_word(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typed | None:
+    """Know that "Fjordline Partners" is a company, "Gió Biển Marathon" and "Apple App Store" are not."""
+    words, last = lexicon(), atoms[end - 1].text
+    if end > at + 1 and last in words.syllables["companies"] and any(atom.foreign for atom in atoms[at:end]):
+        return ORGANIZATION, True
+    product = end > at + 1 and words.known.get(atoms[at].text) == ORGANIZATION
+    if product or last in words.syllables["contests"] or re.search(r"\d", joined(atoms, at, end)):
+        return NOTHING, True
+    return None
+
+
+def _announced_person(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
+    """Know "Thùy Miên" after "ca sĩ", a family name with two syllables behind it, "Ibrahimovic cho biết"."""
+    acts = any(atom.foreign for atom in atoms[at:end]) and _acts(atoms, end)
+    person = before in {PERSON, "role", "title"} or is_person(atoms, at, 3) or acts
+    return (PERSON, True) if person else None
+
+
+def _acts(atoms: Sequence[Atom], end: int) -> bool:
+    """Whether what people do follows."""
+    verbs = lexicon().syllables["person_verbs"]
+    return any(joined(atoms, end, end + length).lower() in verbs for length in (3, 2, 1) if end + length <= len(atoms))
+
+
+def _by_spelling(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typed | None:
+    return (ORGANIZATION, False) if end == at + 1 and _BRAND.fullmatch(atoms[at].text) else None
+
+
+def _by_tags(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
+    """Take what the CRF says of most syllables; a place only where a cue agrees, for it says so when it is lost too."""
+    tags = Counter(atom.tag[2:] for atom in atoms[at:end] if atom.tag[2:] in _CRF)
+    if not tags:
+        return None
+    label = _CRF[tags.most_common(1)[0][0]]
+    if label != LOCATION or before == "where":
+        return label, False
+    return (ORGANIZATION, False) if before == "source" else (NOTHING, True)
+
+
+def _by_family_name(atoms: Sequence[Atom], at: int, _end: int, before: str) -> Typed | None:
+    """Take what is left for a person if a family name begins it: "Dương Mịch"."""
+    return (PERSON, False) if before != "where" and is_person(atoms, at) else (NOTHING, False)
+
+
+TYPES: tuple[Rule, ...] = (
+    _announced_body,
+    _by_last_word,
+    _announced_person,
+    _by_spelling,
+    _by_tags,
+    _by_family_name,
+)
