@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from normalizers.lexicon import Lexicon, alike, load_lexicon, near, reach, related, vietnamese_key
+from normalizers.lexicon import Lexicon, alike, kinds, load_lexicon, near, related, vietnamese_key
 from normalizers.lexicon.rules import settle
 
 __all__ = ["LabelDecision", "LabelNormalizer", "Lexicon", "alike", "clean_label", "load_lexicon", "near", "related"]
@@ -244,7 +244,7 @@ def _judge_path(lexicon: Lexicon, steps: list[str]) -> tuple[str | None, Status,
     if not judged:
         return _judge(lexicon, steps[0])
     first, last = str(judged[0][0]), str(judged[-1][0])
-    if first in reach(last):
+    if first in kinds(last):
         return judged[-1]
     turned, _ = settle(lexicon, f"{last} {first}")
     if turned in lexicon.known:

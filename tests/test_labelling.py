@@ -284,7 +284,7 @@ def test_translating_needs_a_teacher_that_can(run: Path, tmp_path: Path) -> None
 
 def test_a_run_without_labels_says_what_to_do(tmp_path: Path) -> None:
     """No run at all, and one that was not cleaned yet."""
-    assert "make one with: vner-annotate build" in vner("labels", "list", tmp_path).stderr
+    assert "create one with: vner-annotate build" in vner("labels", "list", tmp_path).stderr
     assert vner("chunk", "sample", "--docs", 2, "--out", tmp_path / "run", "-q").exit_code == 0
     result = vner("labels", "review", tmp_path / "run")
     assert result.exit_code == 1

@@ -199,18 +199,23 @@ def related(a: str, b: str) -> bool:
 
 @functools.lru_cache(maxsize=65536)
 def reach(label: str) -> frozenset[str]:
-    """Return ``label``, what it is alike to, and all that it is a kind of.
+    """Return ``label``, what it is alike to, and all that it is a kind of."""
+    return kinds(label) | load_lexicon().alike.get(label, frozenset())
+
+
+@functools.lru_cache(maxsize=65536)
+def kinds(label: str) -> frozenset[str]:
+    """Return ``label`` and all that it is a kind of.
 
     ``army doctor`` is a kind of ``doctor`` whether or not a table has it: English compounds name their kind last.
-    A compound (``symptom and disease``) reaches what its parts reach.
+    A compound (``symptom and disease``) is a kind of what its parts are.
     """
-    if len(parts := _JOINER.split(label)) > 1 and label not in load_lexicon().known:
-        return frozenset({label}).union(*map(reach, parts))
     lexicon = load_lexicon()
+    if len(parts := _JOINER.split(label)) > 1 and label not in lexicon.known:
+        return frozenset({label}).union(*map(reach, parts))
     words = head_phrase(label).removesuffix(" type").split(" ")
-    kinds = {label, *(" ".join(words[i:]) for i in range(len(words)))}
-    broader = {above for kind in kinds for above in lexicon.broader.get(kind, ())}
-    return frozenset(kinds | broader | lexicon.alike.get(label, frozenset()))
+    heads = {label, *(" ".join(words[i:]) for i in range(len(words)))}
+    return frozenset(heads.union(*(lexicon.broader.get(head, ()) for head in heads)))
 
 
 def _table(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from normalizers.lexicon import Lexicon, head_phrase, reach, vietnamese_key
+from normalizers.lexicon import Lexicon, head_phrase, kinds, vietnamese_key
 
 _WRAPPINGS = tuple(
     re.compile(pattern)
@@ -18,13 +18,12 @@ _WRAPPINGS = tuple(
         r"names? of (?:an? |the )?(?P<rest>.+)",
         r"(?P<rest>.+?)(?:'s)? (?:names?|mention|others?|misc|(?:entity|entities)(?: (?:type|label|class|name))?)",
         r"(?:các|những|tên của|tên gọi|tên|loại|kiểu|thực thể) (?P<rest>.+)",
-        r"(?:cac|nhung|ten cua|ten goi|ten|loai|kieu|thuc the) (?P<rest>.+)",
         r"(?P<rest>.+?) (?:khác|khac)",
         r"(?P<rest>.+?)[ -]?\d+",
     )
 )
 _TYPE_OF = re.compile(r"(?:types?|kinds?|sorts?) of (?:an? |the )?(?P<rest>.+)")
-_BIO = re.compile(r"(?P<tag>[bieslu]) (?P<rest>.+)")
+_BEFORE_VIETNAMESE = re.compile(r"(?P<first>[bieslu]|cac|nhung|ten(?: cua| goi)?|loai|kieu|thuc the) (?P<rest>.+)")
 _PLURALS = tuple(
     (re.compile(f"{ending}$"), singular)
     for ending, singular in (
@@ -103,7 +102,10 @@ def _plural(lexicon: Lexicon, label: str) -> str:
         return label
     if (found := _HEAD_FIRST.fullmatch(head)) and found["noun"] != (one := _singular(lexicon, found["noun"])):
         return f"{one}{found['rest']}{label[len(head) :]}"
-    return f"{before}{space}{_singular(lexicon, noun)}{label[len(head) :]}"
+    singular = f"{before}{space}{_singular(lexicon, noun)}{label[len(head) :]}"
+    if noun == "people" and before and not lexicon.understands(singular):
+        return label  # the dutch people are no person
+    return singular
 
 
 def _singular(lexicon: Lexicon, noun: str) -> str:
@@ -128,9 +130,10 @@ def _wrapping(lexicon: Lexicon, label: str) -> str:
             return found["rest"]
     if found := _TYPE_OF.fullmatch(label):
         return f"{_plural(lexicon, found['rest'])} type"
-    if found := _BIO.fullmatch(label):
+    if found := _BEFORE_VIETNAMESE.fullmatch(label):
         key = vietnamese_key(rest := found["rest"])
-        if key in lexicon.vietnamese or key in lexicon.bare or (found["tag"] in "bi" and rest in lexicon.known):
+        tables = (lexicon.vietnamese, lexicon.bare, lexicon.meaningless)
+        if any(key in table for table in tables) or (found["first"] in "bi" and rest in lexicon.known):
             return rest
     return label
 
@@ -142,9 +145,9 @@ def _path(lexicon: Lexicon, label: str) -> str:
     if not rest or above not in lexicon.coarse:
         return label
     target, _ = settle(lexicon, rest)
-    if target in lexicon.known and above in reach(target):
+    if target in lexicon.known and above in kinds(target):
         return target
-    turned, _ = settle(lexicon, f"{rest} {above}")
+    turned = f"{rest} {above}"
     return turned if turned in lexicon.known else label
 
 
