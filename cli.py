@@ -14,7 +14,6 @@ import typer
 from annotator.config import STAGES, Asking, RunConfig, flag
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
-from annotator.storage.memory import share_memory
 from annotator.terminal.exits import exits as _errors
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
@@ -288,7 +287,6 @@ app.add_typer(answering_app)
 
 def main() -> None:
     """Entry point of ``vner-annotate``."""
-    share_memory()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Vietnamese, whatever the locale says

@@ -38,7 +38,6 @@ from annotator.run import runner
 from annotator.sources.documents import Columns, Reading
 from annotator.sources.sampling import sample
 from annotator.storage import tables
-from annotator.storage.memory import share_memory
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 
@@ -130,7 +129,6 @@ def main() -> None:
         peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
         print(json.dumps({"wall": round(time.perf_counter() - began, 2), "cpu": round(cpu, 2), "peak_mb": round(peak)}))
         return
-    share_memory()  # for the processes of the stages, as the command does
     args.work.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {}
     for size in args.sizes:

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
-from annotator.storage.memory import give_back
 
 Record = TypeVar("Record")
 
@@ -98,7 +97,6 @@ def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Cal
             table = pa.Table.from_batches(pending).combine_chunks()  # pages end with chunks
             pending.clear()
             parquet.write_table(table.cast(schema))
-            give_back()
 
         def write(batch: pa.RecordBatch) -> None:
             nonlocal held
