@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -12,28 +12,40 @@ from rich.text import Text
 from annotator.terminal.progress import printable
 from data_cards.terminal import funnel_table, top_types
 
+MANY_TYPES: Final = 100
+"""Types from which on the share of the most frequent 1 % is shown."""
 
-def show_audit(console: Console, figures: Mapping[str, Any]) -> None:
-    """The figures, the most telling first; problems last, where the eye rests."""
+
+def show_audit(console: Console, figures: Mapping[str, Any], *, measured: bool = False) -> None:
+    """Print the figures, and the structural checks last.
+
+    Args:
+        console: where to.
+        figures: the content of ``audit.json``.
+        measured: whether there is a ``quality.json``.
+    """
     if figures.get("funnel"):
         console.print(funnel_table(figures["funnel"]))
     console.print(top_types(figures["labels"]))
     shares, mentions = figures["labels"]["share_of_mentions"], figures["mentions"]
+    head = [
+        ("top 1 % of types", f"{shares['top_1_percent']:.1%}", "of all mentions"),
+        ("next 9 %", f"{shares['next_9_percent']:.1%}", f"the rest {shares['rest']:.1%}"),
+    ]
     console.print(
         _table(
             "Figures",
             [
                 ("samples", f"{figures['samples']['count']:,}", f"{figures['duplicates']:,} of them duplicates"),
                 ("types", f"{figures['labels']['distinct']:,}", f"{figures['labels']['only_once']:,} occur once"),
-                ("top 1 % of types", f"{shares['top_1_percent']:.1%}", "of all mentions"),
-                ("next 9 %", f"{shares['next_9_percent']:.1%}", f"the rest {shares['rest']:.1%}"),
+                *(head if figures["labels"]["distinct"] >= MANY_TYPES else ()),
                 ("mentions", f"{mentions['count']:,}", _spread(mentions["per_passage"], "a passage")),
                 ("types a passage", _mean(mentions["types_per_passage"]), _spread(mentions["types_per_passage"], "")),
                 ("syllables a mention", _mean(mentions["syllables"]), _spread(mentions["syllables"], "")),
                 ("without entities", f"{mentions['passages_without']:,}",
                  f"{mentions['share_of_passages_without']:.1%} of passages"),
-                ("near duplicates", f"{figures['leaks']['near_duplicates']:,}",
-                 f"across splits; {figures['leaks']['identical_passages']:,} passages stand in several, word for word"),
+                ("overlapping passages", f"{figures['leaks']['near_duplicates']:,}",
+                 f"pairs across splits; {figures['leaks']['identical_passages']:,} passages are in several splits"),
             ],
         )
     )  # fmt: skip
@@ -58,7 +70,11 @@ def show_audit(console: Console, figures: Mapping[str, Any]) -> None:
         for line in figures["problems"]:
             console.print(Text(f"  {printable(line)}", style="red"))
     else:
-        console.print(Text("\nNo problems: every invariant holds.", style="green"))
+        console.print(Text("\nStructural checks: no problems.", style="green"))
+    for line in figures.get("notes", ()):
+        console.print(Text(f"Note: {printable(line)}", style="yellow"))
+    if not measured:
+        console.print(Text("Quality: not measured. These checks do not say whether the mentions are right."))
 
 
 def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
         if as_json:
             print_json(found.figures)
         else:
-            auditview.show_audit(console, found.figures)
+            auditview.show_audit(console, found.figures, measured=bool(dataset.run and dataset.run.quality.exists()))
 
 
 @app.command(rich_help_panel="Look at a dataset")

@@ -30,6 +30,7 @@ from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
 from data_cards.audit.labels import frequency, label_figures, mention_figures
 from data_cards.audit.ngrams import ngrams_of
+from data_cards.audit.problems import notes
 from data_cards.audit.reading import nesting, read_annotations
 from tests.rundirs import Item, make_run, rewrite, write
 
@@ -79,6 +80,26 @@ def test_the_order_of_the_samples_does_not_matter(run: RunDir) -> None:
     path = run.samples("train")
     write(path, tables.SAMPLE, list(tables.read_samples(path))[::-1])
     assert audit(run)["problems"] == []
+
+
+def test_a_small_split_is_noted(run: RunDir) -> None:
+    """Fewer than 100 samples, or a third of the types missing; the largest split and an empty one have no note."""
+    assert audit(run)["notes"] == [
+        "validation has 1 samples of 1 of 4 types: too small to evaluate on",
+        "test has 2 samples of 2 of 4 types: too small to evaluate on",
+    ]
+    rows = {"train": (9000, 6), "validation": (100, 5), "test": (2000, 4), "extra": (0, 0)}
+    splits = {split: {"samples": samples, "types": types} for split, (samples, types) in rows.items()}
+    found = notes({"balance": {"splits": splits}, "labels": {"distinct": 6}})
+    assert found == ["test has 2,000 samples of 4 of 6 types: too small to evaluate on"]
+
+
+def test_the_view_tells_checks_from_quality(run: RunDir) -> None:
+    """Structural checks say nothing of quality, and 4 types have no top 1 %."""
+    shown = CliRunner().invoke(cli.app, ["audit", str(run.root)]).stdout
+    assert "Structural checks: no problems" in shown
+    assert "Quality: not measured" in shown
+    assert "top 1 %" not in shown
 
 
 def shifted(run: RunDir) -> None:
@@ -338,7 +359,7 @@ def test_the_command(run: RunDir, tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout) == json.loads(run.audit.read_text(encoding="utf-8"))
     shown = vner("audit", run.root).stdout
-    assert "No problems" in shown
+    assert "no problems" in shown
     assert "university" in shown
     other = make_run(tmp_path / "other", [*ITEMS[:3], Item("p5", "Bão số 3 ở Huế.", [("Bão số 3", "storm")], "test")])
     changes = json.loads(vner("audit", run.root, "--compare", other.root, "--json").stdout)

@@ -186,7 +186,10 @@ def test_the_figures_have_no_text_that_could_be_markup(run: RunDir) -> None:
 
 def test_a_run_without_a_merge_log_says_so(tmp_path: Path) -> None:
     """And a run without anything gives a page too, which says that."""
-    for name, items, verdict in (("some", ITEMS[1:], "Every check holds"), ("none", (), "there are no samples")):
+    for name, items, verdict in (
+        ("some", ITEMS[1:], "All structural checks pass"),
+        ("none", (), "there are no samples"),
+    ):
         run = make_run(tmp_path / name, items)
         told = CliRunner().invoke(cli.app, ["report", str(run.root), "--debug"])
         assert told.exit_code == 0, told.output

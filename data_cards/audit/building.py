@@ -25,7 +25,7 @@ from data_cards.audit.labels import frequency, label_figures, mention_figures
 from data_cards.audit.merges import merges
 from data_cards.audit.passages import Passages
 from data_cards.audit.problems import counted as counted_lines
-from data_cards.audit.problems import of_funnel, of_leaks, of_samples
+from data_cards.audit.problems import notes, of_funnel, of_leaks, of_samples
 from data_cards.audit.rejections import Rejections
 from data_cards.audit.samples import Samples
 
@@ -113,6 +113,7 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine
         "source": manifest["source"],
         "lexicon": manifest["lexicon"],
     }
+    figures["notes"] = notes(figures)
     figures["problems"] = [
         *of_funnel(figures, rejections.counted),
         *counted_lines({"mentions are not what stands at their offsets": annotations.broken, **passages.problems()}),
@@ -135,6 +136,7 @@ def _audit_samples(dataset: Dataset, database: Database, engine: Engine) -> Audi
         "balance": {"splits": samples.balance()},
         "leaks": leaks.figures(database, dataset, engine),
     }
+    figures["notes"] = notes(figures)
     figures["problems"] = [*of_samples(figures, samples.wrong), *of_leaks(figures)]
     return Audit(figures, counted)
 

@@ -19,6 +19,21 @@ _LEAKS: Final = {
 }
 
 
+SMALL: Final = 100
+"""Samples below which a split is too small to evaluate on."""
+
+
+def notes(figures: Mapping[str, Any]) -> list[str]:
+    """List the splits, except the largest, that are too small to evaluate on; empty ones are left out on purpose."""
+    splits, types = figures["balance"]["splits"], figures["labels"]["distinct"]
+    largest = max(splits, key=lambda split: splits[split]["samples"], default="")
+    return [
+        f"{split} has {row['samples']:,} samples of {row['types']:,} of {types:,} types: too small to evaluate on"
+        for split, row in splits.items()
+        if split != largest and row["samples"] and (row["samples"] < SMALL or 3 * row["types"] <= 2 * types)
+    ]
+
+
 def counted(numbers: Mapping[str, int]) -> Iterator[str]:
     """Yield a line for each sentence whose number is not 0."""
     yield from (f"{number:,} {sentence}" for sentence, number in numbers.items() if number)
