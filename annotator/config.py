@@ -39,8 +39,11 @@ SET_BY_US: Final = {
 """What ``--option`` may not set, and the flag that does; an answer is one, and read whole."""
 
 
-def _setting(default: Any, panel: str, text: str, *, stage: str = "", low: float | None = None) -> Any:
-    return field(default=default, metadata={"panel": panel, "help": text, "stage": stage, "low": low})
+def _setting(
+    default: Any, panel: str, text: str, *, stage: str = "", low: float | None = None, added: bool = False
+) -> Any:
+    # One that was added later is left out of fingerprints while it has its default: older runs have none of it.
+    return field(default=default, metadata={"panel": panel, "help": text, "stage": stage, "low": low, "added": added})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,14 @@ class RunConfig:
     id_field: str = _setting("id", "Source", "Column that holds the id.", stage="sample")
     near_duplicates: float = _setting(
         0.8, "Source", "Share that two texts have in common to count as one; 0: never.", stage="sample", low=0
+    )
+
+    repair_encoding: bool = _setting(
+        False,
+        "Source",
+        "Undo UTF-8 that was read as Latin-1 or cp1252, where the original is certain.",
+        stage="sample",
+        added=True,
     )
 
     tokenizer: str = _setting(
@@ -199,7 +210,10 @@ class RunConfig:
     def stage_settings(self, stage: str) -> dict[str, Any]:
         """The settings that first matter at ``stage``."""
         return {
-            item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.metadata["stage"] == stage
+            item.name: getattr(self, item.name)
+            for item in dataclasses.fields(self)
+            if item.metadata["stage"] == stage
+            and not (item.metadata["added"] and getattr(self, item.name) == item.default)
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -233,12 +247,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing or is not TOML.
     """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = parse_toml(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read --config {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is not valid TOML: {error}") from error
     return {name.replace("-", "_"): value for name, value in settings.items()}
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """Parse a TOML file that a user wrote, with or without a byte order mark.
+
+    Raises:
+        ValueError: it is not TOML, or not UTF-8.
+    """
+    return tomllib.loads(content.decode("utf-8-sig"))
 
 
 def refuse_secrets(url: str, where: str) -> None:

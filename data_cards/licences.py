@@ -24,8 +24,8 @@ class Licence:
 
 
 def of_corpus(source: Mapping[str, Any]) -> Licence:
-    """The licence of the articles, by the ``source`` of a manifest: name and fingerprint."""
-    mine = {source.get("name"), source.get("fingerprint")}
+    """The licence of the articles, by the ``source`` of a manifest: name and fingerprint, whatever the revision."""
+    mine = {str(source.get(key, "")).partition("@")[0] for key in ("name", "fingerprint")}
     return next((licence for key, licence in _known("corpus", "source") if key in mine), Licence())
 
 

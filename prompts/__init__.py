@@ -72,7 +72,7 @@ def load_prompt(name: str, slot: str = SLOT) -> Prompt:
 
 def _parse(name: str, data: bytes, slot: str) -> Prompt:
     try:
-        fields = tomllib.loads(data.decode("utf-8"))
+        fields = tomllib.loads(data.decode("utf-8-sig"))
         prompt = Prompt(
             name=str(fields["name"]),
             version=int(fields["version"]),

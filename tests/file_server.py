@@ -29,6 +29,8 @@ class FileServer:
     """What the next requests get in place of an answer: an HTTP status; None: half of it, then a cut connection."""
     requests: list[str] = field(default_factory=list)
     bytes_sent: int = 0
+    commit: str = COMMIT
+    """The newest commit of the dataset."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -89,8 +91,13 @@ class Handler(BaseHTTPRequestHandler):
             self._json([self._entry(root / name) for name in asked if name and (root / name).exists()])
         else:
             siblings = [{"rfilename": file.relative_to(root).as_posix()} for file in root.glob("**/*")]
-            head = {"id": "org/name", "sha": COMMIT, "private": False, "siblings": siblings}
+            head = {"id": "org/name", "sha": self._commit(), "private": False, "siblings": siblings}
             self._json({**head, "tags": [], "disabled": False, "gated": False})
+
+    def _commit(self) -> str:
+        """The commit that a request names, or the newest."""
+        named = re.search(r"/revision/([0-9a-f]{40})", self.path)
+        return named[1] if named else self.files.commit
 
     def _entry(self, path: Path) -> dict[str, Any]:
         kind = "directory" if path.is_dir() else "file"
@@ -107,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
             return
         content = path.read_bytes()
-        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": self._commit()}
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked and self.files.has_ranges:
             start, end = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)

@@ -67,10 +67,23 @@ def test_a_broken_file_is_a_configuration_error(tmp_path: Path, content: bytes) 
         read_toml(path)
 
 
+def test_a_byte_order_mark_before_toml(tmp_path: Path) -> None:
+    """A file that an editor saved with one is read."""
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbfdocs = 3\n")
+    assert read_toml(path) == {"docs": 3}
+
+
+def test_a_setting_that_was_added_later_does_not_change_older_runs() -> None:
+    """While it has its default it is no part of a fingerprint; any other value is."""
+    assert "repair_encoding" not in RunConfig().stage_settings("sample")
+    assert RunConfig(repair_encoding=True).stage_settings("sample")["repair_encoding"] is True
+
+
 def test_every_setting_belongs_to_a_stage_or_to_none() -> None:
     """The settings of the stages and the free ones are all there are."""
     config = RunConfig()
-    staged = {name for stage in STAGES for name in config.stage_settings(stage)}
+    staged = {name for stage in STAGES for name in RunConfig(repair_encoding=True).stage_settings(stage)}
     asking = {"base_url", "concurrency", "rpm", "tpm", "limits", "max_retries", "timeout", "option"} | {
         "response_format"  # what it settles on is part of the question itself
     }

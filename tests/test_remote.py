@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import random
@@ -213,6 +214,68 @@ def test_a_dataset_on_the_hub(server: FileServer, corpus: Path) -> None:
     assert by_name == f"{ids} data/train-0.parquet 5 600"
     assert by_pattern == by_folder == f"{ids} train-0.parquet 5 600"
     assert server.bytes_sent < sum(file.stat().st_size for file in (corpus / "data").iterdir())
+
+
+def test_a_commit_of_the_hub_is_pinned(server: FileServer, corpus: Path, tmp_path: Path) -> None:
+    """The commit that was sampled is recorded; a later one is reported, and the run keeps its sample."""
+    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
+    out = tmp_path / "out"
+    first = _sampled(server, "org/name", out)
+    assert first["skipped"] == []
+    assert json.loads((out / "manifest.json").read_text())["source"] == {
+        "name": "org/name",
+        "fingerprint": "hub:org/name",
+        "revision": "c" * 40,
+    }
+    assert _sampled(server, "org/name", out)["said"] == ""
+    server.commit = "d" * 40
+    again = _sampled(server, "org/name", out)
+    assert again["skipped"] == ["sample"]
+    assert f"org/name has moved from commit {'c' * 12} to {'d' * 12}; this run keeps its sample" in again["said"]
+    assert _sampled(server, f"org/name@{'c' * 40}", out)["skipped"] == ["sample"]
+    (out / "documents.parquet").unlink()
+    server.requests.clear()
+    assert _sampled(server, "org/name", out)["skipped"] == []
+    assert {"c" * 40} == {part for request in server.requests for part in request.split("/") if part == part[:1] * 40}
+
+
+def test_a_revision_can_be_named(server: FileServer, corpus: Path, tmp_path: Path) -> None:
+    """org/name@revision reads that commit; another one is another source."""
+    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
+    commit = "e" * 40
+    _sampled(server, f"org/name@{commit}", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["source"]["revision"] == commit
+    print(*server.requests, sep="\n")
+    assert any(f"revision/{commit}" in request for request in server.requests)
+    assert "is not the source of" in _sampled(server, f"org/name@{'f' * 40}", tmp_path / "out", code=2)["said"]
+
+
+def test_a_sample_without_a_recorded_commit_is_not_skipped_silently(
+    server: FileServer, corpus: Path, tmp_path: Path
+) -> None:
+    """A run of an older version goes on, and says that it does not know its commit; without the Hub it goes on too."""
+    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
+    _sampled(server, "org/name", tmp_path / "out")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    del manifest["source"]["revision"]
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
+    again = _sampled(server, "org/name", tmp_path / "out")
+    assert again["skipped"] == ["sample"]
+    assert "this run did not record which commit it sampled" in again["said"]
+    server.faults = [404] * 20
+    assert _sampled(server, "org/name", tmp_path / "out")["skipped"] == ["sample"]
+
+
+def _sampled(server: FileServer, source: str, out: Path, code: int = 0) -> dict[str, Any]:
+    """Run the command ``sample`` in a process for which the server is the Hub."""
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "HOME": str(out.parent), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-m", "cli", "sample", source, "--out", str(out), "--docs", "5", "--json"]
+    environment |= {"PYTHONPATH": str(ROOT), "HF_HOME": str(out.parent / "hf")}
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False, cwd=out.parent)
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
+    return {**found, "said": " ".join(done.stderr.split())}
 
 
 def test_a_bucket(corpus: Path) -> None:

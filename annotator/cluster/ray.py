@@ -37,6 +37,8 @@ _OWN: Final = ("annotator", "normalizers", "prompts", "data_cards")
 class RayEngine:
     """Tasks on the Ray cluster at ``address``; without one, on a cluster of this machine with ``workers`` CPUs."""
 
+    distributed = True
+
     def __init__(self, address: str, workers: int = 0) -> None:
         """Only remember; the cluster is joined or started at the first task.
 

@@ -26,6 +26,8 @@ _END: Final[Any] = object()
 class LocalEngine:
     """``workers`` processes, started once there is enough to do for them; until they are there, this one works."""
 
+    distributed = False
+
     def __init__(self, workers: int = 1) -> None:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None

@@ -31,7 +31,8 @@ from annotator.run.ledgers import answers_of
 from annotator.run.response_format import settle_response_format
 from annotator.run.settings import same_setting, spelling, storable, stored_settings, without_secrets
 from annotator.run.stages import RUN, Context
-from annotator.sources.locating import fingerprint
+from annotator.sources.hub import pin
+from annotator.sources.locating import HubDataset, fingerprint, hub_dataset
 from annotator.storage.rundir import FORMAT, RunDir, merge_rejected, opened, write_json
 from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.teachers.registry import PROVIDERS
@@ -120,6 +121,7 @@ def _run_stages(context: Context, manifest: dict[str, Any], wanted: Sequence[str
         require_key(context.config)
     spelled = spelling(context.config, manifest)
     tools = _tools(context, manifest, spelled, source_given=source_given)
+    context = dataclasses.replace(context, revision=tools["source"].get("revision", ""))
     kept: dict[str, Any] = {}
     skipped: list[str] = []
     before = ""
@@ -232,6 +234,8 @@ def _source(context: Context, manifest: Mapping[str, Any], name: str, *, given: 
     """
     source = context.config.source
     known: dict[str, Any] = manifest.get("source", {})
+    if dataset := hub_dataset(source):
+        return {"name": name, **_hub_source(context, manifest, dataset)}
     if known.get("secret") and not given:
         return known  # without its secret the address cannot be read; the sample is here
     secret = {"secret": True} if without_secrets(source) != source else {}
@@ -242,11 +246,34 @@ def _source(context: Context, manifest: Mapping[str, Any], name: str, *, given: 
             raise
         found = known["fingerprint"]  # the source is gone, but its sample is here
     if known.get("fingerprint") and found != known["fingerprint"]:
-        raise ConfigError(
-            f"{without_secrets(source)} is not the source of {context.run.root}; "
-            "choose another --out, or add --fresh to start over (paid answers stay)"
-        )
+        raise _other_source(context)
     return {"name": name, "fingerprint": found, **secret}
+
+
+def _hub_source(context: Context, manifest: Mapping[str, Any], dataset: HubDataset) -> dict[str, Any]:
+    """Fingerprint of a Hub dataset, and the commit that is sampled; reports that the Hub has a newer one."""
+    known: dict[str, Any] = manifest.get("source", {})
+    found, recorded = f"hub:{dataset}", known.get("revision", "")
+    if context.asking == "never":
+        commit = recorded
+    else:
+        began = recorded or "sample" in manifest.get("stages", {})
+        commit, notice = pin(dataset, recorded if began else None)
+        if notice:
+            context.progress.say(notice)
+    if known and found != known["fingerprint"]:
+        same = dataset.revision == recorded and known["fingerprint"].partition("@")[0] == f"hub:{dataset.name}"
+        if not (recorded and same):
+            raise _other_source(context)
+        found = known["fingerprint"]
+    return {"fingerprint": found, **({"revision": commit} if commit else {})}
+
+
+def _other_source(context: Context) -> ConfigError:
+    return ConfigError(
+        f"{without_secrets(context.config.source)} is not the source of {context.run.root}; "
+        "choose another --out, or add --fresh to start over (paid answers stay)"
+    )
 
 
 def _refuse_partial_address(config: RunConfig, manifest: Mapping[str, Any], *, source_given: bool) -> None:

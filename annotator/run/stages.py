@@ -44,6 +44,7 @@ from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.sources.documents import Columns, Reading
+from annotator.sources.locating import at_revision
 from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables
@@ -71,6 +72,8 @@ class Context:
     """The user's, about labels."""
     asking: Asking = "now"
     engine: Engine = field(default_factory=LocalEngine)
+    revision: str = ""
+    """Commit of a Hub dataset that is sampled."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def sample_stage(context: Context) -> Result:
     config, run = context.config, context.run
     flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"cut character": 0})
     columns = Columns(text=config.text_field, id=config.id_field)
-    reading = Reading(columns, context.engine if isinstance(context.engine, RayEngine) else None)
+    reading = Reading(columns, context.engine)
     report = SampleReport(on_progress=_rows_read(context.progress))
     context.progress.start("sample", "rows read")
 
@@ -101,8 +104,9 @@ def sample_stage(context: Context) -> Result:
             yield document
 
     with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
-        screening = Screening(near_duplicates=config.near_duplicates)
-        drawn = sample(config.source, config.docs, config.seed, reading, screening, report)
+        screening = Screening(near_duplicates=config.near_duplicates, repairs_encoding=config.repair_encoding)
+        source = at_revision(config.source, context.revision)
+        drawn = sample(source, config.docs, config.seed, reading, screening, report)
         flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)), tables.ARTICLES)
     cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())

@@ -35,8 +35,8 @@ class Reading:
     """How rows are read."""
 
     columns: Columns = Columns()
-    tasks: Engine | None = None
-    """Reads remote Parquet files; None: this process does."""
+    engine: Engine | None = None
+    """Reads remote Parquet files where it is distributed; else this process does."""
 
 
 def rejected(reason: str, where: str, value: str, detail: str) -> Rejected:

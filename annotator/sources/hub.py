@@ -7,6 +7,7 @@ by row numbers and byte ranges. What else it can load is streamed.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -19,19 +20,39 @@ from annotator.sources.remote import RemoteFile, listed, together
 
 SPLIT: Final = "train"
 _PATIENCE: Final = 20.0  # seconds for the Hub to name a commit
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
-def resolved(dataset: HubDataset) -> HubDataset:
-    """Return ``dataset`` at the commit that its revision is now.
+def pin(dataset: HubDataset, recorded: str | None = None) -> tuple[str, str]:
+    """Return the commit to read, and a notice where the Hub has another one now.
+
+    Args:
+        dataset: its revision may be a branch or a tag, which move.
+        recorded: the commit of an earlier run, which is kept; empty where that recorded none; None for a new run.
 
     Raises:
-        SourceError: the dataset or the revision is unknown, closed, or cannot be reached.
+        SourceError: a new run, and the dataset or revision is unknown, closed, or cannot be reached.
     """
     from huggingface_hub import HfApi
 
-    with _explained(dataset):
-        found = HfApi().dataset_info(dataset.name, revision=dataset.revision or None, timeout=_PATIENCE)
-    return HubDataset(dataset.name, found.sha or dataset.revision)
+    commit = dataset.revision
+    if not _COMMIT.fullmatch(commit):
+        try:
+            with _explained(dataset):
+                found = HfApi().dataset_info(dataset.name, revision=commit or None, timeout=_PATIENCE)
+        except SourceError:
+            if recorded is None:
+                raise
+            return recorded, ""  # a sample that was drawn needs no Hub
+        commit = found.sha or commit
+    if recorded is None:
+        return commit, ""
+    if not recorded:
+        return "", f"{dataset} is at commit {commit[:12]} now; this run did not record which commit it sampled"
+    if commit == recorded:
+        return recorded, ""
+    keeps = "this run keeps its sample; for a new one, choose another --out or add --fresh"
+    return recorded, f"{dataset} has moved from commit {recorded[:12]} to {commit[:12]}; {keeps}"
 
 
 def parquet_files(dataset: HubDataset) -> tuple[SourceFile, ...]:

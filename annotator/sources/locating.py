@@ -57,12 +57,27 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | Hu
             return _listed(path) if path.is_dir() else _single(path)
     except OSError as error:
         raise SourceError(f"cannot read {written}: {error.strerror}; check the permissions and the name") from error
-    if (found := _HUB_NAME.fullmatch(written)) and not written.lower().endswith(SUFFIXES):
-        return HubDataset(found[1], found[2] or "")
+    if dataset := hub_dataset(written):
+        return dataset
     raise SourceError(
         f"no such file or folder: {written or '(empty name)'}; give `sample`, an existing path, or a Hub dataset as "
         "org/name or org/name@revision"
     )
+
+
+def hub_dataset(source: str | os.PathLike[str]) -> HubDataset | None:
+    """Return the Hub dataset that ``source`` names; None for a path that exists and for any other source."""
+    written = os.fspath(source)
+    found = _HUB_NAME.fullmatch(written)
+    if found is None or written.lower().endswith(SUFFIXES) or Path(written).exists():
+        return None
+    return HubDataset(found[1], found[2] or "")
+
+
+def at_revision(source: str, revision: str) -> str:
+    """Return ``source`` at a commit of its Hub dataset; as it is where it is none, or there is no ``revision``."""
+    dataset = hub_dataset(source) if revision else None
+    return str(HubDataset(dataset.name, revision)) if dataset else source
 
 
 def fingerprint(source: str | os.PathLike[str] | None) -> str:
@@ -70,8 +85,8 @@ def fingerprint(source: str | os.PathLike[str] | None) -> str:
 
     Local files: ``sha256:`` over names inside the source and contents, so that a copied or touched file keeps it. From
     1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer stands in the last). Files
-    elsewhere: likewise, over their names, sizes, and what the server says of their content. A Hub dataset: ``hub:`` and
-    its name, without a request, so that a finished run can go on offline.
+    elsewhere: likewise, over their names, sizes, and what the server says of their content. A Hub dataset: ``hub:``,
+    its name and the revision that was asked for, without a request, so that a finished run can go on offline.
 
     Raises:
         SourceError: as ``locate``, or a file that cannot be read.

@@ -67,7 +67,8 @@ class ParquetFiles:
         Raises:
             SourceError: a file is not Parquet, cannot be read, or lacks a needed column; the only file is empty.
         """
-        self._columns, self._tasks = reading.columns, reading.tasks
+        self._columns = reading.columns
+        self._engine = reading.engine if reading.engine and reading.engine.distributed else None
         self._groups: list[RowGroup] = []
         self._metadata: dict[SourceFile, pq.FileMetaData] = {}
         self._touched: set[int] = set()
@@ -131,7 +132,7 @@ class ParquetFiles:
                     self._touched.add(one.group.first)
                     yield from self._streamed(one.group, one.rows)
             else:
-                for found in self._spread(some) if self._tasks and self._are_remote else self._by_threads(some):
+                for found in self._spread(some) if self._engine and self._are_remote else self._by_threads(some):
                     self._add_ranges(found.file, found.ranges)
                     yield from found.rows
 
@@ -155,9 +156,9 @@ class ParquetFiles:
             pool.shutdown(cancel_futures=True)
 
     def _spread(self, wanted: Iterable[Wanted]) -> Iterator[Taken]:
-        assert self._tasks  # noqa: S101 - asked before
+        assert self._engine  # noqa: S101 - checked by the caller
         work = partial(_take, columns=self._columns, environment=credentials())
-        for found in self._tasks.spread(work, self._parts(wanted)):
+        for found in self._engine.spread(work, self._parts(wanted)):
             yield from found
 
     def _parts(self, wanted: Iterable[Wanted]) -> Iterator[tuple[list[Wanted], pq.FileMetaData]]:

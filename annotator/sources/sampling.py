@@ -21,14 +21,15 @@ from itertools import islice
 from typing import TypeAlias
 
 from annotator.errors import ConfigError, SourceError
-from annotator.records import Rejected
-from annotator.sources.documents import Reading, Row, read_documents, rejected
+from annotator.records import Document, Rejected
+from annotator.sources.documents import Reading, Row, read_documents, rejected, text_hash
 from annotator.sources.drawn import Drawn
 from annotator.sources.formats.files import EmptyFileError, SourceFile
 from annotator.sources.hub import parquet_files, stream
 from annotator.sources.locating import HubDataset, locate
 from annotator.sources.parquet import ParquetFiles
 from annotator.sources.screening import Screen, Screening
+from normalizers.encodings import is_damaged, repair
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Told now and then how many rows have been read, and of how many where that is known."""
@@ -65,6 +66,8 @@ class SampleReport:
     """Rows that were left out, by reason."""
     characters_cut: int = 0
     """Characters of boilerplate that were taken out of the documents that stand."""
+    encodings_repaired: int = 0
+    """Documents that stand whose encoding was repaired."""
     seconds: float = 0.0
     peak_rss_mb: float | None = None
     """Most memory the process ever held, in MiB; None where the system does not tell."""
@@ -87,6 +90,7 @@ class SampleReport:
             "documents": self.documents,
             "screened": by_reason,
             "characters_cut": self.characters_cut,
+            **({"encodings_repaired": self.encodings_repaired} if self.encodings_repaired else {}),
         }
 
 
@@ -116,7 +120,10 @@ def sample(
         rounds = drawing.from_parquet(ParquetFiles(located, drawing.reading))
     else:
         rounds = drawing.from_streams(located)
-    screen = Screen(screening or Screening(), drawing.drawn)
+    screening = screening or Screening()
+    if screening.repairs_encoding:
+        rounds = drawing.repaired(rounds)
+    screen = Screen(screening, drawing.drawn)
     return drawing.screened(rounds, screen, str(source or "sample"))
 
 
@@ -166,6 +173,7 @@ class _Drawing:
     reading: Reading
     report: SampleReport
     drawn: Drawn
+    places_repaired: set[int] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
 
     def from_parquet(self, files: ParquetFiles) -> _Rounds:
@@ -230,6 +238,21 @@ class _Drawing:
                 floor = (-min(heap)[0], -min(heap)[1])
                 yield [(-negated, place) for _, negated, place in sorted(heap, reverse=True)]
 
+    def repaired(self, rounds: _Rounds) -> _Rounds:
+        """Yield the rounds with each text in its own encoding, where that is certain; what is repaired is counted."""
+        for rows in rounds:
+            yield [(number, row if isinstance(row, Rejected) else self._repaired(row)) for number, row in rows]
+
+    def _repaired(self, place: int) -> int:
+        document = self.drawn.get(place)
+        text = repair(document.text) if is_damaged(document.text) else None
+        if text is None:
+            return place
+        made = document.id == text_hash(document.text)[:16]
+        place = self.drawn.put(Document(text_hash(text)[:16] if made else document.id, text, document.source))
+        self.places_repaired.add(place)
+        return place
+
     def _read(self, file: SourceFile, *, alone: bool) -> Iterator[Row]:
         try:
             yield from read_documents(file, self.reading.columns)
@@ -270,6 +293,7 @@ class _Drawing:
                     numbers.append(number)
                     places.append(self.drawn.put(judged))
                     report.documents += 1
+                    report.encodings_repaired += row in self.places_repaired
                     report.characters_cut += sum(len(piece.value) for piece in removed)
                     yield from removed
                     if len(places) == self.docs:

@@ -16,6 +16,7 @@ from annotator.records import Document, Rejected
 from annotator.sources.boilerplate import Cut, common, find, without
 from annotator.sources.documents import Row, rejected, text_hash
 from annotator.sources.drawn import Drawn
+from normalizers.encodings import has_syllables, is_damaged, repair
 
 if TYPE_CHECKING:
     from annotator.duplicates.ngrams import Hashes
@@ -45,6 +46,8 @@ class Screening:
     """Words a document must have: with fewer it is a caption, a headline or a link."""
     cuts: bool = True
     """Whether boilerplate is taken out."""
+    repairs_encoding: bool = False
+    """Whether text that was decoded in the wrong encoding is repaired where the original is certain."""
 
 
 class Screen:
@@ -107,6 +110,8 @@ class Screen:
             return rejected("too short", document.id, text, f"{len(text.split())} words")
         if (other := self._drawn.accepted_as(bytes.fromhex(digest))) is not None:
             return rejected("duplicate", document.id, text, f"same text as document {other}")
+        if damage := _damage(text):
+            return rejected("damaged encoding", document.id, text, damage)
         if not is_vietnamese(text):
             share = f"{vietnamese_share(text):.0%} of the letters are specific to Vietnamese"
             return rejected("not Vietnamese", document.id, text, share)
@@ -117,6 +122,18 @@ class Screen:
 
     def _cut(self, document: Document) -> list[Cut]:
         return find(document.text, self._common or ()) if self._settings.cuts else []
+
+
+def _damage(text: str) -> str:
+    """Say what a wrong encoding did to Vietnamese ``text``, or nothing."""
+    if is_damaged(text):
+        if original := repair(text):
+            return f"UTF-8 read as Latin-1 or cp1252; --repair-encoding makes it: {original[:80]}"
+        return "letters were lost or garbled by a wrong encoding; what they were is not certain"
+    clear = vietnamese_share(text) > _CLEARLY_VIETNAMESE
+    if clear or has_syllables(text[:_LOOKED_AT]) or not is_vietnamese(text):
+        return ""
+    return "its words are no syllables of Vietnamese: text in an old encoding, such as TCVN3, or read in a wrong one"
 
 
 def repeated_share(hashes: Hashes) -> float:

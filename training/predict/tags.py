@@ -19,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
+from annotator.config import parse_toml
 from annotator.errors import ConfigError
 from annotator.progress import Progress
 from annotator.records import Sample
@@ -70,7 +71,7 @@ def load_map(kind: str, path: Path | None) -> TagMap:
         shipped = tomllib.loads(resources.files(__package__).joinpath("maps.toml").read_text(encoding="utf-8"))
         return _checked(shipped[kind], "maps.toml")
     try:
-        return _checked(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        return _checked(parse_toml(path.read_bytes()), str(path))
     except OSError as error:
         raise ConfigError(f"cannot read --map {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

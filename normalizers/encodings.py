@@ -1,0 +1,67 @@
+"""Text whose bytes were decoded in the wrong encoding: how to recognise it, and how to undo it.
+
+UTF-8 read as Latin-1 or cp1252 turns ``Hà Nội`` into ``HÃ Ná»™i``. Language identification calls that Vietnamese,
+and so do counts of letters; its words are no syllables of Vietnamese.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from normalizers.text import is_syllable, nfc
+
+# What cp1252 makes of the bytes 80 to BF, and Latin-1 where it differs.
+_CP1252: Final = {bytes([byte]).decode("cp1252", "ignore") or chr(byte): byte for byte in range(0x80, 0x100)}
+_BYTES: Final = {**{chr(byte): byte for byte in range(0x80, 0x100)}, **_CP1252}
+_CONTINUATION: Final = "".join(re.escape(char) for char, byte in _BYTES.items() if byte < 0xC0)
+_PAIR: Final = rf"(?:[Â-Æ]|á[º»]|â€)[{_CONTINUATION}]"
+"""First byte of a letter of Vietnamese, or of a quotation mark, and a byte that goes on."""
+_DAMAGE: Final = re.compile(rf"{_PAIR}|\ufffd|(?<=[^\W\d_])\?(?=[^\W\d_])")
+_DAMAGED: Final = 0.02
+"""Places with damage to a word from which a text counts as damaged. Sound news has 0.000."""
+_FEW: Final = 3
+"""Places that any text may have: a question mark inside an address."""
+_TIMES: Final = 2  # text may have been damaged twice
+_TONES: Final = frozenset("\u0300\u0301\u0303\u0309\u0323")
+
+
+def is_damaged(text: str) -> bool:
+    """Return whether the letters of ``text`` were lost or garbled by a wrong encoding.
+
+    Signs are the pairs that UTF-8 becomes in cp1252 and Latin-1, the replacement character, and a question mark inside
+    a word.
+    """
+    damage = sum(1 for _ in _DAMAGE.finditer(text))
+    return damage >= max(_FEW, _DAMAGED * len(text.split()))
+
+
+def has_syllables(text: str) -> bool:
+    """Return whether the words of NFC ``text`` are Vietnamese syllables: three quarters of those that are not ASCII.
+
+    Of sound news 92 % or more are, of news in a wrong encoding 83 % or less (TCVN3 61 %, Mac Roman 34 %).
+    """
+    words = [word for word in text.split() if not word.isascii()]
+    return sum(map(_is_sound, words)) >= 0.75 * len(words)
+
+
+def repair(text: str) -> str | None:
+    """Return what ``text`` was before its UTF-8 was decoded as cp1252 or Latin-1; None where that is not certain.
+
+    Certain is what can be encoded back as a whole, is valid UTF-8, and shows no damage.
+    """
+    for _ in range(_TIMES):
+        try:
+            text = bytes(ord(char) if char < "\x80" else _BYTES[char] for char in text).decode("utf-8")
+        except (KeyError, UnicodeDecodeError):
+            return None
+        if not is_damaged(text):
+            found = nfc(text)
+            return found if has_syllables(found) else None
+    return None
+
+
+def _is_sound(word: str) -> bool:
+    letters = "".join(filter(str.isalpha, word))
+    return sum(map(_TONES.__contains__, unicodedata.normalize("NFD", word))) <= 1 and is_syllable(letters)
