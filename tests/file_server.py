@@ -96,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _commit(self) -> str:
         """The commit that a request names, or the newest."""
-        named = re.search(r"/revision/([0-9a-f]{40})", self.path)
+        named = re.search(r"/(?:revision|resolve)/([0-9a-f]{40})", self.path)
         return named[1] if named else self.files.commit
 
     def _entry(self, path: Path) -> dict[str, Any]:

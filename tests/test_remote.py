@@ -246,8 +246,8 @@ def test_a_revision_can_be_named(server: FileServer, corpus: Path, tmp_path: Pat
     _sampled(server, f"org/name@{commit}", tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["source"]["revision"] == commit
-    print(*server.requests, sep="\n")
-    assert any(f"revision/{commit}" in request for request in server.requests)
+    assert any(f"/{commit}/data/train-0.parquet" in request for request in server.requests)
+    assert not any("c" * 40 in request for request in server.requests)
     assert "is not the source of" in _sampled(server, f"org/name@{'f' * 40}", tmp_path / "out", code=2)["said"]
 
 
