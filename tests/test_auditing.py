@@ -249,18 +249,25 @@ def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]
 
 
 def test_types_that_look_like_one(tmp_path: Path) -> None:
-    """By their words, by a letter, by what they name; not types that merely share a mention."""
+    """By the lexicon, their words, a letter, what they name; not types that merely share a mention."""
     names = [f"Tên{number}" for number in range(8)]
     pairs = [("school name", "name of school"), ("musical group", "musical groop")]
     entities = [(names[0], label) for pair in pairs for label in pair]
     entities += [(name, label) for name in names for label in ("newspaper outlet", "press organ")]
-    entities += [(names[0], "chemical"), (names[1], "rank 1"), (names[2], "rank 2")]
+    entities += [
+        (names[0], "price"),
+        (names[1], "money"),
+        (names[0], "chemical"),
+        (names[1], "rank 1"),
+        (names[2], "rank 2"),
+    ]
     items = [Item("p", " ".join(names), entities)]
     found = {
         tuple(pair["labels"]): pair["evidence"] for pair in audit(make_run(tmp_path, items))["labels"]["alike"]["pairs"]
     }
     assert found == {
         ("name of school", "school name"): ["same words"],
+        ("money", "price"): ["near in the lexicon"],
         ("musical groop", "musical group"): ["one letter apart"],
         ("newspaper outlet", "press organ"): ["8 mentions in common, 100% of both"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from collections import defaultdict
@@ -361,6 +362,24 @@ def test_near_types_are_not_merged(normalizer: LabelNormalizer) -> None:
             assert related(one, other)
     assert near("price") == {"money"}
     assert near("quantum widget") == alike("quantum widget") == frozenset()
+
+
+def test_every_pair_of_types_gets_a_decision(normalizer: LabelNormalizer) -> None:
+    """Two coarse types side by side, joined in any way, neither loop nor change when decided again."""
+    for one, other in itertools.product(sorted(LEXICON.coarse), repeat=2):
+        for joiner in (" ", "", "-", "/", " and ", ": ", " or "):
+            label = normalizer.decide(f"{one}{joiner}{other}").label
+            assert label is not None
+            assert normalizer.decide(label).label == label
+
+
+def test_spelling_and_spacing_do_not_undo_each_other() -> None:
+    """What one rule writes as one word, the other does not take apart."""
+    rules = dict(RULES)
+    for word in LEXICON.spelling.values():
+        assert rules["spacing"](LEXICON, word) == word
+    for name in LEXICON.glued.values():
+        assert settle(LEXICON, name)[0] == settle(LEXICON, name.replace(" ", ""))[0]
 
 
 # A user's decisions.

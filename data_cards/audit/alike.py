@@ -10,7 +10,7 @@ import numpy as np
 
 from data_cards.audit.database import Database
 from data_cards.audit.labels import Frequency
-from normalizers.labels import related
+from normalizers.labels import near, related
 
 LISTED: Final = 50
 SKETCH: Final = 256
@@ -30,9 +30,11 @@ QUALIFY row_number() OVER (PARTITION BY label ORDER BY text) <= {SKETCH} ORDER B
 
 
 def alike(database: Database, frequency: Frequency) -> dict[str, Any]:
-    """Find pairs by their names and by their mentions, except those that the lexicon calls related."""
+    """Find pairs by their names and by their mentions, except those that the lexicon calls related but not near."""
     evidence: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     labels = sorted(frequency)
+    for pair in _by_lexicon(labels):
+        evidence[pair].append("near in the lexicon")
     for pair in _same_words(labels):
         evidence[pair].append("same words")
     for pair in _one_letter(labels):
@@ -43,10 +45,15 @@ def alike(database: Database, frequency: Frequency) -> dict[str, Any]:
     found: list[dict[str, Any]] = [
         {"labels": list(pair), "samples": [frequency[label]["samples"] for label in pair], "evidence": reasons}
         for pair, reasons in evidence.items()
-        if not related(*pair)
+        if not related(*pair) or pair[1] in near(pair[0])
     ]
     found.sort(key=lambda item: (-len(item["evidence"]), -min(item["samples"]), item["labels"]))
     return {"count": len(found), "pairs": found[:LISTED]}
+
+
+def _by_lexicon(labels: list[str]) -> set[tuple[str, str]]:
+    present = set(labels)
+    return {(label, other) for label in labels for other in near(label) & present if label < other}
 
 
 def _same_words(labels: list[str]) -> set[tuple[str, str]]:

@@ -75,7 +75,7 @@ def _glued(lexicon: Lexicon, label: str) -> str:
 
 
 def _separated(lexicon: Lexicon, word: str) -> str:
-    if len(word) < 7 or not word.isascii() or not word.isalpha() or lexicon.is_english(word):
+    if not word.isascii() or not word.isalpha() or lexicon.is_english(word):
         return word
     for ending, singular in (("", ""), ("s", ""), ("ies", "y")):
         name = lexicon.glued.get(word.removesuffix(ending) + singular) if word.endswith(ending) else None
