@@ -90,7 +90,7 @@ def run_engine(base_url: str, number: int, concurrency: int) -> Took:
         asked = watch.took()
         for passage in passages(number):
             completion = ledger.get(teacher.question(passage.text).key)
-            parse_reply(completion.reply if completion else "")
+            parse_reply(completion.reply if completion else "", passage.text)
         if len(ledger) != number:
             raise SystemExit(f"{len(ledger)} of {number} answered")
     return asked

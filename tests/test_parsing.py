@@ -159,6 +159,7 @@ REPAIRED = {
     "bullets": ("Các thực thể:\n- Hà Nội: location\n- **Nam** (person)\n", BOTH),
     "bullets with dashes": ("* Hà Nội - location\n* Nam – person", BOTH),
     "bullets, bold with colon": ("- **Hà Nội:** location", [HN]),
+    "bullets, type first": ("- Location: Hà Nội\n- Person: Nam", [("Hà Nội", "Location"), ("Nam", "Person")]),
     "numbers": ("1. Hà Nội: location\n2) Nam: person", BOTH),
     "plain lines": ("Hà Nội - location\nNam - person", BOTH),
     "colon in a bullet": ("- TP. HCM: Quận 1 - location", [("TP. HCM: Quận 1", "location")]),
@@ -211,7 +212,6 @@ UNPARSABLE = {
     "tick boxes": "- [ ] Hà Nội\n- [x] Nam",
     "open bracket in prose": 'Kiên (27 tuổi, trú tại "Nha Trang" bị bắt. Giá [30 triệu "đồng".',
     "footnotes": "Theo (1), (2024) và [12].",
-    "type to bullets": "- Location: Hà Nội\n- Person: Nam",
 }
 
 MALFORMED = {

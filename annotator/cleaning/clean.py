@@ -77,7 +77,7 @@ class LabelLog:
 
 def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cleaned:
     """Clean one answer."""
-    parsed = parse_reply(completion.reply, truncated=completion.finish_reason == "length")
+    parsed = parse_reply(completion.reply, passage.text, truncated=completion.finish_reason == "length")
     if parsed.status == "unparsable" or (parsed.status == "truncated" and not parsed.mentions):
         cause = f"finish reason {completion.finish_reason or 'unknown'}"
         unread = Rejected("parse", f"reply {parsed.status}", passage.id, completion.reply[:500], cause)
@@ -88,6 +88,10 @@ def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cl
     rejected += [
         Rejected("clean", "malformed claim", passage.id, item, "not a pair of an entity and its type")
         for item in parsed.malformed
+    ]
+    rejected += [
+        Rejected("clean", "excluded by the reply", passage.id, item, "the reply itself calls it no entity")
+        for item in parsed.excluded
     ]
     annotation = Annotation(passage.id, passage.text, mentions, parsed.status)
     return Cleaned(annotation, len(parsed.mentions) + len(parsed.malformed), kept, tuple(rejected), decisions)

@@ -26,12 +26,25 @@ def fold(key: str) -> str:
 # What a record calls its type and its text. Names are compared folded; where several are there, the first counts.
 LABEL_KEYS = names("""
     type label entity_type category class tag kind entity_label entity_category entity_class entity_group ner_tag
-    loại loại_thực_thể nhãn
+    loại loại_thực_thể nhãn extraction_class mention_type semantic_type ner ner_label ner_type node_type types labels
+    kiểu kiểu_thực_thể phân_loại loại_hình nhãn_thực_thể categories entity_types tag_type
 """)
 TEXT_KEYS = names("""
     text mention entity span word name value entity_text entity_name entity_mention thực_thể
     mentions entities texts spans words names values
+    extraction_text mention_text surface_form surface original_text phrase token named_entity entity_value string
+    extracted_text tên tên_thực_thể cụm_từ từ văn_bản các_thực_thể named_entities term keyword id
 """)
+
+
+class Unquoted(list["Node"]):
+    """A list without a quote anywhere in it."""
+
+
+class Heading(str):
+    """What stands before a list and may be the type of its items: ``Organization: ["Viettel", "VNPT"]``."""
+
+    __slots__ = ()
 
 
 class Bare(str):
@@ -52,6 +65,12 @@ class _Open:
     items: list[Node] = field(default_factory=list)
     key: str | None = None
 
+    def take_name(self, opening: str) -> None:
+        """Take the word before a bracket, as in ``Person(span="Lê An")``, as the key of what stands in it."""
+        is_call = opening[1:] == "(" and opening[0].isidentifier()
+        if is_call and self.key is None and self.items and isinstance(self.items[-1], Bare):
+            self.key = str(self.items.pop())
+
     def add(self, value: Node) -> None:
         self.items.append(value if self.key is None else (self.key, value))
         self.key = None
@@ -66,14 +85,16 @@ _SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": 
 
 # Quantifiers are possessive, so that no pattern looks at a character more than a few times.
 _START = re.compile(  # a bracket in prose that may open a list; those of "(see [1])", "f(x)" and "- [ ]" may not
-    r"""(?!(?<=[-*+]\ )\[\ \])[\[{](?=\s*+(?:["'“‘\[({\])}\#]|-?\d[\d.]*+\s*+,|//|\.\.\.|…|None|null|\Z))
+    r"""\[(?=\s*+[A-Z]\w{0,30}+\(\s*+(?:\w{1,30}+\s*+=\s*+)?["'“‘\[])  # [Person(span="Lê An")]
+    |(?!(?<=[-*+]\ )\[\ \])[\[{](?=\s*+(?:["'“‘\[({\])}\#]|-?\d[\d.]*+\s*+,|//|\.\.\.|…|None|null|\Z))
     |\{(?=\s*+\w{1,30}+\s*+:)
+    |(?<=\w)\((?=\s*+\w{1,30}+\s*+=\s*+["'“‘])
     |(?<!\w)\((?=\s*+(?:["'“‘\[({]|-?\d[\d.]*+\s*+,\s*+["'“‘]))""",
     re.VERBOSE,
 )
 _TOKEN = re.compile(
-    r"""(?P<gap>(?:[\s,;]|//[^\n]*+|\#[^\n]*+)++)|(?P<open>[\[({])|(?P<close>[\])}])|(?P<colon>:)|(?P<quote>["'“‘])
-    |(?P<bare>(?:[^,;:\[\](){}\n]|:(?![\s"'“‘\[({]))++)""",
+    r"""(?P<gap>(?:[\s,;]|//[^\n]*+|\#[^\n]*+)++)|(?P<open>[\[({])|(?P<close>[\])}])|(?P<colon>:|=>?(?=\s*+["'“‘\[({]))
+    |(?P<quote>["'“‘])|(?P<bare>(?:[^,;:=\[\](){}\n]|:(?![\s"'“‘\[({])|=(?!>?\s*+["'“‘\[({]))++)""",
     re.VERBOSE,
 )
 _STRING_MARKS = {  # by opening quote: an escaped character, or a quote that may end the string
@@ -87,9 +108,16 @@ _STRING_ENDS = re.compile(  # what follows the quote that ends a string
     |\s++["'“‘][^"'“”‘’\n]{1,60}+["'”’]\s*+[\])}]  # or before the last string of a bracket
     |\s*+(?:\Z|```|(?P<closer>[\])}])
         |[,;:]\s*+(?:\Z|["'“‘\[({\])},\d\#…]|-\d|//|\.\.\.|```
-            |[^\W\d_][\w./ -]{0,60}+(?:[\])}:]|,\s*+["'“‘\[({]|\Z)))  # a bare word that is an item""",
+            |[^\W\d_][\w./ -]{0,60}+(?:[\])}:]|=["'“‘\[]|,\s*+["'“‘\[({]|\Z)))  # a bare word that is an item""",
     re.VERBOSE,
 )
+_MARKS = " \t\r,;*_`#>•-\"'“”"
+_HEADING = re.compile(
+    r"""[\s,;*_`\#>•"'“”\]})–-]*+(?:\d{1,3}[.)]\s++)?[*_`"'“]*([^\W\d_][^:=.\n"'“”*`\[({]{0,50})[*_`"'”]*\s*
+    (?::|=|->|→)[*_`\s]*""",
+    re.VERBOSE,
+)
+_CALL = re.compile(r"(?<![\w.])[A-Z]\w{0,40}\Z")
 _LIST_GOES_ON = re.compile(r"\s*+(?:[,;:\])}\[({\#]|//|\Z)", re.VERBOSE)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U(00[01][0-9a-fA-F]{5})|(.))", re.DOTALL)
 
@@ -98,16 +126,19 @@ def scan(text: str) -> tuple[list[Node], bool]:
     """Return every bracket of ``text`` that holds a string or nothing, and whether the last was never closed.
 
     A flat pair within a sentence, as in ``a list of ("entity", "type"): [...]``, counts only if there is nothing
-    better: a list of lists, an object, or a pair on a line of its own or after a colon.
+    better: a list of lists, an object, or a pair on a line of its own or after a colon. Nested brackets without quotes
+    are the last resort.
     """
     announced: list[Node] = []
     embedded: list[Node] = []
+    unquoted: list[Node] = []
     position, stands, cut, retries = 0, False, False, 3
     while start := _START.search(text, position):
         line = text.rfind("\n", position, start.start()) + 1
         before = text[max(line, position) : start.start()].rstrip()
         if line or not position or before.endswith((":", "=")):  # else it stands as its neighbour on the line does
             stands = before.endswith((":", "=")) or not any(map(str.isalpha, before))
+        end = position
         root, position, quoted = _bracket(text, start.start())
         closed = position <= len(text)
         if retries and not (stands or is_nested(root)) and (not closed or "\n" in text[start.start() : position]):
@@ -115,9 +146,31 @@ def scan(text: str) -> tuple[list[Node], bool]:
             position = start.end()  # an open bracket or quote in prose must not swallow the list after it
             continue
         cut = not closed and (quoted or not text[start.start() :].strip("[({ \n"))
-        if quoted or cut or (closed and not root):
-            (announced if stands or is_nested(root) else embedded).append(root)
-    return announced or embedded, cut
+        if closed and not quoted and is_nested(root):
+            unquoted.append(Unquoted(root))
+        elif quoted or cut or (closed and not root):
+            kept = announced if stands or is_nested(root) else embedded
+            heading = _heading(text, end, start.start())
+            kept.append([(heading, root)] if heading and root else root)
+    return announced or embedded or unquoted, cut
+
+
+def _heading(text: str, position: int, start: int) -> Heading | None:
+    """Return what is written before the bracket at ``start`` as its heading: on its line, or alone on the line before.
+
+    What was read up to ``position`` is no part of it.
+    """
+    before = text[max(position, start - 200) : start]
+    if call := _CALL.search(before):
+        return Heading(call[0])
+    lines = [line for line in before.split("\n") if not line.lstrip().startswith("```")]
+    if lines and lines[-1].strip(_MARKS) == "":
+        alone = next((line.strip() for line in reversed(lines[:-1]) if line.strip(_MARKS)), "")
+        lines = [alone] if alone.endswith((":", ":**")) or alone.startswith(("#", "**")) else [""]
+        if alone and not lines[0].endswith((":", ":**")):
+            lines[0] += ":"
+    found = _HEADING.fullmatch(lines[-1]) if lines else None
+    return Heading(found[1].strip()) if found and found[1].strip() else None
 
 
 def _bracket(text: str, position: int) -> tuple[list[Node], int, bool]:
@@ -134,6 +187,7 @@ def _bracket(text: str, position: int) -> tuple[list[Node], int, bool]:
         if kind == "open":
             if len(stack) == _MAX_DEPTH:
                 break
+            top.take_name(text[position - 2 : position])
             stack.append(_Open(_CLOSERS[token[0]]))
             top.add(stack[-1].items)
         elif kind == "close":

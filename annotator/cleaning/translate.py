@@ -22,9 +22,11 @@ TOKENS = 200
 """About what one question and its answer take; counts against ``--tpm``."""
 
 
-def unknown_labels(answers: Iterable[Completion], labels: Decider) -> list[str]:
+def unknown_labels(answers: Iterable[tuple[Passage, Completion]], labels: Decider) -> list[str]:
     """The distinct labels, in their clean form, that wait for a decision because they are not English."""
-    parsed = (parse_reply(found.reply, truncated=found.finish_reason == "length") for found in answers)
+    parsed = (
+        parse_reply(found.reply, passage.text, truncated=found.finish_reason == "length") for passage, found in answers
+    )
     decided = map(labels.decide, {claim.label for reply in parsed for claim in reply.mentions})
     return sorted({found.label for found in decided if found.label and found.rule == "not english"})
 

@@ -323,7 +323,13 @@ def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatc
 
 
 def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
-    replies = (answer for _, answers in _answered(context, ledger) for answer in tables.from_batch(answers, Completion))
+    replies = (
+        pair
+        for passages, answers in _answered(context, ledger)
+        for pair in zip(
+            tables.from_batch(passages, Passage, Piece), tables.from_batch(answers, Completion), strict=True
+        )
+    )
     unknown = unknown_labels(replies, labels)
     translator = make_translator(context.config)
     if context.asking != "never":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from annotator.cleaning.parser import spoken, unfenced
+from annotator.cleaning.final_answer import final_answer, unfenced
 from annotator.cleaning.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
 
 _UNQUOTED = re.compile(r"\s*\[([^\[\]{}\"'“‘]*)\]\s*\Z")
@@ -36,7 +36,7 @@ def read_answer(answer: str) -> Answer:
     the text counts, of any other object its values. A list that was cut off keeps its complete strings. Time is linear
     in the length; the first 500,000 characters are read.
     """
-    body = spoken(answer)
+    body = final_answer(answer)
     try:
         tree: Node = json.loads(
             unfenced(body), object_pairs_hook=_Pairs, parse_int=Bare, parse_float=Bare, parse_constant=Bare

@@ -1,0 +1,209 @@
+"""What a string of a reply could be, weighed by the passage and by the words themselves: a mention, a type, neither.
+
+A mention stands in the passage; a type seldom does. A type is a known one, or a few plain words in lower case. Neither
+is enough alone ("bệnh nhân" is a type and stands in most news about health), so that both are added up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from annotator.cleaning.lines import cells
+from annotator.cleaning.scanner import fold, names
+from normalizers.lexicon import load_lexicon, vietnamese_key
+from normalizers.text import fold_tones, nfc
+
+Pair = tuple[str, str]
+"""A mention and its type."""
+
+COMMON_TYPES = frozenset(
+    names("""
+    person people per location loc gpe place organization organisation org company country city province date time
+    event product disease money number quantity percentage percent age title job position occupation law nationality
+    misc vehicle film symptom sport team currency technology concept facility website food animal người địa_điểm
+    tổ_chức công_ty quốc_gia thành_phố ngày thời_gian sự_kiện sản_phẩm
+""")
+)
+PLAIN_TYPE = re.compile(r"[a-z]++(?:[ _/-][a-z]++){0,3}")
+_SHAPE = re.compile(r"[^\W\d_][\w'’.&/-]*+(?:[ _][\w'’.&/()-]++){0,5}")
+_RELATION = re.compile(r"(?:is|has|was|are|does) .*|.* (?:in|of|by|to|at|for|with|from|on)|the .*|an? .*|as .*")
+_REMARKS = frozenset(
+    names("""
+    note notes lưu_ý ghi_chú chú_ý giải_thích explanation explanations reason reasons reasoning lý_do answer
+    output result results kết_quả đáp_án trả_lời câu_trả_lời input text passage sentence context đoạn_văn văn_bản câu
+    summary tóm_tắt nội_dung analysis phân_tích example examples ví_dụ step bước question câu_hỏi task nguồn source
+    thought thoughts comment comments nhận_xét original_text corrected corrected_ocr entities entity the_entities
+    named_entities danh_sách list các_thực_thể thực_thể json yaml csv xml python response total tổng tổng_cộng
+    warning update type types loại danh_sách_thực_thể here extracted_entities nothing
+""")
+)
+_NOTHING = re.compile(
+    r"""[\s\W]*(?:none|null|nil|n/?a|nothing|not\ (?:found|mentioned|applicable|available|specified)
+    | (?:none|no\ \w+(?:\ \w+)?)\ (?:found|mentioned|identified|present|listed|in\ the\ (?:text|passage))
+    | no\ (?:named\ )?entit(?:y|ies) | không(?:\ (?:có|tìm\ thấy|xác\ định|đề\ cập|rõ))?(?:\ thực\ thể)?(?:\ nào)?
+    | không\ (?:có|được)\ (?:\w+\ ){0,4}(?:nào|đến|nhắc|cập) | trống | chưa\ có)[\s\W]*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_NO_TYPE = re.compile(
+    r"[\s\W]*(?:==none==|not an? (?:named )?entity|non[- ]?entity|no entity"
+    r"|không phải (?:là )?(?:thực thể|tên riêng))[\s\W]*",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(
+    r"(?:entity|type of entity|thực thể|loại thực thể|type|label|mention) ?\d{1,2}|\.\.\.|…", re.IGNORECASE
+)
+_WHOLE_TYPES = frozenset(
+    names("date time datetime address ngày thời_gian ngày_tháng địa_chỉ quote title work_of_art law luật")
+)
+_SPLIT = re.compile(r"\s*[;、]\s*|,\s+|,(?=[^\W\d])")
+_AND = re.compile(r"\s*[;、]\s*|,\s+(?:(?:và|and)\s+)?|\s+(?:và|and|&)\s+")
+_WORD = re.compile(r"[^\W_]+|[(),;]")
+_MARKS = " \t\"'“”‘’`*_"
+
+
+def is_nothing(text: str) -> bool:
+    """Whether ``text`` says that there is no mention."""
+    return len(text) < 80 and _NOTHING.fullmatch(text) is not None
+
+
+def is_no_type(text: str) -> bool:
+    """Whether ``text``, where a type should be, says that the mention is no entity."""
+    return len(text) < 80 and _NO_TYPE.fullmatch(text) is not None
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether ``text`` is one of the words for an entity or its type in the prompt's form of an answer."""
+    return len(text) < 30 and _PLACEHOLDER.fullmatch(text) is not None
+
+
+def is_remark(text: str) -> bool:
+    """Whether ``text`` names a part of an answer, and no type."""
+    return fold(text.strip(_MARKS + ":")) in _REMARKS
+
+
+def likeness(word: str) -> float:
+    """How much ``word`` looks like an entity type: 3 for a common one, 1 or 0.5 for few words in lower case, or 0."""
+    folded = fold(word)
+    if folded in COMMON_TYPES or folded.removesuffix("s") in COMMON_TYPES:
+        return 3
+    if PLAIN_TYPE.fullmatch(folded) and (word.islower() or (word.isupper() and "_" in word)):
+        return 1
+    return 0.5 if word.islower() and len(word.split()) <= 4 and not any(map(str.isdigit, word)) else 0
+
+
+@cache
+def _known_types() -> frozenset[str]:
+    lexicon = load_lexicon()
+    return frozenset([*lexicon.known, *lexicon.abbreviations, *lexicon.synonyms, *lexicon.vietnamese])
+
+
+def is_known(word: str) -> bool:
+    """Whether the lexicon has ``word`` as the name of a type, in English or Vietnamese."""
+    plain = fold(word).replace("_", " ")
+    forms = (plain, plain.removesuffix("s"), plain.removesuffix("ies") + "y", vietnamese_key(plain))
+    return len(word) <= 60 and any(form in _known_types() for form in forms)
+
+
+def is_shaped(word: str) -> bool:
+    """Whether ``word`` is written as a type could be: one to six words, no capital within, no digits."""
+    if len(word) > 60 or not _SHAPE.fullmatch(word) or is_remark(word) or is_nothing(word):
+        return False
+    plain = PLAIN_TYPE.fullmatch(fold(word).replace("_", " ")) is not None
+    return plain or word.isupper() or word[1:] == word[1:].lower() or is_known(word)
+
+
+class Evidence:
+    """One passage, and what it says about the strings of a reply to it. An empty passage says nothing."""
+
+    def __init__(self, passage: str) -> None:
+        """Take a passage."""
+        self._text = f" {_plain(passage)} "
+        self._seen: dict[str, bool] = {}
+        self.known = bool(passage.strip())
+
+    def stands(self, text: str) -> bool:
+        """Whether the passage has the words of ``text`` in a row, whatever their case and punctuation."""
+        if not self.known or len(text) > 1000:
+            return False
+        if text not in self._seen:
+            words = _plain(text)
+            self._seen[text] = bool(words) and f" {words} " in self._text
+        return self._seen[text]
+
+    def holds(self, text: str) -> bool:
+        """Whether the passage has ``text``, or each part of it between commas."""
+        return self.stands(text) or any(parts and all(map(self.stands, parts)) for parts in _cuts(text))
+
+    def some_hold(self, text: str) -> bool:
+        """Whether the passage has ``text``, or half of its parts."""
+        return self.holds(text) or any(
+            len(parts) > 1 and 2 * sum(map(self.stands, parts)) >= len(parts) for parts in _cuts(text)
+        )
+
+    def first_that_stands(self, text: str) -> str:
+        """Return ``text`` if the passage has it or its parts, else a first cell that the passage has, else nothing."""
+        if self.some_hold(text):
+            return text
+        return next((way[0] for way in cells(text[:1000]) if self.stands(way[0])), "")
+
+    def type_weight(self, word: str) -> float:
+        """How much ``word`` is a type, from 0 to 3: known types first, then the look of it."""
+        weight = likeness(word)
+        if weight < 2 and is_known(word):
+            weight = 2
+        if not weight and self.known and PLAIN_TYPE.fullmatch(fold(word).replace("_", " ")) and not self.stands(word):
+            weight = 0.4  # "Medical Condition"
+        return 0.1 if weight == 1 and _RELATION.fullmatch(word.lower()) else weight
+
+    def weigh(self, mention: str, label: str) -> float:
+        """How well the two fit these roles; above zero where they fit better than not."""
+        weight = (self.type_weight(label) - self.type_weight(mention)) / 1.5
+        if self.known:
+            weight += (1 if self.holds(mention) else -1) - (0.5 if self.stands(label) else 0)
+        return weight
+
+    def order(self, pairs: Sequence[Pair]) -> float:
+        """How much better the first strings of ``pairs`` serve as mentions than the second ones, a pair on average."""
+        if not pairs:
+            return 0.0
+        lean = sum(self.weigh(one, other) - self.weigh(other, one) for one, other in pairs[:500]) / len(pairs[:500])
+        firsts, seconds = (len({pair[side] for pair in pairs}) / len(pairs) for side in (0, 1))
+        return lean + 2 * (firsts - seconds)
+
+    def mentions(self, text: str, label: str) -> list[str]:
+        """Cut ``text`` at its commas where it lists several mentions and is not one."""
+        parts = _cut(_SPLIT, text)
+        if len(parts) < 2:
+            joined = _cut(_AND, text)
+            return joined if len(joined) > 1 and not self.stands(text) and all(map(self.stands, joined)) else [text]
+        if not self.known:
+            single = fold(label) in _WHOLE_TYPES or any(len(part.split()) > 6 or part[:1].isdigit() for part in parts)
+            return [text] if single else parts
+        both = _cut(_AND, text)
+        is_one = fold(label) in _WHOLE_TYPES or len(both) > len(parts) or not all(map(_has_letter, parts))
+        if is_one and self.stands(text):  # "Sở Văn hóa, Thể thao và Du lịch"
+            return [text]
+        if not all(map(self.stands, parts)) and all(map(self.stands, both)):
+            return both
+        return parts if 2 * sum(map(self.stands, parts)) >= len(parts) else [text]
+
+
+def _plain(text: str) -> str:
+    return " ".join(_WORD.findall(fold_tones(nfc(text)).lower()))
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
+
+
+def _cut(at: re.Pattern[str], text: str) -> list[str]:
+    """The parts of ``text``; brackets stay whole."""
+    if "(" in text:
+        return [text.strip(_MARKS)]
+    return [part.strip(_MARKS) for part in at.split(text[:5000]) if part.strip(_MARKS)]
+
+
+def _cuts(text: str) -> tuple[list[str], list[str]]:
+    return _cut(_SPLIT, text), _cut(_AND, text)

@@ -1,0 +1,91 @@
+"""The final answer of a reply: without the thoughts and drafts of a reasoning model, and without what it made up after.
+
+Models mark their thoughts in many ways, and the template of a prompt may already have opened them, so that only the
+closing mark is in the reply. Thoughts that never end have no answer after them.
+"""
+
+from __future__ import annotations
+
+import re
+
+_THOUGHT = r"think(?:ing)?|thoughts?|reasoning|reflection|analysis|scratchpad|seed:think|suy_nghĩ|suy_luận"
+_OPENING = re.compile(
+    rf"""<(?:{_THOUGHT})> | ◁think▷ | \[THINK\] | <\|begin_of_thought\|> | <\|START_THINKING\|> | <unused94>
+    | <\|channel\|>\s*+(?:analysis|commentary|thought)[^<]*+<\|message\|> | <\|channel>\s*+(?:thought|analysis)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_CLOSING = re.compile(
+    rf"""</(?:{_THOUGHT})> | ◁/think▷ | \[/THINK\] | <\|end_of_thought\|> | <\|END_THINKING\|> | <unused95>
+    | <channel\|> | <\|channel\|>\s*+final[^<]*+<\|message\|> | \b(?<=[\W_])assistantfinal | ^assistantfinal""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_SPECIAL = re.compile(
+    r"<\|(?:begin|end)_of_(?:solution|text)\|>|<\|(?:START|END)_(?:RESPONSE|ACTION)\|>|<\|(?:end|return|im_end|eot_id)\|>"
+    r"|<(?:end_of_turn|start_of_turn|eos|bos|pad|/?s)>|<\|start\|>assistant"
+)
+_ANSWER = re.compile(
+    r"<(?P<tag>answer|final_answer|final|output|result|response|json)>(?P<body>.*?)(?:</(?P=tag)>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_FINAL = re.compile(  # a line that announces the answer which replaces what stands before it
+    r"""(?:^|(?<=[.!?]\ ))[^\w\n]*+(?:[^\W\d_]++[,' ]++){0,6}?
+    (?:(?:final|corrected|revised|updated|improved)\s(?:\w++\s){0,2}?
+            (?:answer|list|output|result|results|json|version|response|entities|extraction)
+     | (?:đáp\sán|câu\strả\slời|kết\squả|danh\ssách|trả\slời)\s(?:\w++\s){0,3}?
+            (?:cuối(?:\scùng)?|chính\sthức|hoàn\schỉnh|đã\ssửa|đã\schỉnh\ssửa|sau\skhi\ssửa|cập\snhật))
+    [^\n:\[({<]{0,30}+(?::|\*\*|$|(?=[\[({]))""",
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+)
+_PASSAGE = re.compile(
+    r"^[ \t]*+<(passage|text|document|đoạn_văn)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE | re.MULTILINE
+)
+_LISTS = ("[", "{", "(", "```")
+
+
+def final_answer(reply: str) -> str:
+    """Return what ``reply`` gives as its answer; an empty string where it only thinks.
+
+    A reply that opens with a list is one already, whatever tags stand in its strings.
+    """
+    body = reply.strip().removeprefix("\ufeff").lstrip()
+    if not body.startswith(_LISTS) or body[:7].upper() == "[THINK]":
+        body = _after_thoughts(body)
+        body = _SPECIAL.sub("", body).strip()
+    return _last_version(_without_passages(body))
+
+
+def _after_thoughts(body: str) -> str:
+    end = None
+    for end in _CLOSING.finditer(body):  # noqa: B007 - the last one counts
+        pass
+    rest = body if end is None else body[end.end() :]
+    opening = _OPENING.search(rest)
+    if opening is None:
+        return rest
+    return rest[: opening.start()]
+
+
+def _without_passages(body: str) -> str:
+    """Leave an echoed passage out; after an answer, a further passage is one that the model made up."""
+    passage = _PASSAGE.search(body)
+    if passage is None or (passage[0].startswith("<text>") and "<type>" in body):
+        return body
+    before = body[: passage.start()].strip()
+    return before if "[" in before or "{" in before else body[passage.end() :].strip()
+
+
+def _last_version(body: str) -> str:
+    """Return what stands in the last answer tag or after the last line that announces a final answer."""
+    if tagged := [found["body"] for found in _ANSWER.finditer(body) if found["body"].strip()]:
+        body = tagged[-1].strip()
+    last = None
+    for found in _FINAL.finditer(body):
+        if body[found.end() :].strip(" \n*`:#"):
+            last = found
+    return body if last is None else body[last.end() :].strip()
+
+
+def unfenced(body: str) -> str:
+    """Return what stands in a code fence, if ``body`` is one."""
+    fenced = len(body) >= 6 and body.startswith("```") and body.endswith("```")
+    return re.sub(r"\A[\w+-]*+", "", body[3:-3]) if fenced else body

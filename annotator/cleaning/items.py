@@ -1,0 +1,368 @@
+"""The tree of an answer, flattened into items: what may be a mention and its type, and in which form it was given.
+
+The walk is without recursion, so that depth costs nothing. A list is a pair, a longer row, or a list of whatever; an
+object is a record ``{text: ..., type: ...}``, a wrapper around a list, or a map between types and mentions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple, TypeAlias
+
+from annotator.cleaning.evidence import Evidence, is_nothing, is_remark, is_shaped, likeness
+from annotator.cleaning.lines import Line, Table
+from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, Bare, Heading, Node, fold, is_nested, names
+
+Form: TypeAlias = Literal["pair", "bare pair", "row", "bare row", "record", "entry", "listed entry", "headed", "line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Strings of which one may be a mention and another its type."""
+
+    nodes: tuple[Node, ...]
+    """Mention and type, of a record and under a heading; type or mention first, of a pair and of an entry of a map;
+    any number, of a row; the uncut text, of a line."""
+    form: Form
+    """Bare: with no other list around it, as a list of mentions without types is, too."""
+    several: bool = False
+    """Whether the mention may be several between commas."""
+
+
+class Excluded(str):
+    """An item that the reply itself calls no entity, as it will be shown."""
+
+    __slots__ = ()
+
+
+class _Visit(NamedTuple):
+    """A node still to be looked into; ``group`` is the type named by a key above it, if any."""
+
+    node: Node
+    group: str | None = None
+
+
+Step: TypeAlias = Item | Excluded | str
+"""A ``str`` is a malformed item as it will be shown."""
+_Steps: TypeAlias = "list[_Visit | Item | Excluded | str]"
+
+_WRAPPER_KEYS = frozenset(
+    names("""
+    entities named_entities extracted_entities entity_list mentions annotations predictions result results data
+    output answer response items list tuples pairs ner extractions nodes spans arguments parameters input args
+    tool_call tool_calls function_call function json final_answer content labels tags thực_thể các_thực_thể
+    danh_sách danh_sách_thực_thể kết_quả
+""")
+)
+_EXCLUDED_KEYS = frozenset(
+    names("""
+    excluded excluded_entities not_entities non_entities rejected ignored removed skipped discarded omitted
+    loại_trừ bị_loại bỏ_qua không_phải_thực_thể
+""")
+)
+_ASIDE_KEYS = frozenset(
+    names("""
+    relations relationships edges triples triplets links quan_hệ các_quan_hệ reasoning explanation explanations notes
+    thoughts thought thinking analysis metadata usage attributes properties giải_thích suy_luận
+""")
+)
+_ECHO_KEYS = frozenset(
+    names("text sentence input passage context document paragraph source content câu đoạn_văn văn_bản")
+)
+_FLAG_KEYS = frozenset(names("is_entity is_named_entity is_an_entity is_ne entity? là_thực_thể is_valid valid include"))
+_PROSE_KEYS = frozenset(
+    names("""
+    description desc reason reasoning explanation note notes comment context sentence evidence justification role
+    definition mô_tả lý_do giải_thích ghi_chú vai_trò bối_cảnh chức_vụ confidence score
+""")
+)
+_LABEL_RANK = {key: rank for rank, key in enumerate(LABEL_KEYS)}
+_TEXT_RANK = {key: rank for rank, key in enumerate(TEXT_KEYS)}
+_NO = frozenset({"false", "no", "không", "sai", "0"})
+_EXCLUDED_HEADING = re.compile(
+    r"\b(?:excluded|ignored|rejected|removed|skipped|omitted|non-?entit|not (?:an? )?(?:named )?entit|not included)"
+    r"|loại trừ|bị loại|bỏ qua|không phải|không đưa|không tính|relation|quan hệ",
+    re.IGNORECASE,
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def shorten(node: Node | tuple[Node, ...]) -> str:
+    """Return ``node`` as text of at most 200 characters, without what stands deeper in it."""
+    if isinstance(node, list):
+        node = "[" + ", ".join("…" if isinstance(item, list) else shorten(item) for item in node[:50]) + "]"
+    elif isinstance(node, tuple):
+        node = f"{node[0]}: {'…' if isinstance(node[1], list) else node[1]}"
+    return _SURROGATE.sub("?", str(node).strip()[:200])
+
+
+def walk(roots: Iterable[Node], evidence: Evidence) -> tuple[list[Step], bool]:
+    """Walk the trees in order: their items, what is malformed or excluded, and whether there was an empty list."""
+    found: list[Step] = []
+    empty = False
+    todo: _Steps = []
+    for root in roots:
+        todo.extend(_of_root(root, evidence))
+    todo.reverse()
+    while todo:
+        step = todo.pop()
+        if not isinstance(step, _Visit):
+            found.append(step)
+        elif isinstance(step.node, Line):
+            found.append(Item((step.node,), "line"))
+        elif isinstance(step.node, str) and not isinstance(step.node, Bare):
+            found.append(Item((Line(step.node),), "line"))
+        elif not isinstance(step.node, list):
+            found.append(shorten(step.node))
+        elif not step.node:
+            empty = True
+        elif any(isinstance(item, tuple) for item in step.node):
+            todo.extend(reversed(_of_object(step.node, step.group, evidence)))
+        else:
+            todo.extend(reversed(_of_list(step.node, step.group)))
+    return found, empty
+
+
+# ---- headings and what stands at the top ----
+
+
+def _of_root(root: Node, evidence: Evidence) -> _Steps:
+    if isinstance(root, Table):
+        columns = [_under_heading(column, evidence) for column in root.columns if isinstance(column, list)]
+        return [step for column in columns for step in column or []] if all(columns) else [_Visit(row) for row in root]
+    if isinstance(root, list) and len(root) == 1 and isinstance(root[0], tuple) and isinstance(root[0][0], Heading):
+        steps = _under_heading(root, evidence)
+        return _of_root(root[0][1], evidence) if steps is None else steps
+    if isinstance(root, list) and root and not is_nested(root):
+        if all(isinstance(item, Line) for item in root):
+            return [_Visit(item) for item in root]
+        if _is_pair(root):
+            return [Item((root[0], root[1]), "bare pair")]
+        return [Item(tuple(root), "bare row")] if len(root) > 2 else [_Visit(item) for item in root]
+    return [_Visit(root)]
+
+
+def _under_heading(root: list[Node], evidence: Evidence) -> _Steps | None:
+    """Read ``Person: [...]``, a heading over bullets, a tag or a column, if the heading is a type; else None."""
+    entry = root[0]
+    if not isinstance(entry, tuple):
+        return None
+    heading, node = re.sub(r"\s*\([^()]*\)\Z", "", entry[0]), entry[1]
+    if _EXCLUDED_HEADING.search(heading):
+        return [Excluded(shorten([heading, *node]) if isinstance(node, list) else shorten(node))]
+    texts = [item for item in node if isinstance(item, str)] if isinstance(node, list) else []
+    if is_remark(heading) or not is_shaped(heading):
+        return None
+    weight = evidence.type_weight(heading)
+    if isinstance(node, list) and is_nested(node):
+        return [_Visit(node, heading)] if weight >= 2 and any(map(_is_object, node)) else None
+    looks_typed = len(texts) == 2 and evidence.type_weight(texts[1]) >= 2 and not evidence.stands(texts[1])
+    if weight < 2 or looks_typed:
+        held = [text for text in texts if evidence.first_that_stands(text)]
+        if looks_typed or weight == 0.1 or not texts or len(held) < len(texts):
+            return None
+    return [Item((text, heading), "headed", several=isinstance(text, Line)) for text in texts] or [_Visit([])]
+
+
+def _is_object(node: Node) -> bool:
+    return isinstance(node, tuple) or (isinstance(node, list) and any(isinstance(item, tuple) for item in node))
+
+
+# ---- lists ----
+
+
+def _is_pair(items: Sequence[Node]) -> bool:
+    """Two scalars, after which only numbers (offsets, a score) may follow."""
+    return len(items) >= 2 and all(isinstance(item, Bare) for item in items[2:])
+
+
+def _of_list(items: list[Node], group: str | None) -> _Steps:
+    """A pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of whatever."""
+    if not is_nested(items):
+        if _is_pair(items):
+            return [Item((items[0], items[1]), "pair")]
+        return [Item(tuple(items), "row")] if len(items) > 2 else [shorten(items)]
+    kinds = [isinstance(item, list) for item in items]
+    if kinds == [False, True] and isinstance(items[1], list) and items[1] and not is_nested(items[1]):
+        return [Item((items[0], item), "listed entry") for item in items[1]]
+    if kinds[:2] == [False, False] and all(kinds[2:]):
+        return [Item((items[0], items[1]), "pair"), *(_Visit(item, group) for item in items[2:])]
+    return [_Visit(item, group) for item in items]
+
+
+# ---- objects ----
+
+
+def _of_object(items: list[Node], group: str | None, evidence: Evidence) -> _Steps:
+    """A record, a wrapper around a list, or a map between types and mentions."""
+    steps: _Steps = []
+    strays: _Steps = []
+    entries: list[tuple[str, Node]] = []
+    fields: dict[str, Node] = {}
+    for item in items:
+        if not isinstance(item, tuple):
+            strays.append(_Visit(item))
+        elif (name := fold(item[0])) in _EXCLUDED_KEYS:
+            steps.append(Excluded(shorten(item)))
+        elif not (_is_aside(name) and (item[1] is None or isinstance(item[1], list))):
+            value = _opened(name, item[1])
+            entries.append((item[0], value))
+            fields.setdefault(name, value)
+    if any(_is_no(fields[key]) for key in _FLAG_KEYS & fields.keys()):
+        return [Excluded(shorten(items))]
+    wrapped = {key for key, value in fields.items() if isinstance(value, list) and key in _WRAPPER_KEYS}
+    if not any(is_nested(fields[key]) for key in wrapped):
+        records = _records(fields, group, evidence)
+        if records is not None and len(fields) < len(entries):  # the brackets between two records were forgotten
+            first = fold(entries[0][0])
+            repeated = [index for index, (key, _) in enumerate(entries) if fold(key) == first]
+            if len(repeated) > 1:
+                return [*(_Visit([*entries[a:b]]) for a, b in pairwise([*repeated, len(entries)])), *strays]
+        if records is not None:
+            return [*steps, *records, *strays] or [_Visit([])]
+    return [*steps, *_map(entries, fields, wrapped, group), *strays] or [_Visit([])]
+
+
+def _is_aside(name: str) -> bool:
+    return name in _ASIDE_KEYS or name.endswith("_attributes")
+
+
+def _opened(name: str, value: Node) -> Node:
+    """JSON in a string, as the arguments of a function call are given."""
+    if isinstance(value, str) and name in _WRAPPER_KEYS and value.lstrip()[:1] in ("[", "{"):
+        try:
+            tree: Node = json.loads(
+                value, object_pairs_hook=list, parse_int=Bare, parse_float=Bare, parse_constant=Bare
+            )
+        except (ValueError, RecursionError):
+            return value
+        return tree
+    return value
+
+
+def _is_no(value: Node) -> bool:
+    return value is None or value is False or (isinstance(value, str) and value.strip().lower() in _NO)
+
+
+def _records(fields: dict[str, Node], group: str | None, evidence: Evidence) -> _Steps | None:
+    """The pairs of one record, what is only half of one, or None where the fields are no record."""
+    text, label = _roles(fields, group, evidence)
+    if text and label:
+        texts, labels = (value if isinstance(value, list) else [value] for value in (fields[text], fields[label]))
+        several = text.endswith("s") or text.startswith("các_")
+        pairs: _Steps = [Item((one, kind), "record", several) for one in texts for kind in labels]
+        return pairs if len(texts) < 2 or len(labels) < 2 else [shorten([*fields.items()])]
+    typed = [(fields[key], fields[f"{key}_type"]) for key in fields if f"{key}_type" in fields]
+    if typed and all(isinstance(value, str) for pair in typed for value in pair):
+        return [Item(pair, "record") for pair in typed]  # head, head_type, tail, tail_type
+    if text and group and not label and not any(map(is_nested, fields.values())):
+        return [Item((fields[text], group), "record")]  # {"person": [{"name": ...}]}
+    name, value = fields.get("name"), fields.get("value")
+    if isinstance(name, str) and isinstance(value, str):
+        return [Item((name, value), "entry")]
+    is_map = any(isinstance(value, list) for value in fields.values())
+    is_half = not is_map and (label or (text and text not in ("name", "id")))  # "name" may as well be a type
+    return [shorten([*fields.items()])] if is_half else None
+
+
+def _roles(fields: dict[str, Node], group: str | None, evidence: Evidence) -> tuple[str | None, str | None]:
+    """The names of the fields that hold the mention and its type: by their names, else by what the passage has."""
+    scalars = {key for key, value in fields.items() if not is_nested(value)}
+    labels = sorted(scalars & _LABEL_RANK.keys(), key=_LABEL_RANK.__getitem__)
+    label = next((key for key in labels if not _is_constant(fields[key])), labels[0] if labels else None)
+    texts = sorted(scalars & _TEXT_RANK.keys(), key=_TEXT_RANK.__getitem__)
+    texts = [key for key in texts if key != label and not _is_number(key, fields[key])]
+    text = texts[0] if texts else None
+    if label is None and "entity" in fields and (word := scalars & {"word", "value"}):
+        return min(word), "entity"  # tokens of a tagger, slots of a dialogue
+    if (text and label) or not evidence.known or len(scalars) < len(fields):
+        return text, label
+    return _roles_by_passage(fields, text, label, group, evidence)
+
+
+def _roles_by_passage(
+    fields: dict[str, Node], text: str | None, label: str | None, group: str | None, evidence: Evidence
+) -> tuple[str | None, str | None]:
+    """Fill in the role that no name of a field has settled, where the passage leaves one field for it."""
+    others = {
+        key: value
+        for key, value in fields.items()
+        if type(value) is str and key not in (text, label) and key not in _PROSE_KEYS
+    }
+    standing = [key for key, value in others.items() if evidence.stands(value)]
+    kinds = [key for key, value in others.items() if key not in standing and evidence.type_weight(value) > 0.3]
+    names_type = any(likeness(key) == 3 and key not in _TEXT_RANK and key not in _LABEL_RANK for key in fields)
+    if text is None and (label or group):
+        named = [key for key in standing if likeness(key) < 3]
+        text = named[0] if len(named) == 1 else None
+    elif not label and not group and len(kinds) == 1 and not names_type:
+        if text is None and len(standing) == 1:
+            text, label = standing[0], kinds[0]
+        elif text and evidence.stands(str(fields[text])):
+            label = kinds[0]
+    return text, label
+
+
+_CONSTANTS = ("entity", "named_entity", "mention", "ner", "node", "string", "span")
+_NUMBER = re.compile(r"\w?_?\d+|\w+_\d+|[\da-f-]{20,}")
+
+
+def _is_constant(value: Node) -> bool:
+    """Whether what should be a type says that its record is an entity, as all are."""
+    return isinstance(value, str) and fold(value) in _CONSTANTS
+
+
+def _is_number(key: str, value: Node) -> bool:
+    """Whether an ``id`` only numbers its record."""
+    return key == "id" and (type(value) is not str or _NUMBER.fullmatch(value) is not None)
+
+
+def _has_arguments(item: Node) -> bool:
+    return isinstance(item, tuple) and fold(item[0]) in _WRAPPER_KEYS
+
+
+def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: set[str], group: str | None) -> _Steps:
+    """The entries of a map between types and mentions, or of a wrapper."""
+    has_lists = any(isinstance(value, list) for value in fields.values())
+    is_wrapper = bool(wrapped) or any(map(is_nested, fields.values()))
+    steps: _Steps = []
+    for key, value in entries:
+        name = fold(key)
+        within = name in wrapped
+        if name == "function" and isinstance(value, list) and not any(map(_has_arguments, value)):
+            continue  # its name; the arguments stand elsewhere
+        if name in _ECHO_KEYS and isinstance(value, str) and (has_lists or len(entries) > 2 or len(value) > 100):
+            continue  # the passage, repeated
+        if isinstance(value, list) and value and not is_nested(value):
+            head = group if within else key
+            steps += _bare(value) if head is None else [Item((head, item), "listed entry") for item in value]
+        elif isinstance(value, list) or (value is None and likeness(key)):
+            steps.append(_Visit(value or [], group if within else key))
+        else:
+            steps += _scalar(key, value, beside_list=bool(wrapped), alone=len(entries) == 1, is_wrapper=is_wrapper)
+    return steps
+
+
+def _bare(values: list[Node]) -> _Steps:
+    """A list of scalars under a key that names no type."""
+    if _is_pair(values) and all(isinstance(item, str) for item in values):
+        return [Item((values[0], values[1]), "bare pair")]
+    return [Item(tuple(values), "bare row")] if len(values) > 2 else [*map(_Visit, values)]
+
+
+def _scalar(key: str, value: Node, *, beside_list: bool, alone: bool, is_wrapper: bool) -> _Steps:
+    """An entry of a map between types and mentions; a remark; an answer in words."""
+    if isinstance(value, str) and fold(key) in _WRAPPER_KEYS and type(value) is str:
+        if is_nothing(value):
+            return [_Visit([])]
+        if not is_wrapper:
+            return [Item((Line(value),), "line")]
+    if is_wrapper:  # beside a list that names itself as the answer, other fields are remarks
+        return [] if beside_list else [shorten((key, value))]
+    if is_remark(key) and likeness(key) < 3 and not alone:
+        return [shorten((key, value))]
+    return [Item((key, value), "entry", several=True)]
