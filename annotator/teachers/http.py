@@ -117,7 +117,7 @@ class HttpConnection:
         except (lib.ClientError, OSError, ValueError) as error:
             raise unreachable(self.where, error) from error
         except Exception as error:
-            if type(error).__module__.startswith("python_socks"):
+            if type(error).__module__.startswith(("python_socks", "aiohttp_socks")):
                 raise _proxy_unreachable(proxy_of(self.where), error) from None
             raise
 

@@ -1,0 +1,303 @@
+"""Answers and complaints in forms that real endpoints send, over real HTTP, to the whole command."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.ledger import Ledger
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
+from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.test_build import asking, build, vner
+
+PAIRS = '[["Hà Nội", "city"]]'
+THINKING = "The passage names Hà Nội, which is a city."
+USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+
+
+def answer(message: dict[str, Any], finish_reason: str | None = "stop", usage: dict[str, Any] | None = None) -> Answer:
+    """A chat completion around ``message``."""
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
+    return Answer(body=json.dumps({"choices": [choice], "usage": usage or USAGE}).encode())
+
+
+def one_document(tmp_path: Path) -> Path:
+    """A source of one passage, which names Hà Nội."""
+    source = tmp_path / "one.jsonl"
+    sentence = "Sáng nay mưa lớn làm ngập nhiều tuyến đường ở Hà Nội, xe cộ đi lại rất khó khăn."
+    source.write_text(json.dumps({"id": "1", "text": " ".join([sentence] * 3)}) + "\n", encoding="utf-8")
+    return source
+
+
+def ask_one(endpoint: Endpoint, tmp_path: Path, *more: object) -> tuple[Any, list[tuple[str, str, int, int]]]:
+    """Annotate one passage; the result, and what the ledger has."""
+    out = tmp_path / "run"
+    short = ("--min-tokens", 20, "--max-tokens", 200, "--docs", 1, "--max-retries", 1)
+    result = vner("annotate", one_document(tmp_path), "--out", out, *asking(endpoint), *short, *more)
+    db = sqlite3.connect(out / "completions.sqlite")
+    rows = db.execute("SELECT reply, finish_reason, prompt_tokens, completion_tokens FROM completions").fetchall()
+    db.close()
+    return result, rows
+
+
+def attempts(out: Path) -> list[tuple[str, str]]:
+    """Kind and body of every try that was paid for and is not the answer."""
+    db = sqlite3.connect(out / "completions.sqlite")
+    rows = db.execute("SELECT kind, body FROM attempts ORDER BY rowid").fetchall()
+    db.close()
+    return rows
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [{"type": "text", "text": PAIRS}]},
+        {"content": [{"type": "thinking", "thinking": THINKING}, {"type": "text", "text": PAIRS}]},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": THINKING}]}, PAIRS]},
+        {"content": [{"type": "output_text", "text": PAIRS[:5]}, {"type": "output_text", "text": PAIRS[5:]}]},
+        {"content": None, "tool_calls": [{"type": "function", "function": {"name": "ner", "arguments": PAIRS}}]},
+        {"content": "", "tool_calls": [{"function": {"name": "ner", "arguments": json.loads(PAIRS)}}]},
+        {"content": None, "function_call": {"name": "ner", "arguments": PAIRS}},
+        {"content": None, "reasoning_content": PAIRS},
+        {"content": "", "reasoning": PAIRS},
+        {"content": PAIRS, "reasoning_content": THINKING},
+    ],
+)
+def test_an_answer_in_another_form_is_read(endpoint: Endpoint, tmp_path: Path, message: dict[str, Any]) -> None:
+    """One request, and its text is in the ledger: parts, tool calls, and thinking where there is nothing else."""
+    endpoint.reply = lambda passage, attempt: answer(message)
+    result, rows = ask_one(endpoint, tmp_path)
+    assert result.exit_code == 0, result.output
+    ((reply, *rest),) = rows
+    assert json.loads(reply) == json.loads(PAIRS)
+    assert rest == ["stop", 100, 20]
+    assert endpoint.asked.total() == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [{"type": "image", "url": "x"}]},
+        {"content": {"text": PAIRS}},
+        {"content": 5},
+        {"content": [5]},
+        {"content": None, "tool_calls": [{"name": "ner"}]},
+        {"content": [{"type": "text", "text": None}]},
+    ],
+)
+def test_an_unknown_form_is_never_empty(endpoint: Endpoint, tmp_path: Path, message: dict[str, Any]) -> None:
+    """It is a malformed answer, and every body is kept as it came."""
+    endpoint.reply = lambda passage, attempt: answer(message)
+    result, rows = ask_one(endpoint, tmp_path)
+    assert result.exit_code == 3, result.output
+    assert rows == []
+    kept = attempts(tmp_path / "run")
+    assert [kind for kind, _ in kept] == ["malformed answer"] * 2
+    assert {key: json.loads(kept[0][1])["choices"][0]["message"][key] for key in message} == message
+    (rejected,) = [row for row in tables.rows(tmp_path / "run" / "rejected.parquet") if row["stage"] == "annotate"]
+    assert rejected["reason"] == "unanswered: malformed answer"
+
+
+def test_the_first_of_two_empty_answers_is_kept(endpoint: Endpoint, tmp_path: Path) -> None:
+    """It was paid for as well."""
+    endpoint.reply = lambda passage, attempt: Answer(content="" if attempt == 1 else PAIRS)
+    result, rows = ask_one(endpoint, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert [row[0] for row in rows] == [PAIRS]
+    ((kind, body),) = attempts(tmp_path / "run")
+    assert kind == "empty answer"
+    assert json.loads(body)["choices"][0]["message"]["content"] == ""
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "timeout", "overloaded"])
+def test_an_unfinished_answer_is_not_the_answer(endpoint: Endpoint, tmp_path: Path, reason: str) -> None:
+    """It is asked for again, and kept beside."""
+    endpoint.reply = lambda passage, attempt: answer({"content": PAIRS}, reason if attempt == 1 else "stop")
+    result, rows = ask_one(endpoint, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert rows == [(PAIRS, "stop", 100, 20)]
+    ((kind, body),) = attempts(tmp_path / "run")
+    assert kind == "unfinished answer"
+    assert json.loads(body)["choices"][0]["finish_reason"] == reason
+
+
+def test_an_answer_that_never_finishes_is_recorded(endpoint: Endpoint, tmp_path: Path) -> None:
+    """With its cause; the same command asks again."""
+    endpoint.reply = lambda passage, attempt: answer({"content": PAIRS}, "error")
+    result, rows = ask_one(endpoint, tmp_path)
+    assert (result.exit_code, rows) == (3, [])
+    (rejected,) = [row for row in tables.rows(tmp_path / "run" / "rejected.parquet") if row["stage"] == "annotate"]
+    assert rejected["reason"] == "unanswered: unfinished answer"
+    assert "'error'" in rejected["detail"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "known"),
+    [("STOP", "stop"), ("eos_token", "stop"), ("end_turn", "stop"), ("MAX_TOKENS", "length"),
+     ("model_length", "length"),
+     ("SAFETY", "content_filter"), (None, "")],
+)  # fmt: skip
+def test_other_words_for_the_same_reason(endpoint: Endpoint, tmp_path: Path, reason: str | None, known: str) -> None:
+    """What others call the reasons of OpenAI; a missing one is final."""
+    endpoint.reply = lambda passage, attempt: answer({"content": PAIRS}, reason)
+    _, rows = ask_one(endpoint, tmp_path)
+    assert rows == [(PAIRS, known, 100, 20)]
+
+
+def test_nothing_but_thinking_is_said(endpoint: Endpoint, tmp_path: Path) -> None:
+    """With the flag that gives the model more room; its tokens count, those outside ``completion_tokens`` too."""
+    usage = {"prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 1124}
+    endpoint.reply = lambda passage, attempt: answer({"content": "", "reasoning_content": THINKING}, "length", usage)
+    result, rows = ask_one(endpoint, tmp_path)
+    assert "nothing but thinking" in result.stderr
+    assert "--max-completion-tokens" in result.stderr
+    assert rows == [(f"<think>{THINKING}", "length", 100, 1024)]
+    assert endpoint.asked.total() == 1
+
+
+MAX_TOKENS = (
+    b'{"error": {"message": "Unsupported parameter: \'max_tokens\' is not supported with this model. '
+    b'Use \'max_completion_tokens\' instead.", "code": "unsupported_parameter"}}'
+)
+TEMPERATURE = (
+    b'{"error": {"message": "Unsupported value: \'temperature\' does not support 0 with this model. '
+    b'Only the default (1) value is supported."}}'
+)
+
+
+def test_a_refusal_of_everything_stops_the_run(endpoint: Endpoint, tmp_path: Path) -> None:
+    """After one passage and one word, with the endpoint's sentence and what to do."""
+    endpoint.reply = lambda passage, attempt: Answer(400, body=TEMPERATURE)
+    result = build(endpoint, tmp_path / "run")
+    assert result.exit_code == 1
+    assert "does not support 0 with this model" in result.stderr
+    assert "--option temperature=1" in result.stderr
+    assert len(result.stderr.strip().splitlines()[-1].split("\n")) == 1
+    assert endpoint.asked.total() == 2
+    endpoint.refuse = lambda request: None if request.get("temperature") == 1 else Answer(400, body=TEMPERATURE)
+    endpoint.reply = echo_entities
+    assert build(endpoint, tmp_path / "run", "--option", "temperature=1", "--fresh").exit_code == 0
+
+
+def test_a_refused_first_passage_is_only_one(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Where one word is answered, the passage is recorded and the others are asked."""
+    first: list[str] = []
+
+    def reply(passage: str, attempt: int) -> Answer:
+        first.append(passage)
+        return Answer(400, body=b'{"error": {"message": "too odd"}}') if passage == first[0] else Answer()
+
+    endpoint.reply = reply
+    result = build(endpoint, tmp_path / "run")
+    assert result.exit_code == 3
+    rejected = [row for row in tables.rows(tmp_path / "run" / "rejected.parquet") if row["stage"] == "annotate"]
+    assert [row["reason"] for row in rejected] == ["unanswered: http 400"]
+
+
+def test_max_completion_tokens_is_learnt(endpoint: Endpoint, tmp_path: Path) -> None:
+    """One refusal teaches it; keys stay what they are, and the manifest says what was sent."""
+    build(endpoint, tmp_path / "other")
+    with Ledger(tmp_path / "other" / "completions.sqlite") as ledger:
+        keys = {answered.key for answers in ledger.batches(1000) for answered in answers}
+    endpoint.requests.clear()
+    endpoint.refuse = lambda request: Answer(400, body=MAX_TOKENS) if "max_tokens" in request else None
+    result = build(endpoint, tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    assert ["max_tokens" in request for request in endpoint.requests].count(True) == 1
+    assert {request.get("max_completion_tokens") for request in endpoint.requests[1:]} == {1024}
+    with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
+        assert {answered.key for answers in ledger.batches(1000) for answered in answers} == keys
+    stages = RunDir(tmp_path / "run").read_manifest()["stages"]
+    assert stages["annotate"]["report"]["sent_as"] == {"max_tokens": "max_completion_tokens"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"error": {"message": "API key not valid. Please pass a valid API key."}}',
+        b'[{"error": {"message": "API_KEY_INVALID: the API key is invalid"}}]',
+        b'{"error": "Incorrect API key provided: sk***. You can obtain one from the console."}',
+    ],
+)
+def test_a_wrong_key_as_400_stops_the_run(
+    endpoint: Endpoint, tmp_path: Path, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Google's and xAI's endpoints say it; at the first question, and in mid-run when the key expires."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
+    endpoint.reply = lambda passage, attempt: Answer(400, body=said)
+    result = build(endpoint, tmp_path / "run")
+    assert (result.exit_code, endpoint.asked.total()) == (1, 1)
+    assert "check OPENAI_API_KEY" in result.stderr
+    endpoint.reply = lambda passage, attempt: Answer() if len(endpoint.asked) < 20 else Answer(400, body=said)
+    result = build(endpoint, tmp_path / "run", "--concurrency", 2)
+    assert result.exit_code == 1
+    assert "check OPENAI_API_KEY" in result.stderr
+
+
+@pytest.mark.parametrize("headers", [
+    {"Retry-After": "25920"},
+    {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "7h12m0s"},
+])  # fmt: skip
+def test_a_day_limit_ends_the_run(endpoint: Endpoint, tmp_path: Path, headers: dict[str, str]) -> None:
+    """What is answered is kept and cleaned, when to come back is said, and the exit code says that some are missing."""
+
+    def reply(passage: str, attempt: int) -> Answer:
+        return Answer() if len(endpoint.asked) <= 10 else Answer(429, headers=headers)
+
+    endpoint.reply = reply
+    result = build(endpoint, tmp_path / "run", "--concurrency", 2)
+    assert result.exit_code == 3, result.output
+    assert f"nothing more before {time.strftime('%Y-')}" in result.stderr
+    assert endpoint.asked.total() <= 10 + 2
+    with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
+        assert 9 <= len(ledger) <= 10
+    assert (tmp_path / "run" / "annotations.parquet").exists()
+    endpoint.reply = echo_entities
+    assert build(endpoint, tmp_path / "run").exit_code == 0
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+@pytest.mark.parametrize("name", ["x-ratelimit-reset-requests", "x-ratelimit-reset", "Retry-After"])
+def test_a_reset_as_a_moment_is_no_duration(endpoint: Endpoint, tmp_path: Path, unit: int, name: str) -> None:
+    """A Unix time, in seconds or milliseconds, a second from now: the run waits that long, not for ever."""
+    what = "-requests" if name.endswith("requests") else ""
+
+    def reply(passage: str, attempt: int) -> Answer:
+        moment = str(int((time.time() + 1.5) * unit))
+        return Answer(429, headers={f"x-ratelimit-remaining{what}": "0", name: moment}) if attempt == 1 else Answer()
+
+    endpoint.reply = reply
+    result, rows = ask_one(endpoint, tmp_path)
+    assert result.exit_code == 0, result.output
+    assert len(rows) == 1
+
+
+def test_one_request_for_several_passages_is_paid_once(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Three passages of one text are one question: its tokens count once."""
+    source = tmp_path / "same.jsonl"
+    sentence = "Sáng nay mưa lớn làm ngập nhiều tuyến đường ở Hà Nội, xe cộ đi lại rất khó khăn."
+    source.write_text(json.dumps({"id": "1", "text": " ".join([sentence] * 3)}) + "\n", encoding="utf-8")
+    out = tmp_path / "run"
+    endpoint.reply = lambda passage, attempt: answer({"content": "[]"})
+    chunked = vner("chunk", source, "--out", out, *asking(endpoint), "--min-tokens", 20, "--max-tokens", 200)
+    assert chunked.exit_code == 0, chunked.output
+    passages = list(tables.read_passages(out / "passages.parquet"))
+    tripled = [passages[0], *(type(passages[0])(f"p{n}", *_rest(passages[0])) for n in range(2))]
+    with (out / "passages.parquet").open("wb") as file:
+        tables.write_records(file, tables.PASSAGE, tripled)
+    result = vner("annotate", "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    (flow,) = RunDir(out).read_manifest()["stages"]["annotate"]["funnel"]
+    assert flow["out"] == 3
+    assert endpoint.asked.total() == 1
+    assert "'prompt token': 100" in str(flow)
+
+
+def _rest(passage: Any) -> tuple[Any, ...]:
+    return passage.text, passage.n_tokens, passage.pieces, passage.n_sentences, passage.cut

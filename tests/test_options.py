@@ -1,0 +1,102 @@
+"""``--option NAME=VALUE``: into each request and into its key, and into nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotator.config import RunConfig, make_config, read_toml
+from annotator.errors import ConfigError
+from annotator.ledger import request_key
+from annotator.storage.rundir import RunDir
+from annotator.teachers import make_teacher
+from annotator.teachers.batch import request_line
+from tests.endpoint import Endpoint
+from tests.test_build import asking, vner
+
+
+def config(**settings: Any) -> RunConfig:
+    return RunConfig(**{"provider": "openai", "model": "llama3-70b-8192", **settings})
+
+
+def question(**settings: Any) -> Any:
+    return make_teacher(config(**settings)).question("Đà Nẵng")
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq"])
+def test_options_go_into_each_request(
+    endpoint: Endpoint, tmp_path: Path, provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON where it is JSON, else text; the SDK passes on what it does not know."""
+    monkeypatch.setenv("GROQ_API_KEY", "gsk-x")
+    address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
+    where = ("--provider", provider, "--model", "m", "--base-url", address, "--docs", 3)
+    more = ("--option", "reasoning_effort=low", "--option", 'chat_template_kwargs={"enable_thinking": false}',
+            "--option", "seed=7", "--option", "temperature=0.5")  # fmt: skip
+    result = vner("annotate", "sample", "--out", tmp_path / "run", *where, *more)
+    assert result.exit_code == 0, result.output
+    for request in endpoint.requests:
+        assert request["reasoning_effort"] == "low"
+        assert request["chat_template_kwargs"] == {"enable_thinking": False}
+        assert (request["seed"], request["temperature"]) == (7, 0.5)
+    manifest = RunDir(tmp_path / "run").read_manifest()
+    assert manifest["teacher"]["reasoning_effort"] == "low"
+
+
+def test_options_are_part_of_the_key() -> None:
+    """Whatever order they are given in; without any, the key is what it was."""
+    plain, low = question(), question(option=["reasoning_effort=low", "seed=1"])
+    assert plain.key == question(option=()).key != low.key
+    assert low.key == question(option=["seed=1", 'reasoning_effort="low"']).key
+    assert low.key == question(option={"seed": 1, "reasoning_effort": "low"}).key == request_key(low.content)
+    assert low.key != question(option=["reasoning_effort=high", "seed=1"]).key
+    assert json.loads(low.body)["seed"] == 1
+    assert json.loads(request_line(low))["body"]["reasoning_effort"] == "low"
+
+
+def test_a_temperature_of_null_is_left_out() -> None:
+    """Reasoning models take none."""
+    assert "temperature" not in json.loads(question(option=["temperature=null"]).body)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["model=x", "messages=[]", "max_tokens=5", "max_completion_tokens=5", "response_format={}", "prompt=x",
+     "stream=true", "n=2", "seed", "=3", "a b=3", "x=NaN"],
+)  # fmt: skip
+def test_what_an_option_may_not_be(option: str) -> None:
+    """A name that another flag sets, none at all, or no JSON."""
+    with pytest.raises(ConfigError, match="--option"):
+        config(option=[option])
+
+
+def test_the_embedded_teacher_takes_none() -> None:
+    """It has no parameters."""
+    with pytest.raises(ConfigError, match="--option needs --provider openai or groq"):
+        RunConfig(option=("seed=1",))
+
+
+@pytest.mark.parametrize("text", ['option = ["seed=1", "top_p=0.9"]', "[option]\nseed = 1\ntop_p = 0.9"])
+def test_options_in_a_file(tmp_path: Path, text: str) -> None:
+    """As a list, or as a table."""
+    path = tmp_path / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    made = make_config({"provider": "openai", "model": "m"}, read_toml(path))
+    assert made.options == {"seed": 1, "top_p": 0.9}
+    assert make_config(json.loads(json.dumps(made.as_dict()))) == made
+
+
+def test_a_run_keeps_its_options(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The same command goes on without naming them; others are refused, since they ask other questions."""
+    out = tmp_path / "run"
+    first = vner("annotate", "sample", "--docs", 3, "--out", out, *asking(endpoint), "--option", "seed=1")
+    assert first.exit_code == 0, first.output
+    asked = endpoint.asked.total()
+    assert vner("build", "--out", out).exit_code == 0
+    other = vner("build", "--out", out, "--option", "seed=2")
+    assert other.exit_code == 2
+    assert "--option" in other.stderr
+    assert endpoint.asked.total() == asked
