@@ -56,7 +56,11 @@ class RunConfig:
     text_field: str = _setting("text", "Source", "Column that holds the text.", stage="sample")
     id_field: str = _setting("id", "Source", "Column that holds the id.", stage="sample")
     near_duplicates: float = _setting(
-        0.8, "Source", "Share that two texts have in common to count as one; 0: never.", stage="sample", low=0
+        0.8,
+        "Source",
+        "Drop articles this similar to another (Jaccard index); 0: keep all, and passages seen before too.",
+        stage="sample",
+        low=0,
     )
 
     repair_encoding: bool = _setting(
