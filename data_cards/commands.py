@@ -39,7 +39,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
     with exits(debug):
         from rich.console import Console
 
-        from annotator.engines import make_engine
+        from annotator.run.backends import make_engine
         from annotator.storage.rundir import write_json
         from data_cards import auditview, comparing
         from data_cards.audit.building import audit_dataset

@@ -20,7 +20,7 @@ import cli
 from annotator.config import RunConfig
 from annotator.duplicates.benchmarks import texts
 from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
-from annotator.duplicates.passages import Benchmarks, SeenPassages, fingerprints, unseen
+from annotator.duplicates.passages import Benchmarks, SeenPassages, fingerprints, rejections
 from annotator.errors import ConfigError
 from annotator.records import Passage, Rejected
 from annotator.storage import tables
@@ -144,23 +144,28 @@ def test_a_missing_file(tmp_path: Path) -> None:
         list(texts(tmp_path / "none"))
 
 
+def judged(passages: list[Passage], benchmarks: Benchmarks | None, seen: SeenPassages) -> list[Rejected | None]:
+    """The rejection of each passage, or None."""
+    texts = [passage.text for passage in passages]
+    return rejections([passage.id for passage in passages], texts, benchmarks, seen, fingerprints(texts))
+
+
 def test_what_was_there_before_is_left_out(make_passage: Callable[..., Passage]) -> None:
     """A passage that is mostly an earlier one is not asked about again; one that shares a third of it is."""
     first, third = _words(5), " ".join(_words(5).split()[:60]) + " " + _words(6, 120)
     passages = [make_passage(first, "p1"), make_passage(third, "p2"), make_passage(first.upper(), "p3")]
-    kept = list(unseen(passages, None, SeenPassages(1), fingerprints([passage.text for passage in passages])))
-    assert [row.id if isinstance(row, Passage) else (row.stage, row.reason) for row in kept] == [
-        "p1",
-        "p2",
-        ("overlap", "near duplicate"),
+    found = judged(passages, None, SeenPassages(1))
+    assert [rejected and (rejected.stage, rejected.record_id, rejected.reason) for rejected in found] == [
+        None,
+        None,
+        ("overlap", "p3", "near duplicate"),
     ]
 
 
 def test_many_passages_are_not_taken_for_one_another(make_passage: Callable[..., Passage]) -> None:
     """Of 2,000 passages of 200 documents, made of the same 72 syllables, none is left out: bits meet, runs do not."""
     passages = [make_passage(_words(seed), str(seed)) for seed in range(2000)]
-    compared = fingerprints([passage.text for passage in passages])
-    assert sum(isinstance(row, Passage) for row in unseen(passages, None, SeenPassages(500), compared)) == 2000
+    assert judged(passages, None, SeenPassages(500)) == [None] * 2000
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12), st.integers(1, 12))
@@ -202,9 +207,8 @@ def test_a_passage_of_a_benchmark_is_not_remembered(make_passage: Callable[..., 
     benchmark.write_text(" ".join(text.split()[:20]), encoding="utf-8")
     later = " ".join([*text.split()[20:], *_words(8, 20).split()])
     passages = [make_passage(text, "p1"), make_passage(later, "p2")]
-    compared = fingerprints([passage.text for passage in passages])
-    kept = list(unseen(passages, Benchmarks([benchmark]), SeenPassages(1), compared))
-    assert [row.reason if isinstance(row, Rejected) else row.id for row in kept] == ["in a benchmark", "p2"]
+    found = judged(passages, Benchmarks([benchmark]), SeenPassages(1))
+    assert [rejected and rejected.reason for rejected in found] == ["in a benchmark", None]
 
 
 def test_hashes_are_the_same_everywhere() -> None:

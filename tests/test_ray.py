@@ -138,20 +138,35 @@ def test_other_versions_are_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch)
         engine.close()
 
 
-def test_another_checkout_of_the_same_version_is_refused(nodes: Any, tmp_path: Path) -> None:
-    """Its version number says nothing: one line of its source is another."""
+def test_two_checkouts_of_one_version_are_told_apart(
+    nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line of the source is another: the version number is the same, and the node is refused."""
     copy = tmp_path / "copy"
-    for name in ("annotator", "data_cards", "normalizers", "prompts", "training"):
+    for name in ("annotator", "data_cards", "normalizers", "prompts"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "cli.py", copy)
+    program = "import json; from annotator.cluster.ray import versions; print(json.dumps(versions()))"
+
+    def versions_of(root: Path) -> dict[str, str]:
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        shown = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=root, check=True
+        )
+        return dict(json.loads(shown.stdout))
+
+    here = ray_engine.versions()
+    assert versions_of(copy) == here
     with (copy / "normalizers" / "text.py").open("a", encoding="utf-8") as file:
         file.write("# another rule\n")
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    command = [sys.executable, "-c", "import cli; cli.main()", "chunk", "sample", "--docs", "3", "-q",
-               "--engine", "ray", "--ray-address", nodes.address, "--out", str(tmp_path / "run")]  # fmt: skip
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=copy, timeout=240, check=False)
-    assert ended.returncode == 1, ended.stderr
-    assert "has vner-annotate's source sha256" in ended.stderr
+    other = versions_of(copy)
+    assert {name for name in here if here[name] != other[name]} == {"vner-annotate's source"}
+    monkeypatch.setattr(ray_engine, "versions", lambda: other)
+    engine = RayEngine(nodes.address)
+    try:
+        with pytest.raises(ClusterError, match=r"has vner-annotate's source sha256 \w+, not sha256"):
+            list(engine.spread(square_or_fail, [1]))
+    finally:
+        engine.close()
 
 
 def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:

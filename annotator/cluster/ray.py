@@ -35,7 +35,9 @@ _OWN: Final = ("annotator", "normalizers", "prompts", "data_cards")
 
 
 class RayEngine:
-    """Tasks on the Ray cluster at ``address``; without one, on a cluster of this machine with ``workers`` CPUs."""
+    """Runs tasks on the Ray cluster at ``address``; without one, on a new one of this machine with ``workers`` CPUs."""
+
+    distributed = True
 
     distributed = True
 

@@ -10,14 +10,14 @@ A passage was seen before when half of its 8-grams are in earlier passages.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from annotator.duplicates.benchmarks import texts
 from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
-from annotator.records import Passage, Rejected
+from annotator.records import Rejected
 from normalizers.text import nfc
 
 if TYPE_CHECKING:
@@ -133,44 +133,47 @@ class SeenPassages:
         return shares
 
 
-def unseen(
-    passages: Sequence[Passage],
+def rejections(
+    ids: Sequence[str],
+    texts: Sequence[str],
     benchmarks: Benchmarks | None,
     seen: SeenPassages | None,
     compared: Fingerprints | None,
-) -> Iterator[Passage | Rejected]:
-    """Yield passages, or rejections of those that a benchmark or an earlier passage has.
+) -> list[Rejected | None]:
+    """Return for each passage the rejection of one that a benchmark or an earlier passage has, and None for others.
 
     Args:
-        passages: in the order of the run.
+        ids: of passages in the order of the run.
+        texts: of the same passages.
         benchmarks: what no passage may share an n-gram with.
         seen: the earlier passages; remembers these too.
         compared: the fingerprints of these passages, where there is ``seen``.
     """
-    judged = [_outside(passage, benchmarks) if benchmarks else passage for passage in passages]
-    shares = iter(seen.shares(_of_passages(compared, judged)) if seen and compared else ())
-    for passage in judged:
-        if seen and isinstance(passage, Passage) and (share := next(shares)) >= SEEN:
-            detail = f"{share:.0%} of its runs of {SEEN_N} syllables are in earlier passages"
-            yield Rejected(STAGE, "near duplicate", passage.id, passage.text, detail)
-        else:
-            yield passage
+    pairs = list(zip(ids, texts, strict=True))
+    found = [_in_a_benchmark(*pair, benchmarks) if benchmarks else None for pair in pairs]
+    if seen and compared:
+        left = [number for number, rejected in enumerate(found) if rejected is None]
+        for number, share in zip(left, seen.shares(_of(compared, left)), strict=True):
+            if share >= SEEN:
+                detail = f"{share:.0%} of its runs of {SEEN_N} syllables are in earlier passages"
+                found[number] = Rejected(STAGE, "near duplicate", *pairs[number], detail)
+    return found
 
 
-def _of_passages(compared: Fingerprints, judged: Sequence[Passage | Rejected]) -> Fingerprints:
-    """The fingerprints of what was not rejected."""
+def _of(compared: Fingerprints, numbers: Sequence[int]) -> Fingerprints:
+    """The fingerprints of some of the passages."""
     import numpy as np
 
-    kept = np.array([isinstance(item, Passage) for item in judged], bool)
+    kept = np.zeros(len(compared.sizes), bool)
+    kept[np.asarray(numbers, np.int64)] = True
     return Fingerprints(compared.ngrams[np.repeat(kept, compared.sizes)], compared.sizes[kept])
 
 
-def _outside(passage: Passage, benchmarks: Benchmarks) -> Passage | Rejected:
-    """Reject a passage that a benchmark has."""
-    if not (shared := benchmarks.find(passage.text)):
-        return passage
+def _in_a_benchmark(identity: str, text: str, benchmarks: Benchmarks) -> Rejected | None:
+    if not (shared := benchmarks.find(text)):
+        return None
     detail = f"{shared.file}: {shared.share:.0%} of its syllables, {BENCHMARK_N} or more in a row: {shared.text}"
-    return Rejected(STAGE, "in a benchmark", passage.id, passage.text, detail)
+    return Rejected(STAGE, "in a benchmark", identity, text, detail)
 
 
 def _ngrams_of(file: Path) -> dict[int, Hashes]:

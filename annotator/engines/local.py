@@ -1,4 +1,4 @@
-"""Work spread over the processes of this machine."""
+"""Run tasks in processes of this machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
 ALONE = 0.25
-"""Seconds of processor time that this process works before it starts others, and goes on until they are there."""
+"""Seconds of processor time after which this process starts others; it works on until they are ready."""
 AHEAD = 2
-"""Partitions on their way for each process: one it works at, one that waits."""
+"""Partitions for each process: one in progress, one waiting."""
 
 
 _END: Final[Any] = object()
 
 
 class LocalEngine:
-    """``workers`` processes, started once there is enough to do for them; until they are there, this one works."""
+    """Runs tasks in ``workers`` processes, which start once there is enough work; until then in this one."""
+
+    distributed = False
 
     distributed = False
 
@@ -64,13 +66,13 @@ class LocalEngine:
                 future.cancel()
 
     def close(self) -> None:
-        """Stop the processes; what is queued is dropped."""
+        """Stop the processes and drop waiting tasks."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = self._ready = None
 
 
-def _settle(function: Callable[..., Any]) -> None:  # noqa: ARG001 - to have it here is to have all that it needs
-    """Make a new process ready: what it has loaded stays, and the garbage collector need not look at it again."""
+def _settle(function: Callable[..., Any]) -> None:  # noqa: ARG001 - unpickling it loads the modules that it needs
+    """Prepare a new process: its loaded modules stay, and the garbage collector skips them."""
     gc.collect()
     gc.freeze()

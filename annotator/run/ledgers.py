@@ -1,4 +1,4 @@
-"""Which ledger a run directory has: the SQLite file in it, or the database that its configuration names."""
+"""Open the ledger of a run directory: the SQLite file in it, or the database that its settings name."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from contextlib import contextmanager
 from typing import Final
 
 from annotator.ledger import Answers, Ledger
+from annotator.run.backends import database
 from annotator.storage.rundir import RunDir
 
 COPY: Final = 1000
-"""Answers copied in one go."""
+"""Answers a transaction."""
 
 
 @contextmanager
 def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[Answers]:
-    """The ledger of ``run``: at ``address``, or without one the file in the directory; made if need be.
+    """Open the ledger of ``run``: the database at ``address``, or without one the file in the directory.
 
-    A directory that began with a file and goes on with a database keeps its answers: they are copied.
+    The ledger is created if needed. Answers of the file are copied to the database, so that a directory can change
+    from one to the other.
 
     Args:
         run: the run directory, which this process holds.
         address: of a database, without a password.
-        alone: nobody else who wants to be alone may use the database: who asks wants that, or questions of two
-            directories could be asked twice.
+        alone: keep out other processes that want to be alone. A process that asks the teacher needs that: two of them
+            could ask the same question.
 
     Raises:
         RunDirError: the ledger cannot be used, or another process works with it.
@@ -32,20 +34,18 @@ def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[An
         with Ledger(run.ledger) as ledger:
             yield ledger
         return
-    from annotator.cluster.postgres import PostgresLedger
-
-    with PostgresLedger(address, alone=alone) as database:
+    with database(address, alone=alone) as ledger:
         if alone and run.ledger.exists():
             with Ledger(run.ledger) as file:
                 for answers in file.batches(COPY):
-                    database.append(answers)
-            database.flush()
-        yield database
+                    ledger.append(answers)
+            ledger.flush()
+        yield ledger
 
 
 @contextmanager
 def answers_of(run: RunDir) -> Iterator[Answers | None]:
-    """The ledger of ``run`` for reading, None where there is none: reading makes none.
+    """Open the ledger of ``run`` for reading; yield None where there is none.
 
     Raises:
         RunDirError: the ledger cannot be used.
@@ -57,12 +57,10 @@ def answers_of(run: RunDir) -> Iterator[Answers | None]:
         with Ledger(run.ledger) as ledger:
             yield ledger
     else:
-        from annotator.cluster.postgres import PostgresLedger
-
-        with PostgresLedger(address) as database:
-            yield database
+        with database(address) as ledger:
+            yield ledger
 
 
 def address_of(run: RunDir) -> str:
-    """The database that ``run`` keeps its answers in; empty where it is the file in the directory."""
+    """Return the address of the database with the answers of ``run``; empty where it is the file in the directory."""
     return str(run.read_manifest().get("config", {}).get("ledger", ""))

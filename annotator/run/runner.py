@@ -23,10 +23,11 @@ from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.decisions import Decisions, read_decisions
 from annotator.cleaning.reviews import files_identity
 from annotator.config import STAGES, Asking, RunConfig, flag, make_config
-from annotator.engines import Engine, make_engine
+from annotator.engines import Engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.progress import Progress, displayed
+from annotator.run.backends import make_engine
 from annotator.run.ledgers import answers_of
 from annotator.run.response_format import settle_response_format
 from annotator.run.settings import same_setting, spelling, storable, stored_settings, without_secrets

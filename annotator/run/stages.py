@@ -25,20 +25,18 @@ from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.decisions import Decisions
 from annotator.cleaning.reviews import by_passage, read_reviews
 from annotator.cleaning.translate import Translations, ask_translations, unknown_labels
-from annotator.cluster.ray import RayEngine
-from annotator.cluster.sharing import CARRIED, Job, annotate_shared
 from annotator.config import Asking, RunConfig
 from annotator.duplicates.passages import STAGE as OVERLAP
-from annotator.duplicates.passages import Benchmarks, SeenPassages, unseen
+from annotator.duplicates.passages import Benchmarks, SeenPassages, rejections
 from annotator.engines import Engine
-from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
 from annotator.passages.tokenizers import Tokenizer
 from annotator.progress import Progress
-from annotator.records import Completion, Document, Passage, Piece, Rejected
+from annotator.records import Completion, Document, Passage, Rejected
+from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode_part
 from annotator.samples.explode import Negatives, type_frequency
@@ -123,15 +121,20 @@ def chunk_stage(context: Context) -> Result:
     bounds = {"min_tokens": config.min_tokens, "max_tokens": config.max_tokens}
     cut = partial(chunk_part, tokenizer=context.tokenizer, **bounds, near_duplicates=seen is not None)
     blocks = tables.batches(run.documents, size=BLOCK)
-    with rejects(run.rejected_by("chunk"), flow, kept) as sink, replacing(run.passages) as file:
-
-        def passages() -> Iterator[Passage | Rejected]:
-            for part in _parts(context, cut, blocks, sink, flow):
-                flow.made["passage"] += len(part.made)
-                made = list(tables.from_batch(part.made, Passage, Piece))
-                yield from unseen(made, benchmarks, seen, part.fingerprints)
-
-        kept.out = tables.write_records(file, tables.PASSAGE, sink.sift(passages()))
+    with (
+        rejects(run.rejected_by("chunk"), flow, kept) as sink,
+        replacing(run.passages) as file,
+        tables.writer(file, tables.PASSAGE) as write,
+    ):
+        for part in _parts(context, cut, blocks, sink, flow):
+            flow.made["passage"] += len(part.made)
+            ids, texts = (part.made.column(name).to_pylist() for name in ("id", "text"))
+            found = rejections(ids, texts, benchmarks, seen, part.fingerprints)
+            for rejected in filter(None, found):
+                sink.add(rejected)
+            own = tables.pick(part.made, [rejected is None for rejected in found])
+            kept.out += len(own)
+            write(own)
     return Result((flow, kept))
 
 
@@ -156,16 +159,11 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
                 ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
                 context.progress.advance()
 
-    pace, progress = pace_of(config), context.progress
+    progress = context.progress
     try:
-        if isinstance(context.engine, RayEngine) and config.ledger:
-            job = Job(config, pace, overhead, carried(*CARRIED))
-            annotate_shared(fitting(), teacher, ledger, job, context.engine, progress)
-            return
-        if config.ray_address and not config.ledger:
-            progress.say("the ledger is a file, so this process asks; with --ledger postgresql://... all workers do")
-        annotate(fitting(), teacher, ledger, pace, progress, partial(estimated, overhead=overhead))
-    except LimitError as error:  # what is answered is worth something; the rest comes with a later run
+        if not ask_on_cluster(fitting(), ledger, context.engine, config, overhead, progress):
+            annotate(fitting(), teacher, ledger, pace_of(config), progress, partial(estimated, overhead=overhead))
+    except LimitError as error:  # the answers so far are of use; a later run asks for the others
         progress.say(str(error))
 
 

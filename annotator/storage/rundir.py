@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -307,9 +306,10 @@ def merge_rejected(run: RunDir) -> None:
     """Write ``rejected.parquet`` from the rejected records of each stage, in the order of the stages."""
     from annotator.storage import tables
 
-    parts = [run.rejected_by(stage) for stage in STAGES if run.rejected_by(stage).exists()]
-    with replacing(run.rejected) as file:
-        tables.write_records(file, tables.REJECTED, chain.from_iterable(map(tables.read_rejected, parts)))
+    with replacing(run.rejected) as file, tables.writer(file, tables.REJECTED) as write:
+        for path in filter(Path.exists, map(run.rejected_by, STAGES)):
+            for batch in tables.batches(path):
+                write(batch)
 
 
 def flush_folder(folder: Path) -> None:
