@@ -39,8 +39,6 @@ class RayEngine:
 
     distributed = True
 
-    distributed = True
-
     def __init__(self, address: str, workers: int = 0) -> None:
         """Only remember; the cluster is joined or started at the first task.
 

@@ -28,8 +28,6 @@ class LocalEngine:
 
     distributed = False
 
-    distributed = False
-
     def __init__(self, workers: int = 1) -> None:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
