@@ -35,7 +35,7 @@ from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
 from annotator.passages.tokenizers import Tokenizer
 from annotator.progress import Progress
-from annotator.records import Completion, Document, Passage, Rejected
+from annotator.records import Completion, Document, Passage, Piece, Rejected
 from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode_part
