@@ -75,12 +75,19 @@ def by_source(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
     end = run_end(atoms, at)
     if end == at + 1 and atoms[at].acronym:
         return end, NOTHING if atoms[at].text in _NO_SOURCE else ORGANIZATION, True
+    if end == at + 1 and atoms[at].foreign:
+        return end, ORGANIZATION, False
     return (end, PERSON, True) if 2 <= end - at <= 4 and not any(atom.foreign for atom in atoms[at:end]) else None
 
 
 def by_initials(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
     """Find "N.V.A", and "A." after an address."""
-    if atoms[at].rule or not atoms[at].initials or (len(atoms[at].text) < 4 and before != PERSON):
+    if (
+        atoms[at].text == "V.I.P"
+        or atoms[at].rule
+        or not atoms[at].initials
+        or (len(atoms[at].text) < 4 and before != PERSON)
+    ):
         return None
     return at + 1, PERSON, True
 
@@ -140,7 +147,7 @@ def _is_common(atoms: Sequence[Atom], at: int) -> bool:
     following = atoms[at + 1] if at + 1 < len(atoms) else None
     if cues.get(word) == PERSON and following is not None and following.capital and not is_person(atoms, at, 3):
         return True  # "Chị V.T.K." where a line break is lost
-    if not opens_sentence(atoms, at) or atom.acronym:
+    if not opens_sentence(atoms, at) or atom.acronym or is_person(atoms, at, 3):
         return False
     if word in cues:
         return True
@@ -158,5 +165,7 @@ def _name_end(atoms: Sequence[Atom], at: int, before: str) -> int:
     while end < run and not head(atoms, end)[0] and (before == PERSON or known(atoms, end, "")[0] < 2):
         if end == at + 1 and atoms[at].acronym and is_person(atoms, end):
             break
+        if atoms[end - 1].foreign and not atoms[end].foreign and atoms[end].opens and atoms[end].pos != "Np":
+            break  # "Manchester Arena Vợ", where a line break is lost
         end += 1
     return end

@@ -16,10 +16,10 @@ _ALLEYS = frozenset(("hẻm", "ngõ", "ngách", "kiệt"))
 _STREETS = frozenset(("đường", "phố", "trường", "viên", "cầu"))
 _CITIES = frozenset(("tp", "tp.", "phố", "tỉnh"))
 _GOVERNED = frozenset(("tp", "tp.", "thành phố", "phố", "tỉnh", "huyện", "quận"))
-_NO_HEAD_AFTER = frozenset(
-    ("bờ", "ven", "điểm", "toàn", "yêu", "nhu", "các", "những", "hai", "ba", "bốn", "năm", "sáu", "bảy", "mấy", "nhiều")
-)
-"""Before a head of a place: "bờ biển Libya" is a coast of Libya, "hai tỉnh Nghệ An, Hà Tĩnh" are two names."""
+_COASTS = frozenset(("bờ", "ven", "điểm", "toàn", "yêu", "nhu"))
+"""Before "biển" or "cầu": "bờ biển Libya" is a coast of Libya."""
+_PLURAL = frozenset(("các", "những", "hai", "ba", "bốn", "năm", "sáu", "bảy", "mấy", "nhiều"))
+"""Before a head in lower case: "hai tỉnh Nghệ An, Hà Tĩnh" are two names."""
 _GLUED = frozenset(("sông", "hồ", "đình", "chùa", "đền", "núi", "đèo", "hang"))
 """These begin a place also where the segmenter has them in a word: "lòng sông Hương"."""
 _LONGEST_BODY = 16
@@ -39,7 +39,10 @@ def head(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
             continue  # "trường" of "trường hợp"
         if written[0].isupper() and is_person(atoms, at, 3):
             continue  # "Hồ" or "Đoàn" as a family name
-        if kind == "place" and at and atoms[at - 1].text.lower() in _NO_HEAD_AFTER:
+        before = atoms[at - 1].text.lower() if at else ""
+        if (before in _PLURAL and (written[0].islower() or written.isupper())) or (
+            kind == "place" and before in _COASTS
+        ):
             continue
         named = after.capital and after.phrase and words.cues.get(written) != ORGANIZATION  # "phòng Nội vụ"
         if written[0].isupper() or written in words.lower_heads or named:

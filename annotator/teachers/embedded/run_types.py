@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from annotator.teachers.embedded.atoms import Atom, joined
 from annotator.teachers.embedded.lexicon import LOCATION, ORGANIZATION, PERSON, lexicon
-from annotator.teachers.embedded.shapes import is_person
+from annotator.teachers.embedded.shapes import is_person, known
 
 NOTHING = ""
 Typed = tuple[str, bool]
@@ -43,11 +43,16 @@ def _by_last_word(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typ
     product = end > at + 1 and words.known.get(atoms[at].text) == ORGANIZATION
     if product or last in words.syllables["contests"] or re.search(r"\d", joined(atoms, at, end)):
         return NOTHING, True
+    if end > at + 1 and words.known.get(last) == LOCATION and atoms[end - 1].foreign:
+        return LOCATION, False  # "Tây Nam Syria"
     return None
 
 
 def _announced_person(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
     """Know "Thùy Miên" after "ca sĩ", a family name with two syllables behind it, "Ibrahimovic cho biết"."""
+    following = atoms[end + 1] if end + 1 < len(atoms) and atoms[end].text in {",", "("} else None
+    if before == "where" and is_person(atoms, at, 3) and following is not None and known(atoms, end + 1, "")[0]:
+        return LOCATION, True  # "ở Khuất Duy Tiến, Hà Nội"
     acts = any(atom.foreign for atom in atoms[at:end]) and _acts(atoms, end)
     person = before in {PERSON, "role", "title"} or is_person(atoms, at, 3) or acts
     return (PERSON, True) if person else None
@@ -59,31 +64,39 @@ def _acts(atoms: Sequence[Atom], end: int) -> bool:
     return any(joined(atoms, end, end + length).lower() in verbs for length in (3, 2, 1) if end + length <= len(atoms))
 
 
-def _by_spelling(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typed | None:
-    return (ORGANIZATION, False) if end == at + 1 and _BRAND.fullmatch(atoms[at].text) else None
+def _by_spelling(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
+    """Know brands by the capitals inside them, or by what they begin or end with."""
+    brand = end == at + 1 and before != PERSON and _BRAND.fullmatch(atoms[at].text)
+    return (ORGANIZATION, False) if brand else None
 
 
 def _by_tags(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
     """Take what the CRF says of most syllables; a place only where a cue agrees, for it says so when it is lost too."""
     tags = Counter(atom.tag[2:] for atom in atoms[at:end] if atom.tag[2:] in _CRF)
-    if not tags:
-        return None
-    label = _CRF[tags.most_common(1)[0][0]]
-    if label != LOCATION or before == "where":
-        return label, False
-    return (ORGANIZATION, False) if before == "source" else (NOTHING, True)
+    label = _CRF[tags.most_common(1)[0][0]] if tags else NOTHING
+    if label == LOCATION and before != "where":
+        label = ORGANIZATION if before == "source" else NOTHING
+        return None if not label and _is_foreign_person(atoms, at, end) else (label, not label)
+    return (label, False) if label else None
 
 
-def _by_family_name(atoms: Sequence[Atom], at: int, _end: int, before: str) -> Typed | None:
-    """Take what is left for a person if a family name begins it: "Dương Mịch"."""
-    return (PERSON, False) if before != "where" and is_person(atoms, at) else (NOTHING, False)
+def _by_shape(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
+    """Take what is left for a person if it is made like one: "Dương Mịch", "Alicia Keys"."""
+    person = before != "where" and (is_person(atoms, at) or _is_foreign_person(atoms, at, end))
+    return (PERSON, False) if person else (NOTHING, False)
+
+
+def _is_foreign_person(atoms: Sequence[Atom], at: int, end: int) -> bool:
+    run = atoms[at:end]
+    return 1 < len(run) < 4 and any(atom.foreign for atom in run) and not any(atom.acronym for atom in run)
 
 
 TYPES: tuple[Rule, ...] = (
     _announced_body,
     _by_last_word,
-    _announced_person,
     _by_spelling,
+    _announced_person,
     _by_tags,
-    _by_family_name,
+    _by_shape,
 )
+"""The last one always decides."""

@@ -22,6 +22,8 @@ def known(atoms: Sequence[Atom], at: int, before: str) -> tuple[int, str]:
         label = words.known.get(name) or (words.known.get(name.title(), "") if length > 1 and name.isupper() else "")
         if label == LOCATION and joined(atoms, at + length, at + length + 1) in words.syllables["clubs"]:
             return length + 1, ORGANIZATION
+        if label == ORGANIZATION and length == 1 and joined(atoms, at + 1, at + 3) == "Việt Nam":
+            return 3, ORGANIZATION  # "Toyota Việt Nam"
         if label and (length > 1 or _stands_alone(atoms, at, before)):
             return length, label
     return 0, ""
