@@ -131,13 +131,15 @@ def load_lexicon() -> Lexicon:
     names = _merge(vietnamese, vietnamese_key)
     abbreviation = abbreviations["label"]
     _merge({"abbreviations": abbreviation, "synonyms": synonyms})
-    kinds = [(parent, child) for parent, children in families["narrower"].items() for child in children]
+    narrower = [(parent, child) for parent, children in families["narrower"].items() for child in children]
+    types = _table("types")
+    narrower += [(parent, child) for parent in ("person", "location", "organization") for child in types[parent]]
     near = [(one, other) for one, others in families["near"].items() for other in others]
     groups = [*families["alike"].values(), *near]
     known = frozenset(
-        [*names.values(), *abbreviation.values(), *synonyms.values(), *(name for pair in kinds for name in pair)]
+        [*names.values(), *abbreviation.values(), *synonyms.values(), *(name for pair in narrower for name in pair)]
         + [name for group in groups for name in group]
-        + [name for types in _table("types").values() for name in types]
+        + [name for names_of_kind in types.values() for name in names_of_kind]
     )
     words = frozenset(word for label in known for word in label.split(" "))
     nouns = _words("nouns")
@@ -169,7 +171,7 @@ def load_lexicon() -> Lexicon:
         nouns=nouns.union(word for word in words if not word.endswith("s")),
         english=english,
         glued=_glued(known | synonyms.keys(), english | taken | bare.keys()),
-        broader=_closure(_collect((child, parent) for parent, child in kinds)),
+        broader=_closure(_collect((child, parent) for parent, child in narrower)),
         alike=_collect((one, other) for group in groups for one in group for other in group if one != other),
         near=_collect([*near, *((other, one) for one, other in near)]),
     )
@@ -250,7 +252,8 @@ def _bare_forms(names: Mapping[str, str], options: Mapping[str, list[str]], take
 
 
 def _glued(names: Set[str], taken: Set[str]) -> dict[str, str]:
-    pairs = ((name.replace(" ", ""), name) for name in sorted(names) if " " in name)
+    written = {name.replace("television", "tv"): name for name in sorted(names)} | {name: name for name in names}
+    pairs = ((form.replace(" ", ""), name) for form, name in sorted(written.items()) if " " in name)
     return {glued: name for glued, name in pairs if glued.isalpha() and glued not in taken}
 
 
