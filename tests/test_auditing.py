@@ -329,6 +329,28 @@ def test_what_other_programs_wrote(tmp_path: Path) -> None:
         find(str(tmp_path))
 
 
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_text_columns_of_every_kind_are_read(tmp_path: Path, kind: pa.DataType) -> None:
+    """As other writers store them."""
+    rows = {"input": ["Mưa ở Huế", "Huế nắng"], "output": ['["Huế"]', "[]"], "entity_type": ["city", "date"]}
+    columns = {name: pa.array(values).cast(pa.string()) for name, values in rows.items()}
+    is_dictionary = pa.types.is_dictionary(kind)
+    stored = {name: one.dictionary_encode() if is_dictionary else one.cast(kind) for name, one in columns.items()}
+    pa.parquet.write_table(pa.table(stored), tmp_path / "train.parquet")
+    figures = audit_dataset(find(str(tmp_path))).figures
+    assert figures["problems"] == []
+    assert figures["labels"]["top"] == [{"label": "city", "samples": 1, "mentions": 1}]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    """With the name."""
+    column = pa.array(["x"])
+    table = pa.Table.from_arrays([column] * 4, ["input", "input", "output", "entity_type"])
+    pa.parquet.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(SourceError, match="several columns input"):
+        find(str(tmp_path))
+
+
 def test_an_empty_dataset_is_no_good_one(tmp_path: Path) -> None:
     """There is nothing in it that could be wrong, but nothing to publish either."""
     figures = audit(make_run(tmp_path, []))

@@ -1,1 +1,1 @@
-"""The parts of the audit: what is read, what is counted, what must hold."""
+"""The audit: figures, structural checks and leaks of a dataset."""

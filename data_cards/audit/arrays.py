@@ -1,10 +1,8 @@
-"""Columns as NumPy arrays, and distributions: what all parts of the audit count with."""
+"""Columns as NumPy arrays, hashes of strings, and distributions."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,18 +15,18 @@ Hashes = npt.NDArray[np.uint64]
 
 
 def hashes(column: pa.Array) -> Hashes:
-    """A 64-bit hash of each string of a column, the same on every machine; each distinct string is hashed once."""
+    """Return a 64-bit hash of each string of a column, the same on every machine; hashes each distinct string once."""
     values, codes = encoded(column)
     return hashed(values)[codes]
 
 
 def hashed(values: list[str]) -> Hashes:
-    """A 64-bit hash of each string."""
+    """Return a 64-bit hash of each string."""
     return pd.util.hash_array(np.array(values, dtype=object), categorize=False)
 
 
 def encoded(column: pa.Array) -> tuple[list[str], Ints]:
-    """The distinct strings of a column, and for each row the position of its own."""
+    """Return the distinct strings of a column, and for each row the position of its string."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     codes = ints(column.indices)
@@ -40,7 +38,7 @@ def encoded(column: pa.Array) -> tuple[list[str], Ints]:
 
 
 def mixed(*parts: Hashes) -> Hashes:
-    """One hash of several, in order."""
+    """Return one hash of several, in order."""
     total = np.zeros_like(parts[0])
     for part in parts:
         total = (total ^ (total >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15) + part
@@ -48,29 +46,22 @@ def mixed(*parts: Hashes) -> Hashes:
 
 
 def syllables(column: pa.Array) -> Ints:
-    """Number of syllables (what stands between white space) of each string."""
+    """Return the number of syllables, separated by white space, of each string."""
     return ints(pc.list_value_length(pc.utf8_split_whitespace(pc.utf8_trim_whitespace(column))))
 
 
 def ints(column: pa.Array) -> Ints:
-    """A column of whole numbers."""
+    """Return a column of integers."""
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def bools(column: pa.Array) -> npt.NDArray[np.bool_]:
-    """A column of truths."""
+    """Return a column of booleans."""
     return np.asarray(column.to_numpy(zero_copy_only=False), dtype=bool)
 
 
-def count(counter: Counter[Any], values: npt.NDArray[Any]) -> None:
-    """Add how often each value occurs."""
-    found, numbers = np.unique(values, return_counts=True)
-    for value, number in zip(found.tolist(), numbers.tolist(), strict=True):
-        counter[value] += number
-
-
 def distribution(counts: Mapping[int, int]) -> dict[str, float]:
-    """Minimum, median, mean, 95th percentile and maximum of numbers given with their frequency."""
+    """Return minimum, median, mean, 95th percentile and maximum of numbers with their frequencies."""
     if not counts:
         return {}
     series = pd.Series(counts).sort_index()
@@ -86,10 +77,10 @@ def distribution(counts: Mapping[int, int]) -> dict[str, float]:
 
 
 def descending(counts: Mapping[str, int]) -> dict[str, int]:
-    """The most frequent first."""
+    """Return counts with the most frequent first."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def share(part: float, whole: float) -> float:
-    """``part / whole``, 0 of nothing."""
+    """Return ``part / whole``, or 0 where ``whole`` is 0."""
     return round(part / whole, 6) if whole else 0.0

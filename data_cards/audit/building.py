@@ -1,6 +1,6 @@
 """The figures of a dataset, computed from its files alone. Every number shown anywhere is read from ``audit.json``.
 
-The same files give the same bytes: nothing here depends on the time, on order in memory or on the machine.
+The same files give the same bytes: nothing depends on the time, the machine or the order of rows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The figures, and what is too long to stand among them."""
+    """The figures, and what is too long for ``audit.json``."""
 
     figures: dict[str, Any]
     frequency: dict[str, dict[str, int]]
@@ -48,7 +48,7 @@ def audit(run: RunDir, engine: Engine | None = None) -> dict[str, Any]:
 
     Args:
         run: a finished run.
-        engine: what looks at the parts of the files; without one, processes of this machine.
+        engine: reads the parts of the files; default: a process for each core.
 
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
@@ -78,7 +78,7 @@ def audit_dataset(dataset: Dataset, engine: Engine | None = None) -> Audit:
 
 
 def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What went in and out of each stage, in order; in = out + rejected."""
+    """Return what went in and out of each stage, in order; in = out + rejected."""
     stages = manifest.get("stages", {})
     return [flow for stage in STAGES if stage in stages for flow in stages[stage]["funnel"]]
 
@@ -142,7 +142,7 @@ def _audit_samples(dataset: Dataset, database: Database, engine: Engine) -> Audi
 
 
 def _usage(flows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the teacher read and wrote, in tokens as it counted them; zero for one that does not count."""
+    """Return the teacher's input and output tokens as it counted them; 0 for one that does not count."""
     asked = next((flow for flow in flows if flow["stage"] == "annotate"), None)
     if asked is None:
         return {}

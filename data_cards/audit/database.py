@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from annotator.errors import RunDirError
 
-MEMORY: Final = "160MB"
+MEMORY: Final = "128MB"
 """What DuckDB holds in memory; the rest goes to a folder in ``TMPDIR``."""
-_THREADS: Final = 2
 _WAITING: Final = 1 << 18
 """Rows that wait to be inserted together."""
 _SCHEMA: Final = """
@@ -49,7 +48,7 @@ class Database:
             self._connection = duckdb.connect(
                 config={
                     "memory_limit": MEMORY,
-                    "threads": _THREADS,
+                    "threads": 1,  # each wants memory of its own, and reading takes most of the time
                     "temp_directory": self._folder.name,
                     "preserve_insertion_order": False,
                     "autoload_known_extensions": False,

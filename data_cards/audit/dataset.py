@@ -98,7 +98,7 @@ def _of_hub(name: str) -> Dataset:
     def reader(table: Any) -> Batches:
         def read() -> Iterator[pa.RecordBatch]:
             for part in table.with_format("arrow").iter(batch_size=PART):
-                yield from part.combine_chunks().to_batches()
+                yield from map(_plain, part.combine_chunks().to_batches())
 
         return read
 
@@ -118,26 +118,29 @@ def _reader(paths: list[Path]) -> Batches:
                 names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
                 repeated = [name for name in names if name in _REPEATED]
                 with pq.ParquetFile(path, read_dictionary=repeated, buffer_size=BUFFER, pre_buffer=False) as parquet:
-                    yield from map(_compact, row_groups(parquet, names, PART))
+                    yield from map(_plain, row_groups(parquet, names, PART))
             except (OSError, pa.ArrowException) as error:
                 raise _damaged(path, error) from error
 
     return read
 
 
-def _compact(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """The same rows, each dictionary no longer than they are: that of a large row group would travel with each part."""
-    columns = [
-        column.dictionary_decode().dictionary_encode()
-        if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(rows)
-        else column
-        for column in rows.columns
-    ]
-    return pa.RecordBatch.from_arrays(columns, rows.schema.names)
+def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows with text as ``string``, and dictionaries no longer than the rows: each travels with its part."""
+    return pa.RecordBatch.from_arrays([_plain_column(column) for column in rows.columns], rows.schema.names)
+
+
+def _plain_column(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        is_long = len(column.dictionary) > len(column)
+        return column.dictionary_decode().dictionary_encode() if is_long else column
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
 
 
 def _check_text(where: str, schema: pa.Schema) -> None:
     for name in COLUMNS:
+        if len(schema.get_all_field_indices(name)) > 1:
+            raise SourceError(f"{where} has several columns {name}; rename all but one")
         kind = schema.field(name).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):

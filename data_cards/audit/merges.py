@@ -14,7 +14,7 @@ TOP_MERGED: Final = 20
 
 
 def merges(path: Path) -> dict[str, Any]:
-    """Sum the log up by status and by rule; an empty result where a run has none."""
+    """Sum up the merge log by status and by rule; return an empty result where a run has none."""
     if not path.exists():
         return {}
     uses = list(tables.rows(path))

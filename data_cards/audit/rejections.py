@@ -1,4 +1,4 @@
-"""What was left out: how often, why, and a few examples of each reason."""
+"""Rejected records: counts by stage and reason, with a few examples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Rejections:
     def __init__(self, path: Path) -> None:
         self.counted: Counter[tuple[str, str]] = Counter()
         self.too_long = np.zeros(0, np.uint64)
-        """Hashes of the ids of samples that the length filter left out, in order."""
+        """Hashes of the ids of samples that the length filter rejected, sorted."""
         left_out: list[str] = []
         self._examples: dict[tuple[str, str], list[Rejected]] = {}
         for item in tables.read_rejected(path) if path.exists() else ():
@@ -40,7 +40,7 @@ class Rejections:
         self.too_long = np.sort(np.concatenate([self.too_long, hashed(left_out)]))
 
     def figures(self) -> list[dict[str, Any]]:
-        """The stages in the order of the file, in each the most frequent reason first."""
+        """Return the reasons, stages in the order of the file, in each the most frequent reason first."""
         stages = list(dict.fromkeys(stage for stage, _ in self.counted))
         order = sorted(self.counted, key=lambda kind: (stages.index(kind[0]), -self.counted[kind], kind[1]))
         return [
