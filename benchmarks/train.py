@@ -1,15 +1,15 @@
-"""How fast a student learns: transformers' own Seq2SeqTrainer with the document's settings, and ``train``, in one run.
+"""How fast a student learns: transformers' own Seq2SeqTrainer with the thesis's settings, and ``train``, in one run.
 
     python benchmarks/train.py speed [SAMPLES.parquet] [--shape mt0-base|small] [--steps 8] [--rounds 2] [--device cpu]
     python benchmarks/train.py curve [SAMPLES.parquet] [--steps 400]
 
 ``speed`` makes a model of the shape with random weights and trains it with LoRA on ``q`` and ``v`` over the same
-samples: *document* is Seq2SeqTrainer as it comes, batch 4, padded to the longest, fp32; *ours* is the same optimiser,
+samples: *thesis* is Seq2SeqTrainer as it comes, batch 4, padded to the longest, fp32; *ours* is the same optimiser,
 learning rate, batch of 4 and number of steps by ``training.train``: like lengths together (window 64), output head
 on real target tokens only, no decoder cache, ``precision=bf16``. Each run is a process of its own, the kinds take
 turns, and the first step does not count. Printed: samples/s (tokens without padding, over their mean in a sample), peak
 memory, their ratios, the share of what a large matrix product reaches on the same device, and the hours for the
-document's 377,240 + 45,834 samples at that speed. On a CPU, time is that of the process (one thread), so that
+thesis's 377,240 + 45,834 samples at that speed. On a CPU, time is that of the process (one thread), so that
 neighbours count less; on a GPU it is that of the clock.
 
 ``curve`` trains a small student, every weight of it, both ways with two seeds each, and compares the loss on held-out
@@ -32,14 +32,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-KINDS = ("document", "ours")
+KINDS = ("thesis", "ours")
 SHAPES = {
     "mt0-base": {"vocab_size": 250112, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_heads": 12},
     "small": {"vocab_size": 32128, "d_model": 256, "d_kv": 32, "d_ff": 512, "num_layers": 6, "num_heads": 8},
     "tiny": {"vocab_size": 4096, "d_model": 128, "d_kv": 32, "d_ff": 256, "num_layers": 2, "num_heads": 4},
 }
 HOURS_FOR = 377_240 + 45_834
-"""Samples of the document's stages: English NER with ViQuAD (358,002 + 19,238), then the Vietnamese set."""
+"""Samples of the thesis's stages: English NER with ViQuAD (358,002 + 19,238), then the Vietnamese set."""
 
 
 def main() -> None:
@@ -270,8 +270,8 @@ def speed(place: Path, given: argparse.Namespace) -> None:
         hours = HOURS_FOR / one["samples_per_s"] / 3600
         print(f"{kind:<9} {one['samples_per_s']:8.3f} samples/s  {one['peak']:6.2f} GiB  {share:5.1%} of the FLOP/s of "
               f"a matrix product  {hours:8.1f} h for {HOURS_FOR:,} samples")  # fmt: skip
-    theirs, ours = middle["document"], middle["ours"]
-    print(f"ours / document: {ours['samples_per_s'] / theirs['samples_per_s']:.2f} times the samples/s, "
+    theirs, ours = middle["thesis"], middle["ours"]
+    print(f"ours / thesis: {ours['samples_per_s'] / theirs['samples_per_s']:.2f} times the samples/s, "
           f"{ours['peak'] / theirs['peak']:.2f} times the peak memory")  # fmt: skip
 
 
@@ -286,7 +286,7 @@ def curve(place: Path, given: argparse.Namespace) -> None:
         print(f"{kind:<9} seed {seed}  " + " ".join(f"{value:.3f}" for value in one["held_out"]))
     pairs = {kind: zip(found[kind, 0]["held_out"], found[kind, 1]["held_out"], strict=True) for kind in KINDS}
     means = {kind: [statistics.fmean(pair) for pair in pairs[kind]] for kind in KINDS}
-    apart = max(abs(a - b) / a for a, b in zip(means["document"], means["ours"], strict=True))
+    apart = max(abs(a - b) / a for a, b in zip(means["thesis"], means["ours"], strict=True))
     seeds = max(abs(a - b) / a for kind in KINDS
                 for a, b in zip(found[kind, 0]["held_out"], found[kind, 1]["held_out"], strict=True))  # fmt: skip
     print(f"the kinds differ by {apart:.1%} at most, two seeds of one kind by {seeds:.1%} at most")

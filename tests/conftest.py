@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
 
 
+# Small products are slower on several threads of torch, and threads of another number may round otherwise.
+os.environ["OMP_NUM_THREADS"] = "1"
 # Processes that are started in the background ignore Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("vner", deadline=None)  # no time is ever asserted

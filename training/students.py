@@ -2,14 +2,16 @@
 
 mT5 and mT0 have an output head of their own. ``MT5Config`` of transformers 5 always says that it is tied to the
 embeddings; a checkpoint that holds two different matrices is loaded untied all the same, one that lacks the head is
-tied without a word, and a model made from a configuration is tied. So the head is looked at here each time, and the
-configuration of a loaded model is made to say what is true, lest a later ``tie_weights()`` throws the head away.
+tied without a warning, and a model made from a configuration is tied. So the head is checked here each time, and the
+configuration of a loaded model is set to the truth: otherwise a later ``tie_weights()`` would throw the head away.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,7 +41,7 @@ class Student:
 
 
 def check_extra() -> None:
-    """Say what to install where torch and its company are missing.
+    """Check that torch and the libraries around it are installed.
 
     Raises:
         ConfigError: the extra ``train`` is not installed.
@@ -182,26 +184,22 @@ def make_untied(config: Any) -> Any:
     return model
 
 
-class quiet_transformers:  # noqa: N801 - used as a verb, in a with statement
-    """No progress bars and no warnings of transformers in here: the one about tied weights is dealt with above."""
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Hide progress bars and warnings of transformers; the one about tied weights is dealt with above."""
+    from transformers.utils import logging
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks by the old name
-        self._verbosity, self._bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        self._warnings.__exit__(None, None, None)
-        logging.set_verbosity(self._verbosity)
-        if self._bars:
-            logging.enable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()
 
 
 def _with_adapter(model: Any, folder: Path) -> Any:

@@ -1,7 +1,7 @@
 """Raw text with nested ``<ENAMEX TYPE="...">`` tags (VLSP 2016 and 2018), line by line.
 
-What is a tag and cannot be one (unclosed, without type, a stray end) is left out with its file and line; the text it
-stands in stays, and so do the other mentions of the line.
+A broken tag (unclosed, without type, a stray end) is left out with its file and line; the text it stands in stays, and
+so do the other mentions of the line.
 """
 
 from __future__ import annotations
@@ -140,11 +140,11 @@ def _composed(line: Line) -> Line:
         return line
     marks, broken = [], list(line.broken)
     for mark in line.marks:
-        start, said = len(nfc(line.text[: mark.start])), nfc(line.text[mark.start : mark.end])
-        if text[start : start + len(said)] == said:
-            marks.append(Mark(start, start + len(said), mark.raw_type, mark.level))
+        start, mention = len(nfc(line.text[: mark.start])), nfc(line.text[mark.start : mark.end])
+        if text[start : start + len(mention)] == mention:
+            marks.append(Mark(start, start + len(mention), mark.raw_type, mark.level))
         else:
-            broken.append(("tag between a letter and its mark", said))
+            broken.append(("tag between a letter and its mark", mention))
     return Line(text, marks, broken)
 
 

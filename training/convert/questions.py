@@ -38,8 +38,8 @@ def read_pile_ner(job: Job) -> Iterator[Sample]:
     names = TypeNames(job.options.types, shipped=False)
     for where, record in job.records("conversations"):
         try:
-            said = [text_of(turn, "value") for turn in list_of(record, "conversations")]
-            begun = _TEXT.match(said[0]) if said and len(said) % 2 == 0 else None
+            turns = [text_of(turn, "value") for turn in list_of(record, "conversations")]
+            begun = _TEXT.match(turns[0]) if turns and len(turns) % 2 == 0 else None
             if begun is None:
                 raise ValueError('it does not begin with "Text:", or a question has no answer')
         except ValueError as error:
@@ -48,7 +48,7 @@ def read_pile_ner(job: Job) -> Iterator[Sample]:
         counts.keep("read")
         text = begun[1]
         passage_id = job.make.passage(text)
-        for question, answer in zip(said[2::2], said[3::2], strict=True):
+        for question, answer in zip(turns[2::2], turns[3::2], strict=True):
             counts.found["questions"] += 1
             try:
                 entity_type, mentions = _asked(question, names), _mentions(answer)

@@ -24,7 +24,7 @@ LETTERS: Final = 3
 
 
 def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> Predictor:
-    """The model of a provider, with what the user says of endpoint and pace; its ledger lies beside ``out``.
+    """Make a predictor of a provider's model; ``settings`` are those of endpoint and pace.
 
     Raises:
         ConfigError: no model, no key, an unknown prompt or setting.

@@ -1,7 +1,7 @@
 """Ask a predictor what is not answered yet, and keep each answer as it comes.
 
 The answers stand in a file of JSON lines, ``{"id", "output"}``. While a run goes on lines are appended whole; when it
-ends the file is written again in the order of the benchmark. A note beside it says whose answers to what they are.
+ends the file is written again in the order of the benchmark. A note beside it names predictor and benchmark.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progres
 
 
 def note_of(out: Path) -> Path:
-    """Where it says whose answers ``out`` holds."""
+    """The file beside ``out`` that names its predictor and benchmark."""
     return out.with_name(f"{out.name}.note.json")
 
 

@@ -44,8 +44,7 @@ class TagMap:
 
     def of(self, tag: str) -> frozenset[str]:
         """The types, folded, for which ``tag`` answers."""
-        said = self.types.get(tag)
-        return frozenset(map(fold, said)) if said is not None else frozenset({fold(tag)})
+        return frozenset(map(fold, self.types.get(tag, (tag,))))
 
     def as_toml(self) -> str:
         """The table as a user would write it."""
@@ -80,10 +79,10 @@ def load_map(kind: str, path: Path | None) -> TagMap:
 
 def _checked(table: Mapping[str, object], name: str) -> TagMap:
     types: dict[str, tuple[str, ...]] = {}
-    for tag, said in table.items():
-        if not isinstance(said, list) or not all(isinstance(item, str) for item in said):
+    for tag, names in table.items():
+        if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
             raise ConfigError(f'{name}: {tag} wants a list of types, such as {tag} = ["person"]')
-        types[tag] = tuple(said)
+        types[tag] = tuple(names)
     return TagMap(types)
 
 

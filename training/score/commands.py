@@ -76,7 +76,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
 ) -> None:
     """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md.
 
-    What is said of a student, a tagger or an endpoint is for --predictor, and means what it means to predict.
+    Options of a student, a tagger or an endpoint belong to --predictor, and are those of predict.
     """
     with exits(debug, kept="predictions made so far are kept"):
         from annotator.errors import ConfigError
@@ -88,19 +88,19 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         from training.score.metrics import Draws
         from training.score.robustness import Place
 
-        said = options.wishes(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
+        wishes = options.wishes(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
                               max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
                               max_retries=max_retries, timeout=timeout)  # fmt: skip
         if markdown:
             read = (samples, predictions, *(compare or ()))
             check_output(markdown, "--markdown", inputs=[path for path in read if path])
-        if said != options.wishes(None, 16, None) and not predictor:
+        if wishes != options.wishes(None, 16, None) and not predictor:
             raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
         if perturb:
             if compare:
                 raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
             place = Place(samples, out or samples.with_name(f"{samples.stem}-variants"), predictions)
-            wanted = (predictor, said) if predictor else None
+            wanted = (predictor, wishes) if predictor else None
             _robustness(place, wanted, Draws(draws, seed), markdown, quiet=quiet, as_json=as_json)
             return
         if predictor or out:

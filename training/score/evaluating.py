@@ -24,7 +24,7 @@ class Answers:
     missing: int
     """Queries without an answer; they count as answered with ``[]``."""
     unknown: int
-    """Answers whose id is none of the benchmark's; they count for nothing."""
+    """Answers whose id is not in the benchmark; they count for nothing."""
 
 
 def join(samples: Sequence[Sample], predictions: Mapping[str, str]) -> Answers:
