@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from annotator.cleaning.lines import cells
-from annotator.cleaning.scanner import fold, names
+from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, fold, names
 from normalizers.lexicon import load_lexicon, vietnamese_key
 from normalizers.text import fold_tones, nfc
 
@@ -37,6 +37,7 @@ _REMARKS = frozenset(
     thought thoughts comment comments nhận_xét original_text corrected corrected_ocr entities entity the_entities
     named_entities danh_sách list các_thực_thể thực_thể json yaml csv xml python response total tổng tổng_cộng
     warning update type types loại danh_sách_thực_thể here extracted_entities nothing
+    keywords keyword từ_khóa topic topics chủ_đề sentiment subject object predicate relation intent error status
 """)
 )
 _NOTHING = re.compile(
@@ -73,9 +74,12 @@ def is_no_type(text: str) -> bool:
     return len(text) < 80 and _NO_TYPE.fullmatch(text) is not None
 
 
-def is_placeholder(text: str) -> bool:
-    """Whether ``text`` is one of the words for an entity or its type in the prompt's form of an answer."""
-    return len(text) < 30 and _PLACEHOLDER.fullmatch(text) is not None
+def is_placeholder(text: str, label: str) -> bool:
+    """Whether the two stand for an entity and its type in the form of an answer, as a prompt describes it."""
+    if len(text) > 30 or len(label) > 60:
+        return False
+    names_of_fields = fold(text) in TEXT_KEYS and fold(label) in LABEL_KEYS
+    return names_of_fields or all(map(_PLACEHOLDER.fullmatch, (text, label)))
 
 
 def is_remark(text: str) -> bool:
@@ -155,6 +159,8 @@ class Evidence:
             weight = 2
         if not weight and self.known and PLAIN_TYPE.fullmatch(fold(word).replace("_", " ")) and not self.stands(word):
             weight = 0.4  # "Medical Condition"
+        if not weight and self.known and 1 < len(word.split()) < 5 and word[1:].islower() and not self.stands(word):
+            weight = 0.4  # "Đơn vị tổ chức"
         return 0.1 if weight == 1 and _RELATION.fullmatch(word.lower()) else weight
 
     def weigh(self, mention: str, label: str) -> float:

@@ -31,6 +31,7 @@ _FINAL = re.compile(  # a line that announces the answer which replaces what sta
     r"""(?:^|(?<=[.!?]\ ))[^\w\n]*+(?:[^\W\d_]++[,' ]++){0,6}?
     (?:(?:final|corrected|revised|updated|improved)\s(?:\w++\s){0,2}?
             (?:answer|list|output|result|results|json|version|response|entities|extraction)
+     | final(?=\s*:)
      | (?:đáp\sán|câu\strả\slời|kết\squả|danh\ssách|trả\slời)\s(?:\w++\s){0,3}?
             (?:cuối(?:\scùng)?|chính\sthức|hoàn\schỉnh|đã\ssửa|đã\schỉnh\ssửa|sau\skhi\ssửa|cập\snhật))
     [^\n:\[({<]{0,30}+(?::|\*\*|$|(?=[\[({]))""",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
@@ -66,8 +66,9 @@ _EXCLUDED_KEYS = frozenset(
 )
 _ASIDE_KEYS = frozenset(
     names("""
-    relations relationships edges triples triplets links quan_hệ các_quan_hệ reasoning explanation explanations notes
-    thoughts thought thinking analysis metadata usage attributes properties giải_thích suy_luận
+    relation relationship relations relationships edges triples triplets links quan_hệ các_quan_hệ reasoning
+    explanation explanations notes thoughts thought thinking analysis metadata usage attributes properties
+    giải_thích suy_luận
 """)
 )
 _ECHO_KEYS = frozenset(
@@ -88,6 +89,10 @@ _EXCLUDED_HEADING = re.compile(
     r"|loại trừ|bị loại|bỏ qua|không phải|không đưa|không tính|relation|quan hệ",
     re.IGNORECASE,
 )
+_EXAMPLE_HEADING = re.compile(r"(?:for )?example|ví dụ|e\.g|draft|(?:bản )?nháp", re.IGNORECASE)
+_GENERIC_HEADING = re.compile(r"thực thể|entit|danh sách|kết quả", re.IGNORECASE)
+_COUNTED = re.compile(r"(?:entity|thực_thể|item|mention)?_?\d+")
+_RELATED = frozenset(names("relation predicate relationship relation_type quan_hệ"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -100,13 +105,14 @@ def shorten(node: Node | tuple[Node, ...]) -> str:
     return _SURROGATE.sub("?", str(node).strip()[:200])
 
 
-def walk(roots: Iterable[Node], evidence: Evidence) -> tuple[list[Step], bool]:
+def walk(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Step], bool]:
     """Walk the trees in order: their items, what is malformed or excluded, and whether there was an empty list."""
     found: list[Step] = []
     empty = False
     todo: _Steps = []
     for root in roots:
-        todo.extend(_of_root(root, evidence))
+        is_example = len(roots) > 1 and _headed(root, _EXAMPLE_HEADING)
+        todo.extend([Excluded(shorten(root))] if is_example else _of_root(root, evidence))
     todo.reverse()
     while todo:
         step = todo.pop()
@@ -128,6 +134,11 @@ def walk(roots: Iterable[Node], evidence: Evidence) -> tuple[list[Step], bool]:
 
 
 # ---- headings and what stands at the top ----
+
+
+def _headed(root: Node, pattern: re.Pattern[str]) -> bool:
+    entry = root[0] if isinstance(root, list) and root else None
+    return isinstance(entry, tuple) and isinstance(entry[0], Heading) and pattern.match(entry[0]) is not None
 
 
 def _of_root(root: Node, evidence: Evidence) -> _Steps:
@@ -155,7 +166,7 @@ def _under_heading(root: list[Node], evidence: Evidence) -> _Steps | None:
     if _EXCLUDED_HEADING.search(heading):
         return [Excluded(shorten([heading, *node]) if isinstance(node, list) else shorten(node))]
     texts = [item for item in node if isinstance(item, str)] if isinstance(node, list) else []
-    if is_remark(heading) or not is_shaped(heading):
+    if is_remark(heading) or not is_shaped(heading) or _GENERIC_HEADING.search(heading):
         return None
     weight = evidence.type_weight(heading)
     if isinstance(node, list) and is_nested(node):
@@ -187,8 +198,11 @@ def _of_list(items: list[Node], group: str | None) -> _Steps:
             return [Item((items[0], items[1]), "pair")]
         return [Item(tuple(items), "row")] if len(items) > 2 else [shorten(items)]
     kinds = [isinstance(item, list) for item in items]
-    if kinds == [False, True] and isinstance(items[1], list) and items[1] and not is_nested(items[1]):
-        return [Item((items[0], item), "listed entry") for item in items[1]]
+    if kinds == [False, True] * (len(kinds) // 2) and all(values and not is_nested(values) for values in items[1::2]):
+        groups = zip(items[::2], items[1::2], strict=True)
+        return [
+            Item((key, item), "listed entry") for key, values in groups if isinstance(values, list) for item in values
+        ]
     if kinds[:2] == [False, False] and all(kinds[2:]):
         return [Item((items[0], items[1]), "pair"), *(_Visit(item, group) for item in items[2:])]
     return [_Visit(item, group) for item in items]
@@ -206,7 +220,7 @@ def _of_object(items: list[Node], group: str | None, evidence: Evidence) -> _Ste
     for item in items:
         if not isinstance(item, tuple):
             strays.append(_Visit(item))
-        elif (name := fold(item[0])) in _EXCLUDED_KEYS:
+        elif (name := _stem(fold(item[0]))) in _EXCLUDED_KEYS:
             steps.append(Excluded(shorten(item)))
         elif not (_is_aside(name) and (item[1] is None or isinstance(item[1], list))):
             value = _opened(name, item[1])
@@ -215,16 +229,25 @@ def _of_object(items: list[Node], group: str | None, evidence: Evidence) -> _Ste
     if any(_is_no(fields[key]) for key in _FLAG_KEYS & fields.keys()):
         return [Excluded(shorten(items))]
     wrapped = {key for key, value in fields.items() if isinstance(value, list) and key in _WRAPPER_KEYS}
-    if not any(is_nested(fields[key]) for key in wrapped):
+    text, label = _roles(fields, group, evidence)
+    if label and (grouped := _of_group(fields, label, evidence)):
+        return [*steps, *grouped, *strays]
+    if (text and label and wrapped <= {"mentions", "spans"}) or not any(is_nested(fields[key]) for key in wrapped):
         records = _records(fields, group, evidence)
         if records is not None and len(fields) < len(entries):  # the brackets between two records were forgotten
-            first = fold(entries[0][0])
-            repeated = [index for index, (key, _) in enumerate(entries) if fold(key) == first]
+            first = _stem(fold(entries[0][0]))
+            repeated = [index for index, (key, _) in enumerate(entries) if _stem(fold(key)) == first]
             if len(repeated) > 1:
                 return [*(_Visit([*entries[a:b]]) for a, b in pairwise([*repeated, len(entries)])), *strays]
         if records is not None:
             return [*steps, *records, *strays] or [_Visit([])]
     return [*steps, *_map(entries, fields, wrapped, group), *strays] or [_Visit([])]
+
+
+def _stem(name: str) -> str:
+    """``entity_1`` is called ``entity``."""
+    stem = name.rstrip("0123456789").rstrip("_")
+    return stem if stem in _TEXT_RANK or stem in _LABEL_RANK else name
 
 
 def _is_aside(name: str) -> bool:
@@ -248,17 +271,47 @@ def _is_no(value: Node) -> bool:
     return value is None or value is False or (isinstance(value, str) and value.strip().lower() in _NO)
 
 
+def _of_group(fields: dict[str, Node], label: str, evidence: Evidence) -> _Steps:
+    """The items of ``{"category": "person", "items": [...]}``, whatever the list is called."""
+    kind = fields[label]
+    lists = [(key, value) for key, value in fields.items() if isinstance(value, list) and value and key != label]
+    if len(lists) != 1 or not isinstance(kind, str) or _is_constant(kind) or evidence.type_weight(kind) < 0.3:
+        return []
+    (key, values), texts = lists[0], fields.keys() & _TEXT_RANK.keys()
+    if any(not isinstance(fields[name], list) for name in texts) or any(isinstance(item, tuple) for item in values):
+        return []
+    if is_nested(values):
+        return [_Visit(values, kind)]
+    return [Item((item, kind), "record") for item in values] if key not in _TEXT_RANK else []
+
+
 def _records(fields: dict[str, Node], group: str | None, evidence: Evidence) -> _Steps | None:
     """The pairs of one record, what is only half of one, or None where the fields are no record."""
     text, label = _roles(fields, group, evidence)
+    kind = fields[label] if label else None
     if text and label:
-        texts, labels = (value if isinstance(value, list) else [value] for value in (fields[text], fields[label]))
-        several = text.endswith("s") or text.startswith("các_")
-        pairs: _Steps = [Item((one, kind), "record", several) for one in texts for kind in labels]
-        return pairs if len(texts) < 2 or len(labels) < 2 else [shorten([*fields.items()])]
+        return _product(fields, text, label, evidence)
+    is_mention = group and evidence.type_weight(group) < 2 and (evidence.stands(group) or not evidence.known)
+    if group and is_mention and isinstance(kind, str) and not text:
+        return [Item((group, kind), "record")]  # {"Hà Nội": {"type": "city"}}
     typed = [(fields[key], fields[f"{key}_type"]) for key in fields if f"{key}_type" in fields]
-    if typed and all(isinstance(value, str) for pair in typed for value in pair):
-        return [Item(pair, "record") for pair in typed]  # head, head_type, tail, tail_type
+    if typed or fields.keys() & _RELATED:  # head, head_type, tail, tail_type
+        return [Item(pair, "record") for pair in typed if all(isinstance(value, str) for value in pair)]
+    return _half(fields, text, label, group)
+
+
+def _product(fields: dict[str, Node], text: str, label: str, evidence: Evidence) -> _Steps:
+    """One text with one type or several, several texts with one type, or as many types as texts."""
+    texts, labels = (value if isinstance(value, list) else [value] for value in (fields[text], fields[label]))
+    if len(texts) == len(labels) > 1 and all(isinstance(one, str) and evidence.stands(one) for one in texts):
+        return [Item(pair, "record") for pair in zip(texts, labels, strict=True)]
+    several = text.endswith("s") or text.startswith("các_")
+    pairs: _Steps = [Item((one, kind), "record", several) for one in texts for kind in labels]
+    return pairs if len(texts) < 2 or len(labels) < 2 else [shorten([*fields.items()])]
+
+
+def _half(fields: dict[str, Node], text: str | None, label: str | None, group: str | None) -> _Steps | None:
+    """A record whose type stands above it, or without a type."""
     if text and group and not label and not any(map(is_nested, fields.values())):
         return [Item((fields[text], group), "record")]  # {"person": [{"name": ...}]}
     name, value = fields.get("name"), fields.get("value")
@@ -294,7 +347,11 @@ def _roles_by_passage(
         if type(value) is str and key not in (text, label) and key not in _PROSE_KEYS
     }
     standing = [key for key, value in others.items() if evidence.stands(value)]
-    kinds = [key for key, value in others.items() if key not in standing and evidence.type_weight(value) > 0.3]
+    kinds = [
+        key
+        for key, value in others.items()
+        if key not in standing and is_shaped(value) and evidence.type_weight(value) > 0.3
+    ]
     names_type = any(likeness(key) == 3 and key not in _TEXT_RANK and key not in _LABEL_RANK for key in fields)
     if text is None and (label or group):
         named = [key for key in standing if likeness(key) < 3]
@@ -307,7 +364,20 @@ def _roles_by_passage(
     return text, label
 
 
-_CONSTANTS = ("entity", "named_entity", "mention", "ner", "node", "string", "span")
+_CONSTANTS = (
+    "entity",
+    "named_entity",
+    "mention",
+    "ner",
+    "node",
+    "string",
+    "span",
+    "function",
+    "object",
+    "array",
+    "list",
+    "entities",
+)
 _NUMBER = re.compile(r"\w?_?\d+|\w+_\d+|[\da-f-]{20,}")
 
 
@@ -338,10 +408,13 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
         if name in _ECHO_KEYS and isinstance(value, str) and (has_lists or len(entries) > 2 or len(value) > 100):
             continue  # the passage, repeated
         if isinstance(value, list) and value and not is_nested(value):
-            head = group if within else key
+            if _COUNTED.fullmatch(name):
+                steps.append(_Visit(value, group))
+                continue
+            head = group if within or (is_remark(key) and likeness(key) < 3) else key
             steps += _bare(value) if head is None else [Item((head, item), "listed entry") for item in value]
         elif isinstance(value, list) or (value is None and likeness(key)):
-            steps.append(_Visit(value or [], group if within else key))
+            steps.append(_Visit(value or [], group if within or _COUNTED.fullmatch(name) else key))
         else:
             steps += _scalar(key, value, beside_list=bool(wrapped), alone=len(entries) == 1, is_wrapper=is_wrapper)
     return steps

@@ -37,6 +37,13 @@ _TAG = re.compile(
 _ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _HTML = frozenset(names("a b i u p em strong code span div li ul ol td tr th br h1 h2 h3 h4 mark small sup sub pre"))
 _LINK = re.compile(r"\[([^\[\]\n]{1,200}+)\](?:\(([^()\n:/.]{2,60}+)\)|\{([^{}\n:/.]{2,60}+)\})")
+_INLINE = re.compile(r"\[([^\[\]\n|:]{1,200}+)[|:]([^\[\]\n|:]{1,200}+)\]")
+_INTRO = re.compile(
+    r"""[^:()\[\]]{0,50}\b(?:thực\ thể|entit(?:y|ies)|kết\ quả|results?|answer|đáp\ án)\b[^:()\[\]]{0,40}?
+    (?::|\s(?:are|is|include|là|gồm|bao\ gồm)(?::|\s))\s*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TUPLE = re.compile(r"\(([^()\n]{1,400}+)\)")
 _FIELD = re.compile(r"[\s*_\"'“]*([^\W\d][\w _-]{0,30}?)[\s*_\"'”]*[:=][\s*_]*+(.+)", re.DOTALL)
 _ENDS = (  # where a line with several items is cut, if each part is one
@@ -47,11 +54,12 @@ _ENDS = (  # where a line with several items is cut, if each part is one
     re.compile(r"\.\s+(?=[^\s:.][^:.]{0,40}+:)"),
 )
 _OWN_TYPE = re.compile(r"[^:]{1,60}:\s+\S")
-_ITEM = re.compile(r"[^()]*\S\s*\([^()]+\)|[^:]*\S:\s+\S.*|.*\S\s(?:->|→|=>|=)\s.*", re.DOTALL)
+_ITEM = re.compile(r"[^(){}]*\S\s*[({][^(){}]+[)}]|[^:]*\S:\s+\S.*|.*\S\s(?:->|[→⇒⟶➔➜]|=>|=)\s.*", re.DOTALL)
 
 
 def read_lines(text: str) -> list[Node]:
     """Read ``text`` as tags, else as a table, records of ``key: value``, or lines of items."""
+    text = _BREAK.sub(", ", text)
     if nodes := _tags(text) or _links(text):
         return nodes
     lines = [line[:_MAX_WIDTH] for line in text.split("\n") if not line.lstrip().startswith("```")][:MAX_LINES]
@@ -78,7 +86,8 @@ def _tags(text: str) -> list[Node]:
 
 def _links(text: str) -> list[Node]:
     """``[Lê An](person) sống ở [Hà Nội](city)``."""
-    return [[(Heading(one or other), [Line(body)])] for body, one, other in _LINK.findall(text)]
+    links: list[Node] = [[(Heading(one or other), [Line(body)])] for body, one, other in _LINK.findall(text)]
+    return links or [Line(f"{first} | {second}") for first, second in _INLINE.findall(text)]
 
 
 def _records(fields: Sequence[tuple[str, Node]]) -> list[Node]:
@@ -247,17 +256,19 @@ def _without_bullet(line: str) -> str:
 
 def _cut(body: str) -> Iterator[str]:
     """Cut a line into its items: at semicolons or commas where each part has its own type, at tuples without quotes."""
-    inner = body.strip("[]{} .")
+    if intro := _INTRO.match(body):
+        body = body[intro.end() :].rstrip(" .")
+    inner = body.strip("[]{} .") if body.startswith(("[", "{")) and body.endswith(("]", "}", "].")) else body
     tuples = _TUPLE.findall(inner)
     if tuples and not _TUPLE.sub("", inner).strip(", ;") and all("," in one for one in tuples):
         yield from tuples
         return
-    yield from _parts(inner if body.startswith(("[", "{")) else body, lambda part: _ITEM.fullmatch(part) is not None)
+    yield from _parts(inner, lambda part: _ITEM.fullmatch(part) is not None)
 
 
 def _parts(body: str, is_item: Callable[[str], bool]) -> list[str]:
     for end in _ENDS:
-        parts = [part for part in end.split(body) if part.strip()]
+        parts = [part.removeprefix("and ").removeprefix("và ") for part in end.split(body) if part.strip()]
         if len(parts) > 1 and all(map(is_item, parts)):
             return parts
     return [body]
@@ -270,7 +281,7 @@ _SEPARATORS = tuple(
     for mark in (
         r"\s*\|\s*",
         r"\s*::\s*",
-        r"\s*(?:->|=>|→|⇒)\s*",
+        r"\s*(?:->|=>|[→⇒⟶➔➜])\s*",
         r"\t+",
         r"\s*=\s*",
         r"\s*:[*_]*\s+",
@@ -279,11 +290,13 @@ _SEPARATORS = tuple(
         r"\s+(?=(?:[BIESLU]-\w+|O)\Z)",
     )
 )
-_BRACKET = re.compile(r"(.*\S)\s*[(\[（]([^()\[\]（）]+)[)\]）]\W*")
+_BRACKET = re.compile(r"(.*\S)\s*[(\[（{<]([^()\[\]（）{}<>]+)[)\]）}>]\W*")
+_LEADING_BRACKET = re.compile(r"\W*[(\[（{<]([^()\[\]（）{}<>]+)[)\]）}>][\s:*-]*(\S.*)", re.DOTALL)
 _FIRST_BRACKET = re.compile(
     r"([^()\[\]]*[^()\[\]\s])[\s*_]*[(\[（]([^()\[\]（）]+)[)\]）][\s*_]*(?:[-–—:|,.=>](.*))?", re.DOTALL
 )
-_OPENING = re.compile(r"[(\[（]")
+_SENTENCE = re.compile(r"[.;:]\s+|\s+[-–—]\s+")
+_OPENING = re.compile(r"[(\[（{<]")
 _LONG_GAP = re.compile(r"\s{3,}")
 MAX_CELLS = 6
 
@@ -293,7 +306,9 @@ def cells(line: str) -> list[tuple[str, ...]]:
     line = line.strip().rstrip(".,;")
     found: list[tuple[str, ...]] = []
     line = _LONG_GAP.sub(lambda gap: gap[0][:2], line)
-    brackets = (_BRACKET.fullmatch(line), _FIRST_BRACKET.fullmatch(line)) if _OPENING.search(line) else ()
+    brackets = (
+        [read.fullmatch(line) for read in (_BRACKET, _FIRST_BRACKET, _LEADING_BRACKET)] if _OPENING.search(line) else []
+    )
     if "|" not in line:
         found += [_clean([cell or "" for cell in bracket.groups()]) for bracket in brackets if bracket]
     for separator in _SEPARATORS:
@@ -306,6 +321,7 @@ def cells(line: str) -> list[tuple[str, ...]]:
             inner = _BRACKET.fullmatch(part)
             spread += [inner[1], inner[2]] if inner else [part]
         found.append(_clean(spread))
+        found.append(_clean([*parts[:1], *(cell for part in parts[1:] for cell in _SENTENCE.split(part))]))
         if len(marks) > 1:
             found.append(_clean([line[: marks[-1].start()], line[marks[-1].end() :]]))
             found.append(_clean([line[: marks[0].start()], line[marks[0].end() :]]))

@@ -122,7 +122,7 @@ def _mention(text: Node, label: Node, evidence: Evidence) -> RawMention | None:
     if isinstance(label, Bare) and (not label[:1].isalpha() or (isinstance(text, Bare) and not evidence.stands(text))):
         return None
     mention = RawMention(str(text).strip(), str(label).strip())
-    if is_placeholder(mention.text) and is_placeholder(mention.label):
+    if is_placeholder(mention.text, mention.label) or (evidence.known and mention.text in ("...", "…")):
         return None  # the form of an answer, from the prompt
     is_good = mention.text and mention.label and not _SURROGATE.search(mention.text + mention.label)
     return mention if is_good else None

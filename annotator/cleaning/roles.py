@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from annotator.cleaning.evidence import Evidence, Pair, is_known, is_no_type, is_nothing, is_remark, is_shaped, likeness
+from annotator.cleaning.evidence import Evidence, Pair, is_no_type, is_nothing, is_remark, is_shaped, likeness
 from annotator.cleaning.items import Item
 from annotator.cleaning.lines import MAX_LINES, Prose, cells
 from annotator.cleaning.scanner import Node, fold
@@ -35,7 +35,7 @@ def settle(items: Sequence[Item], evidence: Evidence) -> Settled:
         elif item.form in ("entry", "listed entry"):
             pair = (second, first) if swap else (first, second)
             settled[id(item)] = _pairs(pair, item, evidence, several=item.several and swap)
-            if unheard and settled[id(item)] and evidence.type_weight(str(pair[1])) < 2:
+            if unheard and settled[id(item)] and likeness(str(pair[1])) < 3:
                 settled[id(item)] = []
         elif item.form == "bare pair":
             pair = (second, first) if bare < 0 else (first, second)
@@ -86,16 +86,18 @@ def _first(text: str) -> str:
 
 
 def _labels_first(pairs: Sequence[Item], evidence: Evidence) -> bool:
-    """Whether ``[type, mention]`` is the order of the pairs, by the passage or as all of the first are common types."""
+    """Whether ``[type, mention]`` is the order of the pairs, by the passage or as all of the first are known types."""
     texts = _texts(pairs)[:500]
     if not texts:
         return False
     firsts, seconds = zip(*texts, strict=True)
-    if len(texts) > 1 and min(map(likeness, firsts)) == 3 and max(map(likeness, seconds)) < 1:
-        return not any(map(is_known, seconds[:500]))
+    named = sum(evidence.type_weight(second) == 0 for second in seconds)
+    if len(texts) > 1 and min(map(evidence.type_weight, firsts)) >= 2 and 2 * named > len(texts):
+        return True
     more = sum(map(evidence.stands, seconds)) - sum(map(evidence.stands, firsts))
     likely = sum(map(evidence.type_weight, firsts)) - sum(map(evidence.type_weight, seconds))
-    return more > 0 and likely >= (0 if len(texts) > 1 and more == len(texts) else 0.01) and evidence.order(texts) < -1
+    least = len(texts) if more == 0 else 0 if len(texts) > 1 and more == len(texts) else 0.01
+    return evidence.known and more >= 0 and likely >= least and evidence.order(texts) < -1
 
 
 def _keys_are_types(entries: Sequence[Item], evidence: Evidence) -> bool:
@@ -134,6 +136,8 @@ def _bare_pairs_count(pairs: Sequence[Item], evidence: Evidence) -> int:
     if not texts:
         return 0
     order = evidence.order(texts)
+    if abs(order) < 0.3 and len(texts) == 1:
+        return 0
     kinds = [second if order >= 0 else first for first, second in texts]
     likely = sum(evidence.type_weight(kind) for kind in kinds) / len(kinds)
     stand = 2 * sum(map(evidence.stands, kinds)) > len(kinds)
@@ -254,7 +258,7 @@ def _lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[No
         ):
             settled[id(line)] = None
             excluded += 1
-        elif not is_nothing(str(line.nodes[0])):
+        elif not is_nothing(str(line.nodes[0])) and not str(line.nodes[0]).endswith("?"):
             cut.append((line, [way for way in ways if len(way) > 1]))
     best: tuple[float, bool, list[tuple[Item, Pair]]] = (0.0, False, [])
     for types_first in (False, True):

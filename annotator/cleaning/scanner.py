@@ -108,7 +108,7 @@ _STRING_ENDS = re.compile(  # what follows the quote that ends a string
     |\s++["'“‘][^"'“”‘’\n]{1,60}+["'”’]\s*+[\])}]  # or before the last string of a bracket
     |\s*+(?:\Z|```|(?P<closer>[\])}])
         |[,;:]\s*+(?:\Z|["'“‘\[({\])},\d\#…]|-\d|//|\.\.\.|```
-            |[^\W\d_][\w./ -]{0,60}+(?:[\])}:]|=["'“‘\[]|,\s*+["'“‘\[({]|\Z)))  # a bare word that is an item""",
+            |[^\W\d_][\w./ -]{0,60}+(?:[\])}:]|=[\w"'“‘\[({]|,\s*+["'“‘\[({]|\Z)))  # a bare word that is an item""",
     re.VERBOSE,
 )
 _MARKS = " \t\r,;*_`#>•-\"'“”"
