@@ -18,6 +18,7 @@ from annotator.terminal.exits import exits as _errors
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
+from data_cards.review.commands import app as review_app
 from training.convert.commands import app as converting_app
 from training.predict.commands import predict
 from training.score.commands import evaluate
@@ -277,6 +278,7 @@ app.command("export")(export_command)
 app.command("import")(import_command)
 app.command()(publish)
 app.add_typer(data_cards_app)
+app.add_typer(review_app)
 app.add_typer(converting_app)
 app.add_typer(learning_app)
 answering_app = typer.Typer()  # after the others, so that --help tells them in the order of work

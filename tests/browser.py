@@ -59,10 +59,10 @@ class Browser:
         os.close(self._to_browser)
         self._input.close()
 
-    def open(self, path: Path) -> None:
-        """Open a file, and wait until it has loaded."""
+    def open(self, page: Path | str) -> None:
+        """Open a file or an address, and wait until it has loaded."""
         self._events.clear()
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while "Page.loadEventFired" not in self._events:
             self._take()
 
@@ -72,11 +72,13 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def press(self, key: str, code: int) -> None:
-        """Press and release a key, as a person does."""
-        text = {"text": "\r"} if key == "Enter" else {}
+    def press(self, key: str, code: int = 0, modifiers: int = 0) -> None:
+        """Press and release a key, as a person does. ``modifiers``: 1 for Alt, 8 for Shift, 9 for both."""
+        text = {"text": "\r" if key == "Enter" else key} if not modifiers and (key == "Enter" or len(key) == 1) else {}
+        code = code or {"Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39}.get(key, ord(key[0].upper()))
+        more = {"code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers}
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, **more, **(text if kind == "keyDown" else {}))
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Call a method of the protocol; events that come meanwhile are noted."""

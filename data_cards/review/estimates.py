@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -157,7 +158,7 @@ def ratio(found: Sequence[float], true: Sequence[float], population: int, seed: 
     left = max(0.0, 1 - n / population) if population else 1.0
     if n < 3 or not 0 < value < 1:
         return Estimate(value, *jeffreys(value, golds.sum() / left if left else math.inf), n)
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
+    draws = _resamples(n, seed)
     sums_hits, sums_golds = draws @ hits, draws @ golds
     kept = (sums_golds > 0) & (sums_hits > 0) & (sums_hits < sums_golds)
     draws, sums_hits, sums_golds = draws[kept], sums_hits[kept], sums_golds[kept]
@@ -201,6 +202,12 @@ def alpha(verdicts: Iterable[Mapping[str, Hashable]]) -> float | None:
         return None
     observed = sum(number for (one, other), number in together.items() if one != other)
     return 1 - (n - 1) * observed / expected
+
+
+@lru_cache(maxsize=2)
+def _resamples(n: int, seed: int) -> Floats:
+    """How often each of ``n`` passages is drawn in each replicate: the same for all types, so that they are quick."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
 
 
 def _merged(strata: Sequence[Stratum]) -> list[Stratum]:

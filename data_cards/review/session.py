@@ -142,7 +142,7 @@ class Session:
         if mode in ("verify", "blind"):
             blind = {one.passage_id for one in standing if one.mode == "blind"}
             texts = {name: one.text for name in blind if (one := self._annotations.get(name))}
-            found = measure(self._predictions, [one for one in standing if one.passage_id in self._annotations], texts)
+            found = measure(self._predictions, [one for one in standing if one.mode in (mode, "settle")], texts)
             report["estimate"] = found["precision" if mode == "verify" else "recall"]
         if mode == "verify":
             report |= {"width": self.settings.width, "left": self._left(report["estimate"])}
@@ -256,9 +256,13 @@ class Session:
         new_mention = new_label = ""
         if verdict in ("type", "span"):
             new_label = self._label(answer.get("new_label") or "")
-            if (span := answer.get("new_span")) is not None:
-                [(start, end, _)] = self._spans(annotation, [[*span, new_label or label]])
-                new_mention = annotation.text[start:end]
+            match answer.get("new_span"):
+                case [int(start), int(end)] if 0 <= start < end <= len(annotation.text):
+                    new_mention = annotation.text[start:end]
+                case None:
+                    pass
+                case _:
+                    raise ValueError("a span is [start, end] within its passage")
             if verdict == "type" and (not new_label or new_label == label):
                 raise ValueError("a wrong type needs another one")
             if verdict == "span" and (not new_mention or new_mention == mention):
@@ -271,6 +275,8 @@ class Session:
     def _label(self, raw: Any) -> str:
         if not isinstance(raw, str):
             raise ValueError("a type is text")
+        if raw in self._predictions.labels:
+            return raw
         return (self._labels.decide(raw).label or "") if raw.strip() else ""
 
     def _spans(self, annotation: Annotation, given: Any) -> list[Span]:

@@ -1,0 +1,71 @@
+"""Quality in words: for the terminal, the report and the data card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+NOT_MEASURED = "quality: not measured"
+
+
+def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
+    """One line for precision and one for recall, each with interval and n; or that nothing was measured."""
+    if not quality or not (quality["precision"] or quality["recall"]):
+        return [NOT_MEASURED]
+    people = f"{quality['reviewers']} {'person' if quality['reviewers'] == 1 else 'people'}"
+    lines = []
+    if precision := quality["precision"]:
+        lines.append(f"precision {share(precision)}; {precision['n']:,} entities checked by {people}")
+    if recall := quality["recall"]:
+        looked = recall["types_looked_for"]
+        only = f", only {', '.join(looked)}" if looked else ""
+        found = f"recall {share(recall)}; " if "value" in recall else "recall: no entity found; "
+        lines.append(f"{found}{recall['passages']:,} passages read blind{only}")
+    return lines
+
+
+def share(estimate: Mapping[str, Any]) -> str:
+    """``93.1 % (95 % interval 91.2 to 94.6)``."""
+    value, low, high = (100 * estimate[name] for name in ("value", "low", "high"))
+    return f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f})"
+
+
+def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
+    """Print a table of types below the summary."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for line in summary_lines(quality):
+        console.print(line)
+    if not quality or not (quality["precision"] or quality["recall"]):
+        console.print(f"Measure it: vner-annotate review {directory}", markup=False)
+        return
+    for name, title in (("precision", "Precision by type"), ("recall", "Recall by type")):
+        found = quality[name]
+        if not found or not found["types"]:
+            continue
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for column in ("type", "share", "95 % interval", "checked" if name == "precision" else "entities"):
+            table.add_column(column, justify="left" if column == "type" else "right")
+        for one in found["types"]:
+            mark = " (pooled)" if one.get("pooled") else ""
+            number = one["n"] if name == "precision" else one["entities"]
+            table.add_row(one["label"] + mark, f"{100 * one['value']:.1f} %",
+                          f"{100 * one['low']:.1f} to {100 * one['high']:.1f}", f"{number:,}")  # fmt: skip
+        console.print()
+        console.print(table)
+    if precision := quality["precision"]:
+        verdicts = ", ".join(f"{name} {number:,}" for name, number in precision["verdicts"].items() if number)
+        console.print(f"\nverdicts: {verdicts}; span alone right: {share(precision['span'])}")
+    if agreement := quality["agreement"]:
+        parts = []
+        if agreement.get("alpha") is not None:
+            parts.append(f"Krippendorff's alpha {agreement['alpha']:.2f} over {agreement['entities']:,} entities")
+        if agreement.get("span_f1") is not None:
+            parts.append(f"span F1 {agreement['span_f1']:.2f} over {agreement['passages']:,} passages")
+        if parts:
+            console.print(f"agreement of reviewers: {'; '.join(parts)}")
+    console.print(f"about: {quality['about']['dataset']}, measured {quality['measured']}; {directory / 'quality.json'}",
+                  markup=False)  # fmt: skip
