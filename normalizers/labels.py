@@ -1,8 +1,8 @@
-"""Entity type labels, as a large model writes them, become clean English types: lower case, singular, one name each.
+"""Normalises entity type labels, as a large model writes them, to English types: lower case, singular, one name each.
 
-A label first loses what is not part of it (``entity_type:Organizations``, ``"B-ORG"``, ``[to_chuc]``). Then small rules
-look it up or reshape it, one at a time, until none of them has anything to say. What no rule knows is kept as it is:
-the set of types is open. The tables are data (``normalizers.lexicon``); here stands only how they are used.
+Cleaning removes what is not part of a label (``entity_type:Organizations``, ``"B-ORG"``, ``[to_chuc]``). Small rules
+(``lexicon.rules``) then look it up or reshape it, one at a time, until none changes it. What no rule knows is kept: the
+set of types is open. A compound (``symptom and disease``) keeps its parts, each normalised.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ Status = Literal["kept", "changed", "rejected", "review"]
 
 @dataclass(frozen=True, slots=True)
 class LabelDecision:
-    """What becomes of one label."""
+    """The outcome for one label."""
 
     raw: str
     label: str | None
     """The type to use; None when rejected; under review the cleaned form, so that nothing is lost."""
     status: Status
-    """``kept``: it was right already. ``review``: not an English type, or several; a person should look."""
+    """``kept``: it was right already. ``review``: not an English type; a person should decide."""
     rule: str
-    """Why, in a word to count by: the last rule that changed the label (``format`` when only its form changed); the
-    reason of a rejection or review; ``known`` for a right label that the lexicon has, ``open`` for another one.
+    """The last rule that changed the label (``format`` when only its form changed); the reason of a rejection or
+    review; ``known`` for a right label of the lexicon, ``open`` for another one; ``compound`` for several types.
     """
 
 

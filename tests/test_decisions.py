@@ -32,10 +32,10 @@ def test_rename_keep_and_drop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ('# x\n\n"a b" = 3', 3, "wants a type in double quotes, true to keep it as it is, or false to drop it"),
+        ('# x\n\n"a b" = 3', 3, "needs a type in double quotes, true to keep it, or false to drop it"),
         ('"a b" = ""', 1, "false to drop it"),
-        ('"a b" = "--"', 1, "wants a type"),
-        ('"a b" = ["c"]', 1, "wants a type"),
+        ('"a b" = "--"', 1, "needs a type"),
+        ('"a b" = ["c"]', 1, "needs a type"),
         ('ok = true\nvùng đất = "region"', 2, "with both in double quotes"),
         ('ok = true\n"vùng đất"', 2, "with both in double quotes"),
         ('"a" = "b" "c"', 1, "column 11"),

@@ -1,11 +1,11 @@
-"""The user's decisions about labels: a file that a person edits, a line a label.
+"""Reads and writes a person's decisions about labels: a file with one line per label.
 
     "vùng đất thiêng liêng" = "sacred place"   # its name from now on, or the type that it merges into
     "đặc sản" = true                           # a type of its own: keep it as it is
     "nội dung" = false                         # no type: drop it
 
-The file is TOML without sections, and each line stands for itself: so a line can be appended while the rest stays as
-its owner wrote it, and what is wrong is told with its line.
+The file is TOML without sections. Each line is read on its own, so that a line can be appended without touching the
+rest, and an error names its line.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from normalizers.labels import LabelNormalizer, load_lexicon
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What a person decided: a label, raw or cleaned -> the type to use, None to drop it."""
+    """Decisions by label, raw or cleaned: the type to use, or None to drop it."""
 
     labels: Mapping[str, str | None] = field(default_factory=dict)
     sha256: str = ""
@@ -38,7 +38,7 @@ def read_decisions(path: Path) -> Decisions:
     """Read a file of decisions.
 
     Raises:
-        ConfigError: it cannot be read, or a line of it makes no sense.
+        ConfigError: the file cannot be read or a line is invalid.
     """
     try:
         data = path.read_bytes()
@@ -63,18 +63,18 @@ def read_decisions(path: Path) -> Decisions:
 
 
 def decision_line(label: str, decision: str | bool, remark: str = "") -> str:
-    """The line that says ``decision``: a name, True to keep the label as it is, False to drop it."""
+    """Return the line for ``decision``: a name, True to keep the label as it is, False to drop it."""
     said = _quoted(decision) if isinstance(decision, str) else json.dumps(decision)
     return f"{_quoted(label)} = {said}" + (f"  # {one_line(remark)}" if remark else "") + "\n"
 
 
 def one_line(text: str) -> str:
-    """``text`` fit for a terminal or a comment: one line, no character that drives anything."""
+    """Return ``text`` on one line without control characters, for a terminal or a comment."""
     return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def add_decision(path: Path, label: str, decision: str | bool) -> None:
-    """Append a decision to the file; when this returns it is on the disk.
+    """Append a decision to the file and flush it to disk.
 
     Raises:
         RunDirError: the file cannot be written.
@@ -106,12 +106,12 @@ def _decision(label: str, said: Any) -> str | None:
     if said is False:
         return None
     if not (said is True or (isinstance(said, str) and any(char.isalpha() for char in said))):
-        raise ValueError(f"{label!r} wants a type in double quotes, true to keep it as it is, or false to drop it")
+        raise ValueError(f"{label!r} needs a type in double quotes, true to keep it, or false to drop it")
     return label if said is True else str(said)
 
 
 def _check_together(path: Path, labels: Mapping[str, str | None], lines: Mapping[str, int]) -> None:
-    """Find the line that closes a circle."""
+    """Raise for the first line that contradicts the lines before it."""
     pairs = list(labels.items())
 
     def wrong(count: int) -> str:
@@ -127,5 +127,5 @@ def _check_together(path: Path, labels: Mapping[str, str | None], lines: Mapping
 
 
 def _quoted(text: str) -> str:
-    """A TOML string: that of JSON, but for DEL, which TOML wants escaped."""
+    """Return a TOML string: JSON's, with DEL escaped."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,1 +1,1 @@
-"""What a person does with labels: see what the rules left open, decide it, and try labels out."""
+"""Commands for a person's work on labels: list what waits, decide it, try labels out."""

@@ -1,4 +1,4 @@
-"""The commands of ``vner-annotate labels``. Heavy imports stand inside the commands."""
+"""Defines the commands of ``vner-annotate labels``; heavy imports are inside the commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from annotator.terminal.exits import exits
 
 app = typer.Typer(
-    help="See, decide and try out entity type labels.",
+    help="List, decide and try out entity type labels.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -20,13 +20,13 @@ app = typer.Typer(
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
 DecisionsFile = Annotated[
     Optional[Path],  # noqa: UP045 - read by typer
-    typer.Option("--labels", help="File with your decisions; by default that of the run, else DIR/labels.toml."),
+    typer.Option("--labels", help="Read decisions from this file; default: that of the run, else DIR/labels.toml."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def decisions_file(directory: Path) -> Path:
-    """Where the decisions about a run are kept unless the user says otherwise."""
+    """Return the file that keeps the decisions about a run when ``--labels`` is not given."""
     from annotator.storage.rundir import RunDir
 
     stored = RunDir(directory).read_manifest().get("config", {}).get("labels", "")
@@ -36,7 +36,9 @@ def decisions_file(directory: Path) -> Path:
 @app.command("list")
 def list_labels(
     directory: Directory,
-    every: Annotated[bool, typer.Option("--all", help="Every label, not only those that wait for a decision.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List every label, not only those that wait for a decision.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -66,11 +68,11 @@ def review(
     labels: DecisionsFile = None,
     export: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--export", help="Write a file to edit, with examples, in place of asking."),
+        typer.Option("--export", help="Write a file to edit, with examples, instead of asking."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Decide in the terminal what becomes of each label that no rule could decide; every decision is saved at once."""
+    """Ask in the terminal what becomes of each label that no rule could decide; save each decision at once."""
     with exits(debug, directory):
         from rich.console import Console
 
@@ -84,7 +86,6 @@ def review(
         run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()
         check_output(path, "--labels", own="labels.toml")
         console = Console(highlight=False)
-        # A prompt with markup would be read by rich; input() is all that is needed.
         reviewing = Review(path, lexicon, console, input)
         pending = reviewing.pending(unresolved(run))
         if export:
@@ -109,11 +110,11 @@ def review(
 def normalize(
     labels: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--labels", help="File with your decisions."),
+        typer.Option("--labels", help="Read decisions from this file."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Read raw labels from stdin, one a line; write a JSON line each: raw, label, status, rule."""
+    """Read raw labels from stdin, one per line, and print a JSON line for each: raw, label, status, rule."""
     with exits(debug):
         from annotator.cleaning.decisions import read_decisions
         from annotator.labelling.streaming import normalize_lines
@@ -122,7 +123,7 @@ def normalize(
         try:
             for line in normalize_lines(sys.stdin.buffer, decisions):
                 sys.stdout.write(line)
-                sys.stdout.flush()  # whoever asks line by line gets each answer at once
+                sys.stdout.flush()  # a program that sends one line at a time gets its answer at once
         except BrokenPipeError:
-            sys.stderr.close()  # the reader has seen enough; Python's own complaint at the end is not wanted
+            sys.stderr.close()  # the reader stopped; suppress Python's own message at exit
             raise typer.Exit(0) from None

@@ -1,4 +1,4 @@
-"""The labels of a run with their counts, and for those that wait for a decision where they occurred."""
+"""Lists the labels of a run with their counts; those that wait for a decision with examples."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from annotator.storage.rundir import RunDir
 EXAMPLES = 3
 """Mentions shown for a label."""
 AROUND = 60
-"""Characters of the passage on either side of an example."""
+"""Characters of the passage shown on either side of an example."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One claim of a label, in its passage."""
+    """A predicted entity with the label, in its passage."""
 
     mention: str
     passage_id: str
     context: str = ""
-    """The mention and what stands around it; empty where the passage does not have it."""
+    """The mention and the text around it; empty when it is not in the passage."""
 
 
 @dataclass(slots=True)
 class Label:
-    """All raw labels that became one, or that wait under one form."""
+    """The raw labels that became one type, or that wait under one form."""
 
     label: str
     status: str
@@ -44,11 +44,11 @@ class Label:
     mentions: int = 0
     rules: Counter[str] = field(default_factory=Counter)
     raw: dict[str, int] = field(default_factory=dict)
-    """As the teacher wrote it -> claims."""
+    """Label as the teacher wrote it -> number of predictions."""
     examples: list[Example] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For a program."""
+        """Return the label as a JSON object."""
         return {
             "label": self.label,
             "status": self.status,
@@ -64,7 +64,7 @@ class Label:
 
 
 def all_labels(run: RunDir) -> list[Label]:
-    """Every label of the run, the most frequent first; a rejected one stands under its raw form.
+    """Return every label of the run, the most frequent first; a rejected one under its raw form.
 
     Raises:
         RunDirError: the run has not been cleaned.
@@ -77,7 +77,7 @@ def all_labels(run: RunDir) -> list[Label]:
 
 
 def unresolved(run: RunDir) -> list[Label]:
-    """The labels that wait for a decision, the most frequent first, with examples.
+    """Return the labels that wait for a decision, the most frequent first, with examples.
 
     Raises:
         RunDirError: the run has not been cleaned.
@@ -120,7 +120,7 @@ def _passages(run: RunDir, wanted: set[str]) -> Iterator[Any]:
 
 
 def context(text: str, mention: str) -> str:
-    """The first place of ``mention`` in ``text`` with whole words around it, on one line; empty where there is none."""
+    """Return the first occurrence of ``mention`` with whole words around it, on one line; empty if there is none."""
     start = text.find(mention)
     if start < 0 or not mention:
         return ""
@@ -134,8 +134,8 @@ def context(text: str, mention: str) -> str:
 
 
 def waiting_table(labels: Iterable[Label]) -> RenderableType:
-    """Labels that wait for a decision: claims, the label, where it occurred."""
-    table = _table("claims", "label", "examples")
+    """Return a table of the labels that wait for a decision: predictions, label, examples."""
+    table = _table("predictions", "label", "examples")
     for label in labels:
         examples = "; ".join(found.mention for found in label.examples)
         table.add_row(f"{label.claims:,}", Text(one_line(label.label)), Text(one_line(examples), style="dim"))
@@ -143,8 +143,8 @@ def waiting_table(labels: Iterable[Label]) -> RenderableType:
 
 
 def every_table(labels: Iterable[Label]) -> RenderableType:
-    """Every label: claims, mentions, what became of it and by which rules, how the teacher wrote it."""
-    table = _table("claims", "mentions", "label", "status", "rules", "as the teacher wrote it")
+    """Return a table of every label: predictions, mentions, outcome, rules, spellings of the teacher."""
+    table = _table("predictions", "mentions", "label", "status", "rules", "as the teacher wrote it")
     for label in labels:
         raw = "; ".join([*label.raw][:5]) + (f"; and {len(label.raw) - 5} more" if len(label.raw) > 5 else "")
         numbers = (f"{label.claims:,}", f"{label.mentions:,}")
@@ -158,5 +158,5 @@ def every_table(labels: Iterable[Label]) -> RenderableType:
 def _table(*names: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in names:
-        table.add_column(name, justify="right" if name in {"claims", "mentions"} else "left")
+        table.add_column(name, justify="right" if name in {"predictions", "mentions"} else "left")
     return table

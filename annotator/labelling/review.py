@@ -1,4 +1,4 @@
-"""A person decides labels one after the other, in the terminal or in an exported file."""
+"""Asks a person to decide labels, one after the other in the terminal or in an exported file."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ HELP = "number: merge into that type; a name: rename or merge; =name: exactly so
 
 
 class Review:
-    """Decides labels, and writes each decision to ``path`` at once: whoever stops loses nothing."""
+    """Asks for decisions about labels and writes each to ``path`` at once, so that stopping loses nothing."""
 
     def __init__(self, path: Path, lexicon: Lexicon, console: Console, answer: Callable[[str], str]) -> None:
-        """Take up the decisions that ``path`` holds already. ``answer`` asks the person; EOFError means quit.
+        """Read the decisions that ``path`` already has. ``answer`` prompts the person; EOFError means quit.
 
         Raises:
-            ConfigError: ``path`` is no file of decisions.
+            ConfigError: ``path`` is not a file of decisions.
         """
         self._path, self._lexicon, self._console, self._answer = path, lexicon, console, answer
         self._decided = dict(read_decisions(path).labels) if path.exists() else {}
         self._normalizer = LabelNormalizer(lexicon, self._decided)
 
     def pending(self, labels: Sequence[Label]) -> list[Label]:
-        """Those of ``labels`` that are not decided yet."""
+        """Return those of ``labels`` that are not decided yet."""
         return [label for label in labels if self._normalizer.decide(label.label).status == "review"]
 
     def run(self, labels: Sequence[Label]) -> int:
-        """Ask about each label; the number of those that were decided."""
+        """Ask about each label; return how many were decided."""
         decided = 0
         self._say(HELP)
         for number, label in enumerate(labels, start=1):
@@ -49,7 +49,7 @@ class Review:
         return decided
 
     def _ask(self, label: str, suggestions: Sequence[str]) -> tuple[str | bool] | str:
-        """The decision, alone in a tuple; else ``skip`` or ``quit``."""
+        """Return the decision, alone in a tuple, or ``skip`` or ``quit``."""
         while True:
             try:
                 said = self._answer("> ").strip()
@@ -72,17 +72,17 @@ class Review:
         if said == "?" or said.isdecimal() or said.startswith("="):
             self._say(HELP)
         elif found.label is None:
-            self._say(f"{one_line(said)} is no type ({found.rule}); d drops the label")
+            self._say(f"{one_line(said)} is not a type ({found.rule}); d drops the label")
         elif found.status == "review":
-            self._say(f"{one_line(found.label)} is not an English type itself; ={one_line(said)} takes it all the same")
+            self._say(f"{one_line(found.label)} is not an English type; ={one_line(said)} uses it anyway")
         else:
             known = found.label in self._lexicon.known
-            self._say(f"-> {found.label}" + ("" if known else ", a type that the lexicon does not have"))
+            self._say(f"-> {found.label}" + ("" if known else ", a type that is not in the lexicon"))
             return found.label
         return None
 
     def _fits(self, label: str, decision: str | bool) -> bool:
-        """Take the decision in beside the others, unless they contradict each other."""
+        """Add the decision to the others, unless they contradict each other."""
         together = {**self._decided, label: decision if isinstance(decision, str) else (label if decision else None)}
         try:
             self._normalizer = LabelNormalizer(self._lexicon, together)
@@ -104,8 +104,8 @@ class Review:
 
 
 def export_lines(labels: Sequence[Label], lexicon: Lexicon) -> Iterator[str]:
-    """A file to edit: for each label its counts, its examples and a line that decides it, all of it commented out."""
-    yield "# Take the # away from a line, and it decides its label:\n"
+    """Yield the lines of a file to edit: each label with counts, examples and a decision, all commented out."""
+    yield "# Remove the # of a line to decide its label:\n"
     yield '#   "label" = "type"   rename it, or merge it into that type\n'
     yield '#   "label" = true     keep it as it is\n#   "label" = false    drop it\n'
     for label in labels:
@@ -118,4 +118,4 @@ def export_lines(labels: Sequence[Label], lexicon: Lexicon) -> Iterator[str]:
 def _counts(label: Label) -> str:
     raw = [name for name in label.raw if name != label.label]
     written = f", also written {one_line('; '.join(raw[:3]))}" if raw else ""
-    return f"{label.claims:,} {'claim' if label.claims == 1 else 'claims'}{written}"
+    return f"{label.claims:,} {'prediction' if label.claims == 1 else 'predictions'}{written}"

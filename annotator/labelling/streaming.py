@@ -1,4 +1,4 @@
-"""Labels from a stream of bytes, decided line by line, in memory that does not grow."""
+"""Decides labels from a stream of bytes line by line, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import BinaryIO, Final
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 LONGEST: Final = 4096
-"""Bytes of a line that are read; a label of that length is too long anyhow."""
+"""Bytes of a line that are read; a longer label is rejected anyway."""
 REMEMBERED: Final = 100_000
-"""Labels after which the normalizer forgets what it decided."""
+"""Labels after which the normalizer's memory is cleared."""
 
 
 def normalize_lines(stream: BinaryIO, decisions: Mapping[str, str | None]) -> Iterator[str]:
-    """Yield a JSON line for each line of ``stream``, whatever it holds; bytes that are not UTF-8 become U+FFFD."""
+    """Yield a JSON line for each line of ``stream``; bytes that are not UTF-8 become U+FFFD."""
     normalizer = LabelNormalizer(load_lexicon(), decisions)
     for number, line in enumerate(_lines(stream), start=1):
         if number % REMEMBERED == 0:
@@ -26,7 +26,7 @@ def normalize_lines(stream: BinaryIO, decisions: Mapping[str, str | None]) -> It
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines without their ends; of a longer one than ``LONGEST`` the beginning."""
+    """Yield lines without their ends, cut at ``LONGEST`` bytes."""
     while line := stream.readline(LONGEST):
         rest = line
         while not rest.endswith(b"\n") and (rest := stream.readline(LONGEST)):

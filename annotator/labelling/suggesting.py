@@ -1,4 +1,4 @@
-"""Which types a label that no rule knows might mean: those of the lexicon's names that look most like it."""
+"""Suggests types for a label that no rule knows: those whose names in the lexicon look most like it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from normalizers.text import strip_diacritics
 
 
 def suggest(lexicon: Lexicon, label: str, number: int = 5) -> list[str]:
-    """Types whose Vietnamese (or English) names share most words with ``label``; for ``a/b`` its parts come first.
+    """Return types whose Vietnamese (or English) names share most words with ``label``; parts of ``a/b`` come first.
 
     The first word weighs double: Vietnamese names begin with what a thing is.
     """
@@ -32,6 +32,6 @@ def _weights(name: str) -> dict[str, int]:
 
 
 def _likeness(one: dict[str, int], other: dict[str, int]) -> float:
-    """Dice's coefficient of the weighted words."""
+    """Return Dice's coefficient of the weighted words."""
     shared = sum(min(weight, other[word]) for word, weight in one.items() if word in other)
     return 2 * shared / max(1, sum(one.values()) + sum(other.values()))
