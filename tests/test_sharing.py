@@ -19,7 +19,7 @@ from annotator.errors import ConfigError
 from annotator.ledger import Ledger
 from annotator.progress import Silent
 from annotator.records import Completion, Passage
-from annotator.teachers import make_teacher
+from annotator.teachers import ask_about, make_teacher
 
 MakePassage = Callable[..., Passage]
 TEACHER = make_teacher(RunConfig(provider="openai", model="m", base_url="http://127.0.0.1:1"))
@@ -52,7 +52,7 @@ def test_partitions_are_made_of_content(
 
         def cut() -> tuple[list[Partition], int]:
             progress = Counting()
-            return list(sharing._partitions(passages, TEACHER, ledger, progress)), progress.done
+            return list(sharing._partitions(ask_about(passages, TEACHER), ledger, progress)), progress.done
 
         before, left_out = cut()
         ids = [[one.id for one in part.passages] for part in before]

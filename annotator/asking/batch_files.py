@@ -9,9 +9,8 @@ from typing import Final
 
 from annotator.errors import RunDirError
 from annotator.progress import Progress
-from annotator.records import Passage
 from annotator.storage.rundir import RunDir, explained, replacing, write_json
-from annotator.teachers import Teacher
+from annotator.teachers import Asked
 
 VERSION: Final = 1
 WAITING: Final = "in a batch"
@@ -98,11 +97,11 @@ def on_their_way(run: RunDir) -> set[str]:
     return {key for batch in read_batches(run) if not batch.collected for key in questions_in(run, batch)}
 
 
-def not_in_a_batch(run: RunDir, passages: Iterable[Passage], teacher: Teacher, progress: Progress) -> Iterator[Passage]:
-    """Leave out the passages whose questions are on their way in a batch: asking them again would be paid twice."""
+def not_in_a_batch(run: RunDir, questions: Iterable[Asked], progress: Progress) -> Iterator[Asked]:
+    """Leave out the questions that are in an open batch: asking them again would be paid twice."""
     waiting = on_their_way(run)
-    for passage in passages:
-        if waiting and teacher.question(passage.text).key in waiting:
+    for asked in questions:
+        if asked.question.key in waiting:
             progress.advance()
         else:
-            yield passage
+            yield asked

@@ -34,16 +34,14 @@ from annotator.ledger import Answers, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.storage.rundir import RunDir, explained
-from annotator.teachers import Question, Reply, Teacher
+from annotator.teachers import Asked, Question, Reply
 from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, read_result, request_line
 
 WRITE: Final = 500
 """Results a transaction."""
 
 
-def exchange(
-    run: RunDir, config: RunConfig, passages: Iterable[Passage], teacher: Teacher, ledger: Answers, progress: Progress
-) -> None:
+def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger: Answers, progress: Progress) -> None:
     """Collect what is ready, then submit what is in no batch and not answered.
 
     A question that a batch left unanswered is submitted again only by a later command, when no batch is open: so that
@@ -57,7 +55,7 @@ def exchange(
         desk = _Desk(run, config, api, ledger, progress)
         desk.find_again()
         collected = desk.collect()
-        desk.submit(passages, teacher, again=not collected and not desk.open)
+        desk.submit(questions, again=not collected and not desk.open)
 
 
 class _Desk:
@@ -100,15 +98,14 @@ class _Desk:
                 self._progress.say(f"batch {batch.id}: {batch.status}, {batch.completed:,} of {batch.requests:,} done")
         return ended
 
-    def submit(self, passages: Iterable[Passage], teacher: Teacher, *, again: bool) -> None:
+    def submit(self, questions: Iterable[Asked], *, again: bool) -> None:
         """Submit every question that is not answered and in no batch; those that failed before only if ``again``."""
         limits = limits_of(self._config.provider)
         known = on_their_way(self._run)
         parcel: _Parcel | None = None
         try:
-            for passage in passages:
+            for passage, question in questions:
                 self._progress.advance()
-                question = teacher.question(passage.text)
                 if question.key in known or self._ledger.has(question.key):
                     continue
                 if not again and self._ledger.failure(question.key):

@@ -26,9 +26,9 @@ from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.ledger import Answers, Attempt, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
-from annotator.teachers import Question, Teacher
+from annotator.teachers import Asked, Question, Teacher, ask_about
 
-__all__ = ["Pace", "annotate", "estimated", "late", "pace_of"]
+__all__ = ["Pace", "annotate", "ask_all", "estimated", "late", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
@@ -54,10 +54,22 @@ def annotate(
     progress: Progress,
     estimate: Callable[[Passage], int] = lambda passage: passage.n_tokens,
 ) -> None:
-    """Ask about each of ``passages`` that the ledger does not know. Failures are recorded in the ledger as well.
+    """Ask about each of ``passages`` as ``ask_all`` does about questions."""
+    ask_all(ask_about(passages, teacher), teacher, ledger, pace, progress, estimate)
+
+
+def ask_all(
+    questions: Iterable[Asked],
+    teacher: Teacher,
+    ledger: Answers,
+    pace: Pace,
+    progress: Progress,
+    estimate: Callable[[Passage], int] = lambda passage: passage.n_tokens,
+) -> None:
+    """Ask each of ``questions`` that the ledger has no answer to. Failures are recorded in the ledger as well.
 
     Args:
-        passages: read as needed, never held.
+        questions: read as needed, never held.
         teacher: who answers.
         ledger: where the answers go.
         pace: concurrency, retries and limits.
@@ -69,7 +81,7 @@ def annotate(
         LimitError: a limit is used up for longer than an hour; likewise.
         RunDirError: the ledger cannot be written; all answers so far are kept.
     """
-    asyncio.run(_Engine(teacher, ledger, pace, progress, estimate).run(passages))
+    asyncio.run(_Engine(teacher, ledger, pace, progress, estimate).run(questions))
 
 
 def pace_of(config: RunConfig) -> Pace:
@@ -111,8 +123,8 @@ class _Engine:
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
         self._done, self._tokens = 0, 0  # passages and tokens that progress has not been told of
 
-    async def run(self, passages: Iterable[Passage]) -> None:
-        self._tasks = self._unanswered(passages)
+    async def run(self, questions: Iterable[Asked]) -> None:
+        self._tasks = self._unanswered(questions)
         try:
             async with asyncio.TaskGroup() as group:
                 flusher = group.create_task(self._flush_now_and_then())
@@ -126,10 +138,10 @@ class _Engine:
             finally:
                 await self._teacher.close()
 
-    def _unanswered(self, passages: Iterable[Passage]) -> Iterator[_Task | None]:
+    def _unanswered(self, questions: Iterable[Asked]) -> Iterator[_Task | None]:
         """What is to be asked; None after each block, so that a long known stretch holds up nobody."""
-        stream, size = iter(passages), min(BLOCK, self._concurrency)
-        while block := [_Task(passage, self._teacher.question(passage.text)) for passage in islice(stream, size)]:
+        stream, size = iter(questions), min(BLOCK, self._concurrency)
+        while block := [_Task(*asked) for asked in islice(stream, size)]:
             known = self._ledger.known([task.question.key for task in block])
             fresh = []
             for task in block:  # all at once: what is asked meanwhile is not known here

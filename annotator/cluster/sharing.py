@@ -30,7 +30,7 @@ from annotator.errors import AnnotateError
 from annotator.ledger import Answers
 from annotator.progress import Progress, Silent
 from annotator.records import Passage
-from annotator.teachers import Teacher, make_teacher
+from annotator.teachers import Asked, make_teacher
 from annotator.teachers.registry import PROVIDERS
 
 if TYPE_CHECKING:
@@ -67,13 +67,12 @@ class Job:
 
 
 def annotate_shared(
-    passages: Iterable[Passage], teacher: Teacher, ledger: Answers, job: Job, engine: RayEngine, progress: Progress
+    questions: Iterable[Asked], ledger: Answers, job: Job, engine: RayEngine, progress: Progress
 ) -> None:
-    """Ask about each of ``passages`` that the ledger does not know, by tasks on the cluster.
+    """Ask each of ``questions`` that the ledger has no answer to, by tasks on the cluster.
 
     Args:
-        passages: read as needed.
-        teacher: what turns a passage into a question; the workers make their own.
+        questions: read as needed; the workers make them again from the passages, which are smaller.
         ledger: to see what is answered; the workers open the same one by ``job.config.ledger``.
         job: without the actor, which is started here.
         engine: the cluster.
@@ -88,7 +87,7 @@ def annotate_shared(
         work = partial(ask_partition, job=replace(job, office=office))
         share = replace(job.pace, concurrency=job.pace.concurrency // tasks, warm=True)
         shared = partial(ask_partition, job=replace(job, office=office, pace=share))
-        parts = _partitions(passages, teacher, ledger, progress)
+        parts = _partitions(questions, ledger, progress)
         first = next(parts, None)
         if first is None:
             return
@@ -116,20 +115,18 @@ def ask_partition(part: Partition, job: Job) -> None:
         told.finish()
 
 
-def _partitions(
-    passages: Iterable[Passage], teacher: Teacher, ledger: Answers, progress: Progress
-) -> Iterator[Partition]:
+def _partitions(questions: Iterable[Asked], ledger: Answers, progress: Progress) -> Iterator[Partition]:
     """Cut into partitions; leave out what is answered, and of two passages with one text the second."""
-    stream = iter(passages)
+    stream = iter(questions)
     seen: set[int] = set()  # a few bytes of each key
     while block := list(islice(stream, PART)):
-        keys = [teacher.question(passage.text).key for passage in block]
+        keys = [asked.question.key for asked in block]
         known = ledger.known(keys)
         left = []
-        for passage, key in zip(block, keys, strict=True):
+        for asked, key in zip(block, keys, strict=True):
             short = int(key[:16], 16)
             if key not in known and short not in seen:
-                left.append(passage)
+                left.append(asked.passage)
             seen.add(short)
         progress.advance(len(block) - len(left))
         if left:

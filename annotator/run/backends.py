@@ -11,8 +11,7 @@ from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine
 from annotator.ledger import Answers
 from annotator.progress import Progress
-from annotator.records import Passage
-from annotator.teachers import make_teacher
+from annotator.teachers import Asked
 
 if TYPE_CHECKING:
     from annotator.cluster.postgres import PostgresLedger
@@ -40,14 +39,14 @@ def database(address: str, *, alone: bool = False) -> PostgresLedger:
 
 
 def ask_on_cluster(
-    passages: Iterable[Passage],
+    questions: Iterable[Asked],
     ledger: Answers,
     engine: Engine,
     config: RunConfig,
     overhead: int,
     progress: Progress,
 ) -> bool:
-    """Ask about ``passages`` by tasks on the cluster of ``engine``; return False where this process has to ask.
+    """Ask ``questions`` by tasks on the cluster of ``engine``; return False where this process has to ask.
 
     The workers need a ledger that they can reach: a database.
     """
@@ -63,5 +62,5 @@ def ask_on_cluster(
 
     assert isinstance(engine, RayEngine)  # noqa: S101 - the only distributed engine
     job = Job(config, pace_of(config), overhead, carried(*CARRIED))
-    annotate_shared(passages, make_teacher(config), ledger, job, engine, progress)
+    annotate_shared(questions, ledger, job, engine, progress)
     return True

@@ -31,7 +31,7 @@ from annotator.run.runner import run
 from annotator.run.stages import Context, ask
 from annotator.storage import tables
 from annotator.storage.rundir import opened
-from annotator.teachers import Question, make_teacher, require_key
+from annotator.teachers import Question, ask_about, make_teacher, require_key
 from annotator.teachers.prices import Price, price_of
 from annotator.teachers.registry import PROVIDERS
 from normalizers.labels import LabelNormalizer, load_lexicon
@@ -237,7 +237,7 @@ def _ask_some(context: Context, pilot: int) -> None:
     passages = (passage for place, passage in enumerate(tables.read_passages(context.run.passages)) if place in chosen)
     context.progress.start("pilot", "passages", pilot)
     with displayed(context.progress), open_ledger(context.run, context.config.ledger) as ledger:
-        ask(context, passages, ledger)
+        ask(context, ask_about(passages, context.teacher), ledger)
 
 
 def _forecast(context: Context, assumed: Assumed) -> Plan:

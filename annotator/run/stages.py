@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from annotator.asking.batch_files import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batch_jobs import exchange
-from annotator.asking.pool import annotate, estimated, pace_of
+from annotator.asking.pool import ask_all, estimated, pace_of
 from annotator.asking.profiles import context_window, retirement
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
@@ -39,6 +38,7 @@ from annotator.records import Completion, Document, Passage, Piece, Rejected
 from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode_part
+from annotator.run.questions import recorded, with_keys
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.sources.documents import Columns, Reading
@@ -48,7 +48,7 @@ from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables
 from annotator.storage.funnel import Flow, Rejects, rejects
 from annotator.storage.rundir import SPLITS, RunDir, replacing
-from annotator.teachers import Teacher, make_translator
+from annotator.teachers import Asked, Teacher, ask_about, make_translator
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 if TYPE_CHECKING:
@@ -138,10 +138,10 @@ def chunk_stage(context: Context) -> Result:
     return Result((flow, kept))
 
 
-def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
-    """Ask about each of ``passages`` that the ledger does not know and no batch holds, one request a passage.
+def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
+    """Ask each of ``questions`` that has no answer in the ledger and is in no batch, one request a passage.
 
-    One that cannot fit the model's window is not sent; the ledger remembers why.
+    A question that cannot fit the model's window is not sent; the ledger records why.
     """
     config, teacher = context.config, context.teacher
     overhead = context.tokenizer.count(str(teacher.question("").content))
@@ -149,20 +149,20 @@ def ask(context: Context, passages: Iterable[Passage], ledger: Answers) -> None:
     if gone := retirement(config):
         context.progress.say(gone)
 
-    def fitting() -> Iterator[Passage]:
-        for passage in not_in_a_batch(context.run, passages, teacher, context.progress):
+    def fitting() -> Iterator[Asked]:
+        for asked in not_in_a_batch(context.run, questions, context.progress):
+            passage, question = asked
             if passage.n_tokens <= room:
-                yield passage
+                yield asked
             else:
                 detail = f"{passage.n_tokens} tokens, and the model's window leaves {room:.0f}; lower --max-tokens"
-                key = teacher.question(passage.text).key
-                ledger.record_failures([Failure(key, passage.id, "does not fit", detail)])
+                ledger.record_failures([Failure(question.key, passage.id, "does not fit", detail)])
                 context.progress.advance()
 
     progress = context.progress
     try:
         if not ask_on_cluster(fitting(), ledger, context.engine, config, overhead, progress):
-            annotate(fitting(), teacher, ledger, pace_of(config), progress, partial(estimated, overhead=overhead))
+            ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimated, overhead=overhead))
     except LimitError as error:  # the answers so far are of use; a later run asks for the others
         progress.say(str(error))
 
@@ -174,14 +174,14 @@ def annotate_stage(context: Context) -> Result:
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity, counted = hashlib.sha256(), set[int]()
     with open_ledger(run, context.config.ledger) as ledger:
-        passages = tables.read_passages(run.passages)
-        if context.asking == "batch":
-            exchange(run, context.config, passages, teacher, ledger, context.progress)
-        else:
-            ask(context, passages, ledger)
+        with recorded(run, ask_about(tables.read_passages(run.passages), teacher), teacher) as questions:
+            if context.asking == "batch":
+                exchange(run, context.config, questions, ledger, context.progress)
+            else:
+                ask(context, questions, ledger)
         waiting = on_their_way(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
-            for passage, key, completion in _asked(context, ledger):
+            for (passage_id, text), key, completion in _asked(context, ledger):
                 if completion:
                     flow.out += 1
                     if (short := int(key[:16], 16)) not in counted:  # passages with one text share one request
@@ -193,7 +193,7 @@ def annotate_stage(context: Context) -> Result:
                     failure = None if key in waiting else ledger.failure(key)
                     silent = WAITING if key in waiting else "not asked"
                     kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
-                    sink.add(Rejected("annotate", f"unanswered: {kind}", passage.id, passage.text, detail))
+                    sink.add(Rejected("annotate", f"unanswered: {kind}", passage_id, text, detail))
     report = {"sent_as": dict(teacher.sent_as)} if teacher.sent_as else {}
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest(), report=report)
 
@@ -301,20 +301,17 @@ def _parts(
         context.progress.advance(part.taken)
 
 
-def _asked(context: Context, ledger: Answers) -> Iterator[tuple[Passage, str, Completion | None]]:
-    """Every passage with the key of its question, and its answer if it has one."""
-    passages = tables.read_passages(context.run.passages)
-    while block := list(islice(passages, PART)):
-        keys = [context.teacher.question(passage.text).key for passage in block]
+def _asked(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
+    """Id and text of every passage with the key of its question, and its answer if it has one."""
+    for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
-        yield from ((passage, key, found.get(key)) for passage, key in zip(block, keys, strict=True))
+        passages = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True)
+        yield from ((passage, key, found.get(key)) for passage, key in zip(passages, keys, strict=True))
 
 
 def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Passages that are answered, and their answers, a partition at a time."""
-    question = context.teacher.question
-    for batch in tables.batches(context.run.passages, size=PART):
-        keys = [question(text).key for text in batch.column("text").to_pylist()]
+    for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
         answers = [found[key] for key in keys if key in found]
         yield tables.pick(batch, [key in found for key in keys]), tables.to_batch(answers, tables.COMPLETION)

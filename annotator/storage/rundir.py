@@ -68,6 +68,11 @@ class RunDir:
         return self.root / ".batches" / f"{mark}.tsv"
 
     @property
+    def questions(self) -> Path:
+        """The key of each passage's question, once the annotate stage has run."""
+        return self.root / ".stages" / "questions.parquet"
+
+    @property
     def annotations(self) -> Path:
         """Answered passages with clean mentions."""
         return self.root / "annotations.parquet"
@@ -142,6 +147,7 @@ class RunDir:
         stages = STAGES[STAGES.index(first) :]
         with explained(self.root):
             for path in (
+                *((self.questions,) if "annotate" in stages else ()),
                 self.rejected,
                 self.audit,
                 self.card,

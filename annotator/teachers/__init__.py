@@ -7,16 +7,17 @@ is imported here before it is needed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from annotator.errors import ConfigError
 from annotator.teachers.registry import PROVIDERS
 
 if TYPE_CHECKING:
     from annotator.config import RunConfig
+    from annotator.records import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,13 @@ class Question:
     """model, messages, sampling parameters, and the version of the prompt."""
     body: bytes = b""
     """What is sent to a chat endpoint: the content without the version of the prompt, as JSON."""
+
+
+class Asked(NamedTuple):
+    """A passage with its question, whose key is computed once and travels with it."""
+
+    passage: Passage
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,11 @@ class Teacher(Protocol):
     async def close(self) -> None:
         """Close connections and processes."""
         ...
+
+
+def ask_about(passages: Iterable[Passage], teacher: Teacher) -> Iterator[Asked]:
+    """Yield each passage with its question."""
+    return (Asked(passage, teacher.question(passage.text)) for passage in passages)
 
 
 def make_question(content: Mapping[str, Any]) -> Question:
