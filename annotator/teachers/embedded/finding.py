@@ -21,7 +21,7 @@ from annotator.teachers.embedded.shapes import is_person, is_word, known
 _DISTRICT = re.compile(r"(?:H|Q|P|TX|TT|TP|Tp)\.\w+\Z")
 _DISTRICTS = frozenset(("Q.", "P.", "H.", "TX.", "TT.", "TP.", "Tp."))
 _PHOTO = frozenset(("Ảnh", "ảnh", "Ảnh:", "Nguồn", "nguồn"))
-_NO_SOURCE = frozenset(("Internet", "NVCC", "FBNV", "FB", "TL", "CTV", "INT", "MXH"))
+_NO_SOURCE = frozenset(("Internet", "NVCC", "FBNV", "FB", "TL", "CTV", "PV", "INT", "MXH"))
 _JOINTS = frozenset((",", "và", "hay", "hoặc", "cùng", "với", "-", "–", "/"))
 _LONGEST_NAME = 5
 
@@ -58,14 +58,15 @@ def by_head(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
 def by_list(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
     """Find a well-known name; not the "Nga" of "chị Nga", nor the "Anh" that is "he" at the head of a sentence."""
     length, label = known(atoms, at, before)
-    if length > 1 or (length and before not in {PERSON, "none"} and not (label == LOCATION and _is_common(atoms, at))):
+    announced = before == "none" or (before == PERSON and not atoms[at].foreign)
+    if length > 1 or (length and not announced and not (label == LOCATION and _is_common(atoms, at))):
         return at + length, label, True
     return None
 
 
 def by_source(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
     """Find the paper in "báo Lao động", whoever took a picture in "Ảnh: TÁ LÂM" and "Ảnh: EPA"."""
-    if before == ORGANIZATION and atoms[at].capital and atoms[at].phrase:
+    if before == ORGANIZATION and atoms[at].capital and atoms[at].phrase and atoms[at - 1].text.islower():
         end = at + 1
         while end < len(atoms) and not atoms[end].opens:
             end += 1

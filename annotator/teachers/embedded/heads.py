@@ -80,7 +80,10 @@ def _place_end(atoms: Sequence[Atom], at: int) -> int:
     end = at + 1
     while end < run_end(atoms, end) and not is_person(atoms, end, 3):
         end += 1
-    return end + 1 if end < len(atoms) and _NUMBER.fullmatch(atoms[end].text) and not atoms[end].rule else end
+    if end == len(atoms):
+        return end
+    more = not atoms[end].opens and is_word(atoms[end - 1].text, atoms[end].text)  # "Nhà thờ Đức bà"
+    return end + 1 if more or (_NUMBER.fullmatch(atoms[end].text) and not atoms[end].rule) else end
 
 
 def _numbered_end(atoms: Sequence[Atom], at: int, before: str) -> int:
@@ -108,8 +111,11 @@ def _body_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
     words = lexicon()
     end = _capitals_end(atoms, at, kind)
     # "Cục Y tế dự phòng"
-    while at < end < len(atoms) and atoms[end - 1].text.islower() and joined(atoms, end, end + 2) in words.tails:
-        end += 2
+    while at < end < len(atoms) and atoms[end - 1].text.islower():
+        length = next((size for size in (3, 2) if joined(atoms, end, end + size) in words.tails), 0)
+        if not length:
+            break
+        end += length
     return end
 
 
@@ -125,7 +131,7 @@ def _capitals_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
         elif end == here > at and atom.phrase:
             end = here + 1  # no name ends inside a word: "Mỹ phẩm"
         elif _NUMBER.fullmatch(atom.text) and (end == here > at or before in words.syllables["numbered"]):
-            return here + 1
+            return here if known(atoms, max(at, here - 2), "") == (2, LOCATION) else here + 1
         elif atom.text == "," and joined(atoms, here - 2, here + 3) in _COMMA_INSIDE:
             continue
         elif atom.text not in words.links and atom.text not in {"-", "–", "&", "số"}:

@@ -41,6 +41,7 @@ def _by_last_word(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typ
     if end > at + 1 and last in words.syllables["companies"] and any(atom.foreign for atom in atoms[at:end]):
         return ORGANIZATION, True
     product = end > at + 1 and words.known.get(atoms[at].text) == ORGANIZATION
+    product |= end < len(atoms) and atoms[end].text.isdigit() and any(atom.foreign for atom in atoms[at:end])
     if product or last in words.syllables["contests"] or re.search(r"\d", joined(atoms, at, end)):
         return NOTHING, True
     if end > at + 1 and words.known.get(last) == LOCATION and atoms[end - 1].foreign:
@@ -76,7 +77,8 @@ def _by_tags(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | N
     label = _CRF[tags.most_common(1)[0][0]] if tags else NOTHING
     if label == LOCATION and before != "where":
         label = ORGANIZATION if before == "source" else NOTHING
-        return None if not label and _is_foreign_person(atoms, at, end) else (label, not label)
+        person = is_person(atoms, at) or _is_foreign_person(atoms, at, end)
+        return None if not label and person else (label, not label)
     return (label, False) if label else None
 
 
