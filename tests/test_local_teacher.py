@@ -260,6 +260,14 @@ def test_short_forms_follow_the_full_name() -> None:
     assert ("Tân Hải Phong", "organization") in pairs
 
 
+def test_no_mention_stands_only_inside_longer_ones_of_its_type() -> None:
+    """A dataset has no person inside the same person, no place inside the same place."""
+    pairs = tagger.extract("Quân đội tiến vào Mosul. Trận đánh ở thành phố Mosul; dân ở thành phố Mosul chạy.")
+    assert ("Mosul", "location") in pairs
+    pairs = tagger.extract("Bão vào ngoài khơi bang Alaska của Mỹ; các đảo ở bang Alaska bị ngập.")
+    assert [mention for mention, _ in pairs if "Alaska" in mention] == ["bang Alaska"]
+
+
 def test_mentions_keep_the_spelling_of_the_text() -> None:
     """The tokens of underthesea have hòa for hoà; the mention is what the text says."""
     assert ("xã Hoà Phú", "location") in tagger.extract("Anh sống ở xã Hoà Phú từ nhỏ.")

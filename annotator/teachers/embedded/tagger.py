@@ -56,7 +56,20 @@ def extract(text: str) -> list[tuple[str, str]]:
     sentences = (atoms(text, sentence.start, sentence.end, spans) for sentence in split_sentences(text))
     names = agree(name for sentence in sentences for part in _parted(sentence) for name in find_names(part))
     pairs = [(text[start:end], label) for start, end, label in sorted([*spans, *names])]
-    return list(dict.fromkeys(pairs))
+    return _longest_forms(text, list(dict.fromkeys(pairs)))
+
+
+def _longest_forms(text: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Leave out a mention that only stands inside longer ones of its type: "Alaska" where each is a "bang Alaska"."""
+    kept = []
+    for mention, label in pairs:
+        longer = [other for other, kind in pairs if kind == label and mention in other and other != mention]
+        hidden = text
+        for other in longer:
+            hidden = hidden.replace(other, "\0")
+        if not longer or re.search(rf"(?<!\w){re.escape(mention)}(?!\w)", hidden):
+            kept.append((mention, label))
+    return kept
 
 
 def _parted(sentence: list[Atom]) -> Iterator[list[Atom]]:
