@@ -366,7 +366,7 @@ def test_the_driver_killed_midway(nodes: Any, database: str, tmp_path: Path, exp
             process.communicate()
         last = vner(*command)
         assert last.exit_code == 0, last.output
-        killed, in_flight = 2, 3 * 8  # requests that take long lend their places
+        killed, in_flight = 2, 8
         assert endpoint.asked.total() - len(endpoint.asked) <= killed * in_flight
     assert fingerprints(out) == expected
 
@@ -389,6 +389,6 @@ def test_ctrl_c_stops_all_workers(nodes: Any, database: str, tmp_path: Path) -> 
         with PostgresLedger(database, alone=True) as ledger:
             assert len(ledger) == 20
         asked = endpoint.asked.total()
-        assert asked <= 28 + 8  # requests that hang lend their places, once each
+        assert asked <= 28
         time.sleep(1)
         assert endpoint.asked.total() == asked
