@@ -191,6 +191,7 @@ def main() -> None:
     server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)  # noqa: S603
     url = server.stdout.readline().strip() if server.stdout else ""
     try:
+        run(url, argparse.Namespace(**{**vars(options), "passages": 1}), [])  # everything is imported
         for _ in range(options.rounds):
             for name in chosen:
                 found[name].append(run(url, options, cases[name]))
