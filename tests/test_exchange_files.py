@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import SourceError
-from data_cards.exchange.files import read_items, read_lines
+from annotator.sources.formats.files import local
+from annotator.sources.formats.json import read as read_json
+from annotator.sources.formats.text import lines
 
 ITEMS = [{"text": "Chiều 12/3 😀 \u2028 bà Hoà", "at": [1, 2.5, None, True]}, {"text": ""}]
 
@@ -25,32 +27,32 @@ def test_an_array_and_lines_hold_the_same(tmp_path: Path, before: str, ascii_onl
         "\r\n".join(json.dumps(item, ensure_ascii=ascii_only) for item in ITEMS),
     ):
         path.write_bytes((before + text).encode("utf-8"))
-        assert list(read_items(path)) == ITEMS
+        assert [record.value for record in read_json(local(path))] == ITEMS
 
 
 def test_a_broken_line_is_a_record_and_a_broken_array_is_none(tmp_path: Path) -> None:
     """A line can be left out; of an array nobody knows what follows."""
     path = tmp_path / "x"
     path.write_text('{"a": 1}\n{"a": \n\n{"a": 2}\n', encoding="utf-8")
-    first, broken, last = read_items(path)
-    assert (first, last) == ({"a": 1}, {"a": 2})
-    assert isinstance(broken, ValueError)
-    for text in ('[{"a": 1}, {"a": ', '[{"a": 1}] [', "[NaN]", '[{"a": 1e999999}, }'):
+    first, broken, last = read_json(local(path))
+    assert (first.value, last.value) == ({"a": 1}, {"a": 2})
+    assert broken.error.startswith("not JSON")
+    for text in ('[{"a": 1}, {"a": ', '[{"a": 1}] [', '[{"a": 1e999999}, }'):
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(SourceError, match="is not valid JSON") as caught:
-            list(read_items(path))
+        with pytest.raises(SourceError, match="is not JSON") as caught:
+            list(read_json(local(path)))
         assert "\n" not in str(caught.value)
     for bytes_ in (b'["\xff\xfe"]', b'{"a": "\xff"}\n'):
         path.write_bytes(bytes_)
         with pytest.raises(SourceError, match="is not UTF-8 text"):
-            list(read_items(path))
+            list(read_json(local(path)))
 
 
 def test_line_ends_go_and_other_white_space_stays(tmp_path: Path) -> None:
     """A token may end with a no-break space."""
     path = tmp_path / "x"
     path.write_bytes("a \r\nb\u00a0\n\u2028c".encode())
-    assert list(read_lines(path)) == ["a ", "b\u00a0", "\u2028c"]
+    assert [line.value for line in lines(local(path))] == ["a ", "b\u00a0", "\u2028c"]
 
 
 def test_an_array_on_one_line_is_not_read_whole(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_an_array_on_one_line_is_not_read_whole(tmp_path: Path) -> None:
     path.write_text(json.dumps([{"text": "x" * 1000}] * 20_000), encoding="utf-8")
     tracemalloc.start()
     try:
-        assert sum(1 for _ in read_items(path)) == 20_000
+        assert sum(1 for _ in read_json(local(path))) == 20_000
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

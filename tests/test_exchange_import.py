@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from annotator.cleaning.corrections import HUMAN, Corrected, Correction, clean_o
 from annotator.records import Annotation, Completion, Passage, Piece
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
+from data_cards.exchange.carrying import from_utf16
 from data_cards.exchange.commands import NAMES
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
@@ -193,6 +195,129 @@ def test_what_a_flat_format_cannot_carry_is_not_taken_for_deleted(run: RunDir) -
     assert labels == {"university"}
 
 
+def _unreadable(run: RunDir, name: str, path: Path, count: int = 1) -> str:
+    """Import a file none of whose records is understood; nothing changes. Returns the first reason."""
+    before = digests(run)
+    report = bring_back(run, name, path)
+    assert {kind: report[kind] for kind in KINDS if report[kind]} == {"unreadable": count}
+    assert digests(run) == before
+    found: str = report["left_out"]["unreadable"][0]["detail"]
+    assert report["left_out"]["unreadable"][0]["passage_id"]
+    return found
+
+
+def test_regions_of_another_kind_are_not_no_regions(run: RunDir) -> None:
+    """A submitted task of Label Studio whose regions are not understood empties no passage."""
+    path = export(run, "labelstudio")
+    tasks = json.loads(path.read_text(encoding="utf-8"))
+    for change, reason in (
+        ({"type": "hypertextlabels"}, "a region of type 'hypertextlabels'"),
+        ({"value": {"start": 0, "end": 2, "labels": []}}, "has no label"),
+        ({"value": {"start": 0, "end": 2, "labels": [" "]}}, "an entity has no label"),
+    ):
+        for task in tasks:
+            result = [{**region, **change} for region in task["predictions"][0]["result"] or [{"type": "labels"}]]
+            task["annotations"] = [{"result": result}]
+        path.write_text(json.dumps(tasks), encoding="utf-8")
+        assert reason in _unreadable(run, "labelstudio", path, len(tasks))
+    for task in tasks:
+        task["annotations"] = [{"result": [*task["predictions"][0]["result"], {"type": "choices", "value": {}}]}]
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    assert bring_back(run, "labelstudio", path)["unchanged"] == len(tasks)
+
+
+def test_another_question_is_not_no_answer(run: RunDir) -> None:
+    """Responses of Argilla to a question that is not ours, or ``no`` to ours, are unreadable, not unreviewed."""
+    path = export(run, "argilla")
+    records = json.loads(path.read_text(encoding="utf-8"))[:1]
+    for responses, reason in (
+        ({"spans": [{"value": [], "user_id": "u"}]}, "it answers the question 'spans'"),
+        ({"reviewed": [{"value": "no", "user_id": "u"}]}, "is answered 'no'"),
+    ):
+        path.write_text(json.dumps([{**records[0], "responses": responses}]), encoding="utf-8")
+        assert reason in _unreadable(run, "argilla", path)
+
+
+@pytest.mark.parametrize("name", ["conll", "conll-words"])
+def test_every_row_has_the_columns_of_the_first(run: RunDir, name: str) -> None:
+    """A token with a space in it would lose its end; a row too short would have a token for a tag."""
+    path = export(run, name)
+    text = path.read_text(encoding="utf-8")
+    blocks = text.split("-DOCSTART-")
+    changed = blocks[1].replace("\n,", "\n, và", 1) if "\n," in blocks[1] else blocks[1].replace("\n\n", "\n\nx và", 1)
+    path.write_text("-DOCSTART-" + changed, encoding="utf-8")
+    assert "columns, not" in _unreadable(run, name, path)
+    path.write_text(text.replace(" -X- ", "\t-X-\t").replace("-\t-X- ", "-\t-X-\t"), encoding="utf-8")
+    tabs = "\n".join("\t".join(line.split(" ")) for line in text.split("\n"))
+    path.write_text(tabs, encoding="utf-8")
+    assert bring_back(run, name, path)["unchanged"] == len(read(run))
+    path.write_text("Hà B-location\nNội I-location\n\n" + text, encoding="utf-8")
+    report = bring_back(run, name, path)
+    assert report["unreadable"] >= 1
+    assert "before" in report["left_out"]["unreadable"][0]["detail"]
+
+
+def test_a_docbin_without_our_spans_is_not_one_without_spans(run: RunDir) -> None:
+    """Spans under another key, or documents that were never annotated, empty no passage."""
+    spacy = pytest.importorskip("spacy")
+    path = export(run, "spacy")
+    docs = list(spacy.tokens.DocBin().from_bytes(path.read_bytes()).get_docs(spacy.vocab.Vocab()))
+    plain, moved = spacy.tokens.DocBin(store_user_data=True), spacy.tokens.DocBin(store_user_data=True)
+    for doc in docs:
+        for kept, spans in ((plain, None), (moved, list(doc.spans["sc"]))):
+            words, spaces = [token.text for token in doc], [bool(token.whitespace_) for token in doc]
+            fresh = spacy.tokens.Doc(doc.vocab, words=words, spaces=spaces)
+            fresh.user_data["passage_id"] = doc.user_data["passage_id"]
+            if spans is not None:
+                places = [(span.start, span.end, span.label_) for span in spans]
+                fresh.spans["mine"] = [spacy.tokens.Span(fresh, *place) for place in places]
+            kept.add(fresh)
+    path.write_bytes(moved.to_bytes())
+    assert "it has 'mine', not doc.spans['sc']" in _unreadable(run, "spacy", path, len(docs))
+    path.write_bytes(spacy.tokens.DocBin(attrs=["ORTH"], docs=[], store_user_data=True).to_bytes())
+    assert bring_back(run, "spacy", path)["read"] == 0
+
+
+@pytest.mark.parametrize("name", ["labelstudio", "doccano", "jsonl", "gliner", "alpaca", "universalner", "conll"])
+def test_decomposed_files_are_the_same_passages(run: RunDir, name: str) -> None:
+    """A tool that stores text in another Unicode form moves the offsets; passages and spans are found all the same."""
+    path = export(run, name)
+    records = path.read_text(encoding="utf-8")
+    if name in {"alpaca", "universalner", "gliner", "conll"}:
+        path.write_text(unicodedata.normalize("NFD", records), encoding="utf-8")
+    else:
+        items = [json.loads(line) for line in records.splitlines()] if name != "labelstudio" else json.loads(records)
+        for item in items:
+            _decompose(item, name)
+        path.write_text(json.dumps(items), encoding="utf-8")
+    report = bring_back(run, name, path)
+    assert (report["foreign"], report["unreadable"], report["corrected"]) == (0, 0, 0)
+    assert report["unchanged"] > 1
+
+
+def _decompose(item: dict[str, Any], name: str) -> None:
+    holder = item["data"] if name == "labelstudio" else item
+    text = holder["text"]
+
+    def moved(offset: int) -> int:
+        decomposed = unicodedata.normalize("NFD", text[:offset])
+        return len(decomposed.encode("utf-16-le")) // 2 if name == "doccano" else len(decomposed)
+
+    if name == "labelstudio":
+        for region in item["predictions"][0]["result"]:
+            value = region["value"]
+            value |= {"start": moved(value["start"]), "end": moved(value["end"])}
+        item["annotations"] = [{"result": item["predictions"][0]["result"]}]
+    elif name == "jsonl":
+        for mention in item["mentions"]:
+            mention |= {"start": moved(mention["start"]), "end": moved(mention["end"])}
+    else:
+        item["label"] = [
+            [moved(from_utf16(text, a)), moved(from_utf16(text, b)), label] for a, b, label in item["label"]
+        ]
+    holder["text"] = unicodedata.normalize("NFD", text)
+
+
 def test_records_that_bring_nothing_are_counted_and_named(run: RunDir) -> None:
     """Another text, another run, a span outside, a span of nothing, twice with a difference: none is taken."""
     path = export(run, "jsonl")
@@ -281,8 +406,8 @@ def test_the_help_names_every_format() -> None:
         (("import", "{tmp}/none", "-f", "jsonl", "{tmp}/x"), 1, "is not a run directory"),
         (("import", "{run}", "-f", "jsonl", "{tmp}/none"), 1, "there is no such file"),
         (("import", "{run}", "-f", "jsonl", "{tmp}"), 1, "it is a folder"),
-        (("import", "{run}", "-f", "labelstudio", "{tmp}/broken"), 1, "is not valid JSON"),
-        (("import", "{run}", "-f", "spacy", "{tmp}/broken"), 1, "is no DocBin"),
+        (("import", "{run}", "-f", "labelstudio", "{tmp}/broken"), 1, "is not JSON"),
+        (("import", "{run}", "-f", "spacy", "{tmp}/broken"), 1, "is not a DocBin"),
         (("import", "{run}", "-f", "conll", "{tmp}/binary"), 1, "is not UTF-8"),
     ],
 )

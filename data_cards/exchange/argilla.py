@@ -12,8 +12,8 @@ from typing import IO, Any
 
 from annotator.records import Annotation, Mention
 from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16, to_utf16
-from data_cards.exchange.files import dumps, read_items, write_array
-from data_cards.exchange.reading import checked
+from data_cards.exchange.files import dumps, write_array
+from data_cards.exchange.reading import read_each
 
 QUESTION, FIELD = "entities", "text"
 DONE = "reviewed"
@@ -55,19 +55,20 @@ def _record(annotation: Annotation, job: Job) -> dict[str, Any]:
 
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read records that were exported with ``to_json``. Suggestions are no corrections: only responses count.
+    """Read records that were exported with ``to_json``. Only responses count, suggestions do not.
 
     Several people must agree. A response that says it is a draft or discarded does not count. One to the question
     ``reviewed`` without one to ``entities`` says that there are none.
     """
-    for record in read_items(path):
-        yield checked(record, _reviewed)
+    return read_each(path, _reviewed)
 
 
 def _reviewed(record: dict[str, Any]) -> Reviewed | Unread:
     text, identity, responses = record["fields"][FIELD], record["id"], record.get("responses") or {}
+    if unknown := sorted(set(responses) - {QUESTION, DONE}):
+        raise ValueError(f"it answers the question {unknown[0]!r}, not {QUESTION!r} or {DONE!r}")
     by_person: dict[Any, list[dict[str, Any]]] = {
-        made.get("user_id"): [] for made in responses.get(DONE) or () if _counts(made)
+        made.get("user_id"): [] for made in responses.get(DONE) or () if _counts(made) and _is_yes(made["value"])
     }
     by_person |= {made.get("user_id"): made["value"] for made in responses.get(QUESTION) or () if _counts(made)}
     if not by_person:
@@ -79,6 +80,12 @@ def _reviewed(record: dict[str, Any]) -> Reviewed | Unread:
     if len(versions) > 1:
         return Unread("conflicting", identity, f"{len(by_person)} responses differ; keep one of them")
     return Reviewed(identity, versions.pop(), text=text)
+
+
+def _is_yes(value: Any) -> bool:
+    if value != "yes":
+        raise ValueError(f"the question {DONE!r} is answered {value!r}, not 'yes'")
+    return True
 
 
 def _counts(response: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What travels between a run and another tool, and what a format cannot carry."""
+"""What is exchanged between a run and another tool, and what a format cannot hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OFF_TOKENS = "begins or ends inside a token"
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """One passage as a file of another tool has it. What the format does not know is None or empty."""
+    """One passage as a file of another tool has it. What the format does not hold is None or empty."""
 
     passage_id: str
     spans: tuple[tuple[int, int, str], ...] = ()
@@ -26,13 +26,13 @@ class Reviewed:
     """The passage, for comparison with the run's own."""
     tokens: tuple[str, ...] | None = None
     """The passage as tokens, where the file has nothing else."""
-    claims: tuple[tuple[str, str], ...] | None = None
-    """Mention and label, where the format knows strings and no places."""
+    predictions: tuple[tuple[str, str], ...] | None = None
+    """Mention and label, where the format has strings and no offsets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A passage of a file that brings no correction."""
+    """A passage of a file without a correction."""
 
     kind: str
     """``unreviewed``, ``conflicting`` or ``unreadable``."""
@@ -42,10 +42,10 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a writer knows besides the annotations, and where it counts. Spans: in = carried + left out."""
+    """Negatives and counts of a writer. Spans: in = carried + left out."""
 
     negatives: Negatives
-    """Draws the types that a passage does not have."""
+    """Draws types that are absent from a passage."""
     passages: Counter[str] = field(default_factory=Counter)
     """Passages written, under ``all``."""
     carried: Counter[str] = field(default_factory=Counter)
@@ -56,7 +56,7 @@ class Job:
     """For each reason, the first span that was left out for it."""
 
     def count(self, annotation: Annotation, lost: Mapping[Mention, str]) -> None:
-        """Take note of a passage of which everything but ``lost`` (with reasons) was written."""
+        """Count a passage of which everything but ``lost`` (with reasons) was written."""
         self.passages["all"] += 1
         for mention in annotation.mentions:
             if reason := lost.get(mention):
@@ -67,12 +67,12 @@ class Job:
 
 
 def nothing_lost(_annotation: Annotation) -> dict[Mention, str]:
-    """For a format that holds any span."""
+    """Return nothing: for a format that holds any span."""
     return {}
 
 
 def lost_when_flat(mentions: Iterable[Mention]) -> dict[Mention, str]:
-    """The mentions that a format without nesting leaves out, with the reason.
+    """Return the mentions that a format without nesting leaves out, with the reason.
 
     The longest stays, of two of one length the one that comes first: always the same choice.
     """
@@ -91,19 +91,19 @@ def lost_when_flat(mentions: Iterable[Mention]) -> dict[Mention, str]:
 
 
 def lost_off_tokens(mentions: Iterable[Mention], places: Iterable[tuple[int, int]]) -> dict[Mention, str]:
-    """The mentions that do not begin and end where tokens (``places``: start and end of each) do."""
+    """Return the mentions that do not begin and end where tokens (``places``: start and end of each) do."""
     bounds = list(places)
     starts, ends = {start for start, _ in bounds}, {end for _, end in bounds}
     return {mention: OFF_TOKENS for mention in mentions if mention.start not in starts or mention.end not in ends}
 
 
 def to_utf16(text: str, offset: int) -> int:
-    """An offset in code points as one in UTF-16 code units, in which a browser counts: an emoji is two of them."""
+    """Convert an offset in code points to UTF-16 code units, in which a browser counts: an emoji is two of them."""
     return offset + sum(char > "\uffff" for char in text[:offset])
 
 
 def from_utf16(text: str, offset: int) -> int:
-    """An offset in UTF-16 code units as one in code points.
+    """Convert an offset in UTF-16 code units to code points.
 
     Raises:
         ValueError: it lies in the middle of a character or outside the text.

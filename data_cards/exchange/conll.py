@@ -12,9 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO
 
+from annotator.errors import SourceError
 from annotator.records import Annotation, Mention
+from annotator.sources.formats.files import Record, local, opened, refuse_binary
+from annotator.sources.formats.text import lines
 from data_cards.exchange.carrying import Job, Reviewed, Unread, lost_off_tokens, lost_when_flat
-from data_cards.exchange.files import read_lines
 from data_cards.exchange.reading import checked
 from data_cards.exchange.tokens import Places, Tokenize, covered
 
@@ -52,30 +54,52 @@ def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job, tokenize
 
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read passages that have their id. A tag ``I-`` without a beginning begins a span, as seqeval has it."""
-    passage: list[str] = []
+    """Read passages with their ids. A tag ``I-`` without a beginning begins a span, as in seqeval.
+
+    All rows have as many columns as the first: a token with a space in it would lose its end otherwise.
+    """
+    file = local(path)
+    with opened(file) as stream:
+        refuse_binary(file, stream)
+    rows: list[Record] = []
     identity: str | None = None
-    for line in read_lines(path):
-        if line.startswith(_START):
-            if identity is not None:
-                yield _passage(identity, passage)
-            columns = line.split(" ")
-            identity, passage = columns[2] if len(columns) > 3 else "", []
-        elif line:
-            passage.append(line)
-    if identity is not None:
-        yield _passage(identity, passage)
-    elif passage:
-        yield Unread("unreadable", "", f"{path.name} has no {_START} line with the id of a passage")
+    width = 0
+    for line in lines(file):
+        text = "" if line.error else line.value.strip(" \t")
+        if text.startswith(_START):
+            if rows or identity is not None:
+                yield _passage(identity, rows, width)
+            columns = _cells(text)
+            identity, rows = columns[2] if len(columns) > 3 else "", []
+        elif text or line.error:
+            rows.append(line)
+            width = width or len(_cells(text))
+    if rows or identity is not None:
+        yield _passage(identity, rows, width)
+    else:
+        raise SourceError(f"{path} has no line {_START} with the id of a passage; export it again")
 
 
-def _passage(identity: str, lines: list[str]) -> Reviewed | Unread:
-    rows = [line.split(" ") for line in lines]
-    return checked(
-        rows,
-        lambda rows: Reviewed(identity, _spans([row[-1] for row in rows]), tokens=tuple(row[0] for row in rows)),
-        identity,
-    )
+def _cells(line: str) -> list[str]:
+    line = line.strip(" \t")
+    return line.split("\t") if "\t" in line else line.split(" ")
+
+
+def _passage(identity: str | None, rows: list[Record], width: int) -> Reviewed | Unread:
+    if identity is None:
+        return Unread("unreadable", "", f"no line {_START} with the id of a passage before {rows[0].where}")
+    error = next((f"{row.where}: {row.error}" for row in rows if row.error), "")
+
+    def convert(rows: list[Record]) -> Reviewed:
+        cells = [(row, _cells(row.value)) for row in rows]
+        for row, found in cells:
+            if len(found) != width or width < 2:
+                raise ValueError(f"{len(found)} columns, not {width}, in {row.where}: {row.value[:60]!r}")
+        return Reviewed(
+            identity, _spans([found[-1] for _, found in cells]), tokens=tuple(found[0] for _, found in cells)
+        )
+
+    return checked(rows, convert, identity, error)
 
 
 def _spans(tags: list[str]) -> tuple[tuple[int, int, str], ...]:
@@ -85,7 +109,7 @@ def _spans(tags: list[str]) -> tuple[tuple[int, int, str], ...]:
     for index, tag in enumerate(tags):
         kind, _, label = tag.partition("-")
         if tag != "O" and (kind not in {"B", "I"} or not label):
-            raise ValueError(f"{tag!r} is no BIO tag")
+            raise ValueError(f"{tag!r} is not a BIO tag")
         number += kind == "B" or label != before.partition("-")[2]
         begun.append((number, label, index))
         before = tag

@@ -1,4 +1,4 @@
-"""doccano: JSON lines with ``label: [[start, end, label]]``; beside them the label types. It holds any span.
+"""doccano: JSON lines with ``label: [[start, end, label]]``; beside them the label types. Any span fits.
 
 doccano counts as browsers do, in UTF-16 units (leave "count grapheme clusters as one character" off).
 """
@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from annotator.records import Annotation
 from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16, to_utf16
-from data_cards.exchange.files import dumps, read_items, write_lines
-from data_cards.exchange.reading import checked
+from data_cards.exchange.files import dumps, write_lines
+from data_cards.exchange.reading import read_each
 
 
 def labels_file(labels: Sequence[str]) -> bytes:
@@ -38,8 +38,7 @@ def _line(annotation: Annotation, job: Job) -> dict[str, Any]:
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
     """Read an export: every line counts as reviewed, so export only approved documents."""
-    for line in read_items(path):
-        yield checked(line, _reviewed)
+    return read_each(path, _reviewed)
 
 
 def _reviewed(line: dict[str, Any]) -> Reviewed:

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from annotator.records import Annotation, Mention
 from data_cards.exchange.carrying import SEVERAL_LABELS, Job, Reviewed, Unread, lost_off_tokens
-from data_cards.exchange.files import read_items, write_array
-from data_cards.exchange.reading import checked
+from data_cards.exchange.files import write_array
+from data_cards.exchange.reading import read_each
 from data_cards.exchange.tokens import covered, syllables
 
 
@@ -49,12 +49,9 @@ def _item(annotation: Annotation, job: Job) -> dict[str, Any]:
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
     """Read such an array, or one item a line."""
-    for item in read_items(path):
-        yield checked(
-            item,
-            lambda found: Reviewed(
-                found["passage_id"],
-                tuple((first, last + 1, label) for first, last, label in found["ner"]),
-                tokens=tuple(found["tokenized_text"]),
-            ),
-        )
+    return read_each(path, _reviewed)
+
+
+def _reviewed(item: dict[str, Any]) -> Reviewed:
+    spans = tuple((first, last + 1, label) for first, last, label in item["ner"])
+    return Reviewed(item["passage_id"], spans, tokens=tuple(item["tokenized_text"]))

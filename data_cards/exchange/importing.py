@@ -1,4 +1,4 @@
-"""Bring back what people corrected: match passages, tell what changed, keep it in the run directory."""
+"""Import corrections: match the passages of a run, report what changed, store it in the run directory."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from data_cards.exchange.formats import Format, format_named
 from data_cards.exchange.tokens import locate
 from normalizers.labels import LabelDecision, LabelNormalizer, load_lexicon
 from normalizers.spans import Grounder, Miss
+from normalizers.text import nfc
 
 KINDS: Final = ("unchanged", "corrected", "unreviewed", "conflicting", "repeated", "foreign", "unreadable")
 """What may become of a record of a file; each is one of these."""
@@ -36,10 +37,10 @@ class _ForeignError(Exception):
 
 
 def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
-    """Store in the run ``root`` what ``files`` say of its passages. Nothing else of the run changes here.
+    """Store the corrections of ``files`` in the run ``root``. Nothing else of the run changes here.
 
     Returns:
-        How many records were read and what became of them, by ``KINDS``; which were left out and why; the new labels.
+        Numbers of records by ``KINDS``; which were left out and why; the new labels.
 
     Raises:
         ConfigError: an unknown format.
@@ -81,14 +82,14 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
 
 
 class _Labels:
-    """Normalises what people wrote, and remembers what was new."""
+    """Normalises the labels of people, and counts the new ones."""
 
     def __init__(self) -> None:
         self._normalizer = LabelNormalizer(load_lexicon())
         self._new: Counter[str] = Counter()
 
     def decide(self, raw: str) -> LabelDecision:
-        """What becomes of a label."""
+        """Return the decision on a label."""
         return self._normalizer.decide(raw)
 
     def add(self, raw: str) -> None:
@@ -96,7 +97,7 @@ class _Labels:
         self._new[raw] += 1
 
     def report(self) -> list[dict[str, Any]]:
-        """Each label that people gave, what becomes of it, and how often, the most frequent first."""
+        """Return each label that people gave, the decision on it, and its number, the most frequent first."""
         ordered = sorted(self._new.items(), key=lambda item: (-item[1], item[0]))
         return [
             {"raw": raw, "label": found.label, "status": found.status, "rule": found.rule, "mentions": number}
@@ -113,7 +114,7 @@ def _take(
     labels: _Labels,
     new: dict[str, Correction],
 ) -> tuple[str, str]:
-    """What became of one record, and why where it brings nothing. What it brings goes to ``new``."""
+    """Return the kind of one record, and why it has no correction; a correction is added to ``new``."""
     if isinstance(record, Unread):
         return record.kind, record.detail
     annotation = current.get(record.passage_id)
@@ -127,8 +128,8 @@ def _take(
         return "unreadable", str(error)
     correction = Correction(record.passage_id, text_sha256(annotation.text), mentions, name)
     if earlier := new.get(record.passage_id):
-        told = "it differs from an earlier record of the same passage, which stays"
-        return ("repeated", "") if earlier == correction else ("conflicting", told)
+        reason = "it differs from an earlier record of the same passage, which stays"
+        return ("repeated", "") if earlier == correction else ("conflicting", reason)
     new[record.passage_id] = correction
     return _change(annotation, mentions, labels), ""
 
@@ -142,12 +143,12 @@ def _change(annotation: Annotation, mentions: Sequence[Corrected], labels: _Labe
 
 
 def _mentions(annotation: Annotation, record: Reviewed, form: Format, labels: _Labels) -> tuple[Corrected, ...]:
-    """The mentions that the passage shall have.
+    """Return the mentions of the corrected passage.
 
     One that the person left alone keeps its raw label and how it was found. One that the format could not carry was
     not seen by the person, and stays.
     """
-    if record.text is not None and record.text != annotation.text:
+    if record.text is not None and annotation.text not in (record.text, nfc(record.text)):
         raise _ForeignError("its text is not that of the run's passage")
     known = {_key(mention): mention for mention in annotation.mentions}
     made: dict[tuple[int, int, str], Corrected] = {}
@@ -166,21 +167,24 @@ def _key(mention: Mention) -> tuple[int, int, str]:
 
 
 def _places(annotation: Annotation, record: Reviewed) -> Iterator[tuple[int, int, str]]:
-    """Start, end and label of each span in the passage; white space around a span is a slip of the mouse and goes."""
+    """Yield start, end and label of each span in the passage, without the white space around it."""
     text = annotation.text
-    if record.claims is not None:
-        yield from _grounded(annotation, record.claims)
+    if record.predictions is not None:
+        yield from _grounded(annotation, record.predictions)
         return
     places = None
     if record.tokens is not None:
-        places = locate(text, record.tokens)
+        places = locate(text, record.tokens) or locate(text, list(map(nfc, record.tokens)))
         if places is None:
             raise _ForeignError("its tokens are not those of the run's passage")
     for start, end, label in record.spans:
-        size = len(text) if places is None else len(places)
+        size = len(record.text or text) if places is None else len(places)
         if not 0 <= start < end <= size:
             raise ValueError(f"the span {start}-{end} [{label}] is outside the passage or empty")
-        left, right = (start, end) if places is None else (places[start][0], places[end - 1][1])
+        if places is not None:
+            left, right = places[start][0], places[end - 1][1]
+        else:
+            left, right = (_composed(record.text or text, offset, text) for offset in (start, end))
         mention = text[left:right]
         left += len(mention) - len(mention.lstrip())
         right -= len(mention) - len(mention.rstrip())
@@ -189,9 +193,24 @@ def _places(annotation: Annotation, record: Reviewed) -> Iterator[tuple[int, int
         yield left, right, label
 
 
-def _grounded(annotation: Annotation, claims: Sequence[tuple[str, str]]) -> Iterator[tuple[int, int, str]]:
+def _composed(text: str, offset: int, composed: str) -> int:
+    """Return the offset in ``composed``, the NFC of ``text``, that is ``offset`` in ``text``.
+
+    Raises:
+        ValueError: it lies inside a composed character.
+    """
+    if text == composed:
+        return offset
+    before = nfc(text[:offset])
+    if before + nfc(text[offset:]) != composed:
+        raise ValueError(f"offset {offset} is inside a character")
+    return len(before)
+
+
+def _grounded(annotation: Annotation, predictions: Sequence[tuple[str, str]]) -> Iterator[tuple[int, int, str]]:
     grounder = Grounder(annotation.text)
-    for mention, label in claims:
+    for said, label in predictions:
+        mention = said if said in annotation.text else nfc(said)
         known = [one for one in annotation.mentions if (one.text, one.label) == (mention, label)]
         match = None if known else grounder.ground(mention)
         if isinstance(match, Miss):

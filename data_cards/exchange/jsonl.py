@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from annotator.records import Annotation
 from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.files import read_items, write_lines
-from data_cards.exchange.reading import checked
+from data_cards.exchange.files import write_lines
+from data_cards.exchange.reading import read_each
 
 
 def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
@@ -26,12 +26,9 @@ def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
     """Read such lines back."""
-    for item in read_items(path):
-        yield checked(
-            item,
-            lambda passage: Reviewed(
-                passage["passage_id"],
-                tuple((mention["start"], mention["end"], mention["label"]) for mention in passage["mentions"]),
-                text=passage["text"],
-            ),
-        )
+    return read_each(path, _reviewed)
+
+
+def _reviewed(passage: dict[str, Any]) -> Reviewed:
+    spans = tuple((mention["start"], mention["end"], mention["label"]) for mention in passage["mentions"])
+    return Reviewed(passage["passage_id"], spans, text=passage["text"])

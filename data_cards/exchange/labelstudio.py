@@ -13,10 +13,13 @@ from xml.sax.saxutils import quoteattr
 
 from annotator.records import Annotation
 from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16
-from data_cards.exchange.files import read_items, write_array
-from data_cards.exchange.reading import checked
+from data_cards.exchange.files import write_array
+from data_cards.exchange.reading import read_each
+from normalizers.text import nfc
 
 FROM_NAME, TO_NAME = "label", "text"
+WITHOUT_SPANS = frozenset({"choices", "datetime", "number", "pairwise", "rating", "relation", "taxonomy", "textarea"})
+"""Types of results that add to a task or a region and mark no entity."""
 
 
 def config(labels: Sequence[str]) -> bytes:
@@ -59,13 +62,11 @@ def _task(annotation: Annotation, job: Job) -> dict[str, Any]:
 
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read a JSON export. Predictions are no corrections: only what a person submitted counts.
+    """Read a JSON export. Only what a person submitted counts, predictions do not.
 
     Of several annotations of a task the one marked as ground truth counts; without one they must agree.
     """
-    for task in read_items(path):
-        known = task.get("data", {}) if isinstance(task, dict) else {}
-        yield checked(task, _reviewed, known.get("passage_id", "") if isinstance(known, dict) else "")
+    return read_each(path, _reviewed)
 
 
 def _reviewed(task: dict[str, Any]) -> Reviewed | Unread:
@@ -84,11 +85,16 @@ def _reviewed(task: dict[str, Any]) -> Reviewed | Unread:
 
 def _spans(text: str, result: Iterable[dict[str, Any]]) -> Iterator[tuple[int, int, str]]:
     for region in result:
-        if region["type"] == "labels":
-            value = region["value"]
-            start, end = _place(text, value)
-            for label in value["labels"]:
-                yield start, end, label
+        if region["type"] in WITHOUT_SPANS:
+            continue
+        if region["type"] != "labels":
+            raise ValueError(f"a region of type {region['type']!r}; label with the control <Labels> on <Text>")
+        value = region["value"]
+        start, end = _place(text, value)
+        if not value["labels"]:
+            raise ValueError(f"the region {start}-{end} has no label")
+        for label in value["labels"]:
+            yield start, end, label
 
 
 def _place(text: str, value: dict[str, Any]) -> tuple[int, int]:
@@ -102,5 +108,5 @@ def _place(text: str, value: dict[str, Any]) -> tuple[int, int]:
 
 
 def _shown(text: str) -> str:
-    """Line breaks as Label Studio writes them in the text of a region: a backslash and an n."""
-    return text.replace("\n", "\\n").replace("\r", "\\n")
+    """Return ``text`` in NFC, with line breaks as Label Studio writes them in a region: a backslash and an n."""
+    return nfc(text).replace("\n", "\\n").replace("\r", "\\n")

@@ -75,7 +75,7 @@ def read(path: Path) -> Iterator[Reviewed | Unread]:
 
     Raises:
         ConfigError: spaCy is not installed.
-        SourceError: the file is no DocBin.
+        SourceError: the file is not a DocBin.
     """
     tokens = _spacy()
     try:
@@ -83,13 +83,20 @@ def read(path: Path) -> Iterator[Reviewed | Unread]:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # zlib, msgpack and spaCy each raise their own
-        raise SourceError(f"{path} is no DocBin of spaCy: {error}") from error
+        raise SourceError(f"{path} is not a DocBin of spaCy: {error}") from error
     for doc in docs:
         identity = doc.user_data.get("passage_id", "")
         if not identity:
             yield Unread("unreadable", "", "its user_data has no passage_id; keep it with store_user_data=True")
             continue
+        if KEY not in doc.spans and (doc.spans or not doc.has_annotation("ENT_IOB")):
+            keys = ", ".join(map(repr, doc.spans)) or "no entities"
+            yield Unread("unreadable", identity, f"it has {keys}, not doc.spans[{KEY!r}]")
+            continue
         spans = doc.spans.get(KEY, doc.ents)
+        if not all(span.label_.strip() for span in spans):
+            yield Unread("unreadable", identity, "a span has no label")
+            continue
         yield Reviewed(identity, tuple((span.start_char, span.end_char, span.label_) for span in spans), text=doc.text)
 
 

@@ -1,4 +1,4 @@
-"""UniversalNER's conversations: the text, then question and answer for each type. It knows strings, not places."""
+"""UniversalNER's conversations: the text, then question and answer for each type. It has strings, not offsets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import IO, Any, Final
 
 from annotator.records import Annotation
 from annotator.samples.explode import positives
-from data_cards.exchange.alpaca import claims_of
+from data_cards.exchange.alpaca import predictions_of
 from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.files import read_items, write_array
-from data_cards.exchange.reading import checked
+from data_cards.exchange.files import write_array
+from data_cards.exchange.reading import read_each
 
 _TEXT: Final = "Text: "
 _READ: Final = "I've read this text."  # the form prescribes these words
@@ -32,15 +32,13 @@ def _conversation(annotation: Annotation, job: Job) -> dict[str, Any]:
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
     """Read conversations back."""
-    for item in read_items(path):
-        yield checked(item, _reviewed)
+    return read_each(path, _reviewed)
 
 
 def _reviewed(item: dict[str, Any]) -> Reviewed:
     said = [turn["value"] for turn in item["conversations"]]
     if not said[0].startswith(_TEXT) or len(said) % 2:
         raise ValueError("the conversation does not begin with the text, or has no last answer")
-    claims = tuple(
-        claim for question, answer in zip(said[2::2], said[3::2], strict=True) for claim in claims_of(question, answer)
-    )
-    return Reviewed(item["id"], text=said[0].removeprefix(_TEXT), claims=claims)
+    turns = zip(said[2::2], said[3::2], strict=True)
+    predictions = tuple(found for question, answer in turns for found in predictions_of(question, answer))
+    return Reviewed(item["id"], text=said[0].removeprefix(_TEXT), predictions=predictions)

@@ -107,7 +107,10 @@ def opened(file: SourceFile) -> Iterator[io.BufferedReader]:
 def refuse_binary(file: SourceFile, stream: io.BufferedReader) -> None:
     """Raise a SourceError if nothing but white space begins the file, or its first line is not UTF-8 text."""
     head = stream.peek(4096)[:4096]
-    if not head.strip():
+    while head and not head.strip():
+        stream.read(len(head))
+        head = stream.peek(4096)[:4096]
+    if not head:
         raise EmptyFileError(f"{file.path} is empty; get it again, or leave it out")
     line, newline, _ = head.partition(b"\n")
     try:

@@ -12,7 +12,7 @@ from annotator.errors import SourceError
 from annotator.sources.formats.files import SHOWN, Record, SourceFile, opened, refuse_binary
 from annotator.sources.formats.text import lines
 
-_CHUNK: Final = 1 << 20  # bytes; an array may be one line of gigabytes
+_CHUNK: Final = 1 << 18  # bytes; an array may be one line of gigabytes
 _SPACE: Final = " \t\r\n"
 
 
@@ -38,15 +38,22 @@ def _kind(file: SourceFile) -> str:
         refuse_binary(file, stream)
         filled = (line for line in iter(lambda: stream.readline(_CHUNK), b"") if line.strip())
         first, *more = islice(filled, 2)
-    try:
-        json.loads(first)
-        if more:
-            return "lines"
-    except (ValueError, RecursionError):  # it goes on in the next line, or is broken
-        pass
+    if more and _parsed(first) is not None:  # else it goes on in the next line, or is broken
+        return "lines"
     if first.lstrip().startswith(b"["):
         return "array"
-    return "lines" if file.suffix.startswith(".jsonl") else "object"
+    if file.suffix.startswith(".jsonl") or (more and isinstance(_parsed(more[0]), dict)):
+        return "lines"
+    return "object"
+
+
+def _parsed(line: bytes) -> Any:
+    """Return the value of a line (False for ``null``), or None if it is not JSON."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return False if value is None else value
 
 
 def _lines(file: SourceFile) -> Iterator[Record]:
