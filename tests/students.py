@@ -16,12 +16,11 @@ LEARNING = {
     "lora_r": "0",
     "learning_rate": "3e-3",
     "schedule": "linear",
-    "batch": "16",
-    "epochs": "20",
+    "batch": "8",
+    "epochs": "12",
     "precision": "fp32",
 }
-"""Settings (``--set``) with which a copying student of width 128 and vocabulary 600 learns to find some numbers in
-passages of the bundled sample, within a minute."""
+"""Settings (``--set``) with which a copying student of width 64 learns to find numbers in 200 steps."""
 
 
 LOOKS = (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,17 @@ data = ["news"]
 """
 
 
+def news() -> Iterator[dict[str, str]]:
+    """Sixty short texts of few words, with numbers of two digits that a small vocabulary holds whole."""
+    rng = random.Random(0)
+    who, verbs = ("Bà Lan", "Ông Hùng", "Chị Mai", "Anh Tuấn", "Cô Hạnh"), ("mua", "bán", "có")
+    things = ("quả cam", "cân gạo", "quyển vở", "con gà", "bông hoa")
+    places = ("ở chợ", "trong làng", "bên sông", "ngoài phố")
+    for number in range(60):
+        words = [map(rng.choice, (who, verbs, range(11, 100, 4), things, places)) for _ in range(8)]
+        yield {"id": str(number), "text": " ".join(" ".join(map(str, sentence)) + "." for sentence in words)}
+
+
 def vner(*arguments: object) -> Any:
     """Run a command that must succeed; what it says in JSON."""
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
@@ -43,16 +56,17 @@ def numbers(passage: str, attempt: int) -> Answer:
 def test_a_student_learns_what_the_teacher_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Build, convert, train, predict, evaluate; the untrained one has the same wiring and the same vocabulary."""
     monkeypatch.chdir(tmp_path)
+    Path("news.jsonl").write_text("\n".join(map(json.dumps, news())), encoding="utf-8")
     with Endpoint(numbers) as teacher:
         asking = ("--provider", "openai", "--model", "m", "--base-url", teacher.url)
-        shape = ("--min-tokens", 16, "--max-tokens", 40, "--negatives", 0.5, "--split", "0.75,0.05,0.2")
-        vner("build", "sample", "--out", "run", *asking, *shape, "--quiet")
+        shape = ("--min-tokens", 12, "--max-tokens", 40, "--negatives", 0.5, "--split", "0.75,0.05,0.2")
+        vner("build", "news.jsonl", "--out", "run", *asking, *shape, "--quiet")
     for split in ("train", "test"):
         vner("convert", "samples", f"run/samples/{split}.parquet", "--out", f"{split}.parquet", "--quiet")
 
     rows = list(tables.read_samples(Path("train.parquet")))
     texts = sorted({student_input(row.instruction, row.input) for row in rows} | {row.output for row in rows})
-    make_student(Path("base"), texts, width=128, vocabulary=600, copies=True)
+    make_student(Path("base"), texts, width=64, vocabulary=250, copies=True)
     Path("news.toml").write_text(RECIPE, encoding="utf-8")
     settings = [part for name, value in LEARNING.items() for part in ("--set", f"{name}={value}")]
     vner("train", "news.toml", "--data", ".", "--out", "student", "--quiet", *settings)
@@ -63,6 +77,6 @@ def test_a_student_learns_what_the_teacher_said(tmp_path: Path, monkeypatch: pyt
     for predictor, answers in (("hf:student", "trained.jsonl"), ("hf:base", "untrained.jsonl")):
         vner("predict", "test.parquet", "--predictor", predictor, "--out", answers, "--quiet")
     both = vner("evaluate", "test.parquet", "--compare", "trained.jsonl", "untrained.jsonl", "--json")
-    assert both["a"]["queries"] > 80
+    assert both["a"]["queries"] > 30
     assert both["a"]["strict"]["micro"]["f1"] > both["b"]["strict"]["micro"]["f1"]
     assert both["comparison"]["strict"]["micro"]["p"] < 0.05

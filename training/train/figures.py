@@ -13,40 +13,28 @@ INK: Final = "#1d1e21"
 SOFT: Final = "#585c66"
 OURS: Final = "#24578f"
 THEIRS: Final = "#c98a1b"
+_GRID: Final = "#e2e3e0"
 _STYLE: Final[dict[Any, Any]] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": SOFT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "svg.hashsalt": "vner-annotate",
-    "svg.fonttype": "path",
-}
+    "font.family": "DejaVu Sans", "font.size": 10, "text.color": INK, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT,
+    "axes.spines.top": False, "axes.spines.right": False, "text.parse_math": False, "xtick.color": INK,
+    "ytick.color": INK, "svg.hashsalt": "vner-annotate", "svg.fonttype": "path",
+}  # fmt: skip
 
 
-def save(stem: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> list[Path]:
+def save(stem: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
     """Draw on one pair of axes and write ``stem``.png and ``stem``.svg."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    written = []
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-            path = stem.with_name(f"{stem.name}.{kind}")  # a name such as figure-4.2 has no suffix
-            with replacing(path) as file:
+            with replacing(stem.with_name(f"{stem.name}.{kind}")) as file:  # figure-4.2 has no suffix to replace
                 figure.savefig(file, format=kind, dpi=160, metadata=metadata)
-            written.append(path)
-    return written
 
 
-def loss_figure(log: Path, folder: Path) -> list[Path]:
+def loss_figure(log: Path, folder: Path) -> None:
     """Draw the loss over the steps of all stages, as logged and smoothed."""
     from training.train.trainer import read_log
 
@@ -61,12 +49,11 @@ def loss_figure(log: Path, folder: Path) -> list[Path]:
             axes.axvline(begin, color=SOFT, linewidth=0.6, linestyle=":")
             axes.annotate(f" {name}", (begin, 1), xycoords=("data", "axes fraction"), va="bottom", color=SOFT)
             begin = steps[-1]
-        axes.set_xlabel("steps")
-        axes.set_ylabel("loss (nats a target token)")
+        axes.set(xlabel="steps", ylabel="loss (nats a target token)")
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color="#e2e3e0")
+        axes.grid(axis="y", color=_GRID)
 
-    return save(folder / "loss", (7, 3.6), draw)
+    save(folder / "loss", (7, 3.6), draw)
 
 
 def smoothed(values: Sequence[float], weight: float) -> list[float]:
@@ -78,59 +65,48 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
     return result
 
 
-def bars(stem: Path, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], axis: str) -> list[Path]:
-    """Ours beside the thesis's, a group of bars for each row and benchmark; F1 in percent.
+def bars(stem: Path, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], axis: str) -> None:
+    """Draw ours beside the thesis's, a group of bars for each row and benchmark; F1 in percent.
 
     Each row has ``label``, ``ours`` and ``published`` by benchmark; ``ours`` has ``mean`` and ``spread``.
     """
     groups = [(row, benchmark) for row in rows for benchmark in benchmarks]
 
     def draw(axes: Any) -> None:
-        places = range(len(groups))
-        ours = [row["ours"][name] for row, name in groups]
-        theirs = [row["published"].get(name) for row, name in groups]
-        axes.barh([place - 0.2 for place in places], [100 * one["mean"] for one in ours], 0.38, color=OURS,
-                  xerr=[100 * one["spread"] for one in ours] if any(one["spread"] for one in ours) else None,
-                  label="ours")  # fmt: skip
-        axes.barh([place + 0.2 for place in places], [value or 0 for value in theirs], 0.38, color=THEIRS,
-                  label="the thesis")  # fmt: skip
-        for place, one, value in zip(places, ours, theirs, strict=True):
-            axes.text(
-                100 * (one["mean"] + one["spread"]) + 1,
-                place - 0.2,
-                f"{100 * one['mean']:.2f}",
-                va="center",
-                fontsize=8,
-            )
-            axes.text((value or 0) + 1, place + 0.2, "not given" if value is None else f"{value:.2f}", va="center",
-                      fontsize=8, color=SOFT)  # fmt: skip
-        axes.set_yticks(list(places), [f"{row['label']}\n{name}" for row, name in groups])
-        axes.set_ylim(len(groups) - 0.4, -0.6)
-        axes.set_xlim(0, 112)
-        axes.set_xlabel(axis)
+        small: dict[str, Any] = {"va": "center", "fontsize": 8}
+        for place, (row, name) in enumerate(groups):
+            mean, spread, theirs = *_percent(row["ours"][name]), row["published"].get(name)
+            first = {"ours": "ours", "theirs": "the thesis"} if not place else {}
+            axes.barh(place - 0.2, mean, 0.38, color=OURS, xerr=spread or None, label=first.get("ours"))
+            axes.barh(place + 0.2, theirs or 0, 0.38, color=THEIRS, label=first.get("theirs"))
+            axes.text(mean + spread + 1, place - 0.2, f"{mean:.2f}", **small)
+            axes.text((theirs or 0) + 1, place + 0.2, "not given" if theirs is None else f"{theirs:.2f}", color=SOFT,
+                      **small)  # fmt: skip
+        axes.set_yticks(range(len(groups)), [f"{row['label']}\n{name}" for row, name in groups])
+        axes.set(xlim=(0, 112), ylim=(len(groups) - 0.4, -0.6), xlabel=axis)
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
 
-    return save(stem, (8.5, 1.2 + 0.62 * len(groups)), draw)
+    save(stem, (8.5, 1.2 + 0.62 * len(groups)), draw)
 
 
-def curve(stem: Path, rows: Sequence[Mapping[str, Any]], benchmark: str, others: Mapping[str, float]) -> list[Path]:
-    """A learning curve, F1 in percent: ours with its spread, the thesis's, and what it compares with."""
+def curve(stem: Path, rows: Sequence[Mapping[str, Any]], benchmark: str, others: Mapping[str, float]) -> None:
+    """Draw a learning curve, F1 in percent: ours with its spread, the thesis's, and the results it compares with."""
 
     def draw(axes: Any) -> None:
-        places = list(range(len(rows)))
-        ours = [row["ours"][benchmark] for row in rows]
-        axes.errorbar(places, [100 * one["mean"] for one in ours], [100 * one["spread"] for one in ours], color=OURS,
-                      marker="o", capsize=3, label="ours, mean and standard deviation")  # fmt: skip
-        known = [(place, row["published"][benchmark]) for place, row in zip(places, rows, strict=True)
-                 if benchmark in row["published"]]  # fmt: skip
-        axes.plot(*zip(*known, strict=True), color=THEIRS, marker="s", label="the thesis")
+        means, spreads = zip(*(_percent(row["ours"][benchmark]) for row in rows), strict=True)
+        axes.errorbar(range(len(rows)), means, spreads, color=OURS, marker="o", capsize=3,
+                      label="ours, mean and standard deviation")  # fmt: skip
+        theirs = {place: row["published"][benchmark] for place, row in enumerate(rows) if benchmark in row["published"]}
+        axes.plot(list(theirs), list(theirs.values()), color=THEIRS, marker="s", label="the thesis")
         for number, (name, value) in enumerate(sorted(others.items(), key=lambda item: -item[1])):
             axes.axhline(value, color=SOFT, linewidth=0.8, linestyle=(0, (4, 2 + number)), label=f"{name}: {value:g}")
-        axes.set_xticks(places, [row["label"] for row in rows])
-        axes.set_xlabel("training sentences")
-        axes.set_ylabel(f"micro F1 on {benchmark}, %")
-        axes.set_ylim(0, 102)
-        axes.grid(axis="y", color="#e2e3e0")
+        axes.set_xticks(range(len(rows)), [row["label"] for row in rows])
+        axes.set(xlabel="training sentences", ylabel=f"micro F1 on {benchmark}, %", ylim=(0, 102))
+        axes.grid(axis="y", color=_GRID)
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
 
-    return save(stem, (9.5, 4.2), draw)
+    save(stem, (9.5, 4.2), draw)
+
+
+def _percent(one: Mapping[str, Any]) -> tuple[float, float]:
+    return 100 * one["mean"], 100 * one["spread"]
