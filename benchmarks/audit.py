@@ -9,7 +9,7 @@ the leaks within a copy stay. ``measure`` audits in a fresh process, after the i
 
 Measured from a run over 1,000 real articles with the local teacher, on two busy cores, with ``--workers 1``:
 
-      1,000,208 samples     43.5 s of CPU    435 MB at most (132 MB of them libraries)
+      1,000,208 samples     47.5 s of CPU    402 MB at most (133 MB of them libraries)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What changed between two builds."""
+"""Compares the audits of two builds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NUMBERS: Final = (
 
 
 def compare(before: Audit, after: Audit) -> dict[str, Any]:
-    """Types that came and went, numbers that changed, and the funnel beside the other; equal numbers are left out."""
+    """Return types that came and went, numbers that changed and differences of the funnel, without equal numbers."""
     old, new = before.frequency, after.frequency
     came = {label: new[label] for label in new if label not in old}
     went = {label: old[label] for label in old if label not in new}

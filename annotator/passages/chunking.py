@@ -1,9 +1,8 @@
-"""Documents to passages of ``min_tokens`` to ``max_tokens`` tokens, made of whole sentences.
+"""Cuts documents into passages of ``min_tokens`` to ``max_tokens`` tokens, made of whole sentences.
 
-Text is never altered: a passage is an exact slice of its document. What is left of a document that no passage of its
-own can hold (its tail, or all of a short one) is joined by a newline with what is left of documents near it, and each
-piece is an exact slice again. The unit of counting is the sentence, or the part of one that is longer than a passage;
-every unit ends in exactly one passage or in one rejection.
+Text is never altered: a passage is an exact slice of its document. Leftovers of a document (its tail, or all of a short
+one) are joined by a newline with leftovers of documents near it, and each piece is an exact slice again. A unit is a
+sentence, or a part of one that is longer than a passage; every unit is in exactly one passage or rejection.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from annotator.passages.units import Units, units_of
 from annotator.records import Document, Passage, Piece, Rejected
 
 BLOCK: Final = 500
-"""Documents among which leftovers are joined. Blocks do not know of each other, so they can be made anywhere."""
+"""Documents among which leftovers are joined. Blocks are independent, so any process can make them."""
 
 _EACH: Final = 1 << 40
-"""Cost of one passage beside the square of its tokens: a document has fewer than a passage costs in squares."""
+"""Cost of a passage, more than all squares of tokens in a document add up to."""
 
 _Cost: TypeAlias = tuple[int, int, int, int, int, int]
 _Result: TypeAlias = Passage | Rejected
@@ -57,7 +56,7 @@ class _Group(NamedTuple):
     """Number of the document in its block."""
     document: Document
     units: Units
-    """All of the document; the group has ``[first, last)``."""
+    """Those of the whole document; the group has ``[first, last)``."""
     first: int
     last: int
     tokens: int
@@ -89,7 +88,7 @@ class _Group(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Bin:
-    """Leftovers that will be one passage, in order of their documents."""
+    """Leftovers that become one passage, in order of their documents."""
 
     groups: list[_Group]
     tokens: int
@@ -105,10 +104,10 @@ def chunk(
     """Cut documents into passages, in the order of the documents.
 
     Args:
-        documents: read as they are needed, ``BLOCK`` at a time.
-        tokenizer: what counts the tokens.
-        min_tokens: shortest passage; a leftover that finds no company in its block may stay shorter.
-        max_tokens: longest passage; none is ever longer.
+        documents: read ``BLOCK`` at a time.
+        tokenizer: counts the tokens.
+        min_tokens: of the shortest passage; a leftover that cannot be joined in its block may be shorter.
+        max_tokens: of the longest passage.
 
     Raises:
         ConfigError: the bounds are impossible, or too narrow for a single character.
@@ -148,7 +147,7 @@ def chunk_block(
 
 
 def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: _Limits) -> Iterator[_Group]:
-    """Partition a document into groups of units: as many as can be within the limits, the rest leftovers."""
+    """Partition a document into groups of units: passages within the limits, and leftovers."""
     sums = [0, *accumulate(units.tokens)]
     count = _counter(document.text, units, tokenizer)
     spans = [(i, j, count(i, j)) for i, j in _plan_passages(units, sums, limits)]
@@ -161,8 +160,8 @@ def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, 
 def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: _Limits) -> list[tuple[int, int, int]]:
     """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
 
-    Planning adds up the tokens of units, which is exact but for a token or two where they meet; the planned groups
-    are then counted, and if that puts one across a limit, the document is planned again with better numbers.
+    Planning adds up the tokens of units, which may be wrong by a token or two where they meet. The planned groups are
+    then counted; if a count crosses a limit, the document is planned again with better numbers.
     """
     count = _counter(text, units, tokenizer)
     sums = [0, *accumulate(units.tokens)]
@@ -180,7 +179,7 @@ def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: _Limi
 
 
 def _counter(text: str, units: Units, tokenizer: Tokenizer) -> Callable[[int, int], int]:
-    """Return what counts the tokens of units i to j: exactly, and without looking at their text where that goes."""
+    """Return a function that counts the tokens of units i to j exactly, without their text where that is possible."""
     sums = [0, *accumulate(units.added)]
 
     def count(i: int, j: int) -> int:
@@ -191,14 +190,14 @@ def _counter(text: str, units: Units, tokenizer: Tokenizer) -> Callable[[int, in
 
 
 def _in_place(text: str, units: Units) -> list[str]:
-    """Return each unit with the white space that tokens of this place would take in: a space before, newlines after."""
+    """Return each unit with the white space that its tokens include in the text: a space before, newlines after."""
     gaps = [(end, text[end:start]) for end, start in zip(units.ends, units.starts[1:], strict=False)]
     cuts = [end + 1 + max(gap.rfind("\n"), gap.rfind("\r")) for end, gap in gaps]
     return [text[start:end] for start, end in pairwise([units.starts[0], *cuts, units.ends[-1]])]
 
 
 def _plan_passages(units: Units, sums: Sequence[int], limits: _Limits) -> list[tuple[int, int]]:
-    """Return the best partition into passages alone, the same that ``_plan`` finds if there is any; else nothing."""
+    """Return the best partition into passages alone, which ``_plan`` would find too; empty if there is none."""
     best: list[float] = [0]
     begins = [0]
     first = standing = 0
@@ -221,7 +220,7 @@ def _plan_passages(units: Units, sums: Sequence[int], limits: _Limits) -> list[t
 
 
 def _spans(begins: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the spans of the partition whose last span ends at the end; that which ends at j begins at begins[j]."""
+    """Return the spans of a partition in which the span that ends at j begins at ``begins[j]``."""
     spans: list[tuple[int, int]] = []
     j = len(begins) - 1
     while j:
@@ -235,9 +234,8 @@ def _plan(
 ) -> list[tuple[int, int]]:
     """Return the best partition into spans ``[i, j)`` of units, by dynamic programming over where the last one begins.
 
-    What is to be small, in order: tokens that may be lost for want of a complete sentence, number of leftovers,
-    leftovers before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances
-    them.
+    It minimises, in this order: tokens that may be lost without a complete sentence, number of leftovers, leftovers
+    before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances them.
     """
     standing = [0, *accumulate(units.can_stand)]
     best: list[tuple[_Cost, int]] = [((0, 0, 0, 0, 0, 0), 0)]
@@ -267,7 +265,7 @@ def _plan(
 def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: _Limits) -> list[_Bin]:
     """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
 
-    What waits in a bin in the end goes to the closed ones that have room, so that little remains short.
+    What is left in bins at the end goes to closed ones that have room, so that few stay short.
     """
     closed: list[_Bin] = []
     waiting: list[_Bin] = []
@@ -281,7 +279,7 @@ def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: _Limits) ->
             closed.append(bin_)
     remaining: list[_Bin] = []
     for bin_ in waiting:
-        rest = sorted(bin_.groups, key=lambda group: (group.can_stand, group.tokens))  # what the rest leans on, last
+        rest = sorted(bin_.groups, key=lambda group: (group.can_stand, group.tokens))  # complete sentences last
         while rest and _put(rest[0], closed, tokenizer, limits):
             del rest[0]
         if rest:
@@ -291,7 +289,7 @@ def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: _Limits) ->
 
 
 def _put(group: _Group, bins: Iterable[_Bin], tokenizer: Tokenizer, limits: _Limits) -> _Bin | None:
-    """Put ``group`` into the first of ``bins`` with room for it, and return that, if there is one."""
+    """Put ``group`` into the first of ``bins`` with room for it, and return that bin, or None."""
     for bin_ in bins:
         if bin_.tokens + group.tokens <= limits.high:
             groups = sorted([*bin_.groups, group], key=lambda group: group.place)
@@ -326,7 +324,7 @@ def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
 
 
 def _rejected(group: _Group, index: int) -> Rejected:
-    """Make the record of one unit that no passage holds."""
+    """Make the record of a unit that is in no passage."""
     start, end = group.units.starts[index], group.units.ends[index]
     value = group.document.text[start:end]
     detail = f"characters {start} to {end}: a headline, caption or list that nothing near could be joined to"

@@ -1,8 +1,8 @@
-"""Vietnamese text to sentences.
+"""Splits Vietnamese text into sentences.
 
 Rules, not a model: the same text always gives the same sentences, at several million characters a second. A paragraph
-break always ends a sentence. A full stop ends one unless what stands before it is an abbreviation, an initial or the
-number of a list item, or what follows goes on in lower case.
+break always ends a sentence. A full stop ends one unless it follows an abbreviation, an initial or the number of a list
+item, or the text continues in lower case.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ _SYLLABLE: Final = re.compile(
 
 
 def split_sentences(text: str) -> list[Sentence]:
-    """Split NFC ``text`` into sentences: in order, disjoint, together all of it but white space. Takes linear time."""
+    """Split NFC ``text`` into sentences: in order, disjoint, covering all but white space. Takes linear time."""
     return [*map(Sentence, *sentence_columns(text))]
 
 
 def sentence_columns(text: str) -> tuple[list[int], list[int], list[bool]]:
-    """Split as ``split_sentences`` does, into columns: a corpus has too many sentences to make an object of each."""
+    """Split as ``split_sentences`` does, into columns of starts, ends and completeness."""
     starts: list[int] = []
     ends: list[int] = []
     complete: list[bool] = []
@@ -135,7 +135,7 @@ def _stripped(text: str, start: int, end: int) -> int:
 
 
 def _stop(text: str, start: int, at: int, end: int, quoting: bool) -> int:
-    """Return where the sentence ends that began at ``start``, if the punctuation at ``at`` ends it; else 0."""
+    """Return the end of the sentence from ``start`` if the punctuation at ``at`` ends it; else 0."""
     stop = _STOP.match(text, at, end)
     if not stop:
         return 0
@@ -150,7 +150,7 @@ def _stop(text: str, start: int, at: int, end: int, quoting: bool) -> int:
 
 
 def _ends(text: str, start: int, stop: re.Match[str], after: int) -> bool:
-    """Say whether ``stop``, with what closes at ``after``, ends the sentence that began at ``start``."""
+    """Return whether ``stop``, with closing marks up to ``after``, ends the sentence from ``start``."""
     following = _NEXT.match(text, after)
     gap, marks, word, then = following.groups() if following else ("", "", None, None)
     if word is None or word[0].islower():
@@ -175,7 +175,7 @@ def _ends(text: str, start: int, stop: re.Match[str], after: int) -> bool:
 
 
 def _opens(text: str, start: int, at: int) -> bool:
-    """Say whether nothing but marks stands between ``start`` and ``at``."""
+    """Return whether there are only marks between ``start`` and ``at``."""
     return at - start < _LOOK_BACK and _WORD.search(text, start, at) is None
 
 
@@ -191,7 +191,7 @@ def _ends_after_initial(before: str, token: str, word: str, goes_on: bool) -> bo
 
 
 def _ends_without_gap(text: str, start: int, at: int, after: int, word: str, goes_on: bool) -> bool:
-    """Find the end where the space was forgotten: ``đó.Theo ông``; never inside an address or an abbreviation."""
+    """Return whether a sentence ends without a space: ``đó.Theo ông``; never inside an address or abbreviation."""
     if len(word) < 2 or not word[1:].islower() or not _is_syllable(word) or word == "Com":
         return False
     token = text[max(start, at - 2 * _LOOK_BACK) : at].rpartition(" ")[2]
@@ -206,5 +206,5 @@ def _ends_without_gap(text: str, start: int, at: int, after: int, word: str, goe
 
 
 def _is_syllable(word: str) -> bool:
-    """Say whether ``word`` could be one Vietnamese syllable."""
+    """Return whether ``word`` could be one Vietnamese syllable."""
     return len(word) <= 7 and _SYLLABLE.fullmatch(word.lower()) is not None

@@ -1,7 +1,6 @@
-"""Counting tokens: the measure of passages and samples.
+"""Tokenizers, which count the tokens of passages and samples.
 
-Tokenizers are known by a spec, the value of ``--tokenizer``; the same spec always gives the same counts, and
-``fingerprint`` in the manifest says which vocabulary they were made with.
+A tokenizer is named by a spec, the value of ``--tokenizer``. ``fingerprint`` in the manifest identifies its vocabulary.
 """
 
 from __future__ import annotations
@@ -25,29 +24,29 @@ if TYPE_CHECKING:
     import tiktoken
 
 NAMED: Final = ("cl100k_base", "o200k_base")
-"""Encodings that tiktoken downloads at first use and keeps."""
+"""Encodings that tiktoken downloads at first use and caches."""
 
 _LLAMA3_SPLIT: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-"""How Llama 3 splits text before it merges bytes; part of the published tokenizer, not of its vocabulary file."""
+"""Llama 3's split pattern: part of the published tokenizer, not of its vocabulary file."""
 
 _SLICE: Final = 25_000
-"""Characters given to tiktoken at once: its regular expressions overflow on longer runs of white space."""
+"""Characters that tiktoken encodes at once: its regular expressions overflow on longer white space."""
 
 UNKNOWN: Final = 1 << 36
-"""Tokens of what cannot be counted by words: more than there can be, and so few that a text of such words adds up."""
+"""Stands for a count that words do not give: above any real count, and small enough to be summed."""
 _LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
-"""Marks at the end of a line, after a letter or digit: there a token begins, which may take in the line break, but
-nothing after that but a stroke (o200k)."""
+"""Punctuation at the end of a line, after a letter or digit: a token begins there, which may include the line break and
+a slash after it (o200k), but nothing else."""
 _SPACE: Final = ord(" ")
 _GAP: Final = 64
-"""Characters of white space across which a seam is counted."""
+"""Longest white space between two spans whose tokens are counted without the whole text."""
 
 
 class Tokenizer(Protocol):
-    """Something that counts tokens. It can be pickled, so that other processes count alike."""
+    """Counts tokens. It can be pickled, for other processes."""
 
     @property
     def name(self) -> str:
@@ -58,17 +57,17 @@ class Tokenizer(Protocol):
         """sha256 of its vocabulary, in hex."""
 
     def count(self, text: str) -> int:
-        """Tokens of ``text``, without any begin or end token; special-token strings in it are plain text."""
+        """Return the tokens of ``text``, without begin or end token; names of special tokens in it are plain text."""
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """``count`` of each text."""
 
     def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
-        """``count`` of many slices of one text: in order, disjoint, none with a line break or white space at its ends.
+        """Count many slices of one text: in order, disjoint, without line breaks or white space at their ends.
 
         Returns:
-            The tokens of each slice alone, and those that it adds to whatever ends with the slice before it. Where
-            these two do not tell what is added, ``UNKNOWN``: the whole must be counted.
+            The tokens of each slice alone, and those that it adds to any text that ends with the slice before it;
+            ``UNKNOWN`` where only counting the whole text can tell.
         """
 
 
@@ -83,7 +82,7 @@ def load_tokenizer(spec: str) -> Tokenizer:
             ``*.tiktoken``; split as Llama 3 does).
 
     Raises:
-        ConfigError: the spec is unknown, or its vocabulary cannot be had.
+        ConfigError: the spec is unknown, or its vocabulary cannot be loaded.
     """
     if spec == "llama3":
         return _from_ranks(spec, _llama3_file())
@@ -103,9 +102,9 @@ def load_tokenizer(spec: str) -> Tokenizer:
 class _Tiktoken:
     """Byte-pair encoding by tiktoken.
 
-    A single space between two characters that are no white space always begins a token (or is one), whatever stands
-    around it: in the split patterns of Llama 3, cl100k and o200k no match goes on over it. So a text is counted word
-    by word, from a table: words repeat, and looking one up costs less than encoding it.
+    A single space between two characters that are not white space always begins a token (or is one): in the split
+    patterns of Llama 3, cl100k and o200k no match crosses it. So a text is counted word by word from a table, which
+    takes half the time of encoding it (docs/decisions.md).
     """
 
     def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
@@ -132,7 +131,7 @@ class _Tiktoken:
         sums = sums_of(self._in_place(words))
         first, last = np.searchsorted(words.begins, starts), np.searchsorted(words.begins, ends + 1)
         added = sums[last] - sums[first]
-        # Positions are found again among those of words, or the span begins or ends inside what looks like one.
+        # A span is counted by words where it begins and ends with one.
         is_whole = words.begins[last] == ends + 1
         by_words = (words.begins[first] == starts) & is_whole & (added < UNKNOWN)
         # Alone, a span's first word has no space before it.
@@ -143,7 +142,7 @@ class _Tiktoken:
             span = text[starts[index] : ends[index]]
             alone[index] = self._encoded(span)
             added[index] = alone[index] - self._first[span.partition(" ")[0].encode()]
-        # What is no single space between two spans has tokens of its own, or changes those around it.
+        # Anything but a single space between two spans has tokens of its own, or changes those around it.
         goes_on = is_whole & words.by_space[last - 1] & (ends + 1 == np.append(starts[1:], -1))
         gaps = np.flatnonzero(~goes_on[:-1])
         edges = np.stack((starts[gaps], ends[gaps], starts[gaps + 1], ends[gaps + 1]), axis=1)
@@ -161,19 +160,19 @@ class _Tiktoken:
         return tokens
 
     def _seam(self, text: str, start: int, end: int, following: int, stop: int) -> int:
-        """Return what the gap between ``text[start:end]`` and ``text[following:stop]`` adds to the tokens of both."""
+        """Return the tokens that the gap between ``text[start:end]`` and ``text[following:stop]`` adds to both."""
         gap = text[end:following]
         if gap == "\n" and text[following] != "/" and (marks := _LINE_END.search(text[max(start, end - 6) : end])):
             return self._line_end[marks[0].encode()]
         space = text.rfind(" ", start, end)
         if space < 0 or len(gap) > _GAP:
-            # One word alone does not tell: how its marks meet the gap can depend on what stands before it.
+            # With one word alone, the tokens at the gap can depend on what precedes it.
             return UNKNOWN
         last, first = text[space:end], text[following:stop].partition(" ")[0]
         return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
 
     def _after_a_space(self, words: Sequence[str]) -> list[int]:
-        """Return the tokens of each word with a space before it: of all at once, for each space begins a token."""
+        """Return the tokens of each word with a space before it, encoded together: each space begins a token."""
         ordinary = [word.strip() == word != "" and len(word) <= WORD for word in words]
         text = "".join([f" {word}" for word in compress(words, ordinary)])
         tokens = self._encoding.decode_tokens_bytes(self._encoding.encode_ordinary(text))
@@ -182,7 +181,7 @@ class _Tiktoken:
         return [next(counts) if quick else self._alone(word) for word, quick in zip(words, ordinary, strict=True)]
 
     def _alone(self, word: str) -> int:
-        """Return the tokens of an odd word with a space before it."""
+        """Return the tokens of one word with a space before it."""
         return self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN
 
     def _encoded(self, text: str) -> int:
@@ -192,7 +191,7 @@ class _Tiktoken:
 
 
 class _HuggingFace:
-    """Whatever a ``tokenizer.json`` describes, by the ``tokenizers`` package."""
+    """A ``tokenizer.json``, read by the ``tokenizers`` package."""
 
     def __init__(self, name: str, tokenizer: Any) -> None:
         tokenizer.no_truncation()
@@ -214,11 +213,11 @@ class _HuggingFace:
         import numpy as np
 
         alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
-        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)  # it may take in white space wherever it likes
+        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)  # it may merge white space anywhere
 
 
 def _slices(text: str) -> Iterator[str]:
-    """Cut a long text before a space, where tokens end anyway; a run without any is cut where the slice is full."""
+    """Cut a long text before a space, where tokens end anyway; without a space, where the slice is full."""
     start = 0
     while len(text) - start > _SLICE:
         space = text.rfind(" ", start + 1, start + _SLICE)

@@ -1,4 +1,4 @@
-"""What passages are made of: sentences, and the parts of a sentence that is longer than a passage may be."""
+"""Units of passages: sentences, and the parts of sentences that are longer than a passage may be."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The units of one text, in order; in columns, for a corpus has too many to make an object of each."""
+    """The units of one text, in order, as columns: a corpus has too many for an object each."""
 
     starts: list[int]
     ends: list[int]
-    """Of the slice ``[start, end)``, without white space around it."""
+    """End of the slice ``[start, end)``, without white space around it."""
     can_stand: list[bool]
-    """A passage may consist of this alone: it is a complete sentence, or a part of an over-long one."""
+    """Whether a passage may consist of this unit alone: a complete sentence, or a part of an over-long one."""
     tokens: list[int]
-    """Of itself alone."""
+    """Tokens of the unit alone."""
     added: list[int]
-    """Tokens that it adds to what ends with the unit before it; ``UNKNOWN`` if only counting the whole can tell."""
+    """Tokens that the unit adds to a text that ends with the one before it; see ``Tokenizer.count_spans``."""
     cuts: Mapping[int, str] = field(default_factory=dict)
-    """Where an over-long sentence was cut to make a unit: ``clause``, or ``space`` (or inside a word)."""
+    """Where an over-long sentence was cut, by number of the unit: ``clause``, or ``space`` (or inside a word)."""
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -69,7 +69,7 @@ def units_of(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> lis
 def _counts(
     texts: Sequence[str], rows: Sequence[tuple[list[int], list[int]]], tokenizer: Tokenizer
 ) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the tokens of the spans of each text, and those that they add to what stands before them."""
+    """Yield the tokens of the spans of each text, and those that they add to what precedes them."""
     import numpy as np
 
     sizes = [len(starts) for starts, _ in rows]
@@ -84,7 +84,7 @@ def _counts(
 
 
 def _shortened(text: str, units: Units, tokenizer: Tokenizer, max_tokens: int) -> Units:
-    """The same with units that are longer than ``max_tokens`` in parts."""
+    """Return the units with those longer than ``max_tokens`` cut into parts."""
     parts: list[_Part] = []
     can_stand: list[bool] = []
     for start, end, stands, tokens in zip(units.starts, units.ends, units.can_stand, units.tokens, strict=True):
@@ -98,8 +98,7 @@ def _shortened(text: str, units: Units, tokenizer: Tokenizer, max_tokens: int) -
 def _parts(text: str, whole: _Part, tokenizer: Tokenizer, max_tokens: int) -> Iterator[_Part]:
     """Cut a unit in two until each part fits, aiming at parts of equal size and as few as will do.
 
-    The cut stands where a clause ends if one does near the aim, else at the white space nearest to it, else between
-    two characters.
+    The cut is where a clause ends near the aim, else at the nearest white space, else between two characters.
     """
     if whole.tokens <= max_tokens:
         yield whole
@@ -123,20 +122,20 @@ def _parts(text: str, whole: _Part, tokenizer: Tokenizer, max_tokens: int) -> It
 
 
 def _nearest(pattern: re.Pattern[str], text: str, where: range, aim: int) -> int | None:
-    """Return the end of the match inside ``where`` that is nearest to ``aim``, if there is any."""
+    """Return the end of the match inside ``where`` that is nearest to ``aim``, or None."""
     ends = (match.end() for match in pattern.finditer(text, where.start, where.stop))
     return min(ends, key=lambda at: abs(at - aim), default=None)
 
 
 def _between_characters(text: str, where: range, aim: int) -> int:
-    """Find a place from ``aim`` on, else before it, where no character is torn from its marks."""
+    """Return a position from ``aim`` on, else before it, that does not separate a letter from its marks."""
     aim = max(aim, where.start + 1)
     places = chain(range(aim, where.stop), range(aim - 1, where.start, -1))
     return next((at for at in places if not _are_one(text[at - 1], text[at])), aim)
 
 
 def _are_one(left: str, right: str) -> bool:
-    """Say whether two code points are drawn as one: a letter and its mark, or parts of one emoji."""
+    """Return whether two code points are shown as one: a letter and its mark, or parts of one emoji."""
     return (
         unicodedata.category(right).startswith("M")
         or left in _JOINERS

@@ -1,4 +1,4 @@
-"""Words of a text, found in columns: what tokens are counted by."""
+"""The words of a text as arrays, and tables of what is known of each word: tokens are counted by them."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Positions: TypeAlias = "NDArray[np.int64]"
-"""Whole numbers: code points of a text, or tokens."""
+"""Integers: code points of a text, or tokens."""
 
 WORD: Final = 48
-"""Bytes of a word that is kept in a table."""
+"""Bytes of the longest word that a table keeps."""
 _WORDS: Final = 87_000
-"""Words kept, some 9 MB: as many as a table of 2 ** 17 places takes. News of 18 million characters has 90,000
-different ones, marks at their ends included."""
+"""Words that a table keeps, some 9 MB: as many as a dict of 2 ** 17 slots holds. News of 18 million characters has
+90,000 different words, with the punctuation at their ends."""
 _NOT_HERE: Final = -(1 << 40)
-"""Less than anything that is said of a word."""
+"""Less than any value of a word."""
 
 
 class Words(NamedTuple):
-    """A text of words, parted by single spaces and line breaks."""
+    """The words of a text, separated by single spaces and line breaks."""
 
     known: list[bytes]
-    """The different words in UTF-8."""
+    """The distinct words in UTF-8."""
     which: Positions
-    """Which of them each word is."""
+    """For each word its number in ``known``."""
     begins: Positions
-    """Where each word begins, in code points; one more where the text has ended and a space after it."""
+    """Where each word begins, in code points; the last is the length of the text plus one."""
     by_space: NDArray[np.bool_]
-    """Whether a space stands after each word, and no line break."""
+    """Whether a space follows each word, not a line break."""
 
 
 def words_of(text: str) -> Words:
-    """Part a text into words."""
+    """Split a text into words."""
     import numpy as np
     import pyarrow as pa
 
-    # As many bytes for each code point: a place in them is one in the text, and they are had faster than UTF-8.
+    # The same number of bytes for each code point, so that positions are those of the text; faster than UTF-8.
     codec, width = "utf-16-le", 2
     data = f"{text} ".encode(codec)
-    if len(data) != width * (len(text) + 1):  # there are some, such as emoji, that UTF-16 has as two
+    if len(data) != width * (len(text) + 1):  # some, such as emoji, are two units of UTF-16
         codec, width = "utf-32-le", 4
         data = f"{text} ".encode(codec)
     letters = np.frombuffer(data, f"<u{width}")
     is_break = letters == ord("\n")
     ends = np.flatnonzero((letters == ord(" ")) | is_break)
     begins = np.zeros(len(ends) + 1, np.int64)
-    np.add(ends, 1, out=begins[1:])  # a word's space is part of it, so that nothing stands between words
+    np.add(ends, 1, out=begins[1:])  # a word includes the space after it
     flat = np.where(is_break, letters.dtype.type(ord(" ")), letters)
     buffers = [None, pa.py_buffer(begins * width), pa.py_buffer(flat)]
     words = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers).dictionary_encode()
@@ -60,7 +60,7 @@ def words_of(text: str) -> Words:
 
 
 def sums_of(values: Positions) -> Positions:
-    """Return the sums of none, one, two ... and all of ``values``."""
+    """Return the cumulative sums of ``values``, beginning with 0."""
     import numpy as np
 
     sums = np.zeros(len(values) + 1, np.int64)
@@ -69,9 +69,9 @@ def sums_of(values: Positions) -> Positions:
 
 
 class Table(dict[bytes, int]):
-    """What ``measure`` says of words, kept by their UTF-8, which takes half the memory of Vietnamese strings.
+    """A cache of ``measure``, by words in UTF-8, which take half the memory of Vietnamese strings.
 
-    The words that come first stay, which are the frequent ones; when it is full, others are measured each time.
+    The words that come first stay: they are the frequent ones. When the table is full, others are measured each time.
     """
 
     def __init__(self, measure: Callable[[Sequence[str]], list[int]]) -> None:
@@ -81,7 +81,7 @@ class Table(dict[bytes, int]):
         return self._learn([word])[0]
 
     def many(self, words: Sequence[bytes]) -> Positions:
-        """Return what is said of each word; those that are not here are measured together."""
+        """Return the value of each word; unknown words are measured together."""
         import numpy as np
 
         values = np.fromiter(map(self.get, words, repeat(_NOT_HERE)), np.int64, len(words))

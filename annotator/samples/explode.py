@@ -1,7 +1,6 @@
-"""From annotated passages to instruction samples: one per passage and type, negatives, length filter.
+"""Turns annotated passages into instruction samples: one per passage and type, negatives, length filter.
 
-Every random choice is a function of the seed and of the record's own id, so that neither the order of the records nor
-the number of processes changes it.
+Every random choice depends on the seed and the record's id alone, not on the order of records or on processes.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from normalizers.labels import related
 
 INSTRUCTION: Final = "What describes {entity_type} in the text?"
 _DRAWS: Final = 50
-"""Tries for each negative before a passage that holds nearly every type is left with fewer."""
+"""Tries for each negative; a passage with nearly every type gets fewer."""
 
 
 def type_frequency(annotations: Iterable[Annotation]) -> Counter[str]:
-    """In how many passages each type occurs."""
+    """Count the passages of each type."""
     return Counter(label for annotation in annotations for label in {mention.label for mention in annotation.mentions})
 
 
 def positives(annotation: Annotation) -> list[Sample]:
-    """One sample per type of the passage, in order of first occurrence."""
+    """Return one sample per type of the passage, in order of first occurrence."""
     by_type: dict[str, dict[str, None]] = {}
     for mention in annotation.mentions:
         by_type.setdefault(mention.label, {})[mention.text] = None
@@ -46,9 +45,10 @@ class Negatives:
         self._ratio, self._seed = ratio, seed
 
     def draw(self, annotation: Annotation) -> list[Sample]:
-        """Samples whose right answer is ``[]``: about ``ratio`` for each type that is present.
+        """Return samples whose answer is ``[]``: about ``ratio`` for each type of the passage.
 
-        A passage without entities gets as many as one with a single type. None is related to a type that is present.
+        A passage without entities gets as many as one with a single type. Types related to one of the passage are not
+        drawn.
         """
         present = {mention.label for mention in annotation.mentions}
         rng = seeded(self._seed, "negatives", annotation.passage_id)
@@ -67,7 +67,7 @@ class Negatives:
 def explode(
     annotations: Iterable[Annotation], negatives: Negatives, tokenizer: Tokenizer, max_tokens: int
 ) -> Iterator[Sample | Rejected]:
-    """All samples of all passages; one whose input or output is over ``max_tokens`` is rejected."""
+    """Yield all samples; reject those whose input or output exceeds ``max_tokens``."""
     for annotation in annotations:
         fits_input = _fits(annotation.text, tokenizer, max_tokens)
         for sample in (*positives(annotation), *negatives.draw(annotation)):
@@ -79,12 +79,12 @@ def explode(
 
 
 def seeded(seed: int, *parts: str) -> random.Random:
-    """A generator that depends on the seed and on ``parts`` alone."""
+    """Return a random generator that depends on the seed and ``parts`` alone."""
     return random.Random(digest(seed, *parts))
 
 
 def digest(seed: int, *parts: str) -> bytes:
-    """A sha256 that depends on the seed and on ``parts`` alone."""
+    """Return a sha256 of the seed and ``parts``."""
     return hashlib.sha256(json.dumps([seed, *parts], ensure_ascii=False).encode("utf-8")).digest()
 
 

@@ -1,7 +1,7 @@
-"""What stands in an article and is none of it: photo credits, bylines, "Xem thêm", and lines that many articles have.
+"""Finds boilerplate in articles: photo credits, bylines, "Xem thêm", and lines that many articles share.
 
-News sites run these into the text, on the same line and often without a full stop. Each rule here would rather leave
-ten of them than take one word of the article: what is taken ends where a credit, a name or a sentence surely ends.
+News sites write these into the text, on the same line and often without a full stop. The rules prefer precision: a cut
+ends only where a credit, a name or a sentence certainly ends.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Final
 from annotator.storage.scratch import full_disk_explained, temporary_database
 
 COMMON: Final = 5
-"""Documents that must have a line or sentence for it to count as common ..."""
+"""Documents that must share a line or sentence for it to be common ..."""
 COMMON_SHARE: Final = 0.001
 """... and the share of all documents."""
 LONG: Final = 8
-"""Words from which on a line or sentence can be common: a short one may be said twice by chance."""
+"""Words from which on a line or sentence can be common: a shorter one may be written twice by chance."""
 
 _UPPER: Final = "A-ZÀ-ÝĂĐĨŨƠƯẠ-Ỹ"
 _WORD: Final = rf"[{_UPPER}\d][\w.&'’-]*(?<!\.)"
@@ -76,7 +76,7 @@ class Cut:
 
 
 def pieces(text: str) -> Iterator[tuple[int, int, int]]:
-    """Yield the long sentences of ``text``, roughly cut: start, end, and a hash that other spellings share."""
+    """Yield the long sentences of ``text``, roughly split: start, end, and a hash that ignores case and white space."""
     start = 0
     for between in (*(match.span() for match in _END.finditer(text)), (len(text), 0)):
         piece = text[start : between[0]]
@@ -91,7 +91,7 @@ def _key(piece: str) -> int:
 
 
 def common(texts: Iterable[str]) -> frozenset[int]:
-    """Return the hashes of the sentences that many of ``texts`` have."""
+    """Return the hashes of the sentences that many of ``texts`` share."""
     database, documents = temporary_database("sentences (key INTEGER PRIMARY KEY, documents INTEGER)"), 0
     for documents, text in enumerate(texts, start=1):  # noqa: B007 - the last number is the result
         with full_disk_explained():
@@ -101,15 +101,15 @@ def common(texts: Iterable[str]) -> frozenset[int]:
 
 
 def find(text: str, shared: Collection[int] = ()) -> list[Cut]:
-    """Return what of ``text`` is boilerplate, in order and without overlap.
+    """Return the boilerplate of ``text``, in order and without overlap.
 
     Args:
         text: NFC.
-        shared: hashes of sentences that many documents have, see ``common``.
+        shared: hashes of sentences that many documents share, see ``common``.
     """
     own = pieces(text) if shared else ()
     found = [Cut(start, end, "line of many documents") for start, end, key in own if key in shared]
-    lowered = text.lower()  # most articles have none of it, which costs less to see than each pattern
+    lowered = text.lower()  # cheaper than the patterns, and most articles have none of it
     if "mời " in lowered:
         found += [Cut(*match.span(), "invitation") for match in _INVITATION.finditer(text)]
     if "thêm" in lowered or "liên quan" in lowered:
@@ -124,7 +124,7 @@ def find(text: str, shared: Collection[int] = ()) -> list[Cut]:
 
 
 def without(text: str, cuts: Iterable[Cut]) -> str:
-    """Return ``text`` without ``cuts``; what is left on both sides of one is joined by a space, or a line end."""
+    """Return ``text`` without ``cuts``; the parts around a cut are joined by a space or a line end."""
     kept, at = [], 0
     for cut in cuts:
         kept.append((text[at : cut.start], "\n" if "\n" in text[cut.start : cut.end] else " "))
@@ -139,7 +139,7 @@ def without(text: str, cuts: Iterable[Cut]) -> str:
 
 
 def _credits(text: str) -> Iterator[Cut]:
-    """Photo credits; where one ends the first sentence of a line, that sentence is the caption and goes with it."""
+    """Yield photo credits; one that ends the first sentence of a line includes that sentence, the caption."""
     for pattern in _CREDITS:
         for match in pattern.finditer(text):
             start = text.rfind("\n", 0, match.start()) + 1
@@ -152,7 +152,7 @@ def _credits(text: str) -> Iterator[Cut]:
 
 
 def _last(text: str) -> Cut | None:
-    """The byline or source that ``text`` ends with, if it does."""
+    """Return the byline or source at the end of ``text``, or None."""
     body = text.rstrip()
     line = body.rfind("\n") + 1
     for pattern in (_SOURCE, _BYLINE):
@@ -163,7 +163,7 @@ def _last(text: str) -> Cut | None:
 
 
 def _disjoint(text: str, cuts: Iterable[Cut]) -> list[Cut]:
-    """Put cuts in order, each without white space around it; of two that overlap the first, or longer, stands."""
+    """Sort cuts, strip white space from them, and keep the first or longer of two that overlap."""
     kept: list[Cut] = []
     for cut in sorted(cuts, key=lambda cut: (cut.start, -cut.end)):
         value = text[cut.start : cut.end]

@@ -1,6 +1,6 @@
-"""Records as Parquet, and back. Rows go through in batches, so a file may be larger than memory.
+"""Writes records to Parquet and reads them, in batches, so that a file may be larger than memory.
 
-The same records give the same bytes: fixed schema, compression and row-group size, and no time stamps.
+The same records give the same bytes: fixed schema, compression and row-group size, no time stamps.
 """
 
 from __future__ import annotations
@@ -22,14 +22,13 @@ from annotator.records import Annotation, Document, LabelUse, Mention, Passage, 
 Record = TypeVar("Record")
 
 ROWS: Final = 4096
-"""Rows a batch, and a row group."""
+"""Rows per batch and per row group."""
 ARTICLES: Final = 1024
-"""Rows a row group of documents, which are long."""
+"""Rows per row group of documents, which are long."""
 HELD: Final = 512
-"""Records that wait to become columns, or were made of them: enough to be quick, few enough for Python's garbage
-collector."""
+"""Records that are converted to or from columns together: enough to be fast, few enough for the garbage collector."""
 BUFFER: Final = 1 << 18
-"""Bytes of a column that are read at once; otherwise all of a row group would be."""
+"""Bytes of a column that are read at once, instead of a whole row group."""
 
 _TEXT = pa.string()
 _PIECE = pa.struct([("document_id", _TEXT), ("start", pa.int64()), ("end", pa.int64())])
@@ -69,7 +68,7 @@ SAMPLE: Final = pa.schema(
     ]
 )
 SAMPLE_PART: Final = SAMPLE.set(2, pa.field("input", pa.dictionary(pa.int32(), _TEXT)))
-"""Samples on their way: those of one passage repeat its text."""
+"""Samples between processes: those of one passage repeat its text."""
 REJECTED: Final = pa.schema([(name, _TEXT) for name in ("stage", "reason", "record_id", "value", "detail", "label")])
 COMPLETION: Final = pa.schema(
     [
@@ -88,7 +87,7 @@ LABEL: Final = pa.schema(
 
 @contextmanager
 def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """Yield a function that writes one batch; row groups are ``rows`` rows however the batches come."""
+    """Yield a function that writes one batch; row groups have ``rows`` rows, whatever the size of the batches."""
     pending: list[pa.RecordBatch] = []
     held = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
@@ -106,7 +105,7 @@ def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Cal
                 pending.append(batch.slice(begin, end - begin))
                 flush()
                 begin, held = end, 0
-            if begin < len(batch) or not (len(batch) or pending):  # of no rows at all there is a row group
+            if begin < len(batch) or not (len(batch) or pending):  # a file without rows has a row group
                 pending.append(batch.slice(begin))
                 held += len(batch) - begin
 
@@ -140,7 +139,7 @@ def record_writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Itera
 
 
 def to_batch(records: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
-    """Turn records to columns; record by record, by way of dictionaries, would take five times as long."""
+    """Convert records to columns; through dictionaries, this would take five times as long."""
     return pa.RecordBatch.from_arrays(_columns(records, schema), schema=schema)
 
 
@@ -171,7 +170,7 @@ def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any], ro
 
 
 def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
-    """The rows of an open file in batches of at most ``size``.
+    """Yield the rows of an open file in batches of at most ``size``.
 
     One iterator over all row groups would keep what it read until it ends.
     """
@@ -180,7 +179,7 @@ def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None, size: 
 
 
 def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of ``size``; only the last may have fewer. None is kept while the next one is read."""
+    """Yield the same rows in batches of ``size``; only the last may have fewer."""
     held: list[pa.RecordBatch] = []
     for batch in stream:
         held.append(batch)
@@ -197,7 +196,7 @@ def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordB
 
 
 def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
-    """The rows of ``path`` in batches of ``size``; only the last may have fewer.
+    """Yield the rows of ``path`` in batches of ``size``; only the last may have fewer.
 
     Raises:
         RunDirError: the file is missing or damaged.
@@ -210,13 +209,13 @@ def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> I
 
 
 def rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of ``path`` as dictionaries."""
+    """Yield the rows of ``path`` as dictionaries."""
     for batch in batches(path, columns, HELD):
         yield from batch.to_pylist()
 
 
 def count(path: Path) -> int:
-    """Number of rows, from the footer alone."""
+    """Return the number of rows, from the footer alone."""
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:
@@ -244,7 +243,7 @@ def read_samples(path: Path) -> Iterator[Sample]:
 
 
 def read_rejected(path: Path) -> Iterator[Rejected]:
-    """Read what was left out."""
+    """Read rejected records."""
     return _records(path, Rejected)
 
 
@@ -254,13 +253,13 @@ def read_labels(path: Path) -> Iterator[LabelUse]:
 
 
 def _records(path: Path, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
-    """Read records of ``kind``, whose column of lists holds records of ``item``; columns are known by their names."""
+    """Read records of ``kind`` by column names; a column of lists holds records of ``item``."""
     for batch in batches(path, size=HELD):
         yield from from_batch(batch, kind, item)
 
 
 def pick(batch: pa.RecordBatch, wanted: Sequence[bool]) -> pa.RecordBatch:
-    """The rows that are wanted; of dictionaries what they use."""
+    """Return the wanted rows, with dictionaries reduced to the values that they use."""
     rows = batch.filter(pa.array(wanted, pa.bool_()))
     columns = [_compact(column) if pa.types.is_dictionary(column.type) else column for column in rows.columns]
     return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
@@ -272,14 +271,14 @@ def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
 
 
 def from_batch(batch: pa.RecordBatch, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
-    """The records of one batch, as ``to_batch`` made it; columns of no such name are passed over."""
+    """Yield the records of a batch made by ``to_batch``; other columns are ignored."""
     known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     names = [name for name in batch.schema.names if name in known]
     return _made(kind, {name: _values(batch.column(name), item) for name in names})
 
 
 def _made(kind: type[Record], columns: Mapping[str, Iterable[Any]]) -> Iterator[Record]:
-    # By position, in the order of the fields; a file of an older version may lack the last ones.
+    # In the order of the fields; a file of an older version may lack the last ones.
     names = [field.name for field in dataclasses.fields(kind) if field.name in columns]  # type: ignore[arg-type]
     return starmap(kind, zip(*(columns[name] for name in names), strict=True))
 

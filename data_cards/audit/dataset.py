@@ -1,4 +1,4 @@
-"""What can be audited: a run directory, a folder of samples, or a Hub dataset of the same form."""
+"""Datasets that can be audited: a run directory, a folder of samples, or a Hub dataset of the same form."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from annotator.storage.rundir import SPLITS, RunDir
 from annotator.storage.tables import BUFFER, row_groups
 
 PART: Final = 2048
-"""Rows that are looked at together; the numbers that come of them take several times their memory."""
+"""Rows that are read together; their hashes take several times their memory."""
 COLUMNS: Final = ("input", "output", "entity_type")
-"""What a sample must have; ``negative`` and ``passage_id`` are used where they are."""
+"""Columns that samples must have; ``negative`` and ``passage_id`` are optional."""
 _REPEATED: Final = ("input", "entity_type", "passage_id")
-"""Columns in which a value stands in many rows: read as dictionaries."""
+"""Columns that repeat their values: read as dictionaries."""
 _HUB: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
@@ -28,20 +28,20 @@ Batches = Callable[[], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Samples by split, as often as they are asked for, and the run directory around them where there is one."""
+    """Samples by split, which can be read several times, and their run directory, if any."""
 
     name: str
     run: RunDir | None
     splits: Mapping[str, Batches]
     sizes: Mapping[str, int]
-    """Samples a split."""
+    """Samples per split."""
 
 
 def find(target: str) -> Dataset:
-    """The dataset that ``target`` names: a path, or ``org/name`` on the Hub.
+    """Return the dataset that ``target`` names: a path, or ``org/name`` on the Hub.
 
     Raises:
-        SourceError: there is nothing, or its columns are others.
+        SourceError: there is no dataset, or it lacks columns.
         RunDirError: a file is damaged.
     """
     path = Path(target)
@@ -55,7 +55,7 @@ def find(target: str) -> Dataset:
 
 
 def of_run(run: RunDir) -> Dataset:
-    """The samples of a run directory."""
+    """Return the samples of a run directory."""
     return _of_files(str(run.root), run, {split: [run.samples(split)] for split in SPLITS})
 
 
