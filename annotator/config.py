@@ -1,6 +1,6 @@
-"""One validated configuration. A flag, a line of a TOML file and a field below are the same thing by the same name.
+"""Define and validate all settings of a run. A flag, a line of a TOML file and a field below have the same name.
 
-Every default, help text and bound is defined here and nowhere else; the command line is made from these fields.
+Defaults, help texts and bounds are defined here only; the command line is generated from these fields.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,24 +20,26 @@ from annotator.errors import ConfigError
 from annotator.teachers.registry import PROVIDERS, chat_providers
 
 STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
-"""The way through the house. A setting belongs to the first stage whose result it changes, or to none."""
+"""Stages of the method in order. A setting belongs to the first stage whose result it changes, or to none."""
 
 Asking: TypeAlias = Literal["now", "batch", "never"]
-"""How the teacher is asked: request by request, by its Batch API, or not at all."""
+"""How to ask the teacher: request by request, by its Batch API, or not at all."""
 
 RESPONSE_FORMATS: Final = ("text", "json", "auto")
 ENGINES: Final = ("local", "ray")
 CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": RESPONSE_FORMATS, "engine": ENGINES}
-"""What settings of a few values may be."""
+"""Values of the settings that have a few."""
 LEDGER_VARIABLE: Final = "VNER_LEDGER"
-"""Of the environment: the address of a ledger, password included, for a run directory that has none yet."""
+"""Environment variable with the address of a ledger, password included, for a run directory that has none yet."""
 PASSWORDS: Final = frozenset({"password", "sslpassword"})
-"""What libpq calls them in the query of an address."""
+"""Names of libpq for passwords in the query of an address."""
 SET_BY_US: Final = {
     "model": "--model", "messages": "--prompt", "prompt": "--prompt", "max_tokens": "--max-completion-tokens",
     "max_completion_tokens": "--max-completion-tokens", "response_format": "--response-format", "stream": "", "n": "",
 }  # fmt: skip
-"""What ``--option`` may not set, and the flag that does; an answer is one, and read whole."""
+"""Parameters that ``--option`` cannot set, and the flag that sets them; empty: one complete answer is read."""
+_SECRET: Final = re.compile("(api|access|auth)[-_]?(key|token)|authorization|password|secret|credential", re.IGNORECASE)
+"""Names of parameters whose values must not be stored."""
 
 
 def _setting(
@@ -48,13 +51,13 @@ def _setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """Everything that decides what a run makes, and how."""
+    """All settings of a run."""
 
-    source: str = _setting("sample", "Source", "Where the articles come from.", stage="sample")
-    docs: int = _setting(6600, "Source", "Documents to sample.", stage="sample", low=1)
-    seed: int = _setting(0, "Source", "Seed of every random choice.", stage="sample", low=0)
-    text_field: str = _setting("text", "Source", "Column that holds the text.", stage="sample")
-    id_field: str = _setting("id", "Source", "Column that holds the id.", stage="sample")
+    source: str = _setting("sample", "Source", "Read articles from here.", stage="sample")
+    docs: int = _setting(6600, "Source", "Sample this many documents.", stage="sample", low=1)
+    seed: int = _setting(0, "Source", "Seed every random choice.", stage="sample", low=0)
+    text_field: str = _setting("text", "Source", "Read the text from this column.", stage="sample")
+    id_field: str = _setting("id", "Source", "Read the id from this column.", stage="sample")
     near_duplicates: float = _setting(
         0.8,
         "Source",
@@ -66,80 +69,91 @@ class RunConfig:
     repair_encoding: bool = _setting(
         False,
         "Source",
-        "Undo UTF-8 that was read as Latin-1 or cp1252, where the original is certain.",
+        "Repair UTF-8 that was read as Latin-1 or cp1252, where the original is certain.",
         stage="sample",
         added=True,
     )
 
     tokenizer: str = _setting(
-        "llama3", "Passages", "llama3, cl100k_base, o200k_base, hf:NAME, or a path.", stage="chunk"
+        "llama3",
+        "Passages",
+        "Count tokens by llama3, cl100k_base, o200k_base, hf:NAME or a tokenizer file.",
+        stage="chunk",
     )
-    min_tokens: int = _setting(150, "Passages", "Shortest passage, in tokens.", stage="chunk", low=1)
-    max_tokens: int = _setting(256, "Passages", "Longest passage, in tokens.", stage="chunk", low=8)
+    min_tokens: int = _setting(150, "Passages", "Make passages of at least this many tokens.", stage="chunk", low=1)
+    max_tokens: int = _setting(256, "Passages", "Make passages of at most this many tokens.", stage="chunk", low=8)
 
     decontaminate: tuple[str, ...] = _setting(
-        (), "Passages", "File of a benchmark whose texts must not be in the dataset; give it once for each."
+        (), "Passages", "Keep texts of this benchmark file out of the dataset. Repeatable."
     )
 
     provider: str = _setting(
         "local",
         "Teacher",
-        ", ".join(f"{name} ({provider.help})" for name, provider in PROVIDERS.items()) + ".",
+        "Ask this provider: " + ", ".join(f"{name} ({provider.help})" for name, provider in PROVIDERS.items()) + ".",
         stage="annotate",
     )
     model: str = _setting(
         "",
         "Teacher",
-        "Model name at the endpoint; "
+        "Ask this model, by its name at the endpoint; "
         + ", ".join(f"{name}: {provider.model}" for name, provider in PROVIDERS.items() if provider.model)
         + ".",
         stage="annotate",
     )
-    prompt: str = _setting("open-ner-vi", "Teacher", "Prompt: a name from prompts/ or a path.", stage="annotate")
-    max_completion_tokens: int = _setting(1024, "Teacher", "Longest answer, in tokens.", stage="annotate", low=1)
+    prompt: str = _setting(
+        "open-ner-vi", "Teacher", "Ask with this prompt: a name from prompts/ or a TOML file.", stage="annotate"
+    )
+    max_completion_tokens: int = _setting(
+        1024, "Teacher", "Limit each answer to this many tokens.", stage="annotate", low=1
+    )
     response_format: str = _setting(
         "text",
         "Teacher",
-        "How answers are asked for: text, json (by a schema), or auto: json if the endpoint takes it.",
+        "Request text, json (by a schema), or auto: json where the endpoint accepts a schema.",
     )
-    base_url: str = _setting("", "Teacher", "Address of the endpoint, such as http://localhost:8000/v1.")
+    base_url: str = _setting("", "Teacher", "Send requests to this endpoint, such as http://localhost:8000/v1.")
     option: tuple[str, ...] = _setting(
         (),
         "Teacher",
-        "Send NAME=VALUE with each request (reasoning_effort=low; JSON values); give it once for each.",
+        "Send NAME=VALUE with each request (reasoning_effort=low; JSON values). Repeatable.",
     )
-    concurrency: int = _setting(16, "Teacher", "Requests in flight at most.", low=1)
-    rpm: int = _setting(0, "Teacher", "Requests a minute at most; 0: no limit of ours.", low=0)
-    tpm: int = _setting(0, "Teacher", "Tokens a minute at most; 0: no limit of ours.", low=0)
+    concurrency: int = _setting(16, "Teacher", "Keep at most this many requests in flight.", low=1)
+    rpm: int = _setting(0, "Teacher", "Send at most this many requests a minute; 0: no limit.", low=0)
+    tpm: int = _setting(0, "Teacher", "Spend at most this many tokens a minute; 0: no limit.", low=0)
     limits: str = _setting(
         "",
         "Teacher",
-        "Published limits, where --rpm and --tpm are 0: groq-free or openai-tier1; see docs/reliability.md.",
+        "Use published limits where --rpm and --tpm are 0: groq-free or openai-tier1 (docs/reliability.md).",
     )
-    max_retries: int = _setting(6, "Teacher", "Further tries of a failed request.", low=0)
-    timeout: float = _setting(120.0, "Teacher", "Seconds to wait for one answer.", low=0.001)
+    max_retries: int = _setting(6, "Teacher", "Retry a failed request this many times.", low=0)
+    timeout: float = _setting(120.0, "Teacher", "Wait this many seconds for an answer.", low=0.001)
 
-    labels: str = _setting("", "Dataset", "File with your decisions about labels (docs/labels.md).")
+    labels: str = _setting("", "Dataset", "Apply the decisions about labels in this file (docs/labels.md).")
     translate_labels: bool = _setting(
         False, "Dataset", "Ask the teacher for the English name of Vietnamese labels that no rule knows.", stage="clean"
     )
     max_sample_tokens: int = _setting(
-        1024, "Dataset", "Longest input or output of a sample, in tokens.", stage="explode", low=1
+        1024, "Dataset", "Drop samples whose input or output has more tokens than this.", stage="explode", low=1
     )
     negatives: float = _setting(
-        0.0, "Dataset", "Samples of absent types, as a ratio of those of present ones.", stage="explode", low=0
+        0.0, "Dataset", "Add samples of absent types, as a ratio of the others.", stage="explode", low=0
     )
-    split: str = _setting("0.9,0.05,0.05", "Dataset", "Shares of train, validation and test.", stage="explode")
+    split: str = _setting(
+        "0.9,0.05,0.05", "Dataset", "Split into train, validation and test by these shares.", stage="explode"
+    )
 
-    workers: int = _setting(0, "Run", "Processes for local work; 0: one a core.", low=0)
-    engine: str = _setting("local", "Run", "Where work is done: local (this machine) or ray (docs/scale.md).")
-    ray_address: str = _setting("", "Run", "A Ray cluster, HOST:PORT or auto; without it, one is started here.")
+    workers: int = _setting(0, "Run", "Use this many processes; 0: one a core.", low=0)
+    engine: str = _setting(
+        "local", "Run", "Run tasks on this machine (local) or on a Ray cluster (ray; docs/scale.md)."
+    )
+    ray_address: str = _setting("", "Run", "Join this Ray cluster, HOST:PORT or auto; without it, start one here.")
     ledger: str = _setting(
-        "", "Run", "Where answers are kept: postgresql://HOST/DATABASE; without it, SQLite in the run directory."
+        "", "Run", "Keep answers in postgresql://HOST/DATABASE; without it, in SQLite in the run directory."
     )
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, naming the flag."""
+        """Refuse invalid values, by the name of the flag."""
         for item in dataclasses.fields(self):
             value, low = getattr(self, item.name), item.metadata["low"]
             kind: Any = type(item.default)
@@ -153,7 +167,7 @@ class RunConfig:
                 value = tuple(value)
                 object.__setattr__(self, item.name, value)
             if type(value) is not kind:
-                raise ConfigError(f"{flag(item.name)} wants {_kind_name(kind)}, not {value!r}")
+                raise ConfigError(f"{flag(item.name)} needs {_kind_name(kind)}, not {value!r}")
             if low is not None and not low <= value < float("inf"):
                 raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
         for name, choices in CHOICES.items():
@@ -169,13 +183,13 @@ class RunConfig:
         _ = self.split_shares
 
     def _refuse_foreign_flags(self) -> None:
-        """Refuse flags that mean nothing for the teacher or the engine."""
+        """Refuse flags that the teacher or the engine does not have."""
         if self.ray_address and self.engine != "ray":
             raise ConfigError("--ray-address needs --engine ray")
         if not PROVIDERS[self.provider].chat:
             if self.model or self.base_url:
                 raise ConfigError(
-                    f"--model and --base-url need --provider {chat_providers()}; the local teacher takes neither"
+                    f"--model and --base-url need --provider {chat_providers()}; the local teacher has neither"
                 )
             if self.translate_labels or self.response_format != "text" or self.option:
                 name = "translate_labels" if self.translate_labels else "option" if self.option else "response_format"
@@ -187,12 +201,12 @@ class RunConfig:
 
     @property
     def teacher_model(self) -> str:
-        """The model that is asked: ``--model``, or the provider's default."""
+        """The model to ask: ``--model``, or the provider's default."""
         return self.model or PROVIDERS[self.provider].model
 
     @property
     def options(self) -> dict[str, Any]:
-        """What ``--option`` adds to each request, by name."""
+        """Parameters that ``--option`` adds to each request."""
         return {name: json.loads(value) for name, _, value in (item.partition("=") for item in self.option)}
 
     @property
@@ -201,7 +215,7 @@ class RunConfig:
         try:
             train, validation, test = (float(part) for part in self.split.split(","))
         except ValueError:
-            raise ConfigError(f"--split wants three shares such as 0.9,0.05,0.05, not {self.split!r}") from None
+            raise ConfigError(f"--split needs three shares such as 0.9,0.05,0.05, not {self.split!r}") from None
         if min(train, validation, test) < 0 or abs(train + validation + test - 1) > 1e-6:
             raise ConfigError(f"--split shares must be between 0 and 1 and sum to 1, not {self.split}")
         return train, validation, test
@@ -212,7 +226,7 @@ class RunConfig:
         return self.workers or os.cpu_count() or 1
 
     def stage_settings(self, stage: str) -> dict[str, Any]:
-        """The settings that first matter at ``stage``."""
+        """Settings that change the result of ``stage`` and of no stage before it."""
         return {
             item.name: getattr(self, item.name)
             for item in dataclasses.fields(self)
@@ -221,17 +235,17 @@ class RunConfig:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """All settings by name. There is no key among them: keys live in the environment alone."""
+        """All settings by name. Keys are not among them: they come from the environment only."""
         return dataclasses.asdict(self)
 
 
 def make_config(*layers: Mapping[str, Any]) -> RunConfig:
-    """Make a configuration from ``layers``, the later winning; a value of None says nothing.
+    """Return the configuration of ``layers``; later ones win, and a value of None is no value.
 
-    Before all of them comes the ledger that the environment names.
+    The ledger of the environment comes before all layers.
 
     Raises:
-        ConfigError: a name that is no setting, or a value that cannot work.
+        ConfigError: an unknown name, or an invalid value.
     """
     known = {item.name for item in dataclasses.fields(RunConfig)}
     merged: dict[str, Any] = {"ledger": without_password(os.environ.get(LEDGER_VARIABLE, ""))}
@@ -269,7 +283,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
 
 
 def refuse_secrets(url: str, where: str) -> None:
-    """Refuse an address that holds more than an address: it ends in the manifest, in messages and in logs.
+    """Refuse an address with a secret in it: addresses are stored in the manifest and shown in messages.
 
     Raises:
         ConfigError: there is a user, a password, a query or a fragment in it. The message does not repeat them.
@@ -277,19 +291,19 @@ def refuse_secrets(url: str, where: str) -> None:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ConfigError(f"{where} is no address; give one such as http://localhost:8000/v1") from None
+        raise ConfigError(f"{where} is not an address; give one such as http://localhost:8000/v1") from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
-            f"{where} must be an address alone, without user, password or query, since it is written down; "
+            f"{where} must be an address alone, without user, password or query, since it is stored; "
             "keys come from the environment (docs/reliability.md)"
         )
 
 
 def check_endpoint(url: str, where: str) -> None:
-    """Refuse what is no address of an endpoint; empty is none.
+    """Refuse an address that is not one of an endpoint; an empty one passes.
 
     Raises:
-        ConfigError: it is no HTTP address, or holds a secret.
+        ConfigError: it is not an HTTP address, or holds a secret.
     """
     refuse_secrets(url, where)
     if not url:
@@ -301,16 +315,18 @@ def check_endpoint(url: str, where: str) -> None:
     except ValueError:
         whole = False
     if not whole or any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise ConfigError(f"{where} {url!r} is no address of an endpoint; give one such as http://localhost:8000/v1")
+        raise ConfigError(
+            f"{where} {url!r} is not the address of an endpoint; give one such as http://localhost:8000/v1"
+        )
 
 
 def flag(name: str) -> str:
-    """The command-line spelling of a setting."""
+    """Return the command-line spelling of a setting."""
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
 
 
 def without_password(ledger: str) -> str:
-    """The address of a ledger as it may be written down and shown."""
+    """Return the address of a ledger without passwords, to be stored and shown."""
     parts = urlsplit(ledger)
     user, at, host = parts.netloc.rpartition("@")
     query = [(name, value) for name, value in parse_qsl(parts.query) if name not in PASSWORDS]
@@ -319,7 +335,7 @@ def without_password(ledger: str) -> str:
 
 
 def check_address(ledger: str) -> None:
-    """Refuse what is no address of a ledger, and a password in one: settings are written down and shown.
+    """Refuse an address that is not one of a ledger, or has a password: settings are stored and shown.
 
     Raises:
         ConfigError: without the password in its message.
@@ -328,16 +344,16 @@ def check_address(ledger: str) -> None:
         return
     parts = urlsplit(ledger)
     if parts.scheme not in ("postgresql", "postgres"):
-        raise ConfigError("--ledger wants postgresql://HOST/DATABASE, or nothing for SQLite in the run directory")
+        raise ConfigError("--ledger needs postgresql://HOST/DATABASE, or nothing for SQLite in the run directory")
     if parts.password is not None or PASSWORDS & {name for name, _ in parse_qsl(parts.query)}:
         raise ConfigError(
-            "--ledger holds a password, which would be written down; leave it out and set PGPASSWORD, "
+            "--ledger holds a password, which would be stored; leave it out and set PGPASSWORD, "
             f"or give the whole address in the environment as {LEDGER_VARIABLE}"
         )
 
 
 def _canonical_options(given: Any) -> tuple[str, ...]:
-    """``NAME=JSON`` of each option, in order of the names; from a table, or a list of such texts.
+    """Return ``NAME=JSON`` of each option, in order of the names, from a table or a list of such texts.
 
     Raises:
         ConfigError: no name or no JSON value, or a name that another flag sets.
@@ -349,24 +365,26 @@ def _canonical_options(given: Any) -> tuple[str, ...]:
         for item in given:
             name, equals, value = item.partition("=")
             if not equals:
-                raise ConfigError(f"--option wants NAME=VALUE, not {item!r}")
+                raise ConfigError(f"--option needs NAME=VALUE, not {item!r}")
             try:
                 found[name.strip()] = json.loads(value)
             except ValueError:
                 found[name.strip()] = value  # a word needs no quotes
     else:
-        raise ConfigError(f"--option wants NAME=VALUE texts or a table, not {given!r}")
+        raise ConfigError(f"--option needs NAME=VALUE texts or a table, not {given!r}")
     for name in found:
         if not name.isidentifier():
-            raise ConfigError(f"--option wants the name of a parameter before the =, not {name!r}")
+            raise ConfigError(f"--option needs the name of a parameter before the =, not {name!r}")
         if name in SET_BY_US:
             instead = f"use {SET_BY_US[name]}" if SET_BY_US[name] else "answers are read one by one, and whole"
             raise ConfigError(f"--option {name}: the program sets this itself; {instead}")
+        if _SECRET.search(name):
+            raise ConfigError(f"--option {name} looks like a key and would be stored; keys come from the environment")
     try:
         return tuple(f"{name}={json.dumps(found[name], ensure_ascii=False, sort_keys=True, allow_nan=False)}"
                      for name in sorted(found))  # fmt: skip
     except (TypeError, ValueError):
-        raise ConfigError("--option wants values that JSON has: no dates, no infinity") from None
+        raise ConfigError("--option needs values that JSON has: no dates, no infinity") from None
 
 
 def _kind_name(kind: type) -> str:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, told apart by type. Each message names the cause and the mend, on one line."""
+"""Errors, distinguished by type. A message is one line: the cause and the fix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class AnnotateError(Exception):
-    """Root of all errors this package raises on purpose. ``exit_code`` is what the command line returns."""
+    """Root of all errors that this package raises; ``exit_code`` is the exit code of the command."""
 
     exit_code = 1
 
@@ -19,7 +19,7 @@ class ConfigError(AnnotateError):
 
 
 class SourceError(AnnotateError):
-    """A source that is missing, unreadable or does not have what was asked of it."""
+    """A source that is missing, unreadable, or lacks a column."""
 
 
 class RunDirError(AnnotateError):
@@ -27,11 +27,11 @@ class RunDirError(AnnotateError):
 
 
 class ClusterError(AnnotateError):
-    """A Ray cluster that cannot be reached or started, or whose nodes do not fit together."""
+    """A Ray cluster that cannot be reached or started, or whose nodes differ from the driver."""
 
 
 class PublishError(AnnotateError):
-    """A dataset that should not be published as it is, or that the Hub did not take."""
+    """A dataset with problems that stop its publication, or that the Hub refused."""
 
 
 class StudentError(AnnotateError):
@@ -54,7 +54,7 @@ class TeacherError(AnnotateError):
         self.body = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel between processes: what ``__init__`` takes by name is put back afterwards."""
+        """Pickle with the keyword arguments of ``__init__``."""
         return _made_again, (type(self), str(self), self.__dict__)
 
 

@@ -112,8 +112,8 @@ def test_a_directory_that_is_something_else(endpoint: Endpoint, tmp_path: Path) 
     precious = tmp_path / "thesis"
     precious.mkdir()
     (precious / "chapter1.tex").write_text("x", encoding="utf-8")
-    one_line(build(endpoint, precious, "--quiet"), 1, "is not empty and no run directory")
-    one_line(build(endpoint, precious / "chapter1.tex", "--quiet"), 1, "is a file; --out wants a folder")
+    one_line(build(endpoint, precious, "--quiet"), 1, "is not a run directory and not empty")
+    one_line(build(endpoint, precious / "chapter1.tex", "--quiet"), 1, "is a file; --out needs a folder")
     assert [path.name for path in precious.iterdir()] == ["chapter1.tex"]
     one_line(vner("show", precious), 1, "is not a run directory")
 

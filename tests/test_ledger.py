@@ -68,7 +68,7 @@ def test_foreign_and_damaged_files_are_named(tmp_path: Path) -> None:
 
     torn = tmp_path / "torn.sqlite"
     torn.write_bytes(b"this is no database, and longer than one header of SQLite " * 100)
-    with pytest.raises(RunDirError, match="damaged or no ledger"):
+    with pytest.raises(RunDirError, match="damaged or not a ledger"):
         Ledger(torn)
 
     newer = tmp_path / "newer.sqlite"

@@ -257,7 +257,7 @@ def test_settings() -> None:
     """Several files, from a list of a TOML file or of a manifest; anything else is refused with its name."""
     assert RunConfig(decontaminate=["a", "b"]).decontaminate == ("a", "b")  # type: ignore[arg-type]
     for wrong in ("a", [1], 3):
-        with pytest.raises(ConfigError, match="--decontaminate wants a list of texts"):
+        with pytest.raises(ConfigError, match="--decontaminate needs a list of texts"):
             RunConfig(decontaminate=wrong)  # type: ignore[arg-type]
     for share in (0.1, 1.5):
         with pytest.raises(ConfigError, match=r"--near-duplicates must be 0, or from 0\.3 to 1"):

@@ -297,7 +297,7 @@ def test_an_address_without_its_password(whole: str, shown: str, monkeypatch: py
 
 def test_a_wrong_address_is_wrong_usage() -> None:
     """Named, before anything is done."""
-    with pytest.raises(ConfigError, match="--ledger wants postgresql://"):
+    with pytest.raises(ConfigError, match="--ledger needs postgresql://"):
         RunConfig(ledger="sqlite:///x")
 
 

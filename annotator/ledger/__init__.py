@@ -1,4 +1,4 @@
-"""The ledger: every paid answer, kept for ever, found again by the content of its question.
+"""The ledger stores every paid answer for ever, by the content of its question.
 
 One SQLite file in the run directory (``Ledger``), or a PostgreSQL database that the workers of a cluster reach
 (``annotator.cluster.postgres``). Both hold the same rows and can do the same, see ``Answers``.

@@ -1,4 +1,4 @@
-"""What a ledger holds, and what one can do with it."""
+"""Rows and protocol of a ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a question has no answer yet. Unlike an answer it is forgotten when the question is asked again."""
+    """Why a question has no answer yet; replaced when the question is asked again."""
 
     key: str
     passage_id: str
@@ -39,7 +39,7 @@ class Attempt:
 
 
 class Answers(Protocol):
-    """A ledger: every paid answer, kept for ever, found again by the content of its question.
+    """Stores every paid answer for ever, by the content of its question.
 
     Every method raises ``RunDirError`` where the ledger cannot be used.
     """
@@ -49,7 +49,7 @@ class Answers(Protocol):
         ...
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
-        """Remember why questions went unanswered, replacing what was known of them."""
+        """Record why questions have no answer, in place of earlier records."""
         ...
 
     def keep_attempt(self, attempt: Attempt) -> None:
@@ -57,31 +57,31 @@ class Answers(Protocol):
         ...
 
     def flush(self) -> None:
-        """Bring all that was written to the disk itself."""
+        """Flush all writes to the disk."""
         ...
 
     def get(self, key: str) -> Completion | None:
-        """The answer to ``key``, if there is one."""
+        """Return the answer to ``key``, or None."""
         ...
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The answers to those of ``keys`` that have one."""
+        """Return the answers to those of ``keys`` that have one."""
         ...
 
     def known(self, keys: Sequence[str]) -> set[str]:
-        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        """Return those of ``keys`` (up to some thousands) that have an answer."""
         ...
 
     def has(self, key: str) -> bool:
-        """Whether ``key`` is answered."""
+        """Whether ``key`` has an answer."""
         ...
 
     def since(self, moment: float) -> list[tuple[float, int]]:
-        """Time and tokens of each answer after ``moment`` (seconds since the epoch), by time; none of a batch."""
+        """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
         ...
 
     def failure(self, key: str) -> Failure | None:
-        """Why ``key`` is unanswered, if it was asked."""
+        """Return why ``key`` has no answer, or None if it was not asked."""
         ...
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The ledger in one file, the default.
+"""Store the ledger in one SQLite file, the default.
 
 SQLite with a write-ahead log. Once ``append`` has returned, an answer survives a killed process; once
 ``flush`` or ``close`` has, it survives a power cut too. Rows are never changed nor deleted, so that a better parser
@@ -89,7 +89,7 @@ class Ledger:
                     self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
-        """Remember why questions went unanswered, replacing what was known of them."""
+        """Record why questions have no answer, in place of earlier records."""
         with self._explained, self._transaction():
             self._failed = True
             self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(failure_row, failures))
@@ -101,7 +101,7 @@ class Ledger:
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", attempt_row(attempt))
 
     def flush(self) -> None:
-        """Bring all that was written to the disk itself. May be called in another thread than all else."""
+        """Flush all writes to the disk. May be called in another thread than the rest."""
         if not self._unflushed:
             return
         self._unflushed = False  # before, so that what is written meanwhile is flushed the next time
@@ -117,17 +117,17 @@ class Ledger:
                 os.close(descriptor)
 
     def get(self, key: str) -> Completion | None:
-        """The answer to ``key``, if there is one."""
+        """Return the answer to ``key``, or None."""
         with self._explained:
             row = self._db.execute("SELECT * FROM completions WHERE key=?", (key,)).fetchone()
         return Completion(*row) if row else None
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The answers to those of ``keys`` that have one."""
+        """Return the answers to those of ``keys`` that have one."""
         return {key: answer for key in keys if (answer := self.get(key))}
 
     def batches(self, size: int) -> Iterator[list[Completion]]:
-        """All answers, ``size`` at a time, in order of their keys."""
+        """Yield all answers, ``size`` at a time, in order of their keys."""
         last = ""
         while True:
             with self._explained:
@@ -140,19 +140,19 @@ class Ledger:
             last = rows[-1][0]
 
     def has(self, key: str) -> bool:
-        """Whether ``key`` is answered."""
+        """Whether ``key`` has an answer."""
         with self._explained:
             return self._db.execute("SELECT 1 FROM completions WHERE key=?", (key,)).fetchone() is not None
 
     def known(self, keys: Sequence[str]) -> set[str]:
-        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        """Return those of ``keys`` (up to some thousands) that have an answer."""
         places = ",".join("?" * len(keys))
         with self._explained:
             found = self._db.execute(f"SELECT key FROM completions WHERE key IN ({places})", keys)  # noqa: S608
             return {key for (key,) in found}
 
     def since(self, moment: float) -> list[tuple[float, int]]:
-        """Time and tokens of each answer after ``moment`` (seconds since the epoch), by time; none of a batch."""
+        """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
         with self._explained:
             return self._db.execute(
                 "SELECT created, prompt_tokens + completion_tokens FROM completions"
@@ -161,7 +161,7 @@ class Ledger:
             ).fetchall()
 
     def failure(self, key: str) -> Failure | None:
-        """Why ``key`` is unanswered, if it was asked."""
+        """Return why ``key`` has no answer, or None if it was not asked."""
         with self._explained:
             row = self._db.execute("SELECT * FROM failures WHERE key=?", (key,)).fetchone()
         return Failure(*row) if row else None
@@ -195,7 +195,7 @@ class Ledger:
 
 
 class _Explained:
-    """What goes wrong inside is the ledger's error, with its mend."""
+    """Turns an error inside into one line with its fix."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -213,5 +213,5 @@ class _Explained:
             raise RunDirError(f"cannot use the ledger {self._path}: {error}; {mend}") from error
         if isinstance(error, sqlite3.DatabaseError):
             raise RunDirError(
-                f"the ledger {self._path} is damaged or no ledger ({error}); move it away, or restore it from a copy"
+                f"the ledger {self._path} is damaged or not a ledger ({error}); move it away, or restore it from a copy"
             ) from error

@@ -1,4 +1,4 @@
-"""What goes in and out of a stage. For every stage, in = out + rejected, and each rejected record is kept."""
+"""Count the records of a stage and store the rejected ones. For every stage, in = out + rejected."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Record = TypeVar("Record")
 
 @dataclass
 class Flow:
-    """The counts of one stage, in its own unit."""
+    """Counts of one stage, in its own unit."""
 
     stage: str
     unit: str
     out: int = 0
-    """Units that went on."""
+    """Units that passed."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """Units that did not, by reason."""
+    """Rejected units by reason."""
     made: dict[str, int] = field(default_factory=dict)
-    """What the stage made in another unit: passages of sentences, mentions of claims."""
+    """Counts of results in another unit: passages of sentences, mentions of predicted entities."""
 
     @property
     def taken(self) -> int:
@@ -37,32 +37,32 @@ class Flow:
         return self.out + self.rejected.total()
 
     def as_dict(self) -> dict[str, Any]:
-        """As it stands in the manifest and in audit.json; the most frequent reason first."""
+        """Return the counts for the manifest and audit.json; the most frequent reason first."""
         by_reason = dict(sorted(self.rejected.items(), key=lambda item: (-item[1], item[0])))
         counts = {"in": self.taken, "out": self.out, "rejected": by_reason, "made": self.made}
         return {"stage": self.stage, "unit": self.unit, **counts}
 
 
 class Rejects:
-    """Takes what the stages leave out: counts it, and writes it down as it comes."""
+    """Counts and writes rejected records as they arrive."""
 
     def __init__(self, write: Callable[[Any], None], flows: dict[str, Flow]) -> None:
         self._write, self._flows = write, flows
 
     def add(self, rejected: Rejected) -> None:
-        """Take one."""
+        """Add one record."""
         self._flows[rejected.stage].rejected[rejected.reason] += 1
         self._write(rejected)
 
     def add_all(self, rejected: pa.RecordBatch) -> None:
-        """Take a batch of them."""
+        """Add a batch of records."""
         pairs = zip(rejected.column("stage").to_pylist(), rejected.column("reason").to_pylist(), strict=True)
         for (stage, reason), number in Counter(pairs).items():
             self._flows[stage].rejected[reason] += number
         self._write(rejected)
 
     def sift(self, stream: Iterable[Record | Rejected]) -> Iterator[Record]:
-        """Pass on the kept records of a stage; take the others."""
+        """Yield the kept records of a stage; add the others."""
         for record in stream:
             if isinstance(record, Rejected):
                 self.add(record)
@@ -72,6 +72,6 @@ class Rejects:
 
 @contextmanager
 def rejects(path: Path, *flows: Flow) -> Iterator[Rejects]:
-    """Write to ``path`` what the stages of ``flows`` leave out; whole or not at all."""
+    """Write the rejected records of the stages of ``flows`` to ``path``, all or nothing."""
     with replacing(path) as file, tables.record_writer(file, tables.REJECTED) as write:
         yield Rejects(write, {flow.stage: flow for flow in flows})

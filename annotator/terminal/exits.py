@@ -1,4 +1,4 @@
-"""How a command ends: one line on stderr for whatever went wrong, and an exit code."""
+"""End a command: one line on stderr for an error, and an exit code."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from annotator.errors import AnnotateError
 
 @contextmanager
 def exits(debug: bool, out: Path | None = None, *, kept: str = "all answers so far are kept") -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code.
+    """Turn an error into one line on stderr and an exit code.
 
     Args:
-        debug: Let the traceback through.
-        out: Where the same command goes on after an interruption; None where it would begin again.
-        kept: What an interruption leaves, in words.
+        debug: raise the error, with its traceback.
+        out: where the same command continues after an interruption; None where it starts again.
+        kept: what an interruption keeps, in words.
     """
     try:
         yield
