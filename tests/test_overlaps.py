@@ -55,6 +55,12 @@ FORMS: dict[str, Callable[[Path], None]] = {
     "conll of four columns": lambda path: _put(
         path, "-DOCSTART- -X- p1 O\n\n" + (_conll(SENTENCE) + _conll(SHORT)).replace(" ", " -X- -X- ")
     ),
+    "conll with spaces in tokens": lambda path: _put(
+        path, (_conll(SENTENCE) + _conll(SHORT)).replace("Bệnh O\nnhân O", "Bệnh nhân O")
+    ),
+    "conll of tabs": lambda path: _put(
+        path, (_conll(SENTENCE) + _conll(SHORT)).replace(" ", "\t").replace("Bệnh\tO\nnhân\tO", "Bệnh nhân\tO")
+    ),
     "json lines": lambda path: _put(path, "".join(f"{json.dumps({'context': text})}\n" for text in (SENTENCE, SHORT))),
     "json lines of tokens": lambda path: _put(
         path, "".join(f"{json.dumps({'words': text.split(), 'tags': ['O']})}\n" for text in (SENTENCE, SHORT))

@@ -69,7 +69,8 @@ def _texts(file: BinaryIO) -> Iterator[str]:
         for value in values:
             yield from _strings(value)
     elif _is_conll(head):
-        yield from _conll(every)
+        rows = [len(_cells(line)) for line in head if line.strip() and not line.startswith("-DOCSTART-")]
+        yield from _conll(every, min(rows))
     else:
         yield from filter(str.strip, (_TAG.sub("", line) for line in every))
 
@@ -133,15 +134,21 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _is_conll(head: Iterable[str]) -> bool:
     """Whether every line ends with a tag, as ``B-PER`` or ``O``."""
-    rows = [line.split() for line in head if line.strip() and not line.startswith("-DOCSTART-")]
+    rows = [_cells(line) for line in head if line.strip() and not line.startswith("-DOCSTART-")]
     return bool(rows) and all(len(row) > 1 and _LABEL.fullmatch(row[-1]) for row in rows)
 
 
-def _conll(lines: Iterable[str]) -> Iterator[str]:
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().split("\t")] if "\t" in line else line.split()
+
+
+def _conll(lines: Iterable[str], width: int) -> Iterator[str]:
+    """Yield a text for each sentence; a row of more than ``width`` columns has a token with spaces in it."""
     tokens: list[str] = []
     for line in lines:
         if line.strip():
-            tokens.append(line.split()[0])
+            cells = _cells(line)
+            tokens.append(" ".join(cells[: max(1, len(cells) - width + 1)]))
         elif tokens:
             yield " ".join(tokens)
             tokens = []
