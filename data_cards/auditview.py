@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
@@ -16,13 +16,13 @@ MANY_TYPES: Final = 100
 """Types from which on the share of the most frequent 1 % is shown."""
 
 
-def show_audit(console: Console, figures: Mapping[str, Any], *, measured: bool = False) -> None:
+def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[str] = ()) -> None:
     """Print the figures, and the structural checks last.
 
     Args:
         console: where to.
         figures: the content of ``audit.json``.
-        measured: whether there is a ``quality.json``.
+        quality: lines about precision and recall, or that they were not measured.
     """
     if figures.get("funnel"):
         console.print(funnel_table(figures["funnel"]))
@@ -73,8 +73,8 @@ def show_audit(console: Console, figures: Mapping[str, Any], *, measured: bool =
         console.print(Text("\nStructural checks: no problems.", style="green"))
     for line in figures.get("notes", ()):
         console.print(Text(f"Note: {printable(line)}", style="yellow"))
-    if not measured:
-        console.print(Text("Quality: not measured. These checks do not say whether the mentions are right."))
+    for line in quality:
+        console.print(Text(line))
 
 
 def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:

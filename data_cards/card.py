@@ -18,6 +18,8 @@ from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir, replacing
 from annotator.terminal.progress import printable
 from data_cards import licences
+from data_cards.review.quality import measure_run, write_quality
+from data_cards.review.view import share, summary_lines, type_rows
 
 TITLE: Final = "Open-domain Vietnamese NER"
 FIGURES: Final = "figures"
@@ -52,6 +54,7 @@ def write_card(run: RunDir, figures: Mapping[str, Any], publication: Publication
         RunDirError: a file of samples is missing or damaged, or the card cannot be written.
     """
     text = make_card(run, figures, publication or Publication())
+    write_quality(run)
     with replacing(run.card) as file:
         file.write(text.encode("utf-8"))
     return text
@@ -66,6 +69,7 @@ def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication)
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown; text from outside goes through the filter below
     environment.filters["cell"] = cell
     environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["share"] = share
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     body = environment.from_string(template).render(
         title=TITLE,
@@ -74,6 +78,9 @@ def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication)
         splits=splits,
         problems=[problem_line(problem) for problem in figures.get("problems", ())],
         unanswered=unanswered(manifest),
+        quality=(quality := measure_run(run)),
+        quality_lines=summary_lines(quality),
+        quality_types=type_rows(quality) if quality else [],
         examples=_examples(run, splits),
         pictures=[f"{FIGURES}/{path.name}" for path in pictures(run) if path.suffix == ".png"],
         report=REPORT if (run.root / REPORT).is_file() else "",

@@ -44,6 +44,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
         from data_cards import auditview, comparing
         from data_cards.audit.building import audit_dataset
         from data_cards.audit.dataset import find
+        from data_cards.review.view import quality_lines
         from data_cards.summary import print_json
 
         console = Console(highlight=False)
@@ -64,7 +65,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
         if as_json:
             print_json(found.figures)
         else:
-            auditview.show_audit(console, found.figures, measured=bool(dataset.run and dataset.run.quality.exists()))
+            auditview.show_audit(console, found.figures, quality_lines(dataset.run) if dataset.run else ())
 
 
 @app.command(rich_help_panel="Look at a dataset")

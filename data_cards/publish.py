@@ -23,6 +23,7 @@ from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN
 from data_cards.report import render
+from data_cards.review.quality import measure_run
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -111,6 +112,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         "annotations.parquet": run.annotations,
         "audit.json": _json(without_paths(public)),
         MANIFEST: _json(without_paths(manifest)),
+        **({"quality.json": quality} if (quality := _quality(run)) else {}),
         **{f"{FIGURES}/{path.name}": path for path in pictures(run)},
         **({REPORT: render(run, public, seed=0).encode("utf-8")} if run.report.is_file() else {}),
         **{path.name: path for path in _extras(run, include)},
@@ -119,6 +121,12 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
     if number := unanswered(manifest):
         problems.append(f"{number:,} passages have no answer yet; vner-annotate build --out {run.root} asks again")
     return Plan(target, url, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
+
+
+def _quality(run: RunDir) -> bytes | None:
+    """The figures of the reviews; no reviewer's name is in them."""
+    found = measure_run(run)
+    return _json(found) if found else None
 
 
 def without_examples(figures: Mapping[str, Any]) -> dict[str, Any]:

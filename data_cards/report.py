@@ -26,6 +26,8 @@ from annotator.storage.rundir import RunDir, replacing
 from annotator.terminal.progress import printable
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures
+from data_cards.review.quality import measure_run
+from data_cards.review.view import summary_lines, type_rows
 from data_cards.terminal import plural
 
 PASSAGES: Final = 30
@@ -57,6 +59,10 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
     environment.filters |= {"clean": _clean, "plural": plural}
     return environment.from_string(_template("report.html.j2")).render(
         audit=figures,
+        quality=(quality := measure_run(run)),
+        quality_lines=summary_lines(quality),
+        quality_types=type_rows(quality) if quality else [],
+        run_name=run.root.name,
         source=_source(str(figures["source"]["name"])),
         passages=[
             {"id": identity, "html": highlighted(text, mentions, numbers), "entities": len(mentions)}

@@ -18,6 +18,7 @@ from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.run.ledgers import address_of
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
+from data_cards.review.view import quality_lines
 
 _STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
                   "black on bright_blue", "black on orange1", "black on bright_red", "black on white")  # fmt: skip
@@ -34,6 +35,9 @@ def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], exam
     if example:
         console.print(_titled("One sample", sample_view(example)))
     console.print(_titled("Files", files_view(run, figures)))
+    console.print()
+    for line in quality_lines(run):
+        console.print(Text(line))
 
 
 def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:

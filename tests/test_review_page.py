@@ -146,7 +146,7 @@ def test_blind_by_keys_then_the_differences(browser: Browser, root: Path) -> Non
 
         assert ("Hoà", "person") in {(text[start:end], label) for start, end, label in own.entities}
         assert browser.run("window.owned") is None
-    quality = write_quality(make_run(root, ITEMS), 0)
+    quality = write_quality(make_run(root, ITEMS))
     assert quality is not None
     assert quality["recall"]["passages"] >= 1
 

@@ -19,9 +19,12 @@ from annotator.run.runner import run
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import make_progress
+from data_cards.publish import Target, prepare
+from data_cards.report import write_report
 from data_cards.review.quality import read_predictions, write_quality
 from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.test_build import vner
 
 TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh. Hôm qua Trần Minh Khoa về Cần Thơ."
 REPLY = '[["Trần Minh Khoa", "person"], ["Sông Xanh", "organization"], ["Cần Thơ", "person"]]'
@@ -219,12 +222,23 @@ def test_a_review_flows_into_the_dataset_and_out_again(built: Path) -> None:
     assert {one.entity.key for one in read_predictions(RunDir(built), 0).order} >= {
         (item["passage_id"], item["mention"], item["label"])
     }
-    quality = write_quality(RunDir(built), 0)
+    quality = write_quality(RunDir(built))
     assert quality is not None
     assert quality["precision"]["n"] == 31
     assert quality["precision"]["verdicts"] == {"right": 30, "type": 0, "span": 0, "none": 1, "unsure": 0}
     assert quality["precision"]["low"] < 30 / 31 < quality["precision"]["high"]
     assert "an" not in json.dumps(quality["precision"]["types"]).split('"')
+    plan = prepare(RunDir(built), Target("org/name"))
+    sent = {item.path: item.content for item in plan.items}
+    assert "quality.json" in sent
+    assert b'"an"' not in bytes(sent["quality.json"])
+    assert not any(path.startswith("reviews") for path in sent)
+    line = f"precision {100 * quality['precision']['value']:.1f} % (95 % interval"
+    assert line in (built / "README.md").read_text(encoding="utf-8")
+    write_report(RunDir(built))
+    assert line in (built / "report.html").read_text(encoding="utf-8")
+    assert line in " ".join(vner("audit", built).output.split())
+    assert vner("quality", built, "--json").exit_code == 0
     (reviews.folder(built) / "an.jsonl").unlink()
     run(built, {}, make_progress(quiet=True))
     after = {path.name: path.read_bytes() for path in built.glob("**/*.parquet")}
@@ -254,7 +268,7 @@ def test_two_sessions_share_the_work_and_overlap_as_asked(built: Path) -> None:
         assert {one["verdict"] for one in item["opinions"]} == {"right", "none"}
         session.decide("settle", {**item, "verdict": "right"})
     assert session.next("settle")["item"] is None
-    quality = write_quality(RunDir(built), 0)
+    quality = write_quality(RunDir(built))
     assert quality is not None
     assert quality["precision"]["value"] == 1.0
     assert quality["agreement"]["entities"] == 10
@@ -269,14 +283,14 @@ def test_recall_comes_from_passages_read_blind(built: Path) -> None:
         item = session.next("blind")["item"]
         session.decide("blind", {"passage_id": item["passage_id"], "marked": [[0, 3, "event"]],
                                  "entities": [*item["predicted"], [0, 3, "event"]]})  # fmt: skip
-    quality = write_quality(RunDir(built), 0)
+    quality = write_quality(RunDir(built))
     assert quality is not None
     recall = quality["recall"]
     assert recall["passages"] == 5
     assert recall["found"] == recall["entities"] - 5
     assert recall["low"] < recall["value"] < recall["high"]
     assert session.undo() is not None
-    again = write_quality(RunDir(built), 0)
+    again = write_quality(RunDir(built))
     assert again is not None
     assert again["recall"]["passages"] == 4
     (reviews.folder(built) / "an.jsonl").unlink()

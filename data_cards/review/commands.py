@@ -56,17 +56,16 @@ def review(  # noqa: PLR0913 - the parameters of a command are its flags
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing
-        from data_cards.review.quality import write_quality
+        from data_cards.review.quality import seed_of, write_quality
         from data_cards.review.server import serve
         from data_cards.review.session import Session, Settings
         from data_cards.review.view import summary_lines
 
         run = existing(directory)
-        seed = int(run.read_manifest().get("config", {}).get("seed", 0))
         wanted = tuple(part.strip() for part in (types or "").split(",") if part.strip())
         name = reviewer or re.sub(r"[^A-Za-z0-9._-]+", "-", getpass.getuser()).lstrip(".-") or "reviewer"
         session = Session(
-            run, Settings(reviewer=name, mode=mode, types=wanted, overlap=overlap, width=width / 100, seed=seed)
+            run, Settings(reviewer=name, mode=mode, types=wanted, overlap=overlap, width=width / 100, seed=seed_of(run))
         )
 
         def ready(address: str) -> None:
@@ -77,7 +76,7 @@ def review(  # noqa: PLR0913 - the parameters of a command are its flags
 
         serve(session, port, ready)
         typer.echo(err=True)
-        for line in summary_lines(write_quality(run, seed)):
+        for line in summary_lines(write_quality(run)):
             typer.echo(line, err=True)
         typer.echo(f"To apply your corrections: vner-annotate build --out {directory}", err=True)
 
@@ -95,8 +94,7 @@ def quality(directory: Directory, *, as_json: AsJson = False, debug: Debug = Fal
         from data_cards.summary import print_json
 
         run = existing(directory)
-        seed = int(run.read_manifest().get("config", {}).get("seed", 0))
-        found = write_quality(run, seed)
+        found = write_quality(run)
         if as_json:
             print_json(found or {"precision": None, "recall": None})
         else:

@@ -6,11 +6,9 @@ over passages that people read before they saw any prediction. Both are about th
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -114,27 +112,38 @@ def measure(predictions: Predictions, decisions: Sequence[Decision], texts: Mapp
     }
 
 
-def write_quality(run: RunDir, seed: int) -> dict[str, Any] | None:
+def write_quality(run: RunDir) -> dict[str, Any] | None:
     """Measure ``run`` and write ``quality.json``; None, and no file, where nobody has reviewed anything.
+
+    Raises:
+        RunDirError: a file is missing or damaged.
+    """
+    found = measure_run(run)
+    if found is None:
+        run.quality.unlink(missing_ok=True)
+    else:
+        write_json(run.quality, found)
+    return found
+
+
+def seed_of(run: RunDir) -> int:
+    """The seed of a run; that of its samples is also that of its reviews."""
+    return int(run.read_manifest().get("config", {}).get("seed", 0))
+
+
+def measure_run(run: RunDir) -> dict[str, Any] | None:
+    """Estimate the quality of a run from the reviews in its directory; None where there are none.
 
     Raises:
         RunDirError: a file is missing or damaged.
     """
     reviews = read_reviews(run.root)
     if not reviews.decisions:
-        run.quality.unlink(missing_ok=True)
         return None
     blind = {one.passage_id for one in reviews.decisions if one.mode == "blind"}
     texts = {one.passage_id: one.text for one in tables.read_annotations(run.predicted) if one.passage_id in blind}
-    found = measure(read_predictions(run, seed), reviews.decisions, texts)
-    found["unreadable_lines"] = len(reviews.unreadable)
-    write_json(run.quality, found)
-    return found
-
-
-def read_quality(path: Path) -> dict[str, Any] | None:
-    """What ``quality.json`` says; None where there is none."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    found = measure(read_predictions(run, seed_of(run)), reviews.decisions, texts)
+    return {**found, "unreadable_lines": len(reviews.unreadable)}
 
 
 def _precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[str, Any] | None:

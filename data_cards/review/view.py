@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from annotator.storage.rundir import RunDir
+from data_cards.review.quality import measure_run
+
 NOT_MEASURED = "quality: not measured"
+ROWS = 12
+"""Types in the figure of the report and the table of the card."""
 
 
 def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
@@ -23,6 +28,13 @@ def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
         found = f"recall {share(recall)}; " if "value" in recall else "recall: no entity found; "
         lines.append(f"{found}{recall['passages']:,} passages read blind{only}")
     return lines
+
+
+def quality_lines(run: RunDir) -> list[str]:
+    """The summary of a run; where nothing was measured, with the command that measures it."""
+    found = measure_run(run)
+    lines = summary_lines(found)
+    return lines if lines != [NOT_MEASURED] else [f"{NOT_MEASURED}; measure it: vner-annotate review {run.root}"]
 
 
 def share(estimate: Mapping[str, Any]) -> str:
@@ -69,3 +81,14 @@ def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
             console.print(f"agreement of reviewers: {'; '.join(parts)}")
     console.print(f"about: {quality['about']['dataset']}, measured {quality['measured']}; {directory / 'quality.json'}",
                   markup=False)  # fmt: skip
+
+
+def type_rows(quality: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each of the most frequent checked types its precision and recall, where they were measured."""
+    precision, recall = (quality[name]["types"] if quality[name] else [] for name in ("precision", "recall"))
+    recalls = {one["label"]: one for one in recall}
+    labels = dict.fromkeys([*(one["label"] for one in precision), *recalls])
+    precisions = {one["label"]: one for one in precision}
+    return [
+        {"label": label, "precision": precisions.get(label), "recall": recalls.get(label)} for label in [*labels][:ROWS]
+    ]
