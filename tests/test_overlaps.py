@@ -18,17 +18,21 @@ from typer.testing import CliRunner
 
 import cli
 from annotator.config import RunConfig
-from annotator.duplicates.benchmarks import texts
 from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
 from annotator.duplicates.passages import Benchmarks, SeenPassages, fingerprints, rejections
 from annotator.errors import ConfigError
 from annotator.records import Passage, Rejected
+from annotator.sources.benchmarks import read_texts
 from annotator.storage import tables
 
 SENTENCE = "Bệnh nhân số 91 là phi công người Anh, được điều trị tại khoa Hồi sức của Bệnh viện Chợ Rẫy từ ngày 22/5."
 SHORT = "Chị Hoà ở quận Thuỷ Nguyên, Hải Phòng."
 OTHER = "Chiều nay giá vàng trong nước giảm nhẹ so với phiên hôm qua, giao dịch ở các cửa hàng lớn vẫn thưa vắng khách."
 VOCABULARY = [first + rest for first in ("ma", "bi", "ngo", "tru", "khe", "li") for rest in "abcdeghiklmn"]
+
+
+def _benchmarks(path: Path) -> Benchmarks:
+    return Benchmarks([(path.name, read_texts(path))])
 
 
 def _words(seed: int, words: int = 180) -> str:
@@ -95,7 +99,7 @@ def test_a_planted_leak_is_found_in_every_form(tmp_path: Path, form: str) -> Non
     """The file has no telling name: what it holds says how to read it. Other text is not in it."""
     path = tmp_path / "benchmark.dat"
     FORMS[form](path)
-    benchmarks = Benchmarks([path])
+    benchmarks = _benchmarks(path)
     for text in (SENTENCE, SHORT):
         for kind, spelt in _spellings(text).items():
             found = benchmarks.find(f"{_words(0)} {spelt} {_words(1)}")
@@ -110,7 +114,7 @@ def test_how_much_is_shared(tmp_path: Path) -> None:
     """The longest common stretch as the passage has it, and the share of the passage that is in one."""
     _put(tmp_path / "b", SENTENCE)
     words = SENTENCE.split()
-    found = Benchmarks([tmp_path / "b"]).find(" ".join(["Tin", *words[2:18], *["khác"] * 15]))
+    found = _benchmarks(tmp_path / "b").find(" ".join(["Tin", *words[2:18], *["khác"] * 15]))
     assert found
     assert found.text == " ".join(words[2:18]).rstrip(",.")
     assert found.share == pytest.approx(16 / 32)
@@ -120,7 +124,7 @@ def test_a_stretch_of_thirteen_syllables_is_needed(tmp_path: Path) -> None:
     """Thirteen in a row are a leak, twelve are not; a whole text of eight is, one of seven never."""
     words = _words(3).split()
     _put(tmp_path / "b", " ".join(words[:60]) + "\n" + " ".join(words[60:68]) + "\n" + " ".join(words[80:87]))
-    benchmarks = Benchmarks([tmp_path / "b"])
+    benchmarks = _benchmarks(tmp_path / "b")
     for shared, leaks in ((words[20:33], True), (words[20:32], False), (words[60:68], True), (words[80:87], False)):
         assert (benchmarks.find(f"mở đầu {' '.join(shared)} kết thúc") is not None) is leaks
 
@@ -140,14 +144,14 @@ def test_a_file_that_is_no_benchmark(tmp_path: Path, content: bytes, message: st
     """An empty, broken or binary file is one line, not a benchmark that nothing is found in."""
     (tmp_path / "b").write_bytes(content)
     with pytest.raises(ConfigError, match=message) as caught:
-        Benchmarks([tmp_path / "b"])
+        _benchmarks(tmp_path / "b")
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     """A wrong name is told before anything is read."""
     with pytest.raises(ConfigError, match=r"cannot read --decontaminate .*none: No such file"):
-        list(texts(tmp_path / "none"))
+        list(read_texts(tmp_path / "none"))
 
 
 def judged(passages: list[Passage], benchmarks: Benchmarks | None, seen: SeenPassages) -> list[Rejected | None]:
@@ -213,7 +217,7 @@ def test_a_passage_of_a_benchmark_is_not_remembered(make_passage: Callable[..., 
     benchmark.write_text(" ".join(text.split()[:20]), encoding="utf-8")
     later = " ".join([*text.split()[20:], *_words(8, 20).split()])
     passages = [make_passage(text, "p1"), make_passage(later, "p2")]
-    found = judged(passages, Benchmarks([benchmark]), SeenPassages(1))
+    found = judged(passages, _benchmarks(benchmark), SeenPassages(1))
     assert [rejected and rejected.reason for rejected in found] == ["in a benchmark", None]
 
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from annotator.duplicates.benchmarks import texts
 from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
 from annotator.records import Rejected
 from normalizers.text import nfc
@@ -56,13 +54,9 @@ class Shared:
 class Benchmarks:
     """The n-grams of some benchmarks: 8 bytes each, so 100 MB for ten million syllables."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
-        """Read the files.
-
-        Raises:
-            ConfigError: a file cannot be read, or holds no text.
-        """
-        self._files = [(file.name, _ngrams_of(file)) for file in files]
+    def __init__(self, files: Iterable[tuple[str, Iterable[str]]]) -> None:
+        """Compute the n-grams of files, each given by its name and its texts."""
+        self._files = [(name, _ngrams_of(texts)) for name, texts in files]
 
     def find(self, text: str) -> Shared | None:
         """Return what ``text`` shares with the first benchmark that shares anything, or None."""
@@ -176,13 +170,13 @@ def _in_a_benchmark(identity: str, text: str, benchmarks: Benchmarks) -> Rejecte
     return Rejected(STAGE, "in a benchmark", identity, text, detail)
 
 
-def _ngrams_of(file: Path) -> dict[int, Hashes]:
+def _ngrams_of(texts: Iterable[str]) -> dict[int, Hashes]:
     """The sorted n-grams of a benchmark by n: ``BENCHMARK_N``, and the lengths of shorter texts."""
     import numpy as np
 
     waiting: defaultdict[int, list[Hashes]] = defaultdict(list)
     number: defaultdict[int, int] = defaultdict(int)
-    for text in texts(file):
+    for text in texts:
         own = syllables(text)
         n = min(len(own), BENCHMARK_N)
         if n >= WHOLE:

@@ -41,6 +41,7 @@ from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode
 from annotator.run.questions import recorded, with_keys
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
+from annotator.sources.benchmarks import read_texts
 from annotator.sources.documents import Columns, Reading
 from annotator.sources.locating import at_revision
 from annotator.sources.sampling import SampleReport, sample
@@ -114,7 +115,8 @@ def chunk_stage(context: Context) -> Result:
     """Documents -> passages."""
     config, run = context.config, context.run
     flow, kept = Flow("chunk", "sentence", made={"passage": 0}), Flow(OVERLAP, "passage")
-    benchmarks = Benchmarks(map(Path, config.decontaminate)) if config.decontaminate else None
+    files = map(Path, config.decontaminate)
+    benchmarks = Benchmarks((file.name, read_texts(file)) for file in files) if config.decontaminate else None
     total = tables.count(run.documents)
     seen = SeenPassages(total) if config.near_duplicates else None
     context.progress.start("chunk", "documents", total)
