@@ -1,4 +1,4 @@
-"""What a person or a program is told of batches, and what to do next."""
+"""Report the batches of a run, and the next step."""
 
 from __future__ import annotations
 

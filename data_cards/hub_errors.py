@@ -1,4 +1,4 @@
-"""What the Hub and the way to it say, as one line with a mend. No token gets into a message or a traceback."""
+"""Turn errors of the Hub's client into one line with a fix. No token gets into a message or a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annotator.terminal.progress import printable
 LONGEST: Final = 300
 """Characters of what the Hub said that are shown."""
 _AGAIN: Final = "run the same command again; what was uploaded is not sent twice"
-_MENDS: Final = {
+_FIXES: Final = {
     400: "the Hub refused it",
     401: "the Hub does not know the token: run `hf auth login`, or set a valid HF_TOKEN",
     403: "the token may not write to {name}: take one with write access, or a name of your own",
@@ -84,4 +84,4 @@ def _refusal(status: int, said: str, name: str) -> str:
     told = f" (it says: {said})" if said else ""
     if status >= 500:
         return f"the Hub has trouble, HTTP {status}{told}: {_AGAIN}"
-    return f"{_MENDS.get(status, 'the Hub refused it').format(name=name)}; HTTP {status}{told}"
+    return f"{_FIXES.get(status, 'the Hub refused it').format(name=name)}; HTTP {status}{told}"

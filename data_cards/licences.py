@@ -1,4 +1,4 @@
-"""What is known of the licences that a dataset touches. The statements stand in licences.toml, with their dates."""
+"""Look up the licences of corpus and teacher output; the statements are in licences.toml, with their dates."""
 
 from __future__ import annotations
 

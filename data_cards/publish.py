@@ -1,8 +1,8 @@
-"""Publishing: what of a run directory goes to the Hugging Face Hub, and sending it in one commit.
+"""Publish a run directory on the Hugging Face Hub in one commit.
 
-The Hub's own client finds the token, uploads and retries; a file that is there already is not sent again, so that a
-publication that broke off goes on where it was. The ledger, the articles and what was rejected stay at home unless
-they are asked for: they hold what the teacher said word for word, and text that is in no sample.
+The Hub's own client finds the token, uploads and retries; it does not send a file again that the Hub has, so that an
+interrupted publication continues where it stopped. The ledger, articles and rejected records are sent only with
+--include: they hold raw replies and text that is in no sample.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAIN: Final = "main"
 SILENCE: Final = 300.0
-"""Seconds without a byte after which a connection is given up."""
+"""Seconds without a byte after which a connection is closed."""
 MANIFEST: Final = "manifest.json"
 EXTRAS: Final[Mapping[str, Callable[[RunDir], Path]]] = {
     "documents": lambda run: run.documents,
@@ -39,7 +39,7 @@ EXTRAS: Final[Mapping[str, Callable[[RunDir], Path]]] = {
     "rejected": lambda run: run.rejected,
     "ledger": lambda run: run.ledger,
 }
-"""What is sent only when it is asked for."""
+"""Files that are sent only with --include."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be sent, and what speaks against it."""
+    """Files to send, and problems that stop the publication."""
 
     target: Target
     url: str
@@ -79,7 +79,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the Hub has now."""
+    """Result of a publication."""
 
     url: str
     commit: str
@@ -143,7 +143,7 @@ def refuse(plan: Plan) -> None:
     """
     if plan.problems:
         more = f" (and {len(plan.problems) - 1} more)" if len(plan.problems) > 1 else ""
-        raise PublishError(f"not published: {plan.problems[0]}{more}; mend it, or add --anyway")
+        raise PublishError(f"not published: {plan.problems[0]}{more}; fix it, or add --anyway")
 
 
 def send(plan: Plan) -> Receipt:

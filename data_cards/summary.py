@@ -1,4 +1,4 @@
-"""What happens when a run has ended: figures and card are written, and a person or a program is told."""
+"""Finish a run: write figures and card, and print the result."""
 
 from __future__ import annotations
 

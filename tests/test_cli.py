@@ -71,6 +71,16 @@ def test_links_in_the_documents_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_paths_in_contributing_exist() -> None:
+    """Each place that it names is there, so that a newcomer finds it."""
+    import re
+
+    named = re.findall(r"`((?:annotator|data_cards|training|prompts|normalizers)/[\w./-]*)`",
+                       (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))  # fmt: skip
+    assert len(named) > 5
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_a_settings_file_does_what_flags_do(tmp_path: Path) -> None:
     """Through the command, with a flag that wins."""
     settings = tmp_path / "run.toml"

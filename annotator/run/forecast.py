@@ -1,4 +1,4 @@
-"""What a run will cost before it is paid for: passages, tokens, money and time.
+"""Forecast the cost of a run: passages, tokens, money and time.
 
 Nothing is asked of the teacher, unless a pilot is wanted: then a few passages are, through the same engine into the
 same ledger, and what was seen replaces what was guessed.

@@ -1,4 +1,4 @@
-"""What a worker does with one partition: the stage functions over columns, so that little is lost in moving them.
+"""Apply a stage to one partition in a worker. Partitions travel as Arrow columns.
 
 Records would have to be pickled one by one, which for cleaning costs more than the work itself (docs/decisions.md).
 """

@@ -1,7 +1,7 @@
-"""Whether answers are asked for as JSON by a schema: settled once for a run directory, by its first passage.
+"""Settle ``--response-format auto`` for a run directory, before its first question.
 
-The response format is part of a question's identity, so it must not change in mid-run: what is settled stands in the
-manifest. The probe is the first passage's own question, asked with the schema: its answer is kept like any other.
+The response format is part of a question's key, so it is settled once and stored in the manifest. The probe is the
+first passage's own question, asked with the schema; its answer is kept like any other.
 """
 
 from __future__ import annotations

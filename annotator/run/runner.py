@@ -1,8 +1,8 @@
-"""Do what is not done yet: which stages a run directory still needs, and the manifest that says so.
+"""Run the stages that are not current, and write the manifest.
 
-Each stage has a fingerprint of all its result depends on: its settings, its version, its tools, and the fingerprint of
-the stage before. A stage whose fingerprint stands in the manifest is skipped. What costs nothing (cleaning, exploding)
-is simply made again when its settings change; what was paid for is never left without a use unasked.
+The fingerprint of a stage covers all its result depends on: its settings, its version, its tools, and the fingerprint
+of the stage before. A stage whose fingerprint is in the manifest is skipped. Cleaning and exploding cost nothing and
+run again when their settings change; a change of the other stages is refused without --fresh, since answers are paid for.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.teachers.registry import PROVIDERS
 
 VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
-"""Raised when a stage makes something else of the same input, so that old results are made again."""
+"""Raise a version when a stage gives another result for the same input; the stage then runs again."""
 PAID: Final = ("sample", "chunk", "annotate")
-"""A change of their settings asks other questions: it wants --fresh or another directory."""
+"""Stages whose settings decide the questions: a change needs --fresh or another directory."""
 PACKAGES: Final = ("vner-annotate", "underthesea", "tiktoken", "llama-models", "openai", "groq", "datasets", "pyarrow")
 
 

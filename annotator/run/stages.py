@@ -1,4 +1,4 @@
-"""The method, stage by stage: read what the stage before wrote, pass it through a plain function, write the rest.
+"""The method, stage by stage: read the file of the stage before, apply a plain function, write the result.
 
 source -> documents -> passages -> completions -> annotations -> samples
           sample       chunk       annotate       clean          explode
@@ -60,7 +60,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Context:
-    """What the stages share."""
+    """Objects that all stages share."""
 
     config: RunConfig
     run: RunDir
@@ -68,7 +68,7 @@ class Context:
     teacher: Teacher
     progress: Progress
     decisions: Decisions = field(default_factory=Decisions)
-    """The user's, about labels."""
+    """Decisions of the user about labels."""
     asking: Asking = "now"
     engine: Engine = field(default_factory=LocalEngine)
     revision: str = ""
@@ -77,15 +77,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Result:
-    """What a stage reports."""
+    """Result of a stage for the manifest."""
 
     flows: tuple[Flow, ...]
     unanswered: int = 0
     """Passages that have no answer yet."""
     digest: str = ""
-    """Identity of a result that does not follow from the inputs alone: which passages were answered."""
+    """Identity of a result that does not follow from the inputs alone, such as which passages have answers."""
     report: Mapping[str, Any] = field(default_factory=dict)
-    """What the stage cost; stands in the manifest only."""
+    """Figures for the manifest only, such as bytes read."""
 
 
 def sample_stage(context: Context) -> Result:
@@ -201,7 +201,7 @@ def annotate_stage(context: Context) -> Result:
 
 
 def _room(config: RunConfig, overhead: int) -> float:
-    """Tokens a passage may have so that prompt and answer fit the model's window, where that is known."""
+    """Return the tokens that the model's window leaves for a passage; infinite where the window is unknown."""
     window = context_window(config.teacher_model)
     room = window - overhead - config.max_completion_tokens
     if window and room < config.min_tokens:
@@ -295,7 +295,7 @@ def _predicted(run: RunDir, *, reviewed: bool) -> Iterator[Callable[[pa.RecordBa
 def _parts(
     context: Context, work: Callable[[Item], Part], items: Iterable[Item], sink: Rejects, flow: Flow
 ) -> Iterator[Part]:
-    """Let the engine work on each partition; count, and pass on what became of it, in order."""
+    """Run ``work`` on each partition; count the results and yield them in order."""
     for part in context.engine.spread(work, items):
         flow.out += part.out
         sink.add_all(part.rejected)
@@ -304,7 +304,7 @@ def _parts(
 
 
 def _asked(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
-    """Id and text of every passage with the key of its question, and its answer if it has one."""
+    """Yield id and text of every passage with the key of its question, and its answer or None."""
     for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
         passages = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True)
@@ -312,7 +312,7 @@ def _asked(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, str],
 
 
 def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Passages that are answered, and their answers, a partition at a time."""
+    """Yield the answered passages with their answers, a partition at a time."""
     for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
         answers = [found[key] for key in keys if key in found]
