@@ -2,7 +2,7 @@
 
 The fingerprint of a stage covers all its result depends on: its settings, its version, its tools, and the fingerprint
 of the stage before. A stage whose fingerprint is in the manifest is skipped. Cleaning and exploding cost nothing and
-run again when their settings change; a change of the other stages is refused without --fresh, since answers are paid for.
+run again when their settings change; a change of the other stages needs --fresh, since answers are paid for.
 """
 
 from __future__ import annotations
