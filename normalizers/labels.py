@@ -152,8 +152,8 @@ def _plain_unicode(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES)
-    kinds = {char: unicodedata.category(char) for char in text}
-    return "".join(" " if kinds[char] == "Cc" else char for char in text if kinds[char] not in _INVISIBLE)
+    categories = {char: unicodedata.category(char) for char in text}
+    return "".join(" " if categories[char] == "Cc" else char for char in text if categories[char] not in _INVISIBLE)
 
 
 def _without_code(text: str) -> str:
