@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,37 +80,27 @@ def read_predictions(path: Path) -> dict[str, str]:
     Raises:
         SourceError: it is not there, a line is no such object, or an id is there twice.
     """
+    from annotator.sources.formats.files import local
+    from annotator.sources.formats.text import lines
+
+    if not path.is_file():
+        raise SourceError(f"cannot read predictions {path}: no such file; vner-annotate predict makes them")
     found: dict[str, str] = {}
-    for number, line in _lines(path):
+    for number, line in enumerate(lines(local(path)), start=1):
+        if not line.error and not line.value.strip():
+            continue
         try:
-            record = json.loads(line)
-            identity, output = record["id"], record["output"]
+            if line.error:
+                raise ValueError(line.error)
+            record = json.loads(line.value)
+            identity, output = str(record["id"]), record["output"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
+            cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")
             raise SourceError(
-                f'{path}, line {number}: wants {{"id": ..., "output": ...}} ({_line(error)}); '
+                f'{path}, line {number}: wants {{"id": ..., "output": ...}} ({cause}); '
                 "if predict was stopped in mid-line, the same predict command fixes it"
             ) from error
-        if str(identity) in found:
-            raise SourceError(
-                f"{path}, line {number}: the id {str(identity)!r} is there twice; remove one of the lines"
-            )
-        found[str(identity)] = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+        if identity in found:
+            raise SourceError(f"{path}, line {number}: the id {identity!r} is there twice; remove one of the lines")
+        found[identity] = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
     return found
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except OSError as error:
-        raise SourceError(
-            f"cannot read predictions {path}: {error.strerror}; vner-annotate predict makes them"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{path} is not UTF-8 ({_line(error)}); predictions are JSON lines in UTF-8") from error
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")
