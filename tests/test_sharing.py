@@ -12,7 +12,7 @@ import pytest
 
 from annotator.asking.rate_limits import Pace
 from annotator.cluster import sharing
-from annotator.cluster.sharing import Job, News, Office, Partition
+from annotator.cluster.sharing import Coordinator, Job, News, Partition
 from annotator.config import RunConfig
 from annotator.engines.environment import carried
 from annotator.errors import ConfigError
@@ -74,19 +74,19 @@ def test_the_office_keeps_limits_and_news() -> None:
     """Its limits are those of one process; what was told is handed on once, the same message once."""
 
     async def work() -> News:
-        office = Office(rpm=2, tpm=100, window=60.0)
+        coordinator = Coordinator(rpm=2, tpm=100, window=60.0)
         with pytest.raises(ConfigError, match="more than --tpm 100"):
-            await office.acquire(101)
-        first, second = await office.acquire(10), await office.acquire(10)
+            await coordinator.acquire(101)
+        first, second = await coordinator.acquire(10), await coordinator.acquire(10)
         assert first != second
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(office.acquire(10), 0.05)
-        await office.settle(first, 20)
-        await office.pause(5.0)
-        await office.tell(3, {"tokens": 30}, ["it is down"])
-        await office.tell(1, {"tokens": 10}, ["it is down"])
-        news = await office.news()
-        assert (await office.news()).done == 0
+            await asyncio.wait_for(coordinator.acquire(10), 0.05)
+        await coordinator.settle(first, 20)
+        await coordinator.pause(5.0)
+        await coordinator.tell(3, {"tokens": 30}, ["it is down"])
+        await coordinator.tell(1, {"tokens": 10}, ["it is down"])
+        news = await coordinator.news()
+        assert (await coordinator.news()).done == 0
         return news
 
     progress = Counting()

@@ -1,7 +1,7 @@
 """Questions that travel in batches: submitted by one command, collected by a later one, into the same ledger.
 
 ``batches.json`` in the run directory says what was submitted. Each step is written there before the next is taken, and
-a batch bears a mark made of its questions, by which it is found again at the provider should this process be killed
+a batch has a mark made of its questions, by which it is found again at the provider should this process be killed
 between the order and the receipt.
 
     prepared -> uploaded -> validating, in_progress, finalizing -> completed, expired, cancelled, failed -> collected
@@ -30,7 +30,7 @@ from annotator.asking.batch_files import (
 from annotator.asking.retries import Action, rule_of
 from annotator.config import RunConfig
 from annotator.errors import ConfigError, TeacherError
-from annotator.ledger import Answers, Failure
+from annotator.ledger import Answers, Attempt, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.storage.rundir import RunDir, explained
@@ -52,13 +52,13 @@ def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger:
         ConfigError: there are open batches at another provider or address.
     """
     with BatchApi(config) as api:
-        desk = _Desk(run, config, api, ledger, progress)
-        desk.find_again()
-        collected = desk.collect()
-        desk.submit(questions, again=not collected and not desk.open)
+        batches = _Batches(run, config, api, ledger, progress)
+        batches.find_again()
+        collected = batches.collect()
+        batches.submit(questions, again=not collected and not batches.open)
 
 
-class _Desk:
+class _Batches:
     """Where the batches of one run are kept. Every change is on the disk before the next step."""
 
     def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Answers, progress: Progress) -> None:
@@ -102,7 +102,7 @@ class _Desk:
         """Submit every question that is not answered and in no batch; those that failed before only if ``again``."""
         limits = limits_of(self._config.provider)
         known = on_their_way(self._run)
-        parcel: _Parcel | None = None
+        file: _RequestFile | None = None
         try:
             for passage, question in questions:
                 self._progress.advance()
@@ -112,25 +112,25 @@ class _Desk:
                     continue
                 known.add(question.key)
                 line = request_line(question)
-                if parcel and (len(parcel.asked) >= limits.requests or parcel.size + len(line) > limits.size):
-                    self._send(parcel)
-                    parcel = None
-                parcel = parcel or _Parcel(self._run)
-                parcel.add(question, passage, line)
-            if parcel:
-                self._send(parcel)
+                if file and (len(file.asked) >= limits.requests or file.size + len(line) > limits.size):
+                    self._send(file)
+                    file = None
+                file = file or _RequestFile(self._run)
+                file.add(question, passage, line)
+            if file:
+                self._send(file)
         finally:
-            if parcel:
-                parcel.discard()
+            if file:
+                file.discard()
 
-    def _send(self, parcel: _Parcel) -> None:
-        batch = Batch(parcel.mark, self._config.provider, self._api.address, len(parcel.asked), created=_now())
-        write_questions(self._run, batch, parcel.asked)
+    def _send(self, file: _RequestFile) -> None:
+        batch = Batch(file.mark, self._config.provider, self._api.address, len(file.asked), created=_now())
+        write_questions(self._run, batch, file.asked)
         self._batches.append(batch)
         self._save()
         try:
             found = self._take_over(batch)
-            batch.file = "" if found else self._api.upload(parcel.close(), f"vner-{batch.mark[:16]}.jsonl")
+            batch.file = "" if found else self._api.upload(file.close(), f"vner-{batch.mark[:16]}.jsonl")
         except TeacherError:  # nothing was ordered
             self._drop(batch)
             raise
@@ -138,7 +138,7 @@ class _Desk:
             batch.status = "uploaded"
             self._save()
             self._order(batch, sure=True)
-        parcel.discard()
+        file.discard()
         self._progress.say(f"batch {batch.id}: {batch.requests:,} questions submitted")
 
     def _order(self, batch: Batch, *, sure: bool = False) -> None:
@@ -192,6 +192,9 @@ class _Desk:
             if passage_id is None:
                 unknown += 1
             elif isinstance(result.answer, TeacherError):
+                if result.answer.body:  # paid for
+                    attempt = Attempt(result.key, passage_id, result.answer.kind, result.answer.body, time.time())
+                    self._ledger.keep_attempt(attempt)
                 failures[result.key] = Failure(result.key, passage_id, result.answer.kind, str(result.answer))
             else:
                 del left[result.key]
@@ -222,7 +225,7 @@ class _Desk:
                 batch.complaint = f"the results are gone: {error}"
 
 
-class _Parcel:
+class _RequestFile:
     """A request file in the making."""
 
     def __init__(self, run: RunDir) -> None:

@@ -31,7 +31,7 @@ from annotator.teachers import Asked, Question, Teacher, ask_about
 __all__ = ["Pace", "annotate", "ask_all", "estimated", "late", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
-"""Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress is told."""
+"""Seconds between two flushes of the ledger to the disk: what a power cut can cost, and how often progress hears of it."""
 RESTING: Final = 2048
 """Passages that may wait to be tried again, beside those that are asked: some 20 kB each, 40 MB."""
 BLOCK: Final = 100
@@ -73,7 +73,7 @@ def ask_all(
         teacher: who answers.
         ledger: where the answers go.
         pace: concurrency, retries and limits.
-        progress: told of every passage, answered before or now or failed.
+        progress: hears of every passage, answered before or now or failed.
         estimate: tokens one request will cost, prompt and answer; counts against ``pace.tpm`` until it is settled.
 
     Raises:
@@ -121,7 +121,7 @@ class _Engine:
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
-        self._done, self._tokens = 0, 0  # passages and tokens that progress has not been told of
+        self._done, self._tokens = 0, 0  # passages and tokens that progress has not heard of
 
     async def run(self, questions: Iterable[Asked]) -> None:
         self._tasks = self._unanswered(questions)

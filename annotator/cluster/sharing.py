@@ -62,7 +62,7 @@ class Job:
     overhead: int
     """Tokens of a request besides those of the passage, which count twice."""
     environment: Mapping[str, str] = field(repr=False)
-    office: Any = None
+    coordinator: Any = None
     """Handle of the actor."""
 
 
@@ -83,10 +83,10 @@ def annotate_shared(
     """
     cpus = engine.join()
     tasks = max(1, min(cpus, job.pace.concurrency))
-    with _office(engine, job.pace, late(ledger), progress) as office:
-        work = partial(ask_partition, job=replace(job, office=office))
+    with _coordinator(engine, job.pace, late(ledger), progress) as coordinator:
+        work = partial(ask_partition, job=replace(job, coordinator=coordinator))
         share = replace(job.pace, concurrency=job.pace.concurrency // tasks, warm=True)
-        shared = partial(ask_partition, job=replace(job, office=office, pace=share))
+        shared = partial(ask_partition, job=replace(job, coordinator=coordinator, pace=share))
         parts = _partitions(questions, ledger, progress)
         first = next(parts, None)
         if first is None:
@@ -106,13 +106,13 @@ def ask_partition(part: Partition, job: Job) -> None:
 
     os.environ.update(job.environment)
     teacher = make_teacher(replace(job.config, workers=1))
-    told = _Told(job.office)
-    pace = replace(job.pace, shared=_Shared(job.office)) if job.pace.rpm or job.pace.tpm else job.pace
+    progress = _WorkerProgress(job.coordinator)
+    pace = replace(job.pace, shared=_Shared(job.coordinator)) if job.pace.rpm or job.pace.tpm else job.pace
     try:
         with PostgresLedger(job.config.ledger) as ledger, ledger.claim(part.claim):
-            annotate(part.passages, teacher, ledger, pace, told, partial(estimated, overhead=job.overhead))
+            annotate(part.passages, teacher, ledger, pace, progress, partial(estimated, overhead=job.overhead))
     finally:
-        told.finish()
+        progress.finish()
 
 
 def _partitions(questions: Iterable[Asked], ledger: Answers, progress: Progress) -> Iterator[Partition]:
@@ -133,7 +133,7 @@ def _partitions(questions: Iterable[Asked], ledger: Answers, progress: Progress)
             yield Partition(keys[0], tuple(left))
 
 
-class Office:
+class Coordinator:
     """The actor: it lets questions go, and hears what the workers have to tell."""
 
     def __init__(self, rpm: int, tpm: int, window: float, spent: Iterable[tuple[float, int]] = ()) -> None:
@@ -166,14 +166,14 @@ class Office:
         self._news.said += said
 
     async def news(self) -> News:
-        """What was told since the last time."""
+        """Return what the workers reported since the last time."""
         news, self._news = self._news, News()
         return news
 
 
 @dataclass(slots=True)
 class News:
-    """What the workers told."""
+    """What the workers reported."""
 
     done: int = 0
     counts: Counter[str] = field(default_factory=Counter)
@@ -192,31 +192,31 @@ class News:
 class _Shared:
     """The limits of all workers, seen from one."""
 
-    def __init__(self, office: Any) -> None:
-        self._office = office
+    def __init__(self, coordinator: Any) -> None:
+        self._coordinator = coordinator
 
     async def acquire(self, tokens: int) -> int:
         from ray.exceptions import RayTaskError
 
         try:
-            number: int = await self._office.acquire.remote(tokens)
+            number: int = await self._coordinator.acquire.remote(tokens)
         except RayTaskError as error:
             raise (error.cause if isinstance(error.cause, AnnotateError) else error) from None
         return number
 
     def settle(self, entry: int, tokens: int) -> None:
-        self._office.settle.remote(entry, tokens)
+        self._coordinator.settle.remote(entry, tokens)
 
     def pause(self, seconds: float) -> bool:
-        self._office.pause.remote(seconds)
-        return False  # the office tells
+        self._coordinator.pause.remote(seconds)
+        return False  # the coordinator tells
 
 
-class _Told(Silent):
-    """The progress of a worker: it goes to the office."""
+class _WorkerProgress(Silent):
+    """The progress of a worker: it goes to the coordinator."""
 
-    def __init__(self, office: Any) -> None:
-        self._office = office
+    def __init__(self, coordinator: Any) -> None:
+        self._coordinator = coordinator
         self._counts: Counter[str] = Counter()
         self._last: Any = None
 
@@ -239,34 +239,36 @@ class _Told(Silent):
             ray.wait([self._last], timeout=5)
 
     def _send(self, done: int, *said: str) -> None:
-        self._last = self._office.tell.remote(done, dict(self._counts), said)
+        self._last = self._coordinator.tell.remote(done, dict(self._counts), said)
         self._counts.clear()
 
 
 @contextmanager
-def _office(engine: RayEngine, pace: Pace, spent: Iterable[tuple[float, int]], progress: Progress) -> Iterator[Any]:
+def _coordinator(
+    engine: RayEngine, pace: Pace, spent: Iterable[tuple[float, int]], progress: Progress
+) -> Iterator[Any]:
     """The actor, on the driver's own node, and a thread that passes on what it hears."""
-    office = engine.actor(
-        Office, pace.rpm, pace.tpm, rate_limits.WINDOW, tuple(spent), max_concurrency=pace.concurrency + 100
+    coordinator = engine.actor(
+        Coordinator, pace.rpm, pace.tpm, rate_limits.WINDOW, tuple(spent), max_concurrency=pace.concurrency + 100
     )
     over = threading.Event()
 
     def listen() -> None:
         while not over.wait(NEWS_EVERY):
-            _pass_on(engine, office, progress)
+            _pass_on(engine, coordinator, progress)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        yield office
+        yield coordinator
     finally:
         over.set()
         listener.join()
-        _pass_on(engine, office, progress)
-        engine.dismiss(office)
+        _pass_on(engine, coordinator, progress)
+        engine.dismiss(coordinator)
 
 
-def _pass_on(engine: RayEngine, office: Any, progress: Progress) -> None:
-    news: News | None = engine.asked(office.news.remote())
+def _pass_on(engine: RayEngine, coordinator: Any, progress: Progress) -> None:
+    news: News | None = engine.asked(coordinator.news.remote())
     if news is not None:
         news.tell(progress)
