@@ -138,7 +138,7 @@ class ChatTeacher:
             fix = f"give --base-url {place}" if place else "see --base-url"
             return TeacherError(f"{where} answered {status}: the address has moved; {fix}", kind=kind)
         if status == 400 and "temperature" in said:
-            said += "; give --option temperature=1, or null to leave it out"
+            said = f"{said.rstrip('.')}; give --option temperature=1, or null to leave it out"
         return TeacherError(f"{where} answered {status}: {said}", kind=kind, retry_after=retry_after(answer.headers))
 
 
