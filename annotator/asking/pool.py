@@ -31,7 +31,7 @@ from annotator.teachers import Asked, Question, Teacher, ask_about
 __all__ = ["Pace", "annotate", "ask_all", "estimated", "late", "pace_of"]
 
 FLUSH_EVERY: Final = 0.05
-"""Seconds between two flushes of the ledger to the disk: what a power cut can cost, and the pace of the progress display."""
+"""Seconds between two flushes of the ledger to the disk, and two reports of progress: what a power cut can cost."""
 RESTING: Final = 2048
 """Passages that may wait to be tried again, beside those that are asked: some 20 kB each, 40 MB."""
 BLOCK: Final = 100
