@@ -3,17 +3,27 @@
 A prompt is a TOML file ``NAME.VERSION.toml`` with ``name``, ``version``, ``system`` and ``user``; ``{passage}`` in
 ``user`` is where the passage goes (``{label}`` where the prompt is about a label). Its sha256 stands in every manifest,
 so a published dataset can name its prompt.
+
+A prompt may have worked examples: tables ``[[examples]]`` with ``passage`` and ``entities``, a list of pairs of mention
+and type, shown where ``user`` has ``{examples}``. Each mention must stand in its passage as it is written.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
+
+from normalizers.spans import Grounder, Match
+from normalizers.text import nfc
 
 SLOT = "{passage}"
+EXAMPLES = "{examples}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,9 @@ def available(slot: str = SLOT) -> dict[str, list[int]]:
 
 
 def load_prompt(name: str, slot: str = SLOT) -> Prompt:
-    """Load ``NAME`` (its newest version), ``NAME.VERSION``, or the path of a prompt file, which asks about ``slot``.
+    """Load ``NAME`` (its first version), ``NAME.VERSION``, or the path of a prompt file, which asks about ``slot``.
+
+    A name alone never moves on to a newer version: that would ask, and pay for, every question of a run again.
 
     Raises:
         LookupError: there is no such prompt; the message lists those there are.
@@ -62,7 +74,7 @@ def load_prompt(name: str, slot: str = SLOT) -> Prompt:
         shipped = available(slot)
         stem, _, version = name.rpartition(".")
         if name in shipped:
-            stem, version = name, str(shipped[name][-1])
+            stem, version = name, str(shipped[name][0])
         elif not (version.isdigit() and int(version) in shipped.get(stem, [])):
             listed = ", ".join(f"{known}.{number}" for known, versions in shipped.items() for number in versions)
             raise LookupError(f"no prompt {name!r}; shipped: {listed}; or give the path of a .toml file")
@@ -78,7 +90,7 @@ def _parse(name: str, data: bytes, slot: str) -> Prompt:
             version=int(fields["version"]),
             sha256=hashlib.sha256(data).hexdigest(),
             system=str(fields.get("system", "")).strip(),
-            user=str(fields["user"]).strip(),
+            user=str(fields["user"]).strip().replace(EXAMPLES, _examples(fields.get("examples", []))),
             slot=slot,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -86,3 +98,22 @@ def _parse(name: str, data: bytes, slot: str) -> Prompt:
     if prompt.user.count(slot) != 1:
         raise ValueError(f"prompt {name} must hold {slot} exactly once in 'user'")
     return prompt
+
+
+def _examples(examples: Sequence[Mapping[str, Any]]) -> str:
+    """Return worked examples as they stand in a prompt, the text in NFC.
+
+    Raises:
+        ValueError: a mention does not stand in its passage, letter by letter.
+    """
+    shown = []
+    for number, example in enumerate(examples, start=1):
+        passage = nfc(str(example["passage"]).strip())
+        pairs = [(nfc(str(mention)), str(label)) for mention, label in example["entities"]]
+        grounder = Grounder(passage)
+        for mention, _ in pairs:
+            match = grounder.ground(mention)
+            if not (isinstance(match, Match) and match.rule == "exact"):
+                raise ValueError(f"example {number}: {mention!r} does not stand in its passage")
+        shown.append(f"<passage>\n{passage}\n</passage>\n{json.dumps(pairs, ensure_ascii=False)}")
+    return "\n\n".join(shown)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from annotator.cleaning.parser import parse_reply
 from prompts import available, load_prompt
 from training.prompting import TEMPLATE, template
 
@@ -16,6 +17,7 @@ RELEASED = {
     "alpaca.1.toml": "6d189dc574b4d616016f0bcf7214fd6d06a15958b212e32db4a48c98e685ed2e",
     "label-translation.1.toml": "38ecffa85563e58bba6df79142975f97f6b3676b429b2a889c57b771bf2f9680",
     "open-ner-vi.1.toml": "0f7d14d0ab6cddb2fa6474507b87f0fd2bc7e0e38cd1768a70c4f8f58b678137",
+    "open-ner-vi.2.toml": "166e56fdf6a1aaaa8bfc9d1727e8291928868dd08376aea46e126723974b68e8",
     "query-ner-vi.1.toml": "c2ca7a1a60e1202153c0423e9f09ec07add59da91c149628ffc0c617da136d8f",
 }
 
@@ -45,10 +47,31 @@ def test_a_prompt_about_labels_is_none_about_passages() -> None:
         load_prompt("label-translation")
 
 
-def test_a_bare_name_means_its_newest_version() -> None:
-    """``open-ner-vi`` is the newest ``open-ner-vi.N``."""
-    newest = available()["open-ner-vi"][-1]
-    assert load_prompt("open-ner-vi") == load_prompt(f"open-ner-vi.{newest}")
+def test_a_bare_name_means_its_first_version() -> None:
+    """A newer version is asked for by its number: a run that named none keeps its questions, and their answers."""
+    assert load_prompt("open-ner-vi") == load_prompt("open-ner-vi.1")
+    assert load_prompt("open-ner-vi").messages("x") != load_prompt("open-ner-vi.2").messages("x")
+
+
+def test_worked_examples_stand_in_the_prompt_with_their_answers() -> None:
+    """The second version shows a passage and the answer to it, which the parser reads as it was written."""
+    (_, user) = load_prompt("open-ner-vi.2").messages("Hà Nội")
+    assert user["content"].count("<passage>\n") == 2
+    answer = next(line for line in user["content"].splitlines() if line.startswith('[["18/3"'))
+    parsed = parse_reply(answer)
+    assert (parsed.status, len(parsed.mentions), parsed.malformed) == ("ok", 12, ())
+
+
+def test_an_example_that_does_not_stand_in_its_passage_is_refused(tmp_path: Path) -> None:
+    """A teacher copies what it is shown: a mention that is not in its passage, letter by letter, stops the loading."""
+    path = tmp_path / "mine.toml"
+    head = 'name = "mine"\nversion = 1\nuser = "{examples} {passage}"\n[[examples]]\npassage = "Lê An ở Hòa Bình."\n'
+    path.write_text(head + 'entities = [["Lê An", "person"], ["Hòa Bình", "province"]]\n', encoding="utf-8")
+    assert '[["Lê An", "person"], ["Hòa Bình", "province"]]' in load_prompt(str(path)).messages("x")[0]["content"]
+    for wrong in ("Hoà Bình", "lê an", "Hà Nội"):
+        path.write_text(head + f'entities = [["Lê An", "person"], ["{wrong}", "x"]]\n', encoding="utf-8")
+        with pytest.raises(ValueError, match=f"example 1: '{wrong}' does not stand in its passage"):
+            load_prompt(str(path))
 
 
 def test_the_passage_goes_in_as_it_is() -> None:
