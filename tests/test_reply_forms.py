@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from annotator.cleaning.parser import parse_reply
 from normalizers.spans import Grounder, Match
@@ -37,3 +41,148 @@ def test_a_type_in_the_passage_is_not_taken_for_a_mention(form: dict[str, str]) 
     parsed = parse_reply(form["reply"], WORDS_OF_TYPES)
     found = [mention for mention in parsed.mentions if isinstance(grounder.ground(mention.text), Match)]
     assert {(mention.text, mention.label) for mention in found} <= {tuple(pair) for pair in form["want"]}
+
+
+NAMES = [
+    "Lê An",
+    "Vũ Thị Bình",
+    "Huế",
+    "TP.HCM",
+    "Công ty Sao Mai",
+    "Bệnh viện 115",
+    "20/11",
+    "1,5 tỷ đồng",
+    "phở",
+    "viêm phổi",
+]
+NAMES += [
+    "Đại học Cần Thơ",
+    "Viettel",
+    "iPhone 15",
+    "Hiệp định Geneva",
+    "Đắk R'lấp",
+    "đàn bầu",
+    "SEA Games 33",
+    "U23 Việt Nam",
+]
+TYPES = [
+    "person",
+    "city",
+    "company",
+    "date",
+    "amount of money",
+    "disease",
+    "người",
+    "địa điểm",
+    "tổ chức",
+    "PERSON",
+    "Location",
+]
+TYPES += ["football club", "bệnh", "sự kiện", "university", "nhạc cụ", "món ăn", "MUSICAL_INSTRUMENT"]
+Pairs = list[tuple[str, str]]
+
+
+def by_type(pairs: Pairs) -> dict[str, list[str]]:
+    """The mentions of each type."""
+    found: dict[str, list[str]] = {}
+    for mention, label in pairs:
+        found.setdefault(label, []).append(mention)
+    return found
+
+
+def dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def lines(pairs: Pairs, form: str) -> str:
+    return "\n".join(form.format(*pair) for pair in pairs)
+
+
+CHECKED = "1. {0} | True | {1} | is named in the text"
+RENDERERS = {
+    "pairs": dump,
+    "types first": lambda pairs: dump([pair[::-1] for pair in pairs]),
+    "tuples": lambda pairs: repr(list(pairs)),
+    "records": lambda pairs: dump([{"entity": mention, "type": label} for mention, label in pairs]),
+    "nodes": lambda pairs: dump({"nodes": [{"id": mention, "label": label} for mention, label in pairs]}),
+    "extractions": lambda pairs: dump(
+        {"extractions": [{"extraction_class": label, "extraction_text": mention} for mention, label in pairs]}
+    ),
+    "map of types": lambda pairs: dump(by_type(pairs)),
+    "groups": lambda pairs: dump([{"category": label, "items": items} for label, items in by_type(pairs).items()]),
+    "entries": lambda pairs: dump([{label: mention} for mention, label in pairs]),
+    "explained": lambda pairs: dump([[*pair, "được nói đến trong bài viết này"] for pair in pairs]),
+    "keys outside": lambda pairs: "\n".join(f"**{label}**: {dump(items)}" for label, items in by_type(pairs).items()),
+    "calls": lambda pairs: f"[{', '.join(f'Entity(text={dump(one)}, label={dump(kind)})' for one, kind in pairs)}]",
+    "bullets": lambda pairs: lines(pairs, "- {0}: {1}"),
+    "brackets": lambda pairs: lines(pairs, "* **{0}** ({1})"),
+    "described": lambda pairs: lines(pairs, "1. **{0}** ({1}) - được nói đến trong bài viết này"),
+    "equals": lambda pairs: lines(pairs, "{0} = {1}"),
+    "pipes": lambda pairs: lines(pairs, "{0} | {1}"),
+    "double colons": lambda pairs: lines(pairs, "{0}::{1}"),
+    "checked": lambda pairs: f"{lines(pairs, CHECKED)}\n2. bài viết | False | ==NONE== | no",
+    "headings": lambda pairs: "\n\n".join(
+        "\n- ".join([f"### {label}", *items]) for label, items in by_type(pairs).items()
+    ),
+    "YAML": lambda pairs: lines(pairs, "- entity: {0}\n  type: {1}"),
+    "table": lambda pairs: "| Loại | Thực thể |\n|---|---|\n" + lines(pairs, "| {1} | {0} |"),
+    "tags": lambda pairs: lines(pairs, '<entity type="{1}">{0}</entity>'),
+    "graph": lambda pairs: lines(pairs, '("entity"<|>"{0}"<|>"{1}"<|>"trong bài")##'),
+    "thoughts": lambda pairs: f'<think>["bài viết", "article"]?</think>\n\n{dump(pairs)}',
+    "draft": lambda pairs: f'Draft: [["bài viết", "article"]]\n\nFinal answer:\n{dump(pairs)}',
+}
+
+
+@pytest.mark.parametrize("render", RENDERERS.values(), ids=RENDERERS)
+@given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(TYPES), min_size=1, max_size=8))
+@settings(max_examples=25)
+def test_what_is_rendered_comes_back(render: Callable[[Pairs], str], chosen: dict[str, str]) -> None:
+    """Mentions of a passage with any types come back from every form: none lost, none invented, none turned."""
+    pairs = list(chosen.items())
+    passage = "Bài viết nhắc đến " + "; rồi ".join(mention for mention, _ in pairs) + "."
+    parsed = parse_reply(render(pairs), passage)
+    assert {(mention.text, mention.label) for mention in parsed.mentions} == set(pairs)
+
+
+def test_mutated_forms_do_not_raise() -> None:
+    """Five thousand replies with characters cut, doubled, swapped and thrown in are read without an exception."""
+    rng = random.Random(11)
+    marks = [*"[](){}\"'\\,:\n“đ|<>=", "", "```", "- ", "**", "<|>"]
+    for _ in range(5_000):
+        form = rng.choice(FORMS)
+        chars = list(form["reply"])
+        for _ in range(rng.randint(1, 6)):
+            at = rng.randrange(len(chars) + 1)
+            chars[at : at + rng.randint(0, 3)] = rng.choice(marks)
+        parsed = parse_reply("".join(chars), form["passage"], truncated=rng.random() < 0.1)
+        assert all(mention.text and mention.label for mention in parsed.mentions)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "- Lê An: person\n",
+        "<a>b</a>",
+        "[Lê An](person) ",
+        "Lê An | person\n",
+        "a: b; ",
+        "### a\n",
+        "(a, b) ",
+        'Person: ["a"]\n',
+        '{"a": {"type": "person"}}',
+        '["a", "b", "c"]\n',
+        "<think>",
+        "Final answer: ",
+        "<|>",
+        " (",
+        "a <",
+        "\t \t",
+        "{",
+        "[a|b]",
+        "**",
+    ],
+)
+def test_ten_megabytes_of_any_form_are_read(unit: str) -> None:
+    """Whatever fills ten megabytes, with a passage to look into, an answer comes."""
+    parsed = parse_reply(unit * (10_000_000 // len(unit)), "Lê An sống ở Huế.")
+    assert parsed.status in ("ok", "repaired", "truncated", "unparsable")
