@@ -1,7 +1,7 @@
 """Forecast the cost of a run: passages, tokens, money and time.
 
-Nothing is asked of the teacher, unless a pilot is wanted: then a few passages are, through the same engine into the
-same ledger, and what was seen replaces what was guessed.
+A plan asks the teacher nothing. A pilot asks about a few passages, into the ledger of the run; its measurements replace
+the assumptions.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ from annotator.teachers.registry import PROVIDERS
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 ANSWER_RATIO: Final = 0.5
-"""Tokens of answer for each token of passage, as long as no answer has been seen. The embedded teacher, which knows few
-types, needs 0.31 (150 passages of real news); a large model that names types freely needs more."""
+"""Assumed answer tokens for each passage token, until there are answers. The embedded teacher, with few types, needs
+0.31 (150 passages of real news); a large model with free types needs more."""
 AROUND_A_MESSAGE: Final = 5
 """Tokens that a chat template puts around a message (Llama 3; others take 3 or 4), and around the whole."""
 DAY: Final = 86400.0
 """Seconds."""
 LATENCY: Final = 2.0
-"""Seconds an answer takes, as long as none has been seen."""
+"""Assumed seconds an answer takes, until there are answers."""
 LOCAL_LATENCY: Final = 0.02
-"""Likewise for the embedded teacher: 14 ms on real news, and some for the way there."""
+"""The same for the embedded teacher: 14 ms on real news, and some overhead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
-    """What the user says of the teacher; None where nothing was said."""
+    """Assumptions of the user about the teacher; None: the default."""
 
     latency: float | None = None
-    """Seconds an answer takes; what was seen wins."""
+    """Seconds an answer takes; measurements replace it."""
     price_in: float | None = None
     """US dollars for a million prompt tokens."""
     price_out: float | None = None
     """US dollars for a million tokens of answer."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Refuse negative and infinite values."""
         for name, value in asdict(self).items():
             if value is not None and not 0 <= value < float("inf"):
                 raise ConfigError(f"--{name.replace('_', '-')} must be 0 or more, not {value}")
@@ -69,27 +69,27 @@ class Assumed:
 
 @dataclass
 class Seen:
-    """What the ledger knows of this run's passages."""
+    """Measurements from the answers that the ledger has for the passages of the run."""
 
     answers: int = 0
     prompt_tokens: int = 0
-    """As the endpoint counted them."""
+    """Counted by the endpoint."""
     expected_prompt_tokens: int = 0
-    """As we count them, of the same requests."""
+    """Counted by the tokenizer of the run, for the same requests."""
     completion_tokens: int = 0
     passage_tokens: int = 0
     seconds: float = 0.0
     timed: int = 0
     """Answers with a latency; those of a batch have none."""
     unread: int = 0
-    """Answers in which nothing could be read."""
+    """Answers that could not be parsed."""
     claims: int = 0
     kept: int = 0
-    """Claims that became mentions."""
+    """Predicted entities that became mentions."""
     rejected: Counter[str] = field(default_factory=Counter)
-    """The other claims, by reason."""
+    """Rejected predicted entities by reason."""
     failures: Counter[str] = field(default_factory=Counter)
-    """Passages that were asked about and not answered, by kind."""
+    """Passages without an answer after a request, by kind of failure."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -104,7 +104,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The forecast of what is still to be asked."""
+    """Forecast of the requests that are left."""
 
     config: RunConfig
     passages: int
@@ -117,7 +117,7 @@ class Plan:
     latency: float
     seconds: float
     bound: str
-    """What decides the time: the name of a flag, or of a limit a day."""
+    """The bottleneck: the name of a flag, or of a limit a day."""
     price: Price | None
     seen: Seen
 
@@ -128,12 +128,12 @@ class Plan:
 
     @property
     def limits(self) -> Limits:
-        """What the account may use."""
+        """Limits of the account."""
         return limits_of(self.config)
 
     @property
     def warning(self) -> str:
-        """What to know before asking; empty when there is nothing."""
+        """A warning to read before the first request; empty where there is none."""
         return retirement(self.config)
 
     @property
@@ -190,14 +190,14 @@ def plan(
     pilot: int = 0,
     fresh: bool = False,
 ) -> Plan:
-    """Sample and chunk as a run would, and say what asking about the passages would cost.
+    """Sample and chunk as a run would, and forecast the cost of the requests.
 
     Args:
-        root: the run directory, where the next run finds what was made; None: a temporary one.
+        root: the run directory, which the next run continues; None: a temporary one.
         settings: as for a run.
-        progress: told of all that happens.
-        assumed: what to believe of the teacher.
-        pilot: passages to ask about now, evenly spread; the same ones each time, so they are paid once.
+        progress: receives all events.
+        assumed: assumptions about the teacher.
+        pilot: passages to ask about now, evenly spread; the same ones each time, so that they are paid once.
         fresh: as for a run.
 
     Raises:
