@@ -57,7 +57,7 @@ ORDER BY share DESC, one, other LIMIT {EXAMPLES}
 """  # noqa: S608 - numbers of this module
 
 
-def collect(part: Part, filter_: Filter, split: int, *, last: bool) -> dict[str, pa.Table]:
+def collect(part: Part, filter_: Filter, *, last: bool) -> dict[str, pa.Table]:
     """Return the rows of ``ngrams`` of some samples; splits come the smallest first, the ``last`` is filtered."""
     if part.ngrams is None:
         return {}
@@ -69,7 +69,7 @@ def collect(part: Part, filter_: Filter, split: int, *, last: bool) -> dict[str,
     rows = {
         "hash": found[which],
         "passage": part.inputs[owner],
-        "split": np.full(len(which), split, np.uint8),
+        "split": np.full(len(which), part.split, np.uint8),
         "size": part.ngrams.sizes[owner].astype(np.int32),
     }
     return {"ngrams": pa.table(rows)}

@@ -31,6 +31,8 @@ class Part:
     tables: dict[str, pa.Table]
     """Rows for the tables of the database."""
     counts: Mapping[str, Counter[Any]]
+    split: int = 0
+    """The number of the split of a batch of samples."""
     ngrams: NGrams | None = None
     """Of the distinct passages of a batch of samples."""
     inputs: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -119,7 +121,7 @@ def read_samples(some: tuple[int, pa.RecordBatch], *, compared: bool, alone: boo
     }
     if alone:
         tables["mentions"] = _read_answers(whole, batch, inputs, wrong)
-    return Part(tables, {"wrong": wrong}, ngrams_of(batch.texts) if compared else None, batch.hashes)
+    return Part(tables, {"wrong": wrong}, split, ngrams_of(batch.texts) if compared else None, batch.hashes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,10 @@ class Samples:
         known = Filter(sum(dataset.sizes[split] for split in self.order[:-1]))
         work = partial(read_samples, compared=len(self.order) > 1, alone=dataset.run is None)
         batches = ((number, rows) for number, split in enumerate(self.order) for rows in dataset.splits[split]())
-        for number, part in engine.spread(partial(_numbered, work), batches):
+        for part in engine.spread(work, batches):
             self.wrong.update(part.counts["wrong"])
             database.add(part.tables)
-            database.add(leaks.collect(part, known, number, last=number == len(self.order) - 1))
+            database.add(leaks.collect(part, known, last=part.split == len(self.order) - 1))
 
     def figures(self) -> dict[str, Any]:
         """Numbers by split."""
@@ -64,7 +64,3 @@ class Samples:
             }
             for split, counted in types.items()
         }
-
-
-def _numbered(work: Any, some: tuple[int, Any]) -> tuple[int, Any]:
-    return some[0], work(some)
