@@ -28,7 +28,7 @@ from training.benchmarks import read_predictions
 from training.predict import Predictor, seq2seq
 from training.predict.chat import ledger_of
 from training.predict.grammar import DEAD, DONE, START, ListOnly, as_list, step
-from training.predict.making import Wishes, make_predictor
+from training.predict.making import PredictorOptions, make_predictor
 from training.predict.running import Outcome, note_of, predict
 from training.predict.taggers import join_tokens, tag_texts
 from training.predict.tags import AT_ONCE, Tagged, TagMap, answering, load_map
@@ -123,7 +123,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     process.communicate(timeout=60)
     kept = out.read_bytes().count(b"\n")
     assert 45 < kept < 750
-    predictor = make_predictor("underthesea", out, Wishes())
+    predictor = make_predictor("underthesea", out, PredictorOptions())
     assert predict(source, predictor, out, Silent()) == Outcome(750, 750, 750 - kept)
     predict(source, predictor, alone, Silent())
     assert out.read_bytes() == alone.read_bytes()
@@ -264,7 +264,7 @@ def test_an_adapter_answers_by_its_own_name(student: Path, tmp_path: Path, monke
         folder = tmp_path / f"adapter{seed}"
         adapted.save_pretrained(folder)
         load_tokenizer(student).save_pretrained(folder)
-        predictor = make_predictor(f"hf:{folder}", tmp_path / "p.jsonl", Wishes(device="cpu"))
+        predictor = make_predictor(f"hf:{folder}", tmp_path / "p.jsonl", PredictorOptions(device="cpu"))
         identities.add(predictor.identity["model"])
         source = benchmark(tmp_path / "b.parquet", 1)
         assert predict(source, predictor, tmp_path / f"{seed}.jsonl", Silent()).answered == 3
@@ -433,7 +433,9 @@ def test_gliner_is_asked_for_the_types_of_the_benchmark(tmp_path: Path, monkeypa
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "gliner_config.json").write_text("{}")
     (tmp_path / "map.toml").write_text('"human being" = ["person"]\n', encoding="utf-8")
-    predictor = make_predictor(f"gliner:{tmp_path / 'model'}", tmp_path, Wishes(map_file=tmp_path / "map.toml"))
+    predictor = make_predictor(
+        f"gliner:{tmp_path / 'model'}", tmp_path, PredictorOptions(map_file=tmp_path / "map.toml")
+    )
     out = tmp_path / "p.jsonl"
     assert predict(benchmark(tmp_path / "b.parquet"), predictor, out, Silent()).answered == 18
     assert [labels for _, labels in asked] == [["human being", "date", "location"]]

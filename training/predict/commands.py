@@ -62,10 +62,10 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
             return
         if out is None:
             raise ConfigError("predict needs --out FILE.jsonl")
-        wishes = options.wishes(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
+        chosen = options.given(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
                               max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
                               max_retries=max_retries, timeout=timeout)  # fmt: skip
-        outcome = running.predict(benchmark, make_predictor(predictor, out, wishes), out, make_progress(quiet=quiet))
+        outcome = running.predict(benchmark, make_predictor(predictor, out, chosen), out, make_progress(quiet=quiet))
         if as_json:
             typer.echo(json.dumps(dataclasses.asdict(outcome), indent=2))
         else:

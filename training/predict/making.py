@@ -16,7 +16,7 @@ KINDS: Final = "hf:DIR, openai:MODEL, groq:MODEL, underthesea, token-classificat
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class PredictorOptions:
     """The options of a predictor."""
 
     map_file: Path | None = None
@@ -28,7 +28,7 @@ class Wishes:
     """Settings of endpoint and pace, by their names in ``RunConfig``."""
 
 
-def make_predictor(spec: str, out: Path, wishes: Wishes) -> Predictor:
+def make_predictor(spec: str, out: Path, chosen: PredictorOptions) -> Predictor:
     """Make the predictor that ``spec`` names; its answers will be written to ``out``.
 
     Raises:
@@ -38,19 +38,19 @@ def make_predictor(spec: str, out: Path, wishes: Wishes) -> Predictor:
     kind, _, name = spec.partition(":")
     if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, "hf", "openai", "groq"}:
         raise ConfigError(f"--predictor must be {KINDS}, not {spec!r}")
-    if wishes.map_file and kind not in TAGGERS:
+    if chosen.map_file and kind not in TAGGERS:
         raise ConfigError(f"--map is for {', '.join(TAGGERS)}; {kind} is asked for the types by their names")
     if kind == "hf":
         from training.predict import seq2seq
 
-        return seq2seq.make(name, batch_size=wishes.batch_size, device=wishes.device)
+        return seq2seq.make(name, batch_size=chosen.batch_size, device=chosen.device)
     if kind in ("openai", "groq"):
         from training.predict import chat
 
-        return chat.make(kind, name, out, wishes.asking)
+        return chat.make(kind, name, out, chosen.asking)
     from training.predict import taggers
 
-    tags = tag_map(spec, wishes.map_file)
+    tags = tag_map(spec, chosen.map_file)
     if kind == "underthesea":
         return taggers.underthesea(tags)
     return taggers.gliner(name, tags) if kind == "gliner" else taggers.token_classification(name, tags)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Optional, TypeAlias
 import typer
 
 from annotator.config import RunConfig, flag
-from training.predict.making import KINDS, Wishes
+from training.predict.making import KINDS, PredictorOptions
 
 _SETTINGS: Final = {item.name: item.metadata["help"] for item in dataclasses.fields(RunConfig)}
 
@@ -42,6 +42,8 @@ MaxRetries: TypeAlias = Annotated[Optional[int], _asking("max_retries")]  # noqa
 Timeout: TypeAlias = Annotated[Optional[float], _asking("timeout")]  # noqa: UP045
 
 
-def wishes(map_file: Path | None, batch_size: int, device: str | None, **asking: Any) -> Wishes:
+def given(map_file: Path | None, batch_size: int, device: str | None, **asking: Any) -> PredictorOptions:
     """The given options as one; of the endpoint only those that were given."""
-    return Wishes(map_file, batch_size, device, {name: value for name, value in asking.items() if value is not None})
+    return PredictorOptions(
+        map_file, batch_size, device, {name: value for name, value in asking.items() if value is not None}
+    )

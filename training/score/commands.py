@@ -13,7 +13,7 @@ from training.flags import AsJson, Debug, Quiet, print_json
 from training.predict import options
 
 if TYPE_CHECKING:
-    from training.predict.making import Wishes
+    from training.predict.making import PredictorOptions
     from training.score.metrics import Draws
     from training.score.rendering import Grid
     from training.score.robustness import Place
@@ -88,19 +88,19 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         from training.score.metrics import Draws
         from training.score.robustness import Place
 
-        wishes = options.wishes(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
+        chosen = options.given(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
                               max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
                               max_retries=max_retries, timeout=timeout)  # fmt: skip
         if markdown:
             read = (samples, predictions, *(compare or ()))
             check_output(markdown, "--markdown", inputs=[path for path in read if path])
-        if wishes != options.wishes(None, 16, None) and not predictor:
+        if chosen != options.given(None, 16, None) and not predictor:
             raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
         if perturb:
             if compare:
                 raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
             place = Place(samples, out or samples.with_name(f"{samples.stem}-variants"), predictions)
-            wanted = (predictor, wishes) if predictor else None
+            wanted = (predictor, chosen) if predictor else None
             _robustness(place, wanted, Draws(draws, seed), markdown, quiet=quiet, as_json=as_json)
             return
         if predictor or out:
@@ -118,7 +118,13 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
 
 
 def _robustness(
-    place: Place, wanted: tuple[str, Wishes] | None, draws: Draws, markdown: Path | None, *, quiet: bool, as_json: bool
+    place: Place,
+    wanted: tuple[str, PredictorOptions] | None,
+    draws: Draws,
+    markdown: Path | None,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     from annotator.terminal.progress import make_progress
     from training.predict.making import make_predictor
