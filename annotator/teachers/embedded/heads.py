@@ -13,8 +13,9 @@ _NUMBER = re.compile(r"\d{1,3}[A-Z]?|[A-ZĐ]{1,3}\d{1,4}")
 _TEAM = re.compile(r"U\.?\d\d")
 _COMMA_INSIDE = frozenset({"Văn hóa , Thể thao", "Văn hoá , Thể thao", "Lao động , Thương binh"})
 _ALLEYS = frozenset(("hẻm", "ngõ", "ngách", "kiệt"))
+_ANY_CLUB = frozenset(("clb", "câu lạc bộ", "đội bóng"))
 _STREETS = frozenset(("đường", "phố", "trường", "viên", "cầu"))
-_CITIES = frozenset(("tp", "tp.", "phố", "tỉnh"))
+_CITIES = frozenset(("tp", "tp.", "tỉnh"))
 _GOVERNED = frozenset(("tp", "tp.", "thành phố", "phố", "tỉnh", "huyện", "quận"))
 _COASTS = frozenset(("bờ", "ven", "điểm", "toàn", "yêu", "nhu"))
 """Before "biển" or "cầu": "bờ biển Libya" is a coast of Libya."""
@@ -59,6 +60,8 @@ def headed(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
     wide = kind != "place" or atoms[at].text.lower() == "khu"  # "Khu Di tích Văn hóa đền Trần"
     end = _body_end(atoms, first, kind) if wide else _place_end(atoms, first)
     rest = joined(atoms, first, end)
+    if words.known.get(rest) == LOCATION and joined(atoms, at, first).lower() in _ANY_CLUB and rest[0].islower():
+        return at, ""  # "một CLB châu Âu"
     if end == first or rest in words.syllables["acronyms"] or words.heads.get(rest.lower(), "place") != "place":
         return at, ""  # "trường ĐH" names none
     return end, LOCATION if kind == "place" else ORGANIZATION
@@ -67,6 +70,7 @@ def headed(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
 def _place_end(atoms: Sequence[Atom], at: int) -> int:
     """End of a place: a well-known one, a number, or a run of capitals."""
     before = atoms[at - 1].text.lower()
+    city = before in _CITIES or joined(atoms, at - 2, at).lower() == "thành phố"
     length, label = known(atoms, at, "")
     if length > 1 and label == LOCATION:
         return at + length
@@ -75,7 +79,7 @@ def _place_end(atoms: Sequence[Atom], at: int) -> int:
     if before in _STREETS and atoms[at].capital and at + 1 < len(atoms) and is_word(atoms[at].text, atoms[at + 1].text):
         return _phrase_end(atoms, at)
     # whoever comes after "TP" is its chairman; a street or a ward may have his name
-    if not atoms[at].capital or atoms[at].phrase or (before in _CITIES and is_person(atoms, at, 3)):
+    if not atoms[at].capital or atoms[at].phrase or (city and is_person(atoms, at, 3)):
         return at
     end = at + 1
     while end < run_end(atoms, end) and not is_person(atoms, end, 3):
@@ -126,7 +130,7 @@ def _capitals_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
         atom, before = atoms[here], atoms[here - 1].text.lower()
         if atom.rule or (kind == "state" and atom.capital and _is_chairman(atoms, here)):
             break
-        if atom.capital and (atom.proper or atom.phrase or atom.text not in words.syllables["common"] or end == here):
+        if atom.capital and (here == at or atom.phrase or atom.text not in words.syllables["openers"]):
             end = here + 1
         elif end == here > at and atom.phrase:
             end = here + 1  # no name ends inside a word: "Mỹ phẩm"
