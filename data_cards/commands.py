@@ -25,13 +25,14 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     compare: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
-        typer.Option("--compare", metavar="B", help="Another such dataset: show what is different in B."),
+        typer.Option("--compare", metavar="B", help="Compare with dataset B and show the differences."),
     ] = None,
     engine: Annotated[
-        str, typer.Option("--engine", help="Where it is counted: local (this machine) or ray (docs/scale.md).")
+        str,
+        typer.Option("--engine", help="Run tasks on this machine (local) or on a Ray cluster (ray; docs/scale.md)."),
     ] = "local",
-    ray_address: Annotated[str, typer.Option("--ray-address", help="A Ray cluster: host:port, or auto.")] = "",
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes; 0: one a core.")] = 0,
+    ray_address: Annotated[str, typer.Option("--ray-address", help="Join this Ray cluster: HOST:PORT, or auto.")] = "",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Use this many processes; 0: one a core.")] = 0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -71,7 +72,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
 @app.command(rich_help_panel="Look at a dataset")
 def report(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
-    seed: Annotated[int, typer.Option("--seed", help="Draws other passages to show.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Draw other passages to show.")] = 0,
     debug: Debug = False,
 ) -> None:
     """Write report.html, one file to read in any browser, and figures/ as PNG and SVG."""

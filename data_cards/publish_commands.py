@@ -17,28 +17,29 @@ if TYPE_CHECKING:
 
 def publish(  # noqa: PLR0913 - the parameters of a command are its flags
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run directory.")],
-    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub; made if need be.")],
+    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub; created if needed.")],
     *,
-    private: Annotated[bool, typer.Option("--private", help="Make it a private dataset.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Create a private dataset.")] = False,
     licence: Annotated[
-        str, typer.Option("--licence", "--license", help="Licence of the dataset, as the Hub calls it: cc-by-4.0, ...")
+        str,
+        typer.Option("--licence", "--license", help="State this licence, by its identifier on the Hub: cc-by-4.0, ..."),
     ] = "unknown",
-    revision: Annotated[str, typer.Option(help="Branch to commit to; made if need be.")] = "main",
-    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Publish with vner-annotate",
+    revision: Annotated[str, typer.Option(help="Commit to this branch; created if needed.")] = "main",
+    message: Annotated[str, typer.Option(help="Set the message of the commit.")] = "Publish with vner-annotate",
     include: Annotated[
-        list[str], typer.Option(help="Send this too: documents, passages, rejected, ledger. May be repeated.")
+        list[str], typer.Option(help="Send documents, passages, rejected or ledger too. Repeatable.")
     ] = [],  # noqa: B006 - read by typer, never changed
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Publish in spite of what the audit found or of unanswered passages.")
+        bool, typer.Option("--anyway", help="Publish in spite of audit problems and unanswered passages.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files and send nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress display.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Publish the dataset on the Hugging Face Hub: samples, annotations, figures and data card, in one commit.
 
-    The token is found where the Hub's own client looks: HF_TOKEN, or what `hf auth login` left.
+    The token comes from HF_TOKEN or from `hf auth login`.
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing, opened
@@ -64,7 +65,7 @@ def publish(  # noqa: PLR0913 - the parameters of a command are its flags
 
 
 def _settle_output(*, quiet: bool) -> None:
-    """The client's own bars only where somebody looks; its warnings are in our errors."""
+    """Show the client's bars on a terminal only, and no warnings: they are in the errors."""
     from huggingface_hub.utils import disable_progress_bars, logging  # type: ignore[attr-defined] # lazily exported
 
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
