@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 from annotator.cleaning.evidence import Evidence, is_nothing, is_remark, is_shaped, likeness
-from annotator.cleaning.lines import Line, Table
+from annotator.cleaning.lines import Line, Table, cut_line
 from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, Bare, Heading, Node, fold, is_nested, names
 
 Form: TypeAlias = Literal["pair", "bare pair", "row", "bare row", "record", "entry", "listed entry", "headed", "line"]
@@ -318,7 +318,9 @@ def _half(fields: dict[str, Node], text: str | None, label: str | None, group: s
     if isinstance(name, str) and isinstance(value, str):
         return [Item((name, value), "entry")]
     is_map = any(isinstance(value, list) for value in fields.values())
-    is_half = not is_map and (label or (text and text not in ("name", "id")))  # "name" may as well be a type
+    is_type = text in ("name", "id") and not fields.keys() & _PROSE_KEYS  # "name" may as well be a type
+    in_words = text in _WRAPPER_KEYS and len(fields) == 1  # {"entities": "Hà Nội: city, Huế: city"}
+    is_half = not is_map and (label or (text and not is_type and not in_words))
     return [shorten([*fields.items()])] if is_half else None
 
 
@@ -352,10 +354,14 @@ def _roles_by_passage(
         for key, value in others.items()
         if key not in standing and is_shaped(value) and evidence.type_weight(value) > 0.3
     ]
-    names_type = any(likeness(key) == 3 and key not in _TEXT_RANK and key not in _LABEL_RANK for key in fields)
+    free = [key for key in fields if key not in _TEXT_RANK and key not in _LABEL_RANK]
+    names_type = any(likeness(key) == 3 or evidence.stands(key.replace("_", " ")) for key in free)  # it is a map
     if text is None and (label or group):
         named = [key for key in standing if likeness(key) < 3]
         text = named[0] if len(named) == 1 else None
+    elif text == "entity" and not label and len(standing) == 1 and evidence.type_weight(str(fields[text])) > 0.3:
+        if not evidence.stands(str(fields[text])) and standing[0] in _TEXT_RANK:
+            text, label = standing[0], text  # {"span": ..., "entity": "storm"}
     elif not label and not group and len(kinds) == 1 and not names_type:
         if text is None and len(standing) == 1:
             text, label = standing[0], kinds[0]
@@ -433,7 +439,7 @@ def _scalar(key: str, value: Node, *, beside_list: bool, alone: bool, is_wrapper
         if is_nothing(value):
             return [_Visit([])]
         if not is_wrapper:
-            return [Item((Line(value),), "line")]
+            return [Item((Line(part),), "line") for part in cut_line(value)]
     if is_wrapper:  # beside a list that names itself as the answer, other fields are remarks
         return [] if beside_list else [shorten((key, value))]
     if is_remark(key) and likeness(key) < 3 and not alone:

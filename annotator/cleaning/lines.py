@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 
 from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, Heading, Node, fold, names
 
@@ -53,6 +54,7 @@ _ENDS = (  # where a line with several items is cut, if each part is one
     re.compile(r"\s+[-–]\s+"),
     re.compile(r"\.\s+(?=[^\s:.][^:.]{0,40}+:)"),
 )
+_WORDS = re.compile(r"[^\W\d_]++(?: [^\W\d_]++){0,4}")
 _OWN_TYPE = re.compile(r"[^:]{1,60}:\s+\S")
 _ITEM = re.compile(r"[^(){}]*\S\s*[({][^(){}]+[)}]|[^:]*\S:\s+\S.*|.*\S\s(?:->|[→⇒⟶➔➜]|=>|=)\s.*", re.DOTALL)
 
@@ -205,19 +207,18 @@ def _items(lines: Sequence[str]) -> list[Node]:
     """Headings with what stands under them, and lines that may be items; bullets outweigh the prose around them."""
     found: list[tuple[Heading | None, bool, Line]] = []
     heading: Heading | None = None
-    for line in lines:
-        if not line.strip():
-            continue
+    lines = [line for line in lines if line.strip()]
+    for line, after in zip_longest(lines, lines[1:], fillvalue=""):
         match = _BULLET.match(line)
         body = line[match.end() :].strip() if match else line.strip()
-        if new := _as_heading(body):
+        if new := _as_heading(body) or _over_bullets(line, body, after):
             heading = new
             continue
         if not match and heading and not line.startswith((" ", "\t")) and _OWN_TYPE.match(body):
             heading = None
         body = body.rstrip(" ,;")
         if body.strip(_MARKS + ".-[](){}"):
-            found.extend((heading, match is not None, Line(part)) for part in _cut(body))
+            found.extend((heading, match is not None, Line(part)) for part in cut_line(body))
         if not match and heading is not None and not line.startswith((" ", "\t")):
             heading = None if line.rstrip().endswith(".") else heading
     if any(is_bullet for _, is_bullet, _ in found):
@@ -249,12 +250,22 @@ def _as_heading(body: str) -> Heading | None:
     return None
 
 
+def _over_bullets(line: str, body: str, after: str) -> Heading | None:
+    """A few words without a colon, over bullets that stand deeper or are the first."""
+    is_over = _BULLET.match(after) and (not _BULLET.match(line) or _indent(after) > _indent(line))
+    return Heading(body) if is_over and _WORDS.fullmatch(body) else None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _without_bullet(line: str) -> str:
     match = _BULLET.match(line)
     return line[match.end() :].strip() if match else line.strip()
 
 
-def _cut(body: str) -> Iterator[str]:
+def cut_line(body: str) -> Iterator[str]:
     """Cut a line into its items: at semicolons or commas where each part has its own type, at tuples without quotes."""
     if intro := _INTRO.match(body):
         body = body[intro.end() :].rstrip(" .")

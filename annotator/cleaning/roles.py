@@ -68,8 +68,11 @@ def _pairs(
     text, label = pair
     if not (isinstance(text, str) and isinstance(label, str)):
         return [pair]
-    if is_no_type(label) or (is_nothing(text) and (item.form != "pair" or evidence.known)):
+    is_blank = item.form not in ("pair", "record") and not any(map(str.isalnum, text))
+    if is_blank or is_no_type(label) or (is_nothing(text) and (item.form != "pair" or evidence.known)):
         return None
+    if item.form == "entry" and len(label.split()) > 8:
+        return []
     if item.form == "headed" and not (text := evidence.first_that_stands(text) if evidence.known else _first(text)):
         return []
     is_list = item.several if several is None else several
