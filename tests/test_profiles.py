@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from annotator.asking.pool import pace_of
 from annotator.asking.profiles import Limits, context_window, published_limits
-from annotator.asking.rate_limits import Pace
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
-from annotator.run import stages as pipeline
 from annotator.run.forecast import DAY, _time
 from annotator.storage import tables
 from tests.endpoint import Endpoint
@@ -29,17 +27,10 @@ def test_limits_of_a_profile() -> None:
         published_limits("groq-free", "m")
 
 
-def test_flags_win_over_a_profile(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_win_over_a_profile() -> None:
     """A profile fills what the flags leave open."""
-    seen: list[Pace] = []
-
-    def stop(passages: Any, teacher: Any, ledger: Any, pace: Pace, *rest: Any) -> None:
-        seen.append(pace)
-
-    monkeypatch.setattr(pipeline, "annotate", stop)
-    asking = ("--provider", "openai", "--model", "llama3-70b-8192", "--base-url", endpoint.url, "--docs", 2)
-    vner("annotate", "--out", tmp_path / "run", *asking, "--limits", "groq-free", "--rpm", 7)
-    assert (seen[0].rpm, seen[0].tpm) == (7, 6000)
+    pace = pace_of(RunConfig(provider="openai", model="llama3-70b-8192", limits="groq-free", rpm=7))
+    assert (pace.rpm, pace.tpm) == (7, 6000)
 
 
 def test_windows() -> None:
