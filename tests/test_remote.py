@@ -161,7 +161,7 @@ def test_a_server_without_ranges(server: FileServer) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("zz://a/b.parquet", "no way to read zz:// is known"),
+        ("zz://a/b.parquet", "no file system is known for zz://"),
         ("gs://a/b.parquet", "gs:// needs a package that is not installed; pip install 'gcsfs'"),
     ],
 )

@@ -37,11 +37,11 @@ class HubDataset:
 
 
 def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | HubDataset:
-    """Tell what ``source`` means and list its files in the order of their names.
+    """Find out what ``source`` means, and list its files in the order of their names.
 
     None or ``sample`` is the bundled sample; a folder of that name is written ``./sample``. Whatever exists on this
     machine, or looks like a path, is a path; ``org/name`` is a Hub dataset; ``https://``, ``hf://`` and ``s3://`` are
-    files elsewhere, which are asked for.
+    remote files, which are listed.
 
     Raises:
         SourceError: nothing is there, it cannot be read, or it holds no file of a known type.

@@ -1,7 +1,7 @@
-"""Files that lie elsewhere: on a web server, on the Hub, in an object store. fsspec speaks with them, we read ranges.
+"""Read remote files by byte ranges through fsspec: from a web server, the Hub, or an object store.
 
-Each read asks for exactly its bytes. fsspec's own caches are switched off: made for reading on and on, they fetch
-megabytes around the kilobytes that a Parquet footer or a page takes. What fails in passing is tried again.
+Each read requests exactly its bytes. fsspec's own caches are off: they are made for sequential reading, and fetch
+megabytes around the kilobytes of a Parquet footer or a page. Transient failures are retried.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from annotator.errors import SourceError
 Value = TypeVar("Value")
 
 READERS: Final = 8
-"""Requests that are on their way at once."""
+"""Requests in flight at once."""
 _TRIES: Final = 5
 _LONGEST_WAIT: Final = 8.0  # seconds between two tries
 _SILENCE: Final = 60  # seconds without a byte after which a connection counts as dead
@@ -33,12 +33,12 @@ _PACKAGES: Final = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One file at an address; what it shares with ``pathlib.Path`` is all that readers need of either."""
+    """One file at an address; readers use only what it has in common with ``pathlib.Path``."""
 
     url: str
     size: int
     version: str = ""
-    """What its server says of its content: an ETag, a hash, a date; empty where it says nothing."""
+    """ETag, hash or date of its content, from its server; empty where there is none."""
 
     def __str__(self) -> str:
         return shown(self.url)
@@ -54,7 +54,7 @@ class RemoteFile:
 
 
 def is_url(source: str) -> bool:
-    """Whether ``source`` names a scheme: ``https://...``, ``hf://...``, ``s3://...``."""
+    """Return whether ``source`` names a scheme: ``https://...``, ``hf://...``, ``s3://...``."""
     return _URL.match(source) is not None
 
 
@@ -87,7 +87,7 @@ def listed(url: str, suffixes: tuple[str, ...]) -> list[RemoteFile]:
 
 
 def credentials() -> dict[str, str]:
-    """The variables of the environment that file systems read; the Hub's token from where its client keeps it."""
+    """Return the environment variables that file systems read, with the Hub's token from where its client keeps it."""
     from huggingface_hub import get_token
 
     found, token = carried("HF_ENDPOINT", "AWS_", "GOOGLE_", "AZURE_", "FSSPEC_"), get_token()
@@ -104,11 +104,13 @@ def together(function: Callable[[Any], Value], items: list[Any]) -> list[Value]:
 
 def _described(system: Any, name: str) -> RemoteFile:
     info = system.info(name)
-    told = (info.get(key) for key in ("ETag", "etag", "sha256", "blob_id", "md5Hash", "Last-Modified", "LastModified"))
+    versions = (
+        info.get(key) for key in ("ETag", "etag", "sha256", "blob_id", "md5Hash", "Last-Modified", "LastModified")
+    )
     url = str(system.unstrip_protocol(name))
     if info.get("size") is None:
         raise SourceError(f"{shown(url)} does not say how large it is; download it and give the file")
-    return RemoteFile(url, int(info["size"]), next((str(value) for value in told if value), ""))
+    return RemoteFile(url, int(info["size"]), next((str(value) for value in versions if value), ""))
 
 
 @lru_cache(maxsize=8)
@@ -128,11 +130,11 @@ def _system(scheme: str) -> Any:
         package = _PACKAGES.get(scheme.lower(), f"fsspec[{scheme}]")
         raise SourceError(f"{scheme}:// needs a package that is not installed; pip install '{package}'") from error
     except ValueError as error:
-        raise SourceError(f"no way to read {scheme}:// is known; give https://, hf://, s3:// or a path") from error
+        raise SourceError(f"no file system is known for {scheme}://; give https://, hf://, s3:// or a path") from error
 
 
 class _Ranges(io.RawIOBase):
-    """A remote file as a stream that can be sought; nothing is read but what is asked for."""
+    """A remote file as a seekable stream that fetches only the bytes of each read."""
 
     def __init__(self, file: RemoteFile) -> None:
         self._file, self._at = file, 0
@@ -180,7 +182,7 @@ class _Ranges(io.RawIOBase):
 
 
 def _tried(ask: Callable[[], Value], url: str) -> Value:
-    """Ask, again after a while if what failed may pass; say in one line what did not.
+    """Call ``ask``, again after a while where the failure may pass; turn what remains into one line.
 
     Raises:
         SourceError: it failed for good.
@@ -195,7 +197,7 @@ def _tried(ask: Callable[[], Value], url: str) -> Value:
 
 
 def _status(error: BaseException | None) -> int | None:
-    """The HTTP status that an error, or what caused it, speaks of; libraries keep it in different places."""
+    """Return the HTTP status of an error or of its cause; libraries keep it in different places."""
     while error is not None:
         status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
         if isinstance(status, int):
@@ -205,7 +207,7 @@ def _status(error: BaseException | None) -> int | None:
 
 
 def _is_broken_line(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, is one of the connection."""
+    """Return whether an error or its cause is one of the connection."""
     import aiohttp
     import httpx2
 
@@ -226,7 +228,7 @@ def _may_pass(error: BaseException) -> bool:
 
 @contextmanager
 def _explained(url: str) -> Iterator[None]:
-    """Turn what the libraries raise into one line with a mend."""
+    """Turn what the libraries raise into one line that says how to fix it."""
     try:
         yield
     except SourceError:
@@ -250,5 +252,5 @@ def _explained(url: str) -> Iterator[None]:
 def _one_line(error: Exception) -> str:
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
-    said = _ADDRESS.sub(lambda match: shown(match[0]), " ".join(str(error).split()))
-    return said[:200] or type(error).__name__
+    line = _ADDRESS.sub(lambda match: shown(match[0]), " ".join(str(error).split()))
+    return line[:200] or type(error).__name__

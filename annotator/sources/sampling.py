@@ -32,7 +32,7 @@ from annotator.sources.screening import Screen, Screening
 from normalizers.encodings import is_damaged, repair
 
 Progress: TypeAlias = Callable[[int, int | None], None]
-"""Told now and then how many rows have been read, and of how many where that is known."""
+"""Receives now and then the number of rows that were read, and their total where it is known."""
 
 _Draw: TypeAlias = tuple[int, "Rejected | int"]
 """The number of a row, and what it is: a rejection, or the number of a document in ``Drawn``."""
@@ -41,7 +41,7 @@ _PROGRESS_EVERY = 1000  # rows
 
 
 def _say_nothing(done: int, total: int | None) -> None:
-    """Stand in where nobody wants to know."""
+    """Ignore the progress."""
 
 
 @dataclass(slots=True)
@@ -61,13 +61,13 @@ class SampleReport:
     bytes_read: int | None = None
     """Bytes of them that were read, footers too; each counted once."""
     documents: int = 0
-    """Documents that stand."""
+    """Accepted documents."""
     screened: Counter[str] = field(default_factory=Counter)
     """Rows that were left out, by reason."""
     characters_cut: int = 0
-    """Characters of boilerplate that were taken out of the documents that stand."""
+    """Characters of boilerplate that were removed from the accepted documents."""
     encodings_repaired: int = 0
-    """Documents that stand whose encoding was repaired."""
+    """Accepted documents whose encoding was repaired."""
     seconds: float = 0.0
     peak_rss_mb: float | None = None
     """Most memory the process ever held, in MiB; None where the system does not tell."""
@@ -265,11 +265,11 @@ class _Drawing:
         """Yield rows as the shuffled stream brings them, see ``stream``."""
         rows = enumerate(stream(dataset, self.reading.columns, self.seed))
         size = self.docs
-        while batch := [self._told(number, row) for number, row in islice(rows, size)]:
+        while batch := [self._counted(number, row) for number, row in islice(rows, size)]:
             yield batch
             size = self.report.next_round(self.docs)
 
-    def _told(self, number: int, row: Row) -> _Draw:
+    def _counted(self, number: int, row: Row) -> _Draw:
         if (number + 1) % _PROGRESS_EVERY == 0:
             self.report.on_progress(number + 1, None)
         return number, self._set_aside(row)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from annotator.duplicates.ngrams import Hashes
 
 BOILERPLATE: Final = "boilerplate"
-"""The name under which what is cut out of documents is counted."""
+"""The stage under which pieces that are cut out of documents are counted."""
 
 _VIETNAMESE = frozenset("ăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ")
 """The lower-case letters of Vietnamese outside ASCII and Latin-1: à or ê would count French and Portuguese in."""
 
 _CLEARLY_VIETNAMESE = 0.10
-"""Share of such letters above which nothing else is asked. Vietnamese news has 0.06 to 0.26, all but two articles in a
-thousand above 0.10; English and French have none, Romanian about 0.04."""
+"""Share of such letters above which language identification is not needed. Vietnamese news has 0.06 to 0.26, all
+but two articles in a thousand above 0.10; English and French have none, Romanian about 0.04."""
 _LOOKED_AT = 10_000  # characters of a text that language identification reads
 _N = 8  # syllables of an n-gram that a text may repeat
 _JUDGED = 100  # n-grams that a text must have to be judged
@@ -45,13 +45,13 @@ class Screening:
     shortest: int = 20
     """Words a document must have: with fewer it is a caption, a headline or a link."""
     cuts: bool = True
-    """Whether boilerplate is taken out."""
+    """Whether boilerplate is removed."""
     repairs_encoding: bool = False
     """Whether text that was decoded in the wrong encoding is repaired where the original is certain."""
 
 
 class Screen:
-    """Remembers what was taken, so that no text and no id is taken twice."""
+    """Screens documents one by one; remembers those it accepted, so that no text and no id is accepted twice."""
 
     def __init__(self, settings: Screening, drawn: Drawn) -> None:
         """Begin with no accepted document; ``drawn`` holds those that are screened."""
@@ -61,7 +61,7 @@ class Screen:
         self._near = NearDuplicates(near, lambda number: drawn.get(number).text) if near else None
 
     def learn(self, documents: Iterable[Document]) -> None:
-        """Find the lines that many of ``documents`` have: the first that are drawn, which decides for all."""
+        """Find the lines that many of ``documents`` share: the first round of the draw; later ones change nothing."""
         if self._common is None and self._settings.cuts:
             self._common = common(document.text for document in documents)
 
@@ -86,7 +86,7 @@ class Screen:
             detail = f"{len(text.split())} words are left without credits, bylines and common lines"
             return rejected("boilerplate only", document.id, document.text, detail), []
         if (share := repeated_share(hashes)) >= _REPEATED:
-            detail = f"{share:.0%} of its runs of {_N} syllables were there before"
+            detail = f"{share:.0%} of its {_N}-grams of syllables are repeated"
             return rejected("repeats itself", document.id, document.text, detail), []
         identity = document.id
         while self._drawn.has_id(identity):
@@ -102,7 +102,7 @@ class Screen:
         return Document(identity, text, document.source), removed
 
     def _why_not(self, document: Document, digest: str) -> Rejected | None:
-        """The reason to leave a whole document out, the cheapest question first."""
+        """Return the rejection of a whole document, or None; the cheapest checks come first."""
         text = document.text
         if not any(map(str.isalpha, text)):
             return rejected("empty", document.id, text.strip(), "the text has no letters")

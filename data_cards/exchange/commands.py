@@ -27,7 +27,7 @@ def export_command(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Write the annotations for another tool, and say what its format cannot hold."""
+    """Export the annotations to another tool, and report what its format cannot hold."""
     with exits(debug):
         from data_cards.exchange.exporting import export
 
@@ -49,7 +49,7 @@ def import_command(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Take what people corrected for the truth; samples and audit follow. Nothing is asked of the teacher."""
+    """Import corrections, which replace the teacher's mentions; samples and audit follow, the teacher is not asked."""
     with exits(debug, directory):
         from annotator.run.runner import running
         from annotator.terminal.progress import make_progress
@@ -62,12 +62,12 @@ def import_command(
         if as_json:
             typer.echo(json.dumps({**report, "build": built}, ensure_ascii=False, indent=2))
             return
-        _tell(report)
+        _show(report)
         typer.echo(f"now: {built['samples']['count']:,} samples of {built['labels']['distinct']:,} types, "
                    f"{built['mentions']['count']:,} mentions")  # fmt: skip
 
 
-def _tell(report: Mapping[str, Any]) -> None:
+def _show(report: Mapping[str, Any]) -> None:
     from data_cards.exchange.importing import KINDS
 
     counted = ", ".join(f"{report[kind]:,} {kind}" for kind in KINDS if report[kind])

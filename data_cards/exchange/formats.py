@@ -27,7 +27,7 @@ class Format:
     beside: tuple[str, Callable[[Sequence[str]], bytes]] | None = None
     """Suffix and content of a second file, made of the labels."""
     negatives: float = 0.0
-    """Ratio of types that are asked for in vain, where the run has none."""
+    """Ratio of absent types to present ones, where the run has no negatives."""
 
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(

@@ -209,8 +209,8 @@ def _composed(text: str, offset: int, composed: str) -> int:
 
 def _grounded(annotation: Annotation, predictions: Sequence[tuple[str, str]]) -> Iterator[tuple[int, int, str]]:
     grounder = Grounder(annotation.text)
-    for said, label in predictions:
-        mention = said if said in annotation.text else nfc(said)
+    for string, label in predictions:
+        mention = string if string in annotation.text else nfc(string)
         known = [one for one in annotation.mentions if (one.text, one.label) == (mention, label)]
         match = None if known else grounder.ground(mention)
         if isinstance(match, Miss):

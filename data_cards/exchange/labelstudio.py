@@ -98,12 +98,12 @@ def _spans(text: str, result: Iterable[dict[str, Any]]) -> Iterator[tuple[int, i
 
 
 def _place(text: str, value: dict[str, Any]) -> tuple[int, int]:
-    start, end, said = value["start"], value["end"], value.get("text")
-    if said is None or _shown(text[start:end]) == _shown(said):
+    start, end, marked = value["start"], value["end"], value.get("text")
+    if marked is None or _shown(text[start:end]) == _shown(marked):
         return start, end
     start, end = from_utf16(text, start), from_utf16(text, end)
-    if _shown(text[start:end]) != _shown(said):
-        raise ValueError(f"the text at {value['start']}-{value['end']} is not {said!r}")
+    if _shown(text[start:end]) != _shown(marked):
+        raise ValueError(f"the text at {value['start']}-{value['end']} is not {marked!r}")
     return start, end
 
 

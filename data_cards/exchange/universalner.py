@@ -24,10 +24,10 @@ def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
 
 def _conversation(annotation: Annotation, job: Job) -> dict[str, Any]:
     job.count(annotation, {})
-    said = [("human", _TEXT + annotation.text), ("gpt", _READ)]
+    turns = [("human", _TEXT + annotation.text), ("gpt", _READ)]
     for sample in (*positives(annotation), *job.negatives.draw(annotation)):
-        said += [("human", sample.instruction), ("gpt", sample.output)]
-    return {"id": annotation.passage_id, "conversations": [{"from": who, "value": what} for who, what in said]}
+        turns += [("human", sample.instruction), ("gpt", sample.output)]
+    return {"id": annotation.passage_id, "conversations": [{"from": who, "value": what} for who, what in turns]}
 
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
@@ -36,9 +36,9 @@ def read(path: Path) -> Iterator[Reviewed | Unread]:
 
 
 def _reviewed(item: dict[str, Any]) -> Reviewed:
-    said = [turn["value"] for turn in item["conversations"]]
-    if not said[0].startswith(_TEXT) or len(said) % 2:
+    turns = [turn["value"] for turn in item["conversations"]]
+    if not turns[0].startswith(_TEXT) or len(turns) % 2:
         raise ValueError("the conversation does not begin with the text, or has no last answer")
-    turns = zip(said[2::2], said[3::2], strict=True)
-    predictions = tuple(found for question, answer in turns for found in predictions_of(question, answer))
-    return Reviewed(item["id"], text=said[0].removeprefix(_TEXT), predictions=predictions)
+    pairs = zip(turns[2::2], turns[3::2], strict=True)
+    predictions = tuple(found for question, answer in pairs for found in predictions_of(question, answer))
+    return Reviewed(item["id"], text=turns[0].removeprefix(_TEXT), predictions=predictions)
