@@ -1,20 +1,20 @@
-"""Where a passage really says what a teacher claims.
+"""Where a passage has the mention that a teacher predicts.
 
-A claim is compared with the passage under rules of growing tolerance, tried in the order of `RULES` until one finds
-it. Each rule folds claim and passage to keys and looks for one in the other; the folds add up, so that a claim may
+A mention is compared with the passage under rules of growing tolerance, tried in the order of `RULES` until one finds
+it. Each rule folds mention and passage to keys and looks for one in the other; the folds add up, so that a mention may
 differ in quotes, tone placement and case at once, and the rule is named by the last fold that was needed. What is found
-is a slice of the passage, of whole words (`normalizers.text.is_whole`), whose own key equals the key of the claim. No
-fold takes a diacritic, a letter, a digit or a word away: a claim that is not wholly there is a `Miss`.
+is a slice of the passage, of whole words (`normalizers.text.is_whole`), whose own key equals the key of the mention. No
+fold takes a diacritic, a letter, a digit or a word away: a mention that is not wholly there is a `Miss`.
 
 ===============  ==================================================================================================
 ``exact``        the same code points
-``trim``         the claim without the quotes and punctuation around it
+``trim``         the mention without the quotes and punctuation around it
 ``unicode``      the same characters: composed or not, compatibility forms, a combining mark typed twice
 ``tone``         the tone mark on another vowel of the syllable: ``hoà`` = ``hòa``
 ``case``         capitals or not, but see `_case_fits`
 ``space``        runs of white space, characters without width, white space beside punctuation
 ``punctuation``  kinds of dash and quote; the full stops and spaces of abbreviations: ``TP. HCM`` = ``TP HCM``
-``underscore``   underscores, in the claim or in the passage, as spaces
+``underscore``   underscores, in the mention or in the passage, as spaces
 ===============  ==================================================================================================
 """
 
@@ -46,9 +46,9 @@ _CLEAR = frozenset(' \n()[];!?"“”…')
 _STOPS = frozenset(",.:")
 """Neighbours that end a word when a clear one comes after them."""
 _NEAR = 3 / 4
-"""Share of a claim's characters that the nearest text must have for the claim to be a near miss, not an invention."""
+"""Share of a mention's characters that the nearest text must have for a near miss; with less it is an invention."""
 _COMPARED = 200
-"""Characters of a claim that the nearest text is sought for: enough for any name, and bounds the work."""
+"""Characters of a mention that the nearest text is sought for: enough for any name, and bounds the work."""
 
 _VOWEL_MARKS = "\u0302\u0306\u031b"
 _MARKS = "\u0300-\u036f"
@@ -67,7 +67,7 @@ _PLAIN = {"quote": "'", "dash": "-", "stop": "", "gap": ""}
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The claim is in the passage: ``rule`` found it, ``spans`` are all its occurrences in order of start.
+    """The mention is in the passage: ``rule`` found it, ``spans`` are all its occurrences in order of start.
 
     Spans are code points of the passage, half open; none overlaps another or has white space at an end.
     """
@@ -78,7 +78,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """The claim is not in the passage: ``reason`` is ``hallucinated``, ``near miss`` or ``empty``.
+    """The mention is not in the passage: ``reason`` is ``hallucinated``, ``near miss`` or ``empty``.
 
     ``detail`` tells a person what the passage has instead.
     """
@@ -192,7 +192,7 @@ def letters(text: str) -> str:
 
 
 class Grounder:
-    """One passage, in which any number of claims are looked up. Folded views of it are made when first needed."""
+    """One passage, in which any number of mentions are looked up. Folded views of it are made when first needed."""
 
     __slots__ = ("_letters", "_matcher", "_padded", "_segmented", "_skeleton", "_text", "_views")
 
@@ -214,72 +214,72 @@ class Grounder:
                 return Miss("empty", f"no letter or digit in {mention!r}")
         if spans := self._exact(mention):
             return Match("exact", spans)
-        claim = trim(mention)
-        if claim != mention and (spans := self._exact(claim)):
+        trimmed = trim(mention)
+        if trimmed != mention and (spans := self._exact(trimmed)):
             return Match("trim", spans)
-        if letters(claim) not in self._letters_of_text():
-            return self._miss(claim)  # no rule can find it: the views need not be made
-        return self._folded(claim) or self._spaced(claim) or self._miss(claim)
+        if letters(trimmed) not in self._letters_of_text():
+            return self._miss(trimmed)  # no rule can find it: the views need not be made
+        return self._folded(trimmed) or self._spaced(trimmed) or self._miss(trimmed)
 
     def _letters_of_text(self) -> str:
         if self._letters is None:
             self._letters = letters(self._text)
         return self._letters
 
-    def _exact(self, claim: str) -> tuple[tuple[int, int], ...]:
-        text, size = self._padded, len(claim)
+    def _exact(self, mention: str) -> tuple[tuple[int, int], ...]:
+        text, size = self._padded, len(mention)
         spans = []
-        start = text.find(claim)
+        start = text.find(mention)
         while start >= 0:
             end = start + size
             if (
                 text[start - 1] in _CLEAR and (text[end] in _CLEAR or (text[end] in _STOPS and text[end + 1] in _CLEAR))
             ) or is_whole(text, start, end):
                 spans.append((start, end))
-                start = text.find(claim, end)
+                start = text.find(mention, end)
             else:
-                start = text.find(claim, start + 1)
+                start = text.find(mention, start + 1)
         return tuple(spans)
 
-    def _folded(self, claim: str) -> Match | None:
-        wanted = _view(nfc(claim))
+    def _folded(self, mention: str) -> Match | None:
+        wanted = _view(nfc(mention))
         for level, (rule, folded) in enumerate(_FOLDS, start=1):
             wanted = folded(wanted)
             if len(self._views) == level:
                 self._views.append(folded(self._views[-1]))
-            if spans := self._occurrences(claim, wanted.key, rule, self._views[level]):
+            if spans := self._occurrences(mention, wanted.key, rule, self._views[level]):
                 return Match(rule, spans)
         return None
 
-    def _occurrences(self, claim: str, wanted: str, rule: str, view: _View) -> tuple[tuple[int, int], ...]:
+    def _occurrences(self, mention: str, wanted: str, rule: str, view: _View) -> tuple[tuple[int, int], ...]:
         spans = []
         at = view.key.find(wanted)
         while at >= 0:
             after = at + len(wanted)
             start, end = view.starts[at], view.ends[after - 1]
             said = self._text[start:end]
-            if is_whole(self._text, start, end) and fold(said, rule) == wanted and _case_fits(claim, said):
+            if is_whole(self._text, start, end) and fold(said, rule) == wanted and _case_fits(mention, said):
                 spans.append((start, end))
                 at = view.key.find(wanted, after)
             else:
                 at = view.key.find(wanted, at + 1)
         return tuple(spans)
 
-    def _spaced(self, claim: str) -> Match | None:
-        """Look for ``claim`` with spaces for underscores, on either side; the spans stay what they are."""
-        if "_" not in claim and "_" not in self._text:
+    def _spaced(self, mention: str) -> Match | None:
+        """Look for ``mention`` with spaces for underscores, on either side; the spans stay what they are."""
+        if "_" not in mention and "_" not in self._text:
             return None
         if self._segmented is None:
             self._segmented = Grounder(self._text.replace("_", " "))
-        found = self._segmented.ground(trim(claim.replace("_", " ")))
+        found = self._segmented.ground(trim(mention.replace("_", " ")))
         return Match("underscore", found.spans) if isinstance(found, Match) else None
 
-    def _miss(self, claim: str) -> Miss:
+    def _miss(self, mention: str) -> Miss:
         """Tell a near miss from an invention, looking at letters without marks and case.
 
-        Near is a text that has half of the claim's words in a row (two at least), or most of its characters in order.
+        Near is a text that has half of the mention's words in a row (two at least), or most of its characters in order.
         """
-        wanted = fold_case(bare(nfc(claim)))[:_COMPARED]
+        wanted = fold_case(bare(nfc(mention)))[:_COMPARED]
         if self._matcher is None:
             self._skeleton = fold_case(bare(self._text))
             self._matcher = SequenceMatcher(None, "", self._skeleton, autojunk=False)
@@ -318,18 +318,18 @@ def _find_words(text: str, words: str) -> tuple[int, int] | None:
     return None
 
 
-def _case_fits(claim: str, said: str) -> bool:
-    """Whether capitals in ``claim`` may stand for what the passage writes as ``said``, or the other way about.
+def _case_fits(mention: str, said: str) -> bool:
+    """Whether capitals in ``mention`` may stand for what the passage writes as ``said``, or the other way about.
 
-    A claim of several words may differ: that all of them stand side by side by chance is unlikely (it befell 6 of
+    A mention of several words may differ: that all of them stand side by side by chance is unlikely (it befell 6 of
     20,000 names that were looked for in passages of other news articles). A single word
     with capitals is a name, and in lower case it may be quite another word (``An`` and ``an``, ``Hoa`` and ``hoa``,
     ``WHO`` and ``who``): it may only match capitals, unless it is too long to be chance and no Vietnamese syllable
-    (``Facebook`` and ``facebook``). A claim in lower case matches capitals, for it says less than the passage does;
+    (``Facebook`` and ``facebook``). A mention in lower case matches capitals, for it says less than the passage does;
     only a very short one is not taken for initials (``nh`` and ``N.H``).
     """
-    claim, said = fold(claim, "tone"), fold(said, "tone")
+    mention, said = fold(mention, "tone"), fold(said, "tone")
     one_word = len(re.findall(r"\w+", said)) == 1
-    if claim == claim.lower():
-        return said == said.lower() or one_word or len(claim) > 3
+    if mention == mention.lower():
+        return said == said.lower() or one_word or len(mention) > 3
     return said != said.lower() or not one_word or (len(said) > 3 and not is_syllable(said))

@@ -28,11 +28,11 @@ class Cleaned:
     annotation: Annotation | None
     """None when nothing in the reply could be read: that is not the same as a passage without entities."""
     claims: int
-    """What the reply claimed, readable or not; = ``kept`` + the rejected ones of stage ``clean``."""
+    """Predicted entities, readable or not; = ``kept`` + the rejected ones of stage ``clean``."""
     kept: int
     rejected: tuple[Rejected, ...]
     decisions: tuple[LabelDecision, ...] = ()
-    """What became of the label of each claim that could be read, in order."""
+    """What became of the label of each entity that could be read, in order."""
 
 
 class Decider(Protocol):
@@ -48,28 +48,33 @@ class LabelLog:
 
     def __init__(self) -> None:
         self._decisions: dict[str, LabelDecision] = {}
-        self._claims: Counter[str] = Counter()
+        self._predictions: Counter[str] = Counter()
         self._mentions: Counter[str] = Counter()
 
     def add(self, cleaned: Cleaned) -> None:
         """Count the labels of one reply."""
         self._decisions.update({decision.raw: decision for decision in cleaned.decisions})
-        self._claims.update(decision.raw for decision in cleaned.decisions)
+        self._predictions.update(decision.raw for decision in cleaned.decisions)
         if cleaned.annotation:
             self._mentions.update(mention.raw_label for mention in cleaned.annotation.mentions)
 
     def merge(self, other: LabelLog) -> None:
         """Count in what another log has counted."""
         self._decisions.update(other._decisions)
-        self._claims.update(other._claims)
+        self._predictions.update(other._predictions)
         self._mentions.update(other._mentions)
 
     def uses(self) -> list[LabelUse]:
         """A line for each raw label, the most frequent first."""
-        ordered = sorted(self._decisions.values(), key=lambda found: (-self._claims[found.raw], found.raw))
+        ordered = sorted(self._decisions.values(), key=lambda found: (-self._predictions[found.raw], found.raw))
         return [
             LabelUse(
-                found.raw, found.label, found.status, found.rule, self._claims[found.raw], self._mentions[found.raw]
+                found.raw,
+                found.label,
+                found.status,
+                found.rule,
+                self._predictions[found.raw],
+                self._mentions[found.raw],
             )
             for found in ordered
         ]
@@ -83,8 +88,8 @@ def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cl
         unread = Rejected("parse", f"reply {parsed.status}", passage.id, completion.reply[:500], cause)
         return Cleaned(None, 0, 0, (unread,))
 
-    decisions = tuple(labels.decide(claim.label) for claim in parsed.mentions)
-    mentions, kept, rejected = _claims(passage, parsed, decisions)
+    decisions = tuple(labels.decide(entity.label) for entity in parsed.mentions)
+    mentions, kept, rejected = _located(passage, parsed, decisions)
     rejected += [
         Rejected("clean", "malformed claim", passage.id, item, "not a pair of an entity and its type")
         for item in parsed.malformed
@@ -97,19 +102,19 @@ def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cl
     return Cleaned(annotation, len(parsed.mentions) + len(parsed.malformed), kept, tuple(rejected), decisions)
 
 
-def _claims(
+def _located(
     passage: Passage, parsed: ParsedReply, decisions: Sequence[LabelDecision]
 ) -> tuple[tuple[Mention, ...], int, list[Rejected]]:
     """The mentions of a passage, how many predictions have some, and what was rejected of both."""
     text, grounder = passage.text, Grounder(passage.text)
-    matches = [grounder.ground(claim.text) for claim in parsed.mentions]
+    matches = [grounder.ground(entity.text) for entity in parsed.mentions]
     projections = project(text, [match.spans if isinstance(match, Match) else () for match in matches])
     found: dict[tuple[int, int, str], Mention] = {}
     left_out: dict[tuple[int, int, str], Rejected] = {}
     rejected: list[Rejected] = []
     kept = 0
-    for claim, match, projection, decision in zip(parsed.mentions, matches, projections, decisions, strict=True):
-        outcome = _claim(text, match, projection, claim, decision)
+    for entity, match, projection, decision in zip(parsed.mentions, matches, projections, decisions, strict=True):
+        outcome = _mentions_of(text, match, projection, entity, decision)
         if isinstance(outcome, tuple):
             reason, detail = outcome
         else:
@@ -119,22 +124,22 @@ def _claims(
             label = outcome[0].label
             for (start, end), reason in projection.left_out:
                 around = f"at {start}: {text[max(0, start - 20) : end + 20]!r}"
-                out = Rejected(PROJECT, reason, passage.id, text[start:end], around, claim.label)
+                out = Rejected(PROJECT, reason, passage.id, text[start:end], around, entity.label)
                 left_out.setdefault((start, end, label), out)
             if len(found) > before:
                 kept += 1
                 continue
             reason, detail = "duplicate", f"already a {label}"
-        rejected.append(Rejected("clean", reason, passage.id, claim.text, detail, claim.label))
+        rejected.append(Rejected("clean", reason, passage.id, entity.text, detail, entity.label))
     # The longer of two that start together comes first, so that what is nested follows what holds it.
     ordered = sorted(found.values(), key=lambda mention: (mention.start, -mention.end, mention.label))
     return tuple(ordered), kept, rejected + [out for key, out in left_out.items() if key not in found]
 
 
-def _claim(
-    text: str, match: Match | Miss, projection: Projection, claim: RawMention, decision: LabelDecision
+def _mentions_of(
+    text: str, match: Match | Miss, projection: Projection, entity: RawMention, decision: LabelDecision
 ) -> list[Mention] | tuple[str, str]:
-    """The mentions that a claim stands for, or the reason and the detail of its rejection."""
+    """The mentions of a predicted entity, or the reason and the detail of its rejection."""
     if decision.label is None:
         return "label rejected", decision.rule
     if decision.status == "review":
@@ -142,5 +147,5 @@ def _claim(
     if isinstance(match, Miss):
         return match.reason, match.detail
     return [
-        Mention(text[start:end], decision.label, claim.label, start, end, match.rule) for start, end in projection.kept
+        Mention(text[start:end], decision.label, entity.label, start, end, match.rule) for start, end in projection.kept
     ]

@@ -1,6 +1,6 @@
 """Entities that have a form of their own: contacts, law documents, dates, times, amounts, titles.
 
-Pure, standard library only. Each rule is one pattern; they run in the order of ``_RULES``, and what one has claimed is
+Pure, standard library only. Each rule is one pattern; they run in the order of ``_RULES``, and what one has found is
 hidden from the next, so that spans never overlap. Numbers start only where no number is under way and every quantifier
 is bounded or has nothing to give back to: the cost is linear in the length of the text.
 """
@@ -198,7 +198,7 @@ _TITLE = (
 )
 
 _RULES = (
-    # type, pattern, letter case matters; the first rule that claims a stretch of text has it
+    # type, pattern, letter case matters; the first rule that matches a stretch of text has it
     ("email", _EMAIL, True),
     ("url", _URL, True),
     ("law document", _LAW_DOCUMENT, True),
