@@ -3,9 +3,9 @@
     python benchmarks/quality.py              # 1,000 reviews of each setting, a few minutes
     python benchmarks/quality.py --reviews 100
 
-For each error rate there are 20 datasets. Each has 6,000 predicted entities in 800 passages; 40 types by Zipf's law, of which most are rare. Errors are
-clustered: a passage has more or fewer than others (beta-distributed, intraclass correlation 0.1). A review draws a
-sample by the order that ``vner-annotate review`` uses, looks up the truth and estimates.
+For each error rate there are 20 datasets of 6,000 predicted entities in 800 passages; 40 types by Zipf's law, of which
+most are rare. Errors are clustered: a passage has more or fewer than others (beta-distributed, intraclass correlation
+0.1). A review draws a sample by the order that ``vner-annotate review`` uses, looks up the truth and estimates.
 """
 
 from __future__ import annotations
