@@ -349,7 +349,7 @@ def test_the_user_sees_and_changes_the_table(tmp_path: Path) -> None:
     assert 'PER = ["person", "name"]' in shown
     assert "date" in shown.splitlines()[-1]
     own = tmp_path / "map.toml"
-    own.write_text(shown.replace('"person", "name"', '"date"'), encoding="utf-8")
+    own.write_text(shown.replace('"person", "name"', '"date"'), encoding="utf-8-sig")  # as Windows editors save it
     assert load_map("underthesea", own).of("PER") == {"date"}
     asking = ("predict", source, "--predictor", "underthesea", "--out", out, "--quiet")
     assert run(*asking, "--map", own).exit_code == 0

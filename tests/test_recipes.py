@@ -30,7 +30,7 @@ data = ["a"]
 def own(tmp_path: Path) -> Path:
     """A recipe of one's own."""
     path = tmp_path / "own.toml"
-    path.write_text(OWN, encoding="utf-8")
+    path.write_text(OWN, encoding="utf-8-sig")  # a byte order mark, as Windows editors write it
     return path
 
 
