@@ -40,6 +40,8 @@ def _by_last_word(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typ
     words, last = lexicon(), atoms[end - 1].text
     if end > at + 1 and last in words.syllables["companies"] and any(atom.foreign for atom in atoms[at:end]):
         return ORGANIZATION, True
+    if end == at + 1 and last in {"Việt", "Trưởng"}:
+        return NOTHING, True  # "người Việt"
     product = end > at + 1 and words.known.get(atoms[at].text) == ORGANIZATION
     product |= end < len(atoms) and atoms[end].text.isdigit() and any(atom.foreign for atom in atoms[at:end])
     if product or last in words.syllables["contests"] or re.search(r"\d", joined(atoms, at, end)):
