@@ -60,6 +60,16 @@ def write_card(run: RunDir, figures: Mapping[str, Any], publication: Publication
     return text
 
 
+def refresh_card(run: RunDir) -> None:
+    """Write the card anew from ``audit.json``, where there is one: its quality section has changed.
+
+    Raises:
+        RunDirError: a file is damaged, or the card cannot be written.
+    """
+    if run.audit.exists():
+        write_card(run, json.loads(run.audit.read_text(encoding="utf-8")))
+
+
 def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication) -> str:
     """The card: a YAML header for the Hub, then Markdown for people."""
     manifest = without_paths(run.read_manifest())

@@ -213,7 +213,7 @@ def test_a_review_flows_into_the_dataset_and_out_again(built: Path) -> None:
     session = Session(RunDir(built), Settings(reviewer="an"))
     item = session.next("verify")["item"]
     session.decide("verify", {**item, "verdict": "none"})
-    for _ in range(30):
+    for _ in range(100):
         session.decide("verify", {**session.next("verify")["item"], "verdict": "right"})
     run(built, {}, make_progress(quiet=True))
     now = {one.passage_id: one for one in tables.read_annotations(RunDir(built).annotations)}
@@ -224,10 +224,11 @@ def test_a_review_flows_into_the_dataset_and_out_again(built: Path) -> None:
     }
     quality = write_quality(RunDir(built))
     assert quality is not None
-    assert quality["precision"]["n"] == 31
-    assert quality["precision"]["verdicts"] == {"right": 30, "type": 0, "span": 0, "none": 1, "unsure": 0}
-    assert quality["precision"]["low"] < 30 / 31 < quality["precision"]["high"]
+    assert quality["precision"]["n"] == 101
+    assert quality["precision"]["verdicts"] == {"right": 100, "type": 0, "span": 0, "none": 1, "unsure": 0}
+    assert quality["precision"]["low"] < 100 / 101 < quality["precision"]["high"]
     assert "an" not in json.dumps(quality["precision"]["types"]).split('"')
+    assert vner("quality", built).exit_code == 0
     plan = prepare(RunDir(built), Target("org/name"))
     sent = {item.path: item.content for item in plan.items}
     assert "quality.json" in sent

@@ -56,6 +56,7 @@ def review(  # noqa: PLR0913 - the parameters of a command are its flags
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing
+        from data_cards.card import refresh_card
         from data_cards.review.quality import seed_of, write_quality
         from data_cards.review.server import serve
         from data_cards.review.session import Session, Settings
@@ -78,6 +79,7 @@ def review(  # noqa: PLR0913 - the parameters of a command are its flags
         typer.echo(err=True)
         for line in summary_lines(write_quality(run)):
             typer.echo(line, err=True)
+        refresh_card(run)
         typer.echo(f"To apply your corrections: vner-annotate build --out {directory}", err=True)
 
 
@@ -89,12 +91,14 @@ def quality(directory: Directory, *, as_json: AsJson = False, debug: Debug = Fal
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing
+        from data_cards.card import refresh_card
         from data_cards.review.quality import write_quality
         from data_cards.review.view import print_quality
         from data_cards.summary import print_json
 
         run = existing(directory)
         found = write_quality(run)
+        refresh_card(run)
         if as_json:
             print_json(found or {"precision": None, "recall": None})
         else:
