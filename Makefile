@@ -1,12 +1,14 @@
-# make demo   install, and run the whole method on the bundled sample
-# make test   install what the tests need, and run all of them
-# make check  lint, strict types, import contracts
+# make demo        install, and run the whole method on the bundled sample
+# make test        install what the tests need, and run all of them; ARGS="-k ledger" for some of them
+# make test-quick  the tests that are not marked as slow
+# make check       lint, strict types, import contracts
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8
 
-.PHONY: demo test check format docs clean
+.PHONY: demo test test-quick check format docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/vner-annotate build sample --out $(DEMO)
@@ -15,7 +17,10 @@ demo: $(VENV)/installed
 	@$(BIN)/vner-annotate show $(DEMO)
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-quick: $(VENV)/installed-dev
+	$(PYTEST) -m 'not slow' $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

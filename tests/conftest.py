@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from annotator.engines import local
@@ -23,6 +24,12 @@ from tests.processes import Started
 ROOT = Path(__file__).resolve().parents[1]
 NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
 
+WORKERS = {
+    "cluster": ("test_ray", "test_postgres"),
+    "torch": ("test_training", "test_predicting", "test_learning", "test_students", "test_experiments"),
+    "browser": ("test_report", "test_review_page"),
+}
+"""Files that share what is expensive to start: pytest-xdist runs the tests of each group in one process."""
 
 # Small products are slower on several threads of torch, and threads of another number may round otherwise.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -30,6 +37,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("vner", deadline=None)  # no time is ever asserted
 settings.load_profile("vner")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, for the sake of its fixtures, and begin with the largest groups."""
+    groups = {name: group for group, names in WORKERS.items() for name in names}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups.get(item.path.stem, item.path.stem)))
+    first = list(WORKERS)
+    items.sort(key=lambda item: first.index(groups[item.path.stem]) if item.path.stem in groups else len(first))
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +67,26 @@ def endpoint() -> Iterator[Endpoint]:
         yield running
 
 
+def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A path that the first worker to want it fills with ``make``, for all workers; not to be changed by a test."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "finished").exists():
+            make(folder / "run")
+            (folder / "finished").touch()
+    return folder / "run"
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the bundled sample, with negatives; not to be changed."""
+    return shared(tmp_path_factory, "finished", build_sample)
+
+
+def build_sample(out: Path) -> None:
+    """Build the bundled sample with a teacher that finds several types."""
     from typer.testing import CliRunner
 
     import cli
@@ -62,12 +96,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         types = ("PERSON", "LOCATION", "DISEASE")
         return Answer(content=json.dumps([[mention, types[len(mention) % 3]] for mention in found]))
 
-    out = tmp_path_factory.mktemp("finished") / "run"
     with Endpoint(several_types) as teacher:
         asking = ["--provider", "openai", "--model", "llama3-70b-8192", "--base-url", teacher.url, "--negatives", "0.5"]
         result = CliRunner().invoke(cli.app, ["build", "sample", "--out", str(out), *asking, "--quiet"])
     assert result.exit_code == 0, result.output
-    return out
 
 
 @pytest.fixture(scope="session")
