@@ -290,6 +290,8 @@ def test_recall_comes_from_passages_read_blind(built: Path) -> None:
     assert recall["passages"] == 5
     assert recall["found"] == recall["entities"] - 5
     assert recall["low"] < recall["value"] < recall["high"]
+    write_report(RunDir(built))
+    assert f"recall {100 * recall['value']:.1f} %" in (built / "report.html").read_text(encoding="utf-8")
     assert session.undo() is not None
     again = write_quality(RunDir(built))
     assert again is not None

@@ -86,9 +86,9 @@ def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
 def type_rows(quality: Mapping[str, Any]) -> list[dict[str, Any]]:
     """For each of the most frequent checked types its precision and recall, where they were measured."""
     precision, recall = (quality[name]["types"] if quality[name] else [] for name in ("precision", "recall"))
-    recalls = {one["label"]: one for one in recall}
+    recalls = {one["label"]: {"pooled": False, **one} for one in recall}
     labels = dict.fromkeys([*(one["label"] for one in precision), *recalls])
-    precisions = {one["label"]: one for one in precision}
+    precisions = {one["label"]: {"pooled": False, **one} for one in precision}
     return [
         {"label": label, "precision": precisions.get(label), "recall": recalls.get(label)} for label in [*labels][:ROWS]
     ]
