@@ -269,9 +269,16 @@ def show(
 ) -> None:
     """Print a passage with its entities, what the teacher said of it, and what was rejected and why."""
     with _errors(debug):
-        from data_cards import summary
+        from rich.console import Console
 
-        summary.show_passage(directory, passage_id, as_json=as_json)
+        from annotator import open_run
+        from data_cards.summary import print_json
+
+        view = open_run(directory).show(passage_id or "")
+        if as_json:
+            print_json(view.as_dict())
+        else:
+            Console(highlight=False).print(view)
 
 
 app.command("export")(export_command)

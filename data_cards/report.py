@@ -18,7 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from annotator.records import Mention
 from annotator.storage import tables
@@ -26,6 +26,7 @@ from annotator.storage.rundir import RunDir, replacing
 from annotator.terminal.progress import printable
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures
+from data_cards.highlighting import highlighted
 from data_cards.review.quality import measure_run
 from data_cards.review.view import summary_lines, type_rows
 from data_cards.terminal import plural
@@ -88,35 +89,6 @@ def draw(annotations: Path, number: int, seed: int) -> list[tuple[str, str, list
         for row in batch.filter(pc.is_in(batch.column("passage_id"), wanted)).to_pylist():
             found[row["passage_id"]] = (row["text"], [Mention(**mention) for mention in row["mentions"]])
     return [(identity, *found[identity]) for identity in drawn]
-
-
-def highlighted(text: str, mentions: Sequence[Mention], numbers: Mapping[str, int]) -> Markup:
-    """The text with its mentions marked, nested ones within; one that crosses another is marked in two parts."""
-    return _marked(text, 0, len(text), [(mention.start, mention.end, mention.label) for mention in mentions], numbers)
-
-
-def _marked(
-    text: str, start: int, end: int, spans: Sequence[tuple[int, int, str]], numbers: Mapping[str, int]
-) -> Markup:
-    """``text[start:end]`` with the spans that lie within it."""
-    out, position = [], start
-    waiting = sorted(spans, key=lambda span: (span[0], -span[1], span[2]))
-    while waiting:
-        first, last, label = waiting.pop(0)
-        inside = [(low, min(high, last), name) for low, high, name in waiting if low < last]
-        crossing = [(last, high, name) for low, high, name in waiting if low < last < high]
-        beyond = [span for span in waiting if span[0] >= last]
-        waiting = sorted([*crossing, *beyond], key=lambda span: (span[0], -span[1], span[2]))
-        number = numbers[label]
-        out.append(escape(printable(text[position:first])))
-        out.append(
-            Markup('<mark class="c{}" data-type="{}">{}<span class="t">{}</span></mark>').format(
-                number % 8, number, _marked(text, first, last, inside, numbers), printable(label)
-            )
-        )
-        position = last
-    out.append(escape(printable(text[position:end])))
-    return Markup("").join(out)
 
 
 def _source(name: str) -> str:

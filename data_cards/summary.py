@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from annotator.asking.batch_files import read_batches
-from annotator.config import STAGES, make_config
-from annotator.errors import RunDirError
-from annotator.records import Annotation, Completion, Passage, Rejected, Sample
-from annotator.run.ledgers import answers_of
+from annotator.config import STAGES
+from annotator.records import Sample
 from annotator.run.runner import Outcome
-from annotator.run.settings import stored_settings
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, existing
-from annotator.teachers import make_teacher
+from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers.prices import price_of
 from data_cards import terminal
 from data_cards.audit.building import audit, funnel
@@ -104,57 +98,3 @@ def print_report(outcome: Outcome, report: dict[str, Any]) -> None:
         console.print(terminal.funnel_table(report["funnel"]))
     if "cost" in report:
         console.print(terminal.cost_line(report["cost"]))
-
-
-def show_passage(root: Path, wanted: str | None, *, as_json: bool) -> None:
-    """Print one passage and all that is known of it.
-
-    Raises:
-        RunDirError: there is no such passage, or several begin with ``wanted``.
-    """
-    run = existing(root)
-    passage = _passage(run, wanted or _first_with_entities(run))
-    annotation = next((found for found in _annotations(run) if found.passage_id == passage.id), None)
-    completion = _completion(run, passage)
-    rejected = [item for item in tables.read_rejected(run.rejected) if item.record_id == passage.id]
-    if as_json:
-        print_json(_as_json(passage, annotation, completion, rejected))
-    else:
-        Console(highlight=False).print(terminal.passage_view(passage, annotation, completion, rejected))
-
-
-def _annotations(run: RunDir) -> Iterator[Annotation]:
-    return tables.read_annotations(run.annotations) if run.annotations.exists() else iter(())
-
-
-def _first_with_entities(run: RunDir) -> str:
-    return next((annotation.passage_id for annotation in _annotations(run) if annotation.mentions), "")
-
-
-def _passage(run: RunDir, wanted: str) -> Passage:
-    matching = [passage for passage in tables.read_passages(run.passages) if passage.id.startswith(wanted)]
-    if not matching:
-        raise RunDirError(
-            f"no passage of {run.root} has an id that begins with {wanted!r}; ids stand in {run.passages}"
-        )
-    if wanted and len(matching) > 1:
-        raise RunDirError(f"{len(matching)} passages begin with {wanted!r}; give more of the id")
-    return matching[0]
-
-
-def _completion(run: RunDir, passage: Passage) -> Completion | None:
-    teacher = make_teacher(make_config(stored_settings(run.read_manifest())))
-    with answers_of(run) as ledger:
-        return ledger.get(teacher.question(passage.text).key) if ledger else None
-
-
-def _as_json(
-    passage: Passage, annotation: Annotation | None, completion: Completion | None, rejected: list[Rejected]
-) -> dict[str, Any]:
-    return {
-        "passage": asdict(passage),
-        "mentions": [asdict(mention) for mention in annotation.mentions] if annotation else None,
-        "reply": completion.reply if completion else None,
-        "reply_status": annotation.reply_status if annotation else None,
-        "rejected": [asdict(item) for item in rejected],
-    }
