@@ -172,7 +172,7 @@ def ratio(found: Sequence[float], true: Sequence[float], population: int, seed: 
     center = math.log(value / (1 - value))
     pivots = (np.log(values / (1 - values))[usable] - center) / errors[usable]
     low, high = np.quantile(pivots, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    scale = error * math.sqrt(left)
+    scale = error * math.sqrt(left * n / (n - 1))
     return Estimate(value, _expit(center - high * scale), _expit(center - low * scale), n)
 
 
