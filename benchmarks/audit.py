@@ -26,7 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, write_json
+from annotator.storage.atomic import write_json
+from annotator.storage.rundir import SPLITS, RunDir
 
 IDS = {"id", "passage_id", "document_id"}
 TEXTS = {"text", "input", "output"}

@@ -15,7 +15,8 @@ from jinja2 import Environment, StrictUndefined
 
 from annotator.records import Sample
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, replacing
+from annotator.storage.atomic import replacing
+from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
 from data_cards import licences
 from data_cards.review.quality import measure_run, write_quality

@@ -41,7 +41,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
         from rich.console import Console
 
         from annotator.run.backends import make_engine
-        from annotator.storage.rundir import write_json
+        from annotator.storage.atomic import write_json
         from data_cards import auditview, comparing
         from data_cards.audit.building import audit_dataset
         from data_cards.audit.dataset import find

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.storage.rundir import replacing
+from annotator.storage.atomic import replacing
 
 INK: Final = "#1d1e21"
 SOFT: Final = "#585c66"

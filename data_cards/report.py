@@ -22,7 +22,8 @@ from markupsafe import Markup
 
 from annotator.records import Mention
 from annotator.storage import tables
-from annotator.storage.rundir import RunDir, replacing
+from annotator.storage.atomic import replacing
+from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures

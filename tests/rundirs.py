@@ -11,7 +11,8 @@ from typing import Any
 from annotator.records import Annotation, Document, Mention, Passage, Piece, Rejected, Sample
 from annotator.samples.explode import positives
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, replacing, write_json
+from annotator.storage.atomic import replacing, write_json
+from annotator.storage.rundir import SPLITS, RunDir
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from annotator.records import Sample
 from annotator.storage import tables
-from annotator.storage.rundir import replacing
+from annotator.storage.atomic import replacing
 
 LEARNING = {
     "lora_r": "0",

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from annotator.records import Annotation, LabelUse, Mention, Passage, Piece, Sample
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, replacing, write_json
+from annotator.storage.atomic import replacing, write_json
+from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit.building import audit, distribution
 
 TEXT = "Bà Hoà ở Đại học Hà Nội."

@@ -22,7 +22,8 @@ import cli
 from annotator.errors import SourceError
 from annotator.records import Annotation, Mention, Passage, Piece, Rejected, Sample
 from annotator.storage import tables
-from annotator.storage.rundir import RunDir, write_json
+from annotator.storage.atomic import write_json
+from annotator.storage.rundir import RunDir
 from data_cards.audit import dataset as datasets_of
 from data_cards.audit.alike import alike
 from data_cards.audit.building import audit, audit_dataset, distribution

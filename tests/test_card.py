@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from annotator.records import Sample
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, replacing, write_json
+from annotator.storage.atomic import replacing, write_json
+from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit.building import audit
 from data_cards.card import Publication, cell, make_card, without_paths, write_card
 from data_cards.licences import UNKNOWN, of_corpus, of_output

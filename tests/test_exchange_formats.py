@@ -17,7 +17,8 @@ from annotator.cleaning.corrections import Corrected, read_corrections
 from annotator.errors import SourceError
 from annotator.records import Annotation, Mention
 from annotator.storage import tables
-from annotator.storage.rundir import FORMAT, RunDir, replacing, write_json
+from annotator.storage.atomic import replacing, write_json
+from annotator.storage.rundir import FORMAT, RunDir
 from data_cards.exchange import labelstudio
 from data_cards.exchange.carrying import (
     CROSSING,

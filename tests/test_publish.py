@@ -23,7 +23,8 @@ import cli
 from annotator.config import STAGES
 from annotator.records import Rejected
 from annotator.storage import tables
-from annotator.storage.rundir import SPLITS, RunDir, opened, replacing, write_json
+from annotator.storage.atomic import replacing, write_json
+from annotator.storage.rundir import SPLITS, RunDir, opened
 from tests.conftest import ROOT
 from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
 

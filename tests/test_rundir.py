@@ -14,7 +14,9 @@ from annotator.errors import RunDirError
 from annotator.ledger import Ledger
 from annotator.records import Rejected
 from annotator.storage import tables
-from annotator.storage.rundir import FORMAT, RunDir, existing, merge_rejected, opened, replacing, write_json
+from annotator.storage.atomic import replacing, write_json
+from annotator.storage.funnel import merge_rejected
+from annotator.storage.rundir import FORMAT, RunDir, existing, opened
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_what_the_system_says_gets_a_mend(
     def refuse(*args: object) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr("annotator.storage.rundir.os.fsync", refuse)
+    monkeypatch.setattr("annotator.storage.atomic.os.fsync", refuse)
     with pytest.raises(RunDirError, match=words):
         write_json(tmp_path / "x.json", {})
     assert list(tmp_path.iterdir()) == []

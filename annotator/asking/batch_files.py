@@ -9,7 +9,8 @@ from typing import Final
 
 from annotator.errors import RunDirError
 from annotator.progress import Progress
-from annotator.storage.rundir import RunDir, explained, replacing, write_json
+from annotator.storage.atomic import explained, replacing, write_json
+from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked
 
 VERSION: Final = 1

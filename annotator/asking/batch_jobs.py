@@ -33,7 +33,8 @@ from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import Answers, Attempt, Failure
 from annotator.progress import Progress
 from annotator.records import Completion, Passage
-from annotator.storage.rundir import RunDir, explained
+from annotator.storage.atomic import explained
+from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Question, Reply
 from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, read_result, request_line
 

@@ -18,7 +18,7 @@ from annotator.cleaning.clean import Cleaned, Decider, clean_reply
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Mention, Passage, Rejected
 from annotator.storage import tables
-from annotator.storage.rundir import replacing
+from annotator.storage.atomic import replacing
 
 HUMAN: Final = "human"
 """The ``match`` of a mention that a person added or changed."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ConfigError
-from annotator.storage.rundir import explained
+from annotator.storage.atomic import explained
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 

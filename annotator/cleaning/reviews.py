@@ -20,7 +20,7 @@ from annotator.cleaning.clean import Cleaned, Decider
 from annotator.cleaning.corrections import HUMAN, Corrected, Correction, correct, text_sha256
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Mention, Passage, Rejected
-from annotator.storage.rundir import explained
+from annotator.storage.atomic import explained
 from normalizers.spans import Grounder, Miss
 
 MODES: Final = ("verify", "blind", "correct", "settle")

@@ -79,8 +79,9 @@ def review(
         from annotator.errors import ConfigError
         from annotator.labelling.listing import unresolved
         from annotator.labelling.review import Review, export_lines
+        from annotator.storage.atomic import replacing
         from annotator.storage.outputs import check_output
-        from annotator.storage.rundir import existing, replacing
+        from annotator.storage.rundir import existing
         from normalizers.labels import load_lexicon
 
         run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from annotator.errors import RunDirError
 from annotator.ledger import request_key
 from annotator.storage import tables
-from annotator.storage.rundir import RunDir, replacing
+from annotator.storage.atomic import replacing
+from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Teacher
 
 _BLOCK: Final = 512

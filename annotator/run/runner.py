@@ -34,7 +34,9 @@ from annotator.run.settings import same_setting, spelling, storable, stored_sett
 from annotator.run.stages import RUN, Context
 from annotator.sources.hub import pin
 from annotator.sources.locating import HubDataset, fingerprint, hub_dataset
-from annotator.storage.rundir import FORMAT, RunDir, merge_rejected, opened, write_json
+from annotator.storage.atomic import write_json
+from annotator.storage.funnel import merge_rejected
+from annotator.storage.rundir import FORMAT, RunDir, opened
 from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.teachers.registry import PROVIDERS
 

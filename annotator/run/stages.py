@@ -47,8 +47,9 @@ from annotator.sources.locating import at_revision
 from annotator.sources.sampling import SampleReport, sample
 from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables
+from annotator.storage.atomic import replacing
 from annotator.storage.funnel import Flow, Rejects, rejects
-from annotator.storage.rundir import SPLITS, RunDir, replacing
+from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import Asked, Teacher, ask_about, make_translator
 from normalizers.labels import LabelNormalizer, load_lexicon
 

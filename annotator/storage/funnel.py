@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from annotator.config import STAGES
 from annotator.records import Rejected
 from annotator.storage import tables
-from annotator.storage.rundir import replacing
+from annotator.storage.atomic import replacing
+from annotator.storage.rundir import RunDir
 
 Record = TypeVar("Record")
 
@@ -75,3 +77,11 @@ def rejects(path: Path, *flows: Flow) -> Iterator[Rejects]:
     """Write the rejected records of the stages of ``flows`` to ``path``, all or nothing."""
     with replacing(path) as file, tables.record_writer(file, tables.REJECTED) as write:
         yield Rejects(write, {flow.stage: flow for flow in flows})
+
+
+def merge_rejected(run: RunDir) -> None:
+    """Write ``rejected.parquet`` from the rejected records of each stage, in the order of the stages."""
+    with replacing(run.rejected) as file, tables.writer(file, tables.REJECTED) as write:
+        for path in filter(Path.exists, map(run.rejected_by, STAGES)):
+            for batch in tables.batches(path):
+                write(batch)

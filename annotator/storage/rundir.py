@@ -1,7 +1,6 @@
-"""Name the files of a run directory, recognise one, hold it for one process, and write files atomically.
+"""Names the files of a run directory, recognises one, and holds it for one process.
 
-A file appears under its name only when it is complete: it is written beside, flushed to the disk and renamed. The
-manifest is written after the files that it describes, so a stage that it names is complete.
+The manifest is written after the files that it describes, so a stage that it names is complete.
 
 A manifest is recognised by the field ``format``, or by the fields that manifests had before there was such a field. A
 directory whose manifest is missing or damaged is recognised by its ledger.
@@ -10,17 +9,16 @@ directory whose manifest is missing or damaged is recognised by its ledger.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from annotator.config import STAGES
 from annotator.errors import RunDirError
+from annotator.storage.atomic import explained, locked
 
 SPLITS: Final = ("train", "validation", "test")
 FORMAT: Final = "vner-annotate run"
@@ -32,50 +30,52 @@ FOLDERS: Final = ("samples", "figures", "reviews", ".stages", ".batches")
 """Subfolders of a run directory."""
 
 
-@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a run directory: read as an attribute, it is the path of the file."""
+
+    def __init__(self, *parts: str) -> None:
+        self._parts = parts
+
+    def __get__(self, run: RunDir, kind: type[RunDir]) -> Path:
+        return run.root.joinpath(*self._parts)
+
+
+@dataclass(frozen=True)
 class RunDir:
     """Paths of the files of a run directory. Reading and writing them is the work of other modules."""
 
     root: Path
 
-    @property
-    def manifest(self) -> Path:
-        """Configuration, versions, fingerprints of the stages, times."""
-        return self.root / "manifest.json"
-
-    @property
-    def documents(self) -> Path:
-        """The sampled documents."""
-        return self.root / "documents.parquet"
-
-    @property
-    def passages(self) -> Path:
-        """The passages that the teacher annotates."""
-        return self.root / "passages.parquet"
-
-    @property
-    def ledger(self) -> Path:
-        """Every completion of the teacher."""
-        return self.root / "completions.sqlite"
-
-    @property
-    def batches(self) -> Path:
-        """Submitted batches of a Batch API, with their status."""
-        return self.root / "batches.json"
-
-    def asked_in(self, mark: str) -> Path:
-        """Questions of one batch: a line each with key, tab, passage id."""
-        return self.root / ".batches" / f"{mark}.tsv"
-
-    @property
-    def questions(self) -> Path:
-        """The key of each passage's question, once the annotate stage has run."""
-        return self.root / ".stages" / "questions.parquet"
-
-    @property
-    def annotations(self) -> Path:
-        """Answered passages with clean mentions."""
-        return self.root / "annotations.parquet"
+    manifest = _File("manifest.json")
+    """Configuration, versions, fingerprints of the stages, times."""
+    documents = _File("documents.parquet")
+    """The sampled documents."""
+    passages = _File("passages.parquet")
+    """The passages that the teacher annotates."""
+    ledger = _File("completions.sqlite")
+    """Every completion of the teacher."""
+    batches = _File("batches.json")
+    """Submitted batches of a Batch API, with their status."""
+    questions = _File(".stages", "questions.parquet")
+    """The key of each passage's question, once the annotate stage has run."""
+    annotations = _File("annotations.parquet")
+    """Answered passages with clean mentions."""
+    predicted_before_review = _File(".stages", "predicted.parquet")
+    """Annotations before what reviewers changed; there only where somebody has reviewed."""
+    quality = _File("quality.json")
+    """Precision and recall by what people checked."""
+    labels = _File("labels.parquet")
+    """The merge log: the type that each raw label became."""
+    corrections = _File("corrections.parquet")
+    """Corrections by people; no stage writes or removes it."""
+    rejected = _File("rejected.parquet")
+    """Rejected records of all stages."""
+    audit = _File("audit.json")
+    """The figures of the audit."""
+    card = _File("README.md")
+    """The data card."""
+    report = _File("report.html")
+    """The HTML report."""
 
     @property
     def predicted(self) -> Path:
@@ -83,45 +83,9 @@ class RunDir:
         own = self.predicted_before_review
         return own if own.exists() else self.annotations
 
-    @property
-    def predicted_before_review(self) -> Path:
-        """Annotations before what reviewers changed; there only where somebody has reviewed."""
-        return self.root / ".stages" / "predicted.parquet"
-
-    @property
-    def quality(self) -> Path:
-        """Precision and recall by what people checked."""
-        return self.root / "quality.json"
-
-    @property
-    def labels(self) -> Path:
-        """The merge log: the type that each raw label became."""
-        return self.root / "labels.parquet"
-
-    @property
-    def corrections(self) -> Path:
-        """Corrections by people; no stage writes or removes it."""
-        return self.root / "corrections.parquet"
-
-    @property
-    def rejected(self) -> Path:
-        """Rejected records of all stages."""
-        return self.root / "rejected.parquet"
-
-    @property
-    def audit(self) -> Path:
-        """The figures of the audit."""
-        return self.root / "audit.json"
-
-    @property
-    def card(self) -> Path:
-        """The data card."""
-        return self.root / "README.md"
-
-    @property
-    def report(self) -> Path:
-        """The HTML report."""
-        return self.root / "report.html"
+    def asked_in(self, mark: str) -> Path:
+        """Questions of one batch: a line each with key, tab, passage id."""
+        return self.root / ".batches" / f"{mark}.tsv"
 
     def samples(self, split: str) -> Path:
         """The samples of ``train``, ``validation`` or ``test``."""
@@ -209,8 +173,6 @@ def opened(root: Path) -> Iterator[RunDir]:
     Raises:
         RunDirError: it is not a folder, holds other files, cannot be written, or another process holds it.
     """
-    from filelock import FileLock, Timeout
-
     run = RunDir(root)
     with explained(root):
         if root.exists() and not root.is_dir():
@@ -221,19 +183,13 @@ def opened(root: Path) -> Iterator[RunDir]:
         if others and not run.recognised():
             shown = run.manifest.name if run.manifest.name in others else others[0]
             raise RunDirError(f"{root} is not a run directory and not empty (it holds {shown}); choose another --out")
-        lock = FileLock(root / ".lock")
+    with locked(root / ".lock", root):
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunDirError(f"another process is working on {root}; wait for it, or choose another --out") from None
-    try:
-        _remove_unfinished(root)
-        yield run
-    except BaseException:
-        _remove_empty(run, created)
-        raise
-    finally:
-        lock.release()
+            _remove_unfinished(root)
+            yield run
+        except BaseException:
+            _remove_empty(run, created)
+            raise
 
 
 def _remove_unfinished(root: Path) -> None:
@@ -267,67 +223,3 @@ def existing(root: Path) -> RunDir:
     if not run.read_manifest():
         raise RunDirError(f"{root} is not a run directory; create one with: vner-annotate build --out {root}")
     return run
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one line with its fix."""
-    try:
-        yield
-    except OSError as error:
-        fix = {
-            28: "free some space and run the same command again; nothing is lost",  # ENOSPC
-            13: "check its permissions, or choose another --out",  # EACCES
-            30: "it is read-only; choose another --out",  # EROFS
-        }.get(error.errno or 0, "check the path and run the same command again")
-        raise RunDirError(f"cannot write {error.filename or path}: {error.strerror or error}; {fix}") from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write all of ``path`` or nothing: a file beside it, flushed to the disk, then renamed."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o644)
-                yield file
-                file.flush()
-                os.fsync(descriptor)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _flush(path.parent)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write ``value`` as indented JSON, with Vietnamese letters as they are."""
-    with replacing(path) as file:
-        file.write((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
-
-
-def merge_rejected(run: RunDir) -> None:
-    """Write ``rejected.parquet`` from the rejected records of each stage, in the order of the stages."""
-    from annotator.storage import tables
-
-    with replacing(run.rejected) as file, tables.writer(file, tables.REJECTED) as write:
-        for path in filter(Path.exists, map(run.rejected_by, STAGES)):
-            for batch in tables.batches(path):
-                write(batch)
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush all files below ``folder`` to the disk, and nothing else: ``os.sync`` waits for every program's."""
-    for path in (folder, *folder.rglob("*")):
-        _flush(path)
-
-
-def _flush(path: Path) -> None:
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and need not be
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

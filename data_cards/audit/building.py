@@ -14,7 +14,8 @@ from typing import Any, Final
 from annotator.config import STAGES
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
-from annotator.storage.rundir import RunDir, write_json
+from annotator.storage.atomic import write_json
+from annotator.storage.rundir import RunDir
 from data_cards.audit import leaks
 from data_cards.audit.alike import alike
 from data_cards.audit.annotations import Annotations

@@ -15,8 +15,9 @@ from annotator.run.settings import stored_settings
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.storage import tables
+from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
-from annotator.storage.rundir import SPLITS, RunDir, existing, replacing
+from annotator.storage.rundir import SPLITS, RunDir, existing
 from data_cards.exchange.carrying import Job
 from data_cards.exchange.formats import format_named
 

@@ -17,7 +17,8 @@ from annotator.cleaning.corrections import REVIEWED, text_sha256
 from annotator.cleaning.reviews import Decision, Span, Subject, read_reviews, verdict_of
 from annotator.records import Annotation
 from annotator.storage import tables
-from annotator.storage.rundir import RunDir, write_json
+from annotator.storage.atomic import write_json
+from annotator.storage.rundir import RunDir
 from data_cards.review import estimates
 from data_cards.review.frame import Drawn, Entity, draw_order, strata
 

@@ -14,8 +14,8 @@ from annotator.progress import Progress, displayed
 from annotator.records import Sample
 from annotator.samples.explode import seeded
 from annotator.storage import tables
+from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
-from annotator.storage.rundir import replacing
 from training.convert import conll, enamex, parallel, questions
 from training.convert.inputs import JSON_FILES, Suffixes, list_files
 from training.convert.job import Counts, Job

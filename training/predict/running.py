@@ -15,8 +15,8 @@ from typing import IO, Any
 from annotator.errors import ConfigError, RunDirError
 from annotator.progress import Progress
 from annotator.records import Sample
+from annotator.storage.atomic import explained, locked, replacing, write_json
 from annotator.storage.outputs import check_output
-from annotator.storage.rundir import explained, replacing, write_json
 from training.benchmarks import fingerprint, read_benchmark
 from training.predict import Prediction, Predictor
 
@@ -41,22 +41,12 @@ def predict(benchmark: Path, predictor: Predictor, out: Path, progress: Progress
         RunDirError: ``out`` cannot be written, is no file of predictions, or another process writes it.
         AnnotateError: as the predictor does; all answers so far are kept.
     """
-    from filelock import FileLock, Timeout
-
     check_output(out, "--out", inputs=[benchmark])
     samples = read_benchmark(benchmark)
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out.with_name(f".{out.name}.lock"))
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunDirError(f"another process is writing {out}; wait for it, or choose another --out") from None
-    try:
-        with explained(out):
+        with locked(out.with_name(f".{out.name}.lock"), out):
             return _predict(samples, predictor, out, progress)
-    finally:
-        lock.release()
 
 
 def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progress: Progress) -> Outcome:

@@ -152,7 +152,7 @@ def _robustness(
 
 
 def _print(report: dict[str, Any], grids: Sequence[Grid], markdown: Path | None, *, as_json: bool) -> None:
-    from annotator.storage.rundir import replacing
+    from annotator.storage.atomic import replacing
     from training.score import rendering
 
     if markdown:

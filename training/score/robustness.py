@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from annotator.errors import ConfigError
 from annotator.storage import tables
-from annotator.storage.rundir import replacing
+from annotator.storage.atomic import replacing
 from training.benchmarks import fingerprint, read_benchmark
 from training.predict.running import note_of
 from training.score.evaluating import evaluate

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import RunDirError
-from annotator.storage.rundir import explained, write_json
+from annotator.storage.atomic import explained, locked, write_json
 
 MARK: Final = ".training.json"
 """The record: ``{"files": [...]}``, the names in the folder that were written by ``train`` or ``experiment``."""
@@ -48,8 +48,6 @@ def held(out: Path) -> Iterator[None]:
     Raises:
         RunDirError: it cannot be written, holds anything but a training, or another process works on it.
     """
-    from filelock import FileLock, Timeout
-
     with explained(out):
         if out.exists() and not out.is_dir():
             raise RunDirError(f"{out} is a file; --out wants a folder")
@@ -62,20 +60,13 @@ def held(out: Path) -> Iterator[None]:
                 raise RunDirError(
                     f"{out} is not empty and was not made by train (it holds {strangers[0]}); choose another --out"
                 )
-        lock = FileLock(out / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise RunDirError(f"another process is working on {out}; wait for it, or choose another --out") from None
-    try:
+    with locked(out / ".lock", out):
         if not (out / MARK).is_file():
             write_json(out / MARK, {"files": _written_before(out)})
         for folder in (out, *(out / name for name in _files(out) if (out / name).is_dir())):
             for unfinished in folder.rglob(".*.part") if folder != out else folder.glob(".*.part"):
                 unfinished.unlink(missing_ok=True)  # of a process that was killed; we hold the lock
         yield
-    finally:
-        lock.release()
 
 
 def register(out: Path, names: Iterable[str]) -> None:

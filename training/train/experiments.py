@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from annotator.errors import ConfigError
 from annotator.progress import Progress
 from annotator.storage import tables
-from annotator.storage.rundir import replacing, write_json
+from annotator.storage.atomic import replacing, write_json
 from training.students import check_extra, load_tokenizer
 from training.train import data
 from training.train.directories import TrainingDirectories, held, register

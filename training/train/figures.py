@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.storage.rundir import replacing
+from annotator.storage.atomic import replacing
 
 INK: Final = "#1d1e21"
 SOFT: Final = "#585c66"

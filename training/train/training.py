@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from annotator.errors import ConfigError, RunDirError, StudentError
 from annotator.progress import Progress
-from annotator.storage.rundir import explained, replacing, write_json
+from annotator.storage.atomic import explained, replacing, write_json
 from training.prompting import TEMPLATE, template
 from training.students import (
     check_extra,

@@ -1,0 +1,88 @@
+"""Writes files whole or not at all: beside, flushed to the disk, then renamed. Locks a folder for one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from annotator.errors import RunDirError
+
+
+@contextmanager
+def locked(lock: Path, target: Path) -> Iterator[None]:
+    """Hold the file ``lock`` for this process alone, as long as it writes ``target``.
+
+    Raises:
+        RunDirError: another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock)
+    with explained(target):
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            raise RunDirError(f"another process is working on {target}; wait for it, or choose another --out") from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line with its fix."""
+    try:
+        yield
+    except OSError as error:
+        fix = {
+            28: "free some space and run the same command again; nothing is lost",  # ENOSPC
+            13: "check its permissions, or choose another --out",  # EACCES
+            30: "it is read-only; choose another --out",  # EROFS
+        }.get(error.errno or 0, "check the path and run the same command again")
+        raise RunDirError(f"cannot write {error.filename or path}: {error.strerror or error}; {fix}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write all of ``path`` or nothing: a file beside it, flushed to the disk, then renamed."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o644)
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _flush(path.parent)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write ``value`` as indented JSON, with Vietnamese letters as they are."""
+    with replacing(path) as file:
+        file.write((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush all files below ``folder`` to the disk, and nothing else: ``os.sync`` waits for every program's."""
+    for path in (folder, *folder.rglob("*")):
+        _flush(path)
+
+
+def _flush(path: Path) -> None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and need not be
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
