@@ -182,7 +182,7 @@ def test_mutated_forms_do_not_raise() -> None:
         "**",
     ],
 )
-def test_ten_megabytes_of_any_form_are_read(unit: str) -> None:
-    """Whatever fills ten megabytes, with a passage to look into, an answer comes."""
-    parsed = parse_reply(unit * (10_000_000 // len(unit)), "Lê An sống ở Huế.")
+def test_megabytes_of_any_form_are_read(unit: str) -> None:
+    """Whatever fills two megabytes, with a passage to look into, an answer comes."""
+    parsed = parse_reply(unit * (2_000_000 // len(unit)), "Lê An sống ở Huế.")
     assert parsed.status in ("ok", "repaired", "truncated", "unparsable")
