@@ -82,12 +82,12 @@ def test_threads_take_turns(database: str) -> None:
                 errors.append(error)
                 return
 
-    def claim() -> None:
-        with ledger.claim("part"):
+    def hold() -> None:
+        with ledger.locked("part"):
             pass
 
     with PostgresLedger(database, alone=True) as ledger:
-        threads = [threading.Thread(target=again_and_again, args=(work,)) for work in (ledger.flush, claim)]
+        threads = [threading.Thread(target=again_and_again, args=(work,)) for work in (ledger.flush, hold)]
         for thread in threads:
             thread.start()
         try:
@@ -121,13 +121,13 @@ def test_what_could_not_be_flushed_is_flushed_the_next_time(
     database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A flush that failed leaves it to do."""
-    monkeypatch.setattr("annotator.cluster.postgres.PATIENCE", 0.3)
+    monkeypatch.setattr("annotator.cluster.postgres.RECONNECT", 0.3)
     with PostgresLedger(database) as ledger:
         ledger.append([ANSWER])
         postgres.stop("fast")
         try:
             for _ in range(2):
-                with pytest.raises(RunDirError, match="the same command goes on"):
+                with pytest.raises(RunDirError, match="the same command continues"):
                     ledger.flush()
         finally:
             postgres.start()
@@ -152,17 +152,17 @@ def test_a_crash_of_the_server_keeps_what_was_flushed(database: str, postgres: S
 
 def postgres_alone_at_once(database: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(postgres, "TURN", 0.05)
+        patch.setattr(postgres, "LOCK_TIMEOUT", 0.05)
         PostgresLedger(database, alone=True).close()
 
 
 def test_a_server_that_stays_away_is_one_line(database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its address, without the password."""
-    monkeypatch.setattr("annotator.cluster.postgres.PATIENCE", 0.3)
+    monkeypatch.setattr("annotator.cluster.postgres.RECONNECT", 0.3)
     with PostgresLedger(database) as ledger:
         postgres.stop()
         try:
-            with pytest.raises(RunDirError, match="the same command goes on") as caught:
+            with pytest.raises(RunDirError, match="the same command continues") as caught:
                 ledger.append([ANSWER])
         finally:
             postgres.start()
@@ -183,9 +183,9 @@ def test_what_is_no_ledger_is_named(
     foreign = postgres.database()
     with psycopg.connect(foreign) as db:
         db.execute("CREATE TABLE vner_completions (key text)")
-    with pytest.raises(RunDirError, match="holds tables of vner-annotate's names"):
+    with pytest.raises(RunDirError, match="has some tables of a ledger but no vner_ledger"):
         PostgresLedger(foreign)
-    with pytest.raises(RunDirError, match="is in LATIN1"):
+    with pytest.raises(RunDirError, match="has the encoding LATIN1"):
         PostgresLedger(postgres.latin())
     with pytest.raises(RunDirError, match="does not exist"):
         PostgresLedger(postgres.address("nowhere"))
@@ -197,9 +197,9 @@ def test_what_is_no_ledger_is_named(
     assert "\n" not in str(caught.value)
 
 
-def test_who_wants_to_be_alone_is_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers and workers may come; a second that wants to be alone is told, unless the first is dead."""
-    monkeypatch.setattr(postgres, "TURN", 0.2)
+def test_one_run_has_the_ledger_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers and workers may open it; a second run is refused, unless the first is dead."""
+    monkeypatch.setattr(postgres, "LOCK_TIMEOUT", 0.2)
     program = (
         "import sys, time; from annotator.cluster.postgres import PostgresLedger\n"
         "held = PostgresLedger(sys.argv[1], alone=True); print('alone', flush=True); time.sleep(60)"
@@ -208,22 +208,22 @@ def test_who_wants_to_be_alone_is_alone(database: str, monkeypatch: pytest.Monke
     assert first.stdout is not None
     assert first.stdout.readline() == b"alone\n"
     PostgresLedger(database).close()
-    with pytest.raises(RunDirError, match="another run is working with the ledger"):
+    with pytest.raises(RunDirError, match="another run is using the ledger"):
         PostgresLedger(database, alone=True)
     first.send_signal(signal.SIGKILL)
     first.wait()
     first.stdout.close()
-    monkeypatch.setattr(postgres, "TURN", 30)
+    monkeypatch.setattr(postgres, "LOCK_TIMEOUT", 30)
     PostgresLedger(database, alone=True).close()
 
 
-def test_a_claim_is_exclusive_and_ends(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One partition is asked by one worker, however many were sent."""
-    monkeypatch.setattr(postgres, "PATIENCE", 0.1)
+def test_the_lock_of_a_partition_is_exclusive_and_ends(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker at a time asks about a partition."""
+    monkeypatch.setattr(postgres, "RECONNECT", 0.1)
     with PostgresLedger(database) as first, PostgresLedger(database) as second:
-        with first.claim("part 1"), second.claim("part 2"), pytest.raises(RunDirError), second.claim("part 1"):
+        with first.locked("part 1"), second.locked("part 2"), pytest.raises(RunDirError), second.locked("part 1"):
             pass
-        with second.claim("part 1"):
+        with second.locked("part 1"):
             pass
 
 

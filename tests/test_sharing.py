@@ -1,4 +1,4 @@
-"""What the workers of a cluster share, seen without a cluster: partitions, limits, and what they tell."""
+"""What the workers of a cluster share, without a cluster: partitions, limits and progress."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Counting(Silent):
 def test_partitions_are_made_of_content(
     make_passage: MakePassage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Answered passages are left out, of twins in two partitions the second; claims are those of the run before."""
+    """Answered passages are left out, of twins in two partitions the second; names are those of the run before."""
     monkeypatch.setattr(sharing, "PART", 3)
     texts = ["a", "b", "c", "d", "a", "e", "f", "f", "g"]
     passages = [make_passage(text, f"p{number}") for number, text in enumerate(texts)]
@@ -67,11 +67,11 @@ def test_partitions_are_made_of_content(
         after, left_out = cut()
         assert [[one.id for one in part.passages] for part in after] == [["p2"], ["p3"]]
         assert left_out == 7
-        assert [part.claim for part in after] == [part.claim for part in before[:2]]
+        assert [part.name for part in after] == [part.name for part in before[:2]]
 
 
-def test_the_office_keeps_limits_and_news() -> None:
-    """Its limits are those of one process; what was told is handed on once, the same message once."""
+def test_the_coordinator_keeps_limits_and_news() -> None:
+    """Its limits are those of one process; reports are passed on once, and equal messages once."""
 
     async def work() -> News:
         coordinator = Coordinator(rpm=2, tpm=100, window=60.0)
@@ -83,14 +83,14 @@ def test_the_office_keeps_limits_and_news() -> None:
             await asyncio.wait_for(coordinator.acquire(10), 0.05)
         await coordinator.settle(first, 20)
         await coordinator.pause(5.0)
-        await coordinator.tell(3, {"tokens": 30}, ["it is down"])
-        await coordinator.tell(1, {"tokens": 10}, ["it is down"])
+        await coordinator.report(3, {"tokens": 30}, ["it is down"])
+        await coordinator.report(1, {"tokens": 10}, ["it is down"])
         news = await coordinator.news()
         assert (await coordinator.news()).done == 0
         return news
 
     progress = Counting()
-    asyncio.run(work()).tell(progress)
+    asyncio.run(work()).show(progress)
     assert progress.done == 4
     assert progress.counts == {"tokens": 40}
     assert progress.said == ["the endpoint asked for a pause of 5.0 s", "it is down"]

@@ -1,8 +1,8 @@
-"""The ledger in a PostgreSQL database, for workers on several machines.
+"""Stores the ledger in a PostgreSQL database, for workers on several machines.
 
 The rows are those of the SQLite ledger. A commit does not wait for the server's disk (``synchronous_commit`` is off):
-once ``append`` has returned, an answer survives the death of any process of ours; once ``flush`` has, the server's too.
-A lost connection is made again, and what was under way repeated: every statement may run twice.
+once ``append`` has returned, an answer survives a crash of this program; once ``flush`` has, a crash of the server.
+After a lost connection the ledger reconnects and repeats the statement, so that every statement may run twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from annotator.config import LEDGER_VARIABLE, without_password
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-PATIENCE = 60.0
-"""Seconds to wait for a database that was there before."""
-TURN: Final = 5
-"""Seconds to wait for the lock of another process: a process that was killed holds its own for a moment."""
+RECONNECT = 60.0
+"""Seconds to try to reconnect, and to wait for the lock of a partition."""
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait for the lock of another run: the server releases the lock of a killed process after a moment."""
 _TABLES: Final = """
 CREATE TABLE vner_completions (
     key text PRIMARY KEY, passage_id text NOT NULL, reply bytea NOT NULL, finish_reason text NOT NULL,
@@ -37,13 +36,13 @@ CREATE TABLE vner_completions (
 );
 CREATE TABLE vner_failures (key text PRIMARY KEY, passage_id text NOT NULL, kind text NOT NULL, detail text NOT NULL);
 CREATE TABLE vner_ledger (version integer NOT NULL);
-"""  # a reply may hold a NUL character, which no column of type text can
+"""  # bytea, since a reply may hold a NUL character, which a column of type text cannot
 _ATTEMPTS: Final = """
 CREATE TABLE IF NOT EXISTS vner_attempts (
     key text NOT NULL, passage_id text NOT NULL, kind text NOT NULL, body text NOT NULL,
     created double precision NOT NULL
 )
-"""  # made when there is one: older versions of this program do without
+"""  # created with the first attempt: older versions of this program have no such table
 _ANSWER: Final = """
 WITH answered AS (DELETE FROM vner_failures WHERE key = %s)
 INSERT INTO vner_completions VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -55,18 +54,18 @@ ON CONFLICT (key) DO UPDATE SET passage_id = excluded.passage_id, kind = exclude
 
 
 class PostgresLedger:
-    """Answers by key, in one database. Threads may share it; they take turns."""
+    """Answers by key, in one database. Threads may share a ledger; its methods run one at a time."""
 
     def __init__(self, address: str, *, alone: bool = False) -> None:
-        """Open the ledger at ``address``, or make it.
+        """Open the ledger at ``address``; create its tables if needed.
 
         Args:
-            address: ``postgresql://...`` without a password; that comes from the environment or a file of libpq's.
-            alone: keep every other process out that wants to be alone.
+            address: ``postgresql://...`` without a password, which comes from the environment or libpq's password file.
+            alone: lock the ledger against other processes that open it with ``alone``.
 
         Raises:
             ConfigError: the extra is not installed.
-            RunDirError: no connection, no permission, or a foreign or newer ledger; or another process is alone.
+            RunDirError: no connection, no permission, a foreign or newer ledger, or another process has locked it.
         """
         try:
             import psycopg
@@ -75,13 +74,13 @@ class PostgresLedger:
         self._pg, self._address = psycopg, address
         self._locks: list[str] = []
         self._unflushed = self._closed = False
-        self._one_at_a_time = threading.RLock()  # an engine flushes in a thread of its own
+        self._one_at_a_time = threading.RLock()  # the worker pool flushes in another thread
         with self._explained():
             self._db = self._connected()
             try:
                 self._open()
                 if alone:
-                    self._lock("alone", TURN)
+                    self._lock("alone", LOCK_TIMEOUT)
             except BaseException:
                 self._db.close()
                 raise
@@ -91,7 +90,7 @@ class PostgresLedger:
             _with_password(self._address), connect_timeout=10, client_encoding="UTF8", application_name="vner-annotate"
         )
         db = self._pg.connect(address, autocommit=True)
-        # The server notices within a minute that this machine is gone, and gives up its locks.
+        # With these the server notices within a minute that this machine is gone, and releases its locks.
         settings = {"synchronous_commit": "off", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10",
                     "tcp_keepalives_count": "3"}  # fmt: skip
         for name, value in settings.items():
@@ -102,7 +101,9 @@ class PostgresLedger:
         execute = self._db.execute
         (encoding,) = execute("SHOW server_encoding").fetchone() or ("",)
         if encoding != "UTF8":
-            raise RunDirError(f"the database of {self._address} is in {encoding}; make one with ENCODING 'UTF8'")
+            raise RunDirError(
+                f"the database of {self._address} has the encoding {encoding}; create a database with ENCODING 'UTF8'"
+            )
         if not self._is_there():
             with self._db.transaction():
                 execute("SELECT pg_advisory_xact_lock(%s)", [self._number("tables")])
@@ -118,9 +119,7 @@ class PostgresLedger:
         found = self._db.execute("SELECT to_regclass(%s), to_regclass(%s), to_regclass(%s)", names).fetchone() or ()
         missing = [name for name, there in zip(names, found, strict=True) if there is None]
         if 0 < len(missing) < len(names):
-            raise RunDirError(
-                f"{self._address} holds tables of vner-annotate's names but no {missing[0]}; take another database"
-            )
+            raise RunDirError(f"{self._address} has some tables of a ledger but no {missing[0]}; use another database")
         return not missing
 
     def append(self, completions: Sequence[Completion]) -> None:
@@ -129,11 +128,11 @@ class PostgresLedger:
         self._write(_ANSWER, [(row[0], *row) for row in rows])
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
-        """Remember why questions went unanswered, replacing what was known of them."""
+        """Record why questions have no answer, in place of earlier records."""
         self._write(_FAILURE, [tuple(map(_clean, failure_row(item))) for item in failures])
 
     def keep_attempt(self, attempt: Attempt) -> None:
-        """Keep what came of a try that is not the answer."""
+        """Store a paid reply that is not the answer."""
 
         def write(db: psycopg.Connection[Any]) -> None:
             with db.transaction():
@@ -147,42 +146,42 @@ class PostgresLedger:
             self._unflushed = True
 
     def flush(self) -> None:
-        """Bring all that was written to the server's disk."""
+        """Flush all writes to the server's disk."""
 
         def flush(db: psycopg.Connection[Any]) -> None:
             with db.transaction():
                 db.execute("SET LOCAL synchronous_commit = on")
-                # A commit waits for the disk only if it wrote something; this writes a few bytes to the log alone.
+                # A commit waits for the disk only if it wrote something: this writes some bytes to the write-ahead log.
                 db.execute("SELECT pg_logical_emit_message(true, 'vner-annotate', '')")
 
-        with self._one_at_a_time:  # who comes while another flushes returns when that is done
+        with self._one_at_a_time:  # a second caller waits for the first, then has nothing to do
             if self._unflushed:
                 self._do(flush)
                 self._unflushed = False
 
     def get(self, key: str) -> Completion | None:
-        """The answer to ``key``, if there is one."""
+        """Return the answer to ``key``, or None."""
         return self.find([key]).get(key)
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
-        """The answers to those of ``keys`` that have one."""
+        """Return the answers to those of ``keys`` that have one."""
         wanted = list(keys)
         rows = self._do(lambda db: db.execute(
             "SELECT * FROM vner_completions WHERE key = ANY(%s)", [wanted], binary=True).fetchall())  # fmt: skip
         return {row[0]: _completion(*row) for row in rows}
 
     def known(self, keys: Sequence[str]) -> set[str]:
-        """Those of ``keys``, of which there may be some thousands, that are answered."""
+        """Return those of ``keys`` (up to some thousands) that have an answer."""
         find = "SELECT key FROM vner_completions WHERE key = ANY(%s)"
         return {key for (key,) in self._do(lambda db: db.execute(find, [list(keys)]).fetchall())}
 
     def has(self, key: str) -> bool:
-        """Whether ``key`` is answered."""
+        """Whether ``key`` has an answer."""
         found = self._do(lambda db: db.execute("SELECT 1 FROM vner_completions WHERE key = %s", [key]).fetchone())
         return found is not None
 
     def since(self, moment: float) -> list[tuple[float, int]]:
-        """Time and tokens of each answer after ``moment`` (seconds since the epoch), by time; none of a batch."""
+        """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
         find = (
             "SELECT created, prompt_tokens + completion_tokens FROM vner_completions"
             " WHERE created > %s AND latency > 0 ORDER BY created"
@@ -192,7 +191,7 @@ class PostgresLedger:
         ]
 
     def failure(self, key: str) -> Failure | None:
-        """Why ``key`` is unanswered, if it was asked."""
+        """Return why ``key`` has no answer, or None if it was not asked."""
         row = self._do(lambda db: db.execute("SELECT * FROM vner_failures WHERE key = %s", [key]).fetchone())
         return Failure(*row) if row else None
 
@@ -202,14 +201,14 @@ class PostgresLedger:
         return int(row[0]) if row else 0
 
     @contextmanager
-    def claim(self, name: str) -> Iterator[None]:
-        """Hold ``name`` for this process alone, as long as it lives; waits for one that died a moment ago.
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the lock ``name``; if this process dies, the server releases it.
 
         Raises:
-            RunDirError: another process keeps it.
+            RunDirError: another process holds it for more than ``RECONNECT`` seconds.
         """
-        with self._one_at_a_time, self._explained():  # nobody else's statements in the transaction that waits
-            self._lock(name, PATIENCE)
+        with self._one_at_a_time, self._explained():  # no statement of another thread in the transaction that waits
+            self._lock(name, RECONNECT)
         try:
             yield
         finally:
@@ -218,7 +217,7 @@ class PostgresLedger:
                 self._do(lambda db: db.execute("SELECT pg_advisory_unlock(%s)", [self._number(name)]))
 
     def close(self) -> None:
-        """Close the connection, and with it give up every lock."""
+        """Close the connection, which releases every lock."""
         with self._one_at_a_time:
             self._closed = True
             self._db.close()
@@ -226,7 +225,7 @@ class PostgresLedger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
@@ -243,18 +242,18 @@ class PostgresLedger:
                 self._unflushed = True
 
     def _do(self, work: Callable[[psycopg.Connection[Any]], Value]) -> Value:
-        """Do ``work``; if the connection is lost over it, do it again over a new one."""
+        """Run ``work``; reconnect and run it again if the connection is lost."""
         from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
         with self._one_at_a_time, self._explained():
             try:
                 return work(self._db)
             except self._pg.OperationalError:
-                if self._closed or not self._db.closed:  # closed by us: nobody would close a new one
+                if self._closed or not self._db.closed:  # after close() nothing would close a new connection
                     raise
             waits = wait_exponential(0.1, max=5.0)
             errors = retry_if_exception_type(self._pg.OperationalError)
-            for attempt in Retrying(stop=stop_after_delay(PATIENCE), wait=waits, retry=errors, reraise=True):
+            for attempt in Retrying(stop=stop_after_delay(RECONNECT), wait=waits, retry=errors, reraise=True):
                 with attempt:
                     if self._db.closed:
                         self._connect_again()
@@ -264,7 +263,7 @@ class PostgresLedger:
     def _connect_again(self) -> None:
         self._db = self._connected()
         for name in self._locks:
-            self._wait_for(name, PATIENCE)
+            self._wait_for(name, RECONNECT)
 
     def _lock(self, name: str, seconds: float) -> None:
         self._wait_for(name, seconds)
@@ -277,11 +276,11 @@ class PostgresLedger:
                 self._db.execute("SELECT pg_advisory_lock(%s)", [self._number(name)])
         except self._pg.errors.LockNotAvailable as error:
             raise RunDirError(
-                f"another run is working with the ledger {self._address}; wait for it, or take another database"
+                f"another run is using the ledger {self._address}; wait for it to end, or use another database"
             ) from error
 
     def _number(self, name: str) -> int:
-        """What PostgreSQL knows a lock by; ledgers in two schemas of a database have their own."""
+        """Return PostgreSQL's number of a lock; ledgers in two schemas of a database have different ones."""
         (schema,) = self._db.execute("SELECT current_schema()").fetchone() or ("",)
         digest = hashlib.sha256(f"vner-annotate {schema} {name}".encode()).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
@@ -291,20 +290,17 @@ class PostgresLedger:
         try:
             yield
         except self._pg.Error as error:
-            said = " ".join((error.diag.message_primary or str(error)).split())[:300]
-            full = isinstance(error, self._pg.errors.DiskFull)
-            mend = (
-                "free some space there"
-                if full
-                else "see that the server runs, that the role may create and write tables, and PGPASSWORD"
-            )
+            cause = " ".join((error.diag.message_primary or str(error)).split())[:300]
+            fix = "check that the server runs, that the role may create and write tables, and PGPASSWORD"
+            if isinstance(error, self._pg.errors.DiskFull):
+                fix = "free some space there"
             raise RunDirError(
-                f"cannot use the ledger {self._address}: {said}; {mend}; the same command goes on from there"
+                f"cannot use the ledger {self._address}: {cause}; {fix}; the same command continues"
             ) from error
 
 
 def _with_password(address: str) -> str:
-    """The address with the password of the environment, where that speaks of the same ledger."""
+    """Return the address with a password, from ``VNER_LEDGER`` if that names the same ledger."""
     whole = os.environ.get(LEDGER_VARIABLE, "")
     return whole if whole and without_password(whole) == without_password(address) else address
 

@@ -1,7 +1,7 @@
-"""Work spread as tasks over a Ray cluster: one that is there, or one that is started on this machine.
+"""Runs tasks on a Ray cluster: an existing one, or a new one on this machine.
 
-Only the driver, the process that was called, touches the run directory; a task gets its partition and gives back what
-it made of it. So nodes need no shared storage, only this program in the driver's version.
+Only the driver, the process that the user started, reads and writes the run directory: a task receives its partition
+and returns its result. Nodes need no shared storage, only the driver's version of this program.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from annotator.engines import Item, Result
 from annotator.errors import AnnotateError, ClusterError, ConfigError
 
 RETRIES: Final = 5
-"""Times a task is tried again whose worker or node died, before its partition is taken for the cause."""
+"""Retries of a task whose worker or node died, before its partition counts as the cause."""
 AHEAD: Final = 2
-"""Partitions on their way for each CPU of the cluster."""
+"""Partitions in progress for each CPU of the cluster."""
 CONNECT: Final = 10.0
 """Seconds to wait for the cluster to answer."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 ALIKE: Final = ("vner-annotate", "pyarrow", "tiktoken", "llama-models", "tokenizers", "underthesea")
-"""Packages that must be the same on all nodes: their versions can decide the result of a stage."""
+"""Packages that must have one version on all nodes: their versions can change the result of a stage."""
 _OWN: Final = ("annotator", "normalizers", "prompts", "data_cards")
-"""Packages of this program whose code tasks run."""
+"""Packages of this program that tasks run."""
 
 
 class RayEngine:
-    """Runs tasks on the Ray cluster at ``address``; without one, on a new one of this machine with ``workers`` CPUs."""
+    """Runs tasks on the Ray cluster at ``address``; without an address, on a new one here with ``workers`` CPUs."""
 
     distributed = True
 
     def __init__(self, address: str, workers: int = 0) -> None:
-        """Only remember; the cluster is joined or started at the first task.
+        """Store the settings; the first task joins or starts the cluster.
 
         Raises:
             ConfigError: the extra is not installed, or the address is one of Ray Client.
         """
         host, _, port = address.rpartition(":")
         if not address or host in LOOPBACK:
-            # Ray takes loopback for a mistake and replaces it, unless it was told, before it is imported, that all
-            # nodes are on one machine. The name speaks of other systems; the effect is this one.
+            # Ray replaces a loopback address unless this variable, set before the import, says that all nodes are on
+            # one machine. Its name is about other systems, its effect is not.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         try:
             import ray
@@ -56,24 +56,24 @@ class RayEngine:
             raise ConfigError("--engine ray needs the extra ray: pip install '.[ray]'") from error
         if address.startswith("ray://"):
             raise ConfigError(
-                f"--ray-address {address} is Ray Client's; run this command on a node of the cluster, "
-                "with the address host:port, or auto"
+                f"--ray-address {address} is an address of Ray Client; run this command on a node of the cluster, "
+                "and give host:port or auto"
             )
         self._ray, self._address, self._workers = ray, address, workers
         self._place = (host.strip("[]"), int(port)) if host and port.isdecimal() else None
         self._joined = False
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield ``function(item)`` of each item, in order; each is a task, tried again where its worker dies."""
+        """Yield ``function(item)`` of each item, in order; each is a task, repeated if its worker dies."""
         cluster = self.join()
         return self.tasks(function, items, AHEAD * cluster, ordered=True)
 
     def tasks(
         self, function: Callable[[Item], Result], items: Iterable[Item], at_once: int, *, ordered: bool, **options: Any
     ) -> Iterator[Result]:
-        """Like ``spread``, with at most ``at_once`` tasks on their way, and Ray's own options for a task.
+        """Run tasks as ``spread`` does, at most ``at_once`` in progress; ``options`` are Ray's own of a task.
 
-        Without ``ordered``, results come as they are ready, and no task waits for an older one.
+        Without ``ordered``, results come as they are ready.
         """
         ray = self._ray
         self.join()
@@ -87,8 +87,8 @@ class RayEngine:
             waiting.remove(task)
             return result
 
-        # After an error nothing is cancelled: what is on its way ends with this process. Ray 2.60 aborts the process
-        # of whoever cancels a task at the moment when it begins, and the error would be lost with it.
+        # After an error no task is cancelled; they end with this process. Ray 2.60 aborts a process that cancels a
+        # task at the moment when the task begins, and the error would be lost.
         for item in items:
             waiting.append(run.remote(work, item))
             if len(waiting) >= at_once:
@@ -97,25 +97,25 @@ class RayEngine:
             yield take()
 
     def actor(self, kind: type[Any], *arguments: Any, **options: Any) -> Any:
-        """Start an actor on this node: as long as the driver is there, it is."""
+        """Start an actor on the driver's node, so that it lives as long as the driver."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
         return self._ray.remote(kind).options(num_cpus=0, scheduling_strategy=here, **options).remote(*arguments)
 
-    def asked(self, answer: Any) -> Any:
-        """What an actor answers; None if it is gone."""
+    def answer(self, reference: Any) -> Any:
+        """Wait for the answer of an actor; None if the actor is gone."""
         try:
-            return self._ray.get(answer)
+            return self._ray.get(reference)
         except self._ray.exceptions.RayError:
             return None
 
-    def dismiss(self, actor: Any) -> None:
-        """End an actor."""
+    def stop(self, actor: Any) -> None:
+        """Stop an actor."""
         self._ray.kill(actor)
 
     def join(self) -> int:
-        """Join the cluster, or start one; returns the number of its CPUs.
+        """Join or start the cluster, and return the number of its CPUs.
 
         Raises:
             ClusterError: it cannot be reached or started.
@@ -131,7 +131,7 @@ class RayEngine:
                 "_node_ip_address": "127.0.0.1",
             }
             try:
-                if self._place:  # Ray itself would try for ten minutes
+                if self._place:  # fail in seconds: Ray tries for ten minutes
                     socket.create_connection(self._place, CONNECT).close()
                 ray.init(**({"address": self._address} if self._address else here), **quiet)
             except (OSError, RuntimeError, ValueError) as error:
@@ -141,12 +141,12 @@ class RayEngine:
         return max(1, int(self.resource("CPU")))
 
     def resource(self, name: str) -> float:
-        """How much of a resource the cluster has: ``CPU``, ``GPU``."""
+        """Return how much of a resource the cluster has: ``CPU``, ``GPU``."""
         found: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
         return found.get(name, 0.0)
 
     def close(self) -> None:
-        """Leave the cluster; one that was started here is stopped."""
+        """Leave the cluster; stop it if it was started here."""
         if self._joined:
             self._ray.shutdown()
             self._joined = False
@@ -157,7 +157,9 @@ class RayEngine:
             return self._ray.get(task)
         except errors.RayTaskError as error:
             if isinstance(error.cause, errors.RayError):
-                raise ClusterError(f"a task was cut off ({_line(error.cause)}); run the same command again") from error
+                raise ClusterError(
+                    f"a task was interrupted ({_line(error.cause)}); run the same command again"
+                ) from error
             raise error.cause from (None if isinstance(error.cause, AnnotateError) else error)
         except errors.RayError as error:
             raise ClusterError(
@@ -166,27 +168,27 @@ class RayEngine:
 
 
 def _run(work: tuple[Callable[[Item], Result], dict[str, str]], item: Item) -> Result:
-    """What a worker does."""
+    """Run a task in a worker, after a check that its versions are the driver's."""
     function, wanted = work
     found = versions()
     if other := [f"{name} {found[name]}, not {wanted[name]}" for name in wanted if found[name] != wanted[name]]:
         raise ClusterError(
-            f"node {socket.gethostname()} has {'; '.join(other)}: install what the driver has; "
-            "other versions may give other results"
+            f"node {socket.gethostname()} has {'; '.join(other)}: install the versions of the driver; "
+            "others may give other results"
         )
     return function(item)
 
 
 @cache
 def versions() -> dict[str, str]:
-    """What must be the same on all nodes."""
+    """Return the versions that must be the same on all nodes."""
     own = {"vner-annotate's source": f"sha256 {source_sha256()[:12]}"}
     return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in ALIKE}, **own}
 
 
 @cache
 def source_sha256() -> str:
-    """Return the hash of the installed source and data files: two checkouts may have one version number."""
+    """Return the hash of the installed source and data files: two checkouts can have the same version number."""
     digest = hashlib.sha256()
     for package in _OWN:
         root = Path(str(resources.files(package)))
@@ -204,5 +206,5 @@ def _version(package: str) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of what an error says."""
+    """Return the first line of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,13 +1,13 @@
-"""Asking by many workers of a cluster, as if they were one: every answer goes straight into the ledger they share.
+"""Asks the teacher by many workers of a cluster that share one ledger and one set of limits.
 
-    passages -> partitions -> tasks, each an engine of its own -> ledger (PostgreSQL)
+    passages -> partitions -> tasks, each with a worker pool -> ledger (PostgreSQL)
 
-One task asks about one passage first, alone: a wrong key shows before anything more is asked. Then as many tasks run
-as the cluster has CPUs, and share ``--concurrency`` evenly. ``--rpm`` and ``--tpm`` are kept by one actor, whom each
-worker asks before it asks the teacher; what a dead worker was granted still counts, as it should.
+The first task asks about a single passage, so that a wrong key shows before anything else is asked. Then as many tasks
+run as the cluster has CPUs, and share ``--concurrency`` evenly. One actor keeps ``--rpm`` and ``--tpm``: workers
+acquire each request from it, and what a dead worker acquired still counts.
 
-A task claims its partition in the ledger. Should a worker that was given up for dead live on, or one of a driver that
-was killed, then its successor waits for the end of it, and no question is asked twice.
+A task locks its partition in the ledger. If a worker lives on that Ray considers dead, or that belongs to a killed
+driver, the next task for the partition waits until it ends, and no question is asked twice.
 """
 
 from __future__ import annotations
@@ -39,28 +39,28 @@ if TYPE_CHECKING:
 PART: Final = 100
 """Passages a task."""
 NEWS_EVERY: Final = 0.2
-"""Seconds between two looks at what the workers tell."""
+"""Seconds between two displays of what the workers reported."""
 CARRIED: Final = (*(f"{name.upper()}_" for name, provider in PROVIDERS.items() if provider.chat), "PG", "VNER_")
-"""How the variables begin that a teacher or a ledger reads."""
+"""Prefixes of the environment variables that a teacher or a ledger reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """What one task asks about."""
+    """The passages that one task asks about."""
 
-    claim: str
-    """The key of the first question of the partition, answered or not: the same in every run."""
+    name: str
+    """Key of the first question of the partition, answered or not: the same in every run. Names the lock."""
     passages: tuple[Passage, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every task needs to know."""
+    """What all tasks have in common."""
 
     config: RunConfig
     pace: Pace
     overhead: int
-    """Tokens of a request besides those of the passage, which count twice."""
+    """Tokens of a request beyond those of its passage, which count twice."""
     environment: Mapping[str, str] = field(repr=False)
     coordinator: Any = None
     """Handle of the actor."""
@@ -69,17 +69,17 @@ class Job:
 def annotate_shared(
     questions: Iterable[Asked], ledger: Answers, job: Job, engine: RayEngine, progress: Progress
 ) -> None:
-    """Ask each of ``questions`` that the ledger has no answer to, by tasks on the cluster.
+    """Ask those of ``questions`` that the ledger has no answer to, by tasks on the cluster.
 
     Args:
-        questions: read as needed; the workers make them again from the passages, which are smaller.
-        ledger: to see what is answered; the workers open the same one by ``job.config.ledger``.
+        questions: read as needed; workers receive the passages, which are smaller, and make the questions again.
+        ledger: tells which questions are answered; workers open the same one by ``job.config.ledger``.
         job: without the actor, which is started here.
         engine: the cluster.
-        progress: told of every passage, as the workers tell.
+        progress: advances as the workers report.
 
     Raises:
-        AnnotateError: as ``annotate`` does, in any of the tasks: all others end.
+        AnnotateError: from ``annotate`` in any of the tasks; all others end.
     """
     cpus = engine.join()
     tasks = max(1, min(cpus, job.pace.concurrency))
@@ -101,24 +101,24 @@ def annotate_shared(
 
 
 def ask_partition(part: Partition, job: Job) -> None:
-    """What a worker does: ask about the passages of one partition, and write the answers down."""
+    """Ask about the passages of one partition, in a worker, and write the answers to the ledger."""
     from annotator.cluster.postgres import PostgresLedger
 
     os.environ.update(job.environment)
     teacher = make_teacher(replace(job.config, workers=1))
     progress = _WorkerProgress(job.coordinator)
-    pace = replace(job.pace, shared=_Shared(job.coordinator)) if job.pace.rpm or job.pace.tpm else job.pace
+    pace = replace(job.pace, shared=_SharedLimit(job.coordinator)) if job.pace.rpm or job.pace.tpm else job.pace
     try:
-        with PostgresLedger(job.config.ledger) as ledger, ledger.claim(part.claim):
+        with PostgresLedger(job.config.ledger) as ledger, ledger.locked(part.name):
             annotate(part.passages, teacher, ledger, pace, progress, partial(estimated, overhead=job.overhead))
     finally:
         progress.finish()
 
 
 def _partitions(questions: Iterable[Asked], ledger: Answers, progress: Progress) -> Iterator[Partition]:
-    """Cut into partitions; leave out what is answered, and of two passages with one text the second."""
+    """Cut into partitions; leave out answered questions, and of two passages with one text the second."""
     stream = iter(questions)
-    seen: set[int] = set()  # a few bytes of each key
+    seen: set[int] = set()  # the first 8 bytes of each key
     while block := list(islice(stream, PART)):
         keys = [asked.question.key for asked in block]
         known = ledger.known(keys)
@@ -134,7 +134,7 @@ def _partitions(questions: Iterable[Asked], ledger: Answers, progress: Progress)
 
 
 class Coordinator:
-    """The actor: it lets questions go, and hears what the workers have to tell."""
+    """The actor: keeps the rate limits, and collects the progress of the workers."""
 
     def __init__(self, rpm: int, tpm: int, window: float, spent: Iterable[tuple[float, int]] = ()) -> None:
         self._limit = RateLimit(rpm, tpm, window)
@@ -144,44 +144,44 @@ class Coordinator:
         self._news = News()
 
     async def acquire(self, tokens: int) -> int:
-        """Wait for room for one request; returns the number of its entry."""
+        """Wait until the limits allow one request; return the number of its entry."""
         entry = await self._limit.acquire(tokens)
         self._given += 1
         self._entries[self._given] = entry
         return self._given
 
     async def settle(self, number: int, tokens: int) -> None:
-        """Replace the estimate by what the endpoint counted."""
+        """Replace the estimate of an entry by the endpoint's count."""
         self._limit.settle(self._entries.pop(number), tokens)
 
     async def pause(self, seconds: float) -> None:
-        """Let nobody start for ``seconds``."""
+        """Start no request for ``seconds``."""
         if self._limit.pause(seconds) and seconds >= 1:
             self._news.said.append(f"the endpoint asked for a pause of {seconds:.1f} s")
 
-    async def tell(self, done: int, counts: Mapping[str, int], said: Iterable[str]) -> None:
-        """Hear of what happened."""
+    async def report(self, done: int, counts: Mapping[str, int], said: Iterable[str]) -> None:
+        """Add the progress of a worker."""
         self._news.done += done
         self._news.counts.update(counts)
         self._news.said += said
 
     async def news(self) -> News:
-        """Return what the workers reported since the last time."""
+        """Return what the workers reported since the last call."""
         news, self._news = self._news, News()
         return news
 
 
 @dataclass(slots=True)
 class News:
-    """What the workers reported."""
+    """Progress that workers reported."""
 
     done: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     said: list[str] = field(default_factory=list)
 
-    def tell(self, progress: Progress) -> None:
-        """Pass it on."""
-        for message in dict.fromkeys(self.said):  # of an endpoint that is down, every worker tells
+    def show(self, progress: Progress) -> None:
+        """Pass it on to ``progress``."""
+        for message in dict.fromkeys(self.said):  # every worker reports an endpoint that is down
             progress.say(message)
         for kind, number in self.counts.items():
             progress.count(kind, number)
@@ -189,8 +189,8 @@ class News:
             progress.advance(self.done)
 
 
-class _Shared:
-    """The limits of all workers, seen from one."""
+class _SharedLimit:
+    """The rate limit of all workers, as one worker uses it."""
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
@@ -209,11 +209,11 @@ class _Shared:
 
     def pause(self, seconds: float) -> bool:
         self._coordinator.pause.remote(seconds)
-        return False  # the coordinator tells
+        return False  # the coordinator reports the pause
 
 
 class _WorkerProgress(Silent):
-    """The progress of a worker: it goes to the coordinator."""
+    """Reports the progress of a worker to the coordinator."""
 
     def __init__(self, coordinator: Any) -> None:
         self._coordinator = coordinator
@@ -230,7 +230,7 @@ class _WorkerProgress(Silent):
         self._send(0, message)
 
     def finish(self, *, complete: bool = True) -> None:  # noqa: ARG002 - the driver ends the display
-        """Wait until all was heard."""
+        """Wait until the coordinator has everything."""
         import ray
 
         if self._counts:
@@ -239,7 +239,7 @@ class _WorkerProgress(Silent):
             ray.wait([self._last], timeout=5)
 
     def _send(self, done: int, *said: str) -> None:
-        self._last = self._coordinator.tell.remote(done, dict(self._counts), said)
+        self._last = self._coordinator.report.remote(done, dict(self._counts), said)
         self._counts.clear()
 
 
@@ -247,7 +247,7 @@ class _WorkerProgress(Silent):
 def _coordinator(
     engine: RayEngine, pace: Pace, spent: Iterable[tuple[float, int]], progress: Progress
 ) -> Iterator[Any]:
-    """The actor, on the driver's own node, and a thread that passes on what it hears."""
+    """Start the actor on the driver's node, and a thread that passes its news on to ``progress``."""
     coordinator = engine.actor(
         Coordinator, pace.rpm, pace.tpm, rate_limits.WINDOW, tuple(spent), max_concurrency=pace.concurrency + 100
     )
@@ -265,10 +265,10 @@ def _coordinator(
         over.set()
         listener.join()
         _pass_on(engine, coordinator, progress)
-        engine.dismiss(coordinator)
+        engine.stop(coordinator)
 
 
 def _pass_on(engine: RayEngine, coordinator: Any, progress: Progress) -> None:
-    news: News | None = engine.asked(coordinator.news.remote())
+    news: News | None = engine.answer(coordinator.news.remote())
     if news is not None:
-        news.tell(progress)
+        news.show(progress)
