@@ -39,14 +39,26 @@ settings.register_profile("vner", deadline=None)  # no time is ever asserted
 settings.load_profile("vner")
 
 
-@pytest.hookimpl(tryfirst=True)
+def group_of(file: str) -> str:
+    """The group of ``WORKERS`` that a file of tests belongs to; by default the file is a group of its own."""
+    return next((group for group, names in WORKERS.items() if Path(file).stem in names), file)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, for the sake of its fixtures, and begin with the largest groups."""
-    groups = {name: group for group, names in WORKERS.items() for name in names}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups.get(item.path.stem, item.path.stem)))
-    first = list(WORKERS)
-    items.sort(key=lambda item: first.index(groups[item.path.stem]) if item.path.stem in groups else len(first))
+    """Begin with the groups, which take longest, so that all processes end together."""
+    items.sort(key=lambda item: [*WORKERS, group_of(item.path.name)].index(group_of(item.path.name)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Run the tests of a group in one process, for the sake of what they share."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid.partition("::")[0])
+
+    return Groups(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +80,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A path that the first worker to want it fills with ``make``, for all workers; not to be changed by a test."""
+    """A path that the first process to want it fills with ``make``, for all processes; not to be changed by a test."""
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
     folder.mkdir(exist_ok=True)
