@@ -27,6 +27,11 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zensical build --strict
+
+site: $(VENV)/installed-dev
+	$(BIN)/zensical build --clean --strict
+	@echo "Open site/index.html in a browser."
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
@@ -36,7 +41,7 @@ docs: $(VENV)/installed-dev
 	$(BIN)/python docs/make_cli_reference.py > docs/cli.md
 
 clean:
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) runs build dist site
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
