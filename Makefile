@@ -31,7 +31,7 @@ check: $(VENV)/installed-dev
 
 site: $(VENV)/installed-dev
 	$(BIN)/zensical build --clean --strict
-	@echo "Open site/index.html in a browser."
+	@echo "Read it: $(BIN)/python -m http.server -d site"
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
