@@ -143,6 +143,7 @@ def test_html_of_a_passage_is_escaped() -> None:
     assert "Đà Lạt" in html
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     """The API is imported when it is used."""
     program = "import sys, annotator; print(*{name.partition('.')[0] for name in sys.modules})"

@@ -47,6 +47,7 @@ def hashes(begin: int, end: int) -> dict[str, pa.Table]:
     return {"annotations": pa.table({"passage": numbers, "text": numbers})}
 
 
+@pytest.mark.slow
 def test_what_memory_does_not_hold_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that went to the temporary folder are counted like the others, and the folder is deleted."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -79,6 +80,7 @@ def test_the_order_changes_no_figure(tmp_path: Path) -> None:
     assert run.audit.read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [False, True])
 def test_processes_change_no_figure(tmp_path: Path, processes: type[LocalEngine], alone: bool) -> None:
     """What several processes counted is what one counts, byte for byte, of a run and of samples alone."""
@@ -136,6 +138,7 @@ def test_passages_that_share_an_id_are_named(tmp_path: Path) -> None:
     assert "1 passages have the id of another" in audit(run)["problems"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line() -> None:
     """The error names the folder and says what to do."""
     with Database() as database:

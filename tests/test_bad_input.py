@@ -140,6 +140,7 @@ def test_a_damaged_file_is_named_and_made_again(endpoint: Endpoint, tmp_path: Pa
     assert endpoint.asked.total() == asked
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more(endpoint: Endpoint, tmp_path: Path) -> None:
     """The system refuses a longer file (a limit that needs no privilege): one line; it goes on when there is room."""
     out = tmp_path / "run"

@@ -224,6 +224,7 @@ def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, ki
     assert len(api.batches) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "groq"])
 @pytest.mark.parametrize("kind", ["POST files", "POST batches", "GET content"])
 def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str, provider: str) -> None:

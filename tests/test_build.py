@@ -25,6 +25,8 @@ from annotator.storage.rundir import SPLITS, RunDir
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 
+pytestmark = pytest.mark.slow
+
 FILES = ("documents", "passages", "annotations", "labels", "rejected", *(f"samples/{split}" for split in SPLITS))
 
 
@@ -308,7 +310,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             in_ledger = len(ledger)
         asked = endpoint.asked.total()
         done = vner_process(*arguments)
-        _, errors = done.communicate(timeout=120)
+        _, errors = done.communicate(timeout=600)
         assert done.returncode == 0, errors
         assert endpoint.asked.total() - asked == len(endpoint.asked) - in_ledger
         assert endpoint.asked.total() - len(endpoint.asked) <= kills * in_flight
@@ -327,7 +329,7 @@ def test_interrupted_by_the_user(tmp_path: Path) -> None:
         process = vner_process("build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 2)
         wait_for(lambda: endpoint.asked.total() > 20)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "interrupted; all answers so far are kept" in errors
     assert "Traceback" not in errors
@@ -348,7 +350,7 @@ def test_two_processes_on_one_directory(tmp_path: Path) -> None:
         second = vner(*arguments)
         assert second.exit_code == 1
         assert "another process is working on" in second.stderr
-        _, errors = first.communicate(timeout=120)
+        _, errors = first.communicate(timeout=600)
         assert first.returncode == 0, errors
 
 
@@ -381,7 +383,7 @@ def test_real_news(news_dir: Path, endpoint: Endpoint, tmp_path: Path) -> None:
     test_passages_are_slices_and_mentions_are_slices((tmp_path / "run", {}))
 
 
-def wait_for(condition: Any, seconds: float = 60.0) -> None:
+def wait_for(condition: Any, seconds: float = 300.0) -> None:
     """Wait until ``condition`` holds; give up after a while."""
     end = time.monotonic() + seconds
     while not condition():

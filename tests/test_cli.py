@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 import cli
@@ -23,6 +24,7 @@ def test_every_setting_has_its_flag_with_its_default() -> None:
             assert default == () or str(default) in shown
 
 
+@pytest.mark.slow
 def test_the_reference_is_up_to_date() -> None:
     """``make docs`` after a change of a command."""
     made = subprocess.run(

@@ -18,6 +18,8 @@ from training.train import experiments
 from training.train.experiments import Plan, load_experiment, run
 from training.train.recipes import Changes, load_recipe
 
+pytestmark = pytest.mark.slow
+
 FILES = ("pile-ner", "phomt", "viquad", "vietnamese-ner", "phoner-train", "phoner-test")
 
 

@@ -11,6 +11,8 @@ from annotator.ledger import Ledger
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import asking, build, fingerprints, vner_process, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("provider", ["openai", "groq"])
 def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +32,7 @@ def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: 
         )
         wait_for(lambda: endpoint.asked.total() >= 28)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "the same command goes on from there" in errors
     assert "Traceback" not in errors
@@ -54,7 +56,7 @@ def test_an_outage_in_mid_run_is_survived(tmp_path: Path) -> None:
         while "the endpoint is down" not in first_words and process.stderr:
             first_words = process.stderr.readline()
         with Endpoint(slow, port) as again:
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=600)
             assert process.returncode == 0, errors
             assert again.asked.total() > 10
     assert "the endpoint is back" in errors

@@ -137,6 +137,7 @@ def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
     assert {name for name in after if after[name] == before[name]} == {"documents.parquet", "passages.parquet"}
 
 
+@pytest.mark.slow
 def test_quitting_loses_nothing(run: Path) -> None:
     """q, the end of the input, and a killed process: what was decided before is in the file."""
     (first, second, third) = listed(run)
@@ -306,6 +307,7 @@ def test_labels_from_a_pipe(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_each_answer_comes_before_the_next_question() -> None:
     """A program can ask one label at a time, and stop whenever it likes."""
     import subprocess
@@ -320,7 +322,7 @@ def test_each_answer_comes_before_the_next_question() -> None:
     process.stdout.close()
     process.stdin.write("org\n" * 10)
     process.stdin.close()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=600) == 0
     assert process.stderr
     assert process.stderr.read() == ""
 

@@ -18,6 +18,8 @@ from tests.endpoint import Answer, Endpoint
 from tests.students import LEARNING, make_student
 from training.prompting import student_input
 
+pytestmark = pytest.mark.slow
+
 NUMBER = re.compile(r"\d+(?:[.,/]\d+)*")
 RECIPE = """
 model = "base"

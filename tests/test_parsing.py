@@ -371,6 +371,7 @@ def test_records_and_pairs_say_the_same(expected):
     assert pairs(parse_reply(json.dumps(records))) == pairs(parse_reply(repr(records))) == expected
 
 
+@pytest.mark.slow
 def test_mutated_replies_do_not_raise():
     """Twenty thousand replies with characters cut, doubled, swapped and thrown in are read without an exception."""
     rng = random.Random(7)
@@ -446,6 +447,7 @@ def fill(head: str, unit: str, tail: str, size: int = 2_000_000) -> str:
     return head + unit * ((size - len(head) - len(tail)) // len(unit)) + tail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", HUGE.values(), ids=HUGE)
 def test_megabytes_are_read(parts):
     """Whatever fills two megabytes, an answer comes and holds no more than what was written."""

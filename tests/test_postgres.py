@@ -25,6 +25,8 @@ from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.postgres import PASSWORD, Server
 from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for
 
+pytestmark = pytest.mark.slow
+
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'vner-annotate'"
 ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"], "\0🙂"]', "stop", 100, 12, 0.1, 1763887000.123456)
 
@@ -315,7 +317,7 @@ def test_a_connection_lost_in_mid_run_loses_nothing(database: str, tmp_path: Pat
                 wait_for(lambda many=many: endpoint.asked.total() >= many)
                 db.execute(CUT)
                 time.sleep(0.01)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
         assert set(endpoint.asked.values()) == {1}
     with PostgresLedger(database) as ledger:

@@ -436,12 +436,13 @@ def test_no_way_to_the_hub(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatc
     refused(publish(run), "HF_HUB_OFFLINE is set")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("debug", [False, True])
 def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
     """Also when the Hub sends it back, in a traceback too; and it is in no file, neither here nor there."""
     hub.faults = [Fault("POST", "/preupload/", 400, json.dumps({"error": f"bad token {GOOD_TOKEN}"}).encode(), times=1)]
     process = publish_process(run, hub.url, run.root.parent, *(["--debug"] if debug else []), HF_TOKEN=GOOD_TOKEN)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "bad token (token)" in errors
     assert ("Traceback" in errors) == debug
@@ -453,19 +454,21 @@ def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
     assert all(GOOD_TOKEN.encode() not in content for content in hub.files(NAME).values())
 
 
+@pytest.mark.slow
 def test_the_token_of_a_login(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     """``hf auth login`` leaves it in the home folder; a process of its own finds it, with HF_ENDPOINT set."""
     token = tmp_path / "home/.cache/huggingface/token"
     token.parent.mkdir(parents=True)
     token.write_text(GOOD_TOKEN, encoding="utf-8")
     process = publish_process(run, hub.url, tmp_path / "home")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert errors == ""
     assert f"{hub.url}/datasets/{NAME}" in output
     assert GOOD_TOKEN not in output
 
 
+@pytest.mark.slow
 def test_killed_midway(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     """SIGKILL between two files: the next run sends the rest, and nothing twice."""
     first = {"times": 2}
@@ -481,7 +484,7 @@ def test_killed_midway(run: RunDir, hub: Hub, tmp_path: Path) -> None:
 
     hub.fault = hang  # type: ignore[method-assign]
     process = publish_process(run, hub.url, tmp_path, HF_TOKEN=GOOD_TOKEN)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == -9
     assert not hub.repositories[NAME].messages
     hub.fault = real  # type: ignore[method-assign]

@@ -13,6 +13,8 @@ from annotator.storage.rundir import RunDir
 from tests.hub_endpoint import GOOD_TOKEN, XET_TOKEN, Fault, Hub
 from tests.test_publish import NAME, SENT, publish_process
 
+pytestmark = pytest.mark.slow
+
 HASTY = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_BASE_DELAY": "10ms"}
 
 
@@ -32,7 +34,7 @@ def publish(run: RunDir, hub: Hub, home: Path, **environment: str) -> tuple[int,
     """Exit code and stderr."""
     settings = {"HF_TOKEN": GOOD_TOKEN, "HF_HUB_DISABLE_XET": "0", **environment}
     process = publish_process(run, hub.url, home, "--quiet", **settings)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=600)
     return process.returncode, told
 
 

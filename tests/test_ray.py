@@ -30,6 +30,8 @@ from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.object_store import bucket
 from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--min-tokens", 30, "--max-tokens", 60)
 """Some six hundred passages of the bundled sample: several partitions to ask about."""
 
@@ -173,7 +175,7 @@ def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:
     """Nobody listens at the address; Ray Client's is another thing."""
     process = vner_process("chunk", "sample", "--out", tmp_path / "a", "--quiet",
                            "--engine", "ray", "--ray-address", "127.0.0.1:1")  # fmt: skip
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 1
     assert "cannot join the Ray cluster at 127.0.0.1:1" in errors
     assert len(errors.strip().splitlines()) == 1
@@ -256,7 +258,7 @@ def test_a_cluster_of_its_own(finished: Path, tmp_path: Path) -> None:
     run = RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
     run.audit.unlink()
     process = vner_process("audit", run.root, "--engine", "ray", "--workers", 1, "--json")
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=600)
     assert (process.returncode, errors) == (0, "")
     assert json.loads(output) == json.loads((finished / "audit.json").read_bytes())
     assert run.audit.read_bytes() == (finished / "audit.json").read_bytes()
@@ -347,7 +349,7 @@ def test_a_node_killed_midway(nodes: Any, database: str, tmp_path: Path, expecte
                                "--concurrency", 8, *on(nodes, "--ledger", database))  # fmt: skip
         wait_for(lambda: endpoint.asked.total() > 150)
         nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
         assert endpoint.asked.total() - len(endpoint.asked) <= 4  # half of the concurrency was that node's
     assert fingerprints(out) == expected
@@ -382,7 +384,7 @@ def test_ctrl_c_stops_all_workers(nodes: Any, database: str, tmp_path: Path) -> 
                                "--timeout", 900, *on(nodes, "--ledger", database))  # fmt: skip
         wait_for(lambda: endpoint.asked.total() >= 28)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 130, errors
         assert "the same command goes on from there" in errors
         assert "Traceback" not in errors

@@ -29,6 +29,8 @@ from tests.conftest import ROOT
 from tests.file_server import FileServer
 from tests.object_store import bucket
 
+pytestmark = pytest.mark.slow
+
 LAX = Screening(near_duplicates=0, shortest=0, cuts=False)
 
 

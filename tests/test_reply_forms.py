@@ -144,6 +144,7 @@ def test_what_is_rendered_comes_back(render: Callable[[Pairs], str], chosen: dic
     assert {(mention.text, mention.label) for mention in parsed.mentions} == set(pairs)
 
 
+@pytest.mark.slow
 def test_mutated_forms_do_not_raise() -> None:
     """Five thousand replies with characters cut, doubled, swapped and thrown in are read without an exception."""
     rng = random.Random(11)
@@ -158,6 +159,7 @@ def test_mutated_forms_do_not_raise() -> None:
         assert all(mention.text and mention.label for mention in parsed.mentions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

@@ -26,6 +26,8 @@ from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
 from tests.rundirs import Item, make_run
 
+pytestmark = pytest.mark.slow
+
 NASTY = "</script><script>window.owned=1</script><img src=x onerror='window.owned=1'>\"><b>&amp;\u202e\x01"
 ITEMS = (
     Item("p1", f"Bà Hoà ở Đại học Hà Nội. {NASTY} 🎉 Ông Thắng ở Huế.",

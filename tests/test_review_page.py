@@ -21,6 +21,8 @@ from tests.browser import CHROMIUM, Browser
 from tests.rundirs import Item, make_run
 from tests.test_build import vner, vner_process, wait_for
 
+pytestmark = pytest.mark.slow
+
 NASTY = "<img src=x onerror='window.owned=1'>\u202e"
 CITIES = ("Huế", "Vinh", "Cần Thơ", "Đà Lạt", "Hội An", "Nha Trang", "Quy Nhơn", "Mỹ Tho")
 ITEMS = [
@@ -251,7 +253,7 @@ def test_ctrl_c_ends_with_the_figures(root: Path) -> None:
     """The last lines say what was measured and how to apply corrections; exit code 0."""
     with serving(root, "--reviewer", "an") as (_, process):
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert "quality: not measured" in errors
     assert "vner-annotate build --out" in errors
@@ -267,7 +269,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pa
 def ask(address: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, dict[str, str]]:
     """One request; the path is below the token unless it begins with a slash."""
     parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=300)
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
     if data is not None:
         headers = {"Content-Type": "application/json", "Origin": f"http://{parts.netloc}", **headers}

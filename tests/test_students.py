@@ -14,6 +14,8 @@ from training.prompting import student_input
 from training.students import has_own_head, load_model, load_student
 from training.train.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["một hai ba bốn năm sáu bảy tám chín mười"] * 5
 MT0_BASE = {"vocab_size": 250112, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num_layers": 12, "num_heads": 12}
 

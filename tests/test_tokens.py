@@ -52,6 +52,7 @@ def test_llama3_counts() -> None:
     assert tokenizer.count_many(["Hello world", "", "12345678"]) == [2, 0, 3]
 
 
+@pytest.mark.slow
 def test_llama3_does_not_import_its_package() -> None:
     """Only the vocabulary file is read; the package itself would drag in much more."""
     code = (
@@ -69,6 +70,7 @@ def test_special_tokens_are_plain_text() -> None:
     assert tokenizer.count("<|begin_of_text|>") > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [" ", "\n", "a", ".", "ế", "<|"])
 def test_endless_runs(run: str) -> None:
     """A million characters without a word boundary are counted, not a panic."""

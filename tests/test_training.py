@@ -18,6 +18,8 @@ from training.students import load_model, load_student
 from training.train import stages as stages_module
 from training.train.data import Order
 
+pytestmark = pytest.mark.slow
+
 WORDS = [f"{first}{rest}" for first in "bcdđghkl" for rest in ("an", "ôi", "ưng", "iều")]
 RECIPE = """
 model = "{model}"

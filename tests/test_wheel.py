@@ -14,6 +14,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def run(*command: object, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
     """Run a command with an empty home and nothing of this environment."""
