@@ -15,6 +15,7 @@ from annotator.config import STAGES, Asking, RunConfig, flag
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
 from annotator.terminal.exits import exits as _errors
+from data_cards.agreement_commands import app as check_app
 from data_cards.commands import app as data_cards_app
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
@@ -284,6 +285,7 @@ def show(
 app.command("export")(export_command)
 app.command("import")(import_command)
 app.command()(publish)
+app.add_typer(check_app)
 app.add_typer(data_cards_app)
 app.add_typer(review_app)
 app.add_typer(converting_app)

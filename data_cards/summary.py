@@ -43,6 +43,7 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         figures = audit(run, outcome.engine)
         write_card(run, figures)
         report |= {name: figures[name] for name in ("passages", "labels", "mentions", "samples")}
+        report |= {"agreement": figures["agreement"]} if "agreement" in figures else {}
         report["labels"] = {**report["labels"], "top": report["labels"]["top"][:10]}
     return report
 

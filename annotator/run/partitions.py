@@ -5,12 +5,17 @@ Records would have to be pickled one by one, which for cleaning costs more than 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from itertools import repeat
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from annotator.cleaning.clean import Decider, LabelLog
-from annotator.cleaning.corrections import Correction, clean_or_correct
+from annotator.checking import opinions
+from annotator.checking.arbiter import listing
+from annotator.checking.compare import Entity, Pair, candidates, compare
+from annotator.checking.keeping import apply as keep_only
+from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
+from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
 from annotator.cleaning.reviews import Decision, apply
 from annotator.duplicates.passages import Fingerprints, fingerprints
 from annotator.passages.chunking import chunk_block
@@ -24,6 +29,33 @@ if TYPE_CHECKING:
 
 PART: Final = 1024
 """Passages or annotations a partition: a tenth of a second of work."""
+
+
+class Answered(NamedTuple):
+    """Answered passages with their answers, in the same order."""
+
+    passages: pa.RecordBatch
+    completions: pa.RecordBatch
+    others: pa.RecordBatch | None = None
+    """Answers of the second teacher, where there is one; without a key where it has none for a passage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What cleaning does with the answers of a second teacher."""
+
+    keep: str
+    """One of ``annotator.checking.keeping.KEEP``."""
+    accepted: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """By passage id: mention and label of the entities that the arbiter accepted, where it decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """What people changed, by passage id."""
+
+    corrections: Mapping[str, Correction]
+    reviews: Mapping[str, tuple[Decision, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +72,8 @@ class Part:
     """The labels of the partition, where the stage looks at labels."""
     predicted: pa.RecordBatch | None = None
     """The annotations before reviewers' decisions, where the stage applies some."""
+    agreement: pa.RecordBatch | None = None
+    """The entities of two teachers, where a second one was asked."""
     fingerprints: Fingerprints | None = None
     """The n-grams by which its passages are compared with earlier ones, where the stage makes passages."""
 
@@ -61,27 +95,23 @@ def chunk_part(
     )
 
 
-def clean_part(
-    answered: tuple[pa.RecordBatch, pa.RecordBatch],
-    labels: Decider,
-    corrections: Mapping[str, Correction],
-    reviews: Mapping[str, tuple[Decision, ...]],
-) -> Part:
-    """Clean answered passages; their answers stand in the same order. ``out`` counts predicted entities.
-
-    ``corrections`` and ``reviews`` hold, by passage id, what people changed.
-    """
-    passages, completions = answered
+def clean_part(answered: Answered, labels: Decider, people: People, check: Check | None = None) -> Part:
+    """Clean answered passages, and compare them with a second teacher's. ``out`` counts predicted entities."""
+    passages, reviews = answered.passages, people.reviews
     annotations: list[Annotation] = []
     predicted: list[Annotation] = []
+    compared: list[opinions.Opinion] = []
     rejected: list[Rejected] = []
     kept, log = 0, LabelLog()
-    texts = list(tables.from_batch(passages, Passage, Piece))
-    pairs = zip(texts, tables.from_batch(completions, Completion), strict=True)
-    for passage, first in zip(texts, clean_or_correct(pairs, labels, corrections), strict=True):
-        if first.annotation and reviews:
-            predicted.append(first.annotation)
-        cleaned = apply(first, passage, reviews.get(passage.id, ()), labels)
+    for passage, first, pairs in _both(answered, labels, people.corrections):
+        cleaned = first
+        if check and pairs is not None:
+            accepted = check.accepted.get(passage.id)
+            compared += opinions.opinions(passage.id, pairs, accepted)
+            cleaned = keep_only(first, pairs, check.keep, accepted)
+        if cleaned.annotation and reviews:
+            predicted.append(cleaned.annotation)
+        cleaned = apply(cleaned, passage, reviews.get(passage.id, ()), labels)
         log.add(cleaned)
         rejected += cleaned.rejected
         kept += cleaned.kept
@@ -89,7 +119,37 @@ def clean_part(
             annotations.append(cleaned.annotation)
     made = tables.to_batch(annotations, tables.ANNOTATION), tables.to_batch(rejected, tables.REJECTED)
     before = tables.to_batch(predicted, tables.ANNOTATION) if reviews else None
-    return Part(len(passages), *made, kept, log, before)
+    agreement = tables.to_batch(compared, opinions.SCHEMA) if check else None
+    return Part(len(passages), *made, kept, log, before, agreement)
+
+
+def differences_part(
+    answered: Answered, labels: Decider, corrections: Mapping[str, Correction]
+) -> list[tuple[str, str, list[Entity]]]:
+    """Return id, question to the arbiter and candidates of each passage on which two teachers differ."""
+    found = []
+    for passage, _, pairs in _both(answered, labels, corrections):
+        if differing := candidates(pairs or []):
+            found.append((passage.id, listing(passage.text, differing), differing))
+    return found
+
+
+def _both(
+    answered: Answered, labels: Decider, corrections: Mapping[str, Correction]
+) -> Iterator[tuple[Passage, Cleaned, list[Pair] | None]]:
+    """Yield each passage with what came of its answer, and the comparison with the second teacher's.
+
+    There is none where that one gave no answer that can be read, or where a person has set the entities.
+    """
+    passages = list(tables.from_batch(answered.passages, Passage, Piece))
+    pairs = zip(passages, tables.from_batch(answered.completions, Completion), strict=True)
+    others = tables.from_batch(answered.others, Completion) if answered.others is not None else repeat(None)
+    for passage, first, answer in zip(passages, clean_or_correct(pairs, labels, corrections), others, strict=False):
+        found = None
+        if answer and answer.key and first.annotation and first.annotation.reply_status != REVIEWED:
+            second = clean_reply(passage, answer, labels).annotation
+            found = compare(first.annotation, second) if second else None
+        yield passage, first, found
 
 
 def explode_part(annotations: pa.RecordBatch, negatives: Negatives, tokenizer: Tokenizer, max_tokens: int) -> Part:

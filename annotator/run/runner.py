@@ -221,6 +221,7 @@ def _tools(
         **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
         "corrections": file_identity(context.run.corrections),
         **({"reviews": reviews} if (reviews := files_identity(context.run.root)) else {}),
+        **({"check": check} if (check := file_identity(context.run.check)) else {}),
         "dictionary": {"underthesea": _version("underthesea")},
     }
 
@@ -310,6 +311,7 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
             tools.get("translator"),
             tools["corrections"],
             *([tools["reviews"]] if "reviews" in tools else []),
+            *([tools["check"]] if "check" in tools else []),
             tools["dictionary"],
         ],
         "explode": [tools["tokenizer"]["fingerprint"], tools["lexicon"]],

@@ -19,6 +19,7 @@ from annotator.asking.batch_files import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batch_jobs import exchange
 from annotator.asking.pool import ask_all, estimated, pace_of
 from annotator.asking.profiles import context_window, retirement
+from annotator.checking import opinions
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.decisions import Decisions
@@ -37,8 +38,9 @@ from annotator.progress import Progress
 from annotator.records import Completion, Document, Passage, Piece, Rejected
 from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
-from annotator.run.partitions import PART, Part, chunk_part, clean_part, explode_part
+from annotator.run.partitions import PART, Answered, Check, Part, People, chunk_part, clean_part, explode_part
 from annotator.run.questions import recorded, with_keys
+from annotator.run.second import Second, decisions, second_of
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.sources.benchmarks import read_texts
@@ -214,27 +216,26 @@ def _room(config: RunConfig, overhead: int) -> float:
 
 
 def clean_stage(context: Context) -> Result:
-    """Completions -> annotations."""
+    """Completions -> annotations; with a second teacher also its agreement with the first."""
     run, config = context.run, context.config
     parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
     occurrences = Flow(PROJECT, "occurrence")
-    normalizer, log = LabelNormalizer(load_lexicon(), context.decisions.labels), LabelLog()
-    reviews = by_passage(read_reviews(run.root).decisions)
-    labels: Decider = normalizer
-    result = Result((parse, claims, occurrences))
+    log = LabelLog()
+    people = People(read_corrections(run.corrections), by_passage(read_reviews(run.root).decisions))
+    second = second_of(run, config)
     with (
         open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
         rejects(run.rejected_by("clean"), parse, claims, occurrences) as sink,
         replacing(run.annotations) as file,
         tables.writer(file, tables.ANNOTATION) as write,
-        _predicted(run, reviewed=bool(reviews)) as write_predicted,
+        _optional(run.predicted_before_review, tables.ANNOTATION, wanted=bool(people.reviews)) as write_predicted,
+        _optional(run.agreement, opinions.SCHEMA, wanted=second is not None) as write_agreement,
     ):
-        if config.translate_labels:
-            labels = translations = _translated(context, ledger, normalizer)
-            result = Result((parse, claims, occurrences), translations.missing, translations.digest)
+        labels = decider(context, ledger)
+        check = None if second is None else _check(context, second, labels, people, ledger)
         context.progress.start("clean", "passages", tables.count(run.passages))
-        work = partial(clean_part, labels=labels, corrections=read_corrections(run.corrections), reviews=reviews)
-        for part in _parts(context, work, _answered(context, ledger), sink, claims):
+        work = partial(clean_part, labels=labels, people=people, check=check)
+        for part in _parts(context, work, answered(context, ledger, second), sink, claims):
             log.merge(part.log)
             parse.out += len(part.made)
             mentions = len(part.made.column("mentions").flatten())
@@ -243,9 +244,12 @@ def clean_stage(context: Context) -> Result:
             write(part.made)
             if part.predicted is not None:
                 write_predicted(part.predicted)
+            if part.agreement is not None:
+                write_agreement(part.agreement)
     with replacing(run.labels) as file:
         tables.write_records(file, tables.LABEL, log.uses())
-    return result
+    flows = (parse, claims, occurrences)
+    return Result(flows, labels.missing, labels.digest) if isinstance(labels, Translations) else Result(flows)
 
 
 def explode_stage(context: Context) -> Result:
@@ -283,14 +287,22 @@ RUN: Final[Mapping[str, Callable[[Context], Result]]] = {
 
 
 @contextmanager
-def _predicted(run: RunDir, *, reviewed: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """Keep the annotations as they were before reviewers changed some; without reviews there is no such file."""
-    if not reviewed:
-        run.predicted_before_review.unlink(missing_ok=True)
+def _optional(path: Path, schema: pa.Schema, *, wanted: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
+    """Write a file that only some runs have; where it is not wanted, remove it."""
+    if not wanted:
+        path.unlink(missing_ok=True)
         yield lambda _: None
         return
-    with replacing(run.predicted_before_review) as file, tables.writer(file, tables.ANNOTATION) as write:
+    with replacing(path) as file, tables.writer(file, schema) as write:
         yield write
+
+
+def _check(context: Context, second: Second, labels: Decider, people: People, ledger: Answers) -> Check:
+    """Return what to do with the second teacher's answers, with what the arbiter decided."""
+    if second.settings.keep != "arbiter":
+        return Check(second.settings.keep)
+    both = answered(context, ledger, second)
+    return Check("arbiter", decisions(second, both, labels, people.corrections, ledger, context.engine))
 
 
 def _parts(
@@ -312,20 +324,30 @@ def _asked(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, str],
         yield from ((passage, key, found.get(key)) for passage, key in zip(passages, keys, strict=True))
 
 
-def _answered(context: Context, ledger: Answers) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+def answered(context: Context, ledger: Answers, second: Second | None = None) -> Iterator[Answered]:
     """Yield the answered passages with their answers, a partition at a time."""
     for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
         answers = [found[key] for key in keys if key in found]
-        yield tables.pick(batch, [key in found for key in keys]), tables.to_batch(answers, tables.COMPLETION)
+        passages = tables.pick(batch, [key in found for key in keys])
+        others = second.answers(passages, ledger) if second else None
+        yield Answered(passages, tables.to_batch(answers, tables.COMPLETION), others)
+
+
+def decider(context: Context, ledger: Answers) -> Decider:
+    """Return the rules about labels as cleaning applies them; nothing is asked unless ``context`` says so."""
+    normalizer = LabelNormalizer(load_lexicon(), context.decisions.labels)
+    return _translated(context, ledger, normalizer) if context.config.translate_labels else normalizer
 
 
 def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
     replies = (
         pair
-        for passages, answers in _answered(context, ledger)
+        for part in answered(context, ledger)
         for pair in zip(
-            tables.from_batch(passages, Passage, Piece), tables.from_batch(answers, Completion), strict=True
+            tables.from_batch(part.passages, Passage, Piece),
+            tables.from_batch(part.completions, Completion),
+            strict=True,
         )
     )
     unknown = unknown_labels(replies, labels)

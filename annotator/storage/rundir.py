@@ -64,6 +64,10 @@ class RunDir:
     """Annotations before what reviewers changed; there only where somebody has reviewed."""
     quality = _File("quality.json")
     """Precision and recall by what people checked."""
+    check = _File("check.json")
+    """Settings of a second teacher; no stage writes or removes it."""
+    agreement = _File("agreement.parquet")
+    """The entities of two teachers with their verdicts; there only where a second one was asked."""
     labels = _File("labels.parquet")
     """The merge log: the type that each raw label became."""
     corrections = _File("corrections.parquet")
@@ -101,7 +105,7 @@ class RunDir:
             "sample": (self.documents,),
             "chunk": (self.passages,),
             "annotate": (),
-            "clean": (self.annotations, self.labels),
+            "clean": (self.annotations, self.labels, *((self.agreement,) if self.check.exists() else ())),
             "explode": tuple(self.samples(split) for split in SPLITS),
         }[stage]
         return (*own, self.rejected_by(stage))

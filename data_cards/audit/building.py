@@ -16,6 +16,7 @@ from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
+from data_cards.agreement import agreement_figures
 from data_cards.audit import leaks
 from data_cards.audit.alike import alike
 from data_cards.audit.annotations import Annotations
@@ -113,6 +114,7 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine
         "tokenizer": manifest["tokenizer"],
         "source": manifest["source"],
         "lexicon": manifest["lexicon"],
+        **agreement_figures(run),
     }
     figures["notes"] = notes(figures)
     figures["problems"] = [

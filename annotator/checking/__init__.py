@@ -1,0 +1,1 @@
+"""Compare the predicted entities of two teachers, and decide what becomes of their differences."""

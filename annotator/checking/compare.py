@@ -1,0 +1,132 @@
+"""Compare the predicted entities of two teachers for one passage, entity by entity.
+
+An entity is a mention and a type, however often it occurs. Each entity is paired with at most one of the other teacher;
+pairs that agree more are made first. Types are compared after normalisation: one that is a kind of the other, or could
+be given to the same mention (``normalizers.labels.related``), is a difference of grain and no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from annotator.records import Annotation, Mention
+from normalizers.labels import related
+
+AGREED: Final = "agreed"
+GRAIN: Final = "grain"
+TYPE: Final = "other type"
+NESTED: Final = "nested"
+OVERLAPPING: Final = "overlapping"
+ONLY_FIRST: Final = "only first"
+ONLY_SECOND: Final = "only second"
+VERDICTS: Final = (AGREED, GRAIN, TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SECOND)
+SAME: Final = (AGREED, GRAIN)
+"""Verdicts that leave no doubt about what is an entity of what kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A predicted entity with all its occurrences in the passage, in order."""
+
+    mention: str
+    label: str
+    places: tuple[Mention, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its identity within the passage."""
+        return (self.mention, self.label)
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Where it stands among the entities of the passage; says nothing about who predicted it."""
+        return (self.places[0].start, -self.places[0].end, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What two teachers predicted for one place; one of them may have nothing there."""
+
+    first: Entity | None
+    second: Entity | None
+    verdict: str
+    """One of ``VERDICTS``."""
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """The one or two entities; both where they differ in grain only, one where they are the same."""
+        both = tuple(one for one in (self.first, self.second) if one is not None)
+        return both[:1] if self.verdict == AGREED else both
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Where it stands in the passage."""
+        return min(one.order for one in self.entities)
+
+
+def entities_of(annotation: Annotation) -> list[Entity]:
+    """Return the entities of a passage in order of their first occurrence."""
+    found: dict[tuple[str, str], list[Mention]] = {}
+    for mention in annotation.mentions:
+        found.setdefault((mention.text, mention.label), []).append(mention)
+    return [Entity(text, label, tuple(places)) for (text, label), places in found.items()]
+
+
+def compare(first: Annotation, second: Annotation) -> list[Pair]:
+    """Pair the entities of two annotations of the same passage, in the order of the passage."""
+    left, right = entities_of(first), entities_of(second)
+    pairs: list[Pair] = []
+    for verdict, fits in _TIERS:
+        for one in list(left):
+            other = next((found for found in right if fits(one, found)), None)
+            if other is not None:
+                pairs.append(Pair(one, other, verdict))
+                left.remove(one)
+                right.remove(other)
+    pairs += [Pair(one, None, ONLY_FIRST) for one in left]
+    pairs += [Pair(None, other, ONLY_SECOND) for other in right]
+    return sorted(pairs, key=lambda pair: (pair.order, pair.verdict))
+
+
+def candidates(pairs: list[Pair]) -> list[Entity]:
+    """Return the entities on which the teachers differ, in the order of the passage, without saying whose they are."""
+    return sorted(
+        (one for pair in pairs if pair.verdict not in SAME for one in pair.entities), key=lambda one: one.order
+    )
+
+
+def _same_place(one: Entity, other: Entity) -> bool:
+    return one.mention == other.mention or not _spans(one).isdisjoint(_spans(other))
+
+
+def _nested(one: Entity, other: Entity) -> bool:
+    return any((a <= c and d <= b) or (c <= a and b <= d) for (a, b), (c, d) in _together(one, other))
+
+
+def _crossing(one: Entity, other: Entity) -> bool:
+    return any(a < d and c < b for (a, b), (c, d) in _together(one, other))
+
+
+def _together(one: Entity, other: Entity) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    return ((mine, its) for mine in _spans(one) for its in _spans(other))
+
+
+def _spans(one: Entity) -> set[tuple[int, int]]:
+    return {(place.start, place.end) for place in one.places}
+
+
+def _alike(one: Entity, other: Entity) -> bool:
+    return one.label == other.label or related(one.label, other.label)
+
+
+_TIERS: Final[tuple[tuple[str, Callable[[Entity, Entity], bool]], ...]] = (
+    (AGREED, lambda one, other: one.label == other.label and _same_place(one, other)),
+    (GRAIN, lambda one, other: _same_place(one, other) and related(one.label, other.label)),
+    (TYPE, _same_place),
+    (NESTED, lambda one, other: _alike(one, other) and _nested(one, other)),
+    (OVERLAPPING, lambda one, other: _alike(one, other) and _crossing(one, other)),
+)
+"""The verdicts of pairs, best first. Entities at different places and of unrelated types have nothing to do with each
+other, even where one lies in the other: a university and the city in its name."""

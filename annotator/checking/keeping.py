@@ -1,0 +1,59 @@
+"""Apply ``--keep``: which of the entities of two teachers stay in the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from annotator.checking.compare import SAME, Entity, Pair
+from annotator.cleaning.clean import Cleaned
+from annotator.records import Rejected
+
+KEEP: Final = ("all", "agreed", "union", "arbiter")
+"""``all``: what the first teacher predicted, whatever the second says. ``agreed``: what both predicted. ``union``: what
+either predicted. ``arbiter``: what both predicted, and what an arbiter accepts of the rest."""
+
+
+def apply(
+    cleaned: Cleaned, pairs: Sequence[Pair], keep: str, accepted: frozenset[tuple[str, str]] | None = None
+) -> Cleaned:
+    """Return ``cleaned``, which is the first teacher's, with the entities that ``keep`` leaves and adds.
+
+    Args:
+        cleaned: what came of the first teacher's answer.
+        pairs: its entities, compared with those of the second teacher.
+        keep: one of ``KEEP``.
+        accepted: mention and label of the entities that the arbiter accepted; None: it has not decided, and the passage
+            stays as it is.
+    """
+    annotation = cleaned.annotation
+    if annotation is None or keep == "all" or (keep == "arbiter" and accepted is None):
+        return cleaned
+
+    def stays(one: Entity) -> bool:
+        return keep == "union" or (keep == "arbiter" and one.key in (accepted or ()))
+
+    differing = [pair for pair in pairs if pair.verdict not in SAME]
+    lost = [(pair, pair.first) for pair in differing if pair.first is not None and not stays(pair.first)]
+    won = [pair.second for pair in differing if pair.second is not None and stays(pair.second)]
+    gone = {entity.key for _, entity in lost}
+    mentions = [one for one in annotation.mentions if (one.text, one.label) not in gone]
+    mentions += [place for entity in won for place in entity.places]
+    ordered = tuple(sorted(mentions, key=lambda one: (one.start, -one.end, one.label)))
+    rejected = tuple(_rejected(annotation.passage_id, pair, entity, keep) for pair, entity in lost)
+    # An entity of the second teacher counts as a prediction of its own: in = kept + rejected.
+    return replace(
+        cleaned,
+        annotation=replace(annotation, mentions=ordered),
+        claims=cleaned.claims + len(won),
+        kept=cleaned.kept - len(lost) + len(won),
+        rejected=(*cleaned.rejected, *rejected),
+    )
+
+
+def _rejected(passage_id: str, pair: Pair, entity: Entity, keep: str) -> Rejected:
+    other = f"{pair.second.mention} ({pair.second.label})" if pair.second else "nothing"
+    detail = f"the second teacher has {other} there" + ("; the arbiter rejects it" if keep == "arbiter" else "")
+    reason = f"second teacher: {pair.verdict}"
+    return Rejected("clean", reason, passage_id, entity.mention, detail, entity.places[0].raw_label)

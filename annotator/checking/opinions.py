@@ -1,0 +1,119 @@
+"""The rows of ``agreement.parquet``: each predicted entity of two teachers with its verdict and its doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from annotator.checking.compare import (
+    AGREED,
+    GRAIN,
+    NESTED,
+    ONLY_FIRST,
+    ONLY_SECOND,
+    OVERLAPPING,
+    SAME,
+    TYPE,
+    Entity,
+    Pair,
+)
+from annotator.storage import tables
+
+DOUBT: Final = {
+    AGREED: 0.05, GRAIN: 0.15, NESTED: 0.5, OVERLAPPING: 0.6, TYPE: 0.65, ONLY_FIRST: 0.7, ONLY_SECOND: 0.75,
+}  # fmt: skip
+"""Doubt by verdict: an order of what is likely to be wrong, no measured probability (docs/second-opinion.md)."""
+INEXACT: Final = 0.05
+"""Added where the mention does not stand in the passage letter by letter."""
+ACCEPTED: Final = 0.2
+REJECTED: Final = 0.95
+"""Doubt of what an arbiter accepted and rejected."""
+SCHEMA: Final = pa.schema(
+    [
+        ("passage_id", pa.string()),
+        ("mention", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("label", pa.string()),
+        ("other_label", pa.string()),
+        ("verdict", pa.string()),
+        ("doubt", pa.float64()),
+        ("teacher", pa.string()),
+        ("arbiter", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """A predicted entity of either teacher, or of both where they agree."""
+
+    passage_id: str
+    mention: str
+    start: int
+    end: int
+    """Its first occurrence, in code points, half open."""
+    label: str
+    other_label: str
+    """The other teacher's type for it; empty where that one has nothing there."""
+    verdict: str
+    doubt: float
+    """From 0 to 1."""
+    teacher: str
+    """Who predicted it: ``both``, ``first`` or ``second``."""
+    arbiter: str
+    """``accepted`` or ``rejected``; empty where no arbiter decided."""
+
+
+def opinions(
+    passage_id: str, pairs: Iterable[Pair], accepted: frozenset[tuple[str, str]] | None = None
+) -> Iterator[Opinion]:
+    """Yield a row for each entity of ``pairs``.
+
+    Args:
+        passage_id: of the passage.
+        pairs: as ``compare`` returns them.
+        accepted: mention and label of the entities that an arbiter accepted; None where none decided.
+    """
+    for pair in pairs:
+        for entity in pair.entities:
+            decided = "" if accepted is None or pair.verdict in SAME else _decided(entity, accepted)
+            other = pair.second if entity is pair.first else pair.first
+            place = entity.places[0]
+            yield Opinion(
+                passage_id,
+                entity.mention,
+                place.start,
+                place.end,
+                entity.label,
+                other.label if other else "",
+                pair.verdict,
+                _doubt(entity, pair.verdict, decided),
+                "both" if pair.verdict == AGREED else "first" if entity is pair.first else "second",
+                decided,
+            )
+
+
+def _decided(entity: Entity, accepted: frozenset[tuple[str, str]]) -> str:
+    return "accepted" if entity.key in accepted else "rejected"
+
+
+def _doubt(entity: Entity, verdict: str, decided: str) -> float:
+    doubt = {"": DOUBT[verdict], "accepted": ACCEPTED, "rejected": REJECTED}[decided]
+    inexact = any(place.match != "exact" for place in entity.places)
+    return round(min(1.0, doubt + INEXACT * inexact), 4)
+
+
+def read_opinions(path: Path) -> Iterator[Opinion]:
+    """Read ``agreement.parquet``; nothing where there is none.
+
+    Raises:
+        RunDirError: the file is damaged.
+    """
+    if path.exists():
+        for batch in tables.batches(path, size=tables.HELD):
+            yield from tables.from_batch(batch, Opinion)

@@ -1,0 +1,77 @@
+"""Settings of a second teacher, in ``check.json`` of the run directory. Without the file a run is as if there was none.
+
+The file is written once the second teacher has been asked, and names the answers there were: the stages that depend on
+them run again when more arrive.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.checking.keeping import KEEP
+from annotator.config import RunConfig, make_config
+from annotator.errors import ConfigError, RunDirError
+from annotator.samples.explode import digest
+from annotator.storage.atomic import write_json
+
+VERSION: Final = 1
+TEACHER: Final = tuple(item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == "Teacher")
+"""Settings that a second teacher has of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSettings:
+    """What ``check.json`` holds."""
+
+    teacher: Mapping[str, Any]
+    """The settings of ``TEACHER``."""
+    share: float = 1.0
+    """Share of the passages that the second teacher is asked about."""
+    keep: str = "all"
+    """One of ``annotator.checking.keeping.KEEP``."""
+    answers: str = ""
+    """sha256 over the keys of all answers of the second teacher and of the arbiter."""
+
+    def __post_init__(self) -> None:
+        """Refuse invalid values, by the name of the flag."""
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"--share must be above 0 and at most 1, not {self.share:g}")
+        if self.keep not in KEEP:
+            raise ConfigError(f"--keep must be one of {', '.join(KEEP)}, not {self.keep!r}")
+
+    def config(self, first: RunConfig) -> RunConfig:
+        """Return the settings of a run whose teacher is the second one; all others are those of ``first``."""
+        own = {name: value for name, value in first.as_dict().items() if name not in TEACHER}
+        return make_config(own, {"translate_labels": False}, dict(self.teacher))
+
+
+def read_check(path: Path) -> CheckSettings | None:
+    """Read ``check.json``; None where there is none.
+
+    Raises:
+        RunDirError: it is damaged.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return CheckSettings(**{name: value for name, value in found.items() if name != "version"})
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError, ConfigError) as error:
+        raise RunDirError(
+            f"cannot read {path}: {error}; delete it, and run vner-annotate check again (paid answers stay)"
+        ) from error
+
+
+def write_check(path: Path, settings: CheckSettings) -> None:
+    """Write ``check.json``."""
+    write_json(path, {"version": VERSION, **asdict(settings)})
+
+
+def is_checked(passage_id: str, share: float, seed: int) -> bool:
+    """Whether the second teacher is asked about a passage. A larger share has every passage of a smaller one."""
+    return share >= 1 or int.from_bytes(digest(seed, "check", passage_id)[:8], "big") / 2**64 < share

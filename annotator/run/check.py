@@ -1,0 +1,142 @@
+"""Ask a second teacher about the passages of a finished run, and clean and explode again with what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from annotator.asking.pool import ask_all, pace_of
+from annotator.checking.arbiter import make_arbiter
+from annotator.checking.settings import TEACHER, CheckSettings, read_check, write_check
+from annotator.cleaning.corrections import read_corrections
+from annotator.cleaning.decisions import Decisions, read_decisions
+from annotator.config import make_config
+from annotator.errors import ConfigError, LimitError, RunDirError
+from annotator.ledger import Answers
+from annotator.passages.tokenizers import load_tokenizer
+from annotator.progress import Progress, displayed
+from annotator.run.backends import make_engine
+from annotator.run.ledgers import open_ledger
+from annotator.run.response_format import settle_response_format
+from annotator.run.runner import Outcome, running
+from annotator.run.second import Second, disputes
+from annotator.run.settings import storable, stored_settings
+from annotator.run.stages import Context, answered, ask, decider
+from annotator.storage import tables
+from annotator.storage.rundir import existing, opened
+from annotator.teachers import Asked, make_teacher, require_key
+from annotator.teachers.registry import PROVIDERS, chat_providers
+
+
+@contextmanager
+def checking(
+    root: Path, given: Mapping[str, Any], progress: Progress, share: float | None = None, keep: str | None = None
+) -> Iterator[tuple[Outcome, int]]:
+    """Ask a second teacher what has no answer yet, apply ``keep``, and yield the outcome and the passages left to ask.
+
+    Args:
+        root: a finished run directory.
+        given: settings of the second teacher; without a provider those of the last check stand.
+        progress: receives all events.
+        share: of the passages to ask about, the same ones for the same seed; None: that of the last check, else 1.
+        keep: which entities stay, see ``annotator.checking.keeping.KEEP``; None: as in the last check, else ``all``.
+
+    Raises:
+        AnnotateError: see ``annotator.errors``. Paid answers are on the disk.
+    """
+    context, second = prepared(root, given, progress, share, keep)
+    if PROVIDERS[second.config.provider].chat:
+        require_key(second.config)
+    with opened(root) as run, closing(context.engine):
+        own = settle_response_format(second.config, run, progress)
+        second = dataclasses.replace(second, config=own, teacher=make_teacher(own))
+        _refuse_same(context, second)
+        with open_ledger(run, own.ledger) as ledger:
+            digest, missing = _ask(context, second, ledger)
+        teacher = {name: value for name, value in storable(own).items() if name in TEACHER}
+        write_check(run.check, dataclasses.replace(second.settings, teacher=teacher, answers=digest))
+    with running(root, {}, progress, asking="never") as outcome:
+        yield outcome, missing
+
+
+def prepared(
+    root: Path, given: Mapping[str, Any], progress: Progress, share: float | None, keep: str | None = None
+) -> tuple[Context, Second]:
+    """Return the context of a finished run, and its second teacher by ``given`` and the last check.
+
+    Raises:
+        ConfigError: a setting is wrong, or no second teacher is named.
+        RunDirError: the run is not finished.
+    """
+    run = existing(root)
+    manifest = run.read_manifest()
+    if "clean" not in manifest.get("stages", {}):
+        raise RunDirError(f"{root} has no annotations yet; finish it first: vner-annotate build --out {root}")
+    first = make_config(stored_settings(manifest))
+    before = read_check(run.check)
+    if before is None and not {"provider", "model", "prompt"} & set(given):
+        raise ConfigError("name the second teacher: --provider and --model")
+    teacher = {**(before.teacher if before and "provider" not in given else {}), **given}
+    settings = CheckSettings(
+        teacher=teacher,
+        share=share if share is not None else before.share if before else 1.0,
+        keep=keep or (before.keep if before else "all"),
+    )
+    own = settings.config(first)
+    if settings.keep == "arbiter" and not PROVIDERS[own.provider].chat:
+        raise ConfigError(f"--keep arbiter needs --provider {chat_providers()}; the local teacher answers no questions")
+    labels = read_decisions(Path(first.labels)) if first.labels else Decisions()
+    tokenizer = load_tokenizer(first.tokenizer)
+    context = Context(first, run, tokenizer, make_teacher(first), progress, labels, "never", make_engine(first))
+    return context, Second(settings, own, make_teacher(own))
+
+
+def _refuse_same(context: Context, second: Second) -> None:
+    if dict(context.teacher.identity) == dict(second.teacher.identity):
+        raise ConfigError(
+            "this is the first teacher itself, whose answers would agree with themselves: "
+            "give another --model, --prompt or --provider"
+        )
+
+
+def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
+    """Ask the second teacher, then the arbiter; return the identity of all their answers, and how many are missing."""
+    run, progress = context.run, context.progress
+    own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
+    passages = sum(second.is_asked(one.id) for one in tables.read_passages(run.passages))
+    progress.start("check", "passages", passages)
+    with displayed(progress):
+        ask(own, second.questions(tables.read_passages(run.passages)), ledger)
+    digest, missing = hashlib.sha256(), 0
+    for asked in second.questions(tables.read_passages(run.passages)):
+        missing += not _counted(asked, ledger, digest)
+    if second.settings.keep == "arbiter":
+        missing += _ask_arbiter(context, second, ledger, digest)
+    return digest.hexdigest(), missing
+
+
+def _ask_arbiter(context: Context, second: Second, ledger: Answers, digest: Any) -> int:
+    """Ask the arbiter about all differences; return how many of its answers are missing."""
+    arbiter, corrections = make_arbiter(second.config), read_corrections(context.run.corrections)
+    both = answered(context, ledger, second)
+    labels = decider(context, ledger)
+    questions = [one for one, _ in disputes(both, labels, corrections, arbiter, context.engine)]
+    context.progress.start("arbiter", "passages", len(questions))
+    with displayed(context.progress):
+        try:
+            ask_all(questions, arbiter, ledger, pace_of(second.config), context.progress)
+        except LimitError as error:  # as for the second teacher: a later run asks for the others
+            context.progress.say(str(error))
+    return sum(not _counted(asked, ledger, digest) for asked in questions)
+
+
+def _counted(asked: Asked, ledger: Answers, digest: Any) -> bool:
+    """Whether a question has an answer, whose key then enters ``digest``."""
+    found = ledger.has(asked.question.key)
+    if found:
+        digest.update(bytes.fromhex(asked.question.key))
+    return found

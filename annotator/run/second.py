@@ -1,0 +1,99 @@
+"""The second teacher of a run: its questions, its answers, and what the arbiter says of the differences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from annotator.checking.arbiter import accepted, make_arbiter
+from annotator.checking.compare import Entity
+from annotator.checking.settings import CheckSettings, is_checked, read_check
+from annotator.cleaning.clean import Decider
+from annotator.cleaning.corrections import Correction
+from annotator.config import RunConfig
+from annotator.engines import Engine
+from annotator.ledger import Answers
+from annotator.records import Completion, Passage
+from annotator.run.partitions import Answered, differences_part
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
+from annotator.teachers import Asked, Teacher, make_teacher
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NONE: Final = Completion("", "", "", "", 0, 0, 0.0, 0.0)
+"""Stands for an answer that is not there."""
+
+
+@dataclass(frozen=True)
+class Second:
+    """The second teacher of a run."""
+
+    settings: CheckSettings
+    config: RunConfig
+    """The settings of the run, with this teacher in place of the first."""
+    teacher: Teacher
+
+    def is_asked(self, passage_id: str) -> bool:
+        """Whether a passage is in the share that it is asked about."""
+        return is_checked(passage_id, self.settings.share, self.config.seed)
+
+    def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
+        """Yield the passages that it is asked about, each with its question."""
+        return (Asked(one, self.teacher.question(one.text)) for one in passages if self.is_asked(one.id))
+
+    def answers(self, passages: pa.RecordBatch, ledger: Answers) -> pa.RecordBatch:
+        """Return its answers to ``passages`` in their order; without a key where there is none."""
+        pairs = zip(passages.column("id").to_pylist(), passages.column("text").to_pylist(), strict=True)
+        keys = [self.teacher.question(text).key if self.is_asked(identity) else "" for identity, text in pairs]
+        found = ledger.find({key for key in keys if key})
+        return tables.to_batch([found.get(key, _NONE) for key in keys], tables.COMPLETION)
+
+
+def second_of(run: RunDir, config: RunConfig) -> Second | None:
+    """Return the second teacher of a run with the settings ``config``; None where none was asked.
+
+    Raises:
+        RunDirError: its settings are damaged.
+    """
+    settings = read_check(run.check)
+    if settings is None:
+        return None
+    own = settings.config(config)
+    return Second(settings, own, make_teacher(own))
+
+
+def disputes(
+    answered: Iterable[Answered],
+    labels: Decider,
+    corrections: Mapping[str, Correction],
+    arbiter: Teacher,
+    engine: Engine,
+) -> Iterator[tuple[Asked, list[Entity]]]:
+    """Yield for each passage on which two teachers differ the question to the arbiter, and its candidates."""
+    work = partial(differences_part, labels=labels, corrections=corrections)
+    for part in engine.spread(work, answered):
+        for passage_id, text, candidates in part:
+            question = arbiter.question(text)
+            # A passage of the length of the question: that is what it costs.
+            yield Asked(Passage(passage_id, text, len(text) // 3, (), 1), question), candidates
+
+
+def decisions(
+    second: Second,
+    answered: Iterable[Answered],
+    labels: Decider,
+    corrections: Mapping[str, Correction],
+    ledger: Answers,
+    engine: Engine,
+) -> dict[str, frozenset[tuple[str, str]]]:
+    """Return, by passage id, mention and label of the entities that the arbiter accepted, where it decided."""
+    found = {}
+    for asked, candidates in disputes(answered, labels, corrections, make_arbiter(second.config), engine):
+        answer = ledger.get(asked.question.key)
+        if answer and (right := accepted(answer, candidates)) is not None:
+            found[asked.passage.id] = right
+    return found

@@ -1,0 +1,119 @@
+"""Figures of ``agreement.parquet``: how far two teachers agree, and what both may have missed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from annotator.checking.compare import AGREED, GRAIN, ONLY_FIRST, ONLY_SECOND, SAME, TYPE, VERDICTS
+from annotator.checking.opinions import Opinion, read_opinions
+from annotator.checking.settings import read_check
+from annotator.storage.rundir import RunDir
+
+TYPES_SHOWN: Final = 30
+PASSAGES_SHOWN: Final = 20
+"""Passages that are named as those on which the teachers differ most."""
+
+
+def agreement_figures(run: RunDir) -> dict[str, Any]:
+    """Return ``{"agreement": ...}`` for ``audit.json``; nothing where no second teacher was asked."""
+    settings = read_check(run.check)
+    if settings is None or not run.agreement.exists():
+        return {}
+    teacher = {name: settings.teacher.get(name, "") for name in ("provider", "model", "prompt")}
+    found = figures(read_opinions(run.agreement))
+    return {"agreement": {"teacher": teacher, "share": settings.share, "keep": settings.keep, **found}}
+
+
+def figures(opinions: Iterable[Opinion]) -> dict[str, Any]:
+    """Count verdicts and types, and estimate what both teachers missed."""
+    pairs: Counter[str] = Counter()
+    decided: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    second: Counter[str] = Counter()
+    agreed: Counter[str] = Counter()
+    doubts: defaultdict[str, list[float]] = defaultdict(list)
+    wrong: Counter[str] = Counter()
+    for one in opinions:
+        pairs[one.verdict] += one.teacher != "second" or one.verdict == ONLY_SECOND
+        decided[one.arbiter] += bool(one.arbiter)
+        wrong[one.verdict] += one.arbiter == "rejected" and one.verdict in (ONLY_FIRST, ONLY_SECOND)
+        first[one.label] += one.teacher != "second"
+        second[one.label] += one.teacher != "first"
+        agreed[one.label] += one.teacher == "both"
+        if one.verdict not in SAME:
+            doubts[one.passage_id].append(one.doubt)
+        else:
+            doubts[one.passage_id] += []
+    labels = sorted(first | second, key=lambda label: (-max(first[label], second[label]), label))
+    most = sorted(doubts, key=lambda identity: (-sum(doubts[identity]), identity))
+    return {
+        "passages": {"with_entities": len(doubts), "differing": sum(bool(own) for own in doubts.values())},
+        "entities": {"first": first.total(), "second": second.total()},
+        "verdicts": {verdict: pairs[verdict] for verdict in VERDICTS},
+        "f1": f1(pairs, first.total(), second.total()),
+        "by_type": [
+            {
+                "label": label,
+                "first": first[label],
+                "second": second[label],
+                "agreed": agreed[label],
+                "f1": _f1(agreed[label], first[label], second[label]),
+            }
+            for label in labels[:TYPES_SHOWN]
+        ],
+        **({"arbiter": {name: decided[name] for name in ("accepted", "rejected")}} if decided.total() else {}),
+        "missed_by_both": missed_by_both(pairs, wrong),
+        "differ_most": [
+            {"passage_id": identity, "differences": len(doubts[identity]), "doubt": round(sum(doubts[identity]), 4)}
+            for identity in most[:PASSAGES_SHOWN]
+            if doubts[identity]
+        ],
+    }
+
+
+def f1(pairs: Mapping[str, int], first: int, second: int) -> dict[str, float]:
+    """Return the F1 of one teacher against the other: the same entity, also in another grain, also of another type."""
+    strict = pairs.get(AGREED, 0)
+    grain = strict + pairs.get(GRAIN, 0)
+    return {
+        "strict": _f1(strict, first, second),
+        "with_grain": _f1(grain, first, second),
+        "span": _f1(grain + pairs.get(TYPE, 0), first, second),
+    }
+
+
+def missed_by_both(pairs: Mapping[str, int], wrong: Mapping[str, int]) -> dict[str, Any] | None:
+    """Estimate by capture and recapture how many entities neither teacher found; None where nothing was compared.
+
+    Chapman's estimator, N = (n1 + 1)(n2 + 1) / (m + 1) - 1, where n1 and n2 entities were found by each teacher and m
+    by both, whatever type and span they gave them. It takes the teachers to miss entities independently; they miss
+    hard ones together, so it is a lower bound. Wrong entities that only one has raise it, so those that an arbiter
+    rejected are left out.
+
+    Args:
+        pairs: number of pairs by verdict.
+        wrong: by the verdicts ``only first`` and ``only second``, the entities that an arbiter rejected.
+
+    Source: Chapman (1951), Some properties of the hypergeometric distribution with applications to zoological sample
+    censuses.
+    """
+    both = sum(number for verdict, number in pairs.items() if verdict not in (ONLY_FIRST, ONLY_SECOND))
+    alone = [pairs.get(verdict, 0) - wrong.get(verdict, 0) for verdict in (ONLY_FIRST, ONLY_SECOND)]
+    found = both + sum(alone)
+    if not found:
+        return None
+    total = (both + alone[0] + 1) * (both + alone[1] + 1) / (both + 1) - 1
+    missed = max(0.0, total - found)
+    return {
+        "found": found,
+        "missed": round(missed, 1),
+        "share": round(missed / (found + missed), 4),
+        "bound": "lower, where the teachers miss entities together",
+        "rejected_left_out": sum(wrong.values()),
+    }
+
+
+def _f1(agreed: int, first: int, second: int) -> float:
+    return round(2 * agreed / (first + second), 4) if first + second else 0.0

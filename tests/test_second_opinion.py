@@ -1,0 +1,299 @@
+"""A second teacher: entities compared one by one, an arbiter, and what becomes of the dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotator.checking.arbiter import accepted, listing
+from annotator.checking.compare import VERDICTS, candidates, compare, entities_of
+from annotator.checking.keeping import apply
+from annotator.checking.opinions import opinions, read_opinions
+from annotator.cleaning.clean import Cleaned
+from annotator.ledger import Ledger
+from annotator.records import Annotation, Completion, Mention
+from annotator.storage import tables
+from data_cards.agreement import figures, missed_by_both
+from tests.endpoint import CAPITALS, Answer, Endpoint
+from tests.test_build import FILES, asking, build, fingerprints, vner, vner_process, wait_for
+
+TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh tại Cần Thơ; Trần Minh Khoa quê ở Huế."
+
+
+def annotation(*entities: tuple[str, str]) -> Annotation:
+    """Every occurrence of each mention in ``TEXT``."""
+    found = [
+        Mention(text, label, label, start, start + len(text), "exact")
+        for text, label in entities
+        for start in range(len(TEXT))
+        if TEXT.startswith(text, start)
+    ]
+    ordered = sorted(found, key=lambda one: (one.start, -one.end, one.label))
+    return Annotation("p", TEXT, tuple(ordered), "ok")
+
+
+def verdicts(first: Annotation, second: Annotation) -> dict[tuple[str, str], str]:
+    return {entity.key: pair.verdict for pair in compare(first, second) for entity in pair.entities}
+
+
+def test_each_entity_gets_the_verdict_of_its_pair() -> None:
+    """Same, same in another grain, other type, nested, and what only one of them has."""
+    first = annotation(
+        ("Trần Minh Khoa", "person"), ("Công ty Sông Xanh", "company"), ("Cần Thơ", "person"), ("Huế", "city")
+    )
+    second = annotation(
+        ("Trần Minh Khoa", "person"), ("Công ty Sông Xanh", "organization"), ("Cần Thơ", "city"), ("Ông", "title")
+    )
+    assert verdicts(first, second) == {
+        ("Trần Minh Khoa", "person"): "agreed",
+        ("Công ty Sông Xanh", "company"): "grain",
+        ("Công ty Sông Xanh", "organization"): "grain",
+        ("Cần Thơ", "person"): "other type",
+        ("Cần Thơ", "city"): "other type",
+        ("Huế", "city"): "only first",
+        ("Ông", "title"): "only second",
+    }
+
+
+def test_spans_that_differ_are_nested_or_overlap() -> None:
+    """A shorter name of the same type is nested; a shifted one overlaps; a city in a company's name is neither."""
+    assert verdicts(annotation(("Minh Khoa", "person")), annotation(("Trần Minh Khoa", "person"))) == {
+        ("Minh Khoa", "person"): "nested",
+        ("Trần Minh Khoa", "person"): "nested",
+    }
+    crossing = verdicts(annotation(("Ông Trần", "person")), annotation(("Trần Minh Khoa", "person")))
+    assert set(crossing.values()) == {"overlapping"}
+    apart = verdicts(annotation(("Công ty Sông Xanh", "company")), annotation(("Sông Xanh", "river")))
+    assert set(apart.values()) == {"only first", "only second"}
+
+
+WORDS = ("Trần Minh Khoa", "Minh Khoa", "Khoa", "Công ty Sông Xanh", "Sông Xanh", "Cần Thơ", "Huế", "Ông Trần")
+ENTITIES = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(("person", "company", "organization", "city"))))
+
+
+@given(ENTITIES, ENTITIES)
+def test_every_entity_is_in_exactly_one_pair(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> None:
+    """Nothing is lost or counted twice, and asking the other way round finds the same agreement."""
+    first, second = annotation(*dict.fromkeys(one)), annotation(*dict.fromkeys(other))
+    pairs = compare(first, second)
+    assert sorted(pair.first.key for pair in pairs if pair.first) == sorted(e.key for e in entities_of(first))
+    assert sorted(pair.second.key for pair in pairs if pair.second) == sorted(e.key for e in entities_of(second))
+    assert {pair.verdict for pair in pairs} <= set(VERDICTS)
+    agreed = sum(pair.verdict == "agreed" for pair in pairs)
+    assert agreed == len(set(one) & set(other)) == sum(pair.verdict == "agreed" for pair in compare(second, first))
+    rows = list(opinions("p", pairs))
+    assert all(0 <= row.doubt <= 1 and TEXT[row.start : row.end] == row.mention for row in rows)
+
+
+@given(ENTITIES, ENTITIES, st.sampled_from(("all", "agreed", "union", "arbiter")), st.randoms())
+def test_what_is_kept_and_rejected_adds_up(
+    one: list[tuple[str, str]], other: list[tuple[str, str]], keep: str, random: Any
+) -> None:
+    """In = kept + rejected, whatever is kept; mentions stay slices of the text, each once."""
+    first, second = annotation(*dict.fromkeys(one)), annotation(*dict.fromkeys(other))
+    pairs = compare(first, second)
+    asked = candidates(pairs)
+    right = frozenset(entity.key for entity in asked if random.random() < 0.5)
+    number = len(entities_of(first))
+    found = apply(Cleaned(first, number, number, ()), pairs, keep, right)
+    assert found.annotation is not None
+    assert found.claims == found.kept + len(found.rejected)
+    kept = entities_of(found.annotation)
+    assert len(kept) == found.kept
+    spans = [(mention.start, mention.end, mention.label) for mention in found.annotation.mentions]
+    assert len(spans) == len(set(spans))
+    wanted = {
+        "all": set(one),
+        "union": {entity.key for pair in pairs for entity in pair.entities[:1]} | {e.key for e in asked},
+    }
+    if keep in wanted:
+        assert {entity.key for entity in kept} == wanted[keep]
+
+
+def test_the_arbiter_sees_candidates_and_not_whose_they_are() -> None:
+    """Candidates are in the order of the passage; swapping the teachers asks the same question."""
+    first = annotation(("Minh Khoa", "person"), ("Cần Thơ", "person"))
+    second = annotation(("Trần Minh Khoa", "person"), ("Cần Thơ", "city"))
+    question = listing(TEXT, candidates(compare(first, second)))
+    assert question == listing(TEXT, candidates(compare(second, first)))
+    assert question.splitlines()[-4:] == [
+        "1. Trần Minh Khoa: person",
+        "2. Minh Khoa: person",
+        "3. Cần Thơ: city",
+        "4. Cần Thơ: person",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reply", "right"),
+    [("[2, 1]", {1, 2}), ("[]", set()), ("<think>[1]</think>\nRight are: [2]", {2}), ("[1, 9]", None), ("all", None)],
+)
+def test_an_answer_that_cannot_be_read_decides_nothing(reply: str, right: set[int] | None) -> None:
+    """Numbers of candidates that do not exist, or no list at all, leave the passage as it is."""
+    asked = candidates(compare(annotation(("Huế", "city")), annotation(("Cần Thơ", "city"))))
+    found = accepted(Completion("k", "p", reply, "stop", 1, 1, 0.1, 0.0), asked)
+    assert found == (None if right is None else frozenset(asked[number - 1].key for number in right))
+
+
+def test_capture_and_recapture() -> None:
+    """Chapman's estimator by hand: of 100 entities one teacher finds 80, the other 50, both together 40."""
+    found = missed_by_both({"agreed": 40, "only first": 40, "only second": 10}, {})
+    assert found is not None
+    assert found["missed"] == pytest.approx(81 * 51 / 41 - 1 - 90, abs=0.05)
+    assert missed_by_both({}, {}) is None
+
+
+def second_teacher(text: str, attempt: int) -> Answer:
+    """Another opinion on every third name, and half of them as an arbiter."""
+    if "\n1. " in text and "Below are excerpts" in text:
+        return Answer(content=json.dumps(list(range(1, text.count("\n") + 1, 2))[:1]))
+    found = list(dict.fromkeys(CAPITALS.findall(text)))
+    return Answer(content=json.dumps([[name, "PERSON" if len(name) % 3 else "LOCATION"] for name in found[1:]]))
+
+
+def check(endpoint: Endpoint, out: Path, *more: object) -> Any:
+    return vner("check", out, "--provider", "openai", "--model", "m2", "--base-url", endpoint.url, "--quiet", *more)
+
+
+def digests(out: Path) -> dict[str, str]:
+    own = hashlib.sha256((out / "agreement.parquet").read_bytes()).hexdigest()
+    return {**fingerprints(out), "agreement.parquet": own}
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], dict[str, str]]:
+    """A run of the bundled sample before and after a second teacher was asked, with an arbiter."""
+    out = tmp_path_factory.mktemp("checked") / "run"
+    with Endpoint() as first, Endpoint(second_teacher) as second:
+        assert build(first, out, "--quiet", "--negatives", "0.5").exit_code == 0
+        before = fingerprints(out)
+        asked = first.asked.total()
+        result = check(second, out, "--keep", "arbiter")
+        assert result.exit_code == 0, result.output
+        assert first.asked.total() == asked
+    return out, before, digests(out)
+
+
+def test_killed_and_resumed_it_asks_nothing_twice(
+    checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
+) -> None:
+    """Killed in the middle of the second teacher and again of the arbiter; the files are those of a quiet run."""
+    out = tmp_path / "run"
+
+    def slow(text: str, attempt: int) -> Answer:
+        return Answer(content=second_teacher(text, attempt).content, delay=0.02)
+
+    with Endpoint() as first, Endpoint(slow) as second:
+        assert build(first, out, "--quiet", "--negatives", "0.5").exit_code == 0
+        flags = ["--provider", "openai", "--model", "m2", "--base-url", second.url, "--keep", "arbiter"]
+        passages = tables.count(out / "passages.parquet")
+        for moment in (passages // 3, passages + 20):
+            process = vner_process("check", out, *flags, "--concurrency", 3)
+            wait_for(lambda moment=moment: second.asked.total() > moment)  # type: ignore[misc]
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            assert not (out / "check.json").exists()
+        result = vner("check", out, *flags, "--quiet", "--concurrency", 7)
+        assert result.exit_code == 0, result.output
+        # What was in flight when a process was killed is asked again, and nothing else.
+        assert sum(number - 1 for number in second.asked.values()) <= 2 * 3
+        with Ledger(out / "completions.sqlite") as ledger:
+            assert len(ledger) == len(first.asked) + len(second.asked)
+        asked = second.asked.total()
+        assert vner("check", out, "--quiet").exit_code == 0
+        assert second.asked.total() == asked
+    assert digests(out) == checked[2]
+
+
+def test_rejected_entities_carry_the_verdict_and_samples_follow(
+    checked: tuple[Path, dict[str, str], dict[str, str]],
+) -> None:
+    """What the arbiter rejects is in rejected.parquet and in no sample; the audit finds no problem."""
+    out = checked[0]
+    rejected = [
+        one for one in tables.read_rejected(out / "rejected.parquet") if one.reason.startswith("second teacher")
+    ]
+    audit = json.loads((out / "audit.json").read_text())
+    assert reasons >= {"second teacher: other type"}
+    assert audit["problems"] == []
+    assert audit["agreement"]["verdicts"]["other type"] > 0
+    kept = {(one.passage_id, m.text, m.label) for one in tables.read_annotations(out / "annotations.parquet")
+            for m in one.mentions}  # fmt: skip
+    for one in read_opinions(out / "agreement.parquet"):
+        expected = one.arbiter == "accepted" if one.arbiter else one.teacher != "second"
+        assert ((one.passage_id, one.mention, one.label) in kept) == expected
+
+
+def test_all_undoes_it_without_asking(
+    checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Union, agreed and all need no request, and after all only the audit has one key more than before."""
+    import shutil
+
+    out = tmp_path / "run"
+    shutil.copytree(checked[0], out)
+    sizes = {}
+    for keep in ("union", "agreed", "all"):
+        result = vner("check", out, "--keep", keep, "--quiet", "--json")
+        assert result.exit_code == 0, result.output
+        sizes[keep] = sum(len(one.mentions) for one in tables.read_annotations(out / "annotations.parquet"))
+        assert json.loads(result.stdout)["keep"] == keep
+    assert sizes["agreed"] < sizes["all"] < sizes["union"]
+    after = fingerprints(out)
+    assert {name for name in after if after[name] != checked[1][name]} == {"audit.json"}
+    (out / "check.json").unlink()
+    assert vner("build", "--out", out, "--quiet").exit_code == 0
+    assert fingerprints(out) == checked[1]
+    assert not (out / "agreement.parquet").exists()
+
+
+def test_a_share_is_part_of_a_larger_share(tmp_path: Path) -> None:
+    """The passages of 20 % are among those of 60 %, so that nothing is paid twice; the others are left alone."""
+    out = tmp_path / "run"
+    with Endpoint() as first, Endpoint(second_teacher) as second:
+        build(first, out, "--quiet")
+        asked = []
+        for share in (0.2, 0.6):
+            assert check(second, out, "--share", share).exit_code == 0
+            asked.append(set(second.asked))
+        assert asked[0] < asked[1] < set(first.asked)
+        assert set(second.asked.values()) == {1}
+        assert check(second, out, "--share", 0.2, "--keep", "agreed").exit_code == 0
+    passages = {row["passage_id"] for row in pq.read_table(out / "agreement.parquet").to_pylist()}
+    rejected = {one.record_id for one in tables.read_rejected(out / "rejected.parquet")
+                if one.reason.startswith("second teacher")}  # fmt: skip
+    assert rejected <= passages
+
+
+def test_what_a_check_cannot_do_is_refused(tmp_path: Path) -> None:
+    """The first teacher again, no teacher, no run, and an arbiter that answers no questions: one line each."""
+    out = tmp_path / "run"
+    with Endpoint() as first:
+        build(first, out, "--quiet")
+        asked = first.asked.total()
+        same = vner("check", out, *asking(first), "--quiet")
+        assert (same.exit_code, "the first teacher itself" in same.output) == (2, True)
+        assert first.asked.total() == asked
+    assert "name the second teacher" in vner("check", out).output
+    assert "--keep must be one of" in vner("check", out, "--provider", "local", "--keep", "best").output
+    assert "needs --provider" in vner("check", out, "--provider", "local", "--keep", "arbiter").output
+    assert vner("check", tmp_path / "nothing", "--provider", "local").exit_code == 1
+    assert all((out / f"{name}.parquet").exists() for name in FILES)
+
+
+def test_figures_do_not_depend_on_the_order_of_rows() -> None:
+    """Counts, F1 and the passages that differ most are the same backwards."""
+    first = annotation(("Trần Minh Khoa", "person"), ("Huế", "city"))
+    second = annotation(("Trần Minh Khoa", "person"), ("Cần Thơ", "person"))
+    rows = [row for name in "abc" for row in opinions(name, compare(first, second))]
+    found = figures(rows)
+    assert found == figures(rows[::-1])
+    assert found["f1"]["strict"] == 0.5
