@@ -218,9 +218,7 @@ def test_rejected_entities_carry_the_verdict_and_samples_follow(
 ) -> None:
     """What the arbiter rejects is in rejected.parquet and in no sample; the audit finds no problem."""
     out = checked[0]
-    rejected = [
-        one for one in tables.read_rejected(out / "rejected.parquet") if one.reason.startswith("second teacher")
-    ]
+    reasons = {one.reason for one in tables.read_rejected(out / "rejected.parquet")}
     audit = json.loads((out / "audit.json").read_text())
     assert reasons >= {"second teacher: other type"}
     assert audit["problems"] == []
