@@ -152,6 +152,7 @@ def test_import_is_light() -> None:
     assert {"Run", "build", "open_run"} <= set(dir(annotator))
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every cell of the quickstart, in a real kernel; the passage is displayed as HTML."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
