@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, did_you_mean
 from annotator.teachers.registry import PROVIDERS, chat_providers
 
 STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
@@ -29,6 +29,13 @@ RESPONSE_FORMATS: Final = ("text", "json", "auto")
 ENGINES: Final = ("local", "ray")
 CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": RESPONSE_FORMATS, "engine": ENGINES}
 """Values of the settings that have a few."""
+PLACEHOLDERS: Final = {
+    "near_duplicates": "SHARE", "text_field": "COLUMN", "id_field": "COLUMN", "tokenizer": "NAME",
+    "decontaminate": "FILE", "model": "NAME", "prompt": "NAME", "base_url": "URL", "option": "NAME=VALUE",
+    "limits": "NAME", "timeout": "SECONDS", "labels": "FILE", "negatives": "RATIO", "split": "SHARES",
+    "ray_address": "HOST:PORT", "ledger": "URL",
+}  # fmt: skip
+"""Placeholders of values on help pages; of all other settings it is N."""
 LEDGER_VARIABLE: Final = "VNER_LEDGER"
 """Environment variable with the address of a ledger, password included, for a run directory that has none yet."""
 PASSWORDS: Final = frozenset({"password", "sslpassword"})
@@ -53,15 +60,21 @@ def _setting(
 class RunConfig:
     """All settings of a run."""
 
-    source: str = _setting("sample", "Source", "Read articles from here.", stage="sample")
-    docs: int = _setting(6600, "Source", "Sample this many documents.", stage="sample", low=1)
+    source: str = _setting(
+        "sample",
+        "Source",
+        "Read articles from a file or folder, an address (https://, hf://, s3://), a Hub dataset ORG/NAME, "
+        "or the bundled sample. Default: sample.",
+        stage="sample",
+    )
+    docs: int = _setting(6600, "Source", "Draw this many articles.", stage="sample", low=1)
     seed: int = _setting(0, "Source", "Seed every random choice.", stage="sample", low=0)
     text_field: str = _setting("text", "Source", "Read the text from this column.", stage="sample")
     id_field: str = _setting("id", "Source", "Read the id from this column.", stage="sample")
     near_duplicates: float = _setting(
         0.8,
         "Source",
-        "Drop articles this similar to another (Jaccard index); 0: keep all, and passages seen before too.",
+        "Drop articles this similar to another, by Jaccard index; 0 keeps all, repeated passages too.",
         stage="sample",
         low=0,
     )
@@ -69,7 +82,7 @@ class RunConfig:
     repair_encoding: bool = _setting(
         False,
         "Source",
-        "Repair UTF-8 that was read as Latin-1 or cp1252, where the original is certain.",
+        "Repair UTF-8 that was decoded as Latin-1 or cp1252, where the original is certain.",
         stage="sample",
         added=True,
     )
@@ -77,14 +90,14 @@ class RunConfig:
     tokenizer: str = _setting(
         "llama3",
         "Passages",
-        "Count tokens by llama3, cl100k_base, o200k_base, hf:NAME or a tokenizer file.",
+        "Count tokens with llama3, cl100k_base, o200k_base, hf:NAME or a tokenizer file.",
         stage="chunk",
     )
     min_tokens: int = _setting(150, "Passages", "Make passages of at least this many tokens.", stage="chunk", low=1)
     max_tokens: int = _setting(256, "Passages", "Make passages of at most this many tokens.", stage="chunk", low=8)
 
     decontaminate: tuple[str, ...] = _setting(
-        (), "Passages", "Keep texts of this benchmark file out of the dataset. Repeatable."
+        (), "Passages", "Keep the texts of this benchmark file out of the dataset. Repeatable."
     )
 
     provider: str = _setting(
@@ -96,13 +109,13 @@ class RunConfig:
     model: str = _setting(
         "",
         "Teacher",
-        "Ask this model, by its name at the endpoint; "
-        + ", ".join(f"{name}: {provider.model}" for name, provider in PROVIDERS.items() if provider.model)
+        "Ask this model, by its name at the endpoint. Default: "
+        + ", ".join(f"{provider.model} ({name})" for name, provider in PROVIDERS.items() if provider.model)
         + ".",
         stage="annotate",
     )
     prompt: str = _setting(
-        "open-ner-vi", "Teacher", "Ask with this prompt: a name from prompts/ or a TOML file.", stage="annotate"
+        "open-ner-vi", "Teacher", "Ask with this prompt: a bundled one by name, or a TOML file.", stage="annotate"
     )
     max_completion_tokens: int = _setting(
         1024, "Teacher", "Limit each answer to this many tokens.", stage="annotate", low=1
@@ -116,40 +129,43 @@ class RunConfig:
     option: tuple[str, ...] = _setting(
         (),
         "Teacher",
-        "Send NAME=VALUE with each request (reasoning_effort=low; JSON values). Repeatable.",
+        "Send this parameter with each request, such as reasoning_effort=low. Repeatable.",
     )
     concurrency: int = _setting(16, "Teacher", "Keep at most this many requests in flight.", low=1)
-    rpm: int = _setting(0, "Teacher", "Send at most this many requests a minute; 0: no limit.", low=0)
-    tpm: int = _setting(0, "Teacher", "Spend at most this many tokens a minute; 0: no limit.", low=0)
+    rpm: int = _setting(0, "Teacher", "Send at most this many requests a minute; 0 means no limit.", low=0)
+    tpm: int = _setting(0, "Teacher", "Use at most this many tokens a minute; 0 means no limit.", low=0)
     limits: str = _setting(
         "",
         "Teacher",
-        "Use published limits where --rpm and --tpm are 0: groq-free or openai-tier1 (docs/reliability.md).",
+        "Keep to published rate limits: groq-free or openai-tier1. --rpm and --tpm win.",
     )
     max_retries: int = _setting(6, "Teacher", "Retry a failed request this many times.", low=0)
     timeout: float = _setting(120.0, "Teacher", "Wait this many seconds for an answer.", low=0.001)
 
     labels: str = _setting("", "Dataset", "Apply the decisions about labels in this file (docs/labels.md).")
     translate_labels: bool = _setting(
-        False, "Dataset", "Ask the teacher for the English name of Vietnamese labels that no rule knows.", stage="clean"
+        False, "Dataset", "Ask the teacher to translate Vietnamese labels that no rule knows.", stage="clean"
     )
     max_sample_tokens: int = _setting(
         1024, "Dataset", "Drop samples whose input or output has more tokens than this.", stage="explode", low=1
     )
     negatives: float = _setting(
-        0.0, "Dataset", "Add samples of absent types, as a ratio of the others.", stage="explode", low=0
+        0.0,
+        "Dataset",
+        "Add this many samples with the output [] for each other sample. "
+        "UniversalNER reports F1 31.5 without, 53.4 with.",
+        stage="explode",
+        low=0,
     )
     split: str = _setting(
         "0.9,0.05,0.05", "Dataset", "Split into train, validation and test by these shares.", stage="explode"
     )
 
-    workers: int = _setting(0, "Run", "Use this many processes; 0: one a core.", low=0)
-    engine: str = _setting(
-        "local", "Run", "Run tasks on this machine (local) or on a Ray cluster (ray; docs/scale.md)."
-    )
-    ray_address: str = _setting("", "Run", "Join this Ray cluster, HOST:PORT or auto; without it, start one here.")
+    workers: int = _setting(0, "Run", "Use this many processes; 0 means one per core.", low=0)
+    engine: str = _setting("local", "Run", "Run tasks on this machine or on a Ray cluster (docs/scale.md).")
+    ray_address: str = _setting("", "Run", "Join this Ray cluster, or auto; without it, start one here.")
     ledger: str = _setting(
-        "", "Run", "Keep answers in postgresql://HOST/DATABASE; without it, in SQLite in the run directory."
+        "", "Run", "Keep answers in postgresql://HOST/DATABASE. Default: SQLite in the run directory."
     )
 
     def __post_init__(self) -> None:
@@ -252,7 +268,8 @@ def make_config(*layers: Mapping[str, Any]) -> RunConfig:
     for layer in layers:
         for name, value in layer.items():
             if name not in known:
-                raise ConfigError(f"unknown setting {name!r}; known: {', '.join(sorted(known))}")
+                hint = did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}"
+                raise ConfigError(f"unknown setting {name!r}{hint}")
             if value is not None:
                 merged[name] = value
     return RunConfig(**merged)

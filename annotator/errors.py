@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -66,6 +67,12 @@ class LimitError(TeacherError):
     """A limit that lasts longer than anyone waits, such as one a day; what is answered is kept."""
 
     exit_code = 3
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Return the end of a message, ``; did you mean NAME?``, where a known name is close to ``wrong``, or nothing."""
+    closest = difflib.get_close_matches(wrong, list(known), n=1)
+    return f"; did you mean {closest[0]}?" if closest else ""
 
 
 def _made_again(kind: type[TeacherError], message: str, values: Mapping[str, Any]) -> TeacherError:

@@ -1,42 +1,64 @@
-"""The commands that look at a dataset: ``audit`` and ``report``."""
+"""The commands ``audit`` and ``report``. Heavy imports stand inside the commands."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from annotator.config import make_config
+from annotator.config import ENGINES, make_config
 from annotator.terminal.exits import exits
+from annotator.terminal.flags import AsJson, Debug, Directory
 
-app = typer.Typer()
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+_RUN = "Run"
 
 
-@app.command(rich_help_panel="Look at a dataset")
 def audit(  # noqa: PLR0913 - the parameters of a command are its flags
     target: Annotated[
-        str, typer.Argument(metavar="DIR", help="A run directory, a folder of samples, or a Hub dataset org/name.")
+        str, typer.Argument(metavar="DATASET", help="A run directory, a folder of samples, or a Hub dataset ORG/NAME.")
     ],
     *,
     compare: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
-        typer.Option("--compare", metavar="B", help="Compare with dataset B and show the differences."),
+        typer.Option("--compare", metavar="DATASET", help="Compare with this dataset and show the differences."),
     ] = None,
     engine: Annotated[
         str,
-        typer.Option("--engine", help="Run tasks on this machine (local) or on a Ray cluster (ray; docs/scale.md)."),
+        typer.Option(
+            "--engine",
+            metavar="|".join(ENGINES),
+            help="Run tasks on this machine or on a Ray cluster (docs/scale.md).",
+            rich_help_panel=_RUN,
+        ),
     ] = "local",
-    ray_address: Annotated[str, typer.Option("--ray-address", help="Join this Ray cluster: HOST:PORT, or auto.")] = "",
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Use this many processes; 0: one a core.")] = 0,
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            "--ray-address", metavar="HOST:PORT", help="Join this Ray cluster, or auto.", rich_help_panel=_RUN
+        ),
+    ] = "",
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=0,
+            help="Use this many processes; 0 means one per core.",
+            rich_help_panel=_RUN,
+        ),
+    ] = 0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Count everything in a dataset, check what must hold, and find leaks; a run directory gets a new audit.json."""
+    """Count everything in a dataset, check its structure and find leaks between splits.
+
+    Writes audit.json where DATASET is a run directory.
+
+    Examples:
+        vner-annotate audit runs/news
+        vner-annotate audit runs/news --compare runs/groq
+    """
     with exits(debug):
         from rich.console import Console
 
@@ -69,13 +91,12 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
             auditview.show_audit(console, found.figures, quality_lines(dataset.run) if dataset.run else ())
 
 
-@app.command(rich_help_panel="Look at a dataset")
 def report(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")],
-    seed: Annotated[int, typer.Option("--seed", help="Draw other passages to show.")] = 0,
+    directory: Directory,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Draw other passages to show.")] = 0,
     debug: Debug = False,
 ) -> None:
-    """Write report.html, one file to read in any browser, and figures/ as PNG and SVG."""
+    """Write report.html, one page to read in any browser, and figures/ as PNG and SVG."""
     with exits(debug, directory):
         from annotator.storage.rundir import existing
         from data_cards.report import write_report

@@ -4,42 +4,51 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from annotator.terminal.exits import exits
+from annotator.terminal.flags import AsJson, Debug, Directory, Quiet
 
 if TYPE_CHECKING:
     from data_cards.publish import Plan, Receipt
 
 
 def publish(  # noqa: PLR0913 - the parameters of a command are its flags
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A finished run directory.")],
-    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub; created if needed.")],
+    directory: Directory,
+    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub; it is created if needed.")],
     *,
     private: Annotated[bool, typer.Option("--private", help="Create a private dataset.")] = False,
     licence: Annotated[
         str,
-        typer.Option("--licence", "--license", help="State this licence, by its identifier on the Hub: cc-by-4.0, ..."),
+        typer.Option("--licence", "--license", metavar="NAME", help="State this licence, such as cc-by-4.0."),
     ] = "unknown",
-    revision: Annotated[str, typer.Option(help="Commit to this branch; created if needed.")] = "main",
-    message: Annotated[str, typer.Option(help="Set the message of the commit.")] = "Publish with vner-annotate",
+    revision: Annotated[
+        str, typer.Option(metavar="BRANCH", help="Commit to this branch; it is created if needed.")
+    ] = "main",
+    message: Annotated[
+        str, typer.Option(metavar="TEXT", help="Set the message of the commit.")
+    ] = "Publish with vner-annotate",
     include: Annotated[
-        list[str], typer.Option(help="Send documents, passages, rejected or ledger too. Repeatable.")
+        list[str],
+        typer.Option(metavar="documents|passages|rejected|ledger", help="Publish this file, too. Repeatable."),
     ] = [],  # noqa: B006 - read by typer, never changed
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Publish in spite of audit problems and unanswered passages.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files and send nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress display.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
-    """Publish the dataset on the Hugging Face Hub: samples, annotations, figures and data card, in one commit.
+    """Publish samples, annotations, figures and data card on the Hugging Face Hub, in one commit.
 
     The token comes from HF_TOKEN or from `hf auth login`.
+
+    Examples:
+        vner-annotate publish runs/news ORG/NAME --private --dry-run
+        vner-annotate publish runs/news ORG/NAME --private --licence cc-by-4.0
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing, opened

@@ -15,6 +15,7 @@ def reference() -> str:
     from typer.testing import CliRunner
 
     import cli
+    from annotator.config import STAGES
 
     os.environ["COLUMNS"] = os.environ["TERMINAL_WIDTH"] = "100"
     runner = CliRunner()
@@ -23,10 +24,14 @@ def reference() -> str:
         for name, command in get_command(cli.app).commands.items()  # type: ignore[attr-defined] # a group
         for path in ((name,), *((name, below) for below in getattr(command, "commands", ())))
     ]
-    parts = ["# Command line\n\nMade from `--help` by `make docs`; a test holds that it is up to date.\n"]
+    parts = [
+        "# Command line\n\nMade from `--help` and `--help-all` by `make docs`; a test checks that it is up to date.\n"
+        "A stage accepts the options of `build` too.\n"
+    ]
     for name in ["", *names]:
-        arguments = [*name.split(), "--help"]
-        text = runner.invoke(cli.app, arguments, prog_name="vner-annotate", color=False).output
+        text = runner.invoke(cli.app, [*name.split(), "--help"], prog_name="vner-annotate", color=False).output
+        if "--help-all" in text and name not in STAGES:  # a stage has the options of build
+            text = runner.invoke(cli.app, [*name.split(), "--help-all"], prog_name="vner-annotate", color=False).output
         lines = "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
         parts.append(f"## vner-annotate {name}".rstrip() + f"\n\n```\n{lines}\n```\n")
     return "\n".join(parts)

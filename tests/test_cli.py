@@ -2,26 +2,159 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import cli
 from annotator.config import RunConfig, flag
+from annotator.storage.rundir import default_root
 from tests.conftest import ROOT
+
+
+def _page(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, [*arguments], env={"COLUMNS": "100"}, prog_name="vner-annotate")
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def _pages() -> dict[str, str]:
+    """The longest page of every command."""
+    group: Any = get_command(cli.app)
+    paths = [[name, *more] for name, command in group.commands.items()
+             for more in ([], *([below] for below in getattr(command, "commands", ())))]  # fmt: skip
+    pages = {" ".join(path): _page(*path, "--help") for path in [[], *paths]}
+    return {name: _page(*name.split(), "--help-all") if "--help-all" in page else page for name, page in pages.items()}
+
+
+def _flags(page: str) -> list[str]:
+    return re.findall(r"^  (?:-\w, )?(--[\w-]+)", page, flags=re.MULTILINE)
 
 
 def test_every_setting_has_its_flag_with_its_default() -> None:
     """On every command that runs stages; the default is the one of the configuration."""
     for command in ("build", "sample", "chunk", "annotate", "clean", "explode"):
-        shown = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"}).output
+        shown = " ".join(_page(command, "--help-all").split())
         for name, default in RunConfig().as_dict().items():
             assert name == "source" or flag(name) in shown, name
-            assert default == () or str(default) in shown
+            text = f"{default:g}" if isinstance(default, float) else default
+            assert default in {"", (), 0} or f"Default: {text}." in shown, name
+
+
+def test_build_shows_ten_flags_and_a_stage_its_own() -> None:
+    """What nine in ten need; the rest is behind --help-all."""
+    often = ["--out", "--docs", "--text-field", "--provider", "--model", "--base-url", "--limits", "--negatives",
+             "--config", "--fresh"]  # fmt: skip
+    assert _flags(_page("build", "--help")) == [*often, "--help", "--help-all"]
+    page = _page("build", "--help")
+    assert page.index("vner-annotate build news/ --out") < page.index("Options:")
+    everywhere = ["--config", "--fresh", "--help", "--help-all"]
+    assert _flags(_page("explode", "--help")) == ["--out", "--max-sample-tokens", "--negatives", "--split", *everywhere]
+    assert _flags(_page("clean", "--help")) == ["--out", "--labels", "--translate-labels", *everywhere]
+    assert "--ray-address" not in _page("audit", "--help")
+    assert "--ray-address" in _page("audit", "--help-all")
+
+
+def test_a_stage_accepts_what_its_help_hides(tmp_path: Path) -> None:
+    """A setting of an earlier stage, which it may have to run."""
+    out = tmp_path / "run"
+    assert CliRunner().invoke(cli.app, ["chunk", "--docs", "2", "--seed", "3", "--out", str(out), "-q"]).exit_code == 0
+
+
+def test_help_pages_have_one_style() -> None:
+    """Placeholders in capitals or choices, defaults without brackets, texts of two lines at most that start alike."""
+    for name, page in _pages().items():
+        assert not re.search(r"<\w+>|\[default|VALUE\b(?<!NAME=VALUE)|\[\[|\{[A-Z]", page), name
+        for text in re.findall(
+            r"^  (?:-\w, )?--[\w-]+(?: [^ \n]+)*(?:\n {10,}| {2,})(.*(?:\n {10,}.*)*)", page, re.MULTILINE
+        ):
+            assert text[0].isupper(), (name, text)
+            assert len(" ".join(text.partition("Default:")[0].split())) < 150, (name, text)
+
+
+def test_commands_stand_in_the_order_of_work() -> None:
+    """From a build to a student."""
+    listed = re.findall(r"^  ([a-z]+)  ", _page("--help"), flags=re.MULTILINE)
+    assert listed == ["build", "plan", "show", "review", "quality", "check", "labels", "audit", "report",
+                      "export", "import", "publish", "sample", "chunk", "annotate", "clean", "explode",
+                      "convert", "train", "experiment", "predict", "evaluate"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["bild"], "build"),
+        (["build", "--doc", "3"], "did you mean --docs?"),
+        (["build", "--max_token", "3"], "did you mean --max-tokens?"),
+        (["build", "--config", "run.toml", "--out", "run"], "did you mean max_tokens?"),
+        (["chunk", "news.jsonl", "--text-field", "contents", "--out", "run"], "did you mean content?"),
+    ],
+)
+def test_a_slip_gets_a_suggestion(
+    arguments: list[str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a command, a flag, a setting or a column; nothing is left behind."""
+    monkeypatch.chdir(tmp_path)
+    Path("run.toml").write_text("max_tokns = 3\n", encoding="utf-8")
+    Path("news.jsonl").write_text('{"id": "1", "content": "Hà Nội."}\n', encoding="utf-8")
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == (1 if arguments[0] == "chunk" else 2)
+    assert hint in result.output
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("sample", "sample"),
+        ("news/", "news"),
+        ("a/tin-tức.2024.jsonl.gz", "tin-tức.2024"),
+        ("bkai-foundation-models/BKAINewsCorpus@v1.0", "BKAINewsCorpus"),
+        ("https://example.org/data/news.parquet?token=1", "news"),
+        ("hf://datasets/org/name/data/*.parquet", "data"),
+        ("..", ""),
+    ],
+)
+def test_a_run_directory_is_named_after_its_source(source: str, name: str) -> None:
+    """Where --out is not given: a folder below runs/, never above it."""
+    root = default_root(source)
+    assert root.parent == Path("runs")
+    assert root.name == (name or Path("..").resolve().name)
+
+
+def test_without_out_the_run_directory_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a run that cannot start leaves neither it nor its parent behind."""
+    monkeypatch.chdir(tmp_path)
+    failed = CliRunner().invoke(cli.app, ["sample", "missing.jsonl"])
+    assert failed.exit_code == 1
+    assert not Path("runs").exists()
+    result = CliRunner().invoke(cli.app, ["sample", "--docs", "2", "-q"])
+    assert result.exit_code == 0
+    assert "Run directory: runs/sample\n" in result.stderr
+    assert Path("runs/sample/documents.parquet").exists()
+
+
+def test_show_chooses_by_type_and_says_how_to_go_on(finished: Path) -> None:
+    """Each passage leads to the next with the same type; the id of a random one is printed."""
+    first = CliRunner().invoke(cli.app, ["show", str(finished), "--type", "Disease"])
+    assert first.exit_code == 0, first.output
+    assert "disease" in first.stdout
+    following = re.search(r"Next passage: vner-annotate show \S+ (\S+)", first.stderr)
+    assert following
+    assert CliRunner().invoke(cli.app, ["show", str(finished), following[1]]).exit_code == 0
+    drawn = json.loads(CliRunner().invoke(cli.app, ["show", str(finished), "--random", "--json"]).stdout)
+    assert drawn["mentions"]
+    wrong = CliRunner().invoke(cli.app, ["show", str(finished), "--type", "persn"])
+    assert wrong.exit_code == 2
+    assert "did you mean person?" in wrong.stderr
 
 
 @pytest.mark.slow
@@ -66,17 +199,14 @@ def test_the_version_is_the_packages() -> None:
 
 def test_links_in_the_documents_lead_somewhere() -> None:
     """Relative links of the README and the pages."""
-    import re
-
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_paths_in_contributing_exist() -> None:
     """Each place that it names is there, so that a newcomer finds it."""
-    import re
-
     named = re.findall(r"`((?:annotator|data_cards|training|prompts|normalizers)/[\w./-]*)`",
                        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))  # fmt: skip
     assert len(named) > 5

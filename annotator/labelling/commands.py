@@ -10,19 +10,33 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.terminal.exits import exits
+from annotator.terminal.flags import AsJson, Debug, Directory
+from annotator.terminal.help_pages import CONTEXT, Command, Group
+from annotator.terminal.words import plural
 
 app = typer.Typer(
-    help="List, decide and try out entity type labels.",
+    help="""Decide which entity type each unknown label becomes, and apply it.
+
+    Examples:
+        vner-annotate labels list runs/news
+        vner-annotate labels review runs/news
+        vner-annotate labels apply runs/news
+    """,
+    cls=Group,
+    rich_markup_mode=None,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
 DecisionsFile = Annotated[
     Optional[Path],  # noqa: UP045 - read by typer
-    typer.Option("--labels", help="Read decisions from this file; default: that of the run, else DIR/labels.toml."),
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="Keep decisions in this file.",
+        show_default="that of the run, else DIR/labels.toml",
+    ),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def decisions_file(directory: Path) -> Path:
@@ -33,16 +47,16 @@ def decisions_file(directory: Path) -> Path:
     return Path(stored) if stored else directory / "labels.toml"
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_labels(
     directory: Directory,
     every: Annotated[
-        bool, typer.Option("--all", help="List every label, not only those that wait for a decision.")
+        bool, typer.Option("--all", help="List all labels, not only those that wait for a decision.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """List the labels that no rule could decide, by frequency, with example mentions."""
+    """List the labels that no rule knows, by frequency, with example mentions."""
     with exits(debug):
         from annotator.labelling import listing
         from annotator.storage.rundir import existing
@@ -62,17 +76,22 @@ def list_labels(
             console.print("No label waits for a decision.")
 
 
-@app.command()
+@app.command(cls=Command)
 def review(
     directory: Directory,
     labels: DecisionsFile = None,
     export: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--export", help="Write a file to edit, with examples, instead of asking."),
+        typer.Option("--export", metavar="FILE", help="Write the labels with examples to a file to edit."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Ask in the terminal what becomes of each label that no rule could decide; save each decision at once."""
+    """Decide in the terminal what becomes of each label that no rule knows; each decision is saved at once.
+
+    Examples:
+        vner-annotate labels review runs/news
+        vner-annotate labels review runs/news --export labels.toml
+    """
     with exits(debug, directory):
         from rich.console import Console
 
@@ -95,27 +114,31 @@ def review(
                 raise ConfigError(f"{export} exists already; choose another --export, so that no decision is lost")
             with replacing(export) as file:
                 file.writelines(line.encode("utf-8") for line in export_lines(pending, lexicon))
-            typer.echo(f"{len(pending)} labels are in {export}; edit it, then: "
+            typer.echo(f"{plural(len(pending), 'label')} in {export}; edit it, then: "
                        f"vner-annotate labels apply {directory} {export}")  # fmt: skip
             return
         if not pending:
             typer.echo("No label waits for a decision.")
             return
         decided = reviewing.run(pending)
-        typer.echo(f"\n{decided} labels decided, {len(pending) - decided} left")
+        typer.echo(f"\n{plural(decided, 'label')} decided, {len(pending) - decided:,} left")
         if decided:
             typer.echo(f"apply them: vner-annotate labels apply {directory} {path}")
 
 
-@app.command()
+@app.command(cls=Command)
 def normalize(
     labels: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--labels", help="Read decisions from this file."),
+        typer.Option("--labels", metavar="FILE", help="Read decisions from this file."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Read raw labels from stdin, one per line, and print a JSON line for each: raw, label, status, rule."""
+    """Normalise raw labels from stdin, one per line, to JSON lines: raw, label, status, rule.
+
+    Examples:
+        echo ORG | vner-annotate labels normalize
+    """
     with exits(debug):
         from annotator.cleaning.decisions import read_decisions
         from annotator.labelling.streaming import normalize_lines

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import TypeAlias
 
 from annotator.engines import Engine
-from annotator.errors import SourceError
+from annotator.errors import SourceError, did_you_mean
 from annotator.records import Document, Rejected
 from annotator.sources.formats import records
 from annotator.sources.formats.files import SHOWN, Record, SourceFile
@@ -66,8 +66,9 @@ def check_columns(where: str, there: Collection[str], columns: Columns) -> None:
     for flag, wanted in flags.items():
         if wanted not in there:
             names = ", ".join(list(there)[:20]) + (", ..." if len(there) > 20 else "")
-            shown = names.encode("utf-8", "replace").decode()
-            raise SourceError(f'{where} has no column "{wanted}"; it has: {shown}; name the right one with {flag}')
+            end = f"; name the right one with {flag}{did_you_mean(wanted, there)}"
+            shown = (names + end).encode("utf-8", "replace").decode()
+            raise SourceError(f'{where} has no column "{wanted}"; it has: {shown}')
 
 
 def to_rows(name: str, found: Iterable[Record], columns: Columns, where: str) -> Iterator[Row]:

@@ -9,6 +9,7 @@ directory whose manifest is missing or damaged is recognised by its ledger.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -227,3 +228,16 @@ def existing(root: Path) -> RunDir:
     if not run.read_manifest():
         raise RunDirError(f"{root} is not a run directory; create one with: vner-annotate build --out {root}")
     return run
+
+
+def default_root(source: str) -> Path:
+    """Return the run directory of a source where none is given: ``runs/`` and the source's name without its endings."""
+    if Path(source).exists():
+        source = str(Path(source).resolve())
+    elif "://" not in source:
+        source = source.partition("@")[0]  # the revision of a Hub dataset
+    for part in reversed(re.split(r"[/\\]+", re.sub(r"[?#].*$", "", source))):
+        name = re.sub(r"[^\w.-]+", "-", re.sub(r"(\.(jsonl?|csv|txt|parquet|gz))+$", "", part)).strip("-.")
+        if name:
+            return Path("runs") / name
+    return Path("runs") / "sample"

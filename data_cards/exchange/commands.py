@@ -10,24 +10,33 @@ from typing import Annotated, Any
 import typer
 
 from annotator.terminal.exits import exits
+from annotator.terminal.flags import AsJson, Debug, Directory, Quiet
 
 NAMES = "conll, conll-words, spacy, gliner, labelstudio, argilla, doccano, alpaca, universalner, jsonl"
 
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
-FormatName = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of: {NAMES}.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+ExportFormat = Annotated[
+    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"Write this format: {NAMES} (docs/export.md).")
+]
+ImportFormat = Annotated[
+    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"Read this format: {NAMES} (docs/export.md).")
+]
 
 
 def export_command(
     directory: Directory,
-    name: FormatName,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
-    split: Annotated[str, typer.Option("--split", help="Only passages of train, validation or test.")] = "all",
+    name: ExportFormat,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Write this file.")],
+    split: Annotated[
+        str, typer.Option("--split", metavar="all|train|validation|test", help="Write the passages of this split.")
+    ] = "all",
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Export the annotations to another tool, and report what its format cannot hold."""
+    """Write the annotations for another tool, and list what its format cannot hold.
+
+    Examples:
+        vner-annotate export runs/news --format labelstudio --out tasks.json
+    """
     with exits(debug):
         from data_cards.exchange.exporting import export
 
@@ -43,13 +52,17 @@ def export_command(
 
 def import_command(
     directory: Directory,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What the other tool exported.")],
-    name: FormatName,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that the other tool exported.")],
+    name: ImportFormat,
+    quiet: Quiet = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress display.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Import corrections, which replace the teacher's mentions; samples and audit follow, the teacher is not asked."""
+    """Read corrections from another tool, and make samples and audit again. Sends no request.
+
+    Examples:
+        vner-annotate import runs/news --format labelstudio corrected.json
+    """
     with exits(debug, directory):
         from annotator.run.runner import running
         from annotator.terminal.progress import make_progress

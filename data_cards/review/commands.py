@@ -5,54 +5,58 @@ from __future__ import annotations
 import getpass
 import re
 import webbrowser
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from annotator.terminal.exits import exits
-
-app = typer.Typer()
-
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-PANEL = "Look at a dataset"
+from annotator.terminal.flags import AsJson, Debug, Directory
 
 
-@app.command(rich_help_panel=PANEL)
 def review(  # noqa: PLR0913 - the parameters of a command are its flags
     directory: Directory,
     *,
     reviewer: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
-        typer.Option("--reviewer", metavar="NAME", help="Name your file of decisions; by default your user name."),
+        typer.Option(
+            "--reviewer", metavar="NAME", help="Write decisions to reviews/NAME.jsonl. Default: your user name."
+        ),
     ] = None,
     mode: Annotated[
         str,
         typer.Option(
             "--mode",
-            help="Open the page on verify (precision), blind (recall), correct (fix what is doubtful) or settle "
-            "(decide where reviewers differ).",
+            metavar="verify|blind|correct|settle",
+            help="Measure precision (verify) or recall (blind), correct doubtful mentions, "
+            "or settle where reviewers differ.",
         ),
     ] = "verify",
     types: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
-        typer.Option("--types", metavar="A,B", help="Look for these types only, in the modes blind and correct."),
+        typer.Option("--types", metavar="A,B", help="Look for these types only; for the modes blind and correct."),
     ] = None,
     overlap: Annotated[
-        float, typer.Option("--overlap", min=0, max=1, help="Share of the sample that every reviewer is shown.")
+        float,
+        typer.Option("--overlap", metavar="SHARE", min=0, max=1, help="Show every reviewer this share of the sample."),
     ] = 0.0,
     width: Annotated[
-        float, typer.Option("--width", min=0.5, max=50, help="Percentage points on either side to aim for.")
+        float,
+        typer.Option(
+            "--width", metavar="POINTS", min=0.5, max=50, help="Aim for this interval: +/- percentage points."
+        ),
     ] = 3.0,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free one.")] = 0,
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="PORT", min=0, max=65535, help="Listen on 127.0.0.1; 0 means any free port."),
+    ] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in your browser.")] = True,
     debug: Debug = False,
 ) -> None:
     """Review predicted entities in the browser: measure precision and recall, correct the dataset.
 
-    Example: vner-annotate review runs/demo
+    Examples:
+        vner-annotate review runs/news
+        vner-annotate review runs/news --mode correct --types person,location
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing
@@ -83,11 +87,10 @@ def review(  # noqa: PLR0913 - the parameters of a command are its flags
         typer.echo(f"To apply your corrections: vner-annotate build --out {directory}", err=True)
 
 
-@app.command(rich_help_panel=PANEL)
 def quality(directory: Directory, *, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Print how right a dataset is: precision and recall with intervals, from what people checked.
+    """Print precision and recall with intervals, from what people checked with `review`.
 
-    Writes DIR/quality.json. Example: vner-annotate quality runs/demo
+    Writes quality.json.
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing

@@ -8,58 +8,103 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from training.flags import PANEL, AsJson, Debug, Quiet, print_json
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
 
-app = typer.Typer()
+_FORMAT = "Options of one format"
 _LENGTH = typer.Option(
-    "--max-sample-tokens", help="Longest input and output together; 0: no limit.", show_default="1024; conll, enamex: 0"
+    "--max-sample-tokens",
+    metavar="N",
+    help="Drop samples with more tokens of input and output; 0 means no limit.",
+    show_default="1024; conll, enamex: 0",
 )
-_COLUMNS = typer.Option("--columns", help="conll: columns with tags, from 1, such as 4,5.", show_default="the last")
+_COLUMNS = typer.Option(
+    "--columns",
+    metavar="N,N",
+    help="Read tags from these columns, counted from 1 (conll).",
+    show_default="the last",
+    rich_help_panel=_FORMAT,
+)
 
 
-@app.command(rich_help_panel=PANEL)
 def convert(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
     name: Annotated[
-        str, typer.Argument(metavar="FORMAT", help="pile-ner, squad, alpaca, parallel, conll, enamex or samples.")
+        str,
+        typer.Argument(
+            metavar="FORMAT", help="pile-ner, squad, alpaca, parallel, conll, enamex or samples (docs/convert.md)."
+        ),
     ],
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files and folders of your copy.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Write this Parquet file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Write this Parquet file.")],
     types: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option(help='Read names of types from TOML: PER = "person"; "" leaves one out.'),
+        typer.Option(metavar="FILE", help='Rename types by this TOML file: PER = "person"; "" drops one.'),
     ] = None,
     published_set: Annotated[
-        str, typer.Option("--set", help="Ask for all types of this published set, and show its sizes.")
+        str, typer.Option("--set", metavar="NAME", help="Ask for all types of this published set, and show its sizes.")
     ] = "",
     without_empty: Annotated[
-        bool, typer.Option("--without-empty", help="Leave out samples whose answer is []: EngNER_01.")
+        bool, typer.Option("--without-empty", help="Drop samples whose output is [], as EngNER_01 does.")
     ] = False,
-    share: Annotated[float, typer.Option(help="Keep this share of the passages, drawn by seed.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of --share and --direction random.")] = 0,
+    share: Annotated[
+        float, typer.Option(metavar="SHARE", help="Keep this share of the passages, drawn by --seed.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed --share and --direction random.")] = 0,
     tokenizer: Annotated[
-        str, typer.Option(help="Count with llama3, hf:NAME (hf:bigscience/mt0-base) or a path.")
+        str, typer.Option(metavar="NAME", help="Count tokens with llama3, hf:NAME (hf:bigscience/mt0-base) or a file.")
     ] = "llama3",
     max_sample_tokens: Annotated[Optional[int], _LENGTH] = None,  # noqa: UP045
     columns: Annotated[str, _COLUMNS] = "",
-    level: Annotated[str, typer.Option(help="conll: syllable or word (Hà_Nội), or auto.")] = "auto",
-    unit: Annotated[str, typer.Option(help="enamex: ask about each sentence or each line.")] = "sentence",
-    levels: Annotated[int, typer.Option(help="enamex: how deep nested mentions count.")] = 3,
-    direction: Annotated[str, typer.Option(help="parallel: both, random (one a pair), en-vi or vi-en.")] = "both",
-    split: Annotated[str, typer.Option(help="samples: train, validation, test or all.")] = "all",
+    level: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|syllable|word",
+            help="Read syllables, or words such as Hà_Nội (conll).",
+            rich_help_panel=_FORMAT,
+        ),
+    ] = "auto",
+    unit: Annotated[
+        str,
+        typer.Option(
+            metavar="sentence|line", help="Ask about each sentence or each line (enamex).", rich_help_panel=_FORMAT
+        ),
+    ] = "sentence",
+    levels: Annotated[
+        int, typer.Option(metavar="N", help="Count mentions nested as deep as this (enamex).", rich_help_panel=_FORMAT)
+    ] = 3,
+    direction: Annotated[
+        str,
+        typer.Option(
+            metavar="both|random|en-vi|vi-en",
+            help="Translate this way; random: one way per pair (parallel).",
+            rich_help_panel=_FORMAT,
+        ),
+    ] = "both",
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="all|train|validation|test", help="Convert this split (samples).", rich_help_panel=_FORMAT
+        ),
+    ] = "all",
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Convert another data set to samples: training sets, and benchmarks with a question for each type."""
+    """Convert another dataset to samples: training sets, and benchmarks with a question for each type.
+
+    Examples:
+        vner-annotate convert conll test_syllable.conll --set phoner-covid19 --out data/phoner-test.parquet
+        vner-annotate convert samples runs/news --split train --out data/news.parquet
+    """
     with exits(debug, kept="nothing was written"):
-        from annotator.errors import ConfigError
+        from annotator.errors import ConfigError, did_you_mean
         from annotator.terminal.progress import make_progress
         from training.convert import convert as converting
         from training.convert.options import Options
         from training.convert.report import show
 
         if name not in converting.FORMATS:
-            raise ConfigError(f"no format {name!r}; formats: {', '.join(converting.FORMATS)}")
+            hint = did_you_mean(name, converting.FORMATS)
+            raise ConfigError(f"no format {name!r}; formats: {', '.join(converting.FORMATS)}{hint}")
         options = Options(types=types, set=published_set, without_empty=without_empty, share=share, seed=seed,
                           tokenizer=tokenizer, max_sample_tokens=max_sample_tokens, columns=_numbers(columns),
                           level=level, unit=unit, levels=levels, direction=direction, split=split)  # fmt: skip

@@ -9,29 +9,31 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from training.flags import AsJson, Debug, Quiet
+from annotator.terminal.flags import AsJson, Debug, Quiet
 from training.predict import options
 
 
 def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
-    benchmark: Annotated[Path, typer.Argument(metavar="BENCHMARK.parquet", help="Samples, as convert writes them.")],
+    benchmark: Annotated[
+        Path, typer.Argument(metavar="BENCHMARK.parquet", help="Samples, as convert and build write them.")
+    ],
     predictor: Annotated[
         str,
         typer.Option(
             "--predictor",
             "-p",
-            metavar="P",
-            help=options.PREDICTOR,
+            metavar="PREDICTOR",
+            help=f"Predict with {options.PREDICTOR}",
         ),
     ],
     out: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--out", "-o", metavar="FILE.jsonl", help="The answers: a line each, with id and output."),
+        typer.Option("--out", "-o", metavar="FILE.jsonl", help="Write a line per answer, with id and output."),
     ] = None,
     map_file: options.MapFile = None,
     show_map: Annotated[
-        bool, typer.Option("--show-map", help="Print the table of tags in use, and what it leaves out; ask nothing.")
+        bool, typer.Option("--show-map", help="Print the table of tags, and the types it lacks; predict nothing.")
     ] = False,
     batch_size: options.BatchSize = 16,
     device: options.Device = None,
@@ -48,7 +50,14 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Answer the queries of a benchmark; run again, it asks only what is not answered yet. See docs/evaluate.md."""
+    """Answer the queries of a benchmark with a student, a model or a tagger (docs/evaluate.md).
+
+    Run it again to continue: it asks only what has no answer yet.
+
+    Examples:
+        vner-annotate predict runs/news/samples/test.parquet --predictor underthesea --out baseline.jsonl
+        vner-annotate predict test.parquet --predictor hf:students/two-stages/merged --out student.jsonl
+    """
     with exits(debug, out):
         import json
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from training.flags import AsJson, Debug, Quiet, print_json
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
 from training.predict import options
 
 if TYPE_CHECKING:
@@ -21,25 +21,30 @@ if TYPE_CHECKING:
 
 def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
-    samples: Annotated[Path, typer.Argument(metavar="SAMPLES.parquet", help="The benchmark: samples with their gold.")],
+    samples: Annotated[
+        Path, typer.Argument(metavar="SAMPLES.parquet", help="The benchmark: samples with gold outputs.")
+    ],
     predictions: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Argument(metavar="PREDICTIONS.jsonl", help="Answers: a line each, with id and output."),
+        typer.Argument(metavar="PREDICTIONS.jsonl", help="Predictions: a line each, with id and output."),
     ] = None,
     compare: Annotated[
         Optional[tuple[Path, Path]],  # noqa: UP045 - read by typer
-        typer.Option("--compare", metavar="A.jsonl B.jsonl", help="Score both, and test whether they differ."),
+        typer.Option("--compare", metavar="A.jsonl B.jsonl", help="Score both and test whether they differ."),
     ] = None,
     perturb: Annotated[
-        bool, typer.Option("--perturb", help="Score variants of the benchmark: without marks, typos, teencode, ...")
+        bool,
+        typer.Option(
+            "--perturb", help="Score variants of the benchmark: without tone marks, with typos, teencode, ..."
+        ),
     ] = False,
     predictor: Annotated[
         Optional[str],  # noqa: UP045 - read by typer
         typer.Option(
             "--predictor",
             "-p",
-            metavar="P",
-            help=f"With --perturb: predict what is not predicted yet. {options.PREDICTOR}",
+            metavar="PREDICTOR",
+            help=f"With --perturb: predict what has no prediction yet, with {options.PREDICTOR}",
         ),
     ] = None,
     out: Annotated[
@@ -48,7 +53,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             "--out",
             "-o",
             metavar="DIR",
-            help="With --perturb: the folder of variants and predictions.",
+            help="With --perturb: keep variants and predictions in this folder.",
             show_default="SAMPLES-variants",
         ),
     ] = None,
@@ -64,19 +69,24 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     limits: options.Limits = None,
     max_retries: options.MaxRetries = None,
     timeout: options.Timeout = None,
-    draws: Annotated[int, typer.Option("--draws", min=0, help="Resamples for intervals and tests; 0: none.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")] = 0,
+    draws: Annotated[
+        int, typer.Option("--draws", metavar="N", min=0, help="Resample so often for intervals and tests; 0: none.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed every random choice.")] = 0,
     markdown: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
-        typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown, too."),
+        typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown too."),
     ] = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Score predictions: precision, recall and F1 under three matchings, with intervals; see docs/evaluate.md.
+    """Score predictions: precision, recall and F1 under three matchings, with intervals (docs/evaluate.md).
 
-    Options of a student, a tagger or an endpoint belong to --predictor, and are those of predict.
+    Examples:
+        vner-annotate evaluate test.parquet predictions.jsonl
+        vner-annotate evaluate test.parquet --compare baseline.jsonl student.jsonl
+        vner-annotate evaluate test.parquet --perturb --predictor underthesea
     """
     with exits(debug, kept="predictions made so far are kept"):
         from annotator.errors import ConfigError

@@ -10,46 +10,56 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from training.flags import PANEL, AsJson, Debug, Quiet, print_json
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
 
 if TYPE_CHECKING:
     from training.train.recipes import Portion, Recipe
 
-app = typer.Typer()
-
 _KEPT = "finished stages and the last checkpoint are kept"
 _NAME = typer.Argument(metavar="NAME", help="table-4.1, table-4.2, figure-4.2 or figure-4.3.")
-_DATA = typer.Option("--data", help="Folder with the converted Parquet files (docs/train.md has their names).")
-_OUT = typer.Option("--out", "-o", help="Write to this folder; the same command continues there.")
-Model = Annotated[str, typer.Option(help="Use another model: a folder, or a name on the Hub.")]
-Limit = Annotated[int, typer.Option(min=0, help="Samples of each data set (and benchmark) at most; 0: all.")]
+_DATA = typer.Option("--data", metavar="DIR", help="Read converted Parquet files from this folder (docs/train.md).")
+_OUT = typer.Option("--out", "-o", metavar="DIR", help="Write to this folder; the same command continues there.")
+Model = Annotated[str, typer.Option(metavar="NAME", help="Fine-tune this model: a folder, or a name on the Hub.")]
+Limit = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Use at most this many samples of each dataset; 0 means all.")
+]
 Set = Annotated[
     Optional[list[str]],  # noqa: UP045 - read by typer
-    typer.Option("--set", help="Change a hyper-parameter: name=value, or STAGE.name=value; may be repeated."),
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Set a hyper-parameter, such as batch=8 or STAGE.batch=8. Repeatable."
+    ),
 ]
-Device = Annotated[str, typer.Option(help="cpu or cuda.", show_default="the GPU where there is one")]
+Device = Annotated[
+    str, typer.Option(metavar="cpu|cuda", help="Train on this device.", show_default="the GPU where there is one")
+]
 
 
-@app.command(rich_help_panel=PANEL)
 def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
     recipe: Annotated[
-        str, typer.Argument(metavar="[RECIPE]", help="A recipe of the thesis by name, or a .toml file.")
+        str, typer.Argument(metavar="RECIPE", help="A recipe of the thesis by name (--list), or a TOML file.")
     ] = "",
     data: Annotated[Optional[Path], _DATA] = None,  # noqa: UP045
     out: Annotated[Optional[Path], _OUT] = None,  # noqa: UP045
-    show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe; train nothing.")] = False,
-    listed: Annotated[bool, typer.Option("--list", help="List the recipes; train nothing.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and train nothing.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the recipes and train nothing.")] = False,
     model: Model = "",
     limit: Limit = 0,
     settings: Set = None,
-    merge: Annotated[bool, typer.Option("--merge", help="Write OUT/merged too: a model without adapter.")] = False,
+    merge: Annotated[bool, typer.Option("--merge", help="Write DIR/merged too, a model without adapter.")] = False,
     device: Device = "",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again; delete what train wrote to --out.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again; delete what train wrote to DIR.")] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Fine-tune a student by a recipe, stage by stage; after an interruption the same command continues."""
+    """Fine-tune a student by a recipe, stage by stage.
+
+    After an interruption the same command continues.
+
+    Examples:
+        vner-annotate train --list
+        vner-annotate train table-4.2.phomt-viquad --data data/ --out students/two-stages --merge
+    """
     with exits(debug, out, kept=_KEPT):
         from annotator.errors import ConfigError
         from training.train.recipes import Changes, load_recipe, shipped
@@ -83,12 +93,13 @@ def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
             _print_trained(record, out, out / "merged" if merge else out)
 
 
-@app.command(rich_help_panel=PANEL)
 def experiment(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
     name: Annotated[str, _NAME],
     data: Annotated[Path, _DATA],
     out: Annotated[Path, _OUT],
-    seeds: Annotated[int, typer.Option(min=1, help="Repeat with so many seeds: mean and spread.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Repeat with this many seeds, for mean and spread.")
+    ] = 1,
     model: Model = "",
     limit: Limit = 0,
     settings: Set = None,
@@ -97,7 +108,11 @@ def experiment(  # noqa: PLR0913, PLR0917 - the parameters of a command are its 
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Train, predict and score all rows of a table or figure of the thesis, and write ours beside its figures."""
+    """Train, predict and score all rows of a table or figure of the thesis, beside its figures.
+
+    Examples:
+        vner-annotate experiment figure-4.2 --data data/ --out experiments --seeds 3
+    """
     with exits(debug, out, kept=_KEPT):
         from annotator.terminal.progress import make_progress
         from training.train.experiments import Plan, run

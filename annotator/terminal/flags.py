@@ -1,0 +1,86 @@
+"""Options that several commands share, and an option for each setting of ``RunConfig``."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Annotated, Any, Optional, TypeAlias, get_args
+
+import typer
+
+from annotator.config import CHOICES, PLACEHOLDERS, RunConfig, flag
+
+Directory: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The run directory.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Config: TypeAlias = Annotated[
+    Optional[Path],  # noqa: UP045 - read by typer
+    typer.Option("--config", metavar="FILE", help="Read settings from this TOML file; flags win."),
+]
+Fresh: TypeAlias = Annotated[
+    bool, typer.Option("--fresh", help="Run all stages again; paid answers are kept and used.")
+]
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as one JSON object, Vietnamese letters as they are."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def with_settings(
+    command: Callable[..., None], shown: Collection[str], *, panel: str | None = None
+) -> Callable[..., None]:
+    """Give ``command`` an option for each setting of ``RunConfig``; those that are given arrive as ``settings``.
+
+    Args:
+        command: a function with a parameter ``settings``.
+        shown: names of the options that ``--help`` shows, in this order; ``--help-all`` shows the others too.
+        panel: only the settings of this panel; None: all.
+    """
+    items = [item for item in dataclasses.fields(RunConfig) if panel in {None, item.metadata["panel"]}]
+
+    def call(**given: Any) -> None:
+        settings = {item.name: given.pop(item.name) for item in items}
+        command(settings={name: value for name, value in settings.items() if value not in (None, [])}, **given)
+
+    own = [param for param in inspect.signature(command, eval_str=True).parameters.values() if param.name != "settings"]
+    every = [*map(_parameter, items), *own]
+    parameters = [_in_panel(param, "" if param.name in {"source", *shown} else "Run") for param in every]
+    order = {name: number for number, name in enumerate(("source", *shown))}
+    parameters.sort(key=lambda param: order.get(param.name, len(order)))
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by typer
+    call.__annotations__ = {param.name: param.annotation for param in parameters}
+    call.__doc__ = command.__doc__
+    return call
+
+
+def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
+    """Return the option of a setting; its help, default and panel stand in ``RunConfig`` alone."""
+    info: Any
+    kind: Any = list[str] if item.default == () else type(item.default)
+    if item.name == "source":
+        info = typer.Argument(metavar="SOURCE", help=item.metadata["help"])
+    else:
+        default = f"{item.default:g}" if kind is float else str(item.default)
+        info = typer.Option(
+            flag(item.name) + (f"/--no-{flag(item.name)[2:]}" if kind is bool else ""),
+            help=item.metadata["help"],
+            metavar="|".join(CHOICES.get(item.name, ())) or PLACEHOLDERS.get(item.name, "N"),
+            rich_help_panel=item.metadata["panel"],
+            show_default=default if item.default not in ("", (), False) else False,
+        )
+    annotation = Annotated[Optional[kind], info]  # noqa: UP045 - built at run time
+    return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _in_panel(param: inspect.Parameter, panel: str) -> inspect.Parameter:
+    """Return ``param`` in its own panel, or else in ``panel``; without a panel where that is empty."""
+    kind, info = get_args(param.annotation)
+    info = copy.copy(info)
+    info.rich_help_panel = (info.rich_help_panel or panel) if panel else None
+    return param.replace(annotation=Annotated[kind, info])

@@ -1,0 +1,9 @@
+"""Write numbers with their nouns."""
+
+
+def plural(number: int, noun: str) -> str:
+    """Return ``1 type``, ``1,200 types``, ``2 passes``: a number with its noun."""
+    ending = "" if number == 1 else "es" if noun.endswith(("s", "ch", "sh", "x")) else "s"
+    if number != 1 and noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        noun, ending = noun[:-1], "ies"
+    return f"{number:,} {noun}{ending}"
