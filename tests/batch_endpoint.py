@@ -162,7 +162,7 @@ class BatchEndpoint:
                     return
                 if held := endpoint.hold.get(kind):
                     endpoint.reached.set()
-                    held.wait(30)
+                    held.wait(600)
                 self._send(200, made if isinstance(made, bytes) else json.dumps(made).encode())
 
             def _send(self, status: int, body: bytes) -> None:

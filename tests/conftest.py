@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NEWS = Path(os.environ.get("VNER_NEWS_DIR", ROOT.parent / "shared" / "data" / "news"))
 
 WORKERS = {
+    "wheel": ("test_wheel",),
     "cluster": ("test_ray", "test_postgres"),
     "torch": ("test_training", "test_predicting", "test_learning", "test_students", "test_experiments"),
     "browser": ("test_report", "test_review_page"),

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -339,15 +340,18 @@ def test_interrupted_by_the_user(tmp_path: Path) -> None:
 
 def test_two_processes_on_one_directory(tmp_path: Path) -> None:
     """The second says so and stops; the first is not disturbed."""
+    second_is_done = threading.Event()
 
-    def slow(passage: str, attempt: int) -> Answer:
-        return Answer(content="[]", delay=0.02)
+    def held(passage: str, attempt: int) -> Answer:
+        second_is_done.wait(600)
+        return Answer(content="[]")
 
-    with Endpoint(slow) as endpoint:
-        arguments = ["build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 1]
+    with Endpoint(held) as endpoint:
+        arguments = ["build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--timeout", 900]
         first = vner_process(*arguments)
-        wait_for(lambda: endpoint.asked.total() > 3)
+        wait_for(lambda: endpoint.asked.total() > 0)
         second = vner(*arguments)
+        second_is_done.set()
         assert second.exit_code == 1
         assert "another process is working on" in second.stderr
         _, errors = first.communicate(timeout=600)
