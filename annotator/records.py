@@ -1,4 +1,4 @@
-"""The records that flow through the house, in the order in which they come to be.
+"""The records of the program, in the order in which they are produced.
 
 Leaf module: no I/O, no third-party imports. Every record is immutable. Offsets are Unicode code points, half open,
 into the NFC text of the record that carries them.
@@ -139,4 +139,4 @@ class LabelUse:
     """The rule that decided; ``user`` for a person, ``teacher`` for a translation."""
     claims: int
     mentions: int
-    """Occurrences in the passages that bear this raw label."""
+    """Occurrences in the passages with this raw label."""

@@ -176,7 +176,7 @@ def _alike(one: Sample, other: Sample) -> bool:
 
 
 def _bibtex(publication: Publication, manifest: Mapping[str, Any]) -> str:
-    """How to cite the dataset, once it has a name. No author is named: nobody told us one."""
+    """How to cite the dataset, once it has a name. No author is named: none is configured."""
     if not publication.name:
         return ""
     year = manifest.get("stages", {}).get("explode", {}).get("began", "")[:4]

@@ -39,8 +39,8 @@ def explained(name: str, token: str) -> Iterator[None]:
         yield
     except (HTTPError, OSError, ValueError, RuntimeError) as error:
         message = " ".join(printable(_message(_root(error), name)).replace(token, "(token)").split())
-        told = token in "".join(traceback.format_exception(error))  # a proxy or the Hub may send it back
-        raise PublishError(message) from (None if told else error)
+        leaks = token in "".join(traceback.format_exception(error))  # a proxy or the Hub may send it back
+        raise PublishError(message) from (None if leaks else error)
 
 
 def _root(error: BaseException) -> BaseException:
@@ -81,7 +81,7 @@ def _message(error: BaseException, name: str) -> str:
 
 
 def _refusal(status: int, said: str, name: str) -> str:
-    told = f" (it says: {said})" if said else ""
+    detail = f" (it says: {said})" if said else ""
     if status >= 500:
-        return f"the Hub has trouble, HTTP {status}{told}: {_AGAIN}"
-    return f"{_FIXES.get(status, 'the Hub refused it').format(name=name)}; HTTP {status}{told}"
+        return f"the Hub has trouble, HTTP {status}{detail}: {_AGAIN}"
+    return f"{_FIXES.get(status, 'the Hub refused it').format(name=name)}; HTTP {status}{detail}"

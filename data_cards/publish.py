@@ -161,7 +161,7 @@ def send(plan: Plan) -> Receipt:
     api = HfApi(token=token)
     get_session().timeout = SILENCE  # by itself the client waits for ever
     with explained(target.name, token):
-        # private=None: the default of the account, so that a house that publishes nothing by itself is not overruled
+        # private=None: the default of the account, so that an organization that keeps datasets private is not overruled
         api.create_repo(target.name, repo_type="dataset", private=target.private or None, exist_ok=True)
         if target.private and not api.dataset_info(target.name).private:
             raise PublishError(

@@ -89,7 +89,7 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A folded text; character ``i`` of ``key`` stands for ``[starts[i], ends[i])`` of the text itself."""
+    """A folded text; character ``i`` of ``key`` is ``[starts[i], ends[i])`` of the text itself."""
 
     key: str
     starts: Sequence[int]

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 ZERO_WIDTH = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-"""Characters that take no room on the page: soft hyphen, zero-width space and joiners, word joiner, byte order mark."""
+"""Characters without width: soft hyphen, zero-width space and joiners, word joiner, byte order mark."""
 
 BLANK = ZERO_WIDTH + (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -26,7 +26,7 @@ _MOMENT_BEFORE = re.compile(rf"(?<![\w/.]){_MOMENT}\Z")
 _MOMENT_AFTER = re.compile(rf"{_MOMENT}(?![\w/])")
 
 _AROUND = frozenset(QUOTES + ZERO_WIDTH + "()[]{}<>.,;:!?…¡¿-–—*•·_~|/\\")
-# Opener, closer, and how each is told inside a text: what is also an apostrophe, or its own partner, by its neighbours.
+# Opener, closer, and how each is recognised inside a text: apostrophes and straight quotes by their neighbours.
 _PAIRS = (
     *((pair[0], pair[1], re.escape(pair[0]), re.escape(pair[1])) for pair in ("()", "[]", "{}", "“”", "«»")),
     *((pair[0], pair[1], rf"(?<!\w){pair[0]}(?=\w)", rf"(?<=\S){pair[1]}(?!\w)") for pair in ("‘’", "''", '""')),
@@ -45,7 +45,7 @@ _SYLLABLE = re.compile(
 
 
 def nfc(text: str) -> str:
-    """Return ``text`` in Unicode Normalization Form C (UAX #15), the only form used behind the door."""
+    """Return ``text`` in Unicode Normalization Form C (UAX #15), the only form used after reading."""
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 

@@ -39,7 +39,7 @@ class Batch:
     failed: int = 0
     """Likewise, questions that were not answered."""
     unknown: int = 0
-    """Lines of the results that belong to no question of this batch, or are none; ignored."""
+    """Lines of the results that belong to no question of this batch; ignored."""
     complaint: str = ""
 
 

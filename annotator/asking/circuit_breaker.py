@@ -37,7 +37,7 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether nobody should ask now."""
+        """Whether no request should be sent now."""
         return self._verdict is not None
 
     async def closed(self) -> None:

@@ -85,7 +85,7 @@ def ask_all(
 
 
 def pace_of(config: RunConfig) -> Pace:
-    """How hard ``config`` wants an endpoint asked.
+    """The rate and concurrency that ``config`` allows.
 
     Raises:
         ConfigError: ``--limits`` names no profile, or one that does not speak of the model.
@@ -139,7 +139,7 @@ class _Engine:
                 await self._teacher.close()
 
     def _unanswered(self, questions: Iterable[Asked]) -> Iterator[_Task | None]:
-        """What is to be asked; None after each block, so that a long known stretch holds up nobody."""
+        """Passages to ask about; None after each block, so that a long answered stretch delays no worker."""
         stream, size = iter(questions), min(BLOCK, self._concurrency)
         while block := [_Task(*asked) for asked in islice(stream, size)]:
             known = self._ledger.known([task.question.key for task in block])

@@ -37,7 +37,7 @@ class Limit(Protocol):
     """Says when a request may go. What ``acquire`` returns is for ``settle``."""
 
     async def acquire(self, tokens: int) -> Any:
-        """Wait for room for one request of about ``tokens`` tokens."""
+        """Wait until one request of about ``tokens`` tokens fits."""
         ...
 
     def settle(self, entry: Any, tokens: int) -> None:
@@ -45,7 +45,7 @@ class Limit(Protocol):
         ...
 
     def pause(self, seconds: float) -> bool:
-        """Let nobody start for ``seconds``; returns whether anybody could have started before."""
+        """Start no request for ``seconds``; return whether one could have started before."""
         ...
 
 
@@ -65,7 +65,7 @@ class RateLimit:
         self._turn = asyncio.Lock()  # first come, first served
 
     def pause(self, seconds: float) -> bool:
-        """Let nobody start for ``seconds``; returns whether anybody could have started before."""
+        """Start no request for ``seconds``; return whether one could have started before."""
         now = time.monotonic()
         was_free = self._not_before <= now
         self._not_before = max(self._not_before, now + seconds)
@@ -79,7 +79,7 @@ class RateLimit:
             self._tokens += tokens
 
     async def acquire(self, tokens: int) -> list[float]:
-        """Wait for room for one request of about ``tokens`` tokens; returns the entry to ``settle``.
+        """Wait until one request of about ``tokens`` tokens fits; returns the entry to ``settle``.
 
         Raises:
             ConfigError: a single request is larger than the limit allows in a minute.

@@ -84,7 +84,7 @@ class Requests:
         return False
 
     async def _after(self, error: TeacherError, tries: _Tries) -> float:
-        """What is done about a failure: return the seconds until the next try, or raise when there is none."""
+        """Handle a failure: return the seconds until the next try, or raise when there is none."""
         action = rule_of(error.kind).action
         if action is Action.STOP:
             raise FatalTeacherError(str(error), kind=error.kind) from error

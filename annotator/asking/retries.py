@@ -58,7 +58,7 @@ RULES: Final[Mapping[str, Rule]] = {
 LONGEST_WAIT: Final = 60.0
 """Seconds between two tries at most, unless the endpoint asks for more."""
 LONGEST_PAUSE: Final = 3600.0
-"""Seconds: whoever asks for a longer wait, such as a limit a day, stops the run, and the same command goes on later."""
+"""Seconds: a longer wait, such as for a daily limit, stops the run, and the same command continues it later."""
 MOST_WAITS: Final = 100
 """Times one request may be asked to come back later."""
 

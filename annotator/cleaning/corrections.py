@@ -103,7 +103,7 @@ def file_identity(path: Path) -> dict[str, str]:
 def clean_or_correct(
     answers: Iterable[tuple[Passage, Completion]], labels: Decider, corrections: Mapping[str, Correction]
 ) -> Iterator[Cleaned]:
-    """Clean every answered passage; one that a person has reviewed is what that person made of it."""
+    """Clean every answered passage; a reviewed passage has the reviewer's entities."""
     for passage, completion in answers:
         correction = corrections.get(passage.id)
         if correction and correction.text_sha256 == text_sha256(passage.text):
@@ -113,7 +113,7 @@ def clean_or_correct(
 
 
 def correct(passage: Passage, correction: Correction, labels: Decider) -> Cleaned:
-    """Make an annotation of a correction. A person's mention is a claim: kept, or rejected with a reason.
+    """Make an annotation from a correction. A person's mention is kept, or rejected with a reason.
 
     A label that no rule knows is kept in its clean form, for here a person has decided; one without meaning is not.
     """

@@ -1,4 +1,4 @@
-"""From the places where a predicted entity's string stands to its mentions: a string inside another name is none.
+"""Project predicted entities to mentions: an occurrence inside another name is no mention.
 
 "Nam" predicted as a person does not mark the "Nam" of "Nam Định". An occurrence is left out when it lies inside a
 longer predicted span, or inside a word, and the string also stands free. A string that stands nowhere free is a nested

@@ -27,7 +27,7 @@ def unknown_labels(answers: Iterable[tuple[Passage, Completion]], labels: Decide
     parsed = (
         parse_reply(found.reply, passage.text, truncated=found.finish_reason == "length") for passage, found in answers
     )
-    decided = map(labels.decide, {claim.label for reply in parsed for claim in reply.mentions})
+    decided = map(labels.decide, {predicted.label for reply in parsed for predicted in reply.mentions})
     return sorted({found.label for found in decided if found.label and found.rule == "not english"})
 
 

@@ -205,12 +205,12 @@ class _Explained:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if isinstance(error, sqlite3.OperationalError | OSError):
-            mend = (
+            fix = (
                 "free some space and run the same command again; nothing is lost"
                 if "full" in str(error) or "No space" in str(error)
                 else ("check that the folder is there and writable")
             )
-            raise RunDirError(f"cannot use the ledger {self._path}: {error}; {mend}") from error
+            raise RunDirError(f"cannot use the ledger {self._path}: {error}; {fix}") from error
         if isinstance(error, sqlite3.DatabaseError):
             raise RunDirError(
                 f"the ledger {self._path} is damaged or not a ledger ({error}); move it away, or restore it from a copy"

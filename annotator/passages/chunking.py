@@ -161,7 +161,7 @@ def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: _Limi
     """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
 
     Planning adds up the tokens of units, which may be wrong by a token or two where they meet. The planned groups are
-    then counted; if a count crosses a limit, the document is planned again with better numbers.
+    then counted; if a count crosses a limit, the document is planned again with exact counts.
     """
     count = _counter(text, units, tokenizer)
     sums = [0, *accumulate(units.tokens)]

@@ -30,7 +30,7 @@ def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -
     Args:
         config: what the user says.
         run: passages must be there; the answer goes to its ledger.
-        progress: told what came of it.
+        progress: shows the result.
 
     Raises:
         TeacherError: the endpoint answers nothing.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NONE: Final = Completion("", "", "", "", 0, 0, 0.0, 0.0)
-"""Stands for an answer that is not there."""
+"""Marks a missing answer."""
 
 
 @dataclass(frozen=True)

@@ -363,11 +363,11 @@ def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> T
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:
-    told = 0
+    shown = 0
 
     def tell(done: int, _total: int | None) -> None:
-        nonlocal told
-        progress.advance(done - told)
-        told = done
+        nonlocal shown
+        progress.advance(done - shown)
+        shown = done
 
     return tell

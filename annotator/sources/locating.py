@@ -75,7 +75,7 @@ def hub_dataset(source: str | os.PathLike[str]) -> HubDataset | None:
 
 
 def at_revision(source: str, revision: str) -> str:
-    """Return ``source`` at a commit of its Hub dataset; as it is where it is none, or there is no ``revision``."""
+    """Return ``source`` at a commit of its Hub dataset; unchanged if it is no Hub dataset or has no ``revision``."""
     dataset = hub_dataset(source) if revision else None
     return str(HubDataset(dataset.name, revision)) if dataset else source
 

@@ -1,4 +1,4 @@
-"""Which documents are worth drawing: Vietnamese text of some length, each only once, without what is none of it.
+"""Screen documents: Vietnamese text of some length, each only once, without boilerplate.
 
 The cheap questions come first: is there enough text, is it Vietnamese, was it there already word for word, or nearly;
 then what is no part of the article is taken out; last, whether the text says the same again and again.

@@ -210,7 +210,7 @@ def _remove_empty(run: RunDir, created: list[Path]) -> None:
     with suppress(OSError):
         for name in FOLDERS:
             with suppress(OSError):
-                (run.root / name).rmdir()  # fails where it holds something, and where there is none
+                (run.root / name).rmdir()  # fails where it is not empty, or does not exist
         if {entry.name for entry in run.root.iterdir()} <= {".lock", run.manifest.name}:
             run.manifest.unlink(missing_ok=True)
             (run.root / ".lock").unlink(missing_ok=True)

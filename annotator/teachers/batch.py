@@ -27,9 +27,9 @@ from annotator.teachers.responses import read_reply
 ENDPOINT: Final = "/v1/chat/completions"
 WINDOW: Final = "24h"
 MARK: Final = "vner_annotate"
-"""Name of the metadata by which a batch of ours is known again."""
+"""Key of the metadata that identifies a batch of this program."""
 LOOK_BACK: Final = 1000
-"""Batches of the account that are looked through for one of ours."""
+"""Batches of the account that are searched, the newest first."""
 ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 
 # Line ends to some readers of lines, but not to JSON, which leaves them as they are.
@@ -52,7 +52,7 @@ class RemoteBatch:
     id: str
     status: str
     mark: str
-    """What it was marked with; empty if it is none of ours."""
+    """Its mark; empty for a batch of another program."""
     completed: int
     failed: int
     results: tuple[str, ...]
@@ -159,7 +159,7 @@ class BatchApi:
             return _remote(self._client.batches.retrieve(batch_id))
 
     def ours(self, marks: Collection[str]) -> Iterator[RemoteBatch]:
-        """The batches of the account that bear one of ``marks``, the newest first."""
+        """The batches of the account with one of ``marks``, the newest first."""
         with self._explained():
             for entry in islice(self._provider.list_batches(self._client), LOOK_BACK):
                 if (batch := _remote(entry)).mark in marks:

@@ -116,7 +116,7 @@ class ChatTeacher:
         return read_reply(answer.body, answer.headers, self._key, probing=probing)
 
     def _renamed(self, body: bytes) -> bytes:
-        """Put the names that the endpoint wants; the question and its key stay what they are."""
+        """Rename parameters for the endpoint; the question and its key do not change."""
         for name, other in self.sent_as.items():  # in a text these quotes would be escaped
             body = body.replace(f'"{name}":'.encode(), f'"{other}":'.encode())
         return body

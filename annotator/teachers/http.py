@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PATH: Final = "chat/completions"
 KEPT: Final = 15.0
-"""Seconds after which an idle connection is not used again: whoever stands between may have forgotten it."""
+"""Seconds after which an idle connection is not used again: a proxy may have dropped it."""
 _LOGIN: Final = re.compile(r"//[^/\s]*@")
 """User and password in an address, such as a proxy's."""
 

@@ -50,7 +50,7 @@ def price_of(config: RunConfig, price_in: float | None = None, price_out: float 
 
 
 def _seller(config: RunConfig) -> str:
-    """Who is behind the address: a server of one's own is nobody."""
+    """The provider behind the address; empty for a private server."""
     if not config.base_url:
         return config.provider
     host = urlsplit(config.base_url).hostname

@@ -19,7 +19,7 @@ from annotator.errors import TeacherError
 from annotator.teachers import Reply
 
 LONGEST_WAIT: Final = 32 * 86400.0
-"""Seconds; nobody limits by more than a month, so what is longer is no duration."""
+"""Seconds: no limit lasts more than a month, so a longer value is no duration."""
 FINAL: Final[Mapping[str, str]] = {
     "stop": "stop", "eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "complete": "stop",
     "length": "length", "max_tokens": "length", "model_length": "length", "max_length": "length",
@@ -73,7 +73,7 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
     text, thinking = written.text, written.thinking
     only_thinking = final == "length" and not text and bool(thinking)
     if not text and thinking:
-        # A server that takes the whole answer for thinking, or an answer that was cut before its first word.
+        # A server that marks the whole answer as thinking, or an answer that was cut off before its first word.
         text = f"<think>{thinking}" if only_thinking else thinking
     return Reply(
         text=_clean(text),
@@ -210,7 +210,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def pause(headers: Mapping[str, str], tokens: int) -> float:
-    """Return the seconds until the limits named in ``x-ratelimit-*`` headers have room for ``tokens`` tokens.
+    """Return the seconds until the limits named in ``x-ratelimit-*`` headers allow ``tokens`` tokens.
 
     ``remaining`` is what may still be spent and ``reset`` the time until the limit is whole again. Limits refill
     evenly, so that what is missing is there in its share of that time.
@@ -255,7 +255,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _until(date: str) -> float | None:
-    """Seconds until a date of HTTP or ISO 8601; None when it is none."""
+    """Seconds until a date of HTTP or ISO 8601; None for other text."""
     try:
         moment = parsedate_to_datetime(date)
     except (ValueError, TypeError, OverflowError, IndexError):

@@ -48,7 +48,7 @@ class Database:
             self._connection = duckdb.connect(
                 config={
                     "memory_limit": MEMORY,
-                    "threads": 1,  # each wants memory of its own, and reading takes most of the time
+                    "threads": 1,  # each needs memory of its own, and reading takes most of the time
                     "temp_directory": self._folder.name,
                     "preserve_insertion_order": False,
                     "autoload_known_extensions": False,

@@ -120,7 +120,7 @@ class Session:
         self._history.append(decision)
 
     def undo(self) -> Decision | None:
-        """Take back this session's last decision and return it; None when there is none left."""
+        """Undo this session's last decision and return it; None when there is none left."""
         if not self._history:
             return None
         decision = self._history.pop()

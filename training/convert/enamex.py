@@ -37,7 +37,7 @@ class Mark:
     end: int
     raw_type: str
     level: int
-    """1 for one that lies in no other."""
+    """1 for an outermost one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Line:
     marks: list[Mark]
     """Sound mentions by start, the outer before the inner."""
     broken: list[tuple[str, str]]
-    """Tags that are none: what is wrong, and the text from there on."""
+    """Malformed tags: the error, and the text from there on."""
 
 
 def read_enamex(job: Job) -> Iterator[Sample]:

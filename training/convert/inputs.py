@@ -13,7 +13,7 @@ from annotator.sources.formats.files import local
 from normalizers.text import nfc
 
 JSON_FILES: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
-"""What holds records. Suffixes stand in groups: of a folder, the first group of which there are files is read."""
+"""Suffixes of files with records, in groups: of a folder, the first group with files is read."""
 
 Suffixes: TypeAlias = Sequence[Sequence[str]]
 Read: TypeAlias = tuple[str, Any, str]

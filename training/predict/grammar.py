@@ -56,7 +56,7 @@ def close(text: str) -> str:
 
 
 def transitions(pieces: Sequence[str | None]) -> list[list[int]]:
-    """For each state, the state after each piece of a vocabulary; None stands for what may never be written."""
+    """For each state, the state after each piece of a vocabulary; None marks pieces that are never allowed."""
     table = [[DEAD] * len(pieces) for _ in range(STATES)]
     for number, piece in enumerate(pieces):
         if piece:

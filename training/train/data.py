@@ -141,7 +141,7 @@ def mixed(files: Sequence[Path]) -> Any:
 
 
 class Order:
-    """The order in which samples are learnt: a permutation by seed and epoch, in which like lengths stand together.
+    """The order of training samples: a permutation by seed and epoch, grouped by similar length.
 
     Shuffled samples are gathered by ``window`` batches, sorted by length in there, cut into batches, and the batches of
     the whole epoch are shuffled. So each step of the optimiser sees as many samples as without, drawn at random from

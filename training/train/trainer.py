@@ -105,7 +105,7 @@ class TrainingLogger(TrainerCallback):
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a loss log; a line that a killed process left unfinished is none."""
+    """The lines of a loss log, without an unfinished one of a killed process."""
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:

@@ -79,7 +79,7 @@ def train(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What a finished student was made of; empty where there is none."""
+    """What a finished student was trained from; empty where there is none."""
     try:
         found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:

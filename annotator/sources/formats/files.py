@@ -68,7 +68,7 @@ class Record:
     value: Any = None
     """What the format holds: an object of JSON, a row by column name, a line of text."""
     raw: str = ""
-    """The first ``SHOWN`` characters as they stand in the file, so that a person can find them."""
+    """The first ``SHOWN`` characters as they are in the file, so that a person can find them."""
     error: str = ""
     """Why the record cannot be read; ``value`` is None then."""
 

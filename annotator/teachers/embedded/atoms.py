@@ -50,7 +50,7 @@ class Atom:
 
     @property
     def initials(self) -> bool:
-        """It stands for a name that is not told: "N.V.A"."""
+        """It abbreviates a name that is withheld: "N.V.A"."""
         return _INITIALS.fullmatch(self.text) is not None
 
     @property

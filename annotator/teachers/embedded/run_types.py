@@ -85,7 +85,7 @@ def _by_tags(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | N
 
 
 def _by_shape(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
-    """Take what is left for a person if it is made like one: "Dương Mịch", "Alicia Keys"."""
+    """Return person for a rest that is shaped like a name: "Dương Mịch", "Alicia Keys"."""
     person = before != "where" and (is_person(atoms, at) or _is_foreign_person(atoms, at, end))
     return (PERSON, False) if person else (NOTHING, False)
 

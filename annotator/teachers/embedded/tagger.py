@@ -90,7 +90,7 @@ def reply_for(text: str) -> str:
 def tag_words(sentence: str) -> list[tuple[str, str, str]]:
     """Return ``(word, part of speech, entity tag)`` of each word, the very ones that ``underthesea.ner`` gives.
 
-    The words are underthesea's, which mends their spelling: they need not stand in ``sentence`` letter for letter.
+    The words are underthesea's, which corrects their spelling: they need not occur in ``sentence`` letter for letter.
     """
     segment, pos, entities = _models()
     tokens = segment(sentence)
