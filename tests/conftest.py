@@ -17,7 +17,7 @@ from hypothesis import settings
 from annotator.engines import local
 from annotator.engines.local import LocalEngine
 from annotator.records import Passage, Piece
-from tests.endpoint import CAPITALS, Answer, Endpoint
+from tests.endpoint import CAPITALS, Answer, Endpoint, echo_entities
 from tests.postgres import PASSWORD, Server, find
 from tests.processes import Started
 
@@ -92,27 +92,35 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], No
     return folder / "run"
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the bundled sample, with negatives; not to be changed."""
-    return shared(tmp_path_factory, "finished", build_sample)
-
-
-def build_sample(out: Path) -> None:
-    """Build the bundled sample with a teacher that finds several types."""
+def build_sample(out: Path, reply: Callable[[str, int], Answer], *more: str) -> None:
+    """Build the bundled sample with an endpoint that answers with ``reply``."""
     from typer.testing import CliRunner
 
     import cli
+
+    with Endpoint(reply) as teacher:
+        asking = ["--provider", "openai", "--base-url", teacher.url, "--quiet", *more]
+        result = CliRunner().invoke(cli.app, ["build", "sample", "--out", str(out), *asking])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the bundled sample, with several types and negatives; not to be changed."""
 
     def several_types(passage: str, attempt: int) -> Answer:
         found = dict.fromkeys(CAPITALS.findall(passage))
         types = ("PERSON", "LOCATION", "DISEASE")
         return Answer(content=json.dumps([[mention, types[len(mention) % 3]] for mention in found]))
 
-    with Endpoint(several_types) as teacher:
-        asking = ["--provider", "openai", "--model", "llama3-70b-8192", "--base-url", teacher.url, "--negatives", "0.5"]
-        result = CliRunner().invoke(cli.app, ["build", "sample", "--out", str(out), *asking, "--quiet"])
-    assert result.exit_code == 0, result.output
+    more = ("--model", "llama3-70b-8192", "--negatives", "0.5")
+    return shared(tmp_path_factory, "finished", lambda out: build_sample(out, several_types, *more))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the bundled sample in which nothing went wrong, by ``echo_entities`` and the defaults."""
+    return shared(tmp_path_factory, "undisturbed", lambda out: build_sample(out, echo_entities, "--model", "m"))
 
 
 @pytest.fixture(scope="session")
