@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from annotator.config import RunConfig, make_config
+from annotator.config import RunConfig, make_config, read_toml
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Sample
 from annotator.storage.rundir import SPLITS, RunDir, existing
@@ -141,7 +141,13 @@ def open_run(path: PathLike) -> Run:
 
 
 def build(
-    source: PathLike | None = None, *, out: PathLike, fresh: bool = False, quiet: bool = True, **settings: Setting
+    source: PathLike | None = None,
+    *,
+    out: PathLike,
+    config: PathLike | None = None,
+    fresh: bool = False,
+    quiet: bool = True,
+    **settings: Setting,
 ) -> Run:
     """Run the method, or continue a run: what is current is skipped, and no answer is paid for twice.
 
@@ -151,6 +157,7 @@ def build(
         source: ``sample`` (the bundled articles), a file, a folder, an address, or a Hub dataset ``org/name``; None:
             the source of the run in ``out``, or ``sample`` for a new one.
         out: the run directory; created if needed.
+        config: a TOML file with settings, such as ``recipe.toml`` of another run; arguments win.
         fresh: run all stages again; answers in the ledger are used.
         quiet: display no progress.
         settings: the settings of ``vner-annotate build``, with underscores: ``docs=300``, ``provider="groq"``.
@@ -166,7 +173,8 @@ def build(
     from annotator.terminal.progress import make_progress
     from data_cards.summary import finish
 
-    wanted = {name: _plain(value) for name, value in {**settings, "source": source}.items()}
+    given = {name: _plain(value) for name, value in {**settings, "source": source}.items() if value is not None}
+    wanted = {**(read_toml(Path(config)) if config else {}), **given}
     root = Path(out)
 
     def work() -> None:

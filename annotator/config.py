@@ -36,6 +36,8 @@ PLACEHOLDERS: Final = {
     "ray_address": "HOST:PORT", "ledger": "URL",
 }  # fmt: skip
 """Placeholders of values on help pages; of all other settings it is N."""
+RECIPE: Final = "recipe"
+"""Table of a TOML file that holds no settings: what ``recipe.toml`` says of the dataset that it rebuilds."""
 LEDGER_VARIABLE: Final = "VNER_LEDGER"
 """Environment variable with the address of a ledger, password included, for a run directory that has none yet."""
 PASSWORDS: Final = frozenset({"password", "sslpassword"})
@@ -267,6 +269,8 @@ def make_config(*layers: Mapping[str, Any]) -> RunConfig:
     merged: dict[str, Any] = {"ledger": without_password(os.environ.get(LEDGER_VARIABLE, ""))}
     for layer in layers:
         for name, value in layer.items():
+            if name == RECIPE:
+                continue
             if name not in known:
                 hint = did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}"
                 raise ConfigError(f"unknown setting {name!r}{hint}")

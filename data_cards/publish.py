@@ -17,6 +17,7 @@ from annotator.config import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
 from annotator.ledger import Ledger
 from annotator.run.ledgers import address_of
+from annotator.run.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from data_cards.audit.building import audit
 from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line, unanswered, without_paths, write_card
@@ -112,6 +113,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         "annotations.parquet": run.annotations,
         "audit.json": _json(without_paths(public)),
         MANIFEST: _json(without_paths(manifest)),
+        run.recipe.name: make_recipe(run, without_paths).encode("utf-8"),
         **({"quality.json": quality} if (quality := _quality(run)) else {}),
         **{f"{FIGURES}/{path.name}": path for path in pictures(run)},
         **({REPORT: render(run, public, seed=0).encode("utf-8")} if run.report.is_file() else {}),

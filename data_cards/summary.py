@@ -33,6 +33,8 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(sum(entry["seconds"] for entry in manifest["stages"].values()), 3),
         "stage_seconds": {stage: entry["seconds"] for stage, entry in manifest["stages"].items()},
     }
+    if outcome.rebuilt:
+        report["rebuilt"] = dict(outcome.rebuilt)
     if cost := cost_of(outcome, report["funnel"]):
         report["cost"] = cost
     sampling = manifest["stages"].get("sample", {}).get("report", {})
@@ -97,5 +99,7 @@ def print_report(outcome: Outcome, report: dict[str, Any]) -> None:
         terminal.show_summary(console, outcome.run, report, example(outcome.run))
     else:
         console.print(terminal.funnel_table(report["funnel"]))
+    if "rebuilt" in report:
+        console.print(terminal.rebuilt_line(report["rebuilt"]))
     if "cost" in report:
         console.print(terminal.cost_line(report["cost"]))

@@ -66,6 +66,14 @@ def cost_line(cost: Mapping[str, Any]) -> RenderableType:
     return Text(f"\nCost of {answers} answers: {read} tokens read, {written} written, {printable(money)}", style="bold")
 
 
+def rebuilt_line(files: Mapping[str, bool]) -> RenderableType:
+    """Whether the files are those of the recipe."""
+    differing = [name for name, same in files.items() if not same]
+    if not differing:
+        return Text(f"\nRebuilt: {len(files)} files are the recipe's, byte for byte", style="bold green")
+    return Text(f"\nNot rebuilt: {printable(', '.join(differing))} differ from the recipe's", style="bold yellow")
+
+
 def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
     """The most frequent types as bars, by samples."""
     top = labels["top"][:number]

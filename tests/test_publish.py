@@ -36,6 +36,7 @@ SENT = {
     "annotations.parquet",
     "audit.json",
     "manifest.json",
+    "recipe.toml",
     *(f"samples/{split}.parquet" for split in SPLITS),
 }
 

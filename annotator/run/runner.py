@@ -14,7 +14,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +22,14 @@ from typing import Any, Final
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.decisions import Decisions, read_decisions
 from annotator.cleaning.reviews import files_identity
-from annotator.config import STAGES, Asking, RunConfig, flag, make_config
+from annotator.config import RECIPE, STAGES, Asking, RunConfig, flag, make_config
 from annotator.engines import Engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.progress import Progress, displayed
 from annotator.run.backends import make_engine
 from annotator.run.ledgers import answers_of
+from annotator.run.recipe import check_source, compare_files, other_tools, write_recipe
 from annotator.run.response_format import settle_response_format
 from annotator.run.settings import same_setting, spelling, storable, stored_settings, without_secrets
 from annotator.run.stages import RUN, Context
@@ -59,6 +60,8 @@ class Outcome:
     """Stages that were current."""
     engine: Engine
     """Engine of the run, for the audit that follows; closed when the run is left."""
+    rebuilt: Mapping[str, bool] = field(default_factory=dict)
+    """For each file that a recipe lists, whether this run's is the same byte for byte; empty without a recipe."""
 
 
 def run(root: Path, settings: Mapping[str, Any], progress: Progress, **options: Any) -> Outcome:
@@ -83,7 +86,8 @@ def running(
 
     Args:
         root: the run directory; created if needed.
-        settings: settings of the user; others come from the directory's manifest, then from the defaults.
+        settings: settings of the user, and the table ``recipe`` of the recipe that they are from; others come from the
+            directory's manifest, then from the defaults.
         progress: receives all events.
         until: the last stage to run.
         fresh: run all stages again; answers in the ledger stay and are used.
@@ -113,17 +117,27 @@ def running(
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
         context = Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine)
-        given = settings.get("source") is not None
-        yield _run_stages(context, manifest, STAGES[: STAGES.index(until) + 1], source_given=given)
+        given, recipe = settings.get("source") is not None, settings.get(RECIPE, {})
+        wanted = STAGES[: STAGES.index(until) + 1]
+        yield _run_stages(context, manifest, wanted, recipe, source_given=given)
 
 
-def _run_stages(context: Context, manifest: dict[str, Any], wanted: Sequence[str], *, source_given: bool) -> Outcome:
+def _run_stages(
+    context: Context,
+    manifest: dict[str, Any],
+    wanted: Sequence[str],
+    recipe: Mapping[str, Any],
+    *,
+    source_given: bool,
+) -> Outcome:
     directory, asking = context.run, context.asking
     done: dict[str, Any] = manifest.get("stages", {})
-    if asking != "never" and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"]):
+    asks = asking != "never" and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"])
+    if asks and not directory.ledger.exists():  # with a ledger there may be nothing to ask
         require_key(context.config)
     spelled = spelling(context.config, manifest)
     tools = _tools(context, manifest, spelled, source_given=source_given)
+    check_source(recipe, tools)
     context = dataclasses.replace(context, revision=tools["source"].get("revision", ""))
     kept: dict[str, Any] = {}
     skipped: list[str] = []
@@ -154,7 +168,20 @@ def _run_stages(context: Context, manifest: dict[str, Any], wanted: Sequence[str
         _write_manifest(context, tools, spelled, {**kept, **_later(done, stage)})
     merge_rejected(directory)
     unanswered = kept.get("annotate", {}).get("unanswered", 0)
-    return Outcome(directory, context.config, unanswered, tuple(skipped), context.engine)
+    if set(kept) == set(STAGES) and not (directory.recipe.exists() and len(skipped) == len(wanted)):
+        write_recipe(directory)
+    rebuilt = _rebuilt(context, recipe, tools) if wanted[-1] == STAGES[-1] else {}
+    return Outcome(directory, context.config, unanswered, tuple(skipped), context.engine, rebuilt)
+
+
+def _rebuilt(context: Context, recipe: Mapping[str, Any], tools: Mapping[str, Any]) -> dict[str, bool]:
+    """Compare the result with the recipe; where it differs, report what else differs."""
+    found = compare_files(recipe, context.run)
+    if found and not all(found.values()):
+        others = ", ".join(other_tools(recipe, tools)) or "the settings or the answers"
+        differing = ", ".join(name for name, same in found.items() if not same)
+        context.progress.say(f"not as in the recipe: {differing}; different from the recipe's: {others}")
+    return found
 
 
 def _write_manifest(

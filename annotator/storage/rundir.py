@@ -79,6 +79,8 @@ class RunDir:
     """The figures of the audit."""
     card = _File("README.md")
     """The data card."""
+    recipe = _File("recipe.toml")
+    """The settings and hashes that rebuild the dataset with the ledger."""
     report = _File("report.html")
     """The HTML report."""
 
@@ -111,6 +113,11 @@ class RunDir:
         }[stage]
         return (*own, self.rejected_by(stage))
 
+    def results(self) -> tuple[Path, ...]:
+        """Files of the stages that a rebuild makes again byte for byte."""
+        made = (path for stage in STAGES for path in self.made_by(stage) if path != self.rejected_by(stage))
+        return (*made, self.rejected)
+
     def forget(self, first: str) -> None:
         """Remove the files of the stages from ``first`` on. The ledger stays: its answers are paid for."""
         stages = STAGES[STAGES.index(first) :]
@@ -120,6 +127,7 @@ class RunDir:
                 self.rejected,
                 self.audit,
                 self.card,
+                self.recipe,
                 self.report,
                 *(path for stage in stages for path in self.made_by(stage)),
             ):
