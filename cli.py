@@ -15,7 +15,7 @@ from annotator.config import STAGES, Asking, RunConfig
 from annotator.labelling.commands import app as labels_app
 from annotator.labelling.commands import decisions_file
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Config, Debug, Directory, Fresh, Quiet, with_settings
+from annotator.terminal.flags import AsJson, Config, Debug, Directory, Fresh, Quiet, print_json, with_settings
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from data_cards.agreement_commands import check
 from data_cards.commands import audit, report
@@ -191,7 +191,7 @@ def _run(
         if asking == "batch":
             report["batches"] = batches.report(outcome)
         if as_json:
-            summary.print_json(report)
+            print_json(report)
         else:
             summary.print_report(outcome, report)
         if asking == "batch" and not as_json:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory, Quiet
+from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 
 Share = Annotated[
     Optional[float],  # noqa: UP045 - read by typer
@@ -51,7 +51,7 @@ def check(  # noqa: PLR0913 - the parameters of a command are its flags
             report = summary.finish(outcome)
         figures = {"unanswered": missing, **report["agreement"]}
         if as_json:
-            summary.print_json(figures)
+            print_json(figures)
         else:
             print_agreement(figures, directory)
         if missing:

@@ -9,7 +9,7 @@ import typer
 
 from annotator.config import ENGINES, make_config
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory
+from annotator.terminal.flags import AsJson, Debug, Directory, print_json
 
 _RUN = "Run"
 
@@ -68,7 +68,6 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
         from data_cards.audit.building import audit_dataset
         from data_cards.audit.dataset import find
         from data_cards.review.view import quality_lines
-        from data_cards.summary import print_json
 
         console = Console(highlight=False)
         dataset = find(target)

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from annotator.run.forecast import ANSWER_RATIO, Plan, Seen
+from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
-from data_cards.summary import print_json
 
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory, Quiet
+from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 
 if TYPE_CHECKING:
     from data_cards.publish import Plan, Receipt
@@ -66,7 +65,7 @@ def publish(  # noqa: PLR0913 - the parameters of a command are its flags
                 _settle_output(quiet=quiet)
                 receipt = send(plan)
         if as_json:
-            sys.stdout.write(json.dumps(_as_json(plan, receipt), ensure_ascii=False, indent=2) + "\n")
+            print_json(_as_json(plan, receipt))
         elif receipt:
             _show_receipt(receipt)
         else:

@@ -11,9 +11,9 @@ from rich.console import Console
 from annotator.errors import ConfigError, did_you_mean
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir, existing
+from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
 from data_cards.passage_view import find_passage
-from data_cards.summary import print_json
 from normalizers.text import nfc
 
 

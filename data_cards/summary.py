@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,11 +84,6 @@ def example(run: RunDir) -> Sample | None:
             if len(json.loads(sample.output)) > 1:
                 return sample
     return first
-
-
-def print_json(report: dict[str, Any]) -> None:
-    """One JSON object on stdout."""
-    sys.stdout.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
 
 
 def print_report(outcome: Outcome, report: dict[str, Any]) -> None:

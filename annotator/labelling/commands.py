@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Optional
@@ -10,7 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory
+from annotator.terminal.flags import AsJson, Debug, Directory, print_json
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from annotator.terminal.words import plural
 
@@ -65,7 +64,7 @@ def list_labels(
         labels = listing.all_labels(run) if every else listing.unresolved(run)
         if as_json:
             report = {"out": str(directory), "labels": [label.as_dict() for label in labels]}
-            typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+            print_json(report)
             return
         from rich.console import Console
 

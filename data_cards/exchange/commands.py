@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory, Quiet
+from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 
 NAMES = "conll, conll-words, spacy, gliner, labelstudio, argilla, doccano, alpaca, universalner, jsonl"
 
@@ -42,7 +41,7 @@ def export_command(
 
         report = export(directory, name, out, split)
         if as_json:
-            typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+            print_json(report)
             return
         typer.echo(f"{report['passages']:,} passages with {report['carried']:,} of {report['spans']:,} spans, "
                    f"{report['types']:,} types: {', '.join(report['files'])}")  # fmt: skip
@@ -73,7 +72,7 @@ def import_command(
         with running(directory, {}, make_progress(quiet=quiet), asking="never") as outcome:
             built = summary.finish(outcome)
         if as_json:
-            typer.echo(json.dumps({**report, "build": built}, ensure_ascii=False, indent=2))
+            print_json({**report, "build": built})
             return
         _show(report)
         typer.echo(f"now: {built['samples']['count']:,} samples of {built['labels']['distinct']:,} types, "

@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory
+from annotator.terminal.flags import AsJson, Debug, Directory, print_json
 
 
 def review(  # noqa: PLR0913 - the parameters of a command are its flags
@@ -97,7 +97,6 @@ def quality(directory: Directory, *, as_json: AsJson = False, debug: Debug = Fal
         from data_cards.card import refresh_card
         from data_cards.review.quality import write_quality
         from data_cards.review.view import print_quality
-        from data_cards.summary import print_json
 
         run = existing(directory)
         found = write_quality(run)

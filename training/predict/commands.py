@@ -9,10 +9,12 @@ from typing import Annotated, Optional
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Quiet
-from training.predict import options
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
+from training.predict.making import PredictorOptions
+from training.predict.options import PREDICTOR, with_options
 
 
+@with_options
 def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     benchmark: Annotated[
@@ -20,32 +22,16 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     ],
     predictor: Annotated[
         str,
-        typer.Option(
-            "--predictor",
-            "-p",
-            metavar="PREDICTOR",
-            help=f"Predict with {options.PREDICTOR}",
-        ),
+        typer.Option("--predictor", "-p", metavar="PREDICTOR", help=f"Predict with {PREDICTOR}"),
     ],
     out: Annotated[
         Optional[Path],  # noqa: UP045 - read by typer
         typer.Option("--out", "-o", metavar="FILE.jsonl", help="Write a line per answer, with id and output."),
     ] = None,
-    map_file: options.MapFile = None,
     show_map: Annotated[
         bool, typer.Option("--show-map", help="Print the table of tags, and the types it lacks; predict nothing.")
     ] = False,
-    batch_size: options.BatchSize = 16,
-    device: options.Device = None,
-    base_url: options.BaseUrl = None,
-    prompt: options.Prompt = None,
-    max_completion_tokens: options.MaxCompletionTokens = None,
-    concurrency: options.Concurrency = None,
-    rpm: options.Rpm = None,
-    tpm: options.Tpm = None,
-    limits: options.Limits = None,
-    max_retries: options.MaxRetries = None,
-    timeout: options.Timeout = None,
+    chosen: PredictorOptions,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -59,24 +45,19 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
         vner-annotate predict test.parquet --predictor hf:students/two-stages/merged --out student.jsonl
     """
     with exits(debug, out):
-        import json
-
         from annotator.errors import ConfigError
         from annotator.terminal.progress import make_progress
         from training.predict import running
         from training.predict.making import make_predictor
 
         if show_map:
-            _show_map(benchmark, predictor, map_file)
+            _show_map(benchmark, predictor, chosen.map_file)
             return
         if out is None:
             raise ConfigError("predict needs --out FILE.jsonl")
-        chosen = options.given(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
-                              max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
-                              max_retries=max_retries, timeout=timeout)  # fmt: skip
         outcome = running.predict(benchmark, make_predictor(predictor, out, chosen), out, make_progress(quiet=quiet))
         if as_json:
-            typer.echo(json.dumps(dataclasses.asdict(outcome), indent=2))
+            print_json(dataclasses.asdict(outcome))
         else:
             typer.echo(
                 f"{out}: {outcome.answered:,} of {outcome.queries:,} queries answered, {outcome.new:,} of them now"

@@ -10,15 +10,16 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
-from training.predict import options
+from training.predict.making import PredictorOptions
+from training.predict.options import PREDICTOR, with_options
 
 if TYPE_CHECKING:
-    from training.predict.making import PredictorOptions
     from training.score.metrics import Draws
     from training.score.rendering import Grid
     from training.score.robustness import Place
 
 
+@with_options
 def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     samples: Annotated[
@@ -44,7 +45,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             "--predictor",
             "-p",
             metavar="PREDICTOR",
-            help=f"With --perturb: predict what has no prediction yet, with {options.PREDICTOR}",
+            help=f"With --perturb: predict what has no prediction yet, with {PREDICTOR}",
         ),
     ] = None,
     out: Annotated[
@@ -57,18 +58,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             show_default="SAMPLES-variants",
         ),
     ] = None,
-    map_file: options.MapFile = None,
-    batch_size: options.BatchSize = 16,
-    device: options.Device = None,
-    base_url: options.BaseUrl = None,
-    prompt: options.Prompt = None,
-    max_completion_tokens: options.MaxCompletionTokens = None,
-    concurrency: options.Concurrency = None,
-    rpm: options.Rpm = None,
-    tpm: options.Tpm = None,
-    limits: options.Limits = None,
-    max_retries: options.MaxRetries = None,
-    timeout: options.Timeout = None,
+    chosen: PredictorOptions,
     draws: Annotated[
         int, typer.Option("--draws", metavar="N", min=0, help="Resample so often for intervals and tests; 0: none.")
     ] = 1000,
@@ -98,13 +88,10 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         from training.score.metrics import Draws
         from training.score.robustness import Place
 
-        chosen = options.given(map_file, batch_size, device, base_url=base_url, prompt=prompt, rpm=rpm, tpm=tpm,
-                              max_completion_tokens=max_completion_tokens, concurrency=concurrency, limits=limits,
-                              max_retries=max_retries, timeout=timeout)  # fmt: skip
         if markdown:
             read = (samples, predictions, *(compare or ()))
             check_output(markdown, "--markdown", inputs=[path for path in read if path])
-        if chosen != options.given(None, 16, None) and not predictor:
+        if chosen != PredictorOptions() and not predictor:
             raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
         if perturb:
             if compare:
