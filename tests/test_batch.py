@@ -24,6 +24,8 @@ from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_lat
 from tests.endpoint import Endpoint
 from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for
 
+pytestmark = pytest.mark.slow
+
 DOCS = 6
 KEY = "sk-never-to-be-seen-0123456789"
 
@@ -224,7 +226,6 @@ def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, ki
     assert len(api.batches) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "groq"])
 @pytest.mark.parametrize("kind", ["POST files", "POST batches", "GET content"])
 def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str, provider: str) -> None:

@@ -300,6 +300,7 @@ TAGGED = st.lists(st.tuples(TOKENS, st.sampled_from(["O", *(f"{kind}-{name}" for
                   min_size=1, max_size=12)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(TAGGED, min_size=1, max_size=4), st.sampled_from(["word", "syllable"]))
 def test_every_entity_of_a_file_is_an_answer(tmp_path_factory: pytest.TempPathFactory, data: Any, level: str) -> None:
     """As many entities as seqeval counts are read; each is in an answer, each answer in its input."""

@@ -16,6 +16,8 @@ from annotator.storage.rundir import RunDir
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import asking, build, vner
 
+pytestmark = pytest.mark.slow
+
 PAIRS = '[["Hà Nội", "city"]]'
 THINKING = "The passage names Hà Nội, which is a city."
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}

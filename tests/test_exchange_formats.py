@@ -98,6 +98,7 @@ def accept(name: str, path: Path) -> None:
         path.write_text(json.dumps(records), encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=30)
 @given(found=annotations())

@@ -119,6 +119,7 @@ def test_rule_spans_are_ordered_and_apart(text: str) -> None:
         last = end
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(_TEXTS.map(nfc))
 @example("")

@@ -143,6 +143,7 @@ def run(*arguments: object) -> Any:
     return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
     """One table with what each variant costs; run again, nothing is predicted again."""
     source = benchmark(tmp_path / "b.parquet")

@@ -79,6 +79,7 @@ def test_a_paid_run_says_what_it_cost(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "Cost" not in free.stdout
 
 
+@pytest.mark.slow
 def test_the_audit_uses_the_engine_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build starts one engine, and closes it after the audit: a second one would be a second cluster."""
     events: list[str] = []

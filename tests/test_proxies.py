@@ -69,6 +69,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:9", "http://127.0.0.1:9", "ftp://x", "http://[::1"])
 def test_no_proxy_is_used_for_this_machine(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str

@@ -28,7 +28,10 @@ from annotator.storage.rundir import SPLITS, RunDir, opened
 from tests.conftest import ROOT
 from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
 
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of the Hub's client
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),  # of the Hub's client
+]
 
 NAME = "org/my_set"
 SENT = {
@@ -437,7 +440,6 @@ def test_no_way_to_the_hub(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatc
     refused(publish(run), "HF_HUB_OFFLINE is set")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("debug", [False, True])
 def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
     """Also when the Hub sends it back, in a traceback too; and it is in no file, neither here nor there."""
@@ -455,7 +457,6 @@ def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
     assert all(GOOD_TOKEN.encode() not in content for content in hub.files(NAME).values())
 
 
-@pytest.mark.slow
 def test_the_token_of_a_login(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     """``hf auth login`` leaves it in the home folder; a process of its own finds it, with HF_ENDPOINT set."""
     token = tmp_path / "home/.cache/huggingface/token"
@@ -469,7 +470,6 @@ def test_the_token_of_a_login(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     assert GOOD_TOKEN not in output
 
 
-@pytest.mark.slow
 def test_killed_midway(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     """SIGKILL between two files: the next run sends the rest, and nothing twice."""
     first = {"times": 2}

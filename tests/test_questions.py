@@ -19,6 +19,8 @@ from annotator.teachers.chat import ChatTeacher
 from tests.endpoint import Answer, Endpoint
 from tests.test_build import build, fingerprints, vner
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_build_computes_each_key_once(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the lookup in the ledger to the cleaned passages; and a change of labels computes none."""
