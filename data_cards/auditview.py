@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from annotator.storage.funnel import shown_unit
 from annotator.terminal.progress import printable
 from data_cards.terminal import funnel_table, top_types
 
@@ -85,7 +86,7 @@ def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:
     for stage in changes["funnel"]:
         counts = {**{name: stage[name] for name in ("in", "out") if name in stage}, **stage.get("rejected", {})}
         rows = [(name, _shown(row["before"]), _shown(row["after"])) for name, row in counts.items()]
-        console.print(_table(f"{stage['stage']} ({stage['unit']}s): before, after", rows))
+        console.print(_table(f"{stage['stage']} ({shown_unit(stage['unit'])}s): before, after", rows))
     types = changes["types"]
     for name in ("came", "went"):
         if types[name]:

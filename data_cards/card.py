@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from annotator.records import Sample
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
+from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
 from data_cards import licences
@@ -79,6 +80,7 @@ def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication)
     template = resources.files("data_cards").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown; text from outside goes through the filter below
     environment.filters["cell"] = cell
+    environment.filters["unit"] = shown_unit
     environment.filters["number"] = lambda value: f"{value:,}"
     environment.filters["share"] = share
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"

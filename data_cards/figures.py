@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.storage.atomic import replacing
+from annotator.storage.funnel import shown_unit
 
 INK: Final = "#1d1e21"
 SOFT: Final = "#585c66"
@@ -61,7 +62,7 @@ def _funnel(axes: Any, figures: Mapping[str, Any]) -> None:
     from matplotlib.patches import Patch
 
     flows = figures["funnel"]
-    names = [f"{flow['stage']} ({flow['unit']}s)" for flow in flows]
+    names = [f"{flow['stage']} ({shown_unit(flow['unit'])}s)" for flow in flows]
     kept = [100 * flow["out"] / max(flow["in"], 1) for flow in flows]
     lost = [100 * (flow["in"] - flow["out"]) / max(flow["in"], 1) for flow in flows]
     axes.barh(names, kept, color=ACCENT, height=0.6)

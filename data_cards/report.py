@@ -23,6 +23,7 @@ from markupsafe import Markup
 from annotator.records import Mention
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
+from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
 from data_cards.audit.building import audit
@@ -58,7 +59,7 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
     order = sorted(holding, key=lambda label: (-holding[label], label))
     numbers = {label: number for number, label in enumerate(order)}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"clean": _clean, "plural": plural}
+    environment.filters |= {"clean": _clean, "plural": plural, "unit": shown_unit}
     return environment.from_string(_template("report.html.j2")).render(
         audit=figures,
         quality=(quality := measure_run(run)),

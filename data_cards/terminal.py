@@ -16,6 +16,7 @@ from rich.text import Text
 
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.run.ledgers import address_of
+from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
 from data_cards.review.view import quality_lines
@@ -43,7 +44,7 @@ def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], exam
 def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Stage by stage: in, kept, rejected, and for what reasons."""
     table = Table(title="Funnel", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for name in ("stage", "unit", "in", "kept", "rejected", "why, and what was made"):
+    for name in ("stage", "unit", "in", "kept", "rejected", "reasons, and output"):
         table.add_column(name, justify="right" if name in {"in", "kept", "rejected"} else "left", header_style="dim")
     for flow in funnel:
         reasons = "\n".join(f"{number:,} {reason}" for reason, number in flow["rejected"].items())
@@ -52,7 +53,7 @@ def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
         if made:
             note.append(("\n" if reasons else "") + "-> " + made, style="green")
         lost = flow["in"] - flow["out"]
-        table.add_row(flow["stage"], flow["unit"], f"{flow['in']:,}", f"{flow['out']:,}", f"{lost:,}", note)
+        table.add_row(flow["stage"], shown_unit(flow["unit"]), f"{flow['in']:,}", f"{flow['out']:,}", f"{lost:,}", note)
     return Padding(table, (1, 0, 0, 0))
 
 

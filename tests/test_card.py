@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from annotator.records import Sample
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
+from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit.building import audit
 from data_cards.card import Publication, cell, make_card, without_paths, write_card
@@ -66,7 +67,7 @@ def test_every_number_is_the_audits(run: RunDir) -> None:
     assert f"| samples | {figures['samples']['count']:,} |" in text
     assert f"| mentions | {figures['mentions']['count']:,} |" in text
     for flow in figures["funnel"]:
-        assert f"| {flow['stage']} | {flow['unit']} | {flow['in']:,} | {flow['out']:,} |" in text
+        assert f"| {flow['stage']} | {shown_unit(flow['unit'])} | {flow['in']:,} | {flow['out']:,} |" in text
     for entry in figures["labels"]["top"][:20]:
         assert f"| {cell(entry['label'])} | {entry['samples']:,} | {entry['mentions']:,} |" in text
     prompt = run.read_manifest()["teacher"]["prompt"]

@@ -20,6 +20,11 @@ from annotator.storage.rundir import RunDir
 Record = TypeVar("Record")
 
 
+def shown_unit(unit: str) -> str:
+    """Return the unit of a flow as people read it; files keep the word of older versions."""
+    return "prediction" if unit == "claim" else unit
+
+
 @dataclass
 class Flow:
     """Counts of one stage, in its own unit."""
