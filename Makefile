@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8
 demo: $(VENV)/installed
 	$(BIN)/vner-annotate build sample --out $(DEMO)
 	@echo
-	@echo "One passage, with what the teacher said of it (vner-annotate show $(DEMO)):"
+	@echo "One passage, its entities and the reply of the teacher (vner-annotate show $(DEMO)):"
 	@$(BIN)/vner-annotate show $(DEMO)
 
 test: $(VENV)/installed-dev
