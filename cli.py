@@ -17,7 +17,7 @@ from annotator.labelling.commands import decisions_file
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Config, Debug, Directory, Fresh, Quiet, print_json, with_settings
 from annotator.terminal.help_pages import CONTEXT, Command, Group
-from data_cards.agreement_commands import check
+from data_cards.agreement_commands import Share, check
 from data_cards.commands import audit, report
 from data_cards.exchange.commands import export_command, import_command
 from data_cards.publish_commands import publish
@@ -114,6 +114,10 @@ def _plan(
         Optional[float],  # noqa: UP045 - read by typer
         typer.Option("--price-out", metavar="USD", help="Assume this price for a million completion tokens."),
     ] = None,
+    checking: Annotated[
+        bool, typer.Option("--check", help="Forecast check: the settings of the teacher are the second one's.")
+    ] = False,
+    share: Share = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -125,12 +129,18 @@ def _plan(
         vner-annotate plan news/ --out runs/news --provider openai --model gpt-4.1-mini --pilot 20
     """
     with exits(debug, out):
-        from annotator.run.forecast import Assumed, plan
+        from annotator.errors import ConfigError
+        from annotator.run.forecast import Assumed, plan, plan_check
         from annotator.terminal.progress import make_progress
         from data_cards.forecast import print_plan
 
         assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
         progress = make_progress(quiet=quiet)
+        if checking:
+            if out is None or pilot or fresh:
+                raise ConfigError("--check needs --out DIR, a finished run, without --pilot and --fresh")
+            print_plan(plan_check(out, _merged(settings, config), progress, assumed, share), as_json=as_json)
+            return
         print_plan(plan(out, _merged(settings, config), progress, assumed, pilot=pilot, fresh=fresh), as_json=as_json)
 
 
@@ -283,7 +293,11 @@ def _register() -> None:
     common = ("quiet", "as_json", "debug")
     commands: list[tuple[str, str, Callable[..., None]]] = [
         (_BUILD, "build", with_settings(_build, (*often, "negatives", "config", "fresh"))),
-        (_BUILD, "plan", with_settings(_plan, (*often, "pilot", "latency", "price_in", "price_out", "config"))),
+        (
+            _BUILD,
+            "plan",
+            with_settings(_plan, (*often, "pilot", "latency", "price_in", "price_out", "checking", "share", "config")),
+        ),
         (_LOOK, "show", show),
         (_LOOK, "review", review),
         (_LOOK, "quality", quality),

@@ -89,8 +89,8 @@ def missed_by_both(pairs: Mapping[str, int], wrong: Mapping[str, int]) -> dict[s
 
     Chapman's estimator, N = (n1 + 1)(n2 + 1) / (m + 1) - 1, where n1 and n2 entities were found by each teacher and m
     by both, whatever type and span they gave them. It takes the teachers to miss entities independently; they miss
-    hard ones together, so it is a lower bound. Wrong entities that only one has raise it, so those that an arbiter
-    rejected are left out.
+    hard ones together, so it is a lower bound. Wrong entities that only one teacher has raise it: those that an arbiter
+    rejected are left out, and without an arbiter it bounds nothing strictly.
 
     Args:
         pairs: number of pairs by verdict.
@@ -110,7 +110,7 @@ def missed_by_both(pairs: Mapping[str, int], wrong: Mapping[str, int]) -> dict[s
         "found": found,
         "missed": round(missed, 1),
         "share": round(missed / (found + missed), 4),
-        "bound": "lower, where the teachers miss entities together",
+        "bound": "lower" if any(wrong.values()) else "rough",
         "rejected_left_out": sum(wrong.values()),
     }
 

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from annotator.checking.compare import SAME, VERDICTS
+from annotator.checking.opinions import read_opinions
+from annotator.records import Mention
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
+from data_cards.highlighting import highlighted
+
+PASSAGES: Final = 10
+"""Passages on which two teachers differ most that are shown."""
 
 MEANING: Final = {
     "agreed": "the same entity of the same type",
@@ -40,11 +49,36 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
     if recall and "value" in recall:
         lines.append(f"missed entities: measured by people, recall {100 * recall['value']:.1f} %")
     if missed := figures["missed_by_both"]:
+        share = f"{100 * missed['share']:.1f} % of the entities by capture and recapture (Chapman)"
         lines.append(
-            f"missed by both: at least {100 * missed['share']:.1f} % of the entities by capture and recapture "
-            "(Chapman), a bound, not a measurement: teachers miss the same ones"
+            f"missed by both: at least {share}; a bound, no measurement, since teachers miss the same ones"
+            if missed["bound"] == "lower"
+            else f"missed by both: about {share}; a rough bound, no measurement: teachers miss the same ones, which "
+            "makes it too low, and wrong entities of one of them raise it"
         )
     return lines
+
+
+def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the passages on which two teachers differ most: id, differences, and ``html`` with these marked.
+
+    Raises:
+        RunDirError: a file is missing or damaged.
+    """
+    wanted = {one["passage_id"]: one["differences"] for one in figures["differ_most"][:PASSAGES]}
+    marks: dict[str, list[Mention]] = {identity: [] for identity in wanted}
+    for one in read_opinions(run.agreement):
+        if one.passage_id in marks and one.verdict not in SAME:
+            what = f"{one.label}: {one.verdict}"
+            marks[one.passage_id].append(Mention(one.mention, what, one.label, one.start, one.end, ""))
+    labels = dict.fromkeys(mention.label for own in marks.values() for mention in own)
+    numbers = {label: VERDICTS.index(label.rpartition(": ")[2]) for label in labels}
+    texts = {one.passage_id: one.text for one in tables.read_annotations(run.annotations) if one.passage_id in wanted}
+    return [
+        {"id": identity, "differences": number, "html": highlighted(texts[identity], marks[identity], numbers)}
+        for identity, number in wanted.items()
+        if identity in texts
+    ]
 
 
 def print_agreement(figures: Mapping[str, Any], directory: Path) -> None:

@@ -20,6 +20,7 @@ from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
 from data_cards import licences
+from data_cards.agreement_view import agreement_lines
 from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.view import share, summary_lines, type_rows
 
@@ -94,6 +95,7 @@ def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication)
         quality=(quality := measure_run(run)),
         quality_lines=summary_lines(quality),
         quality_types=type_rows(quality) if quality else [],
+        agreement_lines=agreement_lines(figures["agreement"], quality) if "agreement" in figures else [],
         examples=_examples(run, splits),
         pictures=[f"{FIGURES}/{path.name}" for path in pictures(run) if path.suffix == ".png"],
         report=REPORT if (run.root / REPORT).is_file() else "",

@@ -111,6 +111,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         "README.md": card.encode("utf-8"),
         **{f"samples/{split}.parquet": run.samples(split) for split in splits},
         "annotations.parquet": run.annotations,
+        **({"agreement.parquet": run.agreement} if run.agreement.exists() else {}),
         "audit.json": _json(without_paths(public)),
         MANIFEST: _json(without_paths(manifest)),
         run.recipe.name: make_recipe(run, without_paths).encode("utf-8"),

@@ -26,6 +26,7 @@ from annotator.storage.atomic import replacing
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
+from data_cards.agreement_view import MEANING, agreement_lines, differing_passages
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures
 from data_cards.highlighting import highlighted
@@ -34,6 +35,8 @@ from data_cards.review.view import summary_lines, type_rows
 from data_cards.terminal import plural
 
 PASSAGES: Final = 30
+DIFFERENCES: Final = 10
+"""Passages on which two teachers differ that are shown."""
 MERGES: Final = 200
 """Lines of the merge log that are shown."""
 
@@ -65,6 +68,9 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
         quality=(quality := measure_run(run)),
         quality_lines=summary_lines(quality),
         quality_types=type_rows(quality) if quality else [],
+        agreement_lines=agreement_lines(figures["agreement"], quality) if "agreement" in figures else [],
+        verdicts=MEANING,
+        differences=differing_passages(run, figures["agreement"]) if "agreement" in figures else [],
         run_name=run.root.name,
         source=_source(str(figures["source"]["name"])),
         passages=[

@@ -14,14 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.checking.arbiter import accepted, listing
-from annotator.checking.compare import VERDICTS, candidates, compare, entities_of
+from annotator.checking.compare import SAME, VERDICTS, candidates, compare, entities_of
 from annotator.checking.keeping import apply
 from annotator.checking.opinions import opinions, read_opinions
 from annotator.cleaning.clean import Cleaned
 from annotator.ledger import Ledger
 from annotator.records import Annotation, Completion, Mention
 from annotator.storage import tables
+from annotator.storage.rundir import RunDir
 from data_cards.agreement import figures, missed_by_both
+from data_cards.report import render
+from data_cards.review.quality import measure_run, read_predictions
+from data_cards.review.session import Session, Settings
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import FILES, asking, build, fingerprints, vner, vner_process, wait_for
 
@@ -153,7 +157,7 @@ def test_capture_and_recapture() -> None:
 
 def second_teacher(text: str, attempt: int) -> Answer:
     """Another opinion on every third name, and half of them as an arbiter."""
-    if "\n1. " in text and "Below are excerpts" in text:
+    if text.startswith("Excerpts"):
         return Answer(content=json.dumps(list(range(1, text.count("\n") + 1, 2))[:1]))
     found = list(dict.fromkeys(CAPITALS.findall(text)))
     return Answer(content=json.dumps([[name, "PERSON" if len(name) % 3 else "LOCATION"] for name in found[1:]]))
@@ -295,3 +299,62 @@ def test_figures_do_not_depend_on_the_order_of_rows() -> None:
     found = figures(rows)
     assert found == figures(rows[::-1])
     assert found["f1"]["strict"] == 0.5
+
+
+def test_reviews_follow_the_verdicts(checked: tuple[Path, dict[str, str], dict[str, str]]) -> None:
+    """Strata are split by agreement, every entity has a score, and the queue begins with the greatest doubt."""
+    run = RunDir(checked[0])
+    predictions = read_predictions(run, 0)
+    assert {name.rpartition(" / ")[2] for name in predictions.strata} == {"agreed", "doubtful"}
+    assert predictions.scores.keys() == predictions.drawn.keys()
+    session = Session(run, Settings(reviewer="an", mode="correct"))
+    doubt: dict[str, float] = {}
+    for one in read_opinions(run.agreement):
+        if one.verdict not in SAME and one.arbiter != "rejected":
+            doubt[one.passage_id] = doubt.get(one.passage_id, 0.0) + one.doubt
+    item = session.next("correct")["item"]
+    assert doubt[item["passage_id"]] == pytest.approx(max(doubt.values()))
+    assert "the teachers differ" in item["why"]
+    first = predictions.order[0].entity
+    session.decide("verify", {"passage_id": first.passage_id, "mention": first.mention, "label": first.label,
+                              "verdict": "right"})  # fmt: skip
+    found = measure_run(run)
+    (run.root / "reviews" / "an.jsonl").unlink()
+    assert found is not None
+    assert found["precision"]["value"] == 1.0
+
+
+def test_report_and_card_show_it_only_where_there_is_one(
+    checked: tuple[Path, dict[str, str], dict[str, str]], finished: Path
+) -> None:
+    """Verdicts and the passages that differ most; a run without a second teacher has nothing new anywhere."""
+    for root, there in ((checked[0], True), (finished, False)):
+        audit = json.loads((root / "audit.json").read_text())
+        page = render(RunDir(root), audit, 0)
+        card = (root / "README.md").read_text(encoding="utf-8")
+        assert ("agreement" in audit) == there
+        assert ("Where two teachers differ" in page) == there
+        assert ("Where two teachers differ" in card) == there
+        assert ("check" in json.loads((root / "manifest.json").read_text())) == there
+        assert ("passages on which they differ most" in page) == there
+
+
+def test_a_plan_prices_it_and_asks_nothing(tmp_path: Path) -> None:
+    """The passages of the share, at the second model's price; what has been answered is not counted again."""
+    out = tmp_path / "run"
+    with Endpoint() as first, Endpoint(second_teacher) as second:
+        build(first, out, "--quiet")
+        asking_second = ["--provider", "openai", "--model", "m2", "--base-url", second.url]
+        prices = ["--price-in", 1, "--price-out", 2]
+        flags = ["plan", "--out", out, "--check", *asking_second, *prices, "--quiet", "--json"]
+        part = json.loads(vner(*flags, "--share", 0.5).stdout)
+        whole = json.loads(vner(*flags).stdout)
+        assert 0 < part["passages"]["to_ask"] < whole["passages"]["to_ask"] == len(first.asked)
+        assert whole["model"] == "m2"
+        assert whole["cost"]["usd"] > part["cost"]["usd"] > 0
+        assert not second.requests
+        check(second, out, "--share", 0.5)
+        assert second.asked.total() == part["passages"]["to_ask"]
+        after = json.loads(vner(*flags, "--share", 1).stdout)
+        assert after["passages"]["to_ask"] == whole["passages"]["to_ask"] - part["passages"]["to_ask"]
+    assert "--check needs --out" in vner("plan", "--check", "--provider", "local").output

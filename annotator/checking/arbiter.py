@@ -18,7 +18,7 @@ from annotator.records import Completion
 from annotator.teachers import Teacher
 
 SLOT: Final = "{candidates}"
-AROUND: Final = 5
+AROUND: Final = 4
 """Words that are shown on either side of a candidate."""
 _NUMBERS: Final = re.compile(r"\[\s*(?:\d{1,4}\s*(?:,\s*\d{1,4}\s*)*)?\]")
 _BEFORE: Final = re.compile(rf"(?:\S+\s+){{0,{AROUND}}}\S*\Z")

@@ -14,6 +14,9 @@ KEEP: Final = ("all", "agreed", "union", "arbiter")
 """``all``: what the first teacher predicted, whatever the second says. ``agreed``: what both predicted. ``union``: what
 either predicted. ``arbiter``: what both predicted, and what an arbiter accepts of the rest."""
 
+REASON: Final = "second teacher"
+"""What the reasons of its rejected records begin with."""
+
 
 def apply(
     cleaned: Cleaned, pairs: Sequence[Pair], keep: str, accepted: frozenset[tuple[str, str]] | None = None
@@ -55,5 +58,5 @@ def apply(
 def _rejected(passage_id: str, pair: Pair, entity: Entity, keep: str) -> Rejected:
     other = f"{pair.second.mention} ({pair.second.label})" if pair.second else "nothing"
     detail = f"the second teacher has {other} there" + ("; the arbiter rejects it" if keep == "arbiter" else "")
-    reason = f"second teacher: {pair.verdict}"
+    reason = f"{REASON}: {pair.verdict}"
     return Rejected("clean", reason, passage_id, entity.mention, detail, entity.places[0].raw_label)

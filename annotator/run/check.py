@@ -80,7 +80,8 @@ def prepared(
     before = read_check(run.check)
     if before is None and not {"provider", "model", "prompt"} & set(given):
         raise ConfigError("name the second teacher: --provider and --model")
-    teacher = {**(before.teacher if before and "provider" not in given else {}), **given}
+    own_settings = {name: value for name, value in given.items() if name in TEACHER}
+    teacher = {**(before.teacher if before and "provider" not in given else {}), **own_settings}
     settings = CheckSettings(
         teacher=teacher,
         share=share if share is not None else before.share if before else 1.0,

@@ -6,11 +6,12 @@ the assumptions.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.progress import Progress, displayed
 from annotator.records import Completion, Passage
+from annotator.run.check import prepared
 from annotator.run.ledgers import answers_of, open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
@@ -219,6 +221,26 @@ def plan(
         return _forecast(context, assumed)
 
 
+def plan_check(
+    root: Path, settings: Mapping[str, Any], progress: Progress, assumed: Assumed, share: float | None = None
+) -> Plan:
+    """Forecast the cost of ``vner-annotate check``; nothing is asked. What the arbiter costs is not in it.
+
+    Args:
+        root: a finished run directory.
+        settings: of the second teacher; without a provider those of the last check stand.
+        progress: receives all events.
+        assumed: assumptions about the second teacher.
+        share: of the passages to ask about; None: that of the last check, else all.
+
+    Raises:
+        AnnotateError: as for a check.
+    """
+    context, second = prepared(root, settings, progress, share)
+    own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
+    return _forecast(own, assumed, second.is_asked)
+
+
 @contextmanager
 def _place(root: Path | None) -> Iterator[Path]:
     if root is not None:
@@ -240,7 +262,7 @@ def _ask_some(context: Context, pilot: int) -> None:
         ask(context, ask_about(passages, context.teacher), ledger)
 
 
-def _forecast(context: Context, assumed: Assumed) -> Plan:
+def _forecast(context: Context, assumed: Assumed, is_asked: Callable[[str], bool] = lambda _: True) -> Plan:
     config, tokenizer, teacher = context.config, context.tokenizer, context.teacher
     normalizer = LabelNormalizer(load_lexicon())
     seen, known = Seen(), set[str]()
@@ -248,6 +270,8 @@ def _forecast(context: Context, assumed: Assumed) -> Plan:
     waiting = on_their_way(context.run)
     with answers_of(context.run) as ledger:  # a plan makes none: a ledger says that something was asked
         for passage in tables.read_passages(context.run.passages):
+            if not is_asked(passage.id):
+                continue
             total += 1
             question = teacher.question(passage.text)
             if question.key in known:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from annotator.checking.compare import SAME
+from annotator.checking.opinions import Opinion, read_opinions
 from annotator.cleaning.corrections import REVIEWED, text_sha256
 from annotator.cleaning.reviews import Decision, Span, Subject, read_reviews, verdict_of
 from annotator.records import Annotation
@@ -46,6 +48,8 @@ class Predictions:
     """Entities by stratum."""
     labels: Mapping[str, int]
     """Entities by type."""
+    scores: Mapping[Subject, float]
+    """How right each entity is taken to be, by a second teacher: 1 - doubt. Empty unless all of them were checked."""
 
 
 def read_predictions(run: RunDir, seed: int) -> Predictions:
@@ -54,11 +58,18 @@ def read_predictions(run: RunDir, seed: int) -> Predictions:
     Raises:
         RunDirError: a file is missing or damaged.
     """
-    return predictions_of(tables.read_annotations(run.predicted), seed)
+    return predictions_of(tables.read_annotations(run.predicted), seed, read_opinions(run.agreement))
 
 
-def predictions_of(annotations: Iterable[Annotation], seed: int) -> Predictions:
-    """Make the sampling frame of annotated passages."""
+def predictions_of(annotations: Iterable[Annotation], seed: int, opinions: Iterable[Opinion] = ()) -> Predictions:
+    """Make the sampling frame of annotated passages.
+
+    Args:
+        annotations: before any correction.
+        seed: of the order.
+        opinions: what a second teacher says of the entities; strata then follow its verdicts.
+    """
+    checked = {(one.passage_id, one.mention, one.label): one for one in opinions}
     passages: dict[str, tuple[str, frozenset[tuple[str, str]]]] = {}
     entities: list[Entity] = []
     for annotation in annotations:
@@ -67,10 +78,13 @@ def predictions_of(annotations: Iterable[Annotation], seed: int) -> Predictions:
         if annotation.reply_status == REVIEWED:
             continue  # imported from another tool: these entities are people's
         entities += [Entity(annotation.passage_id, mention, label) for mention, label in own]
-    order = draw_order(entities, strata(entities), seed)
+    agrees = {key: one.verdict in SAME for key, one in checked.items()}
+    order = draw_order(entities, strata(entities, agrees), seed)
     sizes = {one.stratum: one.size for one in order}
     labels = Counter(entity.label for entity in entities)
-    return Predictions(seed, passages, order, {one.entity.key: one for one in order}, sizes, labels)
+    everywhere = bool(checked) and all(entity.key in checked for entity in entities)
+    scores = {entity.key: 1 - checked[entity.key].doubt for entity in entities} if everywhere else {}
+    return Predictions(seed, passages, order, {one.entity.key: one for one in order}, sizes, labels, scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +219,22 @@ def _right(shares: Mapping[str, float], wanted: Sequence[str]) -> float:
 
 def _strata(predictions: Predictions, right: Mapping[Subject, float]) -> dict[str, estimates.Stratum]:
     checked: dict[str, list[float]] = defaultdict(list)
+    scores: dict[str, list[float]] = defaultdict(list)
+    every: dict[str, list[float]] = defaultdict(list)
     for subject, share in right.items():
-        checked[predictions.drawn[subject].stratum].append(share)
+        stratum = predictions.drawn[subject].stratum
+        checked[stratum].append(share)
+        scores[stratum] += [predictions.scores[subject]] if predictions.scores else []
+    for subject, score in predictions.scores.items():
+        every[predictions.drawn[subject].stratum].append(score)
     return {
-        name: estimates.Stratum(_group(name), size, np.array(checked[name], float))
+        name: estimates.Stratum(
+            _group(name),
+            size,
+            np.array(checked[name], float),
+            np.array(scores[name], float) if predictions.scores else None,
+            float(np.mean(every[name])) if every[name] else 0.0,
+        )
         for name, size in sorted(predictions.strata.items())
     }
 

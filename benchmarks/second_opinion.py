@@ -1,0 +1,243 @@
+"""What a second teacher and an arbiter are worth: simulated teachers over known truth.
+
+    python benchmarks/second_opinion.py              # 20 draws of each setting, a few minutes
+    python benchmarks/second_opinion.py --draws 3
+
+The passages are those of the bundled sample; what the embedded teacher finds in them is taken to be the truth. A
+simulated teacher misses an entity, gives it another type or cuts or widens its span, and names things that are none.
+With the share ``common`` an error is made by both teachers alike; else each errs on its own. The arbiter is the model
+of the second teacher: it judges a candidate rightly with the chance ``ARBITER``, and with ``OWN`` where that teacher
+was wrong itself. The code is that of ``vner-annotate check``; tokens are counted by the tokenizer of Llama 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from annotator.checking.arbiter import SLOT, accepted, listing
+from annotator.checking.compare import candidates, compare, entities_of
+from annotator.checking.keeping import apply
+from annotator.checking.opinions import opinions
+from annotator.cleaning.clean import Cleaned
+from annotator.passages.tokenizers import Tokenizer, load_tokenizer
+from annotator.progress import Silent
+from annotator.records import Annotation, Completion, Mention
+from annotator.run.forecast import AROUND_A_MESSAGE
+from annotator.run.runner import run
+from annotator.storage import tables
+from data_cards.agreement import figures
+from prompts import Prompt, load_prompt
+
+MISSED, TYPE, SPAN, INVENTED = 0.06, 0.03, 0.03, 0.05
+"""Errors of a good teacher, as shares of the true entities; in all, 11 % of what it says is wrong."""
+WEAK = 2.0
+"""Times as many errors of a weak teacher."""
+ARBITER, OWN = 0.95, 0.8
+TYPES = ("person", "organization", "location", "date", "product", "event", "law", "disease")
+SETTINGS = (
+    ("independent errors", 0.0, 1.0, OWN),
+    ("30 % in common", 0.3, 1.0, OWN),
+    ("60 % in common", 0.6, 1.0, OWN),
+    ("second one weak", 0.0, WEAK, OWN),
+    ("weak, 30 % in common", 0.3, WEAK, OWN),
+    ("independent, OWN 0.9", 0.0, 1.0, 0.9),
+    ("independent, OWN 0.7", 0.0, 1.0, 0.7),
+    ("independent, OWN 0.5", 0.0, 1.0, 0.5),
+)
+Entity = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class World:
+    """The passages with their truth, and what counting tokens needs."""
+
+    truth: list[Annotation]
+    tokenizer: Tokenizer
+    prompt: Prompt
+    arbiter: Prompt
+
+    def tokens(self, prompt: Prompt, text: str, reply: str) -> int:
+        """Tokens of a question about ``text`` and of its answer."""
+        messages = prompt.messages(text)
+        asked = sum(AROUND_A_MESSAGE + self.tokenizer.count(message["content"]) for message in messages)
+        return AROUND_A_MESSAGE + asked + self.tokenizer.count(reply)
+
+
+def make_world(prompt: str) -> World:
+    """Annotate the bundled sample with the embedded teacher."""
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = run(Path(folder) / "run", {"source": "sample"}, Silent())
+        truth = [one for one in tables.read_annotations(outcome.run.annotations) if one.mentions]
+    return World(truth, load_tokenizer("llama3"), load_prompt(prompt), load_prompt("arbiter", SLOT))
+
+
+def teachers(truth: Annotation, common: float, second: float, rng: random.Random) -> tuple[Annotation, Annotation]:
+    """Return what two teachers say of a passage."""
+    said: tuple[set[Entity], set[Entity]] = (set(), set())
+    words = [(found.start(), found.end()) for found in _words(truth.text)]
+    for entity in entities_of(truth):
+        spans = [(place.start, place.end) for place in entity.places]
+        shared = _heard(spans, entity.label, words, 1.0, rng) if rng.random() < common else None
+        for own, times in zip(said, (1.0, second), strict=True):
+            own.update(shared if shared is not None else _heard(spans, entity.label, words, times, rng))
+    for _ in entities_of(truth):
+        both = rng.random() < common
+        shared = _invented(words, 1.0, rng)
+        for own, times in zip(said, (1.0, second), strict=True):
+            own.update(shared if both else _invented(words, times, rng))
+    return _annotation(truth, said[0]), _annotation(truth, said[1])
+
+
+def _words(text: str) -> list[re.Match[str]]:
+    return list(re.finditer(r"\w+", text))
+
+
+def _heard(
+    spans: list[tuple[int, int]], label: str, words: list[tuple[int, int]], times: float, rng: random.Random
+) -> set[Entity]:
+    chance = rng.random() / times
+    if chance < MISSED:
+        return set()
+    if chance < MISSED + TYPE:
+        label = rng.choice([other for other in TYPES if other != label])
+    elif chance < MISSED + TYPE + SPAN:
+        start, end = spans[0]
+        inside = [word for word in words if start <= word[0] and word[1] <= end]
+        after = next((word for word in words if word[0] >= end), None)
+        if len(inside) > 1 and rng.random() < 0.5:
+            spans = [(inside[1][0], end)]
+        elif after:
+            spans = [(start, after[1])]
+    return {(start, end, label) for start, end in spans}
+
+
+def _invented(words: list[tuple[int, int]], times: float, rng: random.Random) -> set[Entity]:
+    if rng.random() >= INVENTED * times:
+        return set()
+    first = rng.randrange(len(words) - 1)
+    return {(words[first][0], words[first + rng.randrange(2)][1], rng.choice(TYPES))}
+
+
+def _annotation(truth: Annotation, said: set[Entity]) -> Annotation:
+    found = [Mention(truth.text[start:end], label, label, start, end, "exact") for start, end, label in said]
+    ordered = sorted(found, key=lambda one: (one.start, -one.end, one.label))
+    return Annotation(truth.passage_id, truth.text, tuple(ordered), "ok")
+
+
+def simulate(world: World, common: float, second: float, own: float, seed: int) -> dict[str, float]:
+    """Ask two teachers and the arbiter about every passage; return what came of it."""
+    rng = random.Random(seed)
+    count: Counter[str] = Counter()
+    doubts: dict[bool, list[float]] = defaultdict(list)
+    before, after = [], []
+    for truth in world.truth:
+        right = {entity.key for entity in entities_of(truth)}
+        one, other = teachers(truth, common, second, rng)
+        pairs = compare(one, other)
+        asked = candidates(pairs)
+        said = {entity.key for entity in entities_of(other)}
+        erred = {entity.key for entity in asked if (entity.key in said) != (entity.key in right)}
+        judged = [
+            number
+            for number, entity in enumerate(asked, start=1)
+            if (entity.key in right) == (rng.random() < (own if entity.key in erred else ARBITER))
+        ]
+        reply = json.dumps(judged)
+        answer = Completion("", truth.passage_id, reply, "stop", 0, 0, 0.0, 0.0)
+        decided = accepted(answer, asked)
+        first = entities_of(one)
+        kept = apply(Cleaned(one, len(first), len(first), ()), pairs, "arbiter", decided).annotation or one
+        stays = {entity.key for entity in entities_of(kept)}
+        mine = {entity.key for entity in first}
+        count["right"] += len(mine & right)
+        count["wrong"] += len(mine - right)
+        count["right lost"] += len(mine & right - stays)
+        count["wrong removed"] += len(mine - right - stays)
+        count["true"] += len(right)
+        count["kept"] += len(stays)
+        count["kept right"] += len(stays & right)
+        places = [span for said in (one, other) for span in _spans(said)]
+        count["missed by both"] += sum(
+            not any(low < end and start < high for start, end in places)
+            for low, high in ((e.places[0].start, e.places[0].end) for e in entities_of(truth))
+        )
+        pair_reply = json.dumps([[e.mention, e.label] for e in entities_of(other)], ensure_ascii=False)
+        count["second tokens"] += world.tokens(world.prompt, truth.text, pair_reply)
+        count["arbiter tokens"] += world.tokens(world.arbiter, listing(truth.text, asked), reply) if asked else 0
+        count["asked"] += bool(asked)
+        count["candidates"] += len(asked)
+        for row in opinions(truth.passage_id, pairs):
+            before.append(row)
+            if row.teacher != "second":
+                doubts[(row.mention, row.label) in right].append(row.doubt)
+        after += opinions(truth.passage_id, pairs, decided)
+    plain, corrected = figures(before)["missed_by_both"], figures(after)["missed_by_both"]
+    return {
+        "f1": figures(before)["f1"]["strict"],
+        "wrong removed": count["wrong removed"] / count["wrong"],
+        "right lost": count["right lost"] / count["right"],
+        "precision": count["right"] / (count["right"] + count["wrong"]),
+        "precision after": count["kept right"] / count["kept"],
+        "recall": count["right"] / count["true"],
+        "recall after": count["kept right"] / count["true"],
+        "tokens": count["arbiter tokens"] / count["second tokens"],
+        "candidates": count["candidates"] / len(world.truth),
+        "auroc": auroc(doubts[False], doubts[True]),
+        "missed": count["missed by both"] / count["true"],
+        "chapman": plain["share"],
+        "chapman after": corrected["share"],
+    }
+
+
+def _spans(annotation: Annotation) -> list[tuple[int, int]]:
+    return [(one.start, one.end) for one in annotation.mentions]
+
+
+def auroc(high: list[float], low: list[float]) -> float:
+    """Return the chance that one of ``high`` is above one of ``low``; equal ones count half."""
+    lows = Counter(low)
+    wins = sum(sum(n * ((h > v) + 0.5 * (h == v)) for v, n in lows.items()) for h in high)
+    return wins / (len(high) * len(low))
+
+
+def main() -> None:
+    """Print a line for each setting, then the curve of Chapman's estimate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=20, help="simulated runs of each setting")
+    parser.add_argument("--prompt", default="open-ner-vi.2", help="prompt of the second teacher, for its tokens")
+    given = parser.parse_args()
+    world = make_world(given.prompt)
+    print(f"{len(world.truth)} passages, {sum(len(entities_of(one)) for one in world.truth):,} true entities")
+    print("setting                F1 of both | wrong removed  right lost | precision       recall          | "
+          "tokens  candidates | AUROC of doubt")  # fmt: skip
+    for name, common, second, own in SETTINGS:
+        draws = [simulate(world, common, second, own, seed) for seed in range(given.draws)]
+        at = {key: mean(draw[key] for draw in draws) for key in draws[0]}
+        print(
+            f"{name:22} {at['f1']:10.3f} | {at['wrong removed']:13.1%} {at['right lost']:11.1%} | "
+            f"{at['precision']:.3f} -> {at['precision after']:.3f}  {at['recall']:.3f} -> {at['recall after']:.3f} | "
+            f"{at['tokens']:6.1%} {at['candidates']:11.1f} | {at['auroc']:.3f}",
+            flush=True,
+        )
+    print("\nerrors in common | missed by both | Chapman | Chapman without what the arbiter rejected")
+    for tenth in range(10):
+        draws = [simulate(world, tenth / 10, 1.0, OWN, seed) for seed in range(given.draws)]
+        at = {key: mean(draw[key] for draw in draws) for key in draws[0]}
+        print(
+            f"{tenth / 10:16.0%} | {at['missed']:14.2%} | {at['chapman']:7.2%} | {at['chapman after']:7.2%}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
