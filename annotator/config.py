@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -285,22 +286,22 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: the file is missing or is not TOML.
     """
-    try:
-        settings = parse_toml(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read --config {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--config {path} is not valid TOML: {error}") from error
+    settings = parse_toml(path, f"--config {path}")
     return {name.replace("-", "_"): value for name, value in settings.items()}
 
 
-def parse_toml(content: bytes) -> dict[str, Any]:
-    """Parse a TOML file that a user wrote, with or without a byte order mark.
+def parse_toml(path: Path | Traversable, shown: str) -> dict[str, Any]:
+    """Read a TOML file, with or without a byte order mark; messages call it ``shown``.
 
     Raises:
-        ValueError: it is not TOML, or not UTF-8.
+        ConfigError: it is missing, or is not TOML in UTF-8.
     """
-    return tomllib.loads(content.decode("utf-8-sig"))
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {shown}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{shown} is not valid TOML: {error}") from error
 
 
 def refuse_secrets(url: str, where: str) -> None:

@@ -79,8 +79,8 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
 
     from annotator.progress import Silent
     from annotator.storage import tables
-    from tests.students import make_tokenizer
-    from training.students import make_untied, quiet_transformers
+    from tests.students import make_tokenizer, make_untied
+    from training.students import quiet_transformers
     from training.train.data import take, tokenised
     from training.train.recipes import Portion
 

@@ -32,6 +32,25 @@ LOOKS = (
 """What a pretrained model knows of a piece by its looks: it begins a word, has a capital, a digit, no letter at all."""
 
 
+def make_untied(config: Any) -> Any:
+    """A model with random weights and an output head of its own, from a configuration such as ``MT5Config()``.
+
+    It is made tied and gets its head afterwards: ``tie_word_embeddings = False`` at construction would give the encoder
+    and the decoder an embedding matrix each, which no published mT5 has.
+    """
+    import torch
+    from transformers import AutoModelForSeq2SeqLM
+
+    from training.students import settle_head
+
+    model = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
+    head = torch.empty_like(model.lm_head.weight).normal_(std=config.d_model**-0.5)
+    model.lm_head.weight = torch.nn.Parameter(head)
+    model.all_tied_weights_keys.pop("lm_head.weight", None)
+    settle_head(model, "the new model")
+    return model
+
+
 def make_student(
     folder: Path, texts: Iterable[str], *, width: int = 32, vocabulary: int = 400, copies: bool = False
 ) -> Path:
@@ -39,7 +58,7 @@ def make_student(
     import torch
     from transformers import MT5Config
 
-    from training.students import make_untied, quiet_transformers
+    from training.students import quiet_transformers
 
     tokenizer = make_tokenizer(texts, vocabulary)
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import ConfigError, StudentError
-from tests.students import make_student
+from tests.students import make_student, make_untied
 from training import students
 from training.prompting import student_input
 from training.students import has_own_head, load_model, load_student
@@ -34,7 +34,7 @@ def test_mt0_base_has_884736_of_583286016_parameters_to_learn(monkeypatch: pytes
     from training.train import stages
 
     with torch.device("meta"):
-        model = students.make_untied(MT5Config(**MT0_BASE))
+        model = make_untied(MT5Config(**MT0_BASE))
         monkeypatch.setattr(stages, "load_model", lambda _: model)
         adapted = stages.prepare("mt0-base", Settings())
     assert adapted.get_nb_trainable_parameters() == (884_736, 583_286_016)

@@ -34,7 +34,7 @@ def save_student(folder: Path, texts: Iterable[str], seed: int = 0) -> Path:
     import torch
     from transformers import MT5Config
 
-    from training.students import make_untied
+    from tests.students import make_untied
 
     torch.manual_seed(seed)
     tokenizer = make_tokenizer(texts)

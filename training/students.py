@@ -33,10 +33,6 @@ class Student:
     """``transformers.PreTrainedModel``, or the ``peft.PeftModel`` around it."""
     tokenizer: Any
     """``transformers.PreTrainedTokenizerBase``."""
-    name: str
-    """The path or Hub name it was loaded by."""
-    base: str
-    """The model under the adapter; the same as ``name`` where there is no adapter."""
     device: str
 
 
@@ -67,13 +63,10 @@ def load_student(path: str | Path, *, device: str | None = None) -> Student:
     folder = Path(path).expanduser()
     where = device or default_device()
     if (folder / ADAPTER).is_file():
-        base = adapter_base(folder)
-        model = _with_adapter(load_model(base), folder)
-        tokenizer = load_tokenizer(folder)
+        model, tokenizer = _with_adapter(load_model(adapter_base(folder)), folder), load_tokenizer(folder)
     else:
-        base = str(path)
-        model, tokenizer = load_model(base), load_tokenizer(base)
-    return Student(model.to(where).eval(), tokenizer, str(path), base, where)
+        model, tokenizer = load_model(path), load_tokenizer(path)
+    return Student(model.to(where).eval(), tokenizer, where)
 
 
 def default_device() -> str:
@@ -165,23 +158,6 @@ def settle_head(model: Any, name: str) -> None:
             "take the original model, and save with vner-annotate train --merge"
         )
     model.config.tie_word_embeddings = not own
-
-
-def make_untied(config: Any) -> Any:
-    """A model with random weights and an output head of its own, from a configuration such as ``MT5Config()``.
-
-    It is made tied and gets its head afterwards: ``tie_word_embeddings = False`` at construction would give the encoder
-    and the decoder an embedding matrix each, which no published mT5 has.
-    """
-    import torch
-    from transformers import AutoModelForSeq2SeqLM
-
-    model = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
-    head = torch.empty_like(model.lm_head.weight).normal_(std=config.d_model**-0.5)
-    model.lm_head.weight = torch.nn.Parameter(head)
-    model.all_tied_weights_keys.pop("lm_head.weight", None)
-    settle_head(model, "the new model")
-    return model
 
 
 @contextmanager

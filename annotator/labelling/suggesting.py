@@ -5,8 +5,10 @@ from __future__ import annotations
 from normalizers.lexicon import Lexicon, vietnamese_key
 from normalizers.text import strip_diacritics
 
+_MOST = 5  # suggestions
 
-def suggest(lexicon: Lexicon, label: str, number: int = 5) -> list[str]:
+
+def suggest(lexicon: Lexicon, label: str) -> list[str]:
     """Return types whose Vietnamese (or English) names share most words with ``label``; parts of ``a/b`` come first.
 
     The first word weighs double: Vietnamese names begin with what a thing is.
@@ -23,7 +25,7 @@ def suggest(lexicon: Lexicon, label: str, number: int = 5) -> list[str]:
     for score, target in scored:
         best[target] = max(score, best.get(target, 0.0))
     near = sorted((target for target in best if best[target] > 0.3), key=lambda target: (-best[target], target))
-    return list(dict.fromkeys([*parts, *near]))[:number]
+    return list(dict.fromkeys([*parts, *near]))[:_MOST]
 
 
 def _weights(name: str) -> dict[str, int]:

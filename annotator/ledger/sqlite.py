@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from annotator.errors import RunDirError
@@ -48,8 +47,7 @@ class Ledger:
         """
         self.path = path
         self._unflushed = False
-        self._explained = _Explained(path)
-        with self._explained:
+        with _explained(self.path):
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             try:
                 self._open()
@@ -78,7 +76,7 @@ class Ledger:
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers in one transaction; when this returns they survive the process. A key that is there stays."""
-        with self._explained:
+        with _explained(self.path):
             if len(completions) == 1 and not self._failed:
                 self._db.execute(_INSERT, completion_row(completions[0]))  # a transaction of its own
                 self._unflushed = True
@@ -90,13 +88,13 @@ class Ledger:
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Record why questions have no answer, in place of earlier records."""
-        with self._explained, self._transaction():
+        with _explained(self.path), self._transaction():
             self._failed = True
             self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(failure_row, failures))
 
     def keep_attempt(self, attempt: Attempt) -> None:
         """Keep what came of a try that is not the answer."""
-        with self._explained, self._transaction():
+        with _explained(self.path), self._transaction():
             self._db.execute(_ATTEMPTS)
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", attempt_row(attempt))
 
@@ -106,7 +104,7 @@ class Ledger:
             return
         self._unflushed = False  # before, so that what is written meanwhile is flushed the next time
         log = self.path.with_name(self.path.name + "-wal")
-        with self._explained:
+        with _explained(self.path):
             try:
                 descriptor = os.open(log, os.O_RDWR)
             except FileNotFoundError:  # no write-ahead log here: each transaction was flushed
@@ -118,7 +116,7 @@ class Ledger:
 
     def get(self, key: str) -> Completion | None:
         """Return the answer to ``key``, or None."""
-        with self._explained:
+        with _explained(self.path):
             row = self._db.execute("SELECT * FROM completions WHERE key=?", (key,)).fetchone()
         return Completion(*row) if row else None
 
@@ -130,7 +128,7 @@ class Ledger:
         """Yield all answers, ``size`` at a time, in order of their keys."""
         last = ""
         while True:
-            with self._explained:
+            with _explained(self.path):
                 rows = self._db.execute(
                     "SELECT * FROM completions WHERE key > ? ORDER BY key LIMIT ?", (last, size)
                 ).fetchall()
@@ -141,19 +139,19 @@ class Ledger:
 
     def has(self, key: str) -> bool:
         """Whether ``key`` has an answer."""
-        with self._explained:
+        with _explained(self.path):
             return self._db.execute("SELECT 1 FROM completions WHERE key=?", (key,)).fetchone() is not None
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of ``keys`` (up to some thousands) that have an answer."""
         places = ",".join("?" * len(keys))
-        with self._explained:
+        with _explained(self.path):
             found = self._db.execute(f"SELECT key FROM completions WHERE key IN ({places})", keys)  # noqa: S608
             return {key for (key,) in found}
 
     def since(self, moment: float) -> list[tuple[float, int]]:
         """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
-        with self._explained:
+        with _explained(self.path):
             return self._db.execute(
                 "SELECT created, prompt_tokens + completion_tokens FROM completions"
                 " WHERE created > ? AND latency > 0 ORDER BY created",
@@ -162,13 +160,13 @@ class Ledger:
 
     def failure(self, key: str) -> Failure | None:
         """Return why ``key`` has no answer, or None if it was not asked."""
-        with self._explained:
+        with _explained(self.path):
             row = self._db.execute("SELECT * FROM failures WHERE key=?", (key,)).fetchone()
         return Failure(*row) if row else None
 
     def __len__(self) -> int:
         """Number of answers."""
-        with self._explained:
+        with _explained(self.path):
             return int(self._db.execute("SELECT count(*) FROM completions").fetchone()[0])
 
     def close(self) -> None:
@@ -178,7 +176,7 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextmanager
@@ -194,24 +192,17 @@ class Ledger:
             raise
 
 
-class _Explained:
-    """Turns an error inside into one line with its fix."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if isinstance(error, sqlite3.OperationalError | OSError):
-            fix = (
-                "free some space and run the same command again; nothing is lost"
-                if "full" in str(error) or "No space" in str(error)
-                else ("check that the folder is there and writable")
-            )
-            raise RunDirError(f"cannot use the ledger {self._path}: {error}; {fix}") from error
-        if isinstance(error, sqlite3.DatabaseError):
-            raise RunDirError(
-                f"the ledger {self._path} is damaged or not a ledger ({error}); move it away, or restore it from a copy"
-            ) from error
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error inside into one line with its fix."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        is_full = "full" in str(error) or "No space" in str(error)
+        fix = "free some space and run the same command again; nothing is lost"
+        fix = fix if is_full else "check that the folder is there and writable"
+        raise RunDirError(f"cannot use the ledger {path}: {error}; {fix}") from error
+    except sqlite3.DatabaseError as error:
+        raise RunDirError(
+            f"the ledger {path} is damaged or not a ledger ({error}); move it away, or restore it from a copy"
+        ) from error

@@ -20,6 +20,7 @@ from annotator.sources.remote import RemoteFile, listed, together
 
 SPLIT: Final = "train"
 _PATIENCE: Final = 20.0  # seconds for the Hub to name a commit
+_BUFFER: Final = 10_000  # rows among which the stream is shuffled
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -76,10 +77,10 @@ def parquet_files(dataset: HubDataset) -> tuple[SourceFile, ...]:
     return tuple(together(described, urls))
 
 
-def stream(dataset: HubDataset, columns: Columns, seed: int, buffer_size: int = 10_000) -> Iterator[Row]:
+def stream(dataset: HubDataset, columns: Columns, seed: int) -> Iterator[Row]:
     """Yield the rows of the train split of a Hub dataset, streamed, in an order shuffled by ``seed``.
 
-    The shuffle is that of ``datasets``: the order of the shards, and a buffer of ``buffer_size`` rows. It costs little
+    The shuffle is that of ``datasets``: the order of the shards, and a buffer of some rows. It costs little
     to download but is not uniform: the first rows come from the first shards of the shuffled order.
 
     Raises:
@@ -91,7 +92,7 @@ def stream(dataset: HubDataset, columns: Columns, seed: int, buffer_size: int = 
 
     def records() -> Iterator[Record]:
         loaded = datasets.load_dataset(name, revision=dataset.revision or None, split=SPLIT, streaming=True)
-        for number, fields in enumerate(loaded.shuffle(seed=seed, buffer_size=buffer_size), start=1):
+        for number, fields in enumerate(loaded.shuffle(seed=seed, buffer_size=_BUFFER), start=1):
             yield Record(f"{name}:{number}", fields)
 
     with _explained(dataset):

@@ -195,6 +195,11 @@ def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordB
         yield from pa.Table.from_batches(held).combine_chunks().to_batches(size)
 
 
+def damaged(path: Path, error: Exception) -> RunDirError:
+    """Return the error of a file that cannot be read."""
+    return RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)")
+
+
 def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``path`` in batches of ``size``; only the last may have fewer.
 
@@ -205,7 +210,7 @@ def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> I
         with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as parquet:
             yield from _of_size(row_groups(parquet, columns, size), size)
     except (OSError, pa.ArrowException) as error:
-        raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
+        raise damaged(path, error) from error
 
 
 def rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -219,7 +224,7 @@ def count(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowException) as error:
-        raise RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)") from error
+        raise damaged(path, error) from error
 
 
 def read_documents(path: Path) -> Iterator[Document]:

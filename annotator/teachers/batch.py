@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib import import_module, resources
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from annotator.config import RunConfig
@@ -135,7 +134,7 @@ class BatchApi:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def upload(self, path: Path, name: str) -> str:

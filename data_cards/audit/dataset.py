@@ -11,9 +11,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annotator.errors import RunDirError, SourceError
+from annotator.errors import SourceError
 from annotator.storage.rundir import SPLITS, RunDir
-from annotator.storage.tables import BUFFER, row_groups
+from annotator.storage.tables import BUFFER, count, damaged, row_groups
 
 PART: Final = 2048
 """Rows that are read together; their hashes take several times their memory."""
@@ -77,7 +77,7 @@ def _of_files(name: str, run: RunDir | None, files: Mapping[str, list[Path]]) ->
         name,
         run,
         {split: _reader(files[split]) for split in order},
-        {split: sum(_rows(path) for path in files[split]) for split in order},
+        {split: sum(count(path) for path in files[split]) for split in order},
     )
 
 
@@ -120,7 +120,7 @@ def _reader(paths: list[Path]) -> Batches:
                 with pq.ParquetFile(path, read_dictionary=repeated, buffer_size=BUFFER, pre_buffer=False) as parquet:
                     yield from map(_plain, row_groups(parquet, names, PART))
             except (OSError, pa.ArrowException) as error:
-                raise _damaged(path, error) from error
+                raise damaged(path, error) from error
 
     return read
 
@@ -151,15 +151,4 @@ def _schema(path: Path) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-
-
-def _rows(path: Path) -> int:
-    try:
-        return int(pq.read_metadata(path).num_rows)
-    except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> RunDirError:
-    return RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)")
+        raise damaged(path, error) from error

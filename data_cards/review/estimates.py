@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 LEVEL: Final = 0.95
 """Of every interval."""
-SPREAD: Final = 1.959964
-"""Standard deviations on either side that hold ``LEVEL`` of a normal distribution."""
 FEW: Final = 20
 """Checks below which a type borrows strength from the others."""
 PRIOR: Final = 4.0

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from annotator.config import parse_toml
 from annotator.errors import ConfigError
 from normalizers.text import nfc
 
@@ -53,12 +54,7 @@ def _shipped(name: str) -> dict[str, Any]:
 def _read(path: Path | None) -> Mapping[str, str]:
     if path is None:
         return {}
-    try:
-        names = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"cannot read --types {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--types {path} is not valid TOML: {error}") from error
+    names = parse_toml(path, f"--types {path}")
     for raw, name in names.items():
         if not isinstance(name, str):
             raise ConfigError(f'{path}: the name of {raw} is no text; write {raw} = "readable name"')

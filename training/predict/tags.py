@@ -69,12 +69,7 @@ def load_map(kind: str, path: Path | None) -> TagMap:
     if path is None:
         shipped = tomllib.loads(resources.files(__package__).joinpath("maps.toml").read_text(encoding="utf-8"))
         return _checked(shipped[kind], "maps.toml")
-    try:
-        return _checked(parse_toml(path.read_bytes()), str(path))
-    except OSError as error:
-        raise ConfigError(f"cannot read --map {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--map {path} is not valid TOML: {error}") from error
+    return _checked(parse_toml(path, f"--map {path}"), str(path))
 
 
 def _checked(table: Mapping[str, object], name: str) -> TagMap:

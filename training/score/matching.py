@@ -86,25 +86,16 @@ def _distinct(keys: Iterable[str]) -> list[str]:
 
 
 def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
-    """The greatest number of overlapping pairs in which no mention is twice, by augmenting paths (Kuhn)."""
+    """The greatest number of overlapping pairs in which no mention is twice."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
     if not gold or not answer:
         return 0
     text = _passage_key(passage)
     spans = {mention: _occurrences(mention, text) for mention in (*gold, *answer)}
-    near = [[j for j, one in enumerate(gold) if _overlap(one, other, spans)] for other in answer]
-    partner: dict[int, int] = {}  # of a gold mention: the answer it is matched with
-
-    def matched(given: int, seen: set[int]) -> bool:
-        """Find a gold mention for an answer, if need be by finding another one for the answer that has it."""
-        for wanted in near[given]:
-            if wanted not in seen:
-                seen.add(wanted)
-                if wanted not in partner or matched(partner[wanted], seen):
-                    partner[wanted] = given
-                    return True
-        return False
-
-    return sum(matched(given, set()) for given in range(len(answer)))
+    overlaps = csr_matrix([[_overlap(one, other, spans) for one in gold] for other in answer])
+    return int((maximum_bipartite_matching(overlaps) >= 0).sum())
 
 
 @lru_cache(maxsize=64)  # the queries of a passage come together

@@ -7,14 +7,14 @@ of the base.
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from importlib.abc import Traversable
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
+from annotator.config import parse_toml
 from annotator.errors import ConfigError
 from training.train.settings import Settings, make_settings, near, read_value
 
@@ -175,12 +175,7 @@ def _read(name: str, above: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     stem = Path(name).name.removesuffix(".toml")
     if not own and name not in shipped():
         raise ConfigError(f"no recipe {name!r}{near(name, shipped())} (or the path of a .toml file)")
-    try:
-        found = tomllib.loads((Path(name) if own else _folder() / f"{name}.toml").read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"cannot read recipe {name}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"recipe {name} is not valid TOML: {error}") from error
+    found = parse_toml(Path(name) if own else _folder() / f"{name}.toml", f"recipe {name}")
     for key, value in found.items():
         if key not in _PARTS:
             raise ConfigError(f"recipe {stem}: unknown entry {key!r}{near(key, tuple(_PARTS))}")

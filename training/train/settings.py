@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, did_you_mean
 
 
 def _setting(default: Any, text: str, *, low: float | None = None, choices: tuple[str, ...] = ()) -> Any:
@@ -96,10 +96,7 @@ def make_settings(*layers: Mapping[str, Any], where: str) -> Settings:
 
 def near(name: str, known: tuple[str, ...]) -> str:
     """``; did you mean X?``, or the list of what there is."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(name, known, n=1)
-    return f"; did you mean {found[0]}?" if found else f"; known: {', '.join(known)}"
+    return did_you_mean(name, known) or f"; known: {', '.join(known)}"
 
 
 def read_value(name: str, text: str) -> Any:
