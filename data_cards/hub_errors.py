@@ -21,7 +21,7 @@ _FIXES: Final = {
     409: "{name} is being changed by somebody else: run the same command again in a while",
     412: "somebody has committed to {name} meanwhile: look at what is there, then run the same command again",
     413: "the Hub refused it: too large",
-    429: "the Hub wants fewer requests: run the same command again in a while",
+    429: "the Hub limits requests: run the same command again later",
 }
 
 
@@ -67,7 +67,7 @@ def _message(error: BaseException, name: str) -> str:
             return f"the connection to the Hub broke ({said or type(error).__name__}): {_AGAIN}"
         case ValueError():
             if said.startswith("Invalid metadata"):
-                return f"the Hub refuses the header of the card: {said}; --licence wants one of its identifiers"
+                return f"the Hub refuses the header of the card: {said}; --licence takes one of its identifiers"
             message = f"the Hub answered what is no answer ({said}): {_AGAIN}"
         case ConnectionError():  # of hf_xet, which has no types of its own
             message = (

@@ -117,7 +117,7 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
 def passage_view(
     passage: Passage, annotation: Annotation | None, completion: Completion | None, rejected: Sequence[Rejected]
 ) -> RenderableType:
-    """A passage with its entities highlighted, and beside it what the teacher said and what was rejected."""
+    """A passage with its entities highlighted, the reply, and what was rejected."""
     parts: list[RenderableType] = [_passage_panel(passage, annotation)]
     if annotation and annotation.mentions:
         parts.append(_titled("Entities", _entities(annotation)))
@@ -126,7 +126,7 @@ def passage_view(
         if len(reply) > LONGEST_REPLY:
             reply = f"{reply[:LONGEST_REPLY]} ... ({len(reply):,} characters)"
         how = f" ({annotation.reply_status})" if annotation else " (could not be read)"
-        parts.append(_titled(f"The teacher said{how}", Text(reply)))
+        parts.append(_titled(f"The teacher's reply{how}", Text(reply)))
     else:
         parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
     if rejected:
@@ -162,7 +162,7 @@ def _passage_panel(passage: Passage, annotation: Annotation | None) -> Renderabl
 def _entities(annotation: Annotation) -> RenderableType:
     styles = _type_styles(annotation)
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("type", "mentions", "as the teacher called it", "found by"):
+    for name in ("type", "mentions", "raw label", "match"):
         table.add_column(name)
     for label, style in styles.items():
         group = [mention for mention in annotation.mentions if mention.label == label]

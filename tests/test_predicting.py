@@ -364,7 +364,7 @@ def test_the_user_sees_and_changes_the_table(tmp_path: Path) -> None:
     assert answers["0-date"] == '["Nguyễn Văn An"]'
     assert "of another predictor (map:" in run(*asking).stderr
     own.write_text("PER = 3", encoding="utf-8")
-    assert "wants a list of types" in run(*asking, "--map", own).stderr
+    assert "takes a list of types" in run(*asking, "--map", own).stderr
 
 
 def test_underthesea_gives_slices() -> None:

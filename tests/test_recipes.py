@@ -96,9 +96,9 @@ def test_the_command_line_has_the_last_word(own: Path) -> None:
     ("given", "said"),
     [
         ("learning_rat=1", "did you mean learning_rate"),
-        ("batch=four", "batch wants a whole number"),
+        ("batch=four", "batch takes a whole number"),
         ("batch=0", "batch must be at least 1"),
-        ("batch", "--set wants name=value"),
+        ("batch", "--set takes name=value"),
         ("ones.batch=2", "no stage 'ones'; did you mean one"),
         ("schedule=square", "one of constant, linear, cosine"),
         ("checkpoint_every=15", "multiple of log_every"),
@@ -118,7 +118,7 @@ def test_a_wrong_setting_is_refused_with_the_mend(own: Path, given: str, said: s
     ("change", "said"),
     [
         (("batch = 8", "bach = 8"), "did you mean batch"),
-        (("batch = 8", 'batch = "8"'), "batch wants a whole number"),
+        (("batch = 8", 'batch = "8"'), "batch takes a whole number"),
         (('data = ["a"]', 'data = ["b"]'), "uses the data set 'b'"),
         (('data = ["a"]', "data = []"), "has no data"),
         (('data = ["a"]', 'data = [{ set = "a", some = 1 }]'), "table of set, empty, share"),
@@ -130,7 +130,7 @@ def test_a_wrong_setting_is_refused_with_the_mend(own: Path, given: str, said: s
         (('model = "m"', 'base = "own.toml"'), "go round in a circle"),
         (('model = "m"', 'base = "table-4.1.engner"'), "did you mean table-4.1.engner01"),
         (("[sets.a]", "[sets.a"), "not valid TOML"),
-        (('file = "a.parquet"', 'path = "a.parquet"'), "wants file, convert and rows"),
+        (('file = "a.parquet"', 'path = "a.parquet"'), "needs file, convert and rows"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_the_mend(own: Path, change: tuple[str, str], said: str) -> None:

@@ -299,7 +299,7 @@ def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> 
     [
         (["recipe", "--show"], 2, "no recipe 'recipe'"),
         ([], 2, "which recipe?"),
-        (["table-4.1.engner01"], 2, "wants --data DIR"),
+        (["table-4.1.engner01"], 2, "needs --data DIR"),
         (["document", "--data", ".", "--out", "{out}"], 2, "has no stage"),
         (["{recipe}", "--data", ".", "--out", "{out}/o", "--device", "cuda:1"], 2, "CUDA_VISIBLE_DEVICES=1"),
         (["table-4.1.engner01", "--data", "{out}", "--out", "{out}/o", "--model", "{base}"], 1, "convert pile-ner"),

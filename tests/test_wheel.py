@@ -85,5 +85,5 @@ def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     assert report["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
     assert report["samples"]["count"] > 300
     shown = run(programs / "vner-annotate", "show", "run", cwd=place, home=home)
-    assert "The teacher said" in shown.stdout
+    assert "The teacher's reply" in shown.stdout
     assert "nông dân Gia Lai" in shown.stdout

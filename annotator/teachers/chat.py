@@ -24,7 +24,7 @@ _MEANS: Final[Mapping[int, tuple[str, str]]] = {
     402: ("the account has no credit", "see the account's billing"),
     403: ("the key may not use this", "check {key}"),
     404: ("no such model or address", "see --model and --base-url"),
-    407: ("the proxy wants a user and a password", "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment"),
+    407: ("the proxy requires a user and a password", "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment"),
 }
 """What a status means, and how to fix it."""
 MAX_TOKENS: Final = "max_tokens"

@@ -118,4 +118,4 @@ def _numbers(columns: str) -> tuple[int, ...]:
     try:
         return tuple(int(column) for column in columns.split(",") if column.strip())
     except ValueError:
-        raise ConfigError(f"--columns wants numbers such as 4,5, not {columns!r}") from None
+        raise ConfigError(f"--columns takes numbers such as 4,5, not {columns!r}") from None

@@ -40,7 +40,7 @@ def _files_of(source: Path, suffixes: Suffixes) -> list[Path]:
         if files := [path for path in found if path.name.lower().endswith(tuple(group))]:
             return files
     known = ", ".join(suffix for group in suffixes for suffix in group)
-    raise SourceError(f"no file to read in {source}; it wants files of type {known}")
+    raise SourceError(f"no file to read in {source}; the format needs files of type {known}")
 
 
 def lines(path: Path) -> Iterator[Read]:

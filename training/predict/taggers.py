@@ -112,7 +112,7 @@ def _pipeline(folder: Path) -> Any:
             )
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise StudentError(f"cannot load {folder} ({one_line(error)}); it wants safetensors and a tokenizer") from error
+        raise StudentError(f"cannot load {folder} ({one_line(error)}); it needs safetensors and a tokenizer") from error
     if not tokenizer.is_fast:  # a slow one does not say where its tokens stand
         raise ConfigError(f"the tokenizer in {folder} has no tokenizer.json, so tokens cannot be found in the text")
     positions = getattr(model.config, "max_position_embeddings", 514) - 2  # RoBERTa's family cannot use two of them

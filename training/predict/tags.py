@@ -76,7 +76,7 @@ def _checked(table: Mapping[str, object], name: str) -> TagMap:
     types: dict[str, tuple[str, ...]] = {}
     for tag, names in table.items():
         if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
-            raise ConfigError(f'{name}: {tag} wants a list of types, such as {tag} = ["person"]')
+            raise ConfigError(f'{name}: {tag} takes a list of types, such as {tag} = ["person"]')
         types[tag] = tuple(names)
     return TagMap(types)
 

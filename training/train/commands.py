@@ -80,7 +80,7 @@ def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
             return
         if out is None or data is None:
             raise ConfigError(
-                "train wants --data DIR (the converted files) and --out DIR; --show only shows the recipe"
+                "train needs --data DIR (the converted files) and --out DIR; --show only shows the recipe"
             )
         from annotator.terminal.progress import make_progress
         from training.train.training import Job

@@ -50,7 +50,7 @@ def held(out: Path) -> Iterator[None]:
     """
     with explained(out):
         if out.exists() and not out.is_dir():
-            raise RunDirError(f"{out} is a file; --out wants a folder")
+            raise RunDirError(f"{out} is a file; --out takes a folder")
         if (out / "manifest.json").exists() or (out / "completions.sqlite").exists():
             raise RunDirError(f"{out} is the run directory of a dataset; choose another --out")
         out.mkdir(parents=True, exist_ok=True)

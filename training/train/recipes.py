@@ -208,7 +208,7 @@ def _portion(entry: Any, recipe: str, limit: int) -> Portion:
     except TypeError as error:
         known = ", ".join(item.name for item in dataclasses.fields(Portion))
         raise ConfigError(
-            f"recipe {recipe}: stage data {entry!r} wants the name of a set, or a table of {known}"
+            f"recipe {recipe}: stage data {entry!r} must be the name of a set, or a table of {known}"
         ) from error
     return dataclasses.replace(portion, limit=min(limit, portion.limit or limit)) if limit > 0 else portion
 
@@ -217,7 +217,7 @@ def _data_set(name: str, entry: Any, recipe: str) -> DataSet:
     try:
         return DataSet(name=name, **entry)
     except TypeError as error:
-        raise ConfigError(f"recipe {recipe}: data set {name} wants file, convert and rows, not {entry!r}") from error
+        raise ConfigError(f"recipe {recipe}: data set {name} needs file, convert and rows, not {entry!r}") from error
 
 
 def _overrides(
@@ -230,7 +230,7 @@ def _overrides(
         key, equals, text = assignment.partition("=")
         stage, dot, name = key.strip().rpartition(".")
         if not equals:
-            raise ConfigError(f"--set wants name=value, such as --set learning_rate=1e-4, not {assignment!r}")
+            raise ConfigError(f"--set takes name=value, such as --set learning_rate=1e-4, not {assignment!r}")
         if dot and stage not in stages:
             raise ConfigError(f"--set {key}: recipe {recipe} has no stage {stage!r}{near(stage, tuple(stages))}")
         (of_stage.setdefault(stage, {}) if dot else overall)[name] = read_value(name, text.strip())

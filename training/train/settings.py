@@ -51,7 +51,7 @@ class Settings:
                 value = float(value)
                 object.__setattr__(self, item.name, value)
             if type(value) is not kind:
-                raise ConfigError(f"{item.name} wants {_KINDS[kind]}, not {value!r}")
+                raise ConfigError(f"{item.name} takes {_KINDS[kind]}, not {value!r}")
             if low is not None and not low <= value < float("inf"):
                 raise ConfigError(f"{item.name} must be at least {low:g}, not {value}")
             if choices and value not in choices:
@@ -110,4 +110,4 @@ def read_value(name: str, text: str) -> Any:
     try:
         return _TYPES[name](text)
     except ValueError:
-        raise ConfigError(f"--set {name}={text}: {name} wants {_KINDS[_TYPES[name]]}") from None
+        raise ConfigError(f"--set {name}={text}: {name} takes {_KINDS[_TYPES[name]]}") from None
