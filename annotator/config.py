@@ -273,8 +273,7 @@ def make_config(*layers: Mapping[str, Any]) -> RunConfig:
             if name == RECIPE:
                 continue
             if name not in known:
-                hint = did_you_mean(name, known) or f"; known: {', '.join(sorted(known))}"
-                raise ConfigError(f"unknown setting {name!r}{hint}")
+                raise ConfigError(f"unknown setting {name!r}{did_you_mean(name, sorted(known), listed=True)}")
             if value is not None:
                 merged[name] = value
     return RunConfig(**merged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -69,10 +69,14 @@ class LimitError(TeacherError):
     exit_code = 3
 
 
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """Return the end of a message, ``; did you mean NAME?``, where a known name is close to ``wrong``, or nothing."""
+def did_you_mean(wrong: str, known: Collection[str], *, listed: bool = False) -> str:
+    """Return the end of a message about an unknown name: ``; did you mean NAME?``.
+
+    Where no known name is close, it is empty, or with ``listed`` it lists the known ones.
+    """
     closest = difflib.get_close_matches(wrong, list(known), n=1)
-    return f"; did you mean {closest[0]}?" if closest else ""
+    listing = f"; known: {', '.join(known)}" if listed else ""
+    return f"; did you mean {closest[0]}?" if closest else listing
 
 
 def _made_again(kind: type[TeacherError], message: str, values: Mapping[str, Any]) -> TeacherError:

@@ -8,6 +8,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
+from annotator.terminal.words import have
 
 Share = Annotated[
     Optional[float],  # noqa: UP045 - read by typer
@@ -55,5 +56,5 @@ def check(  # noqa: PLR0913 - the parameters of a command are its flags
         else:
             print_agreement(figures, directory)
         if missing:
-            typer.echo(f"{missing:,} questions have no answer yet; run the same command again", err=True)
+            typer.echo(f"{have(missing, 'question')} no answer yet; run the same command again", err=True)
             raise typer.Exit(3)

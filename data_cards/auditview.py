@@ -11,6 +11,7 @@ from rich.text import Text
 
 from annotator.storage.funnel import shown_unit
 from annotator.terminal.progress import printable
+from annotator.terminal.words import plural
 from data_cards.terminal import funnel_table, top_types
 
 MANY_TYPES: Final = 100
@@ -54,7 +55,7 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
         _table(
             "Splits",
             [
-                (split, f"{row['samples']:,}", f"{row['passages']:,} passages, {row['types']:,} types,"
+                (split, f"{row['samples']:,}", f"{plural(row['passages'], 'passage')}, {plural(row['types'], 'type')},"
                  f" {row['types_only_here']:,} only here")
                 for split, row in figures["balance"]["splits"].items()
             ],
@@ -73,9 +74,9 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
     else:
         console.print(Text("\nStructural checks: no problems.", style="green"))
     for line in figures.get("notes", ()):
-        console.print(Text(f"Note: {printable(line)}", style="yellow"))
+        console.print(Text(f"Note: {printable(line)}", style="yellow"), soft_wrap=True)
     for line in quality:
-        console.print(Text(line))
+        console.print(Text(line), soft_wrap=True)
 
 
 def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:
@@ -91,13 +92,13 @@ def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:
     for name in ("came", "went"):
         if types[name]:
             listed = [(row["label"], _shown(row["mentions"])) for row in types[f"{name}_most_frequent"][:10]]
-            console.print(_table(f"{types[name]:,} types {name}, by mentions", listed))
+            console.print(_table(f"{plural(types[name], 'type')} {name}, by mentions", listed))
     if types["changed"]:
         changed = [
             (row["label"], _shown(row["before"]["mentions"]), _shown(row["after"]["mentions"]))
             for row in types["changed_most"][:10]
         ]
-        console.print(_table(f"{types['changed']:,} types changed, by mentions: before, after", changed))
+        console.print(_table(f"{plural(types['changed'], 'type')} changed, by mentions: before, after", changed))
     for name in changes["settings"]:
         console.print(Text(f"\nThe {name} is another."))
     for name, style in (("came", "red"), ("went", "green")):

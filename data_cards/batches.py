@@ -13,6 +13,7 @@ from rich.text import Text
 from annotator.asking.batch_files import WAITING, Batch, read_batches
 from annotator.run.runner import Outcome
 from annotator.terminal.progress import printable
+from annotator.terminal.words import have, plural
 
 
 def report(outcome: Outcome) -> list[dict[str, Any]]:
@@ -43,10 +44,10 @@ def next_step(outcome: Outcome, funnel: Iterable[Mapping[str, Any]], *, batch: b
     parts = []
     if waiting:
         where = f"vner-annotate annotate --batch --out {outcome.run.root}"
-        parts.append(f"{waiting:,} passages are in a batch; {where} collects the answers when they are ready")
+        parts.append(f"{plural(waiting, 'passage')} in a batch; {where} collects the answers when they are ready")
     if left:
         again = "submits them, and without --batch asks one by one" if batch else "asks for them again"
-        parts.append(f"{left:,} passages have no answer yet; the same command {again}")
+        parts.append(f"{have(left, 'passage')} no answer yet; the same command {again}")
     return "; ".join(parts)
 
 

@@ -38,16 +38,19 @@ def write_figures(figures: Mapping[str, Any], folder: Path) -> list[Path]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    drawings: dict[str, Callable[[Any, Mapping[str, Any]], None]] = {
-        "funnel": _funnel,
-        "top-types": _top_types,
-        "long-tail": _long_tail,
+    top, types = len(figures["labels"]["top"][:TOP]), figures["labels"]["distinct"]
+    most = "Entity types by samples" if types <= top else f"The {top} most frequent of {types:,} entity types"
+    drawings: dict[str, tuple[str, Callable[[Any, Mapping[str, Any]], None]]] = {
+        "funnel": ("Kept and rejected by each stage", _funnel),
+        "top-types": (most, _top_types),
+        "long-tail": ("Mentions of each entity type, by rank", _long_tail),
     }
     written = []
-    for name, draw in drawings.items():
-        rows = {"funnel": len(figures["funnel"]), "top-types": len(figures["labels"]["top"][:TOP])}.get(name, 12)
+    for name, (title, draw) in drawings.items():
+        rows = {"funnel": len(figures["funnel"]), "top-types": top}.get(name, 12)
         with mpl.rc_context(_STYLE):
-            figure = Figure(figsize=(8, 1.2 + 0.32 * max(rows, 3)), layout="constrained")
+            figure = Figure(figsize=(8, 1.5 + 0.32 * max(rows, 3)), layout="constrained")
+            figure.suptitle(title, fontweight="bold")
             draw(figure.subplots(), figures)
             for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
                 path = folder / f"{name}.{kind}"

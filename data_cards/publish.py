@@ -19,6 +19,7 @@ from annotator.ledger import Ledger
 from annotator.run.ledgers import address_of
 from annotator.run.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
+from annotator.terminal.words import have
 from data_cards.audit.building import audit
 from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line, unanswered, without_paths, write_card
 from data_cards.hub_errors import explained
@@ -122,7 +123,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
     }
     problems = [problem_line(problem) for problem in figures.get("problems", ())]
     if number := unanswered(manifest):
-        problems.append(f"{number:,} passages have no answer yet; vner-annotate build --out {run.root} asks again")
+        problems.append(f"{have(number, 'passage')} no answer yet; vner-annotate build --out {run.root} asks again")
     return Plan(target, url, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
 
 

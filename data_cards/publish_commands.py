@@ -9,6 +9,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
+from annotator.terminal.words import plural
 
 if TYPE_CHECKING:
     from data_cards.publish import Plan, Receipt
@@ -97,7 +98,7 @@ def _show(plan: Plan) -> None:
     table.add_column("size", justify="right")
     for item in plan.items:
         table.add_row(Text(printable(item.path)), size(item.size))
-    table.add_row(Text(f"{len(plan.items)} files", style="bold"), size(sum(item.size for item in plan.items)))
+    table.add_row(Text(plural(len(plan.items), "file"), style="bold"), size(sum(item.size for item in plan.items)))
     console.print(table)
     for warning in plan.warnings:
         console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)

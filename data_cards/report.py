@@ -26,13 +26,14 @@ from annotator.storage.atomic import replacing
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
+from annotator.terminal.words import plural
 from data_cards.agreement_view import MEANING, agreement_lines, differing_passages
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures
 from data_cards.highlighting import highlighted
 from data_cards.review.quality import measure_run
 from data_cards.review.view import summary_lines, type_rows
-from data_cards.terminal import plural
+from data_cards.terminal import made
 
 PASSAGES: Final = 30
 DIFFERENCES: Final = 10
@@ -62,7 +63,8 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
     order = sorted(holding, key=lambda label: (-holding[label], label))
     numbers = {label: number for number, label in enumerate(order)}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"clean": _clean, "plural": plural, "unit": shown_unit}
+    environment.filters |= {"clean": _clean, "unit": shown_unit}
+    environment.globals |= {"made": made, "plural": plural}
     return environment.from_string(_template("report.html.j2")).render(
         audit=figures,
         quality=(quality := measure_run(run)),

@@ -19,6 +19,8 @@ from annotator.run.ledgers import address_of
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
+from annotator.terminal.words import plural
+from data_cards.audit.problems import negatives_note
 from data_cards.review.view import quality_lines
 
 _STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
@@ -38,7 +40,10 @@ def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], exam
     console.print(_titled("Files", files_view(run, figures)))
     console.print()
     for line in quality_lines(run):
-        console.print(Text(line))
+        console.print(Text(line), soft_wrap=True)
+    for line in negatives_note(figures):
+        add = f"vner-annotate build --out {run.root} --negatives 1"
+        console.print(Text(f"Note: {line}. Add negatives without a new request: {add}"), soft_wrap=True)
 
 
 def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
@@ -48,7 +53,7 @@ def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
         table.add_column(name, justify="right" if name in {"in", "kept", "rejected"} else "left", header_style="dim")
     for flow in funnel:
         reasons = "\n".join(f"{number:,} {reason}" for reason, number in flow["rejected"].items())
-        made = ", ".join(f"{number:,} {plural(name, number)}" for name, number in flow["made"].items() if number)
+        made = ", ".join(made(name, number) for name, number in flow["made"].items() if number)
         note = Text(printable(reasons))
         if made:
             note.append(("\n" if reasons else "") + "-> " + made, style="green")
@@ -78,7 +83,7 @@ def rebuilt_line(files: Mapping[str, bool]) -> RenderableType:
 def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
     """The most frequent types as bars, by samples."""
     top = labels["top"][:number]
-    title = f"{len(top)} most frequent of {labels['distinct']:,} types, by samples"
+    title = f"{len(top)} most frequent of {plural(labels['distinct'], 'type')}, by samples"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)
     longest = max((entry["samples"] for entry in top), default=1)
     for entry in top:
@@ -101,7 +106,7 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     splits = figures["samples"]["splits"]
     for split in SPLITS:
-        table.add_row(str(run.samples(split)), f"{sum(splits[split].values()):,} samples")
+        table.add_row(str(run.samples(split)), plural(sum(splits[split].values()), "sample"))
     for path, what in (
         (run.annotations, "passages with clean mentions"),
         (run.labels, "what became of each label"),
@@ -182,6 +187,6 @@ def _titled(title: str, body: RenderableType) -> RenderableType:
     return Group(Text(f"\n{title}", style="bold"), body)
 
 
-def plural(name: str, number: int) -> str:
-    """``1 passage``, ``2 passages``; the names of splits stay as they are."""
-    return name if number == 1 or name in {*SPLITS, "negative"} else f"{name}s"
+def made(name: str, number: int) -> str:
+    """Return ``1 passage`` or ``2 passages``; the names of splits stay as they are."""
+    return f"{number:,} {name}" if name in {*SPLITS, "negative"} else plural(number, name)

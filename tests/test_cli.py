@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 import cli
 from annotator.config import RunConfig, flag
 from annotator.storage.rundir import default_root
+from annotator.terminal.words import have, plural
 from tests.conftest import ROOT
 
 
@@ -140,6 +141,40 @@ def test_without_out_the_run_directory_is_printed(tmp_path: Path, monkeypatch: p
     assert result.exit_code == 0
     assert "Run directory: runs/sample\n" in result.stderr
     assert Path("runs/sample/documents.parquet").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "experiment"])
+def test_missing_data_cost_nothing_and_leave_nothing(command: str, tmp_path: Path) -> None:
+    """They are found before torch is imported and before the folder is made."""
+    recipe = {"train": "table-4.2.viquad", "experiment": "table-4.2"}[command]
+    program = (
+        "import sys, cli\n"
+        f"sys.argv[1:] = [{command!r}, {recipe!r}, '--data', {str(tmp_path)!r}, '--out', {str(tmp_path / 'a/b')!r}]\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    print(end.code, 'torch' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ended.stdout.split() == ["1", "False"]
+    assert "missing data: pile-ner.parquet" in ended.stderr
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_build_says_what_no_negatives_cost(tmp_path: Path) -> None:
+    """With the command that adds them; where there are some, nothing is said."""
+    out = str(tmp_path / "run")
+    small = ["build", "sample", "--docs", "5", "--out", out, "-q"]
+    shown = " ".join(CliRunner().invoke(cli.app, small).stdout.split())
+    assert "F1 31.5 without negatives, 53.4 with" in shown
+    assert f"vner-annotate build --out {out} --negatives 1" in shown
+    assert "53.4 with" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert "53.4" not in CliRunner().invoke(cli.app, ["build", "--out", out, "--negatives", "1", "-q"]).stdout
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    """In every message that counts."""
+    assert [plural(1, "type"), plural(1200, "type"), plural(2, "query"), plural(0, "batch")] == [
+        "1 type", "1,200 types", "2 queries", "0 batches"
+    ]  # fmt: skip
+    assert have(1, "passage") == "1 passage has"
 
 
 def test_show_chooses_by_type_and_says_how_to_go_on(finished: Path) -> None:

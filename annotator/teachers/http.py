@@ -226,7 +226,7 @@ def _socks(proxy: str, options: Mapping[str, Any]) -> aiohttp.BaseConnector:
         from aiohttp_socks import ProxyConnector
     except ImportError:
         raise ConfigError(
-            "the environment names a SOCKS proxy, which needs another package: pip install 'vner-annotate[socks]', "
+            "the environment names a SOCKS proxy, which needs another package: pip install '.[socks]', "
             "or name the endpoint's host in NO_PROXY"
         ) from None
     scheme, rest = proxy.split("://", 1)

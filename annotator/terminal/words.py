@@ -7,3 +7,8 @@ def plural(number: int, noun: str) -> str:
     if number != 1 and noun.endswith("y") and noun[-2:-1] not in "aeiou":
         noun, ending = noun[:-1], "ies"
     return f"{number:,} {noun}{ending}"
+
+
+def have(number: int, noun: str) -> str:
+    """Return ``1 passage has`` or ``2 passages have``."""
+    return f"{plural(number, noun)} {'has' if number == 1 else 'have'}"

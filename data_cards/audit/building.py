@@ -27,7 +27,7 @@ from data_cards.audit.labels import frequency, label_figures, mention_figures
 from data_cards.audit.merges import merges
 from data_cards.audit.passages import Passages
 from data_cards.audit.problems import counted as counted_lines
-from data_cards.audit.problems import notes, of_funnel, of_leaks, of_samples
+from data_cards.audit.problems import negatives_note, notes, of_funnel, of_leaks, of_samples
 from data_cards.audit.rejections import Rejections
 from data_cards.audit.samples import Samples
 
@@ -116,7 +116,7 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine
         "lexicon": manifest["lexicon"],
         **agreement_figures(run),
     }
-    figures["notes"] = notes(figures)
+    figures["notes"] = [*notes(figures), *negatives_note(figures)]
     figures["problems"] = [
         *of_funnel(figures, rejections.counted),
         *counted_lines({"mentions are not what stands at their offsets": annotations.broken, **passages.problems()}),
@@ -139,7 +139,7 @@ def _audit_samples(dataset: Dataset, database: Database, engine: Engine) -> Audi
         "balance": {"splits": samples.balance()},
         "leaks": leaks.figures(database, dataset, engine),
     }
-    figures["notes"] = notes(figures)
+    figures["notes"] = [*notes(figures), *negatives_note(figures)]
     figures["problems"] = [*of_samples(figures, samples.wrong), *of_leaks(figures)]
     return Audit(figures, counted)
 

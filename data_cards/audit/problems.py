@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
+from annotator.terminal.words import plural
+
 _SAMPLES: Final = {
     "incomplete": "samples lack a passage, a type or an answer",
     "unreadable": "answers are no JSON list of strings",
@@ -28,10 +30,20 @@ def notes(figures: Mapping[str, Any]) -> list[str]:
     splits, types = figures["balance"]["splits"], figures["labels"]["distinct"]
     largest = max(splits, key=lambda split: splits[split]["samples"], default="")
     return [
-        f"{split} has {row['samples']:,} samples of {row['types']:,} of {types:,} types: too small to evaluate on"
+        f"{split} has {plural(row['samples'], 'sample')} of {row['types']:,} of {plural(types, 'type')}: "
+        "too small to evaluate on"
         for split, row in splits.items()
         if split != largest and row["samples"] and (row["samples"] < SMALL or 3 * row["types"] <= 2 * types)
     ]
+
+
+def negatives_note(figures: Mapping[str, Any]) -> list[str]:
+    """Say what it costs where no sample is negative."""
+    splits = figures["samples"]["splits"].values()
+    if not figures["samples"]["count"] or any(split["negative"] for split in splits):
+        return []
+    return ["no sample is negative, so a student never learns to answer []: UniversalNER reports F1 31.5 without "
+            "negatives, 53.4 with"]  # fmt: skip
 
 
 def counted(numbers: Mapping[str, int]) -> Iterator[str]:

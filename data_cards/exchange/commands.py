@@ -10,6 +10,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
+from annotator.terminal.words import plural
 
 NAMES = "conll, conll-words, spacy, gliner, labelstudio, argilla, doccano, alpaca, universalner, jsonl"
 
@@ -43,8 +44,10 @@ def export_command(
         if as_json:
             print_json(report)
             return
-        typer.echo(f"{report['passages']:,} passages with {report['carried']:,} of {report['spans']:,} spans, "
-                   f"{report['types']:,} types: {', '.join(report['files'])}")  # fmt: skip
+        typer.echo(
+            f"{plural(report['passages'], 'passage')} with {report['carried']:,} of {plural(report['spans'], 'span')}, "
+            f"{plural(report['types'], 'type')}: {', '.join(report['files'])}"
+        )
         for reason, number in report["left_out"].items():
             typer.echo(f"  left out: {number:,} {reason}, such as {_shown(report['examples'][reason])}")
 
@@ -75,15 +78,18 @@ def import_command(
             print_json({**report, "build": built})
             return
         _show(report)
-        typer.echo(f"now: {built['samples']['count']:,} samples of {built['labels']['distinct']:,} types, "
-                   f"{built['mentions']['count']:,} mentions")  # fmt: skip
+        typer.echo(
+            f"now: {plural(built['samples']['count'], 'sample')} of {plural(built['labels']['distinct'], 'type')}, "
+            f"{plural(built['mentions']['count'], 'mention')}"
+        )
 
 
 def _show(report: Mapping[str, Any]) -> None:
     from data_cards.exchange.importing import KINDS
 
     counted = ", ".join(f"{report[kind]:,} {kind}" for kind in KINDS if report[kind])
-    typer.echo(f"{report['read']:,} passages read: {counted or 'none'}; {report['reviewed_in_all']:,} reviewed in all")
+    read, reviewed = plural(report["read"], "passage"), report["reviewed_in_all"]
+    typer.echo(f"{read} read: {counted or 'none'}; {reviewed:,} reviewed in all")
     for kind, items in report["left_out"].items():
         for item in items[:5]:
             typer.echo(f"  {kind}: {_shown(item['passage_id']) or '(no id)'}: {_shown(item['detail'])}")

@@ -103,8 +103,7 @@ def convert(  # noqa: PLR0913, PLR0917 - the parameters of a command are its fla
         from training.convert.report import show
 
         if name not in converting.FORMATS:
-            hint = did_you_mean(name, converting.FORMATS)
-            raise ConfigError(f"no format {name!r}; formats: {', '.join(converting.FORMATS)}{hint}")
+            raise ConfigError(f"no format {name!r}{did_you_mean(name, converting.FORMATS, listed=True)}")
         options = Options(types=types, set=published_set, without_empty=without_empty, share=share, seed=seed,
                           tokenizer=tokenizer, max_sample_tokens=max_sample_tokens, columns=_numbers(columns),
                           level=level, unit=unit, levels=levels, direction=direction, split=split)  # fmt: skip

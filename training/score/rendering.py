@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotator.terminal.progress import printable
+from annotator.terminal.words import plural
 from training.score.matching import MATCHINGS, UNIVERSALNER_WARNING
 from training.score.metrics import LEVEL
 
@@ -33,7 +34,10 @@ def of_scores(report: Mapping[str, Any]) -> list[Grid]:
             found, around = report[matching][average], intervals.get(matching, {}).get(average)
             between = _between(around["f1"]) if around else "-"
             rows.append([f"{matching}, {average}", *_percents(found), between])
-    title = f"{report['queries']:,} queries, {report['passages']:,} passages, {report['unparsable']:,} unparsable"
+    title = (
+        f"{plural(report['queries'], 'query')}, {plural(report['passages'], 'passage')}, "
+        f"{report['unparsable']:,} unparsable"
+    )
     overall = Grid(title, ["", "precision", "recall", "F1", f"{LEVEL:.0%} interval"], rows, UNIVERSALNER_WARNING)
     types = sorted(report["strict"]["per_type"].items(), key=lambda item: (-item[1]["support"], item[0]))
     each = [

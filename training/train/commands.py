@@ -11,6 +11,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
+from annotator.terminal.words import plural
 
 if TYPE_CHECKING:
     from training.train.recipes import Portion, Recipe
@@ -155,8 +156,8 @@ def _taken(portion: Portion, recipe: Recipe) -> str:
     parts: Sequence[str] = [
         "" if portion.empty else "without empty answers",
         f"{portion.share:.0%} of it" if portion.share < 1 else "",
-        f"{portion.passages:,} passages" if portion.passages else "",
-        f"{portion.limit:,} samples at most" if portion.limit else "",
+        plural(portion.passages, "passage") if portion.passages else "",
+        f"{plural(portion.limit, 'sample')} at most" if portion.limit else "",
     ]
     rows = recipe.sets[portion.set].rows
     return (", ".join(filter(None, parts)) or "all") + (f" (the thesis has {rows:,} samples)" if rows else "")
@@ -167,7 +168,8 @@ def _print_trained(record: Mapping[str, Any], out: Path, student: Path) -> None:
     for stage in record["stages"]:
         sets = " + ".join(f"{taken['rows']:,} of {taken['set']}" for taken in stage["data"])
         too_long = f" ({stage['too_long']:,} too long)" if stage["too_long"] else ""
-        typer.echo(f"stage {stage['stage']}: {stage['samples']:,} samples{too_long}: {sets}; {stage['steps']:,} steps, "
+        typer.echo(f"stage {stage['stage']}: {plural(stage['samples'], 'sample')}{too_long}: {sets}; "
+                   f"{plural(stage['steps'], 'step')}, "
                    f"mean loss {stage['loss']:.3f}")  # fmt: skip
     last = record["stages"][-1]
     typer.echo(f"{last['trainable']:,} of {last['parameters']:,} parameters trained "

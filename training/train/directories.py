@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,7 +43,7 @@ class TrainingDirectories:
 
 @contextmanager
 def held(out: Path) -> Iterator[None]:
-    """Make ``out`` if need be, and lock it for this process alone.
+    """Make ``out`` if need be, and lock it for this process alone; an error removes it again if nothing was written.
 
     Raises:
         RunDirError: it cannot be written, holds anything but a training, or another process works on it.
@@ -53,6 +53,7 @@ def held(out: Path) -> Iterator[None]:
             raise RunDirError(f"{out} is a file; --out takes a folder")
         if (out / "manifest.json").exists() or (out / "completions.sqlite").exists():
             raise RunDirError(f"{out} is the run directory of a dataset; choose another --out")
+        created = [folder for folder in (out, *out.parents) if not folder.exists()]
         out.mkdir(parents=True, exist_ok=True)
         if not (out / MARK).is_file():
             strangers = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
@@ -66,7 +67,21 @@ def held(out: Path) -> Iterator[None]:
         for folder in (out, *(out / name for name in _files(out) if (out / name).is_dir())):
             for unfinished in folder.rglob(".*.part") if folder != out else folder.glob(".*.part"):
                 unfinished.unlink(missing_ok=True)  # of a process that was killed; we hold the lock
-        yield
+        try:
+            yield
+        except BaseException:
+            _remove_empty(out, created)
+            raise
+
+
+def _remove_empty(out: Path, created: Iterable[Path]) -> None:
+    """Remove the folders that were ``created`` here, where nothing was written to ``out`` but its record."""
+    with suppress(OSError):
+        if created and {path.name for path in out.iterdir()} <= {".lock", MARK}:
+            (out / MARK).unlink(missing_ok=True)
+            (out / ".lock").unlink(missing_ok=True)
+            for folder in created:
+                folder.rmdir()
 
 
 def register(out: Path, names: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, did_you_mean
 from annotator.progress import Progress
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
@@ -23,7 +23,6 @@ from training.students import check_extra, load_tokenizer
 from training.train import data
 from training.train.directories import TrainingDirectories, held, register
 from training.train.recipes import Changes, Portion, Recipe, load_recipe
-from training.train.settings import near
 from training.train.stages import model_identity, run_stages
 from training.train.training import settle_device, versions
 
@@ -94,7 +93,7 @@ def load_experiment(name: str) -> Experiment:
         ConfigError: there is none.
     """
     if name not in NAMES:
-        raise ConfigError(f"no experiment {name!r}{near(name, NAMES)}")
+        raise ConfigError(f"no experiment {name!r}{did_you_mean(name, NAMES, listed=True)}")
     entry = tomllib.loads((resources.files("training") / "experiments" / f"{name}.toml").read_text(encoding="utf-8"))
     lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
     return Experiment(name=name, **{**entry, **lists})
@@ -112,7 +111,6 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
     """
     from training.train.figures import bars, curve
 
-    check_extra()
     experiment = load_experiment(plan.name)
     plain = [load_recipe(row) for row in experiment.rows]
     variants = [_seeds(recipe, plain, plan, experiment) for recipe in plain]
@@ -121,6 +119,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
     sets |= {item.name: item for recipe in recipes for item in recipe.benchmarks}
     used = tuple(dict.fromkeys(name for recipe in recipes for name in recipe.used))
     found = data.find(sets, (*used, *experiment.benchmarks), plan.data)
+    check_extra()
     places = TrainingDirectories(plan.data, plan.out, settle_device(plan.device))
     with held(plan.out):
         products = [f"{plan.name}.{kind}" for kind in ("json", "md", "png", "svg")]
@@ -150,9 +149,10 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
             file.write(markdown(report).encode("utf-8"))
         compared = [{**row, "ours": {name: one[COMPARED] for name, one in row["ours"].items()}} for row in rows]
         if experiment.kind == "curve":
-            curve(plan.out / plan.name, compared, experiment.benchmarks[0], experiment.others)
+            curve(plan.out / plan.name, experiment.title, compared, experiment.benchmarks[0], experiment.others)
         else:
-            bars(plan.out / plan.name, compared, experiment.benchmarks, f"micro F1, {COMPARED} matching, %")
+            axis = f"micro F1, {COMPARED} matching, %"
+            bars(plan.out / plan.name, experiment.title, compared, experiment.benchmarks, axis)
         return report
 
 

@@ -21,13 +21,14 @@ _STYLE: Final[dict[Any, Any]] = {
 }  # fmt: skip
 
 
-def save(stem: Path, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
-    """Draw on one pair of axes and write ``stem``.png and ``stem``.svg."""
+def save(stem: Path, title: str, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
+    """Draw on one pair of axes with a title and write ``stem``.png and ``stem``.svg."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
+        figure.suptitle(title, fontweight="bold")
         draw(figure.subplots())
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
             with replacing(stem.with_name(f"{stem.name}.{kind}")) as file:  # figure-4.2 has no suffix to replace
@@ -53,7 +54,7 @@ def loss_figure(log: Path, folder: Path) -> None:
         axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=_GRID)
 
-    save(folder / "loss", (7, 3.6), draw)
+    save(folder / "loss", "Training loss, as logged and smoothed", (7, 3.6), draw)
 
 
 def smoothed(values: Sequence[float], weight: float) -> list[float]:
@@ -65,7 +66,7 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
     return result
 
 
-def bars(stem: Path, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], axis: str) -> None:
+def bars(stem: Path, title: str, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str], axis: str) -> None:
     """Draw ours beside the thesis's, a group of bars for each row and benchmark; F1 in percent.
 
     Each row has ``label``, ``ours`` and ``published`` by benchmark; ``ours`` has ``mean`` and ``spread``.
@@ -86,10 +87,12 @@ def bars(stem: Path, rows: Sequence[Mapping[str, Any]], benchmarks: Sequence[str
         axes.set(xlim=(0, 112), ylim=(len(groups) - 0.4, -0.6), xlabel=axis)
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
 
-    save(stem, (8.5, 1.2 + 0.62 * len(groups)), draw)
+    save(stem, title, (8.5, 1.2 + 0.62 * len(groups)), draw)
 
 
-def curve(stem: Path, rows: Sequence[Mapping[str, Any]], benchmark: str, others: Mapping[str, float]) -> None:
+def curve(
+    stem: Path, title: str, rows: Sequence[Mapping[str, Any]], benchmark: str, others: Mapping[str, float]
+) -> None:
     """Draw a learning curve, F1 in percent: ours with its spread, the thesis's, and the results it compares with."""
 
     def draw(axes: Any) -> None:
@@ -105,7 +108,7 @@ def curve(stem: Path, rows: Sequence[Mapping[str, Any]], benchmark: str, others:
         axes.grid(axis="y", color=_GRID)
         axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
 
-    save(stem, (9.5, 4.2), draw)
+    save(stem, title, (9.5, 4.2), draw)
 
 
 def _percent(one: Mapping[str, Any]) -> tuple[float, float]:

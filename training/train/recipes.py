@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.config import parse_toml
-from annotator.errors import ConfigError
-from training.train.settings import Settings, make_settings, near, read_value
+from annotator.errors import ConfigError, did_you_mean
+from training.train.settings import Settings, make_settings, read_value
 
 _PARTS: Final[dict[str, Any]] = {
     "base": str, "label": str, "description": str, "model": str, "settings": dict, "sets": dict, "benchmarks": dict,
@@ -157,7 +157,7 @@ def load_recipe(name: str, changes: Changes | None = None) -> Recipe:
         raise ConfigError(f'recipe {stem} names no model; add model = "...", or give --model')
     for used in recipe.used:
         if used not in recipe.sets:
-            raise ConfigError(f"recipe {stem} uses the data set {used!r}{near(used, tuple(recipe.sets))}")
+            raise ConfigError(f"recipe {stem} uses the data set {used!r}{did_you_mean(used, recipe.sets, listed=True)}")
     if len(set(names)) < len(names):
         raise ConfigError(f"recipe {stem} has two stages of one name: {', '.join(names)}")
     return recipe
@@ -174,11 +174,12 @@ def _read(name: str, above: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     own = name.endswith(".toml")
     stem = Path(name).name.removesuffix(".toml")
     if not own and name not in shipped():
-        raise ConfigError(f"no recipe {name!r}{near(name, shipped())} (or the path of a .toml file)")
+        hint = did_you_mean(name, shipped(), listed=True)
+        raise ConfigError(f"no recipe {name!r}{hint} (or the path of a .toml file)")
     found = parse_toml(Path(name) if own else _folder() / f"{name}.toml", f"recipe {name}")
     for key, value in found.items():
         if key not in _PARTS:
-            raise ConfigError(f"recipe {stem}: unknown entry {key!r}{near(key, tuple(_PARTS))}")
+            raise ConfigError(f"recipe {stem}: unknown entry {key!r}{did_you_mean(key, _PARTS, listed=True)}")
         if type(value) is not _PARTS[key]:
             kind = "table" if _PARTS[key] is dict else _PARTS[key].__name__
             raise ConfigError(f"recipe {stem}: {key} must be a {kind}")
@@ -232,6 +233,7 @@ def _overrides(
         if not equals:
             raise ConfigError(f"--set takes name=value, such as --set learning_rate=1e-4, not {assignment!r}")
         if dot and stage not in stages:
-            raise ConfigError(f"--set {key}: recipe {recipe} has no stage {stage!r}{near(stage, tuple(stages))}")
+            hint = did_you_mean(stage, stages, listed=True)
+            raise ConfigError(f"--set {key}: recipe {recipe} has no stage {stage!r}{hint}")
         (of_stage.setdefault(stage, {}) if dot else overall)[name] = read_value(name, text.strip())
     return overall, of_stage

@@ -87,16 +87,11 @@ def make_settings(*layers: Mapping[str, Any], where: str) -> Settings:
     merged = {name: value for layer in layers for name, value in layer.items()}
     for name in merged:
         if name not in _TYPES:
-            raise ConfigError(f"{where}: unknown setting {name!r}{near(name, tuple(_TYPES))}")
+            raise ConfigError(f"{where}: unknown setting {name!r}{did_you_mean(name, _TYPES, listed=True)}")
     try:
         return Settings(**merged)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-
-
-def near(name: str, known: tuple[str, ...]) -> str:
-    """``; did you mean X?``, or the list of what there is."""
-    return did_you_mean(name, known) or f"; known: {', '.join(known)}"
 
 
 def read_value(name: str, text: str) -> Any:
@@ -106,7 +101,7 @@ def read_value(name: str, text: str) -> Any:
         ConfigError: there is no such setting, or the value is not of its kind.
     """
     if name not in _TYPES:
-        raise ConfigError(f"--set: unknown setting {name!r}{near(name, tuple(_TYPES))}")
+        raise ConfigError(f"--set: unknown setting {name!r}{did_you_mean(name, _TYPES, listed=True)}")
     try:
         return _TYPES[name](text)
     except ValueError:

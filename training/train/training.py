@@ -25,6 +25,7 @@ from training.students import (
     quiet_transformers,
     settle_head,
 )
+from training.train.data import find
 from training.train.directories import RECORD, STUDENT, TrainingDirectories, forget, held, register
 from training.train.recipes import Recipe
 from training.train.stages import LOG, Trained, run_stages
@@ -56,9 +57,10 @@ def train(job: Job, progress: Progress) -> dict[str, Any]:
         RunDirError: the folder holds other things than a training.
         StudentError: data are missing, or the training cannot go on.
     """
-    check_extra()
     if not job.recipe.stages:
         raise ConfigError(f"recipe {job.recipe.name} has no stage; choose one that has (vner-annotate train --list)")
+    find(job.recipe.sets, job.recipe.used, job.data)  # before torch is imported
+    check_extra()
     places = TrainingDirectories(job.data, job.out, settle_device(job.device))
     with held(job.out):
         if job.fresh:
