@@ -141,6 +141,8 @@ def _plan(
                 raise ConfigError("--check needs --out DIR, a finished run, without --pilot and --fresh")
             print_plan(plan_check(out, _merged(settings, config), progress, assumed, share), as_json=as_json)
             return
+        if share is not None:
+            raise ConfigError("--share needs --check")
         print_plan(plan(out, _merged(settings, config), progress, assumed, pilot=pilot, fresh=fresh), as_json=as_json)
 
 
@@ -290,7 +292,7 @@ def _register() -> None:
     """Register the commands in the order of work; options named here are those that ``--help`` shows."""
     teacher = ("provider", "model", "base_url", "limits")
     often = ("out", "docs", "text_field", *teacher)
-    common = ("quiet", "as_json", "debug")
+    checks, common = ("share", "keep", "batch"), ("quiet", "as_json", "debug")
     commands: list[tuple[str, str, Callable[..., None]]] = [
         (_BUILD, "build", with_settings(_build, (*often, "negatives", "config", "fresh"))),
         (
@@ -301,7 +303,7 @@ def _register() -> None:
         (_LOOK, "show", show),
         (_LOOK, "review", review),
         (_LOOK, "quality", quality),
-        (_LOOK, "check", with_settings(check, ("directory", *teacher, "share", "keep", *common), panel="Teacher")),
+        (_LOOK, "check", with_settings(check, ("directory", *teacher, *checks, *common), panel="Teacher")),
         (_COUNT, "audit", audit),
         (_COUNT, "report", report),
         (_PASS_ON, "export", export_command),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from annotator.config import Asking
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 from annotator.terminal.words import have
@@ -29,6 +30,9 @@ def check(  # noqa: PLR0913 - the parameters of a command are its flags
             help="Keep what the first teacher has, both have, either has, or a third question decides.",
         ),
     ] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Use the provider's Batch API: submit, and collect when run again.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -48,7 +52,9 @@ def check(  # noqa: PLR0913 - the parameters of a command are its flags
         from data_cards import summary
         from data_cards.agreement_view import print_agreement
 
-        with checking(directory, settings, make_progress(quiet=quiet), share, keep) as (outcome, missing):
+        asking: Asking = "batch" if batch else "now"
+        progress = make_progress(quiet=quiet)
+        with checking(directory, settings, progress, share, keep, asking=asking) as (outcome, missing):
             report = summary.finish(outcome)
         figures = {"unanswered": missing, **report["agreement"]}
         if as_json:

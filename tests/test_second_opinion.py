@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from data_cards.agreement import figures, missed_by_both
 from data_cards.report import render
 from data_cards.review.quality import measure_run, read_predictions
 from data_cards.review.session import Session, Settings
+from tests.batch_endpoint import BatchEndpoint
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import FILES, asking, build, fingerprints, vner, vner_process, wait_for
 
@@ -238,8 +240,6 @@ def test_all_undoes_it_without_asking(
     checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Union, agreed and all need no request, and after all only the audit has one key more than before."""
-    import shutil
-
     out = tmp_path / "run"
     shutil.copytree(checked[0], out)
     sizes = {}
@@ -273,6 +273,42 @@ def test_a_share_is_part_of_a_larger_share(tmp_path: Path) -> None:
     rejected = {one.record_id for one in tables.read_rejected(out / "rejected.parquet")
                 if one.reason.startswith("second teacher")}  # fmt: skip
     assert rejected <= passages
+
+
+def test_what_has_no_answer_is_asked_again(tmp_path: Path) -> None:
+    """Refused questions are left unchecked and reported by the exit code; the same command asks for them again."""
+    out = tmp_path / "run"
+
+    def moody(text: str, attempt: int) -> Answer:
+        if attempt == 1 and len(text) % 5 == 0 and len(second.asked) > 1:
+            return Answer(status=400, body=b"{}")
+        return second_teacher(text, attempt)
+
+    with Endpoint() as first, Endpoint(moody) as second:
+        build(first, out, "--quiet")
+        result = check(second, out, "--json")
+        assert result.exit_code == 3, result.output
+        missing = json.loads(result.stdout)["unanswered"]
+        assert 0 < missing < len(first.asked)
+        before = second.asked.total()
+        assert vner("check", out, "--quiet").exit_code == 0
+        assert second.asked.total() == before + missing
+
+
+def test_by_batch_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submitted by one command and collected by the next; agreement as if asked one by one."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    one, other = tmp_path / "one", tmp_path / "other"
+    with Endpoint(second_teacher) as first, Endpoint() as second, BatchEndpoint() as api:
+        build(first, one, "--quiet", "--docs", 6)
+        shutil.copytree(one, other)
+        flags = ["--provider", "openai", "--model", "m2", "--quiet", "--base-url"]
+        assert vner("check", one, *flags, second.url).exit_code == 0
+        assert vner("check", other, *flags, f"{api.url}/v1", "--batch").exit_code == 3
+        api.finish()
+        assert vner("check", other, "--batch", "--quiet").exit_code == 0
+        assert vner("check", other, "--provider", "local", "--batch").exit_code == 2
+    assert digests(one)["agreement.parquet"] == digests(other)["agreement.parquet"]
 
 
 def test_what_a_check_cannot_do_is_refused(tmp_path: Path) -> None:
@@ -358,3 +394,4 @@ def test_a_plan_prices_it_and_asks_nothing(tmp_path: Path) -> None:
         after = json.loads(vner(*flags, "--share", 1).stdout)
         assert after["passages"]["to_ask"] == whole["passages"]["to_ask"] - part["passages"]["to_ask"]
     assert "--check needs --out" in vner("plan", "--check", "--provider", "local").output
+    assert "--share needs --check" in vner("plan", "--share", "0.5").output

@@ -9,12 +9,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from annotator.asking.batch_jobs import exchange
 from annotator.asking.pool import ask_all, pace_of
 from annotator.checking.arbiter import make_arbiter
 from annotator.checking.settings import TEACHER, CheckSettings, read_check, write_check
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.decisions import Decisions, read_decisions
-from annotator.config import make_config
+from annotator.config import Asking, make_config
 from annotator.errors import ConfigError, LimitError, RunDirError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
@@ -22,7 +23,7 @@ from annotator.progress import Progress, displayed
 from annotator.run.backends import make_engine
 from annotator.run.ledgers import open_ledger
 from annotator.run.response_format import settle_response_format
-from annotator.run.runner import Outcome, running
+from annotator.run.runner import Outcome, refuse_batch, running
 from annotator.run.second import Second, disputes
 from annotator.run.settings import storable, stored_settings
 from annotator.run.stages import Context, answered, ask, decider
@@ -34,7 +35,13 @@ from annotator.teachers.registry import PROVIDERS, chat_providers
 
 @contextmanager
 def checking(
-    root: Path, given: Mapping[str, Any], progress: Progress, share: float | None = None, keep: str | None = None
+    root: Path,
+    given: Mapping[str, Any],
+    progress: Progress,
+    share: float | None = None,
+    keep: str | None = None,
+    *,
+    asking: Asking = "now",
 ) -> Iterator[tuple[Outcome, int]]:
     """Ask a second teacher what has no answer yet, apply ``keep``, and yield the outcome and the passages left to ask.
 
@@ -44,11 +51,14 @@ def checking(
         progress: receives all events.
         share: of the passages to ask about, the same ones for the same seed; None: that of the last check, else 1.
         keep: which entities stay, see ``annotator.checking.keeping.KEEP``; None: as in the last check, else ``all``.
+        asking: ``now``, or ``batch``: by the provider's Batch API. The arbiter is always asked now.
 
     Raises:
         AnnotateError: see ``annotator.errors``. Paid answers are on the disk.
     """
     context, second = prepared(root, given, progress, share, keep)
+    if asking == "batch":
+        refuse_batch(second.config)
     if PROVIDERS[second.config.provider].chat:
         require_key(second.config)
     with opened(root) as run, closing(context.engine):
@@ -56,7 +66,7 @@ def checking(
         second = dataclasses.replace(second, config=own, teacher=make_teacher(own))
         _refuse_same(context, second)
         with open_ledger(run, own.ledger) as ledger:
-            digest, missing = _ask(context, second, ledger)
+            digest, missing = _ask(dataclasses.replace(context, asking=asking), second, ledger)
         teacher = {name: value for name, value in storable(own).items() if name in TEACHER}
         write_check(run.check, dataclasses.replace(second.settings, teacher=teacher, answers=digest))
     with running(root, {}, progress, asking="never") as outcome:
@@ -108,10 +118,14 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
     """Ask the second teacher, then the arbiter; return the identity of all their answers, and how many are missing."""
     run, progress = context.run, context.progress
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
+    questions = second.questions(tables.read_passages(run.passages))
     passages = sum(second.is_asked(one.id) for one in tables.read_passages(run.passages))
     progress.start("check", "passages", passages)
     with displayed(progress):
-        ask(own, second.questions(tables.read_passages(run.passages)), ledger)
+        if context.asking == "batch":
+            exchange(run, second.config, questions, ledger, progress)
+        else:
+            ask(own, questions, ledger)
     digest, missing = hashlib.sha256(), 0
     for asked in second.questions(tables.read_passages(run.passages)):
         missing += not _counted(asked, ledger, digest)
@@ -124,7 +138,7 @@ def _ask_arbiter(context: Context, second: Second, ledger: Answers, digest: Any)
     """Ask the arbiter about all differences; return how many of its answers are missing."""
     arbiter, corrections = make_arbiter(second.config), read_corrections(context.run.corrections)
     both = answered(context, ledger, second)
-    labels = decider(context, ledger)
+    labels = decider(dataclasses.replace(context, asking="never"), ledger)
     questions = [one for one, _ in disputes(both, labels, corrections, arbiter, context.engine)]
     context.progress.start("arbiter", "passages", len(questions))
     with displayed(context.progress):

@@ -110,9 +110,8 @@ def running(
             f"the answers of {root} are in {stored['ledger']}, not in {config.ledger or 'a file'}: leave --ledger out, "
             "or copy them there and add --fresh (docs/scale.md)"
         )
-    if asking == "batch" and not PROVIDERS[config.provider].batches:
-        able = " or ".join(name for name, provider in PROVIDERS.items() if provider.batches)
-        raise ConfigError(f"--batch needs --provider {able}; no other has a Batch API")
+    if asking == "batch":
+        refuse_batch(config)
     with opened(root) as directory, closing(make_engine(config)) as engine:
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
@@ -120,6 +119,17 @@ def running(
         given, recipe = settings.get("source") is not None, settings.get(RECIPE, {})
         wanted = STAGES[: STAGES.index(until) + 1]
         yield _run_stages(context, manifest, wanted, recipe, source_given=given)
+
+
+def refuse_batch(config: RunConfig) -> None:
+    """Refuse ``--batch`` where the provider has no Batch API.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if not PROVIDERS[config.provider].batches:
+        able = " or ".join(name for name, provider in PROVIDERS.items() if provider.batches)
+        raise ConfigError(f"--batch needs --provider {able}; no other has a Batch API")
 
 
 def _run_stages(
