@@ -53,10 +53,10 @@ def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
         table.add_column(name, justify="right" if name in {"in", "kept", "rejected"} else "left", header_style="dim")
     for flow in funnel:
         reasons = "\n".join(f"{number:,} {reason}" for reason, number in flow["rejected"].items())
-        made = ", ".join(made(name, number) for name, number in flow["made"].items() if number)
+        outputs = ", ".join(made(name, number) for name, number in flow["made"].items() if number)
         note = Text(printable(reasons))
-        if made:
-            note.append(("\n" if reasons else "") + "-> " + made, style="green")
+        if outputs:
+            note.append(("\n" if reasons else "") + "-> " + outputs, style="green")
         lost = flow["in"] - flow["out"]
         table.add_row(flow["stage"], shown_unit(flow["unit"]), f"{flow['in']:,}", f"{flow['out']:,}", f"{lost:,}", note)
     return Padding(table, (1, 0, 0, 0))
