@@ -30,7 +30,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What one request is about: whole sentences of one document, or short leftovers of several joined by a newline."""
+    """A passage, the text of one request: whole sentences of one document, or short leftovers of several joined by a newline."""
 
     id: str
     text: str
@@ -64,7 +64,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class RawMention:
-    """What a teacher claims: this string is an entity of this type. Neither is checked yet."""
+    """A predicted entity before any check: a string and its type."""
 
     text: str
     label: str
@@ -113,7 +113,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What a stage did not pass on. For every stage, in = kept + rejected."""
+    """A rejected record. For every stage, in = kept + rejected."""
 
     stage: str
     reason: str
@@ -128,7 +128,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class LabelUse:
-    """What became of one label of the teacher's, and how often: a line of the merge log."""
+    """The result for one raw label, and its counts: a row of the merge log."""
 
     raw: str
     label: str | None

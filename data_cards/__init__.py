@@ -1,1 +1,1 @@
-"""What a dataset says of itself: audit, card, and what a person sees of a run."""
+"""Describe a dataset: audit, review, report, card, publication, terminal views."""

@@ -40,7 +40,7 @@ _BLOCK_START: Final = re.compile(r"^(\d*)([-+=:.)])(?=[-=\s]|$)")
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What the files of a run cannot tell."""
+    """Facts for the card that the files of a run do not have."""
 
     name: str = ""
     """``org/name`` on the Hub."""

@@ -1,4 +1,4 @@
-"""What a plan looks like in the terminal."""
+"""Show a plan in the terminal."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Licence:
-    """What is known of one thing's licence; ``text`` is empty where nothing is."""
+    """The licence of a source or a model; ``text`` is empty if it is unknown."""
 
     name: str = UNKNOWN
     text: str = ""

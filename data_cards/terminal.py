@@ -1,4 +1,4 @@
-"""What a person sees of a run in the terminal: the funnel, the most frequent types, one sample, one passage.
+"""Show a run in the terminal: the funnel, the most frequent types, one sample, one passage.
 
 Text of the news and of the teacher is shown as text: no markup in it is obeyed, control characters are made visible.
 """
@@ -63,7 +63,7 @@ def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
 
 
 def cost_line(cost: Mapping[str, Any]) -> RenderableType:
-    """What the answers cost, in tokens and money."""
+    """The cost of the answers, in tokens and money."""
     answers, read, written = (f"{cost[name]:,}" for name in ("answers", "prompt_tokens", "completion_tokens"))
     money = "price not known"
     if (usd := cost["usd"]) is not None:

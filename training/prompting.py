@@ -1,4 +1,4 @@
-"""What a student reads: the Alpaca template with and without an input, from a versioned file in ``prompts/``.
+"""The input of a student: the Alpaca template with and without an input, from a versioned file in ``prompts/``.
 
 Source of the form: Stanford Alpaca (Taori et al., 2023); the sentences are this project's own.
 """

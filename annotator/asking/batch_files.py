@@ -1,4 +1,4 @@
-"""What was submitted to a Batch API from a run directory: ``batches.json``, and which questions are in which batch."""
+"""Records of submitted batches in a run directory: ``batches.json``, and the questions of each batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is publicly known of endpoints and models, from ``profiles.toml``: limits, context windows, retired models."""
+"""Published facts about endpoints and models, from ``profiles.toml``: limits, context windows, retired models."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Limits:
 
 
 def limits_of(config: RunConfig) -> Limits:
-    """What ``--limits`` grants for the model, where ``--rpm`` and ``--tpm`` do not say otherwise.
+    """Return the limits of ``--limits`` for the model, where ``--rpm`` and ``--tpm`` do not say otherwise.
 
     The limits a day only serve the forecast: while a run goes on, the endpoint says when they are reached.
 
@@ -39,7 +39,7 @@ def limits_of(config: RunConfig) -> Limits:
 
 
 def published_limits(profile: str, model: str) -> Limits:
-    """What ``profile`` grants for ``model``.
+    """Return the limits of ``profile`` for ``model``.
 
     Raises:
         ConfigError: there is no such profile, or it does not speak of the model.

@@ -1,4 +1,4 @@
-"""How hard to ask: requests and tokens in any 60 seconds, and as many requests at once as the endpoint can take."""
+"""Rate limits: requests and tokens in any 60 seconds, and as many concurrent requests as the endpoint accepts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ CROWDED: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How hard to ask. Nothing here changes an answer."""
+    """Limits of rate and concurrency. They never change an answer."""
 
     concurrency: int = 16
     max_retries: int = 6
     rpm: int = 0
     tpm: int = 0
     shared: Limit | None = None
-    """What holds ``rpm`` and ``tpm`` where several processes ask."""
+    """Keeps ``rpm`` and ``tpm`` over several processes."""
     warm: bool = False
     """Somebody has had an answer: the first question need not go out alone."""
 

@@ -171,7 +171,7 @@ class Requests:
 
 @dataclass(slots=True)
 class _Tries:
-    """How it went with one question so far."""
+    """The tries of one question so far."""
 
     question: Question
     tokens: int

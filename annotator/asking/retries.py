@@ -1,4 +1,4 @@
-"""What is done when a request is not answered: the table ``RULES``, by the kind of the failure, and nothing else.
+"""The retry policy: the table ``RULES``, by the kind of the failure.
 
 A kind is ``http STATUS``, or one of those below. What is not in the table is decided by its class (``http 4xx``).
 """
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 
 class Action(Enum):
-    """What is done about a failure."""
+    """An action after a failure."""
 
     WAIT = "wait"
     """Wait as long as the endpoint says, and ask again; it is no failed try."""
@@ -25,7 +25,7 @@ class Action(Enum):
 
 
 class Rule(NamedTuple):
-    """What is done, and what the failure says of the endpoint."""
+    """The action, and what the failure shows about the endpoint."""
 
     action: Action
     crowded: bool = False

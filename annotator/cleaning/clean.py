@@ -1,4 +1,4 @@
-"""From what the teacher said to what the passage holds: parse the reply, normalise labels, ground mentions.
+"""Clean a reply: parse it, normalise labels, ground mentions in the passage.
 
 Three stages, each with its own unit: ``parse`` takes replies, ``clean`` takes predicted entities (this string is an
 entity of this type), ``project`` takes the occurrences of the kept ones. Whatever does not go on is one ``Rejected``.

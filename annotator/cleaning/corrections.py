@@ -1,4 +1,4 @@
-"""What people corrected: a file of its own in the run directory, which takes the place of the teacher's answers.
+"""Corrections by people: a file in the run directory that replaces the teacher's answers.
 
 A passage that a person has reviewed has that person's mentions, and no others, whatever the teacher said; none at all
 is an answer too. The answers stay in the ledger; without the file everything is as it was.

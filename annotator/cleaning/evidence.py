@@ -1,4 +1,4 @@
-"""What a string of a reply could be, weighed by the passage and by the words themselves: a mention, a type, neither.
+"""Score whether a string of a reply is a mention or a type, by the passage and by its words.
 
 A mention stands in the passage; a type seldom does. A type is a known one, or a few plain words in lower case. Neither
 is enough alone ("bệnh nhân" is a type and stands in most news about health), so that both are added up.

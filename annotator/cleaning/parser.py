@@ -1,4 +1,4 @@
-"""What a teacher wrote, whatever it looks like, to raw mentions. Nothing is ever evaluated, nothing raises.
+"""Parse a reply of any form to raw mentions. Nothing is evaluated, nothing raises.
 
 1. ``final_answer`` leaves thoughts and drafts out.
 2. Strict JSON is read by ``json``, other brackets by ``scanner``, text without brackets by ``lines``: one kind of tree.

@@ -1,4 +1,4 @@
-"""Which string of each item is the mention and which its type, for all items of one form in a reply at once.
+"""Decide which string of each item is the mention and which its type, for all items of one form at once.
 
 One pair may be doubtful where ten are not: the order is one for all pairs of a reply, for all entries of its maps, for
 all its lines. Then each item must hold on its own, the more the less its form says: two strings in a list within a list

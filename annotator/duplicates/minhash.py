@@ -26,7 +26,7 @@ _FIND: Final = f"SELECT band, number FROM bands WHERE band IN ({', '.join('?' * 
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """What a text is compared by."""
+    """The features of a text for comparison."""
 
     ngrams: Hashes
     """Its distinct n-grams, sorted."""

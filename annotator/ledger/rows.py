@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of a try that was paid for and is not the answer: kept for ever, as it came, and never read again."""
+    """A paid response that is not the answer: stored unchanged and never read again."""
 
     key: str
     passage_id: str

@@ -1,1 +1,1 @@
-"""From documents to passages: sentences, the units they are cut into where too long, and how these are joined."""
+"""Cut documents into passages: sentences, units of over-long sentences, and how these are joined."""

@@ -52,7 +52,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What people changed, by passage id."""
+    """Changes by people, by passage id."""
 
     corrections: Mapping[str, Correction]
     reviews: Mapping[str, tuple[Decision, ...]]
@@ -60,7 +60,7 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What became of one partition."""
+    """The result of one partition."""
 
     taken: int
     """Records in the partition."""

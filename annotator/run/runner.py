@@ -50,7 +50,7 @@ PACKAGES: Final = ("vner-annotate", "underthesea", "tiktoken", "llama-models", "
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """The outcome of a run."""
 
     run: RunDir
     config: RunConfig
@@ -242,7 +242,7 @@ def _later(done: Mapping[str, Any], stage: str) -> dict[str, Any]:
 def _tools(
     context: Context, manifest: Mapping[str, Any], spelled: Mapping[str, str], *, source_given: bool
 ) -> dict[str, Any]:
-    """What the result depends on besides settings: the content of the source, tokenizer, teacher, lexicon."""
+    """Inputs of the result besides settings: the content of the source, tokenizer, teacher, lexicon."""
     benchmarks = _benchmarks(context.config.decontaminate, manifest)
     lexicon = hashlib.sha256()
     for entry in sorted(resources.files("normalizers.lexicon").iterdir(), key=lambda entry: entry.name):

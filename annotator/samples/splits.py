@@ -1,4 +1,4 @@
-"""Which split a passage is in: by document, so that no article is in two.
+"""Divide passages into splits by document, so that no article is in two.
 
 Documents and texts are 64-bit hashes in memory: about 100 bytes a passage while documents are grouped, so 4 GB for the
 40 million passages of 16.8 million articles. Two ids or texts with one hash would only share a split.

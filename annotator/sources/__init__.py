@@ -1,1 +1,1 @@
-"""Where documents come from: finding the files, reading their records, drawing a sample, leaving out what is unfit."""
+"""Read documents: locate files, read their records, draw a sample, screen it."""

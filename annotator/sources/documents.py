@@ -32,7 +32,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How rows are read."""
+    """Settings for reading rows."""
 
     columns: Columns = Columns()
     engine: Engine | None = None

@@ -1,4 +1,4 @@
-"""Where documents come from: the bundled sample, local files, or a dataset on the Hugging Face Hub."""
+"""Locate a source: the bundled sample, local files, or a dataset on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from annotator.sources.remote import RemoteFile, is_url, listed, shown
 from normalizers.text import nfc
 
 METADATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
-"""What the Hub and ``save_to_disk`` put beside the files of a dataset."""
+"""Metadata files that the Hub and ``save_to_disk`` put beside a dataset."""
 
 _HUB_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([\w./-]+))?", re.ASCII)
 _HASH_WHOLE_BELOW = 1_000_000_000  # bytes: a few seconds of hashing

@@ -46,7 +46,7 @@ def _say_nothing(done: int, total: int | None) -> None:
 
 @dataclass(slots=True)
 class SampleReport:
-    """What a draw cost; filled while ``sample`` is consumed. None where a notion does not apply to the source."""
+    """The cost of sampling, filled while ``sample`` is consumed. None where a figure does not apply to the source."""
 
     on_progress: Progress = field(default=_say_nothing, compare=False, repr=False)
     rows_total: int | None = None

@@ -38,7 +38,7 @@ _REPEATED = 0.3  # share of repeated n-grams from which on a text repeats itself
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """How strict the screens are."""
+    """Thresholds of the screens."""
 
     near_duplicates: float = 0.8
     """Jaccard index of two texts' 5-grams of syllables from which on they are near duplicates; 0: never."""

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about one passage. ``content`` decides the answer and nothing else is in it: it is the identity."""
+    """A question about one passage. ``content`` is everything that decides the answer, and nothing else: its identity."""
 
     key: str
     content: Mapping[str, Any]
     """model, messages, sampling parameters, and the version of the prompt."""
     body: bytes = b""
-    """What is sent to a chat endpoint: the content without the version of the prompt, as JSON."""
+    """The body for a chat endpoint: the content without the version of the prompt, as JSON."""
 
 
 class Asked(NamedTuple):

@@ -37,7 +37,7 @@ _ESCAPES: Final = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What fits into one batch."""
+    """The size limits of one batch."""
 
     requests: int
     size: int
@@ -153,7 +153,7 @@ class BatchApi:
             )
 
     def retrieve(self, batch_id: str) -> RemoteBatch:
-        """How a batch stands."""
+        """Return the state of a batch."""
         with self._explained():
             return _remote(self._client.batches.retrieve(batch_id))
 
@@ -218,7 +218,7 @@ class BatchApi:
 
 
 def _remote(batch: Any) -> RemoteBatch:
-    """What we need of an SDK's batch."""
+    """The used fields of an SDK's batch."""
     counts, errors = batch.request_counts, batch.errors
     metadata = batch.metadata if isinstance(batch.metadata, dict) else {}
     complaints = (errors.data or []) if errors else []

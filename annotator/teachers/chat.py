@@ -26,10 +26,10 @@ _MEANS: Final[Mapping[int, tuple[str, str]]] = {
     404: ("no such model or address", "see --model and --base-url"),
     407: ("the proxy requires a user and a password", "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment"),
 }
-"""What a status means, and how to fix it."""
+"""The meaning of a status, and its fix."""
 MAX_TOKENS: Final = "max_tokens"
 SUCCESSOR: Final = "max_completion_tokens"
-"""What OpenAI's reasoning models want in place of ``max_tokens``."""
+"""The parameter of OpenAI's reasoning models instead of ``max_tokens``."""
 ENTITIES: Final[Mapping[str, Any]] = {
     "type": "json_schema",
     "json_schema": {

@@ -1,4 +1,4 @@
-"""What a model costs, from a dated table (``prices.toml``). What the table does not know has no price, not a guess."""
+"""Prices of models, from a dated table (``prices.toml``). A model that is not in it has no price."""
 
 from __future__ import annotations
 

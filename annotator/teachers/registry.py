@@ -12,7 +12,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Where a provider's code is, and what has to be known before it is imported."""
+    """A provider: its module, and what is needed before the import."""
 
     module: str
     """A chat provider's module has ``connect`` and, with a Batch API, ``batch_client`` and ``list_batches``; any other

@@ -1,4 +1,4 @@
-"""What an endpoint's answer says: the reply in its body, the complaint in it, and the waits its headers ask for.
+"""Parse an endpoint's response: the reply in its body, its error, and the waits in its headers.
 
 The body is read by us, since an endpoint can answer 200 and still send an error object, an HTML page or half a JSON
 document.
@@ -99,7 +99,7 @@ class _Written(NamedTuple):
 
 
 def _read_message(message: Any) -> _Written | None:
-    """What a message holds: text, or a list of parts, or tool calls, or thinking alone; None: nothing of the kind."""
+    """The content of a message: text, or a list of parts, or tool calls, or thinking alone; None: nothing of the kind."""
     if not isinstance(message, dict):
         return None
     content, refused = message.get("content"), bool(message.get("refusal"))

@@ -1,4 +1,4 @@
-"""What the audit takes from each batch of a file: columns of hashes for the database, and counts.
+"""Read a batch of a file for the audit: columns of hashes for the database, and counts.
 
 These functions run in worker processes; texts do not leave them.
 """

@@ -1,4 +1,4 @@
-"""What is exchanged between a run and another tool, and what a format cannot hold."""
+"""Records exchanged between a run and another tool, and what a format cannot hold."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from data_cards.exchange.tokens import syllables, words
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a format is written and read."""
+    """The functions that write and read a format."""
 
     write: Callable[[IO[bytes], Iterable[Annotation], Job], None]
     read: Callable[[Path], Iterator[Reviewed | Unread]]

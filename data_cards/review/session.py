@@ -1,4 +1,4 @@
-"""What a reviewer is shown next, and what becomes of the answer. Knows nothing of HTTP; offsets are code points.
+"""Choose what a reviewer sees next, and store the answer. Knows nothing of HTTP; offsets are code points.
 
 Decisions are on the disk before the next item is chosen. Several sessions may work on one run directory: each appends
 to a file of its own and reads the others' before it chooses.
@@ -35,7 +35,7 @@ NAME: Final = re.compile(r"[\w][\w.-]{0,63}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a person reviews."""
+    """Settings of a review."""
 
     reviewer: str
     mode: str = "verify"

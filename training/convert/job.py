@@ -1,4 +1,4 @@
-"""What a reader of a format works with: files and options, the counts of what happens, and the maker of samples."""
+"""The job of a converter: files and options, counts, and the maker of samples."""
 
 from __future__ import annotations
 

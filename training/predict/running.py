@@ -23,7 +23,7 @@ from training.predict import Prediction, Predictor
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run of a predictor ended, in queries."""
+    """The outcome of a prediction, in queries."""
 
     queries: int
     answered: int

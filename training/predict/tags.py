@@ -1,4 +1,4 @@
-"""From the tags of a tagger to the types of a benchmark, by a table that the user can see and change.
+"""Map the tags of a tagger to the types of a benchmark, by a table that the user can change.
 
 A table is TOML: a line for each tag, with the types that it answers for::
 

@@ -1,1 +1,1 @@
-"""How well answers agree with the gold: lenient reading, three named matchings, intervals and paired tests."""
+"""Score answers against the gold: lenient parsing, three matchings, intervals and paired tests."""

@@ -1,4 +1,4 @@
-"""How much a predictor loses when people type as they do: variants of a benchmark, predicted and scored in one table.
+"""Measure robustness: variants of a benchmark as people type, predicted and scored in one table.
 
 A folder holds all of it: ``VARIANT.parquet``, and beside it the predictions ``VARIANT.jsonl``, by whatever made them.
 """
@@ -28,7 +28,7 @@ Predict = Callable[[Path, Path], Any]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where benchmark, variants and predictions are."""
+    """Paths of benchmark, variants and predictions."""
 
     benchmark: Path
     folder: Path

@@ -30,7 +30,7 @@ _EMPTY: Final = frozenset({"", "[]"})
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a stage takes of one file."""
+    """The part of a file that a stage uses."""
 
     name: str
     path: Path

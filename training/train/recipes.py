@@ -43,7 +43,7 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portion:
-    """What a stage takes of a data set."""
+    """The part of a data set that a stage uses."""
 
     set: str
     empty: bool = True
@@ -106,7 +106,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the command line changes in a recipe."""
+    """Changes of a recipe by the command line."""
 
     model: str = ""
     limit: int = 0

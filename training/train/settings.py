@@ -16,7 +16,7 @@ def _setting(default: Any, text: str, *, low: float | None = None, choices: tupl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How one stage learns. The defaults are the thesis's settings where it gives them."""
+    """Hyper-parameters of one stage. The defaults are the thesis's settings where it gives them."""
 
     seed: int = _setting(
         0, "Seed of what is drawn, of the order, of dropout and of the adapter's first weights.", low=0

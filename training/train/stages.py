@@ -45,7 +45,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all stages of one recipe share."""
+    """Shared inputs of the stages of one recipe."""
 
     places: TrainingDirectories
     tokenizer: Any

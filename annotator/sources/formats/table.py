@@ -1,4 +1,4 @@
-"""What columnar formats share: batches of Arrow as records, and which columns can be text."""
+"""Shared code of columnar formats: Arrow batches as records, and which columns can be text."""
 
 from __future__ import annotations
 
