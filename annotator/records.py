@@ -30,7 +30,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A passage, the text of one request: whole sentences of one document, or short leftovers of several joined by a newline."""
+    """The text of one request: whole sentences of one document, or short leftovers of several joined by a newline."""
 
     id: str
     text: str

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one passage. ``content`` is everything that decides the answer, and nothing else: its identity."""
+    """A question about one passage. ``content`` is exactly what decides the answer: its identity."""
 
     key: str
     content: Mapping[str, Any]

@@ -99,7 +99,7 @@ class _Written(NamedTuple):
 
 
 def _read_message(message: Any) -> _Written | None:
-    """The content of a message: text, or a list of parts, or tool calls, or thinking alone; None: nothing of the kind."""
+    """The content of a message: text, a list of parts, tool calls, or thinking alone; None for anything else."""
     if not isinstance(message, dict):
         return None
     content, refused = message.get("content"), bool(message.get("refusal"))
