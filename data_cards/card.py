@@ -15,12 +15,13 @@ from jinja2 import Environment, StrictUndefined
 
 from annotator.records import Sample
 from annotator.storage import tables
-from annotator.storage.atomic import replacing
+from annotator.storage.atomic import replacing, write_json
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
 from data_cards import licences
 from data_cards.agreement_view import agreement_lines
+from data_cards.croissant import make_croissant
 from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.view import share, summary_lines, type_rows
 
@@ -51,12 +52,14 @@ class Publication:
 
 
 def write_card(run: RunDir, figures: Mapping[str, Any], publication: Publication | None = None) -> str:
-    """Write ``README.md`` into the run directory; returns its text.
+    """Write ``README.md`` and ``croissant.json`` into the run directory; returns the text of the card.
 
     Raises:
         RunDirError: a file of samples is missing or damaged, or the card cannot be written.
     """
-    text = make_card(run, figures, publication or Publication())
+    publication = publication or Publication()
+    text = make_card(run, figures, publication)
+    write_json(run.croissant, _croissant(run, without_paths(figures), publication))
     write_quality(run)
     with replacing(run.card) as file:
         file.write(text.encode("utf-8"))
@@ -71,6 +74,22 @@ def refresh_card(run: RunDir) -> None:
     """
     if run.audit.exists():
         write_card(run, json.loads(run.audit.read_text(encoding="utf-8")))
+
+
+def _croissant(run: RunDir, figures: Mapping[str, Any], publication: Publication) -> dict[str, Any]:
+    manifest = without_paths(run.read_manifest())
+    description = (
+        f"{figures['samples']['count']:,} instruction samples for named-entity recognition in Vietnamese news, of "
+        f"{figures['labels']['distinct']:,} entity types in {figures['passages']['count']:,} passages."
+    )
+    about = {
+        "name": publication.name or TITLE,
+        "description": description,
+        "licence": publication.licence,
+        "url": publication.url,
+        "citation": _bibtex(publication, manifest),
+    }
+    return make_croissant(run, figures, manifest, summary_lines(measure_run(run)), about)
 
 
 def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication) -> str:

@@ -113,6 +113,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         **{f"samples/{split}.parquet": run.samples(split) for split in splits},
         "annotations.parquet": run.annotations,
         **({"agreement.parquet": run.agreement} if run.agreement.exists() else {}),
+        run.croissant.name: run.croissant,
         "audit.json": _json(without_paths(public)),
         MANIFEST: _json(without_paths(manifest)),
         run.recipe.name: make_recipe(run, without_paths).encode("utf-8"),

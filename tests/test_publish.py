@@ -38,6 +38,7 @@ SENT = {
     "README.md",
     "annotations.parquet",
     "audit.json",
+    "croissant.json",
     "manifest.json",
     "recipe.toml",
     *(f"samples/{split}.parquet" for split in SPLITS),
@@ -221,12 +222,12 @@ def test_a_second_time_sends_nothing(run: RunDir, hub: Hub) -> None:
 
 
 def test_only_what_changed_is_sent_again(run: RunDir, hub: Hub) -> None:
-    """A card with another licence is one small file."""
+    """A card with another licence is two small files: one for people, one for machines."""
     publish(run)
     stored = hub.stored.copy()
     assert publish(run, "--licence", "cc-by-4.0").exit_code == 0
-    card = hashlib.sha256(run.card.read_bytes()).hexdigest()
-    assert {oid for oid, number in hub.stored.items() if number > stored[oid]} == {card}
+    cards = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (run.card, run.croissant)}
+    assert {oid for oid, number in hub.stored.items() if number > stored[oid]} == cards
     assert b"license: cc-by-4.0" in hub.files(NAME)["README.md"]
 
 

@@ -52,7 +52,7 @@ def make_recipe(run: RunDir, hide: Callable[[Any], Any] = lambda settings: setti
         "source": made_of,
         "tools": _tools(manifest),
         "versions": manifest["made_by"],
-        "files": {path.relative_to(run.root).as_posix(): _sha256(path) for path in run.results()},
+        "files": {path.relative_to(run.root).as_posix(): file_sha256(path) for path in run.results()},
     }
     lines = [_HEAD, *(f"{name} = {_toml(value)}" for name, value in hide(settings).items() if value not in ("", []))]
     for table, entries in tables.items():
@@ -84,7 +84,7 @@ def other_tools(recipe: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple
 def compare_files(recipe: Mapping[str, Any], run: RunDir) -> dict[str, bool]:
     """Return for each file that the recipe lists whether that of ``run`` is the same, byte for byte."""
     return {
-        name: (run.root / name) in run.results() and _sha256(run.root / name) == wanted
+        name: (run.root / name) in run.results() and file_sha256(run.root / name) == wanted
         for name, wanted in recipe.get("files", {}).items()
     }
 
@@ -102,7 +102,8 @@ def _tools(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in canonical.items()}
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

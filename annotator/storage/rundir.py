@@ -79,6 +79,8 @@ class RunDir:
     """The figures of the audit."""
     card = _File("README.md")
     """The data card."""
+    croissant = _File("croissant.json")
+    """The description of the dataset for machines."""
     recipe = _File("recipe.toml")
     """The settings and hashes that rebuild the dataset with the ledger."""
     report = _File("report.html")
@@ -127,6 +129,7 @@ class RunDir:
                 self.rejected,
                 self.audit,
                 self.card,
+                self.croissant,
                 self.recipe,
                 self.report,
                 *(path for stage in stages for path in self.made_by(stage)),
