@@ -37,14 +37,17 @@ _ABBREVIATED: Final = "tp|ty|vd|tr|rs|of|te|en|ep|ol|pt|gt|ev|os|vs|ig|tl|hs"
 _BREAKS: Final = "\n\r\v\f\x1c-\x1e\x85\u2028\u2029"
 _LINE_BREAK: Final = re.compile(f"[{_BREAKS}]")
 _PLACE: Final = re.compile(
-    rf"[{_MARKS}{_BREAKS}](?:(?<=[{_BREAKS}])()|"
+    rf"[{_MARKS}{_BREAKS}](?:(?<=[{_BREAKS}])()|(?<![{_MARKS}]{{2}})(?:"
     rf"(?:(?<=[{_LOWER}]{{2}}\.)(?<!(?:{_ABBREVIATED})\.)|(?<=[^\w\s.&/-]\.)|(?<=\d{{4}}\.)|(?<=[/-]\d\.)|(?<=[/-]\d\d\.)"
     rf"|(?<=[{_UPPER}]{{3}}\.)(?<!PGS\.|SCK\.|KTS\.|SND\.|SƯT\.|GƯT\.|GND\.|TND\.|TƯT\.|[IVXLC]{{3}}\.)"
     rf"|(?:(?<=[^({_MARKS}].)|[{_MARKS}]++)(?:(?<!\.)|(?<=\.\.)|[{re.escape(_CLOSERS)}]++))"
     rf"(?=( )(?:[“\"‘'(\[]|[-–•] )?[{_UPPER}])"
-    rf"|[{_MARKS}]*+(?![\d,;:/]| ?[{_LOWER}]|[{_UPPER}](?:[{_UPPER}]|[^\w])|[^\S{_BREAKS}]*+[{_BREAKS}]))"
+    rf"|[{_MARKS}]*+(?![\d,;:/]| ?[{_LOWER}]|[{_UPPER}](?:[{_UPPER}]|[^\w])|[^\S{_BREAKS}]*+[{_BREAKS}])))"
 )
-"""Where a sentence may end, in a text with a line break at its end: there, and at terminal punctuation."""
+"""Where a sentence may end, in a text with a line break at its end: there, and at terminal punctuation.
+
+A run of punctuation ends a sentence as a whole or not at all: it is looked at from its first mark only.
+"""
 _BREAK, _SURE = 1, 2
 """Groups of ``_PLACE``: one is there at line breaks, one where a sentence surely ends, so that no rule is asked."""
 _CLOSED: Final = re.compile(rf"[.?!…。？！][\s{re.escape(_CLOSERS)}]*$")
