@@ -17,11 +17,11 @@ from annotator.labelling.commands import decisions_file
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Config, Debug, Directory, Fresh, Quiet, print_json, with_settings
 from annotator.terminal.help_pages import CONTEXT, Command, Group
-from data_cards.agreement_commands import Share, check
-from data_cards.commands import audit, report
-from data_cards.exchange.commands import export_command, import_command
-from data_cards.publish_commands import publish
-from data_cards.review.commands import quality, review
+from data_cards.commands.audit import audit, report
+from data_cards.commands.check import Share, check
+from data_cards.commands.exchange import export_command, import_command
+from data_cards.commands.publish import publish
+from data_cards.commands.review import quality, review
 from training.convert.commands import convert
 from training.predict.commands import predict
 from training.score.commands import evaluate
@@ -132,7 +132,7 @@ def _plan(
         from annotator.errors import ConfigError
         from annotator.run.forecast import Assumed, plan, plan_check
         from annotator.terminal.progress import make_progress
-        from data_cards.forecast import print_plan
+        from data_cards.views.forecast import print_plan
 
         assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
         progress = make_progress(quiet=quiet)
@@ -195,7 +195,8 @@ def _run(
     with exits(debug, out):
         from annotator.run.runner import running
         from annotator.terminal.progress import make_progress
-        from data_cards import batches, summary
+        from data_cards import summary
+        from data_cards.views import batches
 
         progress = make_progress(quiet=quiet)
         with running(out, merged, progress, until=until, fresh=fresh, asking=asking) as outcome:
@@ -272,7 +273,7 @@ def show(
         vner-annotate show runs/news --type person --random
     """
     with exits(debug):
-        from data_cards.showing import show_passage
+        from data_cards.views.showing import show_passage
 
         show_passage(directory, passage_id or "", entity_type, drawn=drawn, as_json=as_json)
 

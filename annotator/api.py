@@ -24,7 +24,7 @@ from annotator.storage.rundir import SPLITS, RunDir, existing
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-    from data_cards.passage_view import PassageView
+    from data_cards.views.passage import PassageView
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -101,7 +101,7 @@ class Run:
         Raises:
             RunDirError: there is no such passage, or several begin with ``passage_id``.
         """
-        from data_cards.passage_view import find_passage
+        from data_cards.views.passage import find_passage
 
         return find_passage(self._directory, passage_id)
 

@@ -36,7 +36,7 @@ from annotator.records import Annotation, Completion, Mention
 from annotator.run.forecast import AROUND_A_MESSAGE
 from annotator.run.runner import run
 from annotator.storage import tables
-from data_cards.agreement import figures
+from data_cards.audit.agreement import figures
 from prompts import Prompt, load_prompt
 
 MISSED, TYPE, SPAN, INVENTED = 0.06, 0.03, 0.03, 0.05

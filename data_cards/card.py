@@ -20,10 +20,10 @@ from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
 from data_cards import licences
-from data_cards.agreement_view import agreement_lines
 from data_cards.croissant import make_croissant
 from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.view import share, summary_lines, type_rows
+from data_cards.views.agreement import agreement_lines
 
 TITLE: Final = "Open-domain Vietnamese NER"
 FIGURES: Final = "figures"

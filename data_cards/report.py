@@ -27,13 +27,13 @@ from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
 from annotator.terminal.words import plural
-from data_cards.agreement_view import MEANING, agreement_lines, differing_passages
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures
-from data_cards.highlighting import highlighted
 from data_cards.review.quality import measure_run
 from data_cards.review.view import summary_lines, type_rows
-from data_cards.terminal import made
+from data_cards.views.agreement import MEANING, agreement_lines, differing_passages
+from data_cards.views.highlighting import highlighted
+from data_cards.views.terminal import made
 
 PASSAGES: Final = 30
 DIFFERENCES: Final = 10

@@ -15,9 +15,9 @@ from annotator.run.runner import Outcome
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers.prices import price_of
-from data_cards import terminal
 from data_cards.audit.building import audit, funnel
 from data_cards.card import write_card
+from data_cards.views import terminal
 
 
 def finish(outcome: Outcome) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from annotator.errors import ConfigError, FatalTeacherError, RunDirError
 from annotator.ledger import Ledger
 from annotator.records import Annotation, Completion, Mention, Passage, Piece, Rejected
 from annotator.storage.rundir import SPLITS
-from data_cards.passage_view import PassageView
+from data_cards.views.passage import PassageView
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import fingerprints

@@ -17,8 +17,8 @@ from annotator.cleaning.corrections import HUMAN, Corrected, Correction, clean_o
 from annotator.records import Annotation, Completion, Passage, Piece
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
+from data_cards.commands.exchange import NAMES
 from data_cards.exchange.carrying import from_utf16
-from data_cards.exchange.commands import NAMES
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
 from normalizers.labels import LabelNormalizer, load_lexicon

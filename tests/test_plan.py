@@ -15,7 +15,7 @@ from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.forecast import Assumed, _time
 from annotator.teachers.prices import price_of
-from data_cards.forecast import duration
+from data_cards.views.forecast import duration
 from prompts import load_prompt
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import asking, vner

@@ -14,7 +14,7 @@ from annotator.engines.local import LocalEngine
 from annotator.progress import Progress, displayed
 from annotator.run import runner
 from annotator.terminal.progress import LiveProgress, PlainProgress
-from data_cards.terminal import cost_line
+from data_cards.views.terminal import cost_line
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import asking, vner
 

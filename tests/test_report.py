@@ -20,8 +20,8 @@ from annotator.records import Mention, Rejected
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
 from data_cards import figures
-from data_cards.highlighting import highlighted
 from data_cards.report import draw
+from data_cards.views.highlighting import highlighted
 from tests.browser import CHROMIUM, Browser
 from tests.conftest import ROOT
 from tests.rundirs import Item, make_run

@@ -23,7 +23,7 @@ from annotator.ledger import Ledger
 from annotator.records import Annotation, Completion, Mention
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from data_cards.agreement import figures, missed_by_both
+from data_cards.audit.agreement import figures, missed_by_both
 from data_cards.report import render
 from data_cards.review.quality import measure_run, read_predictions
 from data_cards.review.session import Session, Settings

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from annotator.records import Annotation, Completion, Mention, Passage, Piece, Rejected, Sample
-from data_cards import terminal
+from data_cards.views import terminal
 
 
 def rendered(view: RenderableType, *, width: int = 100, color: bool = False) -> str:

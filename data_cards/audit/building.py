@@ -16,8 +16,8 @@ from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
-from data_cards.agreement import agreement_figures
 from data_cards.audit import leaks
+from data_cards.audit.agreement import agreement_figures
 from data_cards.audit.alike import alike
 from data_cards.audit.annotations import Annotations
 from data_cards.audit.arrays import distribution

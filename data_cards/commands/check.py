@@ -50,7 +50,7 @@ def check(  # noqa: PLR0913 - the parameters of a command are its flags
         from annotator.run.check import checking
         from annotator.terminal.progress import make_progress
         from data_cards import summary
-        from data_cards.agreement_view import print_agreement
+        from data_cards.views.agreement import print_agreement
 
         asking: Asking = "batch" if batch else "now"
         progress = make_progress(quiet=quiet)

@@ -46,7 +46,7 @@ class PassageView:
         }
 
     def __rich__(self) -> RenderableType:
-        from data_cards.terminal import passage_view
+        from data_cards.views.terminal import passage_view
 
         return passage_view(self.passage, self.annotation, self.completion, self.rejected)
 
@@ -54,7 +54,7 @@ class PassageView:
         from jinja2 import Environment, StrictUndefined
 
         from annotator.terminal.progress import printable
-        from data_cards.highlighting import highlighted
+        from data_cards.views.highlighting import highlighted
 
         mentions = self.annotation.mentions if self.annotation else ()
         numbers = {label: number for number, label in enumerate(dict.fromkeys(item.label for item in mentions))}

@@ -12,7 +12,7 @@ from annotator.records import Mention
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
-from data_cards.highlighting import highlighted
+from data_cards.views.highlighting import highlighted
 
 PASSAGES: Final = 10
 """Passages on which two teachers differ most that are shown."""

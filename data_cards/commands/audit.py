@@ -64,10 +64,11 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
 
         from annotator.run.backends import make_engine
         from annotator.storage.atomic import write_json
-        from data_cards import auditview, comparing
+        from data_cards.audit import comparing
         from data_cards.audit.building import audit_dataset
         from data_cards.audit.dataset import find
         from data_cards.review.view import quality_lines
+        from data_cards.views import audit as auditview
 
         console = Console(highlight=False)
         dataset = find(target)

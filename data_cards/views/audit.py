@@ -12,7 +12,7 @@ from rich.text import Text
 from annotator.storage.funnel import shown_unit
 from annotator.terminal.progress import printable
 from annotator.terminal.words import plural
-from data_cards.terminal import funnel_table, top_types
+from data_cards.views.terminal import funnel_table, top_types
 
 MANY_TYPES: Final = 100
 """Types from which on the share of the most frequent 1 % is shown."""

@@ -13,7 +13,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir, existing
 from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
-from data_cards.passage_view import find_passage
+from data_cards.views.passage import find_passage
 from normalizers.text import nfc
 
 
