@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.cleaning import reviews
@@ -155,7 +155,6 @@ json_values = st.recursive(
 names = st.sampled_from([*Decision.__dataclass_fields__, "other"])
 
 
-@settings(max_examples=300)
 @given(st.dictionaries(names, json_values) | json_values)
 def test_any_json_is_a_decision_or_a_reason(value: object) -> None:
     """What a file holds is never trusted: a ValueError, and no other, says why it is no decision."""
@@ -207,6 +206,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_review_flows_into_the_dataset_and_out_again(built: Path) -> None:
     """Verdicts change the samples on the next build, asking nothing; without the file everything is as it was."""
     before = {path.name: path.read_bytes() for path in built.glob("**/*.parquet")}

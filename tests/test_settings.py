@@ -55,6 +55,7 @@ def everything(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_a_signed_address_is_read_and_not_stored(tmp_path: Path) -> None:
     """Also after a failure; the run goes on without the address, and with another signature."""
     corpus = tmp_path / "served" / "data"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.records import Passage, Piece
@@ -73,6 +73,7 @@ def test_splits_are_those_of_a_union_of_documents(
     assert splits(passages, shares, seed) == plain(passages, shares, seed)
 
 
+@settings(max_examples=40)
 @given(passages_of_documents, st.integers(0, 5))
 def test_no_document_is_in_two_splits(passages: list[Passage], seed: int) -> None:
     """Also not by way of a passage that joins several; and the order of the passages does not matter."""
