@@ -242,9 +242,12 @@ def _apply_labels(
         vner-annotate labels apply runs/news
     """
     with exits(debug, directory):
+        from annotator.errors import ConfigError
         from annotator.storage.rundir import existing
 
         path = labels or decisions_file(existing(directory).root)
+        if not path.exists() and not translate_labels:
+            raise ConfigError(f"no decisions in {path}; make them with: vner-annotate labels review {directory}")
         settings: dict[str, Any] = {} if translate_labels and not path.exists() else {"labels": str(path)}
         settings |= {"translate_labels": True} if translate_labels else {}
         _run(settings, directory, None, fresh=False, quiet=quiet, as_json=as_json, debug=debug, until=STAGES[-1],

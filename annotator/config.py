@@ -191,7 +191,9 @@ class RunConfig:
                 raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{flag(name)} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+                wrong = getattr(self, name)
+                hint = did_you_mean(wrong, choices)
+                raise ConfigError(f"{flag(name)} must be one of {', '.join(choices)}, not {wrong!r}{hint}")
         if self.near_duplicates > 1 or 0 < self.near_duplicates < 0.3:
             raise ConfigError(f"--near-duplicates must be 0, or from 0.3 to 1, not {self.near_duplicates:g}")
         if self.max_tokens < self.min_tokens:

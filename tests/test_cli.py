@@ -96,6 +96,10 @@ def test_commands_stand_in_the_order_of_work() -> None:
         (["build", "--doc", "3"], "did you mean --docs?"),
         (["build", "--max_token", "3"], "did you mean --max-tokens?"),
         (["build", "--config", "run.toml", "--out", "run"], "did you mean max_tokens?"),
+        (["build", "--provider", "opnai", "--out", "run"], "did you mean openai?"),
+        (["build", "--limits", "groqfree", "--provider", "groq", "--out", "run"], "did you mean groq-free?"),
+        (["export", "run", "--format", "labelstudi", "--out", "x"], "did you mean labelstudio?"),
+        (["train", "table-4.2.phomt-viquat"], "did you mean table-4.2.phomt-viquad?"),
         (["chunk", "news.jsonl", "--text-field", "contents", "--out", "run"], "did you mean content?"),
     ],
 )
@@ -167,6 +171,16 @@ def test_a_build_says_what_no_negatives_cost(tmp_path: Path) -> None:
     assert f"vner-annotate build --out {out} --negatives 1" in shown
     assert "53.4 with" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
     assert "53.4" not in CliRunner().invoke(cli.app, ["build", "--out", out, "--negatives", "1", "-q"]).stdout
+
+
+def test_a_mistyped_run_directory_is_no_dataset_of_the_hub(finished: Path) -> None:
+    """No request is made for it, and the right one is suggested."""
+    mistyped = finished.parent.name + "/rum"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(finished.parent.parent)
+        result = CliRunner().invoke(cli.app, ["audit", mistyped])
+    assert result.exit_code == 1
+    assert f"did you mean {finished.parent.name}/run?" in result.stderr
 
 
 def test_numbers_agree_with_their_nouns() -> None:

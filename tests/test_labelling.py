@@ -142,7 +142,7 @@ def test_quitting_loses_nothing(run: Path) -> None:
     """q, the end of the input, and a killed process: what was decided before is in the file."""
     (first, second, third) = listed(run)
     result = typed("k\nq\n", "labels", "review", run)
-    assert "1 labels decided, 2 left" in result.stdout
+    assert "1 label decided, 2 left" in result.stdout
     assert read_decisions(run / "labels.toml").labels == {first: first}
     assert "0 labels decided, 2 left" in typed("s\n", "labels", "review", run).stdout
     import subprocess

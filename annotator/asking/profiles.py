@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from annotator.config import RunConfig
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ def published_limits(profile: str, model: str) -> Limits:
     """
     profiles = _facts()["limits"]
     if profile not in profiles:
-        raise ConfigError(f"--limits {profile}: known are {', '.join(sorted(profiles))}")
+        names = sorted(profiles)
+        raise ConfigError(f"--limits {profile}: known are {', '.join(names)}{did_you_mean(profile, names)}")
     models = profiles[profile]["models"]
     if model not in models:
         raise ConfigError(

@@ -107,6 +107,9 @@ def review(
         console = Console(highlight=False)
         reviewing = Review(path, lexicon, console, input)
         pending = reviewing.pending(unresolved(run))
+        if not pending:
+            typer.echo("No label waits for a decision.")
+            return
         if export:
             check_output(export, "--export")
             if export.exists():
@@ -115,9 +118,6 @@ def review(
                 file.writelines(line.encode("utf-8") for line in export_lines(pending, lexicon))
             typer.echo(f"{plural(len(pending), 'label')} in {export}; edit it, then: "
                        f"vner-annotate labels apply {directory} {export}")  # fmt: skip
-            return
-        if not pending:
-            typer.echo("No label waits for a decision.")
             return
         decided = reviewing.run(pending)
         typer.echo(f"\n{plural(decided, 'label')} decided, {len(pending) - decided:,} left")

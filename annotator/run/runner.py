@@ -19,6 +19,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
+from annotator.asking.profiles import limits_of
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.decisions import Decisions, read_decisions
 from annotator.cleaning.reviews import files_identity
@@ -112,6 +113,7 @@ def running(
         )
     if asking == "batch":
         refuse_batch(config)
+    limits_of(config)  # an unknown --limits is refused before any work
     with opened(root) as directory, closing(make_engine(config)) as engine:
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annotator.errors import SourceError
+from annotator.errors import SourceError, did_you_mean
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.storage.tables import BUFFER, count, damaged, row_groups
 
@@ -47,10 +47,12 @@ def find(target: str) -> Dataset:
     path = Path(target)
     if path.is_dir():
         return of_run(RunDir(path)) if RunDir(path).recognised() else _of_folder(path)
-    if not path.exists() and _HUB.fullmatch(target):
+    beside = [str(folder) for folder in path.parent.iterdir()] if path.parent.is_dir() else []
+    if not path.exists() and _HUB.fullmatch(target) and not beside:  # runs/mistyped is no dataset of the Hub
         return _of_hub(target)
     raise SourceError(
         f"{target} is no folder and no Hub dataset; give a run directory, a folder of samples or org/name"
+        + did_you_mean(str(path), beside)
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Final
 
-from annotator.errors import ConfigError
+from annotator.errors import ConfigError, did_you_mean
 from annotator.records import Annotation, Mention
 from data_cards.exchange import alpaca, argilla, conll, doccano, gliner, jsonl, labelstudio, spacy, universalner
 from data_cards.exchange.carrying import Job, Reviewed, Unread, nothing_lost
@@ -53,5 +53,5 @@ def format_named(name: str) -> Format:
         ConfigError: there is none.
     """
     if name not in FORMATS:
-        raise ConfigError(f"unknown --format {name!r}; known: {', '.join(FORMATS)}")
+        raise ConfigError(f"unknown --format {name!r}{did_you_mean(name, FORMATS, listed=True)}")
     return FORMATS[name]
