@@ -296,7 +296,7 @@ def _register() -> None:
     """Register the commands in the order of work; options named here are those that ``--help`` shows."""
     teacher = ("provider", "model", "base_url", "limits")
     often = ("out", "docs", "text_field", *teacher)
-    checks, common = ("share", "keep", "batch"), ("quiet", "as_json", "debug")
+    checks, common = ("share", "keep", "batch", "differences"), ("quiet", "as_json", "debug")
     commands: list[tuple[str, str, Callable[..., None]]] = [
         (_BUILD, "build", with_settings(_build, (*often, "negatives", "config", "fresh"))),
         (

@@ -27,6 +27,7 @@ from data_cards.audit.agreement import figures, missed_by_both
 from data_cards.report import render
 from data_cards.review.quality import measure_run, read_predictions
 from data_cards.review.session import Session, Settings
+from data_cards.views.differences import draft, grouped
 from tests.batch_endpoint import BatchEndpoint
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import FILES, asking, build, fingerprints, vner, vner_process, wait_for
@@ -157,6 +158,20 @@ def test_capture_and_recapture() -> None:
     assert missed_by_both({}, {}) is None
 
 
+def test_differences_are_grouped_by_what_a_guideline_should_settle() -> None:
+    """A title before a name, a name in another, two types, a generic noun: each counted once, with its example."""
+    first = annotation(
+        ("Ông Trần Minh Khoa", "person"), ("Sông Xanh", "company"), ("Cần Thơ", "person"), ("làm", "event")
+    )
+    second = annotation(("Trần Minh Khoa", "person"), ("Công ty Sông Xanh", "company"), ("Cần Thơ", "city"))
+    found = {one["kind"]: one for one in grouped(opinions("p", compare(first, second)))}
+    assert {kind: one["count"] for kind, one in found.items()} == {
+        "titles in names": 1, "nested names": 1, "types": 1, "generic nouns": 1,
+    }  # fmt: skip
+    assert found["types"]["examples"] == [{"example": "Cần Thơ: city or person", "count": 1}]
+    assert "- Trần Minh Khoa / Ông Trần Minh Khoa: person (1)" in draft(list(found.values()))
+
+
 def second_teacher(text: str, attempt: int) -> Answer:
     """Another opinion on every third name, and half of them as an arbiter."""
     if text.startswith("Excerpts"):
@@ -248,6 +263,7 @@ def test_all_undoes_it_without_asking(
         assert result.exit_code == 0, result.output
         sizes[keep] = sum(len(one.mentions) for one in tables.read_annotations(out / "annotations.parquet"))
         assert json.loads(result.stdout)["keep"] == keep
+    assert vner("check", out, "--differences", "--quiet").stdout.startswith("# What two teachers differ about")
     assert sizes["agreed"] < sizes["all"] < sizes["union"]
     after = fingerprints(out)
     assert {name for name in after if after[name] != checked[1][name]} == {"audit.json"}

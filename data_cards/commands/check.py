@@ -33,6 +33,9 @@ def check(  # noqa: PLR0913 - the parameters of a command are its flags
     batch: Annotated[
         bool, typer.Option("--batch", help="Use the provider's Batch API: submit, and collect when run again.")
     ] = False,
+    differences: Annotated[
+        bool, typer.Option("--differences", help="Print what they differ about, as a draft for a better prompt.")
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -45,20 +48,27 @@ def check(  # noqa: PLR0913 - the parameters of a command are its flags
     Examples:
         vner-annotate check runs/news --provider openai --model gpt-4.1-mini --share 0.2
         vner-annotate check runs/news --keep agreed
+        vner-annotate check runs/news --differences > guideline.md
     """
     with exits(debug, directory):
+        from annotator.checking.opinions import read_opinions
         from annotator.run.check import checking
         from annotator.terminal.progress import make_progress
         from data_cards import summary
         from data_cards.views.agreement import print_agreement
+        from data_cards.views.differences import draft, grouped
 
         asking: Asking = "batch" if batch else "now"
         progress = make_progress(quiet=quiet)
         with checking(directory, settings, progress, share, keep, asking=asking) as (outcome, missing):
             report = summary.finish(outcome)
         figures = {"unanswered": missing, **report["agreement"]}
+        if differences:
+            figures["differences"] = grouped(read_opinions(outcome.run.agreement))
         if as_json:
             print_json(figures)
+        elif differences:
+            typer.echo(draft(figures["differences"]))
         else:
             print_agreement(figures, directory)
         if missing:
