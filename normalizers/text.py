@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 ZERO_WIDTH = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 """Characters without width: soft hyphen, zero-width space and joiners, word joiner, byte order mark."""
@@ -38,7 +39,9 @@ _ROWS = f"{_LOWER} {_LOWER.upper()}".split()
 _TONES = {vowel: (row, tone) for row in _ROWS for tone, vowel in enumerate(row)}
 _LEVEL = "".join(row[0] for row in _ROWS)
 _TONED = "".join(row[1:] for row in _ROWS)
-_MOVABLE = re.compile(f"(?<![{_LEVEL}{_TONED}])[{_LEVEL}]+[{_TONED}][{_LEVEL}]*(?![{_TONED}])")
+# What stands before is looked at after the first vowel: most characters are none.
+_MOVABLE = re.compile(f"[{_LEVEL}](?<![{_LEVEL}{_TONED}].)[{_LEVEL}]*[{_TONED}][{_LEVEL}]*(?![{_TONED}])")
+_VOWELS_TOGETHER = re.compile(f"[{_LEVEL}{_TONED}]{{2}}")
 _SYLLABLE = re.compile(
     "(?:ngh?|nh|kh|gh|gi|ph|qu|th|tr|ch|[bcdghklmnprstvx])?[aeiouy]{1,3}(?:ch|ng|nh|[cmnpt])?", re.ASCII
 )
@@ -78,11 +81,16 @@ def fold_tones(text: str) -> str:
     A Vietnamese syllable has one tone, and where its mark stands tells no words apart: ``hoà`` and ``hòa``, ``thuỷ``
     and ``thủy``, ``quý`` and ``qúy``, ``giá`` and ``gía`` become one. The result is a key to compare, not a spelling.
     """
-    return _MOVABLE.sub(_tone_first, text)
+    return _MOVABLE.sub(lambda group: _tone_first(group[0]), text)
 
 
-def _tone_first(match: re.Match[str]) -> str:
-    vowels = match[0]
+def has_one_spelling(word: str) -> bool:
+    """Whether no other word than ``word`` becomes the same by ``fold_tones``."""
+    return word.isascii() or _VOWELS_TOGETHER.search(word) is None
+
+
+@lru_cache(1000)
+def _tone_first(vowels: str) -> str:
     at, (row, tone) = next((i, _TONES[vowel]) for i, vowel in enumerate(vowels) if vowel in _TONED)
     return _TONES[vowels[0]][0][tone] + vowels[1:at] + row[0] + vowels[at + 1 :]
 

@@ -159,6 +159,59 @@ def test_mutated_forms_do_not_raise() -> None:
         assert all(mention.text and mention.label for mention in parsed.mentions)
 
 
+PASSAGE = "Giá gạo tăng mạnh ở Huế. Bà Vũ Bình, giám đốc Công ty Sao Mai, cho biết giá gạo tăng mạnh từ tháng 3."
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"title": "Giá gạo tăng mạnh ở Huế", "summary": "Bà Vũ Bình cho biết giá gạo tăng mạnh."}',
+        '{"title": "Giá gạo tăng mạnh", "content": "Bà Vũ Bình, giám đốc Công ty Sao Mai"}',
+        '{"tiêu đề": "Giá gạo tăng mạnh", "tóm tắt": "Vũ Bình"}',
+        "Tiêu đề: Giá gạo tăng mạnh ở Huế",
+        "**Tiêu đề:** Giá gạo tăng mạnh\n\nBà Vũ Bình, giám đốc Công ty Sao Mai, cho biết.",
+        "Title: Giá gạo tăng mạnh\nSummary: Bà Vũ Bình cho biết giá gạo tăng mạnh.",
+        "# Giá gạo tăng mạnh\n- Bà Vũ Bình, giám đốc Công ty Sao Mai\n- tháng 3",
+    ],
+)
+@pytest.mark.parametrize("passage", [PASSAGE, ""])
+def test_the_headings_of_an_article_are_no_entities(reply: str, passage: str) -> None:
+    """An article written anew, or its title over prose, is no list of entities."""
+    assert parse_reply(reply, passage).mentions == ()
+
+
+@pytest.mark.parametrize("reply", ['{"title": "giám đốc", "person": "Vũ Bình"}', "Title: giám đốc\nPerson: Vũ Bình"])
+def test_a_title_among_other_types_stays(reply: str) -> None:
+    """Where other types stand beside it, a title is a type."""
+    assert {mention.label.lower() for mention in parse_reply(reply, PASSAGE).mentions} == {"title", "person"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '<|im_end|>\n<|im_start|>user\nBà Vũ Bình nói.<|im_end|>\n<|im_start|>assistant\n[["Vũ Bình", "person"]]',
+        '<|im_start|>user\nBà Vũ Bình nói.<|im_end|>\n<|im_start|>assistant\n<think>a</think>[["Vũ Bình", "person"]]',
+        '<end_of_turn>\n<start_of_turn>user\nVũ Bình<end_of_turn>\n<start_of_turn>model\n[["Vũ Bình", "person"]]',
+        '<|im_end|>\n<|im_start|>assistant\n[["Vũ Bình", "person"]]',
+        '\n\nPassage: Bà Vũ Bình nói.\nEntities: [["Vũ Bình", "person"], ["tháng',
+        '\n\nĐoạn văn 2: Bà Vũ Bình nói.\nThực thể: [["Vũ Bình", "person"]]',
+    ],
+)
+@pytest.mark.parametrize("opening", ["", " ", "<|im_start|>assistant\n", "<think>x</think>"])
+def test_what_a_model_goes_on_with_is_no_part_of_its_answer(opening: str, more: str) -> None:
+    """Another turn or a further passage, made up after the answer, adds nothing, and does not cut the list short."""
+    parsed = parse_reply(f'{opening}[["Huế", "city"], ["tháng 3", "date"]]{more}', PASSAGE, truncated=True)
+    assert [(mention.text, mention.label) for mention in parsed.mentions] == [("Huế", "city"), ("tháng 3", "date")]
+    assert parsed.status in ("ok", "repaired")
+
+
+def test_turns_without_a_word_are_no_answer() -> None:
+    """A base model under a chat template may print nothing but marks of turns."""
+    reply = "<|im_end|>\n<|im_start|>user\n<|im_end|>\n<|im_end|>user\n<|im_end|>\n<|im"
+    parsed = parse_reply(reply, PASSAGE, truncated=True)
+    assert (parsed.status, parsed.mentions, parsed.malformed) == ("unparsable", (), ())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
@@ -174,6 +227,8 @@ def test_mutated_forms_do_not_raise() -> None:
         '{"a": {"type": "person"}}',
         '["a", "b", "c"]\n',
         "<think>",
+        "<|im_end|>\n",
+        "]\n\nPassage: ",
         "Final answer: ",
         "<|>",
         " (",

@@ -7,13 +7,14 @@ is enough alone ("bệnh nhân" is a type and stands in most news about health),
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 
 from annotator.cleaning.lines import cells
-from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, fold, names
+from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, fold, names, remembered
 from normalizers.lexicon import load_lexicon, vietnamese_key
-from normalizers.text import fold_tones, nfc
+from normalizers.text import fold_tones, has_one_spelling, nfc
 
 Pair = tuple[str, str]
 """A mention and its type."""
@@ -37,6 +38,7 @@ _REMARKS = frozenset(
     thought thoughts comment comments nhận_xét original_text corrected corrected_ocr entities entity the_entities
     named_entities danh_sách list các_thực_thể thực_thể json yaml csv xml python response total tổng tổng_cộng
     warning update type types loại danh_sách_thực_thể here extracted_entities nothing
+    headline heading tiêu_đề tựa_đề tựa nhan_đề
     keywords keyword từ_khóa topic topics chủ_đề sentiment subject object predicate relation intent error status
 """)
 )
@@ -60,15 +62,20 @@ _WHOLE_TYPES = frozenset(
 )
 _SPLIT = re.compile(r"\s*[;、]\s*|,\s+|,(?=[^\W\d])")
 _AND = re.compile(r"\s*[;、]\s*|,\s+(?:(?:và|and)\s+)?|\s+(?:và|and|&)\s+")
-_WORD = re.compile(r"[^\W_]+|[(),;]")
+_WORD = re.compile(r"[^\W_]+")
+_NO_WORD = re.compile(r"[^\w\s]|_")
 _MARKS = " \t\"'“”‘’`*_"
+_BETWEEN_WORDS = frozenset(string.punctuation + string.whitespace + "“”‘’–…")
+_FIELDS, _LABELS = frozenset(TEXT_KEYS), frozenset(LABEL_KEYS)
 
 
+@remembered
 def is_nothing(text: str) -> bool:
     """Whether ``text`` says that there is no mention."""
     return len(text) < 80 and _NOTHING.fullmatch(text) is not None
 
 
+@remembered
 def is_no_type(text: str) -> bool:
     """Whether ``text``, where a type should be, says that the mention is no entity."""
     return len(text) < 80 and _NO_TYPE.fullmatch(text) is not None
@@ -78,15 +85,17 @@ def is_placeholder(text: str, label: str) -> bool:
     """Whether the two stand for an entity and its type in the form of an answer, as a prompt describes it."""
     if len(text) > 30 or len(label) > 60:
         return False
-    names_of_fields = fold(text) in TEXT_KEYS and fold(label) in LABEL_KEYS
+    names_of_fields = fold(label) in _LABELS and fold(text) in _FIELDS
     return names_of_fields or all(map(_PLACEHOLDER.fullmatch, (text, label)))
 
 
+@remembered
 def is_remark(text: str) -> bool:
     """Whether ``text`` names a part of an answer, and no type."""
     return fold(text.strip(_MARKS + ":")) in _REMARKS
 
 
+@remembered
 def likeness(word: str) -> float:
     """How much ``word`` looks like an entity type: 3 for a common one, 1 or 0.5 for few words in lower case, or 0."""
     folded = fold(word)
@@ -103,13 +112,17 @@ def _known_types() -> frozenset[str]:
     return frozenset([*lexicon.known, *lexicon.abbreviations, *lexicon.synonyms, *lexicon.vietnamese])
 
 
+@remembered
 def is_known(word: str) -> bool:
     """Whether the lexicon has ``word`` as the name of a type, in English or Vietnamese."""
-    plain = fold(word).replace("_", " ")
+    if len(word) > 60:
+        return False
+    plain, known = fold(word).replace("_", " "), _known_types()
     forms = (plain, plain.removesuffix("s"), plain.removesuffix("ies") + "y", vietnamese_key(plain))
-    return len(word) <= 60 and any(form in _known_types() for form in forms)
+    return not known.isdisjoint(forms)
 
 
+@remembered
 def is_shaped(word: str) -> bool:
     """Whether ``word`` is written as a type could be: one to six words, no capital within, no digits."""
     if len(word) > 60 or not _SHAPE.fullmatch(word) or is_remark(word) or is_nothing(word):
@@ -123,18 +136,39 @@ class Evidence:
 
     def __init__(self, passage: str) -> None:
         """Take a passage."""
-        self._text = f" {_plain(passage)} "
+        self._passage = nfc(passage)
         self._seen: dict[str, bool] = {}
+        self._weights: dict[str, float] = {}
         self.known = bool(passage.strip())
+
+    @cached_property
+    def _lower(self) -> str:
+        return self._passage.lower()
+
+    @cached_property
+    def _words(self) -> str:
+        return f" {_plain(self._passage)} "
 
     def stands(self, text: str) -> bool:
         """Whether the passage has the words of ``text`` in a row, whatever their case and punctuation."""
         if not self.known or len(text) > 1000:
             return False
-        if text not in self._seen:
-            words = _plain(text)
-            self._seen[text] = bool(words) and f" {words} " in self._text
-        return self._seen[text]
+        if (seen := self._seen.get(text)) is None:
+            seen = self._seen[text] = self._stands(text)
+        return seen
+
+    def _stands(self, text: str) -> bool:
+        """Compare folded words only where the letters do not settle it: folding a passage costs as much as all else."""
+        at = self._passage.find(text)
+        if at >= 0 and text[:1].isalnum() and text[-1].isalnum():
+            end = at + len(text)
+            around = self._passage[at - 1 : at] + self._passage[end : end + 1]
+            if _BETWEEN_WORDS.issuperset(around):
+                return True
+        if any(word not in self._lower for word in _WORD.findall(nfc(text).lower()) if has_one_spelling(word)):
+            return False
+        words = _plain(text)
+        return bool(words) and f" {words} " in self._words
 
     def holds(self, text: str) -> bool:
         """Whether the passage has ``text``, or each part of it between commas."""
@@ -154,6 +188,11 @@ class Evidence:
 
     def type_weight(self, word: str) -> float:
         """How much ``word`` is a type, from 0 to 3: known types first, then the look of it."""
+        if (weight := self._weights.get(word)) is None:
+            weight = self._weights[word] = self._type_weight(word)
+        return weight
+
+    def _type_weight(self, word: str) -> float:
         weight = likeness(word)
         if weight < 2 and is_known(word):
             weight = 2
@@ -197,7 +236,9 @@ class Evidence:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_WORD.findall(fold_tones(nfc(text)).lower()))
+    """The words of ``text``, and brackets, commas and semicolons, with one space between them."""
+    folded = fold_tones(nfc(text)).lower()
+    return " ".join(_NO_WORD.sub(lambda mark: f" {mark[0]} " if mark[0] in "(),;" else " ", folded).split())
 
 
 def _has_letter(text: str) -> bool:

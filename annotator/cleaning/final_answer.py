@@ -40,7 +40,33 @@ _FINAL = re.compile(  # a line that announces the answer which replaces what sta
 _PASSAGE = re.compile(
     r"^[ \t]*+<(passage|text|document|đoạn_văn)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE | re.MULTILINE
 )
+_OTHERS_TURN = re.compile(
+    r"<\|im_start\|>(?!\s*+assistant)|<start_of_turn>(?!\s*+model)|<\|start_header_id\|>(?!\s*+assistant)"
+)
+_ASSISTANT = re.compile(
+    r"<\|im_(?:start|end)\|>(?:assistant)?|<start_of_turn>(?:model)?|<end_of_turn>|<\|[a-z_]{1,20}+\|>"
+)
+_END_OF_TURN = re.compile(r"<\|im_end\|>|<end_of_turn>|<\|eot_id\|>")
+_NEXT_PASSAGE = re.compile(
+    r"(?<=[\]}])(?:\s*+```)?+\s*\n[*#\s]*+(?:passage|document|input|đoạn văn|văn bản)(?: \d{1,3})?[* ]*+:",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W_]|[\[{]")
 _LISTS = ("[", "{", "(", "```")
+
+
+def first_turn(reply: str) -> str:
+    """Return ``reply`` up to where the model goes on for others: another's turn, or a further passage after a list."""
+    if found := _OTHERS_TURN.search(reply):
+        reply = reply[: found.start()]
+    begin = 0
+    for found in _END_OF_TURN.finditer(reply):
+        if _WORD.search(_ASSISTANT.sub("", reply[begin : found.start()])):
+            reply = reply[: found.start()]
+            break
+        begin = found.end()
+    further = _NEXT_PASSAGE.search(reply)
+    return reply[: further.start()] if further else reply
 
 
 def final_answer(reply: str) -> str:

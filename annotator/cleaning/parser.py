@@ -1,8 +1,8 @@
 """Parse a reply of any form to raw mentions. Nothing is evaluated, nothing raises.
 
-1. ``final_answer`` leaves thoughts and drafts out.
+1. ``final_answer`` leaves out thoughts, drafts, and what the model makes up after its turn.
 2. Strict JSON is read by ``json``, other brackets by ``scanner``, text without brackets by ``lines``: one kind of tree.
-3. ``items`` flattens the tree into items, each of a mention and a type, in an order that may still be open.
+3. ``trees`` and ``objects`` flatten the tree into items, each of a mention and a type, in an order that may still be open.
 4. ``roles`` weighs with the passage which is which, for all items of one form at once.
 
 What has items but not one pair is ``unparsable``: it must not pass for a passage without entities.
@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from annotator.cleaning.evidence import Evidence, is_placeholder
-from annotator.cleaning.final_answer import final_answer, unfenced
-from annotator.cleaning.items import Excluded, Item, shorten, walk
+from annotator.cleaning.final_answer import final_answer, first_turn, unfenced
+from annotator.cleaning.items import Excluded, Item, shorten
 from annotator.cleaning.lines import delimited, read_lines
 from annotator.cleaning.roles import settle
 from annotator.cleaning.scanner import MAX_CHARS, Bare, Node, Unquoted, scan
+from annotator.cleaning.trees import walk
 from annotator.records import RawMention
 
 Status: TypeAlias = Literal["ok", "repaired", "truncated", "unparsable"]
@@ -50,9 +51,11 @@ def parse_reply(reply: str, passage: str = "", *, truncated: bool = False) -> Pa
     """
     evidence = Evidence(passage)
     tree = _strict(reply.strip().removeprefix("\ufeff").lstrip())
-    body = final_answer(reply)
-    if tree is None:
-        tree = _strict(body)
+    if not isinstance(tree, list):
+        turn = first_turn(reply)
+        truncated = truncated and turn == reply  # what was cut off later is none of the answer
+        body = final_answer(turn)
+        tree = _strict(body) if tree is None else tree
     if isinstance(tree, list):
         return _judge([tree], evidence, "truncated" if truncated else "ok")
     if isinstance(tree, str) and not isinstance(tree, Bare):

@@ -21,7 +21,10 @@ Settled = Mapping[int, "list[tuple[Node, Node]] | None"]
 def settle(items: Sequence[Item], evidence: Evidence) -> Settled:
     """Settle the roles of all items of a reply."""
     settled: dict[int, list[tuple[Node, Node]] | None] = {}
-    of = {form: [item for item in items if item.form in forms] for form, forms in _TOGETHER.items()}
+    of: dict[str, list[Item]] = {form: [] for form in _TOGETHER.values()}
+    for item in items:
+        if item.form in _TOGETHER:
+            of[_TOGETHER[item.form]].append(item)
     turned = _labels_first(of["pair"], evidence)
     swap = _keys_are_types(of["entry"], evidence)
     unheard = evidence.known and not _any_holds(of["entry"], swap, evidence)
@@ -46,12 +49,15 @@ def settle(items: Sequence[Item], evidence: Evidence) -> Settled:
 
 
 _TOGETHER = {
-    "pair": ("pair",),
-    "entry": ("entry", "listed entry"),
-    "bare pair": ("bare pair",),
-    "row": ("row", "bare row"),
-    "line": ("line",),
+    "pair": "pair",
+    "entry": "entry",
+    "listed entry": "entry",
+    "bare pair": "bare pair",
+    "row": "row",
+    "bare row": "row",
+    "line": "line",
 }
+"""Forms by the one whose items they are weighed with."""
 
 
 def _texts(items: Iterable[Item]) -> list[Pair]:
@@ -94,13 +100,16 @@ def _labels_first(pairs: Sequence[Item], evidence: Evidence) -> bool:
     if not texts:
         return False
     firsts, seconds = zip(*texts, strict=True)
-    named = sum(evidence.type_weight(second) == 0 for second in seconds)
-    if len(texts) > 1 and min(map(evidence.type_weight, firsts)) >= 2 and 2 * named > len(texts):
-        return True
+    if len(texts) > 1 and all(evidence.type_weight(first) >= 2 for first in firsts):
+        named = sum(evidence.type_weight(second) == 0 for second in seconds)
+        if 2 * named > len(texts):
+            return True
     more = sum(map(evidence.stands, seconds)) - sum(map(evidence.stands, firsts))
+    if not evidence.known or more < 0:
+        return False
     likely = sum(map(evidence.type_weight, firsts)) - sum(map(evidence.type_weight, seconds))
     least = len(texts) if more == 0 else 0 if len(texts) > 1 and more == len(texts) else 0.01
-    return evidence.known and more >= 0 and likely >= least and evidence.order(texts) < -1
+    return likely >= least and evidence.order(texts) < -1
 
 
 def _keys_are_types(entries: Sequence[Item], evidence: Evidence) -> bool:
@@ -270,6 +279,8 @@ def _lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[No
         if _is_list(fits, len(cut), evidence, types_first) and score > best[0]:
             best = score, types_first, fits
     _, types_first, fits = best
+    if types_first and all(fold(label) == "title" for _, (_, label) in fits):
+        return settled  # "Title: ..." over prose
     for line, (text, label) in fits:
         whole = not types_first and (evidence.stands(text) or not evidence.known)
         texts = [text] if whole else evidence.mentions(text, label)

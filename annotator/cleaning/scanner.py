@@ -8,9 +8,12 @@ meant, while lists that are well formed in JSON or Python are read exactly. It d
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import lru_cache, wraps
+from typing import TypeAlias, TypeVar
+
+_T = TypeVar("_T")
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -18,6 +21,18 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Remember what ``function`` returns for short strings: labels and the names of fields come again and again."""
+    cached = lru_cache(10_000)(function)
+
+    @wraps(function)
+    def wrapper(text: str) -> _T:
+        return cached(text) if len(text) <= 60 else function(text)
+
+    return wrapper
+
+
+@remembered
 def fold(key: str) -> str:
     """A name as it is compared: lower case, underscores between words."""
     return key.strip().lower().replace(" ", "_").replace("-", "_")
@@ -267,4 +282,4 @@ def _is_prose(node: Node) -> bool:
 
 def is_nested(node: Node) -> bool:
     """Whether something stands in something else."""
-    return isinstance(node, list) and any(isinstance(item, list | tuple) for item in node)
+    return isinstance(node, list) and any(isinstance(item, (list, tuple)) for item in node)

@@ -1,0 +1,123 @@
+"""Flatten the tree of a reply into items.
+
+The walk is without recursion, so that depth costs nothing. A list is a pair, a longer row, or a list of whatever;
+``objects`` reads the objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from annotator.cleaning.evidence import Evidence, is_remark, is_shaped
+from annotator.cleaning.items import Excluded, Item, Step, Steps, Visit, is_pair, shorten
+from annotator.cleaning.lines import Line, Table
+from annotator.cleaning.objects import read_object
+from annotator.cleaning.scanner import Bare, Heading, Node, is_nested
+
+_EXCLUDED_HEADING = re.compile(
+    r"\b(?:excluded|ignored|rejected|removed|skipped|omitted|non-?entit|not (?:an? )?(?:named )?entit|not included)"
+    r"|loại trừ|bị loại|bỏ qua|không phải|không đưa|không tính|relation|quan hệ",
+    re.IGNORECASE,
+)
+_EXAMPLE_HEADING = re.compile(r"(?:for )?example|ví dụ|e\.g|draft|(?:bản )?nháp", re.IGNORECASE)
+_GENERIC_HEADING = re.compile(r"thực thể|entit|danh sách|kết quả", re.IGNORECASE)
+
+
+def walk(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Step], bool]:
+    """Walk the trees in order: their items, what is malformed or excluded, and whether there was an empty list."""
+    found: list[Step] = []
+    empty = False
+    todo: Steps = []
+    for root in roots:
+        is_example = len(roots) > 1 and _headed(root, _EXAMPLE_HEADING)
+        todo.extend([Excluded(shorten(root))] if is_example else _of_root(root, evidence))
+    todo.reverse()
+    while todo:
+        step = todo.pop()
+        if not isinstance(step, Visit):
+            found.append(step)
+        elif isinstance(step.node, Line):
+            found.append(Item((step.node,), "line"))
+        elif isinstance(step.node, str) and not isinstance(step.node, Bare):
+            found.append(Item((Line(step.node),), "line"))
+        elif not isinstance(step.node, list):
+            found.append(shorten(step.node))
+        elif not step.node:
+            empty = True
+        elif any(isinstance(item, tuple) for item in step.node):
+            todo.extend(reversed(read_object(step.node, step.group, evidence)))
+        else:
+            todo.extend(reversed(_of_list(step.node, step.group)))
+    return found, empty
+
+
+# ---- headings and what stands at the top ----
+
+
+def _headed(root: Node, pattern: re.Pattern[str]) -> bool:
+    entry = root[0] if isinstance(root, list) and root else None
+    return isinstance(entry, tuple) and isinstance(entry[0], Heading) and pattern.match(entry[0]) is not None
+
+
+def _of_root(root: Node, evidence: Evidence) -> Steps:
+    if isinstance(root, Table):
+        columns = [_under_heading(column, evidence) for column in root.columns if isinstance(column, list)]
+        return [step for column in columns for step in column or []] if all(columns) else [Visit(row) for row in root]
+    if isinstance(root, list) and len(root) == 1 and isinstance(root[0], tuple) and isinstance(root[0][0], Heading):
+        steps = _under_heading(root, evidence)
+        return _of_root(root[0][1], evidence) if steps is None else steps
+    if isinstance(root, list) and root and not is_nested(root):
+        if all(isinstance(item, Line) for item in root):
+            return [Visit(item) for item in root]
+        if is_pair(root):
+            return [Item((root[0], root[1]), "bare pair")]
+        return [Item(tuple(root), "bare row")] if len(root) > 2 else [Visit(item) for item in root]
+    return [Visit(root)]
+
+
+def _under_heading(root: list[Node], evidence: Evidence) -> Steps | None:
+    """Read ``Person: [...]``, a heading over bullets, a tag or a column, if the heading is a type; else None."""
+    entry = root[0]
+    if not isinstance(entry, tuple):
+        return None
+    heading, node = re.sub(r"\s*\([^()]*\)\Z", "", entry[0]), entry[1]
+    if _EXCLUDED_HEADING.search(heading):
+        return [Excluded(shorten([heading, *node]) if isinstance(node, list) else shorten(node))]
+    texts = [item for item in node if isinstance(item, str)] if isinstance(node, list) else []
+    if is_remark(heading) or not is_shaped(heading) or _GENERIC_HEADING.search(heading):
+        return None
+    weight = evidence.type_weight(heading)
+    if isinstance(node, list) and is_nested(node):
+        return [Visit(node, heading)] if weight >= 2 and any(map(_is_object, node)) else None
+    looks_typed = len(texts) == 2 and evidence.type_weight(texts[1]) >= 2 and not evidence.stands(texts[1])
+    if weight < 2 or looks_typed:
+        held = [text for text in texts if evidence.first_that_stands(text)]
+        is_headline = weight == 0 and len(heading.split()) > 3 and evidence.stands(heading)
+        if looks_typed or is_headline or weight == 0.1 or not texts or len(held) < len(texts):
+            return None
+    return [Item((text, heading), "headed", several=isinstance(text, Line)) for text in texts] or [Visit([])]
+
+
+def _is_object(node: Node) -> bool:
+    return isinstance(node, tuple) or (isinstance(node, list) and any(isinstance(item, tuple) for item in node))
+
+
+# ---- lists ----
+
+
+def _of_list(items: list[Node], group: str | None) -> Steps:
+    """A pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of whatever."""
+    if not is_nested(items):
+        if is_pair(items):
+            return [Item((items[0], items[1]), "pair")]
+        return [Item(tuple(items), "row")] if len(items) > 2 else [shorten(items)]
+    kinds = [isinstance(item, list) for item in items]
+    if kinds == [False, True] * (len(kinds) // 2) and all(values and not is_nested(values) for values in items[1::2]):
+        groups = zip(items[::2], items[1::2], strict=True)
+        return [
+            Item((key, item), "listed entry") for key, values in groups if isinstance(values, list) for item in values
+        ]
+    if kinds[:2] == [False, False] and all(kinds[2:]):
+        return [Item((items[0], items[1]), "pair"), *(Visit(item, group) for item in items[2:])]
+    return [Visit(item, group) for item in items]
