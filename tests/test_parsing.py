@@ -300,7 +300,8 @@ def test_long_items_are_shortened():
 TEXTS = st.text(min_size=1).map(str.strip).filter(bool)
 PAIRS = st.lists(st.tuples(TEXTS, TEXTS))
 # Texts full of what the scanner looks at.
-TRICKY = st.text(alphabet="ab đ'\"“”‘’,;:()[]{}\\\n#/-.`|1", min_size=1).map(str.strip).filter(bool)
+TRICKY = st.text(alphabet="ab đ'\"“”‘’,;:()[]{}\\\n#/-.`|1", min_size=1)
+TRICKY = TRICKY.map(str.strip).filter(lambda text: text not in ("", "..."))  # that stands for an entity left out
 TRICKY_PAIRS = st.lists(st.tuples(TRICKY, TRICKY), min_size=1)
 
 

@@ -2,7 +2,7 @@
 
 1. ``final_answer`` leaves out thoughts, drafts, and what the model makes up after its turn.
 2. Strict JSON is read by ``json``, other brackets by ``scanner``, text without brackets by ``lines``: one kind of tree.
-3. ``trees`` and ``objects`` flatten the tree into items, each of a mention and a type, in an order that may still be open.
+3. ``trees`` and ``objects`` flatten the tree into items, each of a mention and a type, in an order that may be open.
 4. ``roles`` weighs with the passage which is which, for all items of one form at once.
 
 What has items but not one pair is ``unparsable``: it must not pass for a passage without entities.
