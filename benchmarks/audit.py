@@ -86,7 +86,7 @@ def _letters(number: int) -> bytes:
 
 
 def measure(target: Path, workers: int) -> None:
-    """Audit, and print what it took; the memory of the largest process is told apart from that of this one."""
+    """Audit, and print what it took; the memory of the largest process is reported apart from that of this one."""
     import pandas  # noqa: F401 - what the audit needs is loaded before the clock starts
 
     from annotator.engines.local import LocalEngine

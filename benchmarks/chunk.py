@@ -4,7 +4,7 @@
     pip install semchunk chonkie langchain-text-splitters llama-index-core    # what is missing is named and left out
 
 Every tool gets the same documents, tokenizer (tiktoken with Llama 3's vocabulary) and limit, with no overlap, in one
-process on one core; in each round they take turns, after a first one that is told apart (``cold_seconds``: our table of
+process on one core; in each round they take turns, after a separate first one (``cold_seconds``: the table of
 words is empty then). ``ratio`` is the median over the rounds of a tool's CPU time by that of encoding every document
 once in the same round, so that a busy machine matters little.
 

@@ -2,10 +2,10 @@
 
     vner-annotate build news/ --out runs/news
     python benchmarks/clean.py runs/news --passages 16000
-    python benchmarks/clean.py runs/news --passages 16000 --claims 13 --wrong 0.05
+    python benchmarks/clean.py runs/news --passages 16000 --predictions 13 --wrong 0.05
 
 Each round is one process on one core, over copies of the passages and the ledger; figures are of the best round.
-With --claims the replies are made: so many names and numbers of the passage, a share of them of another passage, with
+With --predictions the replies are generated: names and numbers of the passage, a share of them of another passage, with
 type names of the lexicon in any spelling, as a large model might write them.
 """
 
@@ -53,7 +53,7 @@ def copied(source: RunDir, root: Path, passages: int) -> RunDir:
     return run
 
 
-def make_replies(run: RunDir, teacher: Teacher, claims: int, wrong: float) -> None:
+def make_replies(run: RunDir, teacher: Teacher, predictions: int, wrong: float) -> None:
     """Put a ledger with made replies in place of that of ``run``."""
     run.ledger.unlink()
     rng, lexicon = random.Random(0), load_lexicon()
@@ -62,7 +62,7 @@ def make_replies(run: RunDir, teacher: Teacher, claims: int, wrong: float) -> No
     weights = list(accumulate(rank**-1.5 for rank in range(1, len(labels) + 1)))  # a few types are most of what is said
     spellings = (str, str.upper, str.title, lambda label: label.replace(" ", "_"), lambda label: f"{label}s")
 
-    def claim(names: list[str]) -> list[str]:
+    def prediction(names: list[str]) -> list[str]:
         (label,) = rng.choices(labels, cum_weights=weights)
         return [rng.choice(names), rng.choice(spellings)(label)]
 
@@ -71,7 +71,7 @@ def make_replies(run: RunDir, teacher: Teacher, claims: int, wrong: float) -> No
         other = ["Núi Thành"]
         for passage in tables.read_passages(run.passages):
             names = NAMES.findall(passage.text) or other
-            pairs = [claim(other if rng.random() < wrong else names) for _ in range(claims)]
+            pairs = [prediction(other if rng.random() < wrong else names) for _ in range(predictions)]
             reply, key = json.dumps(pairs, ensure_ascii=False), teacher.question(passage.text).key
             made.append(Completion(key, passage.id, reply, "stop", 0, 0, 0.0, 0.0))
             other = names
@@ -87,8 +87,8 @@ def one_round(source: RunDir, args: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         run = copied(source, Path(folder), args.passages)
         teacher = make_teacher(config)
-        if args.claims:
-            make_replies(run, teacher, args.claims, args.wrong)
+        if args.predictions:
+            make_replies(run, teacher, args.predictions, args.wrong)
         context = pipeline.Context(config, run, load_tokenizer(config.tokenizer), teacher, Silent())
         context.tokenizer.count("warm")
         before = resource.getrusage(resource.RUSAGE_SELF)
@@ -114,8 +114,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a run directory whose passages are answered")
     parser.add_argument("--passages", type=int, default=16000)
-    parser.add_argument("--claims", type=int, default=0, help="make replies with so many claims each")
-    parser.add_argument("--wrong", type=float, default=0.05, help="share of made claims that are of another passage")
+    parser.add_argument("--predictions", type=int, default=0, help="make replies with so many predictions each")
+    parser.add_argument("--wrong", type=float, default=0.05, help="share of generated predictions of another passage")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", choices=("clean", "explode"), default="", help="one round under cProfile")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")

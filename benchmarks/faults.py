@@ -89,7 +89,7 @@ class State:
 
 
 class Misbehaving(Answering):
-    """Answers as it is told."""
+    """Answers as the settings say."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state.latency)
@@ -103,8 +103,8 @@ class Misbehaving(Answering):
             vars(state).update(json.loads(body))
             return self._send(200, JSON, b"{}")
         if head.startswith(b"get"):
-            told = {"requests": state.tries.total(), "repeated": sum(n > 1 for n in state.good.values())}
-            return self._send(200, JSON, json.dumps(told).encode())
+            counted = {"requests": state.tries.total(), "repeated": sum(n > 1 for n in state.good.values())}
+            return self._send(200, JSON, json.dumps(counted).encode())
         fault = state.fault_of(body)
         asyncio.get_running_loop().call_later(state.latency, self._misbehave, {**FAULTS, **KEPT}.get(fault))
         return None

@@ -1,4 +1,4 @@
-"""How well and how fast claims are grounded: planted true and false claims over real passages.
+"""Accuracy and speed of grounding: planted true and false mentions over real passages.
 
     python benchmarks/grounding.py --news DIR --pairs 20000 [--seed 0] [--slow-pairs 400] [--json]
 
@@ -32,7 +32,7 @@ from normalizers.spans import Grounder, Match
 
 Spans = list[tuple[int, int]]
 Contender = Callable[[str], Callable[[str], Spans]]
-"""From a passage to a function from a claim to its spans."""
+"""From a passage to a function from a mention to its spans."""
 
 CHARS = 900
 UPPER = "[A-ZĐÀ-ÖØ-ÝĂĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]"
@@ -53,11 +53,11 @@ NEW = ["oà", "oá", "oả", "oã", "oạ", "oè", "oé", "oẻ", "oẽ", "oẹ"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A claim about a passage; ``span`` is where it stands, None when it is not there."""
+    """A mention to ground in a passage; ``span`` is its place, None when it is not there."""
 
     kind: str
     text: str
-    claim: str
+    mention: str
     span: tuple[int, int] | None
 
 
@@ -69,12 +69,12 @@ class Tally:
     found: int = 0
     """True pairs: the planted place is among the spans. False pairs: there are spans."""
     wrong: int = 0
-    """Pairs with a span that does not say what the claim says."""
+    """Pairs with a span whose text is not the mention."""
 
 
 @functools.lru_cache(maxsize=4096)
 def flat(text: str) -> str:
-    """Return the syllables of ``text``, tone last, case and punctuation gone: two claims are one when these are."""
+    """Return the syllables of ``text``, tone last, case and punctuation gone: two mentions are one when these are."""
     plain = unicodedata.normalize("NFKD", text.replace("_", " ")).lower().replace("\u00ad", "").replace("\u200b", "")
     words = re.findall(r"[\w\u0300-\u036f]+", plain)
     parted = ("".join(sorted(word, key=lambda char: char in TONES)) for word in words)
@@ -94,43 +94,43 @@ def passages(news: Path) -> Iterator[str]:
                     start = stop.end()
 
 
-def swapped(claim: str, old: list[str], new: list[str]) -> str:
-    """Return ``claim`` with each of ``old`` as the ``new`` at its place (open syllables only; not in qu)."""
+def swapped(mention: str, old: list[str], new: list[str]) -> str:
+    """Return ``mention`` with each of ``old`` as the ``new`` at its place (open syllables only; not in qu)."""
     for was, put in zip(old, new, strict=True):
         for a, b in ((was, put), (was.upper(), put.upper())):
-            claim = re.sub(rf"(?<![qQ]){a}(?!\w)", b, claim)
-    return claim
+            mention = re.sub(rf"(?<![qQ]){a}(?!\w)", b, mention)
+    return mention
 
 
-def abbreviated(claim: str, stop: str) -> str:
-    """Return ``claim`` with the full stop of its first abbreviation written as ``stop``."""
-    return re.sub(rf"^({TITLES})\. ?(?=\w)", rf"\g<1>{stop}", claim)
+def abbreviated(mention: str, stop: str) -> str:
+    """Return ``mention`` with the full stop of its first abbreviation written as ``stop``."""
+    return re.sub(rf"^({TITLES})\. ?(?=\w)", rf"\g<1>{stop}", mention)
 
 
 REWRITES: dict[str, Callable[[str], str]] = {
-    "decomposed": lambda claim: unicodedata.normalize("NFD", claim),
-    "full width": lambda claim: "".join(chr(ord(char) + 0xFEE0) if char.isdigit() else char for char in claim),
-    "new tone place": lambda claim: swapped(claim, OLD, NEW),
-    "old tone place": lambda claim: swapped(claim, NEW, OLD),
+    "decomposed": lambda mention: unicodedata.normalize("NFD", mention),
+    "full width": lambda mention: "".join(chr(ord(char) + 0xFEE0) if char.isdigit() else char for char in mention),
+    "new tone place": lambda mention: swapped(mention, OLD, NEW),
+    "old tone place": lambda mention: swapped(mention, NEW, OLD),
     "upper case": str.upper,
     "lower case": str.lower,
-    "title case": lambda claim: " ".join(word[0].upper() + word[1:] for word in claim.split(" ")),
-    "no-break space": lambda claim: claim.replace(" ", "\u00a0"),
-    "double space": lambda claim: claim.replace(" ", "  "),
-    "line break": lambda claim: claim.replace(" ", "\n", 1),
-    "zero width": lambda claim: claim.replace(" ", "\u200b ", 1),
-    "space around": lambda claim: f" {claim}\n",
-    "space lost": lambda claim: re.sub(r" ?([-–]) ?", r"\1", claim),
-    "dash": lambda claim: claim.replace("-", "—").replace("–", "-"),
-    "abbreviation .": lambda claim: abbreviated(claim, "."),
-    "abbreviation . space": lambda claim: abbreviated(claim, ". "),
-    "abbreviation space": lambda claim: abbreviated(claim, " "),
-    "abbreviation Tp": lambda claim: abbreviated(claim, ".").replace("TP.HCM", "Tp.Hcm"),
-    "straight quotes": lambda claim: f'"{claim}"',
-    "curly quotes": lambda claim: f"“{claim}”",
-    "full stop": lambda claim: f"{claim}.",
-    "underscores": lambda claim: claim.replace(" ", "_"),
-    "all at once": lambda claim: f'"{swapped(claim, OLD, NEW).upper()}".'.replace(" ", "_"),
+    "title case": lambda mention: " ".join(word[0].upper() + word[1:] for word in mention.split(" ")),
+    "no-break space": lambda mention: mention.replace(" ", "\u00a0"),
+    "double space": lambda mention: mention.replace(" ", "  "),
+    "line break": lambda mention: mention.replace(" ", "\n", 1),
+    "zero width": lambda mention: mention.replace(" ", "\u200b ", 1),
+    "space around": lambda mention: f" {mention}\n",
+    "space lost": lambda mention: re.sub(r" ?([-–]) ?", r"\1", mention),
+    "dash": lambda mention: mention.replace("-", "—").replace("–", "-"),
+    "abbreviation .": lambda mention: abbreviated(mention, "."),
+    "abbreviation . space": lambda mention: abbreviated(mention, ". "),
+    "abbreviation space": lambda mention: abbreviated(mention, " "),
+    "abbreviation Tp": lambda mention: abbreviated(mention, ".").replace("TP.HCM", "Tp.Hcm"),
+    "straight quotes": lambda mention: f'"{mention}"',
+    "curly quotes": lambda mention: f"“{mention}”",
+    "full stop": lambda mention: f"{mention}.",
+    "underscores": lambda mention: mention.replace(" ", "_"),
+    "all at once": lambda mention: f'"{swapped(mention, OLD, NEW).upper()}".'.replace(" ", "_"),
 }
 
 
@@ -147,25 +147,25 @@ def true_pair(rng: random.Random, text: str) -> Pair | None:
     return Pair(kind, text, rewrite(spot[0]), spot.span())
 
 
-def letter_changed(rng: random.Random, claim: str) -> str:
-    """Return ``claim`` with one letter put for another."""
-    at = rng.choice([i for i, char in enumerate(claim) if char.isalpha()])
-    return claim[:at] + rng.choice("bcdghklmnprstvxaeiou") + claim[at + 1 :]
+def letter_changed(rng: random.Random, mention: str) -> str:
+    """Return ``mention`` with one letter put for another."""
+    at = rng.choice([i for i, char in enumerate(mention) if char.isalpha()])
+    return mention[:at] + rng.choice("bcdghklmnprstvxaeiou") + mention[at + 1 :]
 
 
-def tone_changed(rng: random.Random, claim: str) -> str:
-    """Return ``claim`` with the tone of one syllable changed, or as it is where there is none."""
-    plain = unicodedata.normalize("NFD", claim)
+def tone_changed(rng: random.Random, mention: str) -> str:
+    """Return ``mention`` with the tone of one syllable changed, or as it is where there is none."""
+    plain = unicodedata.normalize("NFD", mention)
     at = [i for i, char in enumerate(plain) if char in TONES]
     if not at:
-        return claim
+        return mention
     i = rng.choice(at)
     return unicodedata.normalize("NFC", plain[:i] + rng.choice(TONES.replace(plain[i], "")) + plain[i + 1 :])
 
 
-def bare(claim: str) -> str:
-    """Return ``claim`` without diacritics."""
-    plain = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", claim))
+def bare(mention: str) -> str:
+    """Return ``mention`` without diacritics."""
+    plain = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", mention))
     return plain.replace("đ", "d").replace("Đ", "D")
 
 
@@ -174,20 +174,20 @@ def false_pair(rng: random.Random, text: str, elsewhere: str) -> Pair | None:
     spots = [*MENTIONS["name"].finditer(text), *MENTIONS["words"].finditer(text)]
     if not spots:
         return None
-    claim = rng.choice(spots)[0]
-    word = rng.choice(claim.split(" "))
+    mention = rng.choice(spots)[0]
+    word = rng.choice(mention.split(" "))
     kinds: dict[str, Callable[[], str]] = {
         "of another passage": lambda: elsewhere,
-        "extended": lambda: f"{claim} {elsewhere.rsplit(' ', maxsplit=1)[-1]}",
-        "prefixed": lambda: f"{elsewhere.split(' ', maxsplit=1)[0]} {claim}",
-        "letter changed": lambda: letter_changed(rng, claim),
-        "tone changed": lambda: tone_changed(rng, claim),
-        "no diacritics": lambda: bare(claim),
-        "last letter cut": lambda: claim[:-1],
-        "first letter cut": lambda: claim[1:],
+        "extended": lambda: f"{mention} {elsewhere.rsplit(' ', maxsplit=1)[-1]}",
+        "prefixed": lambda: f"{elsewhere.split(' ', maxsplit=1)[0]} {mention}",
+        "letter changed": lambda: letter_changed(rng, mention),
+        "tone changed": lambda: tone_changed(rng, mention),
+        "no diacritics": lambda: bare(mention),
+        "last letter cut": lambda: mention[:-1],
+        "first letter cut": lambda: mention[1:],
         "part of a syllable": lambda: word[: max(1, len(word) // 2)] if rng.random() < 0.5 else word[len(word) // 2 :],
-        "words swapped": lambda: " ".join(reversed(claim.split(" "))),
-        "word left out": lambda: " ".join(claim.split(" ")[::2]) if claim.count(" ") > 1 else claim,
+        "words swapped": lambda: " ".join(reversed(mention.split(" "))),
+        "word left out": lambda: " ".join(mention.split(" ")[::2]) if mention.count(" ") > 1 else mention,
     }
     kind, make = rng.choice(list(kinds.items()))
     made = make()
@@ -226,11 +226,11 @@ def plant(texts: list[str], wanted: int, seed: int) -> list[Pair]:
 def find_all(text: str) -> Callable[[str], Spans]:
     """Return the bare minimum: every occurrence that `str.find` sees, inside a word or not."""
 
-    def ground(claim: str) -> Spans:
-        spans, start = [], text.find(claim)
+    def ground(mention: str) -> Spans:
+        spans, start = [], text.find(mention)
         while start >= 0:
-            spans.append((start, start + len(claim)))
-            start = text.find(claim, start + len(claim))
+            spans.append((start, start + len(mention)))
+            start = text.find(mention, start + len(mention))
         return spans
 
     return ground
@@ -240,8 +240,8 @@ def grounder(text: str) -> Callable[[str], Spans]:
     """Return the code under test."""
     ground = Grounder(text).ground
 
-    def spans(claim: str) -> Spans:
-        found = ground(claim)
+    def spans(mention: str) -> Spans:
+        found = ground(mention)
         return list(found.spans) if isinstance(found, Match) else []
 
     return spans
@@ -252,8 +252,8 @@ def rapidfuzz() -> Contender:
     from rapidfuzz.fuzz import partial_ratio_alignment
 
     def contender(text: str) -> Callable[[str], Spans]:
-        def ground(claim: str) -> Spans:
-            best = partial_ratio_alignment(claim, text, score_cutoff=90)
+        def ground(mention: str) -> Spans:
+            best = partial_ratio_alignment(mention, text, score_cutoff=90)
             return [(best.dest_start, best.dest_end)] if best else []
 
         return ground
@@ -267,8 +267,8 @@ def langextract() -> Contender:
     from langextract.resolver import WordAligner
 
     def contender(text: str) -> Callable[[str], Spans]:
-        def ground(claim: str) -> Spans:
-            aligned = WordAligner().align_extractions([[Extraction("entity", claim)]], text)
+        def ground(mention: str) -> Spans:
+            aligned = WordAligner().align_extractions([[Extraction("entity", mention)]], text)
             places = [extraction.char_interval for group in aligned for extraction in group]
             return [(place.start_pos, place.end_pos) for place in places if place]
 
@@ -285,13 +285,15 @@ def judge(contender: Contender, pairs: list[Pair]) -> tuple[dict[str, Tally], fl
         asked = list(group)
         start = time.perf_counter()
         ground = contender(text)
-        answers = [ground(pair.claim) for pair in asked]
+        answers = [ground(pair.mention) for pair in asked]
         spent += time.perf_counter() - start
         for pair, spans in zip(asked, answers, strict=True):
             tally = tallies.setdefault(f"{'true' if pair.span else 'false'}: {pair.kind}", Tally())
             tally.pairs += 1
             tally.found += pair.span in spans if pair.span else bool(spans)
-            tally.wrong += any(flat(text[a:b]) != flat(pair.claim) or text[a:b] != text[a:b].strip() for a, b in spans)
+            tally.wrong += any(
+                flat(text[a:b]) != flat(pair.mention) or text[a:b] != text[a:b].strip() for a, b in spans
+            )
     return dict(sorted(tallies.items(), reverse=True)), 1e6 * spent / max(1, len(pairs))
 
 
@@ -314,14 +316,14 @@ def exact_speed(pairs: list[Pair]) -> dict[str, float]:
     """Return microseconds a pair for `str.find` and the grounder on exact pairs, 13 to a passage, best of five."""
     texts = sorted({pair.text for pair in pairs})[:500]
     work = [(text, [spot[0] for spot in MENTIONS["name"].finditer(text)][:13]) for text in texts]
-    total = max(1, sum(len(claims) for _, claims in work))
+    total = max(1, sum(len(mentions) for _, mentions in work))
 
     def once(contender: Contender) -> float:
         start = time.perf_counter()
-        for text, claims in work:
+        for text, mentions in work:
             ground = contender(text)
-            for claim in claims:
-                ground(claim)
+            for mention in mentions:
+                ground(mention)
         return 1e6 * (time.perf_counter() - start) / total
 
     rounds = [(once(find_all), once(lambda text: Grounder(text).ground)) for _ in range(5)]
@@ -343,7 +345,7 @@ def show(report: dict[str, object]) -> None:
 
 def main() -> None:
     """Plant, judge, print."""
-    parser = argparse.ArgumentParser(description="Accuracy and speed of grounding on planted claims.")
+    parser = argparse.ArgumentParser(description="Accuracy and speed of grounding on planted mentions.")
     parser.add_argument("--news", type=Path, required=True, help="folder of Parquet files with a column text")
     parser.add_argument("--pairs", type=int, default=20000)
     parser.add_argument("--slow-pairs", type=int, default=400, help="pairs for the other libraries")
