@@ -93,7 +93,7 @@ class RunConfig:
     tokenizer: str = _setting(
         "llama3",
         "Passages",
-        "Count tokens with llama3, cl100k_base, o200k_base, hf:NAME or a tokenizer file.",
+        "Count tokens with llama3, words (between white space), cl100k_base, o200k_base, hf:NAME or a tokenizer file.",
         stage="chunk",
     )
     min_tokens: int = _setting(150, "Passages", "Make passages of at least this many tokens.", stage="chunk", low=1)

@@ -14,6 +14,7 @@ from annotator.errors import ConfigError
 from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.forecast import Assumed, _time
+from annotator.storage import tables
 from annotator.teachers.prices import price_of
 from data_cards.views.forecast import duration
 from prompts import load_prompt
@@ -99,6 +100,16 @@ def test_the_forecast_of_tokens_is_near(tmp_path: Path) -> None:
     assert seen["tokens"]["total"] + pilot["prompt_tokens"] + pilot["completion_tokens"] == pytest.approx(
         prompt + completion, rel=0.1
     )
+
+
+def test_passages_in_words_are_paid_in_tokens(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The prompt and the answers are forecast in tokens of Llama 3, whatever the passages are counted in."""
+    in_words = planned("sample", "--out", tmp_path, *asking(endpoint), "--tokenizer", "words")
+    passages = list(tables.read_passages(tmp_path / "passages.parquet"))
+    assert all(passage.n_tokens == len(passage.text.split()) <= 256 for passage in passages)
+    words = sum(passage.n_tokens for passage in passages)
+    assert in_words["tokens"]["completion"] > 0.5 * words * 1.2
+    assert in_words["tokens"]["prompt"] > words * 1.2
 
 
 def test_a_pilot_is_paid_once_and_tells_what_it_saw(endpoint: Endpoint, tmp_path: Path) -> None:

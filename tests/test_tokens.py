@@ -201,6 +201,34 @@ def test_the_table_of_words_stays_small(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(map(len, tokenizer._after_space)) < 100
 
 
+@given(st.lists(st.tuples(st.text(" \t\n\u00a0\u3000", max_size=3), st.text("aĐệ.,\u0301😀", min_size=1, max_size=5))))
+def test_words_of_spans_are_those_of_split(parts: list[tuple[str, str]]) -> None:
+    """Alone, and in a text that ends with the span before it; spans may touch, gaps may be any white space."""
+    tokenizer = load_tokenizer("words")
+    text, starts, ends = "", [], []
+    for gap, span in parts:
+        text += gap
+        starts.append(len(text))
+        text += span
+        ends.append(len(text))
+    alone, added = tokenizer.count_spans(text, np.array(starts, np.int64), np.array(ends, np.int64))
+    assert alone.tolist() == [len(text[start:end].split()) for start, end in zip(starts, ends, strict=True)]
+    whole = [len(text[starts[0] : end].split()) for end in ends]
+    assert np.cumsum(added).tolist() == whole
+
+
+def test_words_are_counted_by_white_space() -> None:
+    """Syllables, in Vietnamese; what a teacher reads is counted in tokens all the same."""
+    tokenizer = load_tokenizer("words")
+    assert tokenizer.count_many(["", " ", "Hội An, Quảng Nam", "TP.HCM\ncó 9 quận"]) == [0, 0, 4, 4]
+    assert tokenizer.__reduce__() == (load_tokenizer, ("words",))  # type: ignore[attr-defined]
+    assert [tokens.request_tokenizer(spec) for spec in ("words", "llama3", "o200k_base")] == [
+        "llama3",
+        "llama3",
+        "o200k_base",
+    ]
+
+
 def test_pickled_as_its_spec() -> None:
     """Another process loads the tokenizer itself instead of receiving the vocabulary."""
     tokenizer = load_tokenizer("llama3")
@@ -235,7 +263,7 @@ def test_broken_vocabulary_file(tmp_path: Path, content: bytes) -> None:
 
 def test_unknown_spec() -> None:
     """The message lists what there is."""
-    with pytest.raises(ConfigError, match="no tokenizer 'llama33': give llama3, cl100k_base"):
+    with pytest.raises(ConfigError, match="no tokenizer 'llama33': give llama3, words, cl100k_base"):
         load_tokenizer("llama33")
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NAMED: Final = ("cl100k_base", "o200k_base")
 """Encodings that tiktoken downloads at first use and caches."""
+WORDS: Final = "words"
+"""The spec that counts words between white space; in Vietnamese these are syllables."""
 
 _LLAMA3_SPLIT: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -76,16 +78,18 @@ def load_tokenizer(spec: str) -> Tokenizer:
     """Load a tokenizer, once per process.
 
     Args:
-        spec: ``llama3`` (default of a run, needs no network), ``cl100k_base`` or ``o200k_base`` (tiktoken downloads
-            them at first use), ``hf:NAME`` for a ``tokenizer.json`` on the Hugging Face Hub, or the path of a
-            ``tokenizer.json``, of a folder that holds one, or of a vocabulary in tiktoken's format (``*.model`` or
-            ``*.tiktoken``; split as Llama 3 does).
+        spec: ``llama3`` (default of a run, needs no network), ``words`` (between white space), ``cl100k_base`` or
+            ``o200k_base`` (tiktoken downloads them at first use), ``hf:NAME`` for a ``tokenizer.json`` on the Hugging
+            Face Hub, or the path of a ``tokenizer.json``, of a folder that holds one, or of a vocabulary in tiktoken's
+            format (``*.model`` or ``*.tiktoken``; split as Llama 3 does).
 
     Raises:
         ConfigError: the spec is unknown, or its vocabulary cannot be loaded.
     """
     if spec == "llama3":
         return _from_ranks(spec, _llama3_file())
+    if spec == WORDS:
+        return _WhiteSpace()
     if spec in NAMED:
         return _from_tiktoken(spec)
     if spec.startswith("hf:"):
@@ -94,9 +98,43 @@ def load_tokenizer(spec: str) -> Tokenizer:
     if path.is_dir():
         path /= "tokenizer.json"
     if not path.is_file():
-        known = f"llama3, {', '.join(NAMED)}, hf:NAME or the path of a tokenizer.json or tokenizer.model"
+        known = f"llama3, {WORDS}, {', '.join(NAMED)}, hf:NAME or the path of a tokenizer.json or tokenizer.model"
         raise ConfigError(f"no tokenizer {spec!r}: give {known}")
     return _from_json(spec, path) if path.suffix == ".json" else _from_ranks(spec, path)
+
+
+def request_tokenizer(spec: str) -> str:
+    """Return the spec that counts what a teacher reads: ``llama3`` where passages are counted in words."""
+    return "llama3" if spec == WORDS else spec
+
+
+class _WhiteSpace:
+    """Counts words between white space, as ``str.split`` does."""
+
+    name = WORDS
+    fingerprint = hashlib.sha256(b"runs of characters that are not white space").hexdigest()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_tokenizer, (self.name,)
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def count_many(self, texts: Sequence[str]) -> list[int]:
+        return [self.count(text) for text in texts]
+
+    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
+        import numpy as np
+
+        space = np.ones(len(text) + 1, np.bool_)
+        space[1:] = np.fromiter(map(str.isspace, text), np.bool_, len(text))
+        begins = space[:-1] & ~space[1:]  # a word begins at this character
+        words = np.concatenate(([0], np.cumsum(begins, dtype=np.int64)))
+        # Alone, a span that begins inside a word begins a word of its own.
+        alone = words[ends] - words[starts] + ~begins[starts]
+        added = alone.copy()
+        added[1:] = words[ends[1:]] - words[ends[:-1]]
+        return alone, added
 
 
 class _Tiktoken:

@@ -23,7 +23,7 @@ from annotator.asking.rate_limits import WINDOW
 from annotator.cleaning.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
-from annotator.passages.tokenizers import Tokenizer, load_tokenizer
+from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.progress import Progress, displayed
 from annotator.records import Completion, Passage
 from annotator.run.check import prepared
@@ -263,15 +263,14 @@ def _ask_some(context: Context, pilot: int) -> None:
 
 
 def _forecast(context: Context, assumed: Assumed, is_asked: Callable[[str], bool] = lambda _: True) -> Plan:
-    config, tokenizer, teacher = context.config, context.tokenizer, context.teacher
+    config, teacher = context.config, context.teacher
+    tokenizer = load_tokenizer(request_tokenizer(config.tokenizer))
     normalizer = LabelNormalizer(load_lexicon())
     seen, known = Seen(), set[str]()
     total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
     waiting = on_their_way(context.run)
     with answers_of(context.run) as ledger:  # a plan makes none: a ledger says that something was asked
-        for passage in tables.read_passages(context.run.passages):
-            if not is_asked(passage.id):
-                continue
+        for passage in filter(lambda found: is_asked(found.id), _in_tokens(context, tokenizer)):
             total += 1
             question = teacher.question(passage.text)
             if question.key in known:
@@ -315,6 +314,15 @@ def _forecast(context: Context, assumed: Assumed, is_asked: Callable[[str], bool
         price=price_of(config, assumed.price_in, assumed.price_out),
         seen=seen,
     )
+
+
+def _in_tokens(context: Context, tokenizer: Tokenizer) -> Iterator[Passage]:
+    """Yield the passages with their length in tokens of ``tokenizer``."""
+    for passage in tables.read_passages(context.run.passages):
+        if tokenizer.name == context.config.tokenizer:
+            yield passage
+        else:
+            yield dataclasses.replace(passage, n_tokens=tokenizer.count(passage.text))
 
 
 def _prompt_tokens(question: Question, tokenizer: Tokenizer) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from annotator.config import RunConfig, without_password
-from annotator.passages.tokenizers import NAMED
+from annotator.passages.tokenizers import NAMED, WORDS
 
 PATHS: Final = ("source", "tokenizer", "prompt", "labels", "decontaminate")
 """Settings that may name a file or folder of this machine."""
@@ -53,7 +53,8 @@ def located(name: str, value: str) -> str:
         return value
     always = name in {"labels", "decontaminate"} or (name == "prompt" and value.endswith(".toml"))
     path = Path(value).expanduser() if value.startswith("~") else Path(value)
-    named = name == "prompt" or (name == "tokenizer" and (value in {"llama3", *NAMED} or value.startswith("hf:")))
+    tokenizers = {"llama3", WORDS, *NAMED}
+    named = name == "prompt" or (name == "tokenizer" and (value in tokenizers or value.startswith("hf:")))
     if not always and (named or not path.exists()):
         return value
     return os.path.normpath(Path.cwd() / path)

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -33,7 +33,7 @@ from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
-from annotator.passages.tokenizers import Tokenizer
+from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.progress import Progress
 from annotator.records import Completion, Document, Passage, Piece, Rejected
 from annotator.run.backends import ask_on_cluster
@@ -149,7 +149,8 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
     A question that cannot fit the model's window is not sent; the ledger records why.
     """
     config, teacher = context.config, context.teacher
-    overhead = context.tokenizer.count(str(teacher.question("").content))
+    counting = load_tokenizer(request_tokenizer(config.tokenizer))
+    overhead = counting.count(str(teacher.question("").content))
     room = _room(config, overhead)
     if gone := retirement(config):
         context.progress.say(gone)
@@ -157,8 +158,10 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
     def fitting() -> Iterator[Asked]:
         for asked in not_in_a_batch(context.run, questions, context.progress):
             passage, question = asked
+            if counting.name != config.tokenizer:
+                passage = replace(passage, n_tokens=counting.count(passage.text))
             if passage.n_tokens <= room:
-                yield asked
+                yield Asked(passage, question)
             else:
                 detail = f"{passage.n_tokens} tokens, and the model's window leaves {room:.0f}; lower --max-tokens"
                 ledger.record_failures([Failure(question.key, passage.id, "does not fit", detail)])

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from annotator.passages.tokenizers import request_tokenizer
 from annotator.run.forecast import ANSWER_RATIO, Plan, Seen
 from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
@@ -65,7 +66,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
         (
             "prompt tokens",
             f"{plan.prompt_tokens:,}",
-            "seen" if seen.prompt_tokens else f"counted by {config.tokenizer}",
+            "seen" if seen.prompt_tokens else f"counted by {request_tokenizer(config.tokenizer)}",
         ),
         ("completion tokens", f"{plan.completion_tokens:,}", answers),
         *_costs(plan),
