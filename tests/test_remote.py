@@ -20,10 +20,11 @@ from tenacity import wait_none
 from annotator.errors import SourceError
 from annotator.records import Document
 from annotator.sources import remote
+from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading, Row
 from annotator.sources.locating import HubDataset, fingerprint, locate
 from annotator.sources.parquet import ParquetFiles, RowGroup, take_from
-from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
 from tests.conftest import ROOT
 from tests.file_server import FileServer
@@ -198,7 +199,8 @@ def _on_the_hub(server: FileServer, code: str) -> str:
 
 
 DRAW = """
-from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.costs import SampleReport
+from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
 for source in ("org/name", "hf://datasets/org/name/data/*.parquet", "hf://datasets/org/name"):
     report = SampleReport()

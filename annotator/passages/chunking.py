@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
 from json.encoder import encode_basestring_ascii as json_string
-from math import inf
 from typing import Final, NamedTuple, TypeAlias
 
-from annotator.errors import ConfigError
+from annotator.passages.planning import Limits, plan, plan_passages
 from annotator.passages.tokenizers import UNKNOWN, Tokenizer
 from annotator.passages.units import Units, units_of
 from annotator.records import Document, Passage, Piece, Rejected
@@ -23,30 +22,7 @@ from annotator.records import Document, Passage, Piece, Rejected
 BLOCK: Final = 500
 """Documents among which leftovers are joined. Blocks are independent, so any process can make them."""
 
-_EACH: Final = 1 << 40
-"""Cost of a passage, more than all squares of tokens in a document add up to."""
-
-_Cost: TypeAlias = tuple[int, int, int, int, int, int]
 _Result: TypeAlias = Passage | Rejected
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """Bounds of a passage in tokens, both inclusive."""
-
-    low: int
-    high: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.low <= self.high or self.high < 8:
-            raise ConfigError(
-                f"passages of {self.low} to {self.high} tokens are impossible: --min-tokens must be 1 or more, "
-                "--max-tokens 8 or more and no less than --min-tokens"
-            )
-
-    def side(self, tokens: int) -> int:
-        """Return -1 below the bounds, 0 within, 1 above."""
-        return (tokens > self.high) - (tokens < self.low)
 
 
 class _Group(NamedTuple):
@@ -121,7 +97,7 @@ def chunk_block(
     documents: Sequence[Document], tokenizer: Tokenizer, min_tokens: int = 150, max_tokens: int = 256
 ) -> list[_Result]:
     """Cut one block of documents into passages and rejections, in order of their first piece."""
-    limits = _Limits(min_tokens, max_tokens)
+    limits = Limits(min_tokens, max_tokens)
     made: list[tuple[tuple[int, int], _Result]] = []
     leftovers: list[_Group] = []
     units = units_of([document.text for document in documents], tokenizer, max_tokens)
@@ -146,18 +122,18 @@ def chunk_block(
 # ---------------------------------------------------------------- planning one document
 
 
-def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: _Limits) -> Iterator[_Group]:
+def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: Limits) -> Iterator[_Group]:
     """Partition a document into groups of units: passages within the limits, and leftovers."""
     sums = [0, *accumulate(units.tokens)]
     count = _counter(document.text, units, tokenizer)
-    spans = [(i, j, count(i, j)) for i, j in _plan_passages(units, sums, limits)]
+    spans = [(i, j, count(i, j)) for i, j in plan_passages(units, sums, limits)]
     if not spans or any(limits.side(tokens) for _, _, tokens in spans):
         spans = _plan_and_count(document.text, units, tokenizer, limits)
     for i, j, tokens in spans:
         yield _Group(order, document, units, i, j, tokens)
 
 
-def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: _Limits) -> list[tuple[int, int, int]]:
+def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: Limits) -> list[tuple[int, int, int]]:
     """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
 
     Planning adds up the tokens of units, which may be wrong by a token or two where they meet. The planned groups are
@@ -168,12 +144,12 @@ def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: _Limi
     known = {(index, index + 1): tokens for index, tokens in enumerate(units.tokens)}
     is_rough = True
     while True:
-        plan = _plan(units, sums, known, limits)
-        counts = {span: count(*span) for span in plan if span not in known}
+        spans = plan(units, sums, known, limits)
+        counts = {span: count(*span) for span in spans if span not in known}
         is_settled = all(limits.side(tokens) == limits.side(sums[j] - sums[i]) for (i, j), tokens in counts.items())
         known.update(counts)
         if is_settled:
-            return [(*span, known[span]) for span in plan]
+            return [(*span, known[span]) for span in spans]
         if is_rough:
             sums, is_rough = [0, *accumulate(tokenizer.count_many(_in_place(text, units)))], False
 
@@ -196,73 +172,10 @@ def _in_place(text: str, units: Units) -> list[str]:
     return [text[start:end] for start, end in pairwise([units.starts[0], *cuts, units.ends[-1]])]
 
 
-def _plan_passages(units: Units, sums: Sequence[int], limits: _Limits) -> list[tuple[int, int]]:
-    """Return the best partition into passages alone, which ``_plan`` would find too; empty if there is none."""
-    best: list[float] = [0]
-    begins = [0]
-    first = standing = 0
-    for j, can_stand in enumerate(units.can_stand, start=1):
-        standing = j if can_stand else standing
-        total = sums[j]
-        while total - sums[first] > limits.high:
-            first += 1
-        least, begin = inf, 0
-        for i in range(first, standing):
-            tokens = total - sums[i]
-            if tokens < limits.low:
-                break
-            cost = best[i] + _EACH + tokens * tokens
-            if cost < least:
-                least, begin = cost, i
-        best.append(least)
-        begins.append(begin)
-    return _spans(begins) if best[-1] < inf else []
-
-
-def _spans(begins: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the spans of a partition in which the span that ends at j begins at ``begins[j]``."""
-    spans: list[tuple[int, int]] = []
-    j = len(begins) - 1
-    while j:
-        spans.append((begins[j], j))
-        j = begins[j]
-    return spans[::-1]
-
-
-def _plan(
-    units: Units, sums: Sequence[int], known: dict[tuple[int, int], int], limits: _Limits
-) -> list[tuple[int, int]]:
-    """Return the best partition into spans ``[i, j)`` of units, by dynamic programming over where the last one begins.
-
-    It minimises, in this order: tokens that may be lost without a complete sentence, number of leftovers, leftovers
-    before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances them.
-    """
-    standing = [0, *accumulate(units.can_stand)]
-    best: list[tuple[_Cost, int]] = [((0, 0, 0, 0, 0, 0), 0)]
-    for j in range(1, len(units) + 1):
-        options: list[tuple[_Cost, int]] = []
-        for i in range(j - 1, -1, -1):
-            if i < j - 1 and sums[j] - sums[i] > limits.high:
-                break
-            tokens = known.get((i, j), sums[j] - sums[i])
-            if tokens > limits.high:
-                continue
-            lost, left, inner, spent, passages, squares = best[i][0]
-            stands = standing[j] > standing[i]
-            if stands and tokens >= limits.low:
-                cost = (lost, left, inner, spent, passages + 1, squares + tokens * tokens)
-            else:
-                risk = 0 if tokens < limits.low else tokens
-                cost = (lost + risk, left + 1, inner + (j < len(units)), spent + tokens, passages, squares)
-            options.append((cost, i))
-        best.append(min(options))
-    return _spans([begin for _, begin in best])
-
-
 # ---------------------------------------------------------------- leftovers
 
 
-def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: _Limits) -> list[_Bin]:
+def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: Limits) -> list[_Bin]:
     """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
 
     What is left in bins at the end goes to closed ones that have room, so that few stay short.
@@ -288,7 +201,7 @@ def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: _Limits) ->
     return closed + remaining
 
 
-def _put(group: _Group, bins: Iterable[_Bin], tokenizer: Tokenizer, limits: _Limits) -> _Bin | None:
+def _put(group: _Group, bins: Iterable[_Bin], tokenizer: Tokenizer, limits: Limits) -> _Bin | None:
     """Put ``group`` into the first of ``bins`` with room for it, and return that bin, or None."""
     for bin_ in bins:
         if bin_.tokens + group.tokens <= limits.high:

@@ -44,9 +44,10 @@ from annotator.run.second import Second, decisions, second_of
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.sources.benchmarks import read_texts
+from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading
 from annotator.sources.locating import at_revision
-from annotator.sources.sampling import SampleReport, sample
+from annotator.sources.sampling import sample
 from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables
 from annotator.storage.atomic import replacing

@@ -10,11 +10,9 @@ from __future__ import annotations
 import heapq
 import os
 import random
-import sys
 import time
 from array import array
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,6 +20,7 @@ from typing import TypeAlias
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
+from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Reading, Row, read_documents, rejected, text_hash
 from annotator.sources.drawn import Drawn
 from annotator.sources.formats.files import EmptyFileError, SourceFile
@@ -31,67 +30,10 @@ from annotator.sources.parquet import ParquetFiles
 from annotator.sources.screening import Screen, Screening
 from normalizers.encodings import is_damaged, repair
 
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Receives now and then the number of rows that were read, and their total where it is known."""
-
 _Draw: TypeAlias = tuple[int, "Rejected | int"]
 """The number of a row, and what it is: a rejection, or the number of a document in ``Drawn``."""
 _Rounds: TypeAlias = Generator["_Round | list[_Draw]", None, None]
 _PROGRESS_EVERY = 1000  # rows
-
-
-def _say_nothing(done: int, total: int | None) -> None:
-    """Ignore the progress."""
-
-
-@dataclass(slots=True)
-class SampleReport:
-    """The cost of sampling, filled while ``sample`` is consumed. None where a figure does not apply to the source."""
-
-    on_progress: Progress = field(default=_say_nothing, compare=False, repr=False)
-    rows_total: int | None = None
-    """Rows of the source; None for a streamed Hub dataset, which is not read to its end."""
-    rows_taken: int = 0
-    """Rows that were judged: documents and rejections together."""
-    row_groups_total: int | None = None
-    """Parquet row groups of the source; None unless all of its files are Parquet."""
-    row_groups_read: int | None = None
-    bytes_total: int | None = None
-    """Size of all files; None for a streamed Hub dataset."""
-    bytes_read: int | None = None
-    """Bytes of them that were read, footers too; each counted once."""
-    documents: int = 0
-    """Accepted documents."""
-    screened: Counter[str] = field(default_factory=Counter)
-    """Rows that were left out, by reason."""
-    characters_cut: int = 0
-    """Characters of boilerplate that were removed from the accepted documents."""
-    encodings_repaired: int = 0
-    """Accepted documents whose encoding was repaired."""
-    seconds: float = 0.0
-    peak_rss_mb: float | None = None
-    """Most memory the process ever held, in MiB; None where the system does not tell."""
-
-    def next_round(self, docs: int) -> int:
-        """How many rows to try next until ``docs`` documents stand, by how many stood so far."""
-        missing = docs - self.documents
-        share = max(self.documents, 1) / max(self.rows_taken, 1)
-        return min(int(missing / share * 1.25), 4 * docs) + 8
-
-    def as_dict(self) -> dict[str, object]:
-        """As it stands in the manifest and in the output of ``--json``."""
-        names = ("rows_total", "rows_taken", "row_groups_total", "row_groups_read", "bytes_total", "bytes_read")
-        figures = {name: getattr(self, name) for name in names}
-        by_reason = dict(sorted(self.screened.items(), key=lambda item: (-item[1], item[0])))
-        return {
-            **figures,
-            "seconds": round(self.seconds, 3),
-            "peak_rss_mb": self.peak_rss_mb,
-            "documents": self.documents,
-            "screened": by_reason,
-            "characters_cut": self.characters_cut,
-            **({"encodings_repaired": self.encodings_repaired} if self.encodings_repaired else {}),
-        }
 
 
 def sample(
@@ -298,7 +240,7 @@ class _Drawing:
                     yield from removed
                     if len(places) == self.docs:
                         break
-            self._finish()
+            report.finish(time.monotonic() - self.began)
             if not places:
                 counts = ", ".join(f"{reason} {count}" for reason, count in report.screened.items())
                 raise SourceError(
@@ -316,19 +258,6 @@ class _Drawing:
 
     def _set_aside(self, row: Row) -> Rejected | int:
         return row if isinstance(row, Rejected) else self.drawn.put(row)
-
-    def _finish(self) -> None:
-        self.report.seconds = time.monotonic() - self.began
-        self.report.peak_rss_mb = _peak_rss_mb()
-
-
-def _peak_rss_mb() -> float | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
 
 
 def _spare(docs: int) -> int:

@@ -1,0 +1,97 @@
+"""Plans how the units of one document are grouped into passages and leftovers, by dynamic programming."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
+from typing import Final, TypeAlias
+
+from annotator.errors import ConfigError
+from annotator.passages.units import Units
+
+_EACH: Final = 1 << 40
+"""Cost of a passage, more than all squares of tokens in a document add up to."""
+
+_Cost: TypeAlias = tuple[int, int, int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a passage in tokens, both inclusive."""
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.low <= self.high or self.high < 8:
+            raise ConfigError(
+                f"passages of {self.low} to {self.high} tokens are impossible: --min-tokens must be 1 or more, "
+                "--max-tokens 8 or more and no less than --min-tokens"
+            )
+
+    def side(self, tokens: int) -> int:
+        """Return -1 below the bounds, 0 within, 1 above."""
+        return (tokens > self.high) - (tokens < self.low)
+
+
+def plan_passages(units: Units, sums: Sequence[int], limits: Limits) -> list[tuple[int, int]]:
+    """Return the best partition into passages alone, which ``plan`` would find too; empty if there is none."""
+    best: list[float] = [0]
+    begins = [0]
+    first = standing = 0
+    for j, can_stand in enumerate(units.can_stand, start=1):
+        standing = j if can_stand else standing
+        total = sums[j]
+        while total - sums[first] > limits.high:
+            first += 1
+        least, begin = inf, 0
+        for i in range(first, standing):
+            tokens = total - sums[i]
+            if tokens < limits.low:
+                break
+            cost = best[i] + _EACH + tokens * tokens
+            if cost < least:
+                least, begin = cost, i
+        best.append(least)
+        begins.append(begin)
+    return _spans(begins) if best[-1] < inf else []
+
+
+def _spans(begins: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the spans of a partition in which the span that ends at j begins at ``begins[j]``."""
+    spans: list[tuple[int, int]] = []
+    j = len(begins) - 1
+    while j:
+        spans.append((begins[j], j))
+        j = begins[j]
+    return spans[::-1]
+
+
+def plan(units: Units, sums: Sequence[int], known: dict[tuple[int, int], int], limits: Limits) -> list[tuple[int, int]]:
+    """Return the best partition into spans ``[i, j)`` of units, by dynamic programming over where the last one begins.
+
+    It minimises, in this order: tokens that may be lost without a complete sentence, number of leftovers, leftovers
+    before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances them.
+    """
+    standing = [0, *accumulate(units.can_stand)]
+    best: list[tuple[_Cost, int]] = [((0, 0, 0, 0, 0, 0), 0)]
+    for j in range(1, len(units) + 1):
+        options: list[tuple[_Cost, int]] = []
+        for i in range(j - 1, -1, -1):
+            if i < j - 1 and sums[j] - sums[i] > limits.high:
+                break
+            tokens = known.get((i, j), sums[j] - sums[i])
+            if tokens > limits.high:
+                continue
+            lost, left, inner, spent, passages, squares = best[i][0]
+            stands = standing[j] > standing[i]
+            if stands and tokens >= limits.low:
+                cost = (lost, left, inner, spent, passages + 1, squares + tokens * tokens)
+            else:
+                risk = 0 if tokens < limits.low else tokens
+                cost = (lost + risk, left + 1, inner + (j < len(units)), spent + tokens, passages, squares)
+            options.append((cost, i))
+        best.append(min(options))
+    return _spans([begin for _, begin in best])

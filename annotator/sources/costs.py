@@ -1,0 +1,79 @@
+"""What a draw from a source cost: rows, row groups, bytes, time and memory."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Receives now and then the number of rows that were read, and their total where it is known."""
+
+
+def _say_nothing(done: int, total: int | None) -> None:
+    """Ignore the progress."""
+
+
+@dataclass(slots=True)
+class SampleReport:
+    """The cost of sampling, filled while ``sample`` is consumed. None where a figure does not apply to the source."""
+
+    on_progress: Progress = field(default=_say_nothing, compare=False, repr=False)
+    rows_total: int | None = None
+    """Rows of the source; None for a streamed Hub dataset, which is not read to its end."""
+    rows_taken: int = 0
+    """Rows that were judged: documents and rejections together."""
+    row_groups_total: int | None = None
+    """Parquet row groups of the source; None unless all of its files are Parquet."""
+    row_groups_read: int | None = None
+    bytes_total: int | None = None
+    """Size of all files; None for a streamed Hub dataset."""
+    bytes_read: int | None = None
+    """Bytes of them that were read, footers too; each counted once."""
+    documents: int = 0
+    """Accepted documents."""
+    screened: Counter[str] = field(default_factory=Counter)
+    """Rows that were left out, by reason."""
+    characters_cut: int = 0
+    """Characters of boilerplate that were removed from the accepted documents."""
+    encodings_repaired: int = 0
+    """Accepted documents whose encoding was repaired."""
+    seconds: float = 0.0
+    peak_rss_mb: float | None = None
+    """Most memory the process ever held, in MiB; None where the system does not tell."""
+
+    def next_round(self, docs: int) -> int:
+        """How many rows to try next until ``docs`` documents stand, by how many stood so far."""
+        missing = docs - self.documents
+        share = max(self.documents, 1) / max(self.rows_taken, 1)
+        return min(int(missing / share * 1.25), 4 * docs) + 8
+
+    def finish(self, seconds: float) -> None:
+        """Record what the whole draw took."""
+        self.seconds, self.peak_rss_mb = seconds, _peak_rss_mb()
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in the manifest and in the output of ``--json``."""
+        names = ("rows_total", "rows_taken", "row_groups_total", "row_groups_read", "bytes_total", "bytes_read")
+        figures = {name: getattr(self, name) for name in names}
+        by_reason = dict(sorted(self.screened.items(), key=lambda item: (-item[1], item[0])))
+        return {
+            **figures,
+            "seconds": round(self.seconds, 3),
+            "peak_rss_mb": self.peak_rss_mb,
+            "documents": self.documents,
+            "screened": by_reason,
+            "characters_cut": self.characters_cut,
+            **({"encodings_repaired": self.encodings_repaired} if self.encodings_repaired else {}),
+        }
+
+
+def _peak_rss_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
