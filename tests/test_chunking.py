@@ -263,7 +263,7 @@ def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
     given_ = documents(*texts)
     quick = chunk_block(given_, LLAMA3, low, 80)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunking, "_plan_passages", lambda *_: [])
+        patch.setattr(chunking, "plan_passages", lambda *_: [])
         assert quick == chunk_block(given_, Slow(), low, 80)
 
 
