@@ -183,6 +183,16 @@ def test_a_mistyped_run_directory_is_no_dataset_of_the_hub(finished: Path) -> No
     assert f"did you mean {finished.parent.name}/run?" in result.stderr
 
 
+def test_predictions_that_cannot_start_leave_no_file(finished: Path, tmp_path: Path) -> None:
+    """Another predictor may then write to the same --out."""
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "answers.jsonl"
+    arguments = ["predict", str(finished / "samples/test.parquet"), "--predictor", f"hf:{tmp_path / 'empty'}"]
+    failed = CliRunner().invoke(cli.app, [*arguments, "--out", str(out), "-q"])
+    assert failed.exit_code == 1
+    assert not list(tmp_path.glob("answers*"))
+
+
 def test_numbers_agree_with_their_nouns() -> None:
     """In every message that counts."""
     assert [plural(1, "type"), plural(1200, "type"), plural(2, "query"), plural(0, "batch")] == [

@@ -57,11 +57,17 @@ def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progres
     if before < len(samples):
         progress.start("predict", "queries", len(samples))
         progress.advance(before)
-        with out.open("ab", buffering=0) as file:  # one write a line: what a kill can tear is the last one
-            for identity, output in predictor.answer(samples, frozenset(answers), progress):
-                if identity in wanted and identity not in answers:
-                    answers[identity] = output
-                    _write(file, (identity, output))
+        try:
+            with out.open("ab", buffering=0) as file:  # one write a line: what a kill can tear is the last one
+                for identity, output in predictor.answer(samples, frozenset(answers), progress):
+                    if identity in wanted and identity not in answers:
+                        answers[identity] = output
+                        _write(file, (identity, output))
+        except BaseException:
+            if not out.stat().st_size:  # it could not start
+                out.unlink()
+                note_of(out).unlink()
+            raise
         progress.finish()
     with replacing(out) as whole:
         for sample in samples:
