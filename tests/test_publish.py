@@ -370,7 +370,7 @@ def test_no_right_to_write(run: RunDir, hub: Hub) -> None:
         (Fault("POST", "/verify", 404), ("404",)),
         (Fault("POST", "/validate-yaml", 502, b"<html>"), ("no answer",)),
         (Fault("GET", "/revision/main", 404), ("has no org/my_set", "404")),
-        (Fault("POST", "/preupload/", 429), ("fewer requests", "429")),
+        (Fault("POST", "/preupload/", 429), ("limits requests", "429")),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_a_second_run_completes(
