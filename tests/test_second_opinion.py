@@ -82,6 +82,15 @@ def test_spans_that_differ_are_nested_or_overlap() -> None:
     assert set(apart.values()) == {"only first", "only second"}
 
 
+def test_punctuation_at_the_edge_is_no_other_span() -> None:
+    """A full stop or a comma that one teacher takes with a name makes no difference."""
+    assert set(verdicts(annotation(("Huế", "city")), annotation(("Huế.", "city"))).values()) == {"agreed"}
+    assert set(verdicts(annotation((";", "city")), annotation(("Huế", "city"))).values()) == {
+        "only first",
+        "only second",
+    }
+
+
 WORDS = ("Trần Minh Khoa", "Minh Khoa", "Khoa", "Công ty Sông Xanh", "Sông Xanh", "Cần Thơ", "Huế", "Ông Trần")
 ENTITIES = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(("person", "company", "organization", "city"))))
 

@@ -25,6 +25,8 @@ VERDICTS: Final = (AGREED, GRAIN, TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SE
 SAME: Final = (AGREED, GRAIN)
 """Verdicts that leave no doubt about what is an entity of what kind."""
 
+_EDGES: Final = " .,;:!?\"'“”‘’()[]"
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -114,7 +116,12 @@ def _together(one: Entity, other: Entity) -> Iterator[tuple[tuple[int, int], tup
 
 
 def _spans(one: Entity) -> set[tuple[int, int]]:
-    return {(place.start, place.end) for place in one.places}
+    """Return where an entity stands, without punctuation at the edges of its mention: that is no other span."""
+    left = len(one.mention) - len(one.mention.lstrip(_EDGES))
+    right = len(one.mention) - len(one.mention.rstrip(_EDGES))
+    if left == len(one.mention):
+        left = right = 0
+    return {(place.start + left, place.end - right) for place in one.places}
 
 
 def _alike(one: Entity, other: Entity) -> bool:
