@@ -59,6 +59,7 @@ def train(job: Job, progress: Progress) -> dict[str, Any]:
     """
     if not job.recipe.stages:
         raise ConfigError(f"recipe {job.recipe.name} has no stage; choose one that has (vner-annotate train --list)")
+    check_device(job.device)
     find(job.recipe.sets, job.recipe.used, job.data)  # before torch is imported
     check_extra()
     places = TrainingDirectories(job.data, job.out, settle_device(job.device))
@@ -114,14 +115,19 @@ def merge(student: Path, out: Path) -> None:
         beside.rename(out)
 
 
+def check_device(device: str) -> None:
+    """Refuse a name that is no device of the trainer, without importing torch."""
+    if device not in ("", "cpu", "cuda", "cuda:0"):
+        raise ConfigError(f"--device must be cpu or cuda, not {device!r}; choose a GPU with CUDA_VISIBLE_DEVICES=1")
+
+
 def settle_device(device: str) -> str:
     """The device to train on: ``device``, or the GPU where there is one.
 
     Raises:
         ConfigError: a device that the trainer cannot use.
     """
-    if device not in ("", "cpu", "cuda", "cuda:0"):
-        raise ConfigError(f"--device must be cpu or cuda, not {device!r}; choose a GPU with CUDA_VISIBLE_DEVICES=1")
+    check_device(device)
     found = default_device()
     if device.startswith("cuda") and found == "cpu":
         raise ConfigError(f"--device {device}: torch sees no GPU here; use --device cpu, or install torch for CUDA")
