@@ -12,14 +12,14 @@ from typing import Annotated, Any, Final, Optional
 import typer
 
 from annotator.config import STAGES, Asking, RunConfig
-from annotator.labelling.commands import app as labels_app
-from annotator.labelling.commands import decisions_file
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Config, Debug, Directory, Fresh, Quiet, print_json, with_settings
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from data_cards.commands.audit import audit, report
 from data_cards.commands.check import Share, check
 from data_cards.commands.exchange import export_command, import_command
+from data_cards.commands.labels import app as labels_app
+from data_cards.commands.labels import decisions_file
 from data_cards.commands.publish import publish
 from data_cards.commands.review import quality, review
 from training.convert.commands import convert

@@ -46,7 +46,7 @@ class Run:
     @property
     def settings(self) -> RunConfig:
         """The settings of the run."""
-        from annotator.run.settings import stored_settings
+        from annotator.run.stored_settings import stored_settings
 
         return make_config(stored_settings(self.manifest))
 

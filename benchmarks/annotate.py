@@ -77,11 +77,11 @@ class Watch:
 def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     """The engine with its ledger, and the reader of replies."""
     from annotator.asking.pool import Pace, annotate
-    from annotator.cleaning.parser import parse_reply
+    from annotator.cleaning.replies.parser import parse_reply
     from annotator.config import RunConfig
     from annotator.ledger import Ledger
-    from annotator.progress import Silent
     from annotator.teachers import make_teacher
+    from annotator.terminal.events import Silent
 
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=base_url))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "completions.sqlite") as ledger:

@@ -30,12 +30,12 @@ import pyarrow as pa
 from annotator.config import RunConfig, make_config
 from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.progress import Silent
 from annotator.records import Completion
 from annotator.run import stages as pipeline
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Teacher, make_teacher
+from annotator.terminal.events import Silent
 from normalizers.labels import load_lexicon
 
 NAMES = re.compile(r"(?<!\w)[A-ZĐÂÊÔƠƯ]\w*(?: [A-ZĐÂÊÔƠƯ]\w*)*|(?<![\w.,/])\d[\d.,/]*\d(?![\w.,/])")

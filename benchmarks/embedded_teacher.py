@@ -22,9 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from annotator.cleaning.projection import project
+from annotator.cleaning.occurrences import project
 from annotator.teachers.embedded.tagger import extract, warm_up
-from normalizers.spans import Grounder, Match
+from normalizers.grounding import Grounder, Match
 from training.convert.enamex import parse
 
 TYPES = ("person", "location", "organization")

@@ -152,8 +152,8 @@ def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, A
     from annotator.asking.pool import Pace, annotate
     from annotator.config import RunConfig
     from annotator.ledger import Ledger
-    from annotator.progress import Silent
     from annotator.teachers import make_teacher
+    from annotator.terminal.events import Silent
 
     tell(url, "PUT", {"faults": faults, "share": options.share, "latency": options.latency})
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=url, timeout=options.timeout))

@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from normalizers.spans import Grounder, Match
+from normalizers.grounding import Grounder, Match
 
 Spans = list[tuple[int, int]]
 Contender = Callable[[str], Callable[[str], Spans]]

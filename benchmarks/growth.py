@@ -32,7 +32,6 @@ from typing import Any
 from annotator.config import RunConfig, make_config
 from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
-from annotator.progress import Silent
 from annotator.records import Completion, Document
 from annotator.run import runner
 from annotator.sources.documents import Columns, Reading
@@ -40,6 +39,7 @@ from annotator.sources.sampling import sample
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
+from annotator.terminal.events import Silent
 
 STAGES = ("sample", "chunk", "fill", "annotate", "clean", "explode", "audit")
 WORD = re.compile(r"(?<!\w)[^\W\d_]+(?!\w)")

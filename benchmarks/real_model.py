@@ -27,7 +27,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from annotator.cleaning.parser import parse_reply
+from annotator.cleaning.replies.parser import parse_reply
 from annotator.ledger import Ledger
 from annotator.records import Completion
 from annotator.storage import tables

@@ -31,11 +31,11 @@ from annotator.checking.keeping import apply
 from annotator.checking.opinions import opinions
 from annotator.cleaning.clean import Cleaned
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
-from annotator.progress import Silent
 from annotator.records import Annotation, Completion, Mention
 from annotator.run.forecast import AROUND_A_MESSAGE
 from annotator.run.runner import run
 from annotator.storage import tables
+from annotator.terminal.events import Silent
 from data_cards.audit.agreement import figures
 from prompts import Prompt, load_prompt
 

@@ -77,8 +77,8 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
     import torch
     from transformers import MT5Config
 
-    from annotator.progress import Silent
     from annotator.storage import tables
+    from annotator.terminal.events import Silent
     from tests.students import make_tokenizer, make_untied
     from training.students import quiet_transformers
     from training.train.data import take, tokenised

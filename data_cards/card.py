@@ -22,7 +22,7 @@ from annotator.terminal.progress import printable
 from data_cards import licences
 from data_cards.croissant import make_croissant
 from data_cards.review.quality import measure_run, write_quality
-from data_cards.review.view import share, summary_lines, type_rows
+from data_cards.review.quality_text import share, summary_lines, type_rows
 from data_cards.views.agreement import agreement_lines
 
 TITLE: Final = "Open-domain Vietnamese NER"

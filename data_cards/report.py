@@ -30,7 +30,7 @@ from annotator.terminal.words import plural
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures
 from data_cards.review.quality import measure_run
-from data_cards.review.view import summary_lines, type_rows
+from data_cards.review.quality_text import summary_lines, type_rows
 from data_cards.views.agreement import MEANING, agreement_lines, differing_passages
 from data_cards.views.highlighting import highlighted
 from data_cards.views.terminal import made

@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from normalizers.spans import Grounder, Match
+from normalizers.grounding import Grounder, Match
 from normalizers.text import nfc
 
 SLOT = "{passage}"

@@ -14,9 +14,9 @@ from annotator.asking import circuit_breaker, pool, retries
 from annotator.asking.pool import Pace, annotate
 from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger
-from annotator.progress import Silent
 from annotator.records import Passage
 from annotator.teachers import Question, Reply, make_question
+from annotator.terminal.events import Silent
 
 MakePassage = Callable[..., Passage]
 

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 import cli
 from annotator.errors import ConfigError, SourceError
-from annotator.progress import Silent
 from annotator.records import Sample
 from annotator.storage import tables
+from annotator.terminal.events import Silent
 from training.convert.convert import FORMATS, convert
 from training.convert.options import Options
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.cleaning.decisions import add_decision, decision_line, read_decisions
+from annotator.cleaning.label_decisions import add_decision, decision_line, read_decisions
 from annotator.errors import ConfigError
 
 label = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30).filter(lambda text: any(map(str.isalpha, text)))

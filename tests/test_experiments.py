@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import cli
 from annotator.errors import ConfigError, StudentError
-from annotator.progress import Progress, Silent
 from annotator.storage import tables
+from annotator.terminal.events import Progress, Silent
 from tests.students import make_student, sample, write_samples
 from training.train import experiments
 from training.train.experiments import Plan, load_experiment, run

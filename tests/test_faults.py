@@ -14,9 +14,9 @@ from annotator.asking import circuit_breaker, retries
 from annotator.asking.pool import Pace, annotate
 from annotator.config import RunConfig
 from annotator.ledger import Ledger
-from annotator.progress import Silent
 from annotator.records import Passage
 from annotator.teachers import make_teacher
+from annotator.terminal.events import Silent
 from tests.endpoint import Answer, Endpoint
 
 GOOD = Answer(content='[["Hà Nội", "city"]]')

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 import cli
-from annotator.cleaning.decisions import read_decisions
-from annotator.labelling.listing import context
-from annotator.labelling.streaming import normalize_lines
-from annotator.labelling.suggesting import suggest
+from annotator.cleaning.label_decisions import read_decisions
 from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
+from data_cards.labelling.listing import context
+from data_cards.labelling.streaming import normalize_lines
+from data_cards.labelling.suggesting import suggest
 from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import asking, fingerprints, vner, vner_process, wait_for

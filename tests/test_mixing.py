@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import StudentError
-from annotator.progress import Silent
+from annotator.terminal.events import Silent
 from tests.students import make_tokenizer, sample, write_samples
 from training.train.data import Order, find, mixed, take, tokenised
 from training.train.recipes import DataSet, Portion

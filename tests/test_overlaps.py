@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 import cli
 from annotator.config import RunConfig
 from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
-from annotator.duplicates.passages import Benchmarks, SeenPassages, fingerprints, rejections
+from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, fingerprints, rejections
 from annotator.errors import ConfigError
 from annotator.records import Passage, Rejected
-from annotator.sources.benchmarks import read_texts
+from annotator.sources.benchmark_texts import read_texts
 from annotator.storage import tables
 
 SENTENCE = "Bệnh nhân số 91 là phi công người Anh, được điều trị tại khoa Hồi sức của Bệnh viện Chợ Rẫy từ ngày 22/5."

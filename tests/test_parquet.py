@@ -16,7 +16,7 @@ from annotator.records import Document, Rejected
 from annotator.sources.documents import Columns, Reading
 from annotator.sources.formats.files import SourceFile
 from annotator.sources.locating import locate
-from annotator.sources.parquet import ParquetFiles
+from annotator.sources.parquet_rows import ParquetFiles
 
 RAIN, SUN = "Hà Nội mưa to.", "Đà Lạt nắng đẹp."
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.cleaning.parser import ParsedReply, parse_reply
+from annotator.cleaning.replies.parser import ParsedReply, parse_reply
 
 HN = ("Hà Nội", "location")
 NAM = ("Nam", "person")

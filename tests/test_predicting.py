@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 import cli
 from annotator.errors import ConfigError, RunDirError
 from annotator.ledger import Ledger
-from annotator.progress import Silent
 from annotator.records import Sample
+from annotator.terminal.events import Silent
 from tests.benchmarks import query, write_benchmark, write_predictions
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import vner_process, wait_for

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from annotator.asking.endpoint_limits import Limits, context_window, published_limits
 from annotator.asking.pool import pace_of
-from annotator.asking.profiles import Limits, context_window, published_limits
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.run.forecast import DAY, _time

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from annotator.engines.local import LocalEngine
-from annotator.progress import Progress, displayed
 from annotator.run import runner
+from annotator.terminal.events import Progress, displayed
 from annotator.terminal.progress import LiveProgress, PlainProgress
 from data_cards.views.terminal import cost_line
 from tests.endpoint import Answer, Endpoint, echo_entities

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.cleaning.projection import project
-from normalizers.spans import Grounder, Match
+from annotator.cleaning.occurrences import project
+from normalizers.grounding import Grounder, Match
 
 
 def kept(text: str, *entities: str) -> list[list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.cleaning.parser import parse_reply
+from annotator.cleaning.replies.parser import parse_reply
 from prompts import available, load_prompt
 from training.prompting import TEMPLATE, template
 

@@ -232,7 +232,7 @@ def test_files_elsewhere_are_read_by_tasks(
     command = ("sample", "s3://news/2017/", "--docs", 40, "--near-duplicates", 0)
     for name, more in (("local", ("--json",)), ("ray", on(nodes))):
         if name == "ray":  # a driver that reads by itself fails
-            monkeypatch.setattr("annotator.sources.parquet.take_from", None)
+            monkeypatch.setattr("annotator.sources.parquet_rows.take_from", None)
         result = vner(*command, "--out", tmp_path / name, *more)
         assert result.exit_code == 0, result.output
         report = json.loads(result.stdout)

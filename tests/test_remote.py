@@ -23,7 +23,7 @@ from annotator.sources import remote
 from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading, Row
 from annotator.sources.locating import HubDataset, fingerprint, locate
-from annotator.sources.parquet import ParquetFiles, RowGroup, take_from
+from annotator.sources.parquet_rows import ParquetFiles, RowGroup, take_from
 from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
 from tests.conftest import ROOT
@@ -89,7 +89,7 @@ def test_one_file_and_other_formats(server: FileServer, corpus: Path) -> None:
 @pytest.mark.parametrize("readers", [1, 8])
 def test_the_number_of_readers_changes_nothing(corpus: Path, monkeypatch: pytest.MonkeyPatch, readers: int) -> None:
     """Rows come in order, however many row groups are read at once."""
-    monkeypatch.setattr("annotator.sources.parquet.READERS", readers)
+    monkeypatch.setattr("annotator.sources.parquet_rows.READERS", readers)
     monkeypatch.setattr(os, "cpu_count", lambda: readers)
     located = locate(corpus)
     assert isinstance(located, tuple)

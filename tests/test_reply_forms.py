@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotator.cleaning.parser import parse_reply
-from normalizers.spans import Grounder, Match
+from annotator.cleaning.replies.parser import parse_reply
+from normalizers.grounding import Grounder, Match
 
 FORMS = [
     json.loads(line)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from annotator.cleaning.reviews import Decision, folder, read_reviews
+from annotator.cleaning.entity_reviews import Decision, folder, read_reviews
 from data_cards.review.quality import write_quality
 from tests.browser import CHROMIUM, Browser
 from tests.rundirs import Item, make_run

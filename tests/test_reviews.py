@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.cleaning import reviews
+from annotator.cleaning import entity_reviews as reviews
 from annotator.cleaning.clean import clean_reply
 from annotator.cleaning.corrections import HUMAN, text_sha256
-from annotator.cleaning.reviews import Decision, append, apply, read_reviews, verdict_of
+from annotator.cleaning.entity_reviews import Decision, append, apply, read_reviews, verdict_of
 from annotator.errors import ConfigError
 from annotator.records import Completion, Passage
 from annotator.run.runner import run

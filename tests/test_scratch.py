@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from annotator.errors import RunDirError
 from annotator.records import Document
-from annotator.sources.drawn import Drawn
+from annotator.sources.drawn_documents import Drawn
 from annotator.storage.scratch import full_disk_explained, temporary_database
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

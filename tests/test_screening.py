@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from annotator.records import Document, Rejected
 from annotator.sources.documents import Row, text_hash
-from annotator.sources.drawn import Drawn
+from annotator.sources.drawn_documents import Drawn
 from annotator.sources.screening import Screen, Screening, is_vietnamese, vietnamese_share
 
 RAIN = "Sáng nay Hà Nội có mưa to, nhiều tuyến phố ngập sâu."

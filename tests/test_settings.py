@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.config import RunConfig
-from annotator.run.settings import located, storable, without_secrets
+from annotator.run.stored_settings import located, storable, without_secrets
 from annotator.sources.locating import locate
 from annotator.storage.rundir import RunDir
 from tests.conftest import ROOT

@@ -17,9 +17,9 @@ from annotator.config import RunConfig
 from annotator.engines.environment import carried
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger
-from annotator.progress import Silent
 from annotator.records import Completion, Passage
 from annotator.teachers import ask_about, make_teacher
+from annotator.terminal.events import Silent
 
 MakePassage = Callable[..., Passage]
 TEACHER = make_teacher(RunConfig(provider="openai", model="m", base_url="http://127.0.0.1:1"))

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from annotator.errors import RunDirError
-from annotator.progress import Progress
 from annotator.storage.atomic import explained, replacing, write_json
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked
+from annotator.terminal.events import Progress
 
 VERSION: Final = 1
 WAITING: Final = "in a batch"

@@ -31,12 +31,12 @@ from annotator.asking.retries import Action, rule_of
 from annotator.config import RunConfig
 from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import Answers, Attempt, Failure
-from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.storage.atomic import explained
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Question, Reply
 from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, read_result, request_line
+from annotator.terminal.events import Progress
 
 WRITE: Final = 500
 """Results a transaction."""

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from annotator.asking.profiles import limits_of
+from annotator.asking.attempts import Requests
+from annotator.asking.endpoint_limits import limits_of
 from annotator.asking.rate_limits import WINDOW, Pace
-from annotator.asking.requests import Requests
 from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.ledger import Answers, Attempt, Failure
-from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Asked, Question, Teacher, ask_about
+from annotator.terminal.events import Progress
 
 __all__ = ["Pace", "annotate", "ask_all", "estimated", "late", "pace_of"]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from annotator.checking.compare import Entity
-from annotator.cleaning.final_answer import final_answer
+from annotator.cleaning.replies.final_answer import final_answer
 from annotator.config import RunConfig
 from annotator.records import Completion
 from annotator.teachers import Teacher

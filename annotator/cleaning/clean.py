@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from annotator.cleaning.parser import ParsedReply, parse_reply
-from annotator.cleaning.projection import Projection, project
+from annotator.cleaning.occurrences import Projection, project
+from annotator.cleaning.replies.parser import ParsedReply, parse_reply
 from annotator.records import Annotation, Completion, LabelUse, Mention, Passage, RawMention, Rejected
+from normalizers.grounding import Grounder, Match, Miss
 from normalizers.labels import LabelDecision
-from normalizers.spans import Grounder, Match, Miss
 
 PROJECT: Final = "project"
 """The stage that settles which occurrences are mentions."""

@@ -28,10 +28,10 @@ from annotator.asking.rate_limits import Pace, RateLimit
 from annotator.config import RunConfig
 from annotator.errors import AnnotateError
 from annotator.ledger import Answers
-from annotator.progress import Progress, Silent
 from annotator.records import Passage
 from annotator.teachers import Asked, make_teacher
 from annotator.teachers.registry import PROVIDERS
+from annotator.terminal.events import Progress, Silent
 
 if TYPE_CHECKING:
     from annotator.cluster.ray import RayEngine

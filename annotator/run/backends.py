@@ -10,8 +10,8 @@ from annotator.engines import Engine
 from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine
 from annotator.ledger import Answers
-from annotator.progress import Progress
 from annotator.teachers import Asked
+from annotator.terminal.events import Progress
 
 if TYPE_CHECKING:
     from annotator.cluster.postgres import PostgresLedger

@@ -14,23 +14,23 @@ from annotator.asking.pool import ask_all, pace_of
 from annotator.checking.arbiter import make_arbiter
 from annotator.checking.settings import TEACHER, CheckSettings, read_check, write_check
 from annotator.cleaning.corrections import read_corrections
-from annotator.cleaning.decisions import Decisions, read_decisions
+from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config import Asking, make_config
 from annotator.errors import ConfigError, LimitError, RunDirError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.progress import Progress, displayed
 from annotator.run.backends import make_engine
 from annotator.run.ledgers import open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import Outcome, refuse_batch, running
 from annotator.run.second import Second, disputes
-from annotator.run.settings import storable, stored_settings
 from annotator.run.stages import Context, answered, ask, decider
+from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import existing, opened
 from annotator.teachers import Asked, make_teacher, require_key
 from annotator.teachers.registry import PROVIDERS, chat_providers
+from annotator.terminal.events import Progress, displayed
 
 
 @contextmanager

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.asking.batch_files import on_their_way
-from annotator.asking.profiles import Limits, limits_of, retirement
+from annotator.asking.endpoint_limits import Limits, limits_of, retirement
 from annotator.asking.rate_limits import WINDOW
 from annotator.cleaning.clean import clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
-from annotator.progress import Progress, displayed
 from annotator.records import Completion, Passage
 from annotator.run.check import prepared
 from annotator.run.ledgers import answers_of, open_ledger
@@ -36,6 +35,7 @@ from annotator.storage.rundir import opened
 from annotator.teachers import Question, ask_about, make_teacher, require_key
 from annotator.teachers.prices import Price, price_of
 from annotator.teachers.registry import PROVIDERS
+from annotator.terminal.events import Progress, displayed
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 ANSWER_RATIO: Final = 0.5

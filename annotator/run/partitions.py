@@ -16,8 +16,8 @@ from annotator.checking.compare import Entity, Pair, candidates, compare
 from annotator.checking.keeping import apply as keep_only
 from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
 from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
-from annotator.cleaning.reviews import Decision, apply
-from annotator.duplicates.passages import Fingerprints, fingerprints
+from annotator.cleaning.entity_reviews import Decision, apply
+from annotator.duplicates.repeated_passages import Fingerprints, fingerprints
 from annotator.passages.chunking import chunk_block
 from annotator.passages.tokenizers import Tokenizer
 from annotator.records import Annotation, Completion, Document, Mention, Passage, Piece, Rejected

@@ -14,11 +14,11 @@ from annotator.asking.retries import Action, rule_of
 from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Failure
-from annotator.progress import Progress, displayed
 from annotator.run.ledgers import open_ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
+from annotator.terminal.events import Progress, displayed
 
 _UNDECIDED: Final = ("http 429", "timeout", "connection")
 """Failures that say nothing about the schema."""

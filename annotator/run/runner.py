@@ -19,21 +19,20 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.asking.profiles import limits_of
+from annotator.asking.endpoint_limits import limits_of
 from annotator.cleaning.corrections import file_identity
-from annotator.cleaning.decisions import Decisions, read_decisions
-from annotator.cleaning.reviews import files_identity
+from annotator.cleaning.entity_reviews import files_identity
+from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config import RECIPE, STAGES, Asking, RunConfig, flag, make_config
 from annotator.engines import Engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.progress import Progress, displayed
 from annotator.run.backends import make_engine
 from annotator.run.ledgers import answers_of
 from annotator.run.recipe import check_source, compare_files, other_tools, write_recipe
 from annotator.run.response_format import settle_response_format
-from annotator.run.settings import same_setting, spelling, storable, stored_settings, without_secrets
 from annotator.run.stages import RUN, Context
+from annotator.run.stored_settings import same_setting, spelling, storable, stored_settings, without_secrets
 from annotator.sources.hub import pin
 from annotator.sources.locating import HubDataset, fingerprint, hub_dataset
 from annotator.storage.atomic import write_json
@@ -41,6 +40,7 @@ from annotator.storage.funnel import merge_rejected
 from annotator.storage.rundir import FORMAT, RunDir, opened
 from annotator.teachers import make_teacher, make_translator, require_key
 from annotator.teachers.registry import PROVIDERS
+from annotator.terminal.events import Progress, displayed
 
 VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
 """Raise a version when a stage gives another result for the same input; the stage then runs again."""

@@ -17,33 +17,32 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from annotator.asking.batch_files import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batch_jobs import exchange
+from annotator.asking.endpoint_limits import context_window, retirement
 from annotator.asking.pool import ask_all, estimated, pace_of
-from annotator.asking.profiles import context_window, retirement
 from annotator.checking import opinions
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
-from annotator.cleaning.decisions import Decisions
-from annotator.cleaning.reviews import by_passage, read_reviews
-from annotator.cleaning.translate import Translations, ask_translations, unknown_labels
+from annotator.cleaning.entity_reviews import by_passage, read_reviews
+from annotator.cleaning.label_decisions import Decisions
+from annotator.cleaning.label_translation import Translations, ask_translations, unknown_labels
 from annotator.config import Asking, RunConfig
-from annotator.duplicates.passages import STAGE as OVERLAP
-from annotator.duplicates.passages import Benchmarks, SeenPassages, rejections
+from annotator.duplicates.repeated_passages import STAGE as OVERLAP
+from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, rejections
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
-from annotator.progress import Progress
 from annotator.records import Completion, Document, Passage, Piece, Rejected
 from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Answered, Check, Part, People, chunk_part, clean_part, explode_part
-from annotator.run.questions import recorded, with_keys
+from annotator.run.question_keys import recorded, with_keys
 from annotator.run.second import Second, decisions, second_of
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
-from annotator.sources.benchmarks import read_texts
+from annotator.sources.benchmark_texts import read_texts
 from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading
 from annotator.sources.locating import at_revision
@@ -54,6 +53,7 @@ from annotator.storage.atomic import replacing
 from annotator.storage.funnel import Flow, Rejects, rejects
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import Asked, Teacher, ask_about, make_translator
+from annotator.terminal.events import Progress
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 if TYPE_CHECKING:

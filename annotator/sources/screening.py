@@ -15,7 +15,7 @@ from annotator.duplicates.ngrams import ngrams, syllables
 from annotator.records import Document, Rejected
 from annotator.sources.boilerplate import Cut, common, find, without
 from annotator.sources.documents import Row, rejected, text_hash
-from annotator.sources.drawn import Drawn
+from annotator.sources.drawn_documents import Drawn
 from normalizers.encodings import has_syllables, is_damaged, repair
 
 if TYPE_CHECKING:

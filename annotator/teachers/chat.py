@@ -13,9 +13,9 @@ from typing import Any, Final
 from annotator.config import RunConfig
 from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
-from annotator.teachers.form import Form
 from annotator.teachers.http import Answer, Connection
 from annotator.teachers.registry import PROVIDERS
+from annotator.teachers.request_template import Form
 from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, retry_after, wrong_key
 from prompts import Prompt
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from annotator.progress import Progress, Silent
+from annotator.terminal.events import Progress, Silent
 
 if TYPE_CHECKING:
     from rich.console import Console

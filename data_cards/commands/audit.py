@@ -67,7 +67,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
         from data_cards.audit import comparing
         from data_cards.audit.building import audit_dataset
         from data_cards.audit.dataset import find
-        from data_cards.review.view import quality_lines
+        from data_cards.review.quality_text import quality_lines
         from data_cards.views import audit as auditview
 
         console = Console(highlight=False)

@@ -62,9 +62,9 @@ def review(  # noqa: PLR0913 - the parameters of a command are its flags
         from annotator.storage.rundir import existing
         from data_cards.card import refresh_card
         from data_cards.review.quality import seed_of, write_quality
+        from data_cards.review.quality_text import summary_lines
         from data_cards.review.server import serve
         from data_cards.review.session import Session, Settings
-        from data_cards.review.view import summary_lines
 
         run = existing(directory)
         wanted = tuple(part.strip() for part in (types or "").split(",") if part.strip())
@@ -96,7 +96,7 @@ def quality(directory: Directory, *, as_json: AsJson = False, debug: Debug = Fal
         from annotator.storage.rundir import existing
         from data_cards.card import refresh_card
         from data_cards.review.quality import write_quality
-        from data_cards.review.view import print_quality
+        from data_cards.review.quality_text import print_quality
 
         run = existing(directory)
         found = write_quality(run)

@@ -13,7 +13,7 @@ from annotator.samples.explode import INSTRUCTION, positives
 from annotator.sources.formats.files import Record, local
 from annotator.sources.formats.json import read as read_json
 from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.files import write_array
+from data_cards.exchange.json_writing import write_array
 from data_cards.exchange.reading import checked
 
 _BEFORE, _AFTER = INSTRUCTION.split("{entity_type}")

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from annotator.records import Annotation, Mention
 from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16, to_utf16
-from data_cards.exchange.files import dumps, write_array
+from data_cards.exchange.json_writing import dumps, write_array
 from data_cards.exchange.reading import read_each
 
 QUESTION, FIELD = "entities", "text"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.records import Annotation
-from annotator.run.settings import stored_settings
+from annotator.run.stored_settings import stored_settings
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.storage import tables

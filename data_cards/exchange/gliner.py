@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from annotator.records import Annotation, Mention
 from data_cards.exchange.carrying import SEVERAL_LABELS, Job, Reviewed, Unread, lost_off_tokens
-from data_cards.exchange.files import write_array
+from data_cards.exchange.json_writing import write_array
 from data_cards.exchange.reading import read_each
 from data_cards.exchange.tokens import covered, syllables
 

@@ -22,8 +22,8 @@ from annotator.storage.rundir import existing, opened
 from data_cards.exchange.carrying import Reviewed, Unread
 from data_cards.exchange.formats import Format, format_named
 from data_cards.exchange.tokens import locate
+from normalizers.grounding import Grounder, Miss
 from normalizers.labels import LabelDecision, LabelNormalizer, load_lexicon
-from normalizers.spans import Grounder, Miss
 from normalizers.text import nfc
 
 KINDS: Final = ("unchanged", "corrected", "unreviewed", "conflicting", "repeated", "foreign", "unreadable")

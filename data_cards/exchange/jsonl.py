@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from annotator.records import Annotation
 from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.files import write_lines
+from data_cards.exchange.json_writing import write_lines
 from data_cards.exchange.reading import read_each
 
 

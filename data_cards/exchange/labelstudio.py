@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 
 from annotator.records import Annotation
 from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16
-from data_cards.exchange.files import write_array
+from data_cards.exchange.json_writing import write_array
 from data_cards.exchange.reading import read_each
 from normalizers.text import nfc
 

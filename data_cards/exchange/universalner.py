@@ -10,7 +10,7 @@ from annotator.records import Annotation
 from annotator.samples.explode import positives
 from data_cards.exchange.alpaca import predictions_of
 from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.files import write_array
+from data_cards.exchange.json_writing import write_array
 from data_cards.exchange.reading import read_each
 
 _TEXT: Final = "Text: "

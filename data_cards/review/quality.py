@@ -16,7 +16,7 @@ import numpy as np
 from annotator.checking.compare import SAME
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.cleaning.corrections import REVIEWED, text_sha256
-from annotator.cleaning.reviews import Decision, Span, Subject, read_reviews, verdict_of
+from annotator.cleaning.entity_reviews import Decision, Span, Subject, read_reviews, verdict_of
 from annotator.records import Annotation
 from annotator.storage import tables
 from annotator.storage.atomic import write_json

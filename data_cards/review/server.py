@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from annotator.cleaning.reviews import MODES
+from annotator.cleaning.entity_reviews import MODES
 from annotator.errors import AnnotateError, RunDirError
 from data_cards.review.session import Session
 

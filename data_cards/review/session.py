@@ -17,9 +17,9 @@ from typing import Any, Final
 from annotator.checking.compare import SAME
 from annotator.checking.keeping import REASON as DECIDED
 from annotator.checking.opinions import Opinion, read_opinions
-from annotator.cleaning import reviews
+from annotator.cleaning import entity_reviews as reviews
 from annotator.cleaning.corrections import text_sha256
-from annotator.cleaning.reviews import Decision, Span
+from annotator.cleaning.entity_reviews import Decision, Span
 from annotator.errors import ConfigError, RunDirError
 from annotator.records import Annotation
 from annotator.storage import tables

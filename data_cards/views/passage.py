@@ -11,7 +11,7 @@ from annotator.config import make_config
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Passage, Rejected
 from annotator.run.ledgers import answers_of
-from annotator.run.settings import stored_settings
+from annotator.run.stored_settings import stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from annotator.errors import SourceError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
-from annotator.progress import Progress, displayed
 from annotator.records import Sample
 from annotator.samples.explode import seeded
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
+from annotator.terminal.events import Progress, displayed
 from training.convert import conll, enamex, parallel, questions
 from training.convert.inputs import JSON_FILES, Suffixes, list_files
 from training.convert.job import Counts, Job

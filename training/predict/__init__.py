@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from annotator.errors import ConfigError
-from annotator.progress import Progress
 from annotator.records import Sample
+from annotator.terminal.events import Progress
 
 Prediction: TypeAlias = tuple[str, str]
 """The id of a query, and its answer as the model gave it."""

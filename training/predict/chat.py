@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from annotator.config import make_config
 from annotator.errors import ConfigError
-from annotator.progress import Progress
 from annotator.records import Passage, Sample
+from annotator.terminal.events import Progress
 from training.predict import Prediction, Predictor
 
 PROMPT: Final = "query-ner-vi"

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from annotator.errors import ConfigError, RunDirError
-from annotator.progress import Progress
 from annotator.records import Sample
 from annotator.storage.atomic import explained, locked, replacing, write_json
 from annotator.storage.outputs import check_output
+from annotator.terminal.events import Progress
 from training.benchmarks import fingerprint, read_benchmark
 from training.predict import Prediction, Predictor
 

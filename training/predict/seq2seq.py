@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import ConfigError
-from annotator.progress import Progress
 from annotator.records import Sample
+from annotator.terminal.events import Progress
 from training.predict import Prediction, Predictor, fingerprint
 from training.predict.grammar import ListOnly, as_list
 from training.prompting import student_input, template

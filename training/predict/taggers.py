@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import ConfigError, StudentError
-from annotator.progress import Progress
 from annotator.records import Sample
+from annotator.terminal.events import Progress
 from training.predict import Prediction, Predictor, fingerprint, model_folder
 from training.predict.tags import Tagged, TagMap, answering, fold
 from training.students import check_extra, default_device, one_line, quiet_transformers

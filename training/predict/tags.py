@@ -21,8 +21,8 @@ from typing import TypeAlias
 
 from annotator.config import parse_toml
 from annotator.errors import ConfigError
-from annotator.progress import Progress
 from annotator.records import Sample
+from annotator.terminal.events import Progress
 from training.predict import Answering, Prediction
 
 Tagged: TypeAlias = tuple[str, str]

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from annotator.cleaning.final_answer import final_answer, unfenced
-from annotator.cleaning.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
+from annotator.cleaning.replies.final_answer import final_answer, unfenced
+from annotator.cleaning.replies.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
 
 _UNQUOTED = re.compile(r"\s*\[([^\[\]{}\"'“‘]*)\]\s*\Z")
 _COMPLETE = re.compile(r"""\s*+\[\s*+((?:(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\s*+,\s*+)++)""", re.DOTALL)

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from annotator.errors import StudentError
-from annotator.progress import Progress
 from annotator.storage import tables
+from annotator.terminal.events import Progress
 from training.prompting import student_input, template
 from training.train.recipes import DataSet, Portion
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from annotator.errors import ConfigError, did_you_mean
-from annotator.progress import Progress
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
+from annotator.terminal.events import Progress
 from training.students import check_extra, load_tokenizer
 from training.train import data
 from training.train.directories import TrainingDirectories, held, register

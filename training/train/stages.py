@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import RunDirError, StudentError
-from annotator.progress import Progress
 from annotator.storage.atomic import explained, flush_folder, replacing, write_json
+from annotator.terminal.events import Progress
 from training.prompting import template
 from training.students import ADAPTER, adapter_base, load_model, load_tokenizer, quiet_transformers
 from training.train import data

@@ -18,7 +18,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
 
 from annotator.errors import StudentError
-from annotator.progress import Progress
+from annotator.terminal.events import Progress
 from training.train.data import Order
 from training.train.settings import Settings
 

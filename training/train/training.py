@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import ConfigError, RunDirError, StudentError
-from annotator.progress import Progress
 from annotator.storage.atomic import explained, replacing, write_json
+from annotator.terminal.events import Progress
 from training.prompting import TEMPLATE, template
 from training.students import (
     check_extra,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from annotator.cleaning.evidence import Evidence, Pair, is_no_type, is_nothing, is_remark, is_shaped, likeness
-from annotator.cleaning.items import Item
-from annotator.cleaning.lines import MAX_LINES, Prose, cells
-from annotator.cleaning.scanner import Node, fold
+from annotator.cleaning.replies.evidence import Evidence, Pair, is_no_type, is_nothing, is_remark, is_shaped, likeness
+from annotator.cleaning.replies.items import Item
+from annotator.cleaning.replies.lines import MAX_LINES, Prose, cells
+from annotator.cleaning.replies.scanner import Node, fold
 
 Settled = Mapping[int, "list[tuple[Node, Node]] | None"]
 """By the id of an item: its pairs of mention and type, none where it is malformed, None where the reply excludes it."""

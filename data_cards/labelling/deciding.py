@@ -8,9 +8,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from annotator.cleaning.decisions import add_decision, decision_line, one_line, read_decisions
-from annotator.labelling.listing import Label
-from annotator.labelling.suggesting import suggest
+from annotator.cleaning.label_decisions import add_decision, decision_line, one_line, read_decisions
+from data_cards.labelling.listing import Label
+from data_cards.labelling.suggesting import suggest
 from normalizers.labels import LabelNormalizer, Lexicon, clean_label
 
 HELP = "number: merge into that type; a name: rename or merge; =name: exactly so; k keep; d drop; s skip; q quit"

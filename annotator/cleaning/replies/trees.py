@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from annotator.cleaning.evidence import Evidence, is_remark, is_shaped
-from annotator.cleaning.items import Excluded, Item, Step, Steps, Visit, is_pair, shorten
-from annotator.cleaning.lines import Line, Table
-from annotator.cleaning.objects import read_object
-from annotator.cleaning.scanner import Bare, Heading, Node, is_nested
+from annotator.cleaning.replies.evidence import Evidence, is_remark, is_shaped
+from annotator.cleaning.replies.items import Excluded, Item, Step, Steps, Visit, is_pair, shorten
+from annotator.cleaning.replies.lines import Line, Table
+from annotator.cleaning.replies.objects import read_object
+from annotator.cleaning.replies.scanner import Bare, Heading, Node, is_nested
 
 _EXCLUDED_HEADING = re.compile(
     r"\b(?:excluded|ignored|rejected|removed|skipped|omitted|non-?entit|not (?:an? )?(?:named )?entit|not included)"

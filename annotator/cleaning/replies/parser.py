@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from annotator.cleaning.evidence import Evidence, is_placeholder
-from annotator.cleaning.final_answer import final_answer, first_turn, unfenced
-from annotator.cleaning.items import Excluded, Item, shorten
-from annotator.cleaning.lines import delimited, read_lines
-from annotator.cleaning.roles import settle
-from annotator.cleaning.scanner import MAX_CHARS, Bare, Node, Unquoted, scan
-from annotator.cleaning.trees import walk
+from annotator.cleaning.replies.evidence import Evidence, is_placeholder
+from annotator.cleaning.replies.final_answer import final_answer, first_turn, unfenced
+from annotator.cleaning.replies.items import Excluded, Item, shorten
+from annotator.cleaning.replies.lines import delimited, read_lines
+from annotator.cleaning.replies.roles import settle
+from annotator.cleaning.replies.scanner import MAX_CHARS, Bare, Node, Unquoted, scan
+from annotator.cleaning.replies.trees import walk
 from annotator.records import RawMention
 
 Status: TypeAlias = Literal["ok", "repaired", "truncated", "unparsable"]

@@ -21,7 +21,7 @@ from annotator.cleaning.corrections import HUMAN, Corrected, Correction, correct
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Mention, Passage, Rejected
 from annotator.storage.atomic import explained
-from normalizers.spans import Grounder, Miss
+from normalizers.grounding import Grounder, Miss
 
 MODES: Final = ("verify", "blind", "correct", "settle")
 VERDICTS: Final = ("right", "type", "span", "none", "unsure", "undo")

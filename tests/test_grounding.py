@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from normalizers.spans import RULES, Grounder, Match, Miss, fold, letters
+from normalizers.grounding import RULES, Grounder, Match, Miss, fold, letters
 from normalizers.text import is_whole, trim
 
 PASSAGE = (

@@ -17,8 +17,8 @@ from annotator.asking.circuit_breaker import Breaker
 from annotator.asking.rate_limits import Gate, Limit, Pace, RateLimit
 from annotator.asking.retries import Action, rule_of, wait_before
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
-from annotator.progress import Progress
 from annotator.teachers import Question, Reply, Teacher
+from annotator.terminal.events import Progress
 
 DOUBT: Final = 5
 """Failures in a row, and no fewer than requests are out, after which the endpoint is suspected to be down."""

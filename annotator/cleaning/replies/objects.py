@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from annotator.cleaning.evidence import Evidence, is_nothing, is_remark, is_shaped, likeness
-from annotator.cleaning.items import Excluded, Item, Steps, Visit, is_pair, shorten
-from annotator.cleaning.lines import Line, cut_line
-from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, Bare, Node, fold, is_nested, names, remembered
+from annotator.cleaning.replies.evidence import Evidence, is_nothing, is_remark, is_shaped, likeness
+from annotator.cleaning.replies.items import Excluded, Item, Steps, Visit, is_pair, shorten
+from annotator.cleaning.replies.lines import Line, cut_line
+from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Bare, Node, fold, is_nested, names, remembered
 
 _WRAPPER_KEYS = frozenset(
     names("""

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from annotator.cleaning.decisions import one_line
+from annotator.cleaning.label_decisions import one_line
 from annotator.errors import RunDirError
 from annotator.records import LabelUse
 from annotator.storage import tables

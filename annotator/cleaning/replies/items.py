@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
-from annotator.cleaning.scanner import Bare, Node
+from annotator.cleaning.replies.scanner import Bare, Node
 
 Form: TypeAlias = Literal["pair", "bare pair", "row", "bare row", "record", "entry", "listed entry", "headed", "line"]
 

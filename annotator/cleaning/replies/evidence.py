@@ -11,8 +11,8 @@ import string
 from collections.abc import Sequence
 from functools import cache, cached_property
 
-from annotator.cleaning.lines import cells
-from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, fold, names, remembered
+from annotator.cleaning.replies.lines import cells
+from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, fold, names, remembered
 from normalizers.lexicon import load_lexicon, vietnamese_key
 from normalizers.text import fold_tones, has_one_spelling, nfc
 

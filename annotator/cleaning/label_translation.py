@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from annotator.asking.pool import Pace, annotate
 from annotator.cleaning.clean import Decider
-from annotator.cleaning.parser import parse_reply
+from annotator.cleaning.replies.parser import parse_reply
 from annotator.ledger import Answers
-from annotator.progress import Progress
 from annotator.records import Completion, Passage
 from annotator.teachers import Teacher
+from annotator.terminal.events import Progress
 from normalizers.labels import LabelDecision
 
 TOKENS = 200

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 
-from annotator.cleaning.scanner import LABEL_KEYS, TEXT_KEYS, Heading, Node, fold, names
+from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Heading, Node, fold, names
 
 
 class Line(str):

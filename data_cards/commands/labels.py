@@ -57,8 +57,8 @@ def list_labels(
 ) -> None:
     """List the labels that no rule knows, by frequency, with example mentions."""
     with exits(debug):
-        from annotator.labelling import listing
         from annotator.storage.rundir import existing
+        from data_cards.labelling import listing
 
         run = existing(directory)
         labels = listing.all_labels(run) if every else listing.unresolved(run)
@@ -95,11 +95,11 @@ def review(
         from rich.console import Console
 
         from annotator.errors import ConfigError
-        from annotator.labelling.listing import unresolved
-        from annotator.labelling.review import Review, export_lines
         from annotator.storage.atomic import replacing
         from annotator.storage.outputs import check_output
         from annotator.storage.rundir import existing
+        from data_cards.labelling.deciding import Review, export_lines
+        from data_cards.labelling.listing import unresolved
         from normalizers.labels import load_lexicon
 
         run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()
@@ -139,8 +139,8 @@ def normalize(
         echo ORG | vner-annotate labels normalize
     """
     with exits(debug):
-        from annotator.cleaning.decisions import read_decisions
-        from annotator.labelling.streaming import normalize_lines
+        from annotator.cleaning.label_decisions import read_decisions
+        from data_cards.labelling.streaming import normalize_lines
 
         decisions = read_decisions(labels).labels if labels else {}
         try:

@@ -1,4 +1,4 @@
-"""Published facts about endpoints and models, from ``profiles.toml``: limits, context windows, retired models."""
+"""Published facts about endpoints and models: rate limits, context windows, retired models."""
 
 from __future__ import annotations
 
@@ -77,4 +77,4 @@ def context_window(model: str) -> int:
 
 @cache
 def _facts() -> dict[str, Any]:
-    return tomllib.loads(resources.files(__package__).joinpath("profiles.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(resources.files(__package__).joinpath("endpoint_limits.toml").read_text(encoding="utf-8"))
