@@ -209,6 +209,31 @@ def test_correct_and_settle(browser: Browser, root: Path) -> None:
 
 
 @browser_needed
+def test_a_thousand_types(browser: Browser, tmp_path: Path) -> None:
+    """The list of types is short whatever the dataset has, typing finds any of them, and a new one is allowed."""
+    items = [Item(f"p{n}", f"Đoàn số {n} đến {city}.", [(city, f"kind {n}")])
+             for n in range(1000) for city in [CITIES[n % len(CITIES)]]]  # fmt: skip
+    root = make_run(tmp_path / "many", items).root
+    with serving(root, "--reviewer", "an") as (address, _):
+        browser.open(address)
+        for number, wanted in enumerate(("kind 777", "a new type"), start=1):
+            wait_for(lambda: browser.run("document.querySelectorAll('#actions button').length") > 0)
+            browser.press("t")
+            wait_for(lambda: browser.run("document.getElementById('chooser').open"))
+            assert browser.run("document.querySelectorAll('#types li').length") <= 50
+            for char in wanted:
+                browser.press(char)
+            wait_for(
+                lambda wanted=wanted: (
+                    browser.run("document.querySelector('[aria-selected=true]').textContent") == wanted
+                )
+            )
+            browser.press("Enter")
+            done(browser, number)
+    assert [one.new_label for one in decisions(root)] == ["kind 777", "a new type"]
+
+
+@browser_needed
 def test_a_kill_loses_nothing(browser: Browser, root: Path) -> None:
     """What was answered before SIGKILL is there; the page says that the server is gone; the next one goes on."""
     with serving(root, "--reviewer", "an") as (address, process):

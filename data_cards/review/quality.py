@@ -181,8 +181,10 @@ def _precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[
     for label in sorted(own, key=lambda label: (-sizes[label], label))[:TYPES_SHOWN]:
         right = np.array([_right(shares, ("right",)) for _, shares in own[label]])
         estimate = estimates.by_type([estimates.Stratum("", sizes[label], right)], overall.value)
-        if estimate:
-            types.append({"label": label, "entities": sizes[label], **estimate.as_dict()})
+        spans = np.array([_right(shares, ("right", "type")) for _, shares in own[label]])
+        span = estimates.by_type([estimates.Stratum("", sizes[label], spans)], span_alone.value)
+        if estimate and span:
+            types.append({"label": label, "entities": sizes[label], **estimate.as_dict(), "span": span.as_dict()})
     rest = (overall.value * (total - overall.n) + overall.n) / total
     return {
         **overall.as_dict(),
