@@ -182,9 +182,9 @@ def _precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[
         right = np.array([_right(shares, ("right",)) for _, shares in own[label]])
         estimate = estimates.by_type([estimates.Stratum("", sizes[label], right)], overall.value)
         spans = np.array([_right(shares, ("right", "type")) for _, shares in own[label]])
-        span = estimates.by_type([estimates.Stratum("", sizes[label], spans)], span_alone.value)
-        if estimate and span:
-            types.append({"label": label, "entities": sizes[label], **estimate.as_dict(), "span": span.as_dict()})
+        by_span = estimates.by_type([estimates.Stratum("", sizes[label], spans)], span_alone.value)
+        if estimate and by_span:
+            types.append({"label": label, "entities": sizes[label], **estimate.as_dict(), "span": by_span.as_dict()})
     rest = (overall.value * (total - overall.n) + overall.n) / total
     return {
         **overall.as_dict(),
