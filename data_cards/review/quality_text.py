@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from annotator.storage.rundir import RunDir
+from annotator.terminal.words import plural
 from data_cards.review.quality import measure_run
 
 NOT_MEASURED = "quality: not measured"
+ENOUGH_PASSAGES = 30
+"""Passages read blind below which recall is called rough: their bootstrap sees too little of the spread."""
 ROWS = 12
 """Types in the figure of the report and the table of the card."""
 
@@ -21,12 +24,13 @@ def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
     people = f"{quality['reviewers']} {'person' if quality['reviewers'] == 1 else 'people'}"
     lines = []
     if precision := quality["precision"]:
-        lines.append(f"precision {share(precision)}; {precision['n']:,} entities checked by {people}")
+        lines.append(f"precision {share(precision)}; {plural(precision['n'], 'entity')} checked by {people}")
     if recall := quality["recall"]:
         looked = recall["types_looked_for"]
         only = f", only {', '.join(looked)}" if looked else ""
         found = f"recall {share(recall)}; " if "value" in recall else "recall: no entity found; "
-        lines.append(f"{found}{recall['passages']:,} passages read blind{only}")
+        rough = "; few passages, a rough figure" if recall["passages"] < ENOUGH_PASSAGES else ""
+        lines.append(f"{found}{plural(recall['passages'], 'passage')} read blind{only}{rough}")
     return lines
 
 
