@@ -320,7 +320,7 @@ def test_what_is_in_a_batch_is_not_asked_online(api: BatchEndpoint, endpoint: En
     for command in ("build", "annotate"):
         result = vner(command, "--out", out, *asking(endpoint), "-q")
         assert result.exit_code == 3, result.output
-        assert "are in a batch" in result.stderr
+        assert " in a batch; vner-annotate annotate --batch" in result.stderr
     plan = json.loads(vner("plan", "--out", out, "--pilot", 5, "-q", "--json").stdout)
     assert plan["passages"]["in_batch"] == plan["passages"]["count"] > 0
     assert plan["passages"]["to_ask"] == plan["tokens"]["total"] == 0

@@ -414,7 +414,7 @@ def test_the_command_prints_what_was_lost_and_json(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["samples"] == 6
     wrong = CliRunner().invoke(cli.app, ["convert", "conl", str(path), "--out", out])
     assert wrong.exit_code == 2
-    assert "formats: pile-ner" in wrong.stderr
+    assert "did you mean conll?" in wrong.stderr
 
 
 def test_an_answer_in_another_unicode_form_than_its_context_is_found(tmp_path: Path) -> None:

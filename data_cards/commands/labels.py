@@ -104,6 +104,8 @@ def review(
 
         run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()
         check_output(path, "--labels", own="labels.toml")
+        if export:
+            check_output(export, "--export")
         console = Console(highlight=False)
         reviewing = Review(path, lexicon, console, input)
         pending = reviewing.pending(unresolved(run))
@@ -111,7 +113,6 @@ def review(
             typer.echo("No label waits for a decision.")
             return
         if export:
-            check_output(export, "--export")
             if export.exists():
                 raise ConfigError(f"{export} exists already; choose another --export, so that no decision is lost")
             with replacing(export) as file:
