@@ -114,6 +114,7 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
         (address_of(run) or run.ledger, "every answer of the teacher"),
         (run.audit, "the figures above, and more"),
         (run.card, "the data card"),
+        (run.recipe, "rebuilds the dataset elsewhere, with the file of answers"),
     ):
         table.add_row(str(path), what)
     return table
