@@ -247,8 +247,10 @@ def _seconds(text: str, scale: float = 1.0) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
+    if not text:
+        return None
     try:
-        number = float(text or "")
+        number = float(text)
     except ValueError:
         return None
     return number if 0 <= number < 1e17 else None

@@ -122,6 +122,19 @@ def is_known(word: str) -> bool:
     return not known.isdisjoint(forms)
 
 
+PASSAGE_ADDS = 0.4
+"""What a string that does not look like a type weighs as one because the passage does not have it."""
+
+
+@remembered
+def look(word: str) -> float:
+    """How much ``word`` is a type without a passage, from 0 to 3: known types first, then the look of it."""
+    weight = likeness(word)
+    if weight < 2 and is_known(word):
+        return 2
+    return 0.1 if weight == 1 and _RELATION.fullmatch(word.lower()) else weight
+
+
 @remembered
 def is_shaped(word: str) -> bool:
     """Whether ``word`` is written as a type could be: one to six words, no capital within, no digits."""
@@ -193,14 +206,11 @@ class Evidence:
         return weight
 
     def _type_weight(self, word: str) -> float:
-        weight = likeness(word)
-        if weight < 2 and is_known(word):
-            weight = 2
-        if not weight and self.known and PLAIN_TYPE.fullmatch(fold(word).replace("_", " ")) and not self.stands(word):
-            weight = 0.4  # "Medical Condition"
-        if not weight and self.known and 1 < len(word.split()) < 5 and word[1:].islower() and not self.stands(word):
-            weight = 0.4  # "Đơn vị tổ chức"
-        return 0.1 if weight == 1 and _RELATION.fullmatch(word.lower()) else weight
+        if (weight := look(word)) or not self.known:
+            return weight
+        is_plain = PLAIN_TYPE.fullmatch(fold(word).replace("_", " ")) is not None  # "Medical Condition"
+        is_phrase = 1 < len(word.split()) < 5 and word[1:].islower()  # "Đơn vị tổ chức"
+        return PASSAGE_ADDS if (is_plain or is_phrase) and not self.stands(word) else 0
 
     def weigh(self, mention: str, label: str) -> float:
         """How well the two fit these roles; above zero where they fit better than not."""
@@ -239,6 +249,11 @@ def _plain(text: str) -> str:
     """The words of ``text``, and brackets, commas and semicolons, with one space between them."""
     folded = fold_tones(nfc(text)).lower()
     return " ".join(_NO_WORD.sub(lambda mark: f" {mark[0]} " if mark[0] in "(),;" else " ", folded).split())
+
+
+def has_parts(text: str) -> bool:
+    """Whether ``text`` has a comma or a conjunction at which it could be cut into several mentions."""
+    return (_SPLIT.search(text) or _AND.search(text)) is not None
 
 
 def _has_letter(text: str) -> bool:

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from annotator.cleaning.replies.evidence import Evidence, Pair, is_no_type, is_nothing, is_remark, is_shaped, likeness
+from annotator.cleaning.replies.evidence import (
+    PASSAGE_ADDS,
+    Evidence,
+    Pair,
+    has_parts,
+    is_no_type,
+    is_nothing,
+    is_remark,
+    is_shaped,
+    likeness,
+    look,
+)
 from annotator.cleaning.replies.items import Item
 from annotator.cleaning.replies.lines import MAX_LINES, Prose, cells
 from annotator.cleaning.replies.scanner import Node, fold
@@ -43,8 +54,10 @@ def settle(items: Sequence[Item], evidence: Evidence) -> Settled:
         elif item.form == "bare pair":
             pair = (second, first) if bare < 0 else (first, second)
             settled[id(item)] = _pairs(pair, item, evidence) if bare else []
-    settled.update(_rows(of["row"] if bare else [*of["bare pair"], *of["row"]], evidence))
-    settled.update(_lines(of["line"], evidence))
+    if rows := of["row"] if bare else [*of["bare pair"], *of["row"]]:
+        settled.update(_rows(rows, evidence))
+    if of["line"]:
+        settled.update(_lines(of["line"], evidence))
     return settled
 
 
@@ -82,7 +95,7 @@ def _pairs(
     if item.form == "headed" and not (text := evidence.first_that_stands(text) if evidence.known else _first(text)):
         return []
     is_list = item.several if several is None else several
-    if is_list or (item.form == "record" and not evidence.stands(text) and evidence.holds(text)):
+    if is_list or (item.form == "record" and has_parts(text) and not evidence.stands(text) and evidence.holds(text)):
         return [(one, label) for one in evidence.mentions(text, label) if not is_nothing(one)]
     return [(text, label)]
 
@@ -100,12 +113,14 @@ def _labels_first(pairs: Sequence[Item], evidence: Evidence) -> bool:
     if not texts:
         return False
     firsts, seconds = zip(*texts, strict=True)
-    if len(texts) > 1 and all(evidence.type_weight(first) >= 2 for first in firsts):
+    if len(texts) > 1 and all(look(first) >= 2 for first in firsts):
         named = sum(evidence.type_weight(second) == 0 for second in seconds)
         if 2 * named > len(texts):
             return True
+    if not evidence.known or sum(map(look, seconds)) - sum(map(look, firsts)) > PASSAGE_ADDS * len(texts) + 0.01:
+        return False  # as most are: without comparing anything with the passage
     more = sum(map(evidence.stands, seconds)) - sum(map(evidence.stands, firsts))
-    if not evidence.known or more < 0:
+    if more < 0:
         return False
     likely = sum(map(evidence.type_weight, firsts)) - sum(map(evidence.type_weight, seconds))
     least = len(texts) if more == 0 else 0 if len(texts) > 1 and more == len(texts) else 0.01

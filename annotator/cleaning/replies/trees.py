@@ -45,6 +45,8 @@ def walk(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Step], bool]:
             found.append(shorten(step.node))
         elif not step.node:
             empty = True
+        elif len(step.node) == 2 and type(step.node[0]) is type(step.node[1]) is str:
+            found.append(Item((step.node[0], step.node[1]), "pair"))
         elif any(isinstance(item, tuple) for item in step.node):
             todo.extend(reversed(read_object(step.node, step.group, evidence)))
         else:
