@@ -327,9 +327,8 @@ def _register() -> None:
 def _own(stage: str) -> list[str]:
     """Return the options of a stage: its settings and where it works."""
     panel = {"sample": "Source", "chunk": "Passages", "annotate": "Teacher"}.get(stage, "Dataset")
-    exploding = RunConfig().stage_settings("explode")
     names = [item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == panel
-             and (panel != "Dataset" or (item.name in exploding) == (stage == "explode"))]  # fmt: skip
+             and (panel != "Dataset" or (item.metadata["stage"] == "explode") == (stage == "explode"))]  # fmt: skip
     return ["out", *names, "batch", "config", "fresh"]
 
 

@@ -28,13 +28,17 @@ Asking: TypeAlias = Literal["now", "batch", "never"]
 
 RESPONSE_FORMATS: Final = ("text", "json", "auto")
 ENGINES: Final = ("local", "ray")
-CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": RESPONSE_FORMATS, "engine": ENGINES}
+INSTRUCTIONS: Final = ("type", "definition")
+OPEN_PROMPT: Final = "open-ner-vi"
+"""The default prompt; with ``--types`` it is ``typed-ner-vi``."""
+CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": RESPONSE_FORMATS, "engine": ENGINES,
+                  "instruction": INSTRUCTIONS}  # fmt: skip
 """Values of the settings that have a few."""
 PLACEHOLDERS: Final = {
     "near_duplicates": "SHARE", "text_field": "COLUMN", "id_field": "COLUMN", "tokenizer": "NAME",
     "decontaminate": "FILE", "model": "NAME", "prompt": "NAME", "base_url": "URL", "option": "NAME=VALUE",
     "limits": "NAME", "timeout": "SECONDS", "labels": "FILE", "negatives": "RATIO", "split": "SHARES",
-    "ray_address": "HOST:PORT", "ledger": "URL",
+    "ray_address": "HOST:PORT", "ledger": "URL", "types": "FILE",
 }  # fmt: skip
 """Placeholders of values on help pages; of all other settings it is N."""
 RECIPE: Final = "recipe"
@@ -118,8 +122,9 @@ class RunConfig:
         stage="annotate",
     )
     prompt: str = _setting(
-        "open-ner-vi", "Teacher", "Ask with this prompt: a bundled one by name, or a TOML file.", stage="annotate"
+        OPEN_PROMPT, "Teacher", "Ask with this prompt: a bundled one by name, or a TOML file.", stage="annotate"
     )
+    types: str = _setting("", "Teacher", "Ask for the entity types of this file and no others (docs/build.md).")
     max_completion_tokens: int = _setting(
         1024, "Teacher", "Limit each answer to this many tokens.", stage="annotate", low=1
     )
@@ -159,6 +164,13 @@ class RunConfig:
         "UniversalNER reports F1 31.5 without, 53.4 with.",
         stage="explode",
         low=0,
+    )
+    instruction: str = _setting(
+        "type",
+        "Dataset",
+        "Name in each instruction the type, or with --types the type and its definition.",
+        stage="explode",
+        added=True,
     )
     split: str = _setting(
         "0.9,0.05,0.05", "Dataset", "Split into train, validation and test by these shares.", stage="explode"
@@ -207,7 +219,15 @@ class RunConfig:
         """Refuse flags that the teacher or the engine does not have."""
         if self.ray_address and self.engine != "ray":
             raise ConfigError("--ray-address needs --engine ray")
+        if self.instruction == "definition" and not self.types:
+            raise ConfigError("--instruction definition needs --types FILE, which has the definitions")
+        if self.types and self.translate_labels:
+            raise ConfigError("--translate-labels has no use with --types: write Vietnamese labels into it as synonyms")
         if not PROVIDERS[self.provider].chat:
+            if self.types:
+                raise ConfigError(
+                    f"--types needs --provider {chat_providers()}; the local teacher has types of its own"
+                )
             if self.model or self.base_url:
                 raise ConfigError(
                     f"--model and --base-url need --provider {chat_providers()}; the local teacher has neither"

@@ -6,6 +6,8 @@ so a published dataset can name its prompt.
 
 A prompt may have worked examples: tables ``[[examples]]`` with ``passage`` and ``entities``, a list of pairs of mention
 and type, shown where ``user`` has ``{examples}``. Each mention must stand in its passage as it is written.
+
+A prompt for given types shows them where ``user`` has ``{types}``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from normalizers.text import nfc
 
 SLOT = "{passage}"
 EXAMPLES = "{examples}"
+TYPES = "{types}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,13 @@ class Prompt:
     system: str
     user: str
     slot: str = SLOT
+    types_sha256: str = ""
+    """Of the types as the prompt shows them; empty where it shows none."""
+
+    def with_types(self, types: str) -> Prompt:
+        """Return the prompt that shows ``types``, a text without ``{passage}``."""
+        shown = hashlib.sha256(types.encode("utf-8")).hexdigest()
+        return replace(self, user=self.user.replace(TYPES, types), types_sha256=shown)
 
     def messages(self, passage: str) -> list[dict[str, str]]:
         """The chat messages that ask about ``passage``. The text goes in as it is: no other slot is looked for."""

@@ -58,7 +58,8 @@ def test_build_shows_ten_flags_and_a_stage_its_own() -> None:
     page = _page("build", "--help")
     assert page.index("vner-annotate build news/ --out") < page.index("Options:")
     everywhere = ["--config", "--fresh", "--help", "--help-all"]
-    assert _flags(_page("explode", "--help")) == ["--out", "--max-sample-tokens", "--negatives", "--split", *everywhere]
+    exploding = ["--max-sample-tokens", "--negatives", "--instruction", "--split"]
+    assert _flags(_page("explode", "--help")) == ["--out", *exploding, *everywhere]
     assert _flags(_page("clean", "--help")) == ["--out", "--labels", "--translate-labels", *everywhere]
     assert "--ray-address" not in _page("audit", "--help")
     assert "--ray-address" in _page("audit", "--help-all")

@@ -20,6 +20,7 @@ RELEASED = {
     "open-ner-vi.1.toml": "0f7d14d0ab6cddb2fa6474507b87f0fd2bc7e0e38cd1768a70c4f8f58b678137",
     "open-ner-vi.2.toml": "166e56fdf6a1aaaa8bfc9d1727e8291928868dd08376aea46e126723974b68e8",
     "query-ner-vi.1.toml": "c2ca7a1a60e1202153c0423e9f09ec07add59da91c149628ffc0c617da136d8f",
+    "typed-ner-vi.1.toml": "a5222d52b6a78568b65b5fd591f690e1310c4fbf37d368a8e95c53b982aae8d1",
 }
 
 

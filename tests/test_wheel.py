@@ -52,6 +52,7 @@ def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
         "prompts/open-ner-vi.1.toml",
         "prompts/open-ner-vi.2.toml",
         "prompts/arbiter.1.toml",
+        "prompts/typed-ner-vi.1.toml",
         "prompts/label-translation.1.toml",
         "normalizers/lexicon/vietnamese.toml",
         "data_cards/templates/card.md.j2",

@@ -20,6 +20,9 @@ from normalizers.labels import LabelDecision
 PROJECT: Final = "project"
 """The stage that settles which occurrences are mentions."""
 
+NOT_IN_TYPES: Final = "not in --types"
+"""The reason of a rejected label that is none of the user's types."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
@@ -141,6 +144,8 @@ def _mentions_of(
 ) -> list[Mention] | tuple[str, str]:
     """The mentions of a predicted entity, or the reason and the detail of its rejection."""
     if decision.label is None:
+        if decision.rule == NOT_IN_TYPES:
+            return NOT_IN_TYPES, entity.label
         return "label rejected", decision.rule
     if decision.status == "review":
         return "label needs review", f"{decision.label} ({decision.rule})"

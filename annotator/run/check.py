@@ -16,6 +16,7 @@ from annotator.checking.settings import TEACHER, CheckSettings, read_check, writ
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config import Asking, make_config
+from annotator.entity_types import read_types
 from annotator.errors import ConfigError, LimitError, RunDirError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
@@ -102,7 +103,9 @@ def prepared(
         raise ConfigError(f"--keep arbiter needs --provider {chat_providers()}; the local teacher answers no questions")
     labels = read_decisions(Path(first.labels)) if first.labels else Decisions()
     tokenizer = load_tokenizer(first.tokenizer)
-    context = Context(first, run, tokenizer, make_teacher(first), progress, labels, "never", make_engine(first))
+    schema = read_types(Path(first.types)) if first.types else None
+    engine = make_engine(first)
+    context = Context(first, run, tokenizer, make_teacher(first), progress, labels, "never", engine, schema=schema)
     return context, Second(settings, own, make_teacher(own))
 
 

@@ -152,9 +152,16 @@ def _both(
         yield passage, first, found
 
 
-def explode_part(annotations: pa.RecordBatch, negatives: Negatives, tokenizer: Tokenizer, max_tokens: int) -> Part:
+def explode_part(
+    annotations: pa.RecordBatch,
+    negatives: Negatives,
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    definitions: Mapping[str, str],
+) -> Part:
     """Make the samples of annotated passages."""
-    results = list(explode(tables.from_batch(annotations, Annotation, Mention), negatives, tokenizer, max_tokens))
+    passages = tables.from_batch(annotations, Annotation, Mention)
+    results = list(explode(passages, negatives, tokenizer, max_tokens, definitions))
     samples = [result for result in results if not isinstance(result, Rejected)]
     rejected = [result for result in results if isinstance(result, Rejected)]
     made = tables.to_batch(samples, tables.SAMPLE_PART), tables.to_batch(rejected, tables.REJECTED)

@@ -22,8 +22,8 @@ from annotator.storage.atomic import explained, replacing
 from annotator.storage.rundir import RunDir
 
 _TOOLS: Final = (
-    "tokenizer", "decontaminate", "teacher", "lexicon", "labels", "translator", "corrections", "reviews", "check",
-    "dictionary",
+    "tokenizer", "decontaminate", "teacher", "lexicon", "labels", "types", "translator", "corrections",
+    "reviews", "check", "dictionary",
 )  # fmt: skip
 """Entries of the manifest that a result depends on besides the source and the settings."""
 _HEAD: Final = """\

@@ -25,6 +25,7 @@ from annotator.cleaning.entity_reviews import files_identity
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config import RECIPE, STAGES, Asking, RunConfig, flag, make_config
 from annotator.engines import Engine
+from annotator.entity_types import read_types
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.backends import make_engine
@@ -117,7 +118,9 @@ def running(
     with opened(root) as directory, closing(make_engine(config)) as engine:
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
-        context = Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine)
+        _refuse_other_types(manifest, teacher.identity, directory)
+        schema = read_types(Path(config.types)) if config.types else None
+        context = Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine, schema=schema)
         given, recipe = settings.get("source") is not None, settings.get(RECIPE, {})
         wanted = STAGES[: STAGES.index(until) + 1]
         yield _run_stages(context, manifest, wanted, recipe, source_given=given)
@@ -257,6 +260,7 @@ def _tools(
         "teacher": _teacher(context),
         "lexicon": {"sha256": lexicon.hexdigest()},
         "labels": {"sha256": context.decisions.sha256, "decisions": len(context.decisions.labels)},
+        **({"types": context.schema.as_dict()} if context.schema else {}),
         **({"translator": make_translator(context.config).identity} if context.config.translate_labels else {}),
         "corrections": file_identity(context.run.corrections),
         **({"reviews": reviews} if (reviews := files_identity(context.run.root)) else {}),
@@ -349,6 +353,7 @@ def _of_stage(stage: str, tools: Mapping[str, Any]) -> Any:
             tools["labels"],
             tools.get("translator"),
             tools["corrections"],
+            *([tools["types"]] if "types" in tools else []),
             *([tools["reviews"]] if "reviews" in tools else []),
             *([tools["check"]] if "check" in tools else []),
             tools["dictionary"],
@@ -388,6 +393,16 @@ def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: 
         raise ConfigError(
             f"{root} was made with {'; '.join(other)}: choose another --out, "
             "or add --fresh to start over (paid answers stay)"
+        )
+
+
+def _refuse_other_types(manifest: Mapping[str, Any], identity: Mapping[str, Any], run: RunDir) -> None:
+    """Refuse types that would ask, and pay for, every question again. Synonyms are no part of a question."""
+    before, now = ((one.get("prompt") or {}).get("types_sha256") for one in (manifest.get("teacher", {}), identity))
+    if run.ledger.exists() and "teacher" in manifest and before != now:
+        raise ConfigError(
+            f"{run.root} was made with other --types: choose another --out, or add --fresh to start over "
+            "(paid answers stay)"
         )
 
 

@@ -25,11 +25,13 @@ from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.entity_reviews import by_passage, read_reviews
 from annotator.cleaning.label_decisions import Decisions
 from annotator.cleaning.label_translation import Translations, ask_translations, unknown_labels
+from annotator.cleaning.typed_labels import TypedLabels
 from annotator.config import Asking, RunConfig
 from annotator.duplicates.repeated_passages import STAGE as OVERLAP
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, rejections
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
+from annotator.entity_types import Schema
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
@@ -77,6 +79,8 @@ class Context:
     engine: Engine = field(default_factory=LocalEngine)
     revision: str = ""
     """Commit of a Hub dataset that is sampled."""
+    schema: Schema | None = None
+    """The types of ``--types``."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +268,14 @@ def explode_stage(context: Context) -> Result:
     frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else Counter()
     negatives = Negatives(frequency, config.negatives, config.seed)
     split_of = in_step(assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)())
-    work = partial(explode_part, negatives=negatives, tokenizer=context.tokenizer, max_tokens=config.max_sample_tokens)
+    definitions = context.schema.definitions if context.schema and config.instruction == "definition" else {}
+    work = partial(
+        explode_part,
+        negatives=negatives,
+        tokenizer=context.tokenizer,
+        max_tokens=config.max_sample_tokens,
+        definitions=definitions,
+    )
     annotations = tables.batches(run.annotations, size=PART)
     with rejects(run.rejected_by("explode"), flow) as sink, ExitStack() as files:
         writers = [
@@ -341,6 +352,8 @@ def answered(context: Context, ledger: Answers, second: Second | None = None) ->
 def decider(context: Context, ledger: Answers) -> Decider:
     """Return the rules about labels as cleaning applies them; nothing is asked unless ``context`` says so."""
     normalizer = LabelNormalizer(load_lexicon(), context.decisions.labels)
+    if context.schema:
+        return TypedLabels(context.schema, normalizer)
     return _translated(context, ledger, normalizer) if context.config.translate_labels else normalizer
 
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from annotator.config import RunConfig, without_password
 from annotator.passages.tokenizers import NAMED, WORDS
 
-PATHS: Final = ("source", "tokenizer", "prompt", "labels", "decontaminate")
+PATHS: Final = ("source", "tokenizer", "prompt", "types", "labels", "decontaminate")
 """Settings that may name a file or folder of this machine."""
 SPELLED: Final = ("source", "tokenizer", "prompt")
 """Those whose spelling is part of a stage's fingerprint."""
@@ -51,7 +51,7 @@ def located(name: str, value: str) -> str:
     """Return ``value`` of the setting ``name`` as an absolute path, where it names a file or folder of this machine."""
     if not value or "://" in value or (name == "source" and value == "sample"):
         return value
-    always = name in {"labels", "decontaminate"} or (name == "prompt" and value.endswith(".toml"))
+    always = name in {"types", "labels", "decontaminate"} or (name == "prompt" and value.endswith(".toml"))
     path = Path(value).expanduser() if value.startswith("~") else Path(value)
     tokenizers = {"llama3", WORDS, *NAMED}
     named = name == "prompt" or (name == "tokenizer" and (value in tokenizers or value.startswith("hf:")))

@@ -10,8 +10,10 @@ import json
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Final
 
 from annotator.passages.tokenizers import Tokenizer
@@ -65,14 +67,22 @@ class Negatives:
 
 
 def explode(
-    annotations: Iterable[Annotation], negatives: Negatives, tokenizer: Tokenizer, max_tokens: int
+    annotations: Iterable[Annotation],
+    negatives: Negatives,
+    tokenizer: Tokenizer,
+    max_tokens: int,
+    definitions: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Sample | Rejected]:
-    """Yield all samples; reject those whose input or output exceeds ``max_tokens``."""
+    """Yield all samples, with their type's definition in the instruction where ``definitions`` has one.
+
+    Those whose input or output exceeds ``max_tokens`` are rejected.
+    """
     for annotation in annotations:
         fits_input = _fits(annotation.text, tokenizer, max_tokens)
         for sample in (*positives(annotation), *negatives.draw(annotation)):
             if fits_input and _fits(sample.output, tokenizer, max_tokens):
-                yield sample
+                definition = definitions.get(sample.entity_type)
+                yield replace(sample, instruction=_defined(sample.entity_type, definition)) if definition else sample
             else:
                 part = "output" if fits_input else "input"
                 yield Rejected("explode", "too long", sample.id, sample.entity_type, f"{part} over {max_tokens} tokens")
@@ -91,6 +101,10 @@ def digest(seed: int, *parts: str) -> bytes:
 def sample_id(passage_id: str, entity_type: str) -> str:
     """Return the id of the sample of a passage and a type."""
     return hashlib.sha256(json.dumps([passage_id, entity_type], ensure_ascii=False).encode("utf-8")).hexdigest()[:16]
+
+
+def _defined(entity_type: str, definition: str) -> str:
+    return INSTRUCTION.format(entity_type=f"{entity_type} ({definition.rstrip('.')})")
 
 
 def _sample(annotation: Annotation, entity_type: str, texts: list[str]) -> Sample:

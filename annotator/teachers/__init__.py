@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from annotator.errors import ConfigError
@@ -132,20 +133,29 @@ def make_teacher(config: RunConfig) -> Teacher:
     """Make the teacher that ``config`` names.
 
     Raises:
-        ConfigError: an unknown prompt.
+        ConfigError: an unknown prompt, or types that cannot be read.
     """
     provider = PROVIDERS[config.provider]
     if not provider.chat:
         teacher: Teacher = import_module(provider.module).make_teacher(config)
         return teacher
 
+    from annotator.config import OPEN_PROMPT
     from annotator.teachers.chat import ENTITIES, ChatTeacher
-    from prompts import load_prompt
+    from prompts import TYPES, load_prompt
 
+    name = "typed-ner-vi" if config.types and config.prompt == OPEN_PROMPT else config.prompt
     try:
-        prompt = load_prompt(config.prompt)
+        prompt = load_prompt(name)
     except (LookupError, ValueError) as error:
         raise ConfigError(f"--prompt: {error.args[0]}") from error
+    if bool(config.types) != (TYPES in prompt.user):
+        needs = "has no {types}; leave --prompt out, or give one that has" if config.types else "needs --types FILE"
+        raise ConfigError(f"--prompt {name} {needs}")
+    if config.types:
+        from annotator.entity_types import read_types
+
+        prompt = prompt.with_types(read_types(Path(config.types)).rendered())
     return ChatTeacher(config, prompt, ENTITIES if config.response_format == "json" else None)
 
 

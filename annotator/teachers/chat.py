@@ -73,7 +73,12 @@ class ChatTeacher:
             del settings["temperature"]
         self.identity: Mapping[str, Any] = {
             **settings,
-            "prompt": {"name": prompt.name, "version": prompt.version, "sha256": prompt.sha256},
+            "prompt": {
+                "name": prompt.name,
+                "version": prompt.version,
+                "sha256": prompt.sha256,
+                **({"types_sha256": prompt.types_sha256} if prompt.types_sha256 else {}),
+            },
         }
         self.sent_as: dict[str, str] = {}
         self._settings = settings

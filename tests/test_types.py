@@ -1,0 +1,210 @@
+"""``--types``: the types that are asked for, labels mapped to them, and errors in the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from annotator.cleaning.typed_labels import TypedLabels
+from annotator.config import RunConfig
+from annotator.entity_types import read_types
+from annotator.errors import ConfigError
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir
+from annotator.teachers import make_teacher
+from cli import app
+from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.endpoint import Answer, Endpoint
+
+TYPES = """
+[[types]]
+name = "place"
+definition = "a named part of the earth"
+examples = ["vịnh Bái Tử Long"]
+synonyms = ["LOCATION", "vùng"]
+
+[[types]]
+name = "Cơ quan"
+parent = "place"
+"""
+ARTICLE = "Sáng nay, đoàn công tác từ Hà Nội đến Cần Thơ. Bà Lê Thị Hoa tiếp đoàn tại Sở Y Tế. "
+
+
+def build(folder: Path, endpoint: Endpoint, *more: str) -> Any:
+    """Build a small dataset in ``folder/run``."""
+    source = folder / "a.jsonl"
+    rows = ({"id": str(n), "text": f"Tin số {n}. " + ARTICLE * 3} for n in range(3))
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    given = ["build", str(source), "--out", str(folder / "run"), "--provider", "openai", "--model", "m", "--tokenizer",
+             "words", "--min-tokens", "20", "--max-tokens", "90", "--base-url", endpoint.url, "--workers", "1", "-q",
+             "--near-duplicates", "0", "--split", "1,0,0"]  # fmt: skip
+    return CliRunner().invoke(app, [*given, *more])
+
+
+def labelled(passage: str, attempt: int) -> Answer:
+    """Answer with a name, a synonym, a Vietnamese type, and a type that nobody asked for."""
+    pairs = [["Hà Nội", "Place"], ["Cần Thơ", "location"], ["Sở Y Tế", "cơ quan"], ["Lê Thị Hoa", "person"]]
+    return Answer(content=json.dumps(pairs))
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+def types_of(run: RunDir) -> set[str]:
+    """Return the labels of all mentions."""
+    return {mention.label for one in tables.read_annotations(run.annotations) for mention in one.mentions}
+
+
+def test_a_run_has_the_types_of_the_file_and_no_others(endpoint: Endpoint, tmp_path: Path) -> None:
+    """They are asked for, labels are mapped to them, others rejected; card and instructions define them."""
+    endpoint.reply = labelled
+    (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
+    done = build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml"), "--instruction", "definition")
+    assert done.exit_code == 0, done.output
+    asked = endpoint.requests[-1]["messages"][-1]["content"]
+    listed = [line for line in asked.split("\n\n")[1].splitlines() if line]
+    assert listed == ["- place: a named part of the earth (examples: vịnh Bái Tử Long)", "  - Cơ quan"]
+    assert "LOCATION" not in asked
+    assert "{types}" not in asked
+    run = RunDir(tmp_path / "run")
+    assert types_of(run) == {"place", "Cơ quan"}
+    rejected = {(one.reason, one.detail) for one in tables.read_rejected(run.rejected) if one.stage == "clean"}
+    assert rejected == {("not in --types", "person")}
+    samples = [one for split in SPLITS for one in tables.read_samples(run.samples(split))]
+    assert {one.instruction for one in samples} == {
+        "What describes place (a named part of the earth) in the text?", "What describes Cơ quan in the text?"
+    }  # fmt: skip
+    assert {one.entity_type for one in samples} == {"place", "Cơ quan"}
+    card = run.card.read_text(encoding="utf-8")
+    assert "| place |  | a named part of the earth |" in card
+    assert "| Cơ quan | place |" in card
+
+
+def test_a_run_continues_from_another_folder(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path is stored absolute. Another synonym asks nothing again; another definition is refused."""
+    endpoint.reply = labelled
+    file = tmp_path / "t.toml"
+    file.write_text(TYPES, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert build(tmp_path, endpoint, "--types", "t.toml").exit_code == 0
+    number = len(endpoint.requests)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    file.write_text(TYPES.replace('"vùng"', '"person"'), encoding="utf-8")
+    again = CliRunner().invoke(app, ["build", "--out", str(tmp_path / "run"), "-q"])
+    assert again.exit_code == 0, again.output
+    assert len(endpoint.requests) == number
+    run = RunDir(tmp_path / "run")
+    assert "Lê Thị Hoa" in {
+        mention.text for one in tables.read_annotations(run.annotations) for mention in one.mentions
+    }
+    file.write_text(TYPES.replace("earth", "world"), encoding="utf-8")
+    other = CliRunner().invoke(app, ["build", "--out", str(tmp_path / "run"), "-q"])
+    assert other.exit_code == 2
+    assert "was made with other --types" in other.output
+    assert len(endpoint.requests) == number
+
+
+def test_without_types_questions_and_fingerprints_are_those_of_before(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The key of a question is the released one; the manifest's teacher and tools have nothing of types."""
+    question = make_teacher(RunConfig(provider="openai", model="m")).question("Hà Nội")
+    assert question.key == "1386196b00d41fed6876ec164d6a1dfb6190cd5a23c22b8dad325bc59d50b37c"
+    assert "instruction" not in RunConfig().stage_settings("explode")
+    assert build(tmp_path, endpoint).exit_code == 0
+    manifest = RunDir(tmp_path / "run").read_manifest()
+    assert "types" not in manifest
+    assert set(manifest["teacher"]["prompt"]) == {"name", "version", "sha256"}
+    content = endpoint.requests[-1]["messages"][-1]["content"]
+    assert "You choose the types yourself." in content
+
+
+def test_forty_types_in_two_levels(tmp_path: Path) -> None:
+    """14 types and 26 subtypes are listed, each subtype under its parent, and each name maps to itself."""
+    tables_ = [f'[[types]]\nname = "group {chr(97 + n)}"\n' for n in range(14)]
+    tables_ += [f'[[types]]\nname = "kind {chr(97 + n)}"\nparent = "group {chr(97 + n % 14)}"\n' for n in range(26)]
+    (tmp_path / "t.toml").write_text("".join(tables_), encoding="utf-8")
+    schema = read_types(tmp_path / "t.toml")
+    lines = schema.rendered().splitlines()
+    assert len(lines) == 40
+    assert lines[:3] == ["- group a", "  - kind a", "  - kind o"]
+    labels = TypedLabels(schema, LabelNormalizer(load_lexicon()))
+    for one in schema.types:
+        assert labels.decide(one.name.upper()).label == labels.decide(one.name).label == one.name
+
+
+@pytest.mark.parametrize(
+    ("raw", "label"),
+    [("ORG", "organization"), ("Tổ chức", "organization"), ("MISC", "MISC"), ("misc", "MISC"),
+     ("bệnh viện", "hospital"), ("Hospitals", "hospital"), ("món", "dish"), ("rocket", None), ("", None)],
+)  # fmt: skip
+def test_labels_are_mapped_by_name_synonym_and_canonical_form(tmp_path: Path, raw: str, label: str | None) -> None:
+    """A type that no rule would keep is still one of the user's."""
+    (tmp_path / "t.txt").write_text("# mine\norganization: a body of people\nMISC\n\nhospital\n", encoding="utf-8")
+    assert [one.definition for one in read_types(tmp_path / "t.txt").types] == ["a body of people", "", ""]
+    dish = '[[types]]\nname = "dish"\nsynonyms = ["Món"]\n'
+    names = "".join(f'[[types]]\nname = "{name}"\n' for name in ("organization", "MISC", "hospital"))
+    (tmp_path / "t.toml").write_text(names + dish, encoding="utf-8")
+    decision = TypedLabels(read_types(tmp_path / "t.toml"), LabelNormalizer(load_lexicon())).decide(raw)
+    assert decision.label == label
+    assert decision.rule == "not in --types" or label
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no types; give at least one"),
+        ("[[types]]\nname = 'a'\ndefintion = 'b'", "unknown key 'defintion'"),
+        ("[[type]]\nname = 'a'", "unknown key 'type'"),
+        ("types = 3", "'types' is no list"),
+        ("types = [3]", "type 1 is no table"),
+        ("[[types]]\ndefinition = 'a'", "type 1 has no name"),
+        ("[[types]]\nname = 3", "name must be text"),
+        ("[[types]]\nname = 'a'\nexamples = 'b'", "examples must be a list of texts"),
+        ("[[types]]\nname = 'Work of Art'\n[[types]]\nname = 'work_of_art'", "is the same type as 'Work of Art'"),
+        ("[[types]]\nname = 'a'\n[[types]]\nname = 'b'\nsynonyms = ['A']", "stands for 'a' already"),
+        ("[[types]]\nname = 'a'\nparent = 'b'", "must be a type that has no parent"),
+        ("[[types]]\nname = 'a'\nparent = 'a'", "must be a type that has no parent"),
+        ("[[types]]\nname = 'a'\ndefinition = '{passage}'", "which a prompt cannot show"),
+        ("types = ", "Invalid value"),
+    ],
+)
+def test_an_error_in_the_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    """It names the file, the cause and what to do; the exit code is 2 and nothing is asked."""
+    (tmp_path / "t.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_types(tmp_path / "t.toml")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--types", "t.toml"], "--types needs --provider"),
+        (["--instruction", "definition"], "--instruction definition needs --types FILE"),
+        (["--provider", "openai", "--model", "m", "--types", "no.toml"], "cannot read --types no.toml"),
+        (["--provider", "openai", "--model", "m", "--prompt", "typed-ner-vi"], "needs --types FILE"),
+        (["--provider", "openai", "--model", "m", "--types", "t.toml", "--prompt", "open-ner-vi.2"], "has no {types}"),
+        (
+            ["--provider", "openai", "--model", "m", "--types", "t.toml", "--translate-labels"],
+            "has no use with --types",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], said: str
+) -> None:
+    """One line, exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["build", "--out", "run", "--base-url", "http://127.0.0.1:9/v1", *flags, "-q"]
+                              if "openai" in flags else ["build", "--out", "run", *flags, "-q"])  # fmt: skip
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.split())
