@@ -124,7 +124,6 @@ class RunConfig:
     prompt: str = _setting(
         OPEN_PROMPT, "Teacher", "Ask with this prompt: a bundled one by name, or a TOML file.", stage="annotate"
     )
-    types: str = _setting("", "Teacher", "Ask for the entity types of this file and no others (docs/build.md).")
     max_completion_tokens: int = _setting(
         1024, "Teacher", "Limit each answer to this many tokens.", stage="annotate", low=1
     )
@@ -150,6 +149,7 @@ class RunConfig:
     max_retries: int = _setting(6, "Teacher", "Retry a failed request this many times.", low=0)
     timeout: float = _setting(120.0, "Teacher", "Wait this many seconds for an answer.", low=0.001)
 
+    types: str = _setting("", "Dataset", "Ask for the entity types of this file and no others (docs/build.md).")
     labels: str = _setting("", "Dataset", "Apply the decisions about labels in this file (docs/labels.md).")
     translate_labels: bool = _setting(
         False, "Dataset", "Ask the teacher to translate Vietnamese labels that no rule knows.", stage="clean"

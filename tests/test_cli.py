@@ -60,7 +60,7 @@ def test_build_shows_ten_flags_and_a_stage_its_own() -> None:
     everywhere = ["--config", "--fresh", "--help", "--help-all"]
     exploding = ["--max-sample-tokens", "--negatives", "--instruction", "--split"]
     assert _flags(_page("explode", "--help")) == ["--out", *exploding, *everywhere]
-    assert _flags(_page("clean", "--help")) == ["--out", "--labels", "--translate-labels", *everywhere]
+    assert _flags(_page("clean", "--help")) == ["--out", "--types", "--labels", "--translate-labels", *everywhere]
     assert "--ray-address" not in _page("audit", "--help")
     assert "--ray-address" in _page("audit", "--help-all")
 

@@ -126,6 +126,21 @@ def test_without_types_questions_and_fingerprints_are_those_of_before(endpoint: 
     assert "You choose the types yourself." in content
 
 
+def test_a_second_teacher_is_asked_for_the_same_types(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The embedded teacher cannot be asked for them; its labels are mapped to them."""
+    endpoint.reply = labelled
+    (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
+    assert build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")).exit_code == 0
+    run = tmp_path / "run"
+    second = ["--provider", "openai", "--model", "n", "--base-url", endpoint.url]
+    for teacher in (second, ["--provider", "local"]):
+        done = CliRunner().invoke(app, ["check", str(run), *teacher, "--keep", "union", "-q"])
+        assert done.exit_code == 0, done.output
+        assert types_of(RunDir(run)) == {"place", "Cơ quan"}
+    assert "- place: a named part" in endpoint.requests[-1]["messages"][-1]["content"]
+    assert endpoint.requests[-1]["model"] == "n"
+
+
 def test_forty_types_in_two_levels(tmp_path: Path) -> None:
     """14 types and 26 subtypes are listed, each subtype under its parent, and each name maps to itself."""
     tables_ = [f'[[types]]\nname = "group {chr(97 + n)}"\n' for n in range(14)]

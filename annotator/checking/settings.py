@@ -18,6 +18,7 @@ from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.samples.explode import digest
 from annotator.storage.atomic import write_json
+from annotator.teachers.registry import PROVIDERS
 
 VERSION: Final = 1
 TEACHER: Final = tuple(item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == "Teacher")
@@ -47,7 +48,11 @@ class CheckSettings:
     def config(self, first: RunConfig) -> RunConfig:
         """Return the settings of a run whose teacher is the second one; all others are those of ``first``."""
         own = {name: value for name, value in first.as_dict().items() if name not in TEACHER}
-        return make_config(own, {"translate_labels": False}, dict(self.teacher))
+        own |= {"translate_labels": False, "instruction": "type"}
+        provider = PROVIDERS.get(self.teacher.get("provider") or RunConfig().provider)
+        if provider and not provider.chat:
+            own["types"] = ""  # it cannot be asked for them; its labels are mapped to them all the same
+        return make_config(own, dict(self.teacher))
 
 
 def read_check(path: Path) -> CheckSettings | None:
