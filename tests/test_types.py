@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 
 from annotator.cleaning.typed_labels import TypedLabels
 from annotator.config import RunConfig
-from annotator.entity_types import read_types
 from annotator.errors import ConfigError
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import make_teacher
+from annotator.teachers.entity_types import read_types
 from cli import app
 from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import Answer, Endpoint

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from annotator.cleaning.clean import NOT_IN_TYPES
-from annotator.entity_types import Schema
+from annotator.teachers.entity_types import Schema
 from normalizers.labels import LabelDecision, LabelNormalizer, clean_label
 
 

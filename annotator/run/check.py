@@ -16,7 +16,6 @@ from annotator.checking.settings import TEACHER, CheckSettings, read_check, writ
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config import Asking, make_config
-from annotator.entity_types import read_types
 from annotator.errors import ConfigError, LimitError, RunDirError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
@@ -30,6 +29,7 @@ from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import existing, opened
 from annotator.teachers import Asked, make_teacher, require_key
+from annotator.teachers.entity_types import read_types
 from annotator.teachers.registry import PROVIDERS, chat_providers
 from annotator.terminal.events import Progress, displayed
 

@@ -25,7 +25,6 @@ from annotator.cleaning.entity_reviews import files_identity
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config import RECIPE, STAGES, Asking, RunConfig, flag, make_config
 from annotator.engines import Engine
-from annotator.entity_types import read_types
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.backends import make_engine
@@ -40,6 +39,7 @@ from annotator.storage.atomic import write_json
 from annotator.storage.funnel import merge_rejected
 from annotator.storage.rundir import FORMAT, RunDir, opened
 from annotator.teachers import make_teacher, make_translator, require_key
+from annotator.teachers.entity_types import read_types
 from annotator.teachers.registry import PROVIDERS
 from annotator.terminal.events import Progress, displayed
 

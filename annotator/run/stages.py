@@ -31,7 +31,6 @@ from annotator.duplicates.repeated_passages import STAGE as OVERLAP
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, rejections
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
-from annotator.entity_types import Schema
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
@@ -55,6 +54,7 @@ from annotator.storage.atomic import replacing
 from annotator.storage.funnel import Flow, Rejects, rejects
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import Asked, Teacher, ask_about, make_translator
+from annotator.teachers.entity_types import Schema
 from annotator.terminal.events import Progress
 from normalizers.labels import LabelNormalizer, load_lexicon
 

@@ -153,7 +153,7 @@ def make_teacher(config: RunConfig) -> Teacher:
         needs = "has no {types}; leave --prompt out, or give one that has" if config.types else "needs --types FILE"
         raise ConfigError(f"--prompt {name} {needs}")
     if config.types:
-        from annotator.entity_types import read_types
+        from annotator.teachers.entity_types import read_types
 
         prompt = prompt.with_types(read_types(Path(config.types)).rendered())
     return ChatTeacher(config, prompt, ENTITIES if config.response_format == "json" else None)
