@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from itertools import islice
 from pathlib import Path
 
+import absl.logging
 import mlcroissant
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +17,10 @@ from annotator.storage.rundir import RunDir
 from data_cards.audit.building import audit
 from data_cards.card import Publication, write_card
 from tests.rundirs import Item, make_run
+
+# mlcroissant brings absl, whose log handler keeps pytest's captured stderr and closes it when another library (such as
+# underthesea) sets up logging while stderr is replaced. It never closes the real one.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 TEXT = "Bà Lê Thị Sen ở Đà Lạt làm việc tại Sở Y tế TP.HCM."
 ENTITIES = (("Lê Thị Sen", "person"), ("Đà Lạt", "location"), ("Sở Y tế TP.HCM", "organization"))
