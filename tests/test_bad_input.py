@@ -57,7 +57,7 @@ def one_line(result: Any, code: int, words: str) -> None:
     ],
 )  # fmt: skip
 def test_one_clear_line(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
-    """Cause and mend, in every case."""
+    """Each message gives the cause and the fix."""
     paths = make_sources(tmp_path)
     result = vner(
         "build", *(item.format(**paths, url=NOBODY) for item in arguments), "--out", tmp_path / "run", "--quiet"

@@ -250,7 +250,7 @@ def test_what_is_no_key_is_not_sent(key: str, provider: str, monkeypatch: pytest
 
 
 def test_nobody_listens(provider: str) -> None:
-    """The message names the address and the mend."""
+    """The message names the address and the fix."""
     with pytest.raises(TeacherError, match=r"cannot reach http://127\.0\.0\.1:9.*--base-url"):
         ask("http://127.0.0.1:9/v1", provider)
 

@@ -42,7 +42,7 @@ def test_the_later_layer_wins_and_none_says_nothing() -> None:
     ],
 )
 def test_nonsense_is_refused_by_name(settings: dict[str, object], words: str) -> None:
-    """The message names the flag, so that the user knows what to mend."""
+    """The message names the flag, so that the user knows what to fix."""
     with pytest.raises(ConfigError) as caught:
         make_config(settings)
     assert words in str(caught.value)

@@ -412,7 +412,7 @@ def test_the_help_names_every_format() -> None:
     ],
 )
 def test_errors_take_one_line(run: RunDir, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    """Cause and mend, the right exit code, nothing changed."""
+    """The cause and the fix, the right exit code, nothing changed."""
     (tmp_path / "broken").write_text('[{"a": 1},', encoding="utf-8")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     before = digests(run)

@@ -1,4 +1,4 @@
-"""Experiments: all rows trained, predicted and scored once, and ours beside the document's figures."""
+"""Experiments: all rows trained, predicted and scored once, and set beside the thesis's figures."""
 
 from __future__ import annotations
 

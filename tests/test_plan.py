@@ -189,7 +189,7 @@ def test_prices_belong_to_a_seller() -> None:
 
 
 def test_an_unknown_price_is_said(tmp_path: Path) -> None:
-    """In the table and in JSON, with the mend."""
+    """In the table and in JSON, with the fix."""
     arguments = ("sample", "--docs", 3, "--provider", "openai", "--model", "m", "--base-url", "http://localhost:1/v1")
     assert planned(*arguments)["cost"] is None
     shown = " ".join(vner("plan", *arguments, "-q").stdout.split())

@@ -35,7 +35,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_every_row_and_point_of_the_document_has_its_recipe() -> None:
-    """Six and two rows, five and five points; each resolves to mT0-base with the document's settings."""
+    """Six and two rows, five and five points; each resolves to mT0-base with the thesis's settings."""
     rows = [name for experiment in NAMES for name in load_experiment(experiment).rows]
     assert len(rows) == 6 + 2 + 5 + 5
     assert {*rows, "document"} == set(shipped())
@@ -49,7 +49,7 @@ def test_every_row_and_point_of_the_document_has_its_recipe() -> None:
 
 
 def test_the_published_figures_are_those_of_the_document() -> None:
-    """PhoNER test and VLSP 2018 dev, in percent; a point that the document leaves out has none."""
+    """PhoNER test and VLSP 2018 dev, in percent; a point that the thesis leaves out has none."""
     found = {name: tuple(load_recipe(name).published.values()) for name in shipped()}
     assert found["table-4.1.engner02-phomt-viquad"] == (76.16, 79.58)
     assert found["table-4.2.phomt-viquad"] == (74.53, 85.78)

@@ -169,7 +169,7 @@ def test_a_server_without_ranges(server: FileServer) -> None:
     ],
 )
 def test_unknown_schemes(url: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A scheme that nobody speaks, and one whose package is missing, are told with the mend."""
+    """An unknown scheme, and one whose package is missing, are refused with the fix."""
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     remote._system.cache_clear()
     with pytest.raises(SourceError, match=message):

@@ -349,7 +349,7 @@ def test_hub() -> None:
 
 @pytest.mark.usefixtures("_library")
 def test_hub_and_file_failures(tmp_path: Path) -> None:
-    """A missing name or an unreadable file is said with its cause and its mend."""
+    """A missing name or an unreadable file is refused with its cause and its fix."""
     with pytest.raises(ConfigError, match=r"hf:bad could not be had from the Hub .*cannot load bad.*check the name"):
         load_tokenizer("hf:bad")
     path = tmp_path / "bad.json"

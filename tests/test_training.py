@@ -309,7 +309,7 @@ def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> 
 def test_what_cannot_be_trained_is_said(
     place: Path, tmp_path: Path, arguments: list[str], code: int, said: str
 ) -> None:
-    """One line, with the mend, and the exit code of its kind."""
+    """One line, with the fix, and the exit code of its kind."""
     filled = [
         argument.format(out=tmp_path, base=place / "base", recipe=place / "recipe.toml") for argument in arguments
     ]
