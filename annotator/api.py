@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from annotator.config import RunConfig, make_config, read_toml
+from annotator.config import RunConfig, read_toml
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Sample
 from annotator.storage.rundir import SPLITS, RunDir, existing
@@ -46,9 +46,9 @@ class Run:
     @property
     def settings(self) -> RunConfig:
         """The settings of the run."""
-        from annotator.run.stored_settings import stored_settings
+        from annotator.run.stored_settings import settings_of
 
-        return make_config(stored_settings(self.manifest))
+        return settings_of(self._directory)
 
     @property
     def unanswered(self) -> int:

@@ -19,19 +19,11 @@ from annotator.records import Annotation, Mention
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.rundir import FORMAT, RunDir
-from data_cards.exchange import labelstudio
-from data_cards.exchange.carrying import (
-    CROSSING,
-    NESTED,
-    OFF_TOKENS,
-    SEVERAL_LABELS,
-    from_utf16,
-    lost_when_flat,
-    to_utf16,
-)
 from data_cards.exchange.exporting import export
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS, bring_back
+from data_cards.exchange.losses import CROSSING, NESTED, OFF_TOKENS, SEVERAL_LABELS, lost_when_flat
+from data_cards.exchange.offsets import from_utf16, to_utf16
 from data_cards.exchange.tokens import locate, syllables, words
 
 FAMILY = "👨\u200d👩\u200d👧"
@@ -300,7 +292,7 @@ def task(text: str, *made: dict[str, Any], key: str = "annotations") -> dict[str
 
 def read_task(tmp_path: Path, item: Any) -> Any:
     (tmp_path / "x.json").write_text(json.dumps([item]), encoding="utf-8")
-    (record,) = labelstudio.read(tmp_path / "x.json")
+    (record,) = FORMATS["labelstudio"].read(tmp_path / "x.json")
     return record
 
 

@@ -18,9 +18,9 @@ from annotator.records import Annotation, Completion, Passage, Piece
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.commands.exchange import NAMES
-from data_cards.exchange.carrying import from_utf16
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
+from data_cards.exchange.offsets import from_utf16
 from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import Answer, Endpoint, echo_entities
 

@@ -86,6 +86,32 @@ def test_a_run_has_the_types_of_the_file_and_no_others(endpoint: Endpoint, tmp_p
     assert "| Cơ quan | place |" in card
 
 
+@pytest.mark.parametrize("name", ["alpaca", "universalner", "doccano"])
+def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, name: str) -> None:
+    """Instructions have the definitions, back again nothing has changed, and a person's label becomes a type."""
+    endpoint.reply = labelled
+    (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
+    types = ("--types", str(tmp_path / "t.toml"), "--instruction", "definition")
+    assert build(tmp_path, endpoint, *types).exit_code == 0
+    run, out = RunDir(tmp_path / "run"), tmp_path / "out"
+    exported = CliRunner().invoke(app, ["export", str(run.root), "-f", name, "-o", str(out)])
+    assert exported.exit_code == 0, exported.output
+    text = out.read_text(encoding="utf-8")
+    if name == "alpaca":
+        samples = [one for split in SPLITS for one in tables.read_samples(run.samples(split))]
+        assert {row["instruction"] for row in json.loads(text)} == {one.instruction for one in samples}
+    assert name == "doccano" or "place (a named part of the earth)" in text
+    for old, new, kind in (("", "", "unchanged"), ('"Cơ quan"]', '"vùng"]', "corrected")):
+        out.write_text(text.replace(old, new) if old else text, encoding="utf-8")
+        back = CliRunner().invoke(app, ["import", str(run.root), "-f", name, str(out), "--json", "-q"])
+        assert back.exit_code == 0, back.output
+        report = json.loads(back.stdout)
+        assert report[kind if name == "doccano" else "unchanged"] == report["read"] > 0
+    if name == "doccano":
+        assert {(one["raw"], one["label"]) for one in report["labels"]} == {("vùng", "place")}
+        assert types_of(run) == {"place"}
+
+
 def test_a_run_continues_from_another_folder(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from annotator.config import RunConfig, without_password
+from annotator.config import RunConfig, make_config, without_password
 from annotator.passages.tokenizers import NAMED, WORDS
+from annotator.storage.rundir import RunDir
 
 PATHS: Final = ("source", "tokenizer", "prompt", "types", "labels", "decontaminate")
 """Settings that may name a file or folder of this machine."""
@@ -25,6 +26,11 @@ _HARMLESS: Final = frozenset(
 def stored_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that a manifest has; those of another version that are gone are left out."""
     return {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
+
+
+def settings_of(run: RunDir) -> RunConfig:
+    """Return the settings that a run was made with."""
+    return make_config(stored_settings(run.read_manifest()))
 
 
 def storable(config: RunConfig) -> dict[str, Any]:

@@ -66,6 +66,19 @@ class Negatives:
         return [_sample(annotation, entity_type, []) for entity_type in drawn]
 
 
+def samples_of(annotation: Annotation, negatives: Negatives, definitions: Mapping[str, str]) -> Iterator[Sample]:
+    """Yield the samples of a passage, with their type's definition in the instruction where there is one."""
+    for sample in (*positives(annotation), *negatives.draw(annotation)):
+        asked = asked_as(sample.entity_type, definitions)
+        yield sample if asked == sample.entity_type else replace(sample, instruction=_instruction(asked))
+
+
+def asked_as(entity_type: str, definitions: Mapping[str, str]) -> str:
+    """Return how an instruction names a type: with its definition where there is one."""
+    definition = definitions.get(entity_type)
+    return f"{entity_type} ({definition.rstrip('.')})" if definition else entity_type
+
+
 def explode(
     annotations: Iterable[Annotation],
     negatives: Negatives,
@@ -73,16 +86,12 @@ def explode(
     max_tokens: int,
     definitions: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Sample | Rejected]:
-    """Yield all samples, with their type's definition in the instruction where ``definitions`` has one.
-
-    Those whose input or output exceeds ``max_tokens`` are rejected.
-    """
+    """Yield the samples of all passages; those whose input or output exceeds ``max_tokens`` are rejected."""
     for annotation in annotations:
         fits_input = _fits(annotation.text, tokenizer, max_tokens)
-        for sample in (*positives(annotation), *negatives.draw(annotation)):
+        for sample in samples_of(annotation, negatives, definitions):
             if fits_input and _fits(sample.output, tokenizer, max_tokens):
-                definition = definitions.get(sample.entity_type)
-                yield replace(sample, instruction=_defined(sample.entity_type, definition)) if definition else sample
+                yield sample
             else:
                 part = "output" if fits_input else "input"
                 yield Rejected("explode", "too long", sample.id, sample.entity_type, f"{part} over {max_tokens} tokens")
@@ -103,14 +112,14 @@ def sample_id(passage_id: str, entity_type: str) -> str:
     return hashlib.sha256(json.dumps([passage_id, entity_type], ensure_ascii=False).encode("utf-8")).hexdigest()[:16]
 
 
-def _defined(entity_type: str, definition: str) -> str:
-    return INSTRUCTION.format(entity_type=f"{entity_type} ({definition.rstrip('.')})")
+def _instruction(asked: str) -> str:
+    return INSTRUCTION.format(entity_type=asked)
 
 
 def _sample(annotation: Annotation, entity_type: str, texts: list[str]) -> Sample:
     return Sample(
         id=sample_id(annotation.passage_id, entity_type),
-        instruction=INSTRUCTION.format(entity_type=entity_type),
+        instruction=_instruction(entity_type),
         input=annotation.text,
         output=json.dumps(texts, ensure_ascii=False),
         entity_type=entity_type,

@@ -241,6 +241,18 @@ def existing(root: Path) -> RunDir:
     return run
 
 
+def annotated(root: Path) -> RunDir:
+    """Return the run directory ``root``, which has annotations.
+
+    Raises:
+        RunDirError: it is not a run directory, or its cleaning is not done.
+    """
+    run = existing(root)
+    if not run.annotations.exists():
+        raise RunDirError(f"{root} has no annotations yet; finish it with: vner-annotate build --out {root}")
+    return run
+
+
 def default_root(source: str) -> Path:
     """Return the run directory of a source where none is given: ``runs/`` and the source's name without its endings."""
     if Path(source).exists():

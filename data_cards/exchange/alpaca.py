@@ -8,33 +8,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
-from annotator.records import Annotation
-from annotator.samples.explode import INSTRUCTION, positives
+from annotator.samples.explode import INSTRUCTION
 from annotator.sources.formats.files import Record, local
 from annotator.sources.formats.json import read as read_json
-from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.json_writing import write_array
-from data_cards.exchange.reading import checked
+from data_cards.exchange.json_files import checked, write_array
+from data_cards.exchange.passages import Exported, Reviewed, Unread
 
 _BEFORE, _AFTER = INSTRUCTION.split("{entity_type}")
+_COLUMNS = ("instruction", "input", "output", "id", "passage_id")
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
+def write(file: IO[bytes], passages: Iterable[Exported]) -> None:
     """Write a JSON array of rows, those of one passage next to each other."""
-
-    def rows() -> Iterator[dict[str, str]]:
-        for annotation in annotations:
-            job.count(annotation, {})
-            for sample in (*positives(annotation), *job.negatives.draw(annotation)):
-                yield {
-                    "instruction": sample.instruction,
-                    "input": sample.input,
-                    "output": sample.output,
-                    "id": sample.id,
-                    "passage_id": sample.passage_id,
-                }
-
-    write_array(file, rows())
+    samples = (sample for passage in passages for sample in passage.samples)
+    write_array(file, ({column: getattr(sample, column) for column in _COLUMNS} for sample in samples))
 
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:

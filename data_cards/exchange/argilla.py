@@ -6,14 +6,13 @@ code points; so a span near the end of a text with emoji has no place. Spans may
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
 from annotator.records import Annotation, Mention
-from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16, to_utf16
-from data_cards.exchange.json_writing import dumps, write_array
-from data_cards.exchange.reading import read_each
+from data_cards.exchange.json_files import dumps
+from data_cards.exchange.offsets import from_utf16, to_utf16
+from data_cards.exchange.passages import Exported, Reviewed, Unread
 
 QUESTION, FIELD = "entities", "text"
 DONE = "reviewed"
@@ -21,49 +20,39 @@ DONE = "reviewed"
 BEYOND = "ends where Argilla's server sees the end of the text (emoji before it count twice)"
 
 
-def labels_file(labels: Sequence[str]) -> bytes:
-    """The labels of the span question, as a JSON list."""
-    return (dumps(list(labels)) + "\n").encode("utf-8")
+def labels_file(labels: Sequence[str]) -> str:
+    """Return the labels of the span question, as a JSON list."""
+    return dumps(list(labels)) + "\n"
 
 
 def lost(annotation: Annotation) -> dict[Mention, str]:
-    """Spans that the server would refuse."""
+    """Return the spans that the server would refuse."""
     size = len(annotation.text)
     return {one: BEYOND for one in annotation.mentions if to_utf16(annotation.text, one.end) > size}
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
-    """Write a JSON array in the form of ``Record.to_dict``."""
-    write_array(file, (_record(annotation, job) for annotation in annotations))
-
-
-def _record(annotation: Annotation, job: Job) -> dict[str, Any]:
-    left_out, text = lost(annotation), annotation.text
-    job.count(annotation, left_out)
-    kept = [mention for mention in annotation.mentions if mention not in left_out]
-    value = [
-        {"start": to_utf16(text, found.start), "end": to_utf16(text, found.end), "label": found.label} for found in kept
+def to_record(passage: Exported) -> dict[str, Any]:
+    """Return a passage in the form of ``Record.to_dict``."""
+    text, mentions = passage.annotation.text, passage.annotation.mentions
+    spans = [
+        {"start": to_utf16(text, one.start), "end": to_utf16(text, one.end), "label": one.label} for one in mentions
     ]
     return {
-        "id": annotation.passage_id,
+        "id": passage.annotation.passage_id,
         "fields": {FIELD: text},
-        "metadata": {"raw_labels": sorted({found.raw_label for found in kept})} if kept else {},
-        "suggestions": {QUESTION: {"value": value, "score": None, "agent": "vner-annotate"}},
+        "metadata": {"raw_labels": sorted({one.raw_label for one in mentions})} if mentions else {},
+        "suggestions": {QUESTION: {"value": spans, "score": None, "agent": "vner-annotate"}},
         "responses": {},
         "vectors": {},
     }
 
 
-def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read records that were exported with ``to_json``. Only responses count, suggestions do not.
+def from_record(record: dict[str, Any]) -> Reviewed | Unread:
+    """Read a record that was exported with ``to_json``. Only responses count, suggestions do not.
 
     Several people must agree. A response that says it is a draft or discarded does not count. One to the question
     ``reviewed`` without one to ``entities`` says that there are none.
     """
-    return read_each(path, _reviewed)
-
-
-def _reviewed(record: dict[str, Any]) -> Reviewed | Unread:
     text, identity, responses = record["fields"][FIELD], record["id"], record.get("responses") or {}
     if unknown := sorted(set(responses) - {QUESTION, DONE}):
         raise ValueError(f"it answers the question {unknown[0]!r}, not {QUESTION!r} or {DONE!r}")

@@ -16,41 +16,35 @@ from annotator.errors import SourceError
 from annotator.records import Annotation, Mention
 from annotator.sources.formats.files import Record, local, opened, refuse_binary
 from annotator.sources.formats.text import lines
-from data_cards.exchange.carrying import Job, Reviewed, Unread, lost_off_tokens, lost_when_flat
-from data_cards.exchange.reading import checked
-from data_cards.exchange.tokens import Places, Tokenize, covered
+from data_cards.exchange.json_files import checked
+from data_cards.exchange.losses import lost_off_tokens, lost_when_flat
+from data_cards.exchange.passages import Exported, Reviewed, Unread
+from data_cards.exchange.tokens import Tokenize, covered
 
 _START = "-DOCSTART-"
 _SPACE = re.compile(r"\s+")
 
 
 def lost(annotation: Annotation, tokenize: Tokenize) -> dict[Mention, str]:
-    """What BIO tags on these tokens cannot hold."""
-    return _lost(annotation, tokenize(annotation.text))
-
-
-def _lost(annotation: Annotation, places: Places) -> dict[Mention, str]:
-    off = lost_off_tokens(annotation.mentions, places)
+    """Return the mentions that BIO tags on these tokens cannot hold."""
+    off = lost_off_tokens(annotation.mentions, tokenize(annotation.text))
     return off | lost_when_flat(mention for mention in annotation.mentions if mention not in off)
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job, tokenize: Tokenize) -> None:
+def write(file: IO[bytes], passages: Iterable[Exported], tokenize: Tokenize) -> None:
     """Write passages one after the other."""
-    for annotation in annotations:
+    for annotation in (passage.annotation for passage in passages):
         places = tokenize(annotation.text)
-        left_out = _lost(annotation, places)
         tags = ["O"] * len(places)
         for mention in annotation.mentions:
-            if mention not in left_out:
-                first, last = covered(places, mention.start, mention.end)
-                label = mention.label.replace(" ", "_")
-                tags[first : last + 1] = [f"B-{label}", *[f"I-{label}"] * (last - first)]
+            first, last = covered(places, mention.start, mention.end)
+            label = mention.label.replace(" ", "_")
+            tags[first : last + 1] = [f"B-{label}", *[f"I-{label}"] * (last - first)]
         file.write(f"{_START} -X- {annotation.passage_id} O\n\n".encode())
         for (start, end), tag in zip(places, tags, strict=True):
             token = _SPACE.sub("_", annotation.text[start:end])
             file.write(f"{token} -X- -X- {tag}\n".encode())
         file.write(b"\n")
-        job.count(annotation, left_out)
 
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:

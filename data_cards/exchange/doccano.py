@@ -5,43 +5,32 @@ doccano counts as browsers do, in UTF-16 units (leave "count grapheme clusters a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
-from annotator.records import Annotation
-from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16, to_utf16
-from data_cards.exchange.json_writing import dumps, write_lines
-from data_cards.exchange.reading import read_each
+from data_cards.exchange.json_files import dumps
+from data_cards.exchange.offsets import from_utf16, to_utf16
+from data_cards.exchange.passages import Exported, Reviewed
 
 
-def labels_file(labels: Sequence[str]) -> bytes:
-    """The label types, as doccano imports them."""
-    return (dumps([{"text": label} for label in labels]) + "\n").encode("utf-8")
+def labels_file(labels: Sequence[str]) -> str:
+    """Return the label types, as doccano imports them."""
+    return dumps([{"text": label} for label in labels]) + "\n"
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
-    """Write a line a passage."""
-    write_lines(file, (_line(annotation, job) for annotation in annotations))
-
-
-def _line(annotation: Annotation, job: Job) -> dict[str, Any]:
-    job.count(annotation, {})
-    text = annotation.text
+def to_line(passage: Exported) -> dict[str, Any]:
+    """Return the line of a passage."""
+    text, mentions = passage.annotation.text, passage.annotation.mentions
     return {
         "text": text,
-        "label": [[to_utf16(text, one.start), to_utf16(text, one.end), one.label] for one in annotation.mentions],
-        "passage_id": annotation.passage_id,
-        "raw_labels": [one.raw_label for one in annotation.mentions],
+        "label": [[to_utf16(text, one.start), to_utf16(text, one.end), one.label] for one in mentions],
+        "passage_id": passage.annotation.passage_id,
+        "raw_labels": [one.raw_label for one in mentions],
     }
 
 
-def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read an export: every line counts as reviewed, so export only approved documents."""
-    return read_each(path, _reviewed)
-
-
-def _reviewed(line: dict[str, Any]) -> Reviewed:
+def from_line(line: dict[str, Any]) -> Reviewed:
+    """Read a line of an export; every one counts as reviewed, so export only approved documents."""
     text = line["text"]
     if "entities" in line:  # a project with relations
         found = [(one["start_offset"], one["end_offset"], one["label"]) for one in line["entities"]]

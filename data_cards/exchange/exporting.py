@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import RunConfig, make_config
-from annotator.errors import ConfigError, RunDirError
-from annotator.records import Annotation
-from annotator.run.stored_settings import stored_settings
-from annotator.samples.explode import Negatives, type_frequency
+from annotator.config import RunConfig
+from annotator.errors import ConfigError
+from annotator.records import Annotation, Mention
+from annotator.run.label_rules import types_of
+from annotator.run.stored_settings import settings_of
+from annotator.samples.explode import Negatives, samples_of, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
-from annotator.storage.rundir import SPLITS, RunDir, existing
-from data_cards.exchange.carrying import Job
+from annotator.storage.rundir import SPLITS, RunDir, annotated
 from data_cards.exchange.formats import format_named
+from data_cards.exchange.passages import Exported
 
 EVERYTHING: Final = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Counts of what was written. Spans: in = carried + left out."""
+
+    carried: Counter[str] = field(default_factory=Counter)
+    """Spans written, by label."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Spans that the format cannot hold, by reason."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """For each reason, the first span that was left out for it."""
+
+    def add(self, annotation: Annotation, lost: Mapping[Mention, str]) -> None:
+        """Count a passage of which everything but ``lost`` was written."""
+        for mention in annotation.mentions:
+            if reason := lost.get(mention):
+                self.left_out[reason] += 1
+                self.examples.setdefault(reason, f"{mention.text} [{mention.label}] of passage {annotation.passage_id}")
+            else:
+                self.carried[mention.label] += 1
 
 
 def export(root: Path, name: str, out: Path, split: str = EVERYTHING) -> dict[str, Any]:
@@ -40,38 +63,45 @@ def export(root: Path, name: str, out: Path, split: str = EVERYTHING) -> dict[st
     companion = out.with_name(out.stem + form.beside[0]) if form.beside else None
     for path in filter(None, (out, companion)):
         check_output(path, "--out")
-    run = existing(root)
-    if not run.annotations.exists():
-        raise RunDirError(f"{root} has no annotations yet; finish it with: vner-annotate build --out {root}")
-    config = config_of(run)
-    frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives or form.negatives else {}
-    job = Job(Negatives(Counter(frequency), config.negatives or form.negatives, config.seed))
+    run = annotated(root)
+    config = settings_of(run)
+    ratio = config.negatives or form.negatives
+    frequency = type_frequency(tables.read_annotations(run.annotations)) if ratio else Counter[str]()
+    negatives = Negatives(frequency, ratio, config.seed)
+    schema = types_of(run) if config.instruction == "definition" else None
+    definitions = schema.definitions if schema else {}
+    passages, counts = 0, _Counts()
+
+    def exported() -> Iterator[Exported]:
+        nonlocal passages
+        for annotation in _annotations(run, config, split):
+            lost = form.lost(annotation)
+            passages += 1
+            counts.add(annotation, lost)
+            kept = tuple(mention for mention in annotation.mentions if mention not in lost)
+            yield Exported(replace(annotation, mentions=kept), samples_of(annotation, negatives, definitions))
+
     with replacing(out) as file:
-        form.write(file, _wanted(run, config, split), job)
+        form.write(file, exported())
     files = [str(out)]
     if form.beside and companion:
         with replacing(companion) as file:
-            file.write(form.beside[1]([label for label, _ in _by_frequency(job.carried)]))
+            file.write(form.beside[1]([label for label, _ in _by_frequency(counts.carried)]).encode("utf-8"))
         files.append(str(companion))
     return {
         "format": name,
         "files": files,
         "split": split,
-        "passages": job.passages.total(),
-        "spans": job.carried.total() + job.left_out.total(),
-        "carried": job.carried.total(),
-        "left_out": dict(_by_frequency(job.left_out)),
-        "examples": dict(sorted(job.examples.items())),
-        "types": len(job.carried),
+        "passages": passages,
+        "spans": counts.carried.total() + counts.left_out.total(),
+        "carried": counts.carried.total(),
+        "left_out": dict(_by_frequency(counts.left_out)),
+        "examples": dict(sorted(counts.examples.items())),
+        "types": len(counts.carried),
     }
 
 
-def config_of(run: RunDir) -> RunConfig:
-    """The settings that the run was made with."""
-    return make_config(stored_settings(run.read_manifest()))
-
-
-def _wanted(run: RunDir, config: RunConfig, split: str) -> Iterator[Annotation]:
+def _annotations(run: RunDir, config: RunConfig, split: str) -> Iterator[Annotation]:
     annotations = tables.read_annotations(run.annotations)
     if split == EVERYTHING:
         yield from annotations

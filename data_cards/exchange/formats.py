@@ -1,4 +1,4 @@
-"""The formats by name."""
+"""The formats by name: what ``--format`` takes."""
 
 from __future__ import annotations
 
@@ -7,47 +7,78 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from annotator.errors import ConfigError, did_you_mean
 from annotator.records import Annotation, Mention
 from data_cards.exchange import alpaca, argilla, conll, doccano, gliner, jsonl, labelstudio, spacy, universalner
-from data_cards.exchange.carrying import Job, Reviewed, Unread, nothing_lost
+from data_cards.exchange.json_files import read_each, write_array, write_lines
+from data_cards.exchange.losses import nothing_lost
+from data_cards.exchange.passages import Exported, Reviewed, Unread
 from data_cards.exchange.tokens import syllables, words
+
+ToObject = Callable[[Exported], Any]
+FromObject = Callable[[Any], Reviewed | Unread]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """The functions that write and read a format."""
 
-    write: Callable[[IO[bytes], Iterable[Annotation], Job], None]
+    write: Callable[[IO[bytes], Iterable[Exported]], None]
     read: Callable[[Path], Iterator[Reviewed | Unread]]
     lost: Callable[[Annotation], Mapping[Mention, str]] = nothing_lost
     """The mentions that it cannot hold, with the reason."""
-    beside: tuple[str, Callable[[Sequence[str]], bytes]] | None = None
+    beside: tuple[str, Callable[[Sequence[str]], str]] | None = None
     """Suffix and content of a second file, made of the labels."""
     negatives: float = 0.0
     """Ratio of absent types to present ones, where the run has no negatives."""
 
 
+def _json_array(to_object: ToObject, from_object: FromObject, **others: Any) -> Format:
+    """Return a format that is a JSON array with an object for each passage."""
+    return Format(
+        lambda file, passages: write_array(file, map(to_object, passages)),
+        partial(read_each, convert=from_object),
+        **others,
+    )
+
+
+def _json_lines(to_object: ToObject, from_object: FromObject, **others: Any) -> Format:
+    """Return a format that has a JSON object on each line for each passage."""
+    return Format(
+        lambda file, passages: write_lines(file, map(to_object, passages)),
+        partial(read_each, convert=from_object),
+        **others,
+    )
+
+
+def _conll(tokenize: Callable[[str], list[tuple[int, int]]]) -> Format:
+    return Format(partial(conll.write, tokenize=tokenize), conll.read, partial(conll.lost, tokenize=tokenize))
+
+
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
-        "conll": Format(partial(conll.write, tokenize=syllables), conll.read, partial(conll.lost, tokenize=syllables)),
-        "conll-words": Format(partial(conll.write, tokenize=words), conll.read, partial(conll.lost, tokenize=words)),
+        "conll": _conll(syllables),
+        "conll-words": _conll(words),
         "spacy": Format(spacy.write, spacy.read, spacy.lost),
-        "gliner": Format(gliner.write, gliner.read, gliner.lost, negatives=1.0),
-        "labelstudio": Format(labelstudio.write, labelstudio.read, beside=(".config.xml", labelstudio.config)),
-        "argilla": Format(argilla.write, argilla.read, argilla.lost, (".labels.json", argilla.labels_file)),
-        "doccano": Format(doccano.write, doccano.read, beside=(".labels.json", doccano.labels_file)),
+        "gliner": _json_array(gliner.to_item, gliner.from_item, lost=gliner.lost, negatives=1.0),
+        "labelstudio": _json_array(
+            labelstudio.to_task, labelstudio.from_task, beside=(".config.xml", labelstudio.config)
+        ),
+        "argilla": _json_array(
+            argilla.to_record, argilla.from_record, lost=argilla.lost, beside=(".labels.json", argilla.labels_file)
+        ),
+        "doccano": _json_lines(doccano.to_line, doccano.from_line, beside=(".labels.json", doccano.labels_file)),
         "alpaca": Format(alpaca.write, alpaca.read),
-        "universalner": Format(universalner.write, universalner.read),
-        "jsonl": Format(jsonl.write, jsonl.read),
+        "universalner": _json_array(universalner.to_conversation, universalner.from_conversation),
+        "jsonl": _json_lines(jsonl.to_line, jsonl.from_line),
     }
 )
 
 
 def format_named(name: str) -> Format:
-    """The format ``name``.
+    """Return the format ``name``.
 
     Raises:
         ConfigError: there is none.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from annotator.cleaning.clean import Decider
 from annotator.cleaning.corrections import (
     HUMAN,
     Corrected,
@@ -15,25 +17,20 @@ from annotator.cleaning.corrections import (
     text_sha256,
     write_corrections,
 )
-from annotator.errors import RunDirError, SourceError
+from annotator.errors import SourceError
 from annotator.records import Annotation, Mention
+from annotator.run.label_rules import label_rules, types_of
+from annotator.samples.explode import asked_as
 from annotator.storage import tables
-from annotator.storage.rundir import existing, opened
-from data_cards.exchange.carrying import Reviewed, Unread
+from annotator.storage.rundir import RunDir, annotated, opened
 from data_cards.exchange.formats import Format, format_named
-from data_cards.exchange.tokens import locate
-from normalizers.grounding import Grounder, Miss
-from normalizers.labels import LabelDecision, LabelNormalizer, load_lexicon
-from normalizers.text import nfc
+from data_cards.exchange.passages import Reviewed, Unread
+from data_cards.exchange.spans import ForeignError, find_spans
 
 KINDS: Final = ("unchanged", "corrected", "unreviewed", "conflicting", "repeated", "foreign", "unreadable")
 """What may become of a record of a file; each is one of these."""
 LISTED: Final = 20
 """Records that are named one by one, of each kind that brings nothing."""
-
-
-class _ForeignError(Exception):
-    """The record is about another passage than the run's."""
 
 
 def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
@@ -48,22 +45,23 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
         SourceError: a file that cannot be read at all. Then nothing is stored.
     """
     form = format_named(name)
-    run = existing(root)
-    if not run.annotations.exists():
-        raise RunDirError(f"{root} has no annotations yet; finish it with: vner-annotate build --out {root}")
+    run = annotated(root)
     for path in files:
         if not path.is_file():
             raise SourceError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'there is no such file'}")
-    wanted = {record.passage_id for path in files for record in form.read(path) if isinstance(record, Reviewed)}
-    current = {
-        found.passage_id: found for found in tables.read_annotations(run.annotations) if found.passage_id in wanted
-    }
+    wanted = {record.passage_id for record in _records(form, files, run) if isinstance(record, Reviewed)}
+    current = {one.passage_id: one for one in tables.read_annotations(run.annotations) if one.passage_id in wanted}
+    labels = label_rules(run)
     counts: Counter[str] = Counter()
     left_out: dict[str, list[dict[str, str]]] = {}
     new: dict[str, Correction] = {}
-    labels = _Labels()
-    for record in (record for path in files for record in form.read(path)):  # again: the passages are known now
-        kind, detail = _take(record, current, form, name, labels, new)
+    for record in _records(form, files, run):  # again: the passages are known now
+        kind, detail, correction = _read(record, current, form, labels)
+        if correction:
+            correction = replace(correction, tool=name)
+            if (earlier := new.setdefault(record.passage_id, correction)) is not correction:
+                reason = "it differs from an earlier record of the same passage, which stays"
+                kind, detail = ("repeated", "") if earlier == correction else ("conflicting", reason)
         counts[kind] += 1
         if detail and len(left_out.setdefault(kind, [])) < LISTED:
             left_out[kind].append({"passage_id": record.passage_id, "detail": detail})
@@ -77,86 +75,57 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
         **{kind: counts[kind] for kind in KINDS},
         "reviewed_in_all": reviewed,
         "left_out": left_out,
-        "labels": labels.report(),
+        "labels": _labels_of_people(new.values(), labels),
     }
 
 
-class _Labels:
-    """Normalises the labels of people, and counts the new ones."""
-
-    def __init__(self) -> None:
-        self._normalizer = LabelNormalizer(load_lexicon())
-        self._new: Counter[str] = Counter()
-
-    def decide(self, raw: str) -> LabelDecision:
-        """Return the decision on a label."""
-        return self._normalizer.decide(raw)
-
-    def add(self, raw: str) -> None:
-        """Count a label that a person gave to a mention."""
-        self._new[raw] += 1
-
-    def report(self) -> list[dict[str, Any]]:
-        """Return each label that people gave, the decision on it, and its number, the most frequent first."""
-        ordered = sorted(self._new.items(), key=lambda item: (-item[1], item[0]))
-        return [
-            {"raw": raw, "label": found.label, "status": found.status, "rule": found.rule, "mentions": number}
-            for raw, number in ordered
-            for found in [self.decide(raw)]
-        ]
+def _records(form: Format, files: Sequence[Path], run: RunDir) -> Iterator[Reviewed | Unread]:
+    """Yield the records of all files. Where instructions have the definition of a type, they get its name back."""
+    schema = types_of(run)
+    definitions = schema.definitions if schema else {}
+    names = {asked_as(name, definitions): name for name in definitions}
+    for path in files:
+        for record in form.read(path):
+            if isinstance(record, Reviewed) and record.predictions:
+                predictions = tuple((mention, names.get(label, label)) for mention, label in record.predictions)
+                yield replace(record, predictions=predictions)
+            else:
+                yield record
 
 
-def _take(
-    record: Reviewed | Unread,
-    current: dict[str, Annotation],
-    form: Format,
-    name: str,
-    labels: _Labels,
-    new: dict[str, Correction],
-) -> tuple[str, str]:
-    """Return the kind of one record, and why it has no correction; a correction is added to ``new``."""
+def _read(
+    record: Reviewed | Unread, current: Mapping[str, Annotation], form: Format, labels: Decider
+) -> tuple[str, str, Correction | None]:
+    """Return the kind of a record, why it has no correction, and its correction."""
     if isinstance(record, Unread):
-        return record.kind, record.detail
+        return record.kind, record.detail, None
     annotation = current.get(record.passage_id)
     if annotation is None:
-        return "foreign", "the run has no annotated passage of this id"
+        return "foreign", "the run has no annotated passage of this id", None
     try:
         mentions = _mentions(annotation, record, form, labels)
-    except _ForeignError as error:
-        return "foreign", str(error)
+    except ForeignError as error:
+        return "foreign", str(error), None
     except ValueError as error:
-        return "unreadable", str(error)
-    correction = Correction(record.passage_id, text_sha256(annotation.text), mentions, name)
-    if earlier := new.get(record.passage_id):
-        reason = "it differs from an earlier record of the same passage, which stays"
-        return ("repeated", "") if earlier == correction else ("conflicting", reason)
-    new[record.passage_id] = correction
-    return _change(annotation, mentions, labels), ""
-
-
-def _change(annotation: Annotation, mentions: Sequence[Corrected], labels: _Labels) -> str:
-    for mention in mentions:
-        if mention.match == HUMAN:
-            labels.add(mention.raw_label)
+        return "unreadable", str(error), None
     now = {(one.start, one.end, labels.decide(one.raw_label).label) for one in mentions}
-    return "unchanged" if now == {_key(one) for one in annotation.mentions} else "corrected"
+    kind = "unchanged" if now == set(map(_key, annotation.mentions)) else "corrected"
+    return kind, "", Correction(record.passage_id, text_sha256(annotation.text), mentions, "")
 
 
-def _mentions(annotation: Annotation, record: Reviewed, form: Format, labels: _Labels) -> tuple[Corrected, ...]:
+def _mentions(annotation: Annotation, record: Reviewed, form: Format, labels: Decider) -> tuple[Corrected, ...]:
     """Return the mentions of the corrected passage.
 
     One that the person left alone keeps its raw label and how it was found. One that the format could not carry was
     not seen by the person, and stays.
     """
-    if record.text is not None and annotation.text not in (record.text, nfc(record.text)):
-        raise _ForeignError("its text is not that of the run's passage")
     known = {_key(mention): mention for mention in annotation.mentions}
     made: dict[tuple[int, int, str], Corrected] = {}
-    for start, end, raw in _places(annotation, record):
-        label = labels.decide(raw).label
-        same: Mention | None = known.get((start, end, label or raw))
+    for start, end, raw in find_spans(annotation, record):
+        key = (start, end, labels.decide(raw).label or raw)
+        same = known.get(key)
         kept = Corrected(start, end, same.raw_label, same.match) if same else Corrected(start, end, raw, HUMAN)
-        made.setdefault((start, end, label or raw), kept)
+        made.setdefault(key, kept)
     for mention in form.lost(annotation):
         made.setdefault(_key(mention), Corrected(mention.start, mention.end, mention.raw_label, mention.match))
     return tuple(made[key] for key in sorted(made, key=lambda key: (key[0], -key[1], key[2])))
@@ -166,55 +135,11 @@ def _key(mention: Mention) -> tuple[int, int, str]:
     return mention.start, mention.end, mention.label
 
 
-def _places(annotation: Annotation, record: Reviewed) -> Iterator[tuple[int, int, str]]:
-    """Yield start, end and label of each span in the passage, without the white space around it."""
-    text = annotation.text
-    if record.predictions is not None:
-        yield from _grounded(annotation, record.predictions)
-        return
-    places = None
-    if record.tokens is not None:
-        places = locate(text, record.tokens) or locate(text, list(map(nfc, record.tokens)))
-        if places is None:
-            raise _ForeignError("its tokens are not those of the run's passage")
-    for start, end, label in record.spans:
-        size = len(record.text or text) if places is None else len(places)
-        if not 0 <= start < end <= size:
-            raise ValueError(f"the span {start}-{end} [{label}] is outside the passage or empty")
-        if places is not None:
-            left, right = places[start][0], places[end - 1][1]
-        else:
-            left, right = (_composed(record.text or text, offset, text) for offset in (start, end))
-        mention = text[left:right]
-        left += len(mention) - len(mention.lstrip())
-        right -= len(mention) - len(mention.rstrip())
-        if left >= right:
-            raise ValueError(f"the span {start}-{end} [{label}] is white space")
-        yield left, right, label
-
-
-def _composed(text: str, offset: int, composed: str) -> int:
-    """Return the offset in ``composed``, the NFC of ``text``, that is ``offset`` in ``text``.
-
-    Raises:
-        ValueError: it lies inside a composed character.
-    """
-    if text == composed:
-        return offset
-    before = nfc(text[:offset])
-    if before + nfc(text[offset:]) != composed:
-        raise ValueError(f"offset {offset} is inside a character")
-    return len(before)
-
-
-def _grounded(annotation: Annotation, predictions: Sequence[tuple[str, str]]) -> Iterator[tuple[int, int, str]]:
-    grounder = Grounder(annotation.text)
-    for string, label in predictions:
-        mention = string if string in annotation.text else nfc(string)
-        known = [one for one in annotation.mentions if (one.text, one.label) == (mention, label)]
-        match = None if known else grounder.ground(mention)
-        if isinstance(match, Miss):
-            raise ValueError(f"{mention!r} [{label}] is not in the passage ({match.reason})")
-        spans = match.spans if match else [(one.start, one.end) for one in known]
-        for start, end in spans:
-            yield start, end, label
+def _labels_of_people(corrections: Iterable[Correction], labels: Decider) -> list[dict[str, Any]]:
+    """Return each label that people gave, the decision on it, and its number, the most frequent first."""
+    counts = Counter(one.raw_label for correction in corrections for one in correction.mentions if one.match == HUMAN)
+    return [
+        {"raw": raw, "label": found.label, "status": found.status, "rule": found.rule, "mentions": number}
+        for raw, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        for found in [labels.decide(raw)]
+    ]

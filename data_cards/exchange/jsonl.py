@@ -1,34 +1,19 @@
-"""Plain JSON lines: a passage a line, with everything that is known of its mentions. It holds any span."""
+"""Plain JSON lines: a passage a line, with all fields of ``Annotation`` by their names. It holds any span."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from annotator.records import Annotation
-from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.json_writing import write_lines
-from data_cards.exchange.reading import read_each
+from data_cards.exchange.passages import Exported, Reviewed
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
-    """Write the fields of ``Annotation``, by their names."""
-
-    def lines() -> Iterator[dict[str, object]]:
-        for annotation in annotations:
-            job.count(annotation, {})
-            yield asdict(annotation)
-
-    write_lines(file, lines())
+def to_line(passage: Exported) -> dict[str, Any]:
+    """Return the line of a passage."""
+    return asdict(passage.annotation)
 
 
-def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read such lines back."""
-    return read_each(path, _reviewed)
-
-
-def _reviewed(passage: dict[str, Any]) -> Reviewed:
-    spans = tuple((mention["start"], mention["end"], mention["label"]) for mention in passage["mentions"])
-    return Reviewed(passage["passage_id"], spans, text=passage["text"])
+def from_line(line: dict[str, Any]) -> Reviewed:
+    """Read such a line back."""
+    spans = tuple((mention["start"], mention["end"], mention["label"]) for mention in line["mentions"])
+    return Reviewed(line["passage_id"], spans, text=line["text"])

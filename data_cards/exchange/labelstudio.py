@@ -7,14 +7,11 @@ region says which text it is. It holds any span.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from annotator.records import Annotation
-from data_cards.exchange.carrying import Job, Reviewed, Unread, from_utf16
-from data_cards.exchange.json_writing import write_array
-from data_cards.exchange.reading import read_each
+from data_cards.exchange.offsets import from_utf16
+from data_cards.exchange.passages import Exported, Reviewed, Unread
 from normalizers.text import nfc
 
 FROM_NAME, TO_NAME = "label", "text"
@@ -22,8 +19,8 @@ WITHOUT_SPANS = frozenset({"choices", "datetime", "number", "pairwise", "rating"
 """Types of results that add to a task or a region and mark no entity."""
 
 
-def config(labels: Sequence[str]) -> bytes:
-    """The labelling configuration (XML) that goes with the tasks."""
+def config(labels: Sequence[str]) -> str:
+    """Return the labelling configuration (XML) that goes with the tasks."""
     lines = [
         "<View>",
         f'  <Filter toName="{FROM_NAME}" minlength="0" name="filter"/>',
@@ -34,16 +31,12 @@ def config(labels: Sequence[str]) -> bytes:
         "</View>",
         "",
     ]
-    return "\n".join(lines).encode("utf-8")
+    return "\n".join(lines)
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
-    """Write a JSON array of tasks."""
-    write_array(file, (_task(annotation, job) for annotation in annotations))
-
-
-def _task(annotation: Annotation, job: Job) -> dict[str, Any]:
-    job.count(annotation, {})
+def to_task(passage: Exported) -> dict[str, Any]:
+    """Return the task of a passage, its entities as predictions."""
+    annotation = passage.annotation
     result = [
         {
             "id": f"{number}",
@@ -61,15 +54,11 @@ def _task(annotation: Annotation, job: Job) -> dict[str, Any]:
     }
 
 
-def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read a JSON export. Only what a person submitted counts, predictions do not.
+def from_task(task: dict[str, Any]) -> Reviewed | Unread:
+    """Read a task of a JSON export. Only what a person submitted counts, predictions do not.
 
     Of several annotations of a task the one marked as ground truth counts; without one they must agree.
     """
-    return read_each(path, _reviewed)
-
-
-def _reviewed(task: dict[str, Any]) -> Reviewed | Unread:
     text, identity = task["data"]["text"], task["data"]["passage_id"]
     submitted = [
         made for made in task.get("annotations", task.get("completions")) or () if not made.get("was_cancelled")

@@ -12,18 +12,19 @@ from typing import IO, Any
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Annotation, Mention
-from data_cards.exchange.carrying import Job, Reviewed, Unread, lost_off_tokens, lost_when_flat
+from data_cards.exchange.losses import lost_off_tokens, lost_when_flat
+from data_cards.exchange.passages import Exported, Reviewed, Unread
 from data_cards.exchange.tokens import syllables
 
 KEY = "sc"
 
 
 def lost(annotation: Annotation) -> dict[Mention, str]:
-    """Spans within tokens."""
+    """Return spans within tokens."""
     return lost_off_tokens(annotation.mentions, syllables(annotation.text))
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
+def write(file: IO[bytes], passages: Iterable[Exported]) -> None:
     """Write a DocBin; memory holds the whole file, for spaCy compresses it in one piece.
 
     Raises:
@@ -32,27 +33,21 @@ def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
     tokens = _spacy()
     vocab = _vocab()
     docs = tokens.DocBin(attrs=["ORTH", "ENT_IOB", "ENT_TYPE"], store_user_data=True)  # the others are empty
-    for annotation in annotations:
-        left_out = lost(annotation)
+    for annotation in (passage.annotation for passage in passages):
         words, spaces = words_and_spaces(annotation.text)
         doc = tokens.Doc(vocab, words=words, spaces=spaces)
-        spans = {
-            mention: doc.char_span(mention.start, mention.end, label=mention.label)
-            for mention in annotation.mentions
-            if mention not in left_out
-        }
-        doc.spans[KEY] = list(spans.values())
+        spans = {one: doc.char_span(one.start, one.end, label=one.label) for one in annotation.mentions}
         shadowed = lost_when_flat(spans)
+        doc.spans[KEY] = list(spans.values())
         doc.set_ents([span for mention, span in spans.items() if mention not in shadowed])
         doc.user_data["passage_id"] = annotation.passage_id
         doc.user_data["raw_labels"] = [mention.raw_label for mention in spans]
         docs.add(doc)
-        job.count(annotation, left_out)
     file.write(docs.to_bytes())
 
 
 def words_and_spaces(text: str) -> tuple[list[str], list[bool]]:
-    """Words, and whether a space follows each: joined they are ``text``. Other white space makes words of its own."""
+    """Return words, and whether a space follows each: joined they are ``text``. Other white space is words, too."""
     words: list[str] = []
     spaces: list[bool] = []
     position = 0

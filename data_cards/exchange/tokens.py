@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from annotator.passages.sentences import split_sentences
 
@@ -20,6 +21,7 @@ def syllables(text: str) -> Places:
     return [match.span() for match in _SYLLABLE.finditer(text)]
 
 
+@lru_cache(maxsize=1)  # of each passage first what it loses is asked, then its tokens
 def words(text: str) -> Places:
     """Cut into Vietnamese words with underthesea, several syllables each: ``Đại học``, ``Hà Nội``."""
     return [place for sentence in split_sentences(text) for place in _words(text, sentence.start, sentence.end)]
@@ -73,7 +75,7 @@ def _match(text: str, position: int, token: str) -> int | None:
 
 
 def covered(places: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
-    """First and last token of the span ``[start, end)``, which begins and ends where tokens do; inclusive."""
+    """Return the first and the last token, inclusive, of the span ``[start, end)``, which has the bounds of tokens."""
     firsts = {left: index for index, (left, _) in enumerate(places)}
     lasts = {right: index for index, (_, right) in enumerate(places)}
     return firsts[start], lasts[end]

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
-from annotator.records import Annotation
-from annotator.samples.explode import positives
 from data_cards.exchange.alpaca import predictions_of
-from data_cards.exchange.carrying import Job, Reviewed, Unread
-from data_cards.exchange.json_writing import write_array
-from data_cards.exchange.reading import read_each
+from data_cards.exchange.passages import Exported, Reviewed
 
 _TEXT: Final = "Text: "
 _READ: Final = "I've read this text."  # the form prescribes these words
 
 
-def write(file: IO[bytes], annotations: Iterable[Annotation], job: Job) -> None:
-    """Write a JSON array of conversations."""
-    write_array(file, (_conversation(annotation, job) for annotation in annotations))
-
-
-def _conversation(annotation: Annotation, job: Job) -> dict[str, Any]:
-    job.count(annotation, {})
-    turns = [("human", _TEXT + annotation.text), ("gpt", _READ)]
-    for sample in (*positives(annotation), *job.negatives.draw(annotation)):
+def to_conversation(passage: Exported) -> dict[str, Any]:
+    """Return the conversation about a passage."""
+    turns = [("human", _TEXT + passage.annotation.text), ("gpt", _READ)]
+    for sample in passage.samples:
         turns += [("human", sample.instruction), ("gpt", sample.output)]
-    return {"id": annotation.passage_id, "conversations": [{"from": who, "value": what} for who, what in turns]}
+    messages = [{"from": who, "value": what} for who, what in turns]
+    return {"id": passage.annotation.passage_id, "conversations": messages}
 
 
-def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read conversations back."""
-    return read_each(path, _reviewed)
-
-
-def _reviewed(item: dict[str, Any]) -> Reviewed:
+def from_conversation(item: dict[str, Any]) -> Reviewed:
+    """Read a conversation back."""
     turns = [turn["value"] for turn in item["conversations"]]
     if not turns[0].startswith(_TEXT) or len(turns) % 2:
         raise ValueError("the conversation does not begin with the text, or has no last answer")

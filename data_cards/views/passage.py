@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from annotator.config import make_config
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Passage, Rejected
 from annotator.run.ledgers import answers_of
-from annotator.run.stored_settings import stored_settings
+from annotator.run.stored_settings import settings_of
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
@@ -106,6 +105,6 @@ def _passage(run: RunDir, wanted: str) -> Passage:
 
 
 def _completion(run: RunDir, passage: Passage) -> Completion | None:
-    teacher = make_teacher(make_config(stored_settings(run.read_manifest())))
+    teacher = make_teacher(settings_of(run))
     with answers_of(run) as ledger:
         return ledger.get(teacher.question(passage.text).key) if ledger else None

@@ -1,14 +1,35 @@
-"""Turn a record of another tool's file into ``Reviewed``, or into ``Unread`` with the reason."""
+"""Write files of JSON objects, and turn the objects of another tool's file into ``Reviewed``, or say why not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from annotator.sources.formats import json
+from annotator.sources.formats import json as json_format
 from annotator.sources.formats.files import local
-from data_cards.exchange.carrying import Reviewed, Unread
+from data_cards.exchange.passages import Reviewed, Unread
+
+
+def dumps(value: Any) -> str:
+    """Return one line of JSON, Vietnamese letters as they are."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def write_array(file: IO[bytes], items: Iterable[Any]) -> None:
+    """Write a JSON array with an item on each line; memory holds one item."""
+    before = "[\n"
+    for item in items:
+        file.write((before + dumps(item)).encode("utf-8"))
+        before = ",\n"
+    file.write(b"[]\n" if before == "[\n" else b"\n]\n")
+
+
+def write_lines(file: IO[bytes], items: Iterable[Any]) -> None:
+    """Write a JSON object on each line."""
+    for item in items:
+        file.write((dumps(item) + "\n").encode("utf-8"))
 
 
 def read_each(path: Path, convert: Callable[[Any], Reviewed | Unread]) -> Iterator[Reviewed | Unread]:
@@ -17,7 +38,7 @@ def read_each(path: Path, convert: Callable[[Any], Reviewed | Unread]) -> Iterat
     Raises:
         SourceError: the file cannot be read, is empty, or its array breaks off (after the records before the break).
     """
-    for record in json.read(local(path)):
+    for record in json_format.read(local(path)):
         yield checked(record.value, convert, error=record.error)
 
 
@@ -38,9 +59,7 @@ def checked(
         return Unread("unreadable", identity, f"it has no {missing}")
     except (TypeError, ValueError, AttributeError, IndexError) as flaw:
         return Unread("unreadable", identity, f"it has another form: {flaw}")
-    if isinstance(result, Unread):
-        return result
-    wrong = _wrong(result)
+    wrong = "" if isinstance(result, Unread) else _wrong(result)
     return Unread("unreadable", identity, wrong) if wrong else result
 
 
