@@ -60,6 +60,8 @@ class Completion:
     """Seconds from sending to the last byte, of the attempt that succeeded."""
     created: float
     """Unix time in seconds."""
+    logprobs: str = ""
+    """Token probabilities of ``reply`` in the form of ``annotator.teachers.token_logprobs``; empty where none came."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Answer:
     """Sent as it is; without it a completion with ``content``."""
     content: str | None = "[]"
     finish_reason: str = "stop"
+    logprobs: Any = None
+    """Sent with the choice where there is something."""
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before the first byte."""
@@ -103,6 +105,7 @@ class Endpoint:
                         "index": 0,
                         "message": {"role": "assistant", "content": answer.content},
                         "finish_reason": answer.finish_reason,
+                        **({"logprobs": answer.logprobs} if answer.logprobs is not None else {}),
                     }
                     usage = {"prompt_tokens": size, "completion_tokens": 10, "total_tokens": size + 10}
                     body = json.dumps(

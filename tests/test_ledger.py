@@ -37,6 +37,22 @@ def test_an_answer_is_never_replaced(tmp_path: Path) -> None:
         assert ledger.get("k1") == ANSWER
 
 
+def test_token_probabilities_have_a_table_of_their_own(tmp_path: Path) -> None:
+    """There is none before the first, so that an older version of the program can go on; then all come back whole."""
+    given = replace(ANSWER, key="k2", logprobs="12 2:412 30")
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.append([ANSWER])
+        with sqlite3.connect(tmp_path / "l.sqlite") as db:
+            assert {name for (name,) in db.execute("SELECT name FROM sqlite_master")} == {"completions", "failures"}
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        ledger.append([given])
+        ledger.append([replace(ANSWER, key="k3"), replace(given, key="k4")])
+        assert ledger.get("k2") == given
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert [one.logprobs for part in ledger.batches(3) for one in part] == ["", given.logprobs, "", given.logprobs]
+        assert len(ledger) == 4
+
+
 def test_a_failure_is_forgotten_when_the_answer_comes(tmp_path: Path) -> None:
     """And the newest failure is the one that is told."""
     with Ledger(tmp_path / "l.sqlite") as ledger:

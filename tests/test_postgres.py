@@ -50,6 +50,8 @@ def test_both_ledgers_do_the_same(opened: Callable[[], Answers]) -> None:
         ledger.append([ANSWER])
         ledger.append([replace(ANSWER, reply="other"), replace(ANSWER, key="k3")])
         ledger.append([])
+        assert ledger.get("k4") is None
+        ledger.append([replace(ANSWER, key="k4", logprobs="12 2:412 30"), replace(ANSWER, key="k5")])
         ledger.flush()
         ledger.flush()
     with opened() as ledger:
@@ -57,7 +59,10 @@ def test_both_ledgers_do_the_same(opened: Callable[[], Answers]) -> None:
         assert ledger.find(["k3", "k1", "k9"]) == {"k1": ANSWER, "k3": replace(ANSWER, key="k3")}
         assert (ledger.has("k1"), ledger.has("k2"), ledger.get("k2")) == (True, False, None)
         assert (ledger.failure("k1"), ledger.failure("k2")) == (None, Failure("k2", "p2", "http 400", "ngắn"))
-        assert len(ledger) == 2
+        assert ledger.find(["k4", "k5"]) == {
+            "k4": replace(ANSWER, key="k4", logprobs="12 2:412 30"), "k5": replace(ANSWER, key="k5")
+        }  # fmt: skip
+        assert len(ledger) == 4
 
 
 def test_written_is_seen_by_others_and_flushed_is_on_the_disk(database: str) -> None:

@@ -271,6 +271,7 @@ def _completion(key: str, passage_id: str, reply: Reply) -> Completion:
         completion_tokens=reply.completion_tokens,
         latency=0.0,  # a batch tells none
         created=time.time(),
+        logprobs=reply.logprobs,
     )
 
 

@@ -208,6 +208,7 @@ class _Engine:
                 completion_tokens=reply.completion_tokens,
                 latency=latency,
                 created=time.time(),
+                logprobs=reply.logprobs,
             )
         )
 

@@ -43,10 +43,20 @@ CREATE TABLE IF NOT EXISTS vner_attempts (
     created double precision NOT NULL
 )
 """  # created with the first attempt: older versions of this program have no such table
+_LOGPROBS: Final = "CREATE TABLE IF NOT EXISTS vner_logprobs (key text PRIMARY KEY, tokens text NOT NULL)"  # likewise
 _ANSWER: Final = """
 WITH answered AS (DELETE FROM vner_failures WHERE key = %s)
 INSERT INTO vner_completions VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
+_ANSWER_LOGPROBS: Final = """
+WITH answered AS (DELETE FROM vner_failures WHERE key = %s),
+     told AS (INSERT INTO vner_logprobs VALUES (%s, %s) ON CONFLICT DO NOTHING)
+INSERT INTO vner_completions VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+_SELECT: Final = "SELECT * FROM vner_completions"
+_SELECT_LOGPROBS: Final = (
+    "SELECT vner_completions.*, coalesce(tokens, '') FROM vner_completions LEFT JOIN vner_logprobs USING (key)"
+)
 _FAILURE: Final = """
 INSERT INTO vner_failures VALUES (%s, %s, %s, %s)
 ON CONFLICT (key) DO UPDATE SET passage_id = excluded.passage_id, kind = excluded.kind, detail = excluded.detail
@@ -73,7 +83,7 @@ class PostgresLedger:
             raise ConfigError("--ledger postgresql://... needs the extra ray: pip install '.[ray]'") from error
         self._pg, self._address = psycopg, address
         self._locks: list[str] = []
-        self._unflushed = self._closed = False
+        self._unflushed = self._closed = self._has_logprobs = False
         self._one_at_a_time = threading.RLock()  # the worker pool flushes in another thread
         with self._explained():
             self._db = self._connected()
@@ -125,7 +135,12 @@ class PostgresLedger:
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers, all or none; when this returns they survive the process. A key that is there stays."""
         rows = [_answer(completion_row(item)) for item in completions]
-        self._write(_ANSWER, [(row[0], *row) for row in rows])
+        if any(item.logprobs for item in completions):
+            self._make_logprobs()
+            told = [(item.key, item.key, item.logprobs) for item in completions]
+            self._write(_ANSWER_LOGPROBS, [(*one, *row) for one, row in zip(told, rows, strict=True)])
+        else:
+            self._write(_ANSWER, [(row[0], *row) for row in rows])
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Record why questions have no answer, in place of earlier records."""
@@ -136,8 +151,7 @@ class PostgresLedger:
 
         def write(db: psycopg.Connection[Any]) -> None:
             with db.transaction():
-                db.execute("SELECT pg_advisory_xact_lock(%s)", [self._number("tables")])
-                db.execute(_ATTEMPTS)
+                self._make(db, _ATTEMPTS)
                 row = [_clean(value) if isinstance(value, str) else value for value in attempt_row(attempt)]
                 db.execute("INSERT INTO vner_attempts VALUES (%s, %s, %s, %s, %s)", row)
 
@@ -166,8 +180,15 @@ class PostgresLedger:
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the answers to those of ``keys`` that have one."""
         wanted = list(keys)
-        rows = self._do(lambda db: db.execute(
-            "SELECT * FROM vner_completions WHERE key = ANY(%s)", [wanted], binary=True).fetchall())  # fmt: skip
+
+        def find(db: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+            if not self._has_logprobs:  # a worker elsewhere may have created the table
+                (there,) = db.execute("SELECT to_regclass('vner_logprobs')").fetchone() or (None,)
+                self._has_logprobs = there is not None
+            select = _SELECT_LOGPROBS if self._has_logprobs else _SELECT
+            return db.execute(f"{select} WHERE key = ANY(%s)", [wanted], binary=True).fetchall()
+
+        rows = self._do(find)
         return {row[0]: _completion(*row) for row in rows}
 
     def known(self, keys: Sequence[str]) -> set[str]:
@@ -227,6 +248,20 @@ class PostgresLedger:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _make_logprobs(self) -> None:
+        def make(db: psycopg.Connection[Any]) -> None:
+            with db.transaction():
+                self._make(db, _LOGPROBS)
+
+        if not self._has_logprobs:
+            self._do(make)
+            self._has_logprobs = True
+
+    def _make(self, db: psycopg.Connection[Any], table: str) -> None:
+        """Create a table that not all ledgers have, if needed, within a transaction."""
+        db.execute("SELECT pg_advisory_xact_lock(%s)", [self._number("tables")])
+        db.execute(table)
 
     def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         def write(db: psycopg.Connection[Any]) -> None:

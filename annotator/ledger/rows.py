@@ -97,7 +97,8 @@ canonical: Final = json.JSONEncoder(
 ).encode
 """JSON with sorted names, no white space, Unicode as it is: what keys are made of."""
 # dataclasses.astuple copies deeply, at ten times the cost.
-completion_row = attrgetter(*(column.name for column in fields(Completion)))
+# Token probabilities have a table of their own.
+completion_row = attrgetter(*(column.name for column in fields(Completion) if column.name != "logprobs"))
 failure_row = attrgetter(*(column.name for column in fields(Failure)))
 attempt_row = attrgetter(*(column.name for column in fields(Attempt)))
 

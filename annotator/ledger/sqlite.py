@@ -33,6 +33,13 @@ CREATE TABLE IF NOT EXISTS attempts (
     key TEXT NOT NULL, passage_id TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL
 )
 """  # made when there is one: older versions of this program do without
+_LOGPROBS: Final = """
+CREATE TABLE IF NOT EXISTS logprobs (key TEXT PRIMARY KEY, tokens TEXT NOT NULL) WITHOUT ROWID
+"""  # likewise
+_SELECT: Final = "SELECT * FROM completions"
+_SELECT_LOGPROBS: Final = (
+    "SELECT completions.*, coalesce(tokens, '') FROM completions LEFT JOIN logprobs ON logprobs.key = completions.key"
+)
 _INSERT: Final = "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)"
 
 
@@ -73,16 +80,23 @@ class Ledger:
             )
         self._failed = self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone() is not None
         """Whether there is any failure to forget."""
+        named = "SELECT 1 FROM sqlite_master WHERE name = 'logprobs'"
+        self._select = _SELECT_LOGPROBS if self._db.execute(named).fetchone() else _SELECT
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers in one transaction; when this returns they survive the process. A key that is there stays."""
         with _explained(self.path):
-            if len(completions) == 1 and not self._failed:
+            given = [(item.key, item.logprobs) for item in completions if item.logprobs]
+            if len(completions) == 1 and not self._failed and not given:
                 self._db.execute(_INSERT, completion_row(completions[0]))  # a transaction of its own
                 self._unflushed = True
                 return
             with self._transaction():
                 self._db.executemany(_INSERT, map(completion_row, completions))
+                if given:
+                    self._db.execute(_LOGPROBS)
+                    self._db.executemany("INSERT OR IGNORE INTO logprobs VALUES (?,?)", given)
+                    self._select = _SELECT_LOGPROBS
                 if self._failed:
                     self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
 
@@ -117,7 +131,7 @@ class Ledger:
     def get(self, key: str) -> Completion | None:
         """Return the answer to ``key``, or None."""
         with _explained(self.path):
-            row = self._db.execute("SELECT * FROM completions WHERE key=?", (key,)).fetchone()
+            row = self._db.execute(f"{self._select} WHERE completions.key=?", (key,)).fetchone()
         return Completion(*row) if row else None
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
@@ -130,7 +144,7 @@ class Ledger:
         while True:
             with _explained(self.path):
                 rows = self._db.execute(
-                    "SELECT * FROM completions WHERE key > ? ORDER BY key LIMIT ?", (last, size)
+                    f"{self._select} WHERE completions.key > ? ORDER BY completions.key LIMIT ?", (last, size)
                 ).fetchall()
             if not rows:
                 return

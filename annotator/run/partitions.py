@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from annotator.checking import opinions
+from annotator.checking import opinions, probabilities
 from annotator.checking.arbiter import listing
 from annotator.checking.compare import Entity, Pair, candidates, compare
 from annotator.checking.keeping import apply as keep_only
@@ -74,6 +74,8 @@ class Part:
     """The annotations before reviewers' decisions, where the stage applies some."""
     agreement: pa.RecordBatch | None = None
     """The entities of two teachers, where a second one was asked."""
+    probabilities: pa.RecordBatch | None = None
+    """How sure the first teacher was of its entities, where its answers have token probabilities."""
     fingerprints: Fingerprints | None = None
     """The n-grams by which its passages are compared with earlier ones, where the stage makes passages."""
 
@@ -95,19 +97,26 @@ def chunk_part(
     )
 
 
-def clean_part(answered: Answered, labels: Decider, people: People, check: Check | None = None) -> Part:
-    """Clean answered passages, and compare them with a second teacher's. ``out`` counts predicted entities."""
+def clean_part(
+    answered: Answered, labels: Decider, people: People, check: Check | None = None, *, logprobs: bool = False
+) -> Part:
+    """Clean answered passages, and compare them with a second teacher's. ``out`` counts predicted entities.
+
+    With ``logprobs``, where a teacher was asked for them, the probabilities of tokens count.
+    """
     passages, reviews = answered.passages, people.reviews
     annotations: list[Annotation] = []
     predicted: list[Annotation] = []
     compared: list[opinions.Opinion] = []
+    sure: list[probabilities.Sureness] = []
     rejected: list[Rejected] = []
     kept, log = 0, LabelLog()
-    for passage, first, pairs in _both(answered, labels, people.corrections):
+    for passage, first, pairs, probable in _both(answered, labels, people.corrections, logprobs=logprobs):
         cleaned = first
+        sure += probabilities.rows(passage.id, probable[0])
         if check and pairs is not None:
             accepted = check.accepted.get(passage.id)
-            compared += opinions.opinions(passage.id, pairs, accepted)
+            compared += opinions.opinions(passage.id, pairs, accepted, probable)
             cleaned = keep_only(first, pairs, check.keep, accepted)
         if cleaned.annotation and reviews:
             predicted.append(cleaned.annotation)
@@ -119,8 +128,9 @@ def clean_part(answered: Answered, labels: Decider, people: People, check: Check
             annotations.append(cleaned.annotation)
     made = tables.to_batch(annotations, tables.ANNOTATION), tables.to_batch(rejected, tables.REJECTED)
     before = tables.to_batch(predicted, tables.ANNOTATION) if reviews else None
-    agreement = tables.to_batch(compared, opinions.SCHEMA) if check else None
-    return Part(len(passages), *made, kept, log, before, agreement)
+    agreement = tables.to_batch(compared, opinions.schema(logprobs=logprobs)) if check else None
+    own = tables.to_batch(sure, probabilities.SCHEMA) if sure else None
+    return Part(len(passages), *made, kept, log, before, agreement, own)
 
 
 def differences_part(
@@ -128,28 +138,40 @@ def differences_part(
 ) -> list[tuple[str, str, list[Entity]]]:
     """Return id, question to the arbiter and candidates of each passage on which two teachers differ."""
     found = []
-    for passage, _, pairs in _both(answered, labels, corrections):
+    for passage, _, pairs, _ in _both(answered, labels, corrections):
         if differing := candidates(pairs or []):
             found.append((passage.id, listing(passage.text, differing), differing))
     return found
 
 
-def _both(
-    answered: Answered, labels: Decider, corrections: Mapping[str, Correction]
-) -> Iterator[tuple[Passage, Cleaned, list[Pair] | None]]:
-    """Yield each passage with what came of its answer, and the comparison with the second teacher's.
+class _Compared(NamedTuple):
+    passage: Passage
+    first: Cleaned
+    """What came of the first teacher's answer."""
+    pairs: list[Pair] | None
+    """Its entities compared with the second teacher's; None where that one gave no answer that can be read, or where a
+    person has set the entities."""
+    sure: tuple[probabilities.Probabilities, probabilities.Probabilities]
+    """How sure each teacher was of its entities."""
 
-    There is none where that one gave no answer that can be read, or where a person has set the entities.
-    """
+
+def _both(
+    answered: Answered, labels: Decider, corrections: Mapping[str, Correction], *, logprobs: bool = False
+) -> Iterator[_Compared]:
+    """Clean the answers of the first teacher, and compare them with those of the second."""
     passages = list(tables.from_batch(answered.passages, Passage, Piece))
-    pairs = zip(passages, tables.from_batch(answered.completions, Completion), strict=True)
+    answers = list(tables.from_batch(answered.completions, Completion))
     others = tables.from_batch(answered.others, Completion) if answered.others is not None else repeat(None)
-    for passage, first, answer in zip(passages, clean_or_correct(pairs, labels, corrections), others, strict=False):
-        found = None
-        if answer and answer.key and first.annotation and first.annotation.reply_status != REVIEWED:
-            second = clean_reply(passage, answer, labels).annotation
-            found = compare(first.annotation, second) if second else None
-        yield passage, first, found
+    cleaned = clean_or_correct(zip(passages, answers, strict=True), labels, corrections)
+    for passage, first, answer, other in zip(passages, cleaned, answers, others, strict=False):
+        pairs, sure = None, [dict[tuple[str, str], float](), {}]
+        if first.annotation and first.annotation.reply_status != REVIEWED:
+            second = clean_reply(passage, other, labels).annotation if other and other.key else None
+            pairs = compare(first.annotation, second) if second else None
+            if logprobs:
+                sure[0] = probabilities.probabilities(first.annotation, answer)
+                sure[1] = probabilities.probabilities(second, other) if second and other else {}
+        yield _Compared(passage, first, pairs, (sure[0], sure[1]))
 
 
 def explode_part(

@@ -19,7 +19,8 @@ from annotator.asking.batch_files import WAITING, not_in_a_batch, on_their_way
 from annotator.asking.batch_jobs import exchange
 from annotator.asking.endpoint_limits import context_window, retirement
 from annotator.asking.pool import ask_all, estimated, pace_of
-from annotator.checking import opinions
+from annotator.checking import opinions, probabilities
+from annotator.checking.probabilities import asks_for_logprobs
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.entity_reviews import by_passage, read_reviews
@@ -231,18 +232,20 @@ def clean_stage(context: Context) -> Result:
     log = LabelLog()
     people = People(read_corrections(run.corrections), by_passage(read_reviews(run.root).decisions))
     second = second_of(run, config)
+    logprobs = asks_for_logprobs(config) or (second is not None and asks_for_logprobs(second.config))
     with (
         open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
         rejects(run.rejected_by("clean"), parse, claims, occurrences) as sink,
         replacing(run.annotations) as file,
         tables.writer(file, tables.ANNOTATION) as write,
         _optional(run.predicted_before_review, tables.ANNOTATION, wanted=bool(people.reviews)) as write_predicted,
-        _optional(run.agreement, opinions.SCHEMA, wanted=second is not None) as write_agreement,
+        _optional(run.probabilities, probabilities.SCHEMA, wanted=asks_for_logprobs(config)) as write_probabilities,
+        _optional(run.agreement, opinions.schema(logprobs=logprobs), wanted=second is not None) as write_agreement,
     ):
         labels = decider(context, ledger)
         check = None if second is None else _check(context, second, labels, people, ledger)
         context.progress.start("clean", "passages", tables.count(run.passages))
-        work = partial(clean_part, labels=labels, people=people, check=check)
+        work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)
         for part in _parts(context, work, answered(context, ledger, second), sink, claims):
             log.merge(part.log)
             parse.out += len(part.made)
@@ -252,6 +255,8 @@ def clean_stage(context: Context) -> Result:
             write(part.made)
             if part.predicted is not None:
                 write_predicted(part.predicted)
+            if part.probabilities is not None:
+                write_probabilities(part.probabilities)
             if part.agreement is not None:
                 write_agreement(part.agreement)
     with replacing(run.labels) as file:

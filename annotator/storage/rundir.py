@@ -63,6 +63,8 @@ class RunDir:
     """Answered passages with clean mentions."""
     predicted_before_review = _File(".stages", "predicted.parquet")
     """Annotations before what reviewers changed; there only where somebody has reviewed."""
+    probabilities = _File(".stages", "probabilities.parquet")
+    """How sure the teacher was of each entity; there only where it was asked for token probabilities."""
     quality = _File("quality.json")
     """Precision and recall by what people checked."""
     check = _File("check.json")

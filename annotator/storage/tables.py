@@ -75,6 +75,7 @@ COMPLETION: Final = pa.schema(
         *((name, _TEXT) for name in ("key", "passage_id", "reply", "finish_reason")),
         *((name, pa.int64()) for name in ("prompt_tokens", "completion_tokens")),
         *((name, pa.float64()) for name in ("latency", "created")),
+        ("logprobs", _TEXT),
     ]
 )
 LABEL: Final = pa.schema(

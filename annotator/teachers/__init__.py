@@ -54,6 +54,8 @@ class Reply:
     """The whole body, where the text is empty."""
     only_thinking: bool = False
     """The answer was cut before the model had finished thinking."""
+    logprobs: str = ""
+    """Token probabilities of ``text`` in the form of ``token_logprobs``; empty where none came."""
 
 
 class Teacher(Protocol):

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from annotator.errors import TeacherError
 from annotator.teachers import Reply
+from annotator.teachers.token_logprobs import read_logprobs
 
 LONGEST_WAIT: Final = 32 * 86400.0
 """Seconds: no limit lasts more than a month, so a longer value is no duration."""
@@ -75,14 +76,16 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
     if not text and thinking:
         # A server that marks the whole answer as thinking, or an answer that was cut off before its first word.
         text = f"<think>{thinking}" if only_thinking else thinking
+    text = _clean(text)
     return Reply(
-        text=_clean(text),
+        text=text,
         finish_reason="refusal" if written.refused and not text and final in ("", "stop") else final,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         pause=pause(headers, prompt_tokens + completion_tokens),
         body="" if text else _whole(content, secret),
         only_thinking=only_thinking,
+        logprobs=read_logprobs(choice, text),
     )
 
 

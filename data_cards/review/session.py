@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.checking.compare import SAME
-from annotator.checking.keeping import REASON as DECIDED
-from annotator.checking.opinions import Opinion, read_opinions
+from annotator.checking.opinions import read_opinions
+from annotator.checking.probabilities import read_probabilities
 from annotator.cleaning import entity_reviews as reviews
 from annotator.cleaning.corrections import text_sha256
 from annotator.cleaning.entity_reviews import Decision, Span
@@ -25,6 +24,7 @@ from annotator.records import Annotation
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards.review import estimates
+from data_cards.review.doubtful import doubtful_first
 from data_cards.review.frame import Drawn, lot, passage_order
 from data_cards.review.quality import measure, predictions_of
 from normalizers.labels import LabelNormalizer, load_lexicon
@@ -76,7 +76,7 @@ class Session:
         checked = list(read_opinions(run.agreement))
         self._predictions = predictions_of(self._annotations.values(), settings.seed, checked)
         self._blind = passage_order(self._annotations, settings.seed)
-        self._doubtful = doubtful_first(run, self._annotations, checked)
+        self._doubtful = doubtful_first(run, self._annotations, checked, read_probabilities(run.probabilities))
         counts = Counter(one.entity.label for one in self._predictions.order)
         lexicon = sorted(load_lexicon().known - counts.keys())
         self._types = [*sorted(counts, key=lambda label: (-counts[label], label)), *lexicon]
@@ -297,39 +297,6 @@ class Session:
                 case _:
                     raise ValueError("an entity is [start, end, type] within its passage")
         return sorted(spans, key=lambda span: (span[0], -span[1], span[2]))
-
-
-def doubtful_first(
-    run: RunDir, annotations: Mapping[str, Annotation], opinions: Iterable[Opinion] = ()
-) -> list[tuple[str, str]]:
-    """Passages with what is doubtful about them, the most doubtful first: a queue to correct, not to estimate from.
-
-    Where a second teacher was asked, the doubt about its differences with the first comes before all else.
-    """
-    counts = Counter(one.label for annotation in annotations.values() for one in annotation.mentions)
-    missed: Counter[str] = Counter()
-    if run.rejected.exists():
-        for batch in tables.batches(run.rejected, ["stage", "reason", "record_id"]):
-            for row in batch.to_pylist():
-                decided = row["reason"].startswith(("review", DECIDED))
-                missed[row["record_id"]] += row["stage"] == "clean" and not decided
-    doubt: Counter[str] = Counter()
-    differing: Counter[str] = Counter()
-    for one in opinions:
-        if one.verdict not in SAME and one.arbiter != "rejected":
-            doubt[one.passage_id] += one.doubt  # type: ignore[assignment] # a sum
-            differing[one.passage_id] += 1
-    scored = []
-    for identity, annotation in annotations.items():
-        inexact = sum(one.match not in ("exact", "human") for one in annotation.mentions)
-        rare = sum(counts[one.label] <= 3 for one in annotation.mentions)
-        repaired = annotation.reply_status not in ("ok", "reviewed")
-        reasons = {"entities on which the teachers differ": differing[identity], "rejected entities": missed[identity],
-                   "rare types": rare, "inexact mentions": inexact, "a repaired reply": int(repaired)}  # fmt: skip
-        score = 3 * repaired + 2 * missed[identity] + rare + inexact
-        why = ", ".join(name for name, number in reasons.items() if number)
-        scored.append((-round(doubt[identity], 4), -score, identity, why))
-    return [(identity, why) for _, _, identity, why in sorted(scored)]
 
 
 def _now() -> str:

@@ -1,0 +1,89 @@
+"""How sure a teacher was of each entity, by the probabilities of the tokens in which it named it.
+
+The probability of an entity is that of its least probable token, from the first of the mention to the last of the type
+(SelfCheckGPT's Max(-log p): Manakul, Liusie and Gales 2023): one wrong token makes a wrong span or a wrong type. The
+tokens between the two count, since the quote that ends a mention is where its right edge was decided.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import pyarrow as pa
+
+from annotator.checking.compare import Entity, entities_of
+from annotator.config import RunConfig
+from annotator.records import Annotation, Completion
+from annotator.storage import tables
+from annotator.teachers.token_logprobs import least_probability
+
+Probabilities: TypeAlias = Mapping[tuple[str, str], float]
+"""By mention and type of an entity of one passage."""
+SCHEMA: Final = pa.schema(
+    [("passage_id", pa.string()), ("mention", pa.string()), ("label", pa.string()), ("probability", pa.float64())]
+)
+_BETWEEN: Final = r"\W{1,40}(?:\w{1,20}\W{1,40})?"
+"""Between a mention and its type: quotes and commas, and at most one word, such as the key ``type``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """A row of ``probabilities.parquet``: an entity and the probability of its least probable token."""
+
+    passage_id: str
+    mention: str
+    label: str
+    probability: float
+
+
+def asks_for_logprobs(config: RunConfig) -> bool:
+    """Whether the teacher of ``config`` is asked for token probabilities (``--option logprobs=true``)."""
+    return bool(config.options.get("logprobs"))
+
+
+def probabilities(annotation: Annotation, answer: Completion) -> dict[tuple[str, str], float]:
+    """Return the probability of each entity of ``annotation``, which came of ``answer``.
+
+    An entity is missing that the reply does not name letter by letter, and all are where the answer has no token
+    probabilities.
+    """
+    found = {}
+    for entity in entities_of(annotation) if answer.logprobs else ():
+        for start, end in _named(entity, answer.reply):
+            value = least_probability(answer.logprobs, answer.reply, start, end)
+            if value is not None:
+                found[entity.key] = round(value, 4)
+    return found
+
+
+def rows(passage_id: str, found: Probabilities) -> Iterator[Sureness]:
+    """Yield the rows of one passage."""
+    return (Sureness(passage_id, mention, label, value) for (mention, label), value in found.items())
+
+
+def read_probabilities(path: Path) -> Iterator[Sureness]:
+    """Read ``probabilities.parquet``; nothing where there is none.
+
+    Raises:
+        RunDirError: the file is damaged.
+    """
+    if path.exists():
+        for batch in tables.batches(path, size=tables.HELD):
+            yield from tables.from_batch(batch, Sureness)
+
+
+def _named(entity: Entity, reply: str) -> Iterator[tuple[int, int]]:
+    """Yield where ``reply`` names an entity, with its type if that follows; the last place, after any thinking."""
+    mention, quoted = rf"(?<!\w){re.escape(entity.mention)}(?!\w)", rf"(?<=\"){re.escape(entity.mention)}(?=\")"
+    labels = "|".join(re.escape(label) for label in dict.fromkeys(place.raw_label for place in entity.places))
+    for pattern in (*(rf"{one}{_BETWEEN}(?:{labels})(?!\w)" for one in (quoted, mention)), quoted, mention):
+        last = None
+        for last in re.finditer(pattern, reply):  # noqa: B007 - the last one counts
+            pass
+        if last:
+            yield last.span()
+            return

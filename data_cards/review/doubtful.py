@@ -1,0 +1,65 @@
+"""The queue of the mode ``correct``: the passages that are most likely to have errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from annotator.checking.compare import SAME
+from annotator.checking.keeping import REASON as DECIDED
+from annotator.checking.opinions import Opinion
+from annotator.checking.probabilities import Sureness
+from annotator.records import Annotation
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
+
+UNSURE: Final = 0.5
+"""Probability of a token below which the teacher is said not to have been sure of an entity."""
+
+
+def doubtful_first(
+    run: RunDir,
+    annotations: Mapping[str, Annotation],
+    opinions: Iterable[Opinion] = (),
+    sure: Iterable[Sureness] = (),
+) -> list[tuple[str, str]]:
+    """Return passages with what is doubtful about them, the most doubtful first: to correct, not to estimate from.
+
+    Where a second teacher was asked, the doubt about its differences with the first comes before all else; where none
+    was, the entities of which the teacher was not sure by its token probabilities.
+    """
+    counts = Counter(one.label for annotation in annotations.values() for one in annotation.mentions)
+    missed: Counter[str] = Counter()
+    if run.rejected.exists():
+        for batch in tables.batches(run.rejected, ["stage", "reason", "record_id"]):
+            for row in batch.to_pylist():
+                decided = row["reason"].startswith(("review", DECIDED))
+                missed[row["record_id"]] += row["stage"] == "clean" and not decided
+    doubt: Counter[str] = Counter()
+    differing: Counter[str] = Counter()
+    for one in opinions:
+        if one.verdict not in SAME and one.arbiter != "rejected":
+            doubt[one.passage_id] += one.doubt  # type: ignore[assignment] # a sum
+            differing[one.passage_id] += 1
+    unsure: Counter[str] = Counter()
+    for entity in sure if not differing else ():  # the doubt about differences has them already
+        doubt[entity.passage_id] += 1 - entity.probability  # type: ignore[assignment]
+        unsure[entity.passage_id] += entity.probability < UNSURE
+    scored = []
+    for identity, annotation in annotations.items():
+        inexact = sum(one.match not in ("exact", "human") for one in annotation.mentions)
+        rare = sum(counts[one.label] <= 3 for one in annotation.mentions)
+        repaired = annotation.reply_status not in ("ok", "reviewed")
+        reasons = {
+            "entities on which the teachers differ": differing[identity],
+            "entities of which the teacher was not sure": unsure[identity],
+            "rejected entities": missed[identity],
+            "rare types": rare,
+            "inexact mentions": inexact,
+            "a repaired reply": int(repaired),
+        }
+        score = 3 * repaired + 2 * missed[identity] + rare + inexact
+        why = ", ".join(name for name, number in reasons.items() if number)
+        scored.append((-round(doubt[identity], 4), -score, identity, why))
+    return [(identity, why) for _, _, identity, why in sorted(scored)]
