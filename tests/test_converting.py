@@ -277,7 +277,7 @@ def test_columns_of_nested_tags_and_broken_lines(tmp_path: Path) -> None:
     rows = "<s>\nHuế\tNp\tB-NP\tB-LOC\tO\nUBND\tN\tB-NP\tB-ORG\tO\nHuế\tNp\tI-NP\tI-ORG\tB-LOC\n</s>\n"
     rows += "<s>\nhỏng\nA\tN\tO\tO\tO\n</s>\n"
     path = write(tmp_path / "a.conll", rows)
-    samples, report = run("conll", path, columns=(4, 5))
+    samples, report = run("conll", path, columns="4,5")
     assert answers(samples) == {"location": ["Huế"], "organization": ["UBND Huế"]}
     assert report["found"]["entities"] == 3
     assert lost(report) == {"broken line": 1}
@@ -386,7 +386,7 @@ def test_what_cannot_work_is_refused_with_its_flag(tmp_path: Path, finished: Pat
         ("conll", {"levels": 2}, "--levels is for enamex"),
         ("conll", {"set": "vlsp2018"}, "known: phoner-covid19"),
         ("conll", {"share": 0.0}, "--share must be above 0"),
-        ("conll", {"level": "words"}, "--level must be one of"),
+        ("conll", {"columns": "4,0"}, "--columns takes numbers from 1"),
         ("conll", {"types": tmp_path / "none.toml"}, "cannot read --types"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -7,8 +7,9 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Callable, Collection
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeAlias, get_args
+from typing import Annotated, Any, Optional, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -30,6 +31,30 @@ Fresh: TypeAlias = Annotated[
 def print_json(value: Any) -> None:
     """Print ``value`` as one JSON object, Vietnamese letters as they are."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` an option for each field of the dataclass that its parameter ``options`` is.
+
+    The annotation of a field holds its ``typer.Option``; fields without one are no options.
+    """
+    parameters = list(inspect.signature(command, eval_str=True).parameters.values())
+    place = next(number for number, parameter in enumerate(parameters) if parameter.name == "options")
+    record = parameters[place].annotation
+    hints = get_type_hints(record, include_extras=True)
+    fields = [item for item in dataclasses.fields(record) if get_origin(hints[item.name]) is Annotated]
+    parameters[place : place + 1] = [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hints[item.name])
+        for item in fields
+    ]
+
+    @wraps(command)
+    def call(**given: Any) -> None:
+        command(options=record(**{item.name: given.pop(item.name) for item in fields}), **given)
+
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # read by typer
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call
 
 
 def with_settings(

@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from annotator.records import Sample
-from normalizers.text import is_syllable, nfc
-from training.convert.inputs import Read, lines, list_of, records
-from training.convert.job import Counts, Job
-from training.convert.published import TypeNames
+from pydantic import BaseModel, model_validator
 
-SUFFIXES: Final = ((".conll", ".bio"), (".txt", ".tsv"), (".json", ".jsonl"))
+from annotator.records import Sample
+from normalizers.text import is_syllable
+from training.convert.job import Counts, Job, Line, Text, lines
+
 _TAG: Final = re.compile(r"O|[BI]-\S+")
-_MARKUP: Final = re.compile(r"</?\w+>")  # VLSP 2016 puts <s> and </s> on lines of their own
-_START: Final = "-DOCSTART-"
+_NO_ROW: Final = re.compile(r"\s*(?:</?\w+>\s*|-DOCSTART-.*)?")  # VLSP 2016 puts <s> and </s> on lines of their own
 _JOINT: Final = re.compile(r"(?<=[^\s_])_(?=[^\s_])")
 _ADDRESS: Final = re.compile(
     r"@|://|^www\.|^#|\w\.(?:com|net|org|gov|edu|info|vn|html?|php|aspx?|pdf|docx?|xlsx?|jpe?g|png|mp[34])(?:[/.?:]|$)"
@@ -36,69 +35,43 @@ _JOINED_SHARE: Final = 0.02
 class Tagged:
     """One sentence of a file."""
 
-    path: Path
     where: str
     tokens: list[str]
     tags: Sequence[Sequence[str]]
     """A list for each column of tags, as long as ``tokens``."""
 
 
-def read_conll(job: Job) -> Iterator[Sample]:
-    """Ask for each type of the set about each sentence; a type that a sentence lacks is answered ``[]``.
+class _Sentence(BaseModel):
+    words: list[Text]
+    tags: list[Text]
 
-    The files are read twice: first for their types and whether they are segmented into words.
-    """
+    @model_validator(mode="after")
+    def _even(self) -> _Sentence:
+        if not self.words or len(self.words) != len(self.tags) or not all(map(_TAG.fullmatch, self.tags)):
+            raise ValueError(f"{len(self.words)} words and {len(self.tags)} BIO tags")
+        return self
+
+
+def read_conll(job: Job) -> Iterator[Sample]:
+    """Ask for each type of the set about each sentence; a type that a sentence lacks is answered ``[]``."""
     counts = job.counts
     counts.stage("read", "sentence")
     counts.stage("mentions", "entity")
-    names = TypeNames(job.options.types)
-    raw_types, word_level = _survey(job)
-    types = list(dict.fromkeys(name for raw in raw_types if (name := names.readable(raw))))
-    for sentence in _sentences(job):
+    sentences = [sentence for path in job.files for sentence in _sentences(path, job)]
+    types = job.asked(tag[2:] for sentence in sentences for column in sentence.tags for tag in column if tag != "O")
+    for sentence in sentences:
         counts.keep("read")
-        counts.found["sentences"] += 1
-        shown = [_spaced(token) for token in sentence.tokens] if word_level[sentence.path] else sentence.tokens
-        gold: dict[str, list[str]] = {}
         entities = list(_entities(sentence, counts))
-        counts.found["entities"] += len(entities)
-        for first, end, raw in entities:
-            mention = " ".join(shown[first:end])
-            if name := names.readable(raw):
+        counts.found.update(sentences=1, entities=len(entities))
+        gold: dict[str, list[str]] = {}
+        for first, end, raw_type in entities:
+            mention = " ".join(sentence.tokens[first:end])
+            if name := job.name(raw_type):
                 counts.keep("mentions")
                 gold.setdefault(name, []).append(mention)
             else:
-                counts.drop("mentions", "type left out", sentence.where, f"{raw}: {mention}")
-        yield from job.make.query_all(" ".join(shown), types, gold)
-
-
-def _survey(job: Job) -> tuple[list[str], dict[Path, bool]]:
-    """Raw types in order (those of the published set first), and for each file whether its tokens are words."""
-    found: set[str] = set()
-    tokens, joined = Counter[Path](), Counter[Path]()
-    mute = Job(job.files, job.options)
-    mute.counts.stage("read", "sentence")
-    for sentence in _sentences(mute):
-        found.update(tag[2:] for column in sentence.tags for tag in column if tag != "O")
-        tokens[sentence.path] += len(sentence.tokens)
-        joined[sentence.path] += sum(map(_is_joined, sentence.tokens))
-    word_level = {}
-    for path, number in tokens.items():
-        level = job.options.level
-        if level == "auto":
-            level = "word" if joined[path] > number * _JOINED_SHARE else "syllable"
-        word_level[path] = level == "word"
-        job.counts.note(f"file read at {level} level", str(path), f"{joined[path]:,} joined tokens")
-    return [*job.types, *sorted(found - set(job.types))], word_level
-
-
-def _is_joined(token: str) -> bool:
-    parts = token.split("_")
-    return len(parts) > 1 and not _ADDRESS.search(token) and all(part and is_syllable(part) for part in parts)
-
-
-def _spaced(token: str) -> str:
-    """``Hà_Nội`` -> ``Hà Nội``; what is an address keeps its underscores, and so does one that joins nothing."""
-    return token if _ADDRESS.search(token) else _JOINT.sub(" ", token)
+                counts.drop("mentions", "type left out", sentence.where, f"{raw_type}: {mention}")
+        yield from job.make.query_all(" ".join(sentence.tokens), types, gold)
 
 
 def _entities(sentence: Tagged, counts: Counts) -> Iterator[tuple[int, int, str]]:
@@ -115,27 +88,37 @@ def _entities(sentence: Tagged, counts: Counts) -> Iterator[tuple[int, int, str]
                 counts.note("I- without B-, taken as the beginning", sentence.where, f"{sentence.tokens[index]} {tag}")
 
 
-def _sentences(job: Job) -> Iterator[Tagged]:
-    for path in job.files:
-        if path.suffix.lower() in {".json", ".jsonl"}:
-            yield from _of_json(path, job)
-            continue
-        read = list(lines(path))
-        width = Counter(len(_cells(line)) for _, line, problem in read if not problem and _is_row(line))
-        usual = width.most_common(1)[0][0] if width else 0
-        rows: list[Read] = []
-        for where, line, problem in [*read, ("", "", "")]:
-            if problem or _is_row(line):
-                rows.append((where, line, problem))
-            elif rows:
-                if sentence := _sentence(path, rows, usual, job):
-                    yield sentence
-                rows = []
+def _sentences(path: Path, job: Job) -> list[Tagged]:
+    """The sentences of a file, with spaces between the syllables of a word."""
+    read = _of_json if path.suffix.lower() in {".json", ".jsonl"} else _of_columns
+    sentences = list(read(path, job))
+    tokens = [token for sentence in sentences for token in sentence.tokens]
+    joined, level = sum(map(_is_joined, tokens)), job.options.level
+    if level == "auto":
+        level = "word" if joined > len(tokens) * _JOINED_SHARE else "syllable"
+    job.counts.note(f"file read at {level} level", str(path), f"{joined:,} joined tokens")
+    if level == "syllable":
+        return sentences
+    return [replace(sentence, tokens=list(map(_spaced, sentence.tokens))) for sentence in sentences]
 
 
-def _is_row(line: str) -> bool:
-    bare = line.strip(" \t")
-    return bool(bare) and not _MARKUP.fullmatch(bare) and not bare.startswith(_START)
+def _is_joined(token: str) -> bool:
+    parts = token.split("_")
+    return len(parts) > 1 and not _ADDRESS.search(token) and all(part and is_syllable(part) for part in parts)
+
+
+def _spaced(token: str) -> str:
+    """``Hà_Nội`` -> ``Hà Nội``; what is an address keeps its underscores, and so does one that joins nothing."""
+    return token if _ADDRESS.search(token) else _JOINT.sub(" ", token)
+
+
+def _of_columns(path: Path, job: Job) -> Iterator[Tagged]:
+    read = list(lines(path))
+    width = Counter(len(_cells(line)) for _, line, problem in read if not problem and not _NO_ROW.fullmatch(line))
+    usual = width.most_common(1)[0][0] if width else 0
+    for is_row, rows in groupby(read, lambda line: bool(line[2]) or not _NO_ROW.fullmatch(line[1])):
+        if is_row and (sentence := _of_rows(list(rows), usual, job)):
+            yield sentence
 
 
 def _cells(line: str) -> list[str]:
@@ -143,37 +126,28 @@ def _cells(line: str) -> list[str]:
     return bare.split("\t") if "\t" in bare else [cell for cell in bare.split(" ") if cell]
 
 
-def _sentence(path: Path, rows: Sequence[Read], width: int, job: Job) -> Tagged | None:
+def _of_rows(rows: Sequence[Line], width: int, job: Job) -> Tagged | None:
     """The sentence of ``rows``, or None where a row is broken; each has ``width`` columns, the usual of its file."""
-    columns = job.options.columns
+    columns = job.options.tag_columns
     tokens, tags = [], []
     for where, row, unread in rows:
         cells = _cells(row)
         picked = [cells[column - 1] if column <= len(cells) else "" for column in columns] or cells[-1:]
-        if problem := unread or _problem(cells, picked, width):
+        problem = unread
+        if not problem and (len(cells) < 2 or not all(map(_TAG.fullmatch, picked))):
+            problem = "not a token and a BIO tag"
+        elif not problem and len(cells) != width:
+            problem = f"{len(cells)} columns, the file has {width}; put tabs between them if a token has spaces"
+        if problem:
             job.counts.drop("read", "broken line", where, row, problem)
             return None
         tokens.append(" ".join(cells[0].split()))
         tags.append(picked)
     if width > 2 and not columns:
         job.counts.note("more than two columns: tags are in the last; --columns names others", rows[0][0], rows[0][1])
-    return Tagged(path, rows[0][0], tokens, list(zip(*tags, strict=True)))
-
-
-def _problem(cells: Sequence[str], tags: Sequence[str], width: int) -> str:
-    if len(cells) < 2 or not all(map(_TAG.fullmatch, tags)):
-        return "not a token and a BIO tag"
-    if len(cells) != width:
-        return f"{len(cells)} columns, the file has {width}; put tabs between them if a token has spaces"
-    return ""
+    return Tagged(rows[0][0], tokens, list(zip(*tags, strict=True)))
 
 
 def _of_json(path: Path, job: Job) -> Iterator[Tagged]:
-    for where, record in job.sound(records(path), "broken line"):
-        try:
-            words, tags = list_of(record, "words", str), list_of(record, "tags", str)
-            if not words or len(words) != len(tags) or not all(map(_TAG.fullmatch, tags)):
-                raise ValueError(f"{len(words)} words and {len(tags)} BIO tags")
-            yield Tagged(path, where, [" ".join(nfc(word).split()) for word in words], [[nfc(tag) for tag in tags]])
-        except ValueError as error:
-            job.counts.drop("read", "broken line", where, record, str(error))
+    for where, sentence in replace(job, files=[path]).records(_Sentence, reason="broken line"):
+        yield Tagged(where, [" ".join(word.split()) for word in sentence.words], [sentence.tags])

@@ -1,37 +1,62 @@
-"""One conversion from end to end: files -> samples -> filters -> Parquet, with everything counted."""
+"""One conversion from end to end: files -> samples -> filters -> Parquet, with everything counted.
+
+To add a format, write a function from a ``Job`` to samples, and one line in ``FORMATS``.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.errors import SourceError
+from annotator.config import flag, parse_toml
+from annotator.errors import ConfigError, SourceError, did_you_mean
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.records import Sample
 from annotator.samples.explode import seeded
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
+from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.events import Progress, displayed
+from normalizers.text import nfc
 from training.convert import conll, enamex, parallel, questions
-from training.convert.inputs import JSON_FILES, Suffixes, list_files
 from training.convert.job import Counts, Job
 from training.convert.options import Options
-from training.convert.published import published
 
-FORMATS: Final[dict[str, tuple[Callable[[Job], Iterator[Sample]], Suffixes]]] = {
-    "pile-ner": (questions.read_pile_ner, JSON_FILES),
-    "squad": (questions.read_squad, JSON_FILES),
-    "alpaca": (questions.read_alpaca, JSON_FILES),
-    "parallel": (parallel.read_parallel, parallel.SUFFIXES),
-    "conll": (conll.read_conll, conll.SUFFIXES),
-    "enamex": (enamex.read_enamex, enamex.SUFFIXES),
-    "samples": (questions.read_samples, questions.PARQUET),
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of published data sets."""
+
+    read: Callable[[Job], Iterator[Sample]]
+    suffixes: Sequence[tuple[str, ...]]
+    """Of a folder, the files of the first group that has any are read."""
+    options: tuple[str, ...] = ()
+    """The options that only this format and some others take."""
+    max_sample_tokens: int = 1024
+    """Tokens of input and output together; 0 for benchmarks: nothing is left out of them for its length."""
+
+
+_RECORDS: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
+_PAIRS: Final = ((".en", ".vi", ".en.gz", ".vi.gz"), (".tsv", ".tsv.gz"))
+_COLUMNS: Final = ((".conll", ".bio"), (".txt", ".tsv"), (".json", ".jsonl"))
+_TAGGED: Final = ((".muc",), (".xml", ".sgml"), (".txt",))
+FORMATS: Final = {
+    "pile-ner": Format(questions.read_pile_ner, _RECORDS, ("types", "without_empty")),
+    "squad": Format(questions.read_squad, _RECORDS),
+    "alpaca": Format(questions.read_alpaca, _RECORDS),
+    "parallel": Format(parallel.read_parallel, _PAIRS, ("direction",)),
+    "conll": Format(conll.read_conll, _COLUMNS, ("types", "columns", "level", "without_empty"), 0),
+    "enamex": Format(enamex.read_enamex, _TAGGED, ("types", "unit", "levels", "without_empty"), 0),
+    "samples": Format(questions.read_samples, ((".parquet",),), ("split", "without_empty")),
 }
-"""By name: the reader of a format, and the files of a folder that it reads."""
 _BATCH: Final = 512
 """Samples whose tokens are counted at once."""
 _SPARE: Final = 8
@@ -52,14 +77,14 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
         ConfigError: a setting is wrong, or not for this format.
         SourceError: a source is missing or unreadable, or nothing in it became a sample.
     """
-    options.check(name)
-    known, types = published(name, options.set)
-    read, suffixes = FORMATS[name]
-    files = questions.find_samples(sources, options.split) if name == "samples" else list_files(sources, suffixes)
+    form = _format(name, options)
+    published = _published(name, options.set)
+    files = [path for source in sources for path in _files(source, name, options.split)]
     check_output(out, "--out", inputs=files)
-    limit = options.limit(name)
+    limit = form.max_sample_tokens if options.max_sample_tokens is None else options.max_sample_tokens
     tokenizer = load_tokenizer(_tokenizer_spec(options.tokenizer)) if limit else None
-    job = Job(files, options, types)
+    types = published[options.set].get("types", ()) if options.set else ()
+    job = Job(files, options, types, _type_names(options.types, shipped=name != "pile-ner"))
     written, found_types = Counter[str](), Counter[str]()
 
     def counted(stream: Iterable[Sample]) -> Iterator[Sample]:
@@ -72,7 +97,7 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
 
     progress.start("convert", "samples")
     with displayed(progress), replacing(out) as file:
-        stream = _chosen(read(job), options, job.counts)
+        stream = _chosen(form.read(job), options, job.counts)
         if tokenizer:
             stream = _short_enough(stream, tokenizer, limit, job.counts)
         tables.write_records(file, tables.SAMPLE, counted(stream))
@@ -88,9 +113,71 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
         "types": dict(found_types.most_common()),
         **job.counts.as_dict(),
         "tokenizer": tokenizer and {"name": tokenizer.name, "max_sample_tokens": limit},
-        "published": [{**part, "same": part["counts"].items() <= found.items()} for part in known],
+        "published": [
+            {"set": name, "part": part, "counts": counts, "same": counts.items() <= found.items()}
+            for name, entry in published.items()
+            for part, counts in entry["parts"].items()
+        ],
         "found": found,
     }
+
+
+def _format(name: str, options: Options) -> Format:
+    """The format ``name``, which must take all options that are given."""
+    if name not in FORMATS:
+        raise ConfigError(f"no format {name!r}{did_you_mean(name, FORMATS, listed=True)}")
+    if options.share <= 0:
+        raise ConfigError(f"--share must be above 0, not {options.share:g}")
+    for item in dataclasses.fields(options):
+        takers = [taker for taker, form in FORMATS.items() if item.name in form.options]
+        if takers and name not in takers and getattr(options, item.name) != item.default:
+            raise ConfigError(f"{flag(item.name)} is for {', '.join(takers)}, not for {name}; leave it out")
+    return FORMATS[name]
+
+
+def _published(name: str, only: str) -> dict[str, Any]:
+    """The published sets of a format, or the set ``only``, from ``published.toml``."""
+    sets = {key: entry for key, entry in _shipped("published.toml").items() if entry["format"] == name}
+    if only and only not in sets:
+        raise ConfigError(f"--set {only}: no known set of the format {name}; known: {', '.join(sets) or 'none'}")
+    return {only: sets[only]} if only else sets
+
+
+def _type_names(given: Path | None, *, shipped: bool) -> dict[str, str]:
+    """Names of types by the raw type in lower case: the user's, and those that are shipped."""
+    names = _shipped("types.toml") if shipped else {}
+    for raw, name in (parse_toml(given, f"--types {given}") if given else {}).items():
+        if not isinstance(name, str):
+            raise ConfigError(f'{given}: the name of {raw} is no text; write {raw} = "readable name"')
+        names[raw] = name
+    return {nfc(raw).lower(): " ".join(nfc(name).lower().split()) for raw, name in names.items()}
+
+
+def _shipped(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+
+def _files(source: Path, name: str, split: str) -> list[Path]:
+    """The files that a source means: itself, those of a folder, or the splits of a run directory."""
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise SourceError(f"no such file or folder: {source}; give the path of your copy of the data set")
+    if name == "samples":
+        run = RunDir(source)
+        source = run.samples("train").parent if run.manifest.exists() else source
+        splits = [source / f"{part}.parquet" for part in (SPLITS if split == "all" else (split,))]
+        if named := [path for path in splits if path.is_file()]:
+            return named
+        if split != "all":
+            raise SourceError(f"{source} has no samples of the split {split}; --split names one that is there")
+    found = [path for path in sorted(source.rglob("*")) if path.is_file()]
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts)]
+    for group in FORMATS[name].suffixes:
+        if files := [path for path in found if path.name.lower().endswith(group)]:
+            return files
+    known = ", ".join(suffix for group in FORMATS[name].suffixes for suffix in group)
+    raise SourceError(f"no file to read in {source}; the format needs files of type {known}")
 
 
 def _chosen(stream: Iterator[Sample], options: Options, counts: Counts) -> Iterator[Sample]:
@@ -135,6 +222,7 @@ def _tokenizer_spec(spec: str) -> str:
 
 
 def _nothing(name: str, files: Sequence[Path], counts: Counts) -> str:
+    """Why nothing became a sample: the first reason, with its first example."""
     why = ""
     if left_out := counts.as_dict()["left_out"]:
         item, example = left_out[0], left_out[0]["examples"][0]

@@ -14,11 +14,8 @@ from typing import Final
 from annotator.passages.sentences import split_sentences
 from annotator.records import Sample
 from normalizers.text import nfc
-from training.convert.inputs import Read, lines
-from training.convert.job import Job
-from training.convert.published import TypeNames
+from training.convert.job import Job, lines
 
-SUFFIXES: Final = ((".muc",), (".xml", ".sgml"), (".txt",))
 _QUOTES: Final = "\"'“”‘’"
 _TAG: Final = re.compile(
     rf"""<\s*ENAMEX\s+TYPE\s*=\s*[{_QUOTES}]?(?P<type>[^{_QUOTES}<>\s]+)[{_QUOTES}]?\s*>  # a beginning
@@ -52,19 +49,14 @@ class Line:
 
 
 def read_enamex(job: Job) -> Iterator[Sample]:
-    """Ask for each type of the set about each sentence (or line); all levels of nesting are gold.
-
-    The files are read twice, first for their types.
-    """
-    counts, names, unit = job.counts, TypeNames(job.options.types), job.options.unit
+    """Ask for each type of the set about each sentence (or line); all levels of nesting are gold."""
+    counts, unit = job.counts, job.options.unit
     counts.stage("read", "line")
     counts.stage("tags", "tag")
-    raw_types = {mark.raw_type for _, line, problem in _lines(job) if not problem for mark in parse(line).marks}
-    ordered = [*job.types, *sorted(raw_types - set(job.types))]
-    types = list(dict.fromkeys(name for raw in ordered if (name := names.readable(raw))))
+    parsed = list(_lines(job))
+    types = job.asked(mark.raw_type for _, line in parsed for mark in line.marks)
     counts.found["files"] += len(job.files)
-    for where, text in job.sound(_lines(job), "broken line"):
-        line = parse(text)
+    for where, line in parsed:
         counts.keep("read")
         counts.found["entities"] += len(line.marks)
         for reason, value in line.broken:
@@ -72,7 +64,7 @@ def read_enamex(job: Job) -> Iterator[Sample]:
         marks = []
         for mark in line.marks:
             reason = "nested deeper than --levels" if mark.level > job.options.levels else ""
-            if reason or not names.readable(mark.raw_type):
+            if reason or not job.name(mark.raw_type):
                 mention = line.text[mark.start : mark.end]
                 counts.drop("tags", reason or "type left out", where, mention, f"level {mark.level}")
             else:
@@ -84,39 +76,45 @@ def read_enamex(job: Job) -> Iterator[Sample]:
             gold: dict[str, list[str]] = {}
             for mark in marks:
                 if start <= mark.start < end:
-                    gold.setdefault(names.readable(mark.raw_type), []).append(line.text[mark.start : mark.end])
+                    gold.setdefault(job.name(mark.raw_type), []).append(line.text[mark.start : mark.end])
             yield from job.make.query_all(line.text[start:end], types, gold)
 
 
-def _lines(job: Job) -> Iterator[Read]:
-    return (read for path in job.files for read in lines(path) if read[2] or read[1].strip())
+def _lines(job: Job) -> Iterator[tuple[str, Line]]:
+    for path in job.files:
+        for where, text, problem in lines(path):
+            line = parse(text)
+            cut = nfc(line.text) != line.text
+            if problem or cut:
+                detail = problem or "a tag stands between a letter and its mark"
+                job.counts.drop("read", "broken line", where, text, detail)
+            elif text.strip():
+                yield where, line
 
 
 def parse(line: str) -> Line:
     """Take the tags out of a line, and say what they mark."""
-    pieces: list[str] = []
-    length = 0
+    text = ""
     spans: list[tuple[int, int, str]] = []
     broken: list[tuple[str, str]] = []
     stack: list[tuple[int, str, str]] = []
     position = 0
     for tag in _TAG.finditer(line):
-        pieces.append(line[position : tag.start()])
-        length += tag.start() - position
+        text += line[position : tag.start()]
         position = tag.end()
         rest = line[tag.start() :]
         if tag["type"]:
-            stack.append((length, tag["type"], rest))
+            stack.append((len(text), tag["type"], rest))
         elif tag["end"] and stack:
             start, raw_type, opened = stack.pop()
-            spans.append((start, length, raw_type)) if raw_type else broken.append(("tag without a type", opened))
+            spans.append((start, len(text), raw_type)) if raw_type else broken.append(("tag without a type", opened))
         elif tag["end"]:
             broken.append(("end without a beginning", rest))
         elif "TYPE" not in tag["broken"].upper() and tag["broken"].endswith(">") and "/" not in tag["broken"]:
-            stack.append((length, "", rest))
+            stack.append((len(text), "", rest))
         else:
             broken.append(("broken tag", rest))
-    text = "".join([*pieces, line[position:]])
+    text += line[position:]
     broken += [("beginning without an end", rest) for _, _, rest in stack]
     marks = []
     # Of equal spans, the outer one is closed last.
@@ -130,21 +128,6 @@ def parse(line: str) -> Line:
             continue
         around = sum(a <= start and end <= b and (other > closed) for other, (a, b, _) in enumerate(spans))
         marks.append(Mark(begin, stop, raw_type, 1 + around))
-    return _composed(Line(text, marks, broken))
-
-
-def _composed(line: Line) -> Line:
-    """Put a line in NFC that is not any more, since a tag stood between a letter and its mark."""
-    text = nfc(line.text)
-    if text == line.text:
-        return line
-    marks, broken = [], list(line.broken)
-    for mark in line.marks:
-        start, mention = len(nfc(line.text[: mark.start])), nfc(line.text[mark.start : mark.end])
-        if text[start : start + len(mention)] == mention:
-            marks.append(Mark(start, start + len(mention), mark.raw_type, mark.level))
-        else:
-            broken.append(("tag between a letter and its mark", mention))
     return Line(text, marks, broken)
 
 

@@ -1,4 +1,4 @@
-"""The job of a converter: files and options, counts, and the maker of samples."""
+"""The job of a converter: its files, options and counts, and the maker of samples."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from annotator.records import Sample
 from annotator.samples.explode import INSTRUCTION
+from annotator.sources import formats
+from annotator.sources.formats import text
+from annotator.sources.formats.files import local
 from annotator.storage.funnel import Flow
-from training.convert.inputs import Read, records
+from normalizers.text import nfc
 from training.convert.options import Options
 
 STAGES: Final = ("read", "ask", "mentions", "tags", "choose", "length")
@@ -22,6 +27,18 @@ SHOWN: Final = 5
 """Examples that are kept of each reason."""
 LONGEST: Final = 200
 """Characters of an example that are kept."""
+
+
+def _storable(text: str) -> str:
+    text.encode()  # half of a surrogate pair cannot be stored; UnicodeEncodeError is a ValueError
+    return nfc(text)
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_storable)]
+"""A field of a record, in NFC."""
+Line: TypeAlias = tuple[str, str, str]
+"""File and number of a line, the line in NFC, and why it cannot be read, in which case it is as it stands."""
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Counts:
@@ -42,7 +59,7 @@ class Counts:
         """Count one unit that goes on."""
         self.flows[stage].out += 1
 
-    def drop(self, stage: str, reason: str, where: str, value: object = "", detail: str = "") -> None:
+    def drop(self, stage: str, reason: str, where: str, value: object = "", detail: object = "") -> None:
         """Count one unit that is left out, with an example of the first ones."""
         self.flows[stage].rejected[reason] += 1
         self._remember(stage, reason, where, value, detail)
@@ -69,26 +86,26 @@ class Counts:
             ],
         }
 
-    def _remember(self, stage: str, reason: str, where: str, value: object, detail: str) -> None:
+    def _remember(self, stage: str, reason: str, where: str, value: object, detail: object) -> None:
         kept = self._examples.setdefault((stage, reason), [])
         if len(kept) < SHOWN:
-            kept.append({"where": where, "value": _storable(str(value)[:LONGEST]), "detail": _storable(detail)})
+            if isinstance(detail, ValidationError):
+                first = detail.errors(include_url=False)[0]
+                detail = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+            example = {"where": where, "value": str(value)[:LONGEST], "detail": str(detail)}
+            kept.append({name: shown.encode("utf-8", "replace").decode() for name, shown in example.items()})
 
 
 class Maker:
-    """Makes samples with ids by content; what comes again word for word gets an id of its own.
-
-    It remembers eight bytes of each id (about 80 bytes of memory a sample).
-    """
+    """Makes samples with ids by content; what comes again word for word gets an id of its own."""
 
     def __init__(self) -> None:
-        self._seen: set[int] = set()
-        self._again: Counter[int] = Counter()
+        self._times: Counter[int] = Counter()
 
     def query(self, passage_id: str, text: str, entity_type: str, mentions: Iterable[str]) -> Sample:
         """Make the question for one type about one passage; the distinct mentions answer it, none is an answer too."""
         distinct = list(dict.fromkeys(mentions))
-        identity, answer = _digest([passage_id, entity_type]), json.dumps(distinct, ensure_ascii=False)
+        identity, answer = _digest(passage_id, entity_type), json.dumps(distinct, ensure_ascii=False)
         instruction = INSTRUCTION.format(entity_type=entity_type)
         return Sample(self._apart(identity), instruction, text, answer, entity_type, not distinct, passage_id)
 
@@ -99,21 +116,17 @@ class Maker:
 
     def passage(self, text: str) -> str:
         """The id of a passage; the second sentence of the same words is another passage."""
-        return self._apart(_digest([text]))
+        return self._apart(_digest(text))
 
     def instruct(self, about: str, instruction: str, text: str, output: str) -> Sample:
         """Make a sample of another task: no type, never negative. Those about the same have one ``passage_id``."""
-        passage_id = _digest([about])
-        identity = self._apart(_digest([passage_id, instruction]))
+        passage_id = _digest(about)
+        identity = self._apart(_digest(passage_id, instruction))
         return Sample(identity, instruction, text, output, "", negative=False, passage_id=passage_id)
 
     def _apart(self, identity: str) -> str:
-        key = int(identity, 16)
-        if key not in self._seen:
-            self._seen.add(key)
-            return identity
-        self._again[key] += 1
-        return self._apart(_digest([identity, str(self._again[key])]))
+        self._times[key := int(identity, 16)] += 1
+        return identity if self._times[key] == 1 else _digest(identity, str(self._times[key] - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,30 +135,48 @@ class Job:
 
     files: Sequence[Path]
     options: Options
-    types: tuple[str, ...] = ()
+    types: Sequence[str] = ()
     """Raw types of the published set that ``--set`` names."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """How questions call a type, by the raw type in lower case; an empty name leaves it out."""
     counts: Counts = field(default_factory=Counts)
     make: Maker = field(default_factory=Maker)
 
-    def records(self, unit: str = "", under: str = "", reason: str = "broken record") -> Iterator[tuple[str, Any]]:
-        """Place and object of each record of all files, counted as ``unit``; a broken one is left out."""
+    def name(self, raw_type: str) -> str:
+        """``SYMPTOM_AND_DISEASE`` -> ``symptom and disease``; empty when the type is to be left out."""
+        return self.names.get(raw_type.lower(), " ".join(raw_type.lower().replace("_", " ").split()))
+
+    def asked(self, found: Iterable[str]) -> list[str]:
+        """The names of all raw types that are asked for: those of the published set first, then those ``found``."""
+        raw_types = [*self.types, *sorted(set(found) - set(self.types))]
+        return list(dict.fromkeys(filter(None, map(self.name, raw_types))))
+
+    def records(
+        self, model: type[Model], unit: str = "", *, under: str = "", reason: str = "broken record"
+    ) -> Iterator[tuple[str, Model]]:
+        """Yield place and content of each record of all files, counted as ``unit``; a broken one is left out.
+
+        A file that is one object without the field ``under`` is read as the only list in it.
+        """
         for path in self.files:
-            yield from self.sound(records(path, under), reason, unit)
+            for record in formats.records(local(path), (under,) if under else ()):
+                if unit:
+                    self.counts.found[unit] += 1
+                try:
+                    if record.error:
+                        raise ValueError(record.error)
+                    content = model.model_validate(record.value)
+                except ValueError as error:
+                    self.counts.drop("read", reason, record.where, record.raw or record.value, error)
+                else:
+                    yield record.where, content
 
-    def sound(self, stream: Iterable[Read], reason: str, unit: str = "") -> Iterator[tuple[str, Any]]:
-        """Pass on what could be read, and count the rest as left out."""
-        for where, value, problem in stream:
-            if unit:
-                self.counts.found[unit] += 1
-            if problem:
-                self.counts.drop("read", reason, where, value, problem)
-            else:
-                yield where, value
+
+def lines(path: Path) -> Iterator[Line]:
+    """Yield each line in NFC and without its end; only line feeds end one."""
+    for line in text.lines(local(path)):
+        yield line.where, line.raw if line.error else nfc(line.value).removeprefix("\ufeff"), line.error
 
 
-def _digest(parts: list[str]) -> str:
+def _digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8")).hexdigest()[:16]
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()

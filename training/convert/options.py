@@ -1,85 +1,78 @@
-"""Settings of a conversion, and which formats each is for."""
+"""Options of a conversion, as the command line has them."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Literal
 
-from annotator.config import flag
+import typer
+
 from annotator.errors import ConfigError
 
-MAX_TOKENS: Final = 1024
-"""Longest sample of a training set, input and output together."""
-BENCHMARKS: Final = ("conll", "enamex")
-"""Sets that are scored: nothing is left out for its length unless a limit is given."""
-_CHOICES: Final = {
-    "level": ("auto", "syllable", "word"),
-    "unit": ("sentence", "line"),
-    "direction": ("both", "random", "en-vi", "vi-en"),
-    "split": ("all", "train", "validation", "test"),
-}
-_ONLY_FOR: Final = {
-    "types": ("pile-ner", "conll", "enamex"),
-    "columns": ("conll",),
-    "level": ("conll",),
-    "unit": ("enamex",),
-    "levels": ("enamex",),
-    "direction": ("parallel",),
-    "split": ("samples",),
-    "without_empty": ("pile-ner", "conll", "enamex", "samples"),
-}
+
+def _of_format(metavar: str, text: str, **more: Any) -> Any:
+    return typer.Option(metavar=metavar, help=text, rich_help_panel="Options of one format", **more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Settings of one conversion; ``convert --help`` explains each."""
+    """Settings of one conversion; a format takes some of them."""
 
-    types: Path | None = None
-    set: str = ""
-    columns: tuple[int, ...] = ()
-    """Columns of a CoNLL file that hold tags, from 1; none: the last."""
-    level: str = "auto"
-    unit: str = "sentence"
-    levels: int = 3
-    """How deep nested mentions count; 1: the outermost alone."""
-    direction: str = "both"
-    split: str = "all"
-    without_empty: bool = False
-    share: float = 1.0
-    seed: int = 0
-    tokenizer: str = "llama3"
-    max_sample_tokens: int | None = None
-    """0: no limit; None: ``MAX_TOKENS`` for a training set, no limit for a benchmark."""
+    types: Annotated[
+        Path | None, typer.Option(metavar="FILE", help='Rename types by this TOML file: PER = "person"; "" drops one.')
+    ] = None
+    set: Annotated[
+        str, typer.Option(metavar="NAME", help="Ask for all types of this published set, and show its sizes.")
+    ] = ""
+    without_empty: Annotated[
+        bool, typer.Option("--without-empty", help="Drop samples whose output is [], as EngNER_01 does.")
+    ] = False
+    share: Annotated[
+        float, typer.Option(metavar="SHARE", help="Keep this share of the passages, drawn by --seed.", max=1)
+    ] = 1.0
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed --share and --direction random.", min=0)] = 0
+    tokenizer: Annotated[
+        str, typer.Option(metavar="NAME", help="Count tokens with llama3, hf:NAME (hf:bigscience/mt0-base) or a file.")
+    ] = "llama3"
+    max_sample_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Drop samples with more tokens of input and output; 0 means no limit.",
+            show_default="1024; conll, enamex: 0",
+            min=0,
+        ),
+    ] = None
+    columns: Annotated[
+        str,
+        _of_format("N,N", "Read tags from these columns, counted from 1 (conll).", show_default="the last"),
+    ] = ""
+    level: Annotated[
+        Literal["auto", "syllable", "word"],
+        _of_format("auto|syllable|word", "Read syllables, or words such as Hà_Nội (conll)."),
+    ] = "auto"
+    unit: Annotated[
+        Literal["sentence", "line"], _of_format("sentence|line", "Ask about each sentence or each line (enamex).")
+    ] = "sentence"
+    levels: Annotated[int, _of_format("N", "Count mentions nested as deep as this (enamex).", min=1)] = 3
+    direction: Annotated[
+        Literal["both", "random", "en-vi", "vi-en"],
+        _of_format("both|random|en-vi|vi-en", "Translate this way; random: one way per pair (parallel)."),
+    ] = "both"
+    split: Annotated[
+        Literal["all", "train", "validation", "test"],
+        _of_format("all|train|validation|test", "Convert this split (samples)."),
+    ] = "all"
 
-    def __post_init__(self) -> None:
-        """Refuse values that cannot work, by the name of their flag."""
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"--{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
-        for name, low in (("levels", 1), ("seed", 0), ("max_sample_tokens", 0)):
-            if getattr(self, name) is not None and getattr(self, name) < low:
-                raise ConfigError(f"{flag(name)} must be at least {low}, not {getattr(self, name)}")
-        if any(column < 1 for column in self.columns):
-            raise ConfigError("--columns count from 1")
-        if not 0 < self.share <= 1:
-            raise ConfigError(f"--share must be above 0 and at most 1, not {self.share:g}")
-
-    def check(self, format_name: str) -> None:
-        """Refuse a setting that means nothing to a format.
+    @property
+    def tag_columns(self) -> list[int]:
+        """The numbers in ``columns``.
 
         Raises:
-            ConfigError: naming the flag and the formats it is for.
+            ConfigError: they are no numbers from 1.
         """
-        for item in dataclasses.fields(self):
-            given: Any = getattr(self, item.name)
-            formats = _ONLY_FOR.get(item.name, (format_name,))
-            if given != item.default and format_name not in formats:
-                raise ConfigError(f"{flag(item.name)} is for {', '.join(formats)}, not for {format_name}; leave it out")
-
-    def limit(self, format_name: str) -> int:
-        """Tokens of a sample at most; 0: no limit."""
-        if self.max_sample_tokens is None:
-            return 0 if format_name in BENCHMARKS else MAX_TOKENS
-        return self.max_sample_tokens
+        numbers = self.columns.split(",") if self.columns else []
+        if not all(number.strip().isdecimal() and int(number) for number in numbers):
+            raise ConfigError(f"--columns takes numbers from 1, such as 4,5, not {self.columns!r}")
+        return [int(number) for number in numbers]

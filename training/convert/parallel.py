@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -10,10 +11,8 @@ from typing import Final
 from annotator.errors import SourceError
 from annotator.records import Sample
 from annotator.samples.explode import seeded
-from training.convert.inputs import lines
-from training.convert.job import Job
+from training.convert.job import Job, lines
 
-SUFFIXES: Final = ((".en", ".vi", ".en.gz", ".vi.gz"), (".tsv", ".tsv.gz"))
 PROMPTS: Final = {
     "en-vi": "Translate this English text into Vietnamese.",
     "vi-en": "Translate this Vietnamese text into English.",
@@ -38,48 +37,40 @@ def read_parallel(job: Job) -> Iterator[Sample]:
         else:
             job.counts.keep("read")
             text = {"en": english.strip(), "vi": vietnamese.strip()}
-            for direction in _directions(job, text):
+            directions = list(PROMPTS) if job.options.direction == "both" else [job.options.direction]
+            if job.options.direction == "random":
+                directions = [seeded(job.options.seed, "direction", *text.values()).choice(list(PROMPTS))]
+            for direction in directions:
                 source, _, target = direction.partition("-")
-                yield job.make.instruct(f"{text['en']}\t{text['vi']}", PROMPTS[direction], text[source], text[target])
-
-
-def _directions(job: Job, text: dict[str, str]) -> list[str]:
-    chosen = job.options.direction
-    if chosen == "random":
-        return [seeded(job.options.seed, "direction", text["en"], text["vi"]).choice(list(PROMPTS))]
-    return list(PROMPTS) if chosen == "both" else [chosen]
+                yield job.make.instruct("\t".join(text.values()), PROMPTS[direction], text[source], text[target])
 
 
 def _pairs(paths: Sequence[Path]) -> Iterator[Pair]:
-    tables = [path for path in paths if _plain(path).suffix == ".tsv"]
+    tables = [path for path in paths if ".tsv" in path.suffixes[-2:]]
     for path in tables:
         yield from _table(path)
-    none = ("", None, "")
     for pair in _partners([path for path in paths if path not in tables]):
-        for english, vietnamese in zip_longest(*map(lines, pair), fillvalue=none):
+        for english, vietnamese in zip_longest(*map(lines, pair), fillvalue=("", None, "")):
             yield english[0] or vietnamese[0], english[1], vietnamese[1], english[2] or vietnamese[2]
 
 
 def _partners(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
     """Files of one name but for their language; two of other names are English and Vietnamese in that order."""
-    named = [path for path in paths if _plain(path).suffix in {".en", ".vi"}]
-    if not named and len(paths) == 2:
+    sides: dict[str, dict[str | None, Path]] = {}
+    for path in paths:
+        found = re.fullmatch(r"(.*?)(?:\.(en|vi))?(?:\.gz)?", str(path), re.DOTALL)
+        assert found  # noqa: S101 - it matches any name
+        sides.setdefault(found[1], {})[found[2]] = path
+    if len(paths) == 2 and all(side.keys() == {None} for side in sides.values()):
         yield paths[0], paths[1]
         return
-    by_stem: dict[Path, dict[str, Path]] = {}
-    for path in paths:
-        by_stem.setdefault(_plain(path).with_suffix(""), {})[_plain(path).suffix] = path
-    for sides in by_stem.values():
-        if set(sides) != {".en", ".vi"}:
-            lone = next(iter(sides.values()))
+    for side in sides.values():
+        if side.keys() != {"en", "vi"}:
+            lone = next(iter(side.values()))
             raise SourceError(
                 f"{lone} has no partner; give NAME.en and NAME.vi, or first the English file, then the other"
             )
-        yield sides[".en"], sides[".vi"]
-
-
-def _plain(path: Path) -> Path:
-    return path.with_suffix("") if path.suffix == ".gz" else path
+        yield side["en"], side["vi"]
 
 
 def _table(path: Path) -> Iterator[Pair]:
