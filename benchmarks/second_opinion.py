@@ -19,13 +19,15 @@ import re
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from annotator.checking.arbiter import SLOT, accepted, listing
+from annotator.checking.arbiter import NEWEST, QUESTIONS, SLOT, accepted
+from annotator.checking.compare import Entity as Candidate
 from annotator.checking.compare import candidates, compare, entities_of
 from annotator.checking.keeping import apply
 from annotator.checking.opinions import opinions
@@ -67,6 +69,10 @@ class World:
     prompt: Prompt
     arbiter: Prompt
 
+    def shown(self, text: str, asked: Sequence[Candidate]) -> str:
+        """Return what the arbiter sees of a passage."""
+        return QUESTIONS[f"arbiter.{self.arbiter.version}"](text, asked)
+
     def tokens(self, prompt: Prompt, text: str, reply: str) -> int:
         """Tokens of a question about ``text`` and of its answer."""
         messages = prompt.messages(text)
@@ -74,12 +80,12 @@ class World:
         return AROUND_A_MESSAGE + asked + self.tokenizer.count(reply)
 
 
-def make_world(prompt: str) -> World:
+def make_world(prompt: str, arbiter: str) -> World:
     """Annotate the bundled sample with the embedded teacher."""
     with tempfile.TemporaryDirectory() as folder:
         outcome = run(Path(folder) / "run", {"source": "sample"}, Silent())
         truth = [one for one in tables.read_annotations(outcome.run.annotations) if one.mentions]
-    return World(truth, load_tokenizer("llama3"), load_prompt(prompt), load_prompt("arbiter", SLOT))
+    return World(truth, load_tokenizer("llama3"), load_prompt(prompt), load_prompt(arbiter, SLOT))
 
 
 def teachers(truth: Annotation, common: float, second: float, rng: random.Random) -> tuple[Annotation, Annotation]:
@@ -174,7 +180,7 @@ def simulate(world: World, common: float, second: float, own: float, seed: int) 
         )
         pair_reply = json.dumps([[e.mention, e.label] for e in entities_of(other)], ensure_ascii=False)
         count["second tokens"] += world.tokens(world.prompt, truth.text, pair_reply)
-        count["arbiter tokens"] += world.tokens(world.arbiter, listing(truth.text, asked), reply) if asked else 0
+        count["arbiter tokens"] += world.tokens(world.arbiter, world.shown(truth.text, asked), reply) if asked else 0
         count["asked"] += bool(asked)
         count["candidates"] += len(asked)
         for row in opinions(truth.passage_id, pairs):
@@ -216,8 +222,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=20, help="simulated runs of each setting")
     parser.add_argument("--prompt", default="open-ner-vi.2", help="prompt of the second teacher, for its tokens")
+    parser.add_argument("--arbiter", default=NEWEST, choices=tuple(QUESTIONS), help="prompt of the arbiter")
     given = parser.parse_args()
-    world = make_world(given.prompt)
+    world = make_world(given.prompt, given.arbiter)
     print(f"{len(world.truth)} passages, {sum(len(entities_of(one)) for one in world.truth):,} true entities")
     print("setting                F1 of both | wrong removed  right lost | precision       recall          | "
           "tokens  candidates | AUROC of doubt")  # fmt: skip

@@ -16,6 +16,7 @@ from training.prompting import TEMPLATE, template
 RELEASED = {
     "alpaca.1.toml": "6d189dc574b4d616016f0bcf7214fd6d06a15958b212e32db4a48c98e685ed2e",
     "arbiter.1.toml": "8a0d82ba13cf60a36d491ab2f55b8070e8edb5f29828428773c4cf5328933f63",
+    "arbiter.2.toml": "15c727ed39537cff55aa593141cc3c9c383c0f9084761c2620fcea26b7b5abbd",
     "label-translation.1.toml": "38ecffa85563e58bba6df79142975f97f6b3676b429b2a889c57b771bf2f9680",
     "open-ner-vi.1.toml": "0f7d14d0ab6cddb2fa6474507b87f0fd2bc7e0e38cd1768a70c4f8f58b678137",
     "open-ner-vi.2.toml": "166e56fdf6a1aaaa8bfc9d1727e8291928868dd08376aea46e126723974b68e8",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.checking.arbiter import accepted, listing
+from annotator.checking.arbiter import QUESTIONS, accepted, listing, marked
 from annotator.checking.compare import SAME, VERDICTS, candidates, compare, entities_of
 from annotator.checking.keeping import apply
 from annotator.checking.opinions import opinions, read_opinions
@@ -138,14 +139,39 @@ def test_the_arbiter_sees_candidates_and_not_whose_they_are() -> None:
     """Candidates are in the order of the passage; swapping the teachers asks the same question."""
     first = annotation(("Minh Khoa", "person"), ("Cần Thơ", "person"))
     second = annotation(("Trần Minh Khoa", "person"), ("Cần Thơ", "city"))
-    question = listing(TEXT, candidates(compare(first, second)))
-    assert question == listing(TEXT, candidates(compare(second, first)))
-    assert question.splitlines()[-4:] == [
+    one, other = candidates(compare(first, second)), candidates(compare(second, first))
+    assert all(shown(TEXT, one) == shown(TEXT, other) for shown in QUESTIONS.values())
+    assert listing(TEXT, one).splitlines()[-4:] == [
         "1. Trần Minh Khoa: person",
         "2. Minh Khoa: person",
         "3. Cần Thơ: city",
         "4. Cần Thơ: person",
     ]
+    assert marked(TEXT, one).splitlines() == [
+        "Ông [1 person: Trần [2 person: Minh Khoa]] làm ở",
+        "Xanh tại [3 city, 4 person: Cần Thơ]; Trần Minh",
+    ]
+
+
+def test_spans_that_cross_are_marked_in_excerpts_of_their_own() -> None:
+    """Brackets never cross, so that each candidate can be told from the next."""
+    asked = candidates(compare(annotation(("Ông Trần", "person")), annotation(("Trần Minh Khoa", "person"))))
+    assert marked(TEXT, asked).splitlines() == [
+        "[1 person: Ông Trần] Minh Khoa",
+        "Ông [2 person: Trần Minh Khoa] làm",
+    ]
+
+
+@given(ENTITIES, ENTITIES)
+def test_every_candidate_is_marked_once_in_its_own_words(
+    one: list[tuple[str, str]], other: list[tuple[str, str]]
+) -> None:
+    """Numbers stand with their types in order; without the marks the excerpts are words of the passage."""
+    pairs = compare(annotation(*dict.fromkeys(one)), annotation(*dict.fromkeys(other)))
+    asked = candidates(pairs)
+    shown = marked(TEXT, asked)
+    assert re.findall(r"(\d+) (\w+)(?=[,:])", shown) == [(str(n), e.label) for n, e in enumerate(asked, start=1)]
+    assert all(re.sub(r"\[[^:\[\]]*: |\]", "", line) in TEXT for line in shown.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -181,10 +207,14 @@ def test_differences_are_grouped_by_what_a_guideline_should_settle() -> None:
     assert "- Trần Minh Khoa / Ông Trần Minh Khoa: person (1)" in draft(list(found.values()))
 
 
+ARBITER = ("Excerpts of a Vietnamese text", "Which [number type: candidate]")
+"""Where the questions to an arbiter begin, by version."""
+
+
 def second_teacher(text: str, attempt: int) -> Answer:
     """Another opinion on every third name, and half of them as an arbiter."""
-    if text.startswith("Excerpts"):
-        return Answer(content=json.dumps(list(range(1, text.count("\n") + 1, 2))[:1]))
+    if text.startswith(ARBITER):
+        return Answer(content="[1]")
     found = list(dict.fromkeys(CAPITALS.findall(text)))
     return Answer(content=json.dumps([[name, "PERSON" if len(name) % 3 else "LOCATION"] for name in found[1:]]))
 
@@ -280,6 +310,26 @@ def test_all_undoes_it_without_asking(
     assert vner("build", "--out", out, "--quiet").exit_code == 0
     assert fingerprints(out) == checked[1]
     assert not (out / "agreement.parquet").exists()
+
+
+def test_a_run_keeps_the_version_of_the_arbiter_that_it_paid_for(
+    checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
+) -> None:
+    """Where check.json names no prompt, the first one is asked, and its answers are found again."""
+    out = tmp_path / "run"
+    shutil.copytree(checked[0], out)
+    settings = json.loads((out / "check.json").read_text())
+    assert settings.pop("arbiter") == "arbiter.2"
+    (out / "check.json").write_text(json.dumps(settings))
+    with Endpoint(second_teacher) as second:
+        flags = ["check", out, "--base-url", second.url, "--quiet"]
+        assert vner(*flags).exit_code == 0
+        assert {text.startswith(ARBITER[0]) for text in second.asked} == {True}
+        asked = second.asked.total()
+        for keep in ("all", "arbiter"):
+            assert vner(*flags, "--keep", keep).exit_code == 0
+        assert second.asked.total() == asked
+    assert "arbiter" not in json.loads((out / "check.json").read_text())
 
 
 def test_a_share_is_part_of_a_larger_share(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """Ask a third question about a passage, only about what two teachers differ on, and read the answer.
 
 The question shows the candidates in the order of the passage, with the words around them, and does not say whose they
-are. The answer is a JSON list of the numbers of those that are right.
+are. The answer is a JSON list of the numbers of those that are right. How they are shown belongs to the version of the
+prompt, which ``check.json`` names: a run keeps the version that its answers were paid for with.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from annotator.checking.compare import Entity
@@ -18,25 +20,24 @@ from annotator.records import Completion
 from annotator.teachers import Teacher
 
 SLOT: Final = "{candidates}"
+FIRST: Final = "arbiter.1"
+"""The prompt of runs that name none."""
+NEWEST: Final = "arbiter.2"
 AROUND: Final = 4
-"""Words that are shown on either side of a candidate."""
+"""Words that the first version shows on either side of a candidate."""
+EXCERPT: Final = 5
+"""Words of a candidate and around it that the second version shows at least, with one on either side."""
 _NUMBERS: Final = re.compile(r"\[\s*(?:\d{1,4}\s*(?:,\s*\d{1,4}\s*)*)?\]")
-_BEFORE: Final = re.compile(rf"(?:\S+\s+){{0,{AROUND}}}\S*\Z")
-_AFTER: Final = re.compile(rf"\S*(?:\s+\S+){{0,{AROUND}}}")
+_NEAR: Final = 200
+"""Characters on either side of a candidate in which words are looked for."""
 
 
-def make_arbiter(config: RunConfig) -> Teacher:
-    """Make a teacher that asks the model of ``config`` which candidates are right."""
+def make_arbiter(config: RunConfig, prompt: str) -> Teacher:
+    """Make a teacher that asks the model of ``config`` which candidates are right, with one of ``QUESTIONS``."""
     from annotator.teachers.chat import ChatTeacher
     from prompts import load_prompt
 
-    return ChatTeacher(config, load_prompt("arbiter", slot=SLOT))
-
-
-def listing(text: str, candidates: Sequence[Entity]) -> str:
-    """Return what a question shows: excerpts of ``text`` around the candidates, then the candidates by number."""
-    lines = [f"{number}. {_flat(one.mention)}: {one.label}" for number, one in enumerate(candidates, start=1)]
-    return "\n".join([" … ".join(_excerpts(text, candidates)), "", *lines])
+    return ChatTeacher(config, load_prompt(prompt, slot=SLOT))
 
 
 def accepted(answer: Completion, candidates: Sequence[Entity]) -> frozenset[tuple[str, str]] | None:
@@ -50,17 +51,68 @@ def accepted(answer: Completion, candidates: Sequence[Entity]) -> frozenset[tupl
     return frozenset(candidates[number - 1].key for number in numbers)
 
 
-def _excerpts(text: str, candidates: Sequence[Entity]) -> list[str]:
+def listing(text: str, candidates: Sequence[Entity]) -> str:
+    """Return what the first version shows: excerpts of ``text`` around the candidates, then these by number."""
     windows: list[tuple[int, int]] = []
     for one in candidates:
-        start, end = one.places[0].start, one.places[0].end
-        before, after = _BEFORE.search(text[max(0, start - 200) : start]), _AFTER.match(text[end : end + 200])
-        low, high = start - len(before[0] if before else ""), end + len(after[0] if after else "")
+        low, high = _around(text, one.places[0].start, one.places[0].end, AROUND)
         if windows and low <= windows[-1][1] + 1:
             windows[-1] = (windows[-1][0], max(high, windows[-1][1]))
         else:
             windows.append((low, high))
-    return [_flat(text[low:high]) for low, high in windows]
+    excerpts = " … ".join(_flat(text[low:high]) for low, high in windows)
+    lines = [f"{number}. {_flat(one.mention)}: {one.label}" for number, one in enumerate(candidates, start=1)]
+    return "\n".join([excerpts, "", *lines])
+
+
+def marked(text: str, candidates: Sequence[Entity]) -> str:
+    """Return what the second version shows: a line for each excerpt of ``text``, with the candidates marked in it.
+
+    ``làm ở [1 company: Công ty [2 person, 3 river: Sông Xanh]] tại Cần Thơ``. A mention shorter than the excerpt has to
+    be gets more words around it. Candidates whose spans cross stand in excerpts of their own.
+    """
+    types: dict[tuple[int, int], list[str]] = {}
+    for number, one in enumerate(candidates, start=1):
+        types.setdefault((one.places[0].start, one.places[0].end), []).append(f"{number} {one.label}")
+    excerpts: list[_Excerpt] = []
+    for start, end in types:
+        missing = EXCERPT - len(text[start:end].split())
+        low, high = _around(text, start, end, max(1, -(-missing // 2)))
+        last = excerpts[-1] if excerpts else None
+        if last and low <= last.high + 1 and not any(a < start < b < end for a, b in last.spans):
+            last.high = max(last.high, high)
+            last.spans.append((start, end))
+        else:
+            excerpts.append(_Excerpt(low, high, [(start, end)]))
+    return "\n".join(one.marked(text, types) for one in excerpts)
+
+
+QUESTIONS: Final[Mapping[str, Callable[[str, Sequence[Entity]], str]]] = {FIRST: listing, NEWEST: marked}
+"""What each prompt shows of a passage and its candidates."""
+
+
+@dataclass(slots=True)
+class _Excerpt:
+    low: int
+    high: int
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    """Of its candidates: apart from each other, or one within the other."""
+
+    def marked(self, text: str, types: Mapping[tuple[int, int], Sequence[str]]) -> str:
+        marks = [(start, 1, -end, f"[{', '.join(types[start, end])}: ") for start, end in self.spans]
+        marks += [(end, 0, 0, "]") for _, end in self.spans]  # what ends here ends before anything begins
+        shown, at = "", self.low
+        for place, _, _, mark in sorted(marks):
+            shown += text[at:place] + mark
+            at = place
+        return _flat(shown + text[at : self.high])
+
+
+def _around(text: str, start: int, end: int, words: int) -> tuple[int, int]:
+    """Return where the excerpt begins and ends that has so many words on either side of a span."""
+    before = re.search(rf"(?:\S+\s+){{0,{words}}}\S*\Z", text[max(0, start - _NEAR) : start])
+    after = re.match(rf"\S*(?:\s+\S+){{0,{words}}}", text[end : end + _NEAR])
+    return start - len(before[0] if before else ""), end + len(after[0] if after else "")
 
 
 def _flat(text: str) -> str:

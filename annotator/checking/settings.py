@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from annotator.checking.arbiter import FIRST, QUESTIONS
 from annotator.checking.keeping import KEEP
 from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
@@ -23,6 +24,8 @@ from annotator.teachers.registry import PROVIDERS
 VERSION: Final = 1
 TEACHER: Final = tuple(item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == "Teacher")
 """Settings that a second teacher has of its own."""
+ADDED: Final = ("arbiter",)
+"""Fields that came later. Their defaults are what checks did before, so that these find their answers again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,8 @@ class CheckSettings:
     """Share of the passages that the second teacher is asked about."""
     keep: str = "all"
     """One of ``annotator.checking.keeping.KEEP``."""
+    arbiter: str = FIRST
+    """The prompt of the arbiter."""
     answers: str = ""
     """sha256 over the keys of all answers of the second teacher and of the arbiter."""
 
@@ -44,6 +49,8 @@ class CheckSettings:
             raise ConfigError(f"--share must be above 0 and at most 1, not {self.share:g}")
         if self.keep not in KEEP:
             raise ConfigError(f"--keep must be one of {', '.join(KEEP)}, not {self.keep!r}")
+        if self.arbiter not in QUESTIONS:
+            raise ConfigError(f"no prompt {self.arbiter!r} for the arbiter")
 
     def config(self, first: RunConfig) -> RunConfig:
         """Return the settings of a run whose teacher is the second one; all others are those of ``first``."""
@@ -73,8 +80,10 @@ def read_check(path: Path) -> CheckSettings | None:
 
 
 def write_check(path: Path, settings: CheckSettings) -> None:
-    """Write ``check.json``."""
-    write_json(path, {"version": VERSION, **asdict(settings)})
+    """Write ``check.json``, without what older versions did not have and what still is as it was then."""
+    added = {item.name: item.default for item in dataclasses.fields(CheckSettings) if item.name in ADDED}
+    stored = {name: value for name, value in asdict(settings).items() if name not in added or value != added[name]}
+    write_json(path, {"version": VERSION, **stored})
 
 
 def is_checked(passage_id: str, share: float, seed: int) -> bool:

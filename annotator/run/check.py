@@ -11,7 +11,7 @@ from typing import Any
 
 from annotator.asking.batch_jobs import exchange
 from annotator.asking.pool import ask_all, pace_of
-from annotator.checking.arbiter import make_arbiter
+from annotator.checking.arbiter import NEWEST, make_arbiter
 from annotator.checking.settings import TEACHER, CheckSettings, read_check, write_check
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_decisions import Decisions, read_decisions
@@ -97,6 +97,7 @@ def prepared(
         teacher=teacher,
         share=share if share is not None else before.share if before else 1.0,
         keep=keep or (before.keep if before else "all"),
+        arbiter=before.arbiter if before else NEWEST,
     )
     own = settings.config(first)
     if settings.keep == "arbiter" and not PROVIDERS[own.provider].chat:
@@ -139,13 +140,14 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
 
 def _ask_arbiter(context: Context, second: Second, ledger: Answers, digest: Any) -> int:
     """Ask the arbiter about all differences; return how many of its answers are missing."""
-    arbiter, corrections = make_arbiter(second.config), read_corrections(context.run.corrections)
+    corrections = read_corrections(context.run.corrections)
     both = answered(context, ledger, second)
     labels = decider(dataclasses.replace(context, asking="never"), ledger)
-    questions = [one for one, _ in disputes(both, labels, corrections, arbiter, context.engine)]
+    questions = [one for one, _ in disputes(both, labels, corrections, second, context.engine)]
     context.progress.start("arbiter", "passages", len(questions))
     with displayed(context.progress):
         try:
+            arbiter = make_arbiter(second.config, second.settings.arbiter)
             ask_all(questions, arbiter, ledger, pace_of(second.config), context.progress)
         except LimitError as error:  # as for the second teacher: a later run asks for the others
             context.progress.say(str(error))

@@ -5,13 +5,12 @@ Records would have to be pickled one by one, which for cleaning costs more than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from annotator.checking import opinions, probabilities
-from annotator.checking.arbiter import listing
 from annotator.checking.compare import Entity, Pair, candidates, compare
 from annotator.checking.keeping import apply as keep_only
 from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
@@ -134,13 +133,16 @@ def clean_part(
 
 
 def differences_part(
-    answered: Answered, labels: Decider, corrections: Mapping[str, Correction]
+    answered: Answered,
+    labels: Decider,
+    corrections: Mapping[str, Correction],
+    shown: Callable[[str, Sequence[Entity]], str],
 ) -> list[tuple[str, str, list[Entity]]]:
-    """Return id, question to the arbiter and candidates of each passage on which two teachers differ."""
+    """Return id, what is ``shown`` to the arbiter and candidates of each passage on which two teachers differ."""
     found = []
     for passage, _, pairs, _ in _both(answered, labels, corrections):
         if differing := candidates(pairs or []):
-            found.append((passage.id, listing(passage.text, differing), differing))
+            found.append((passage.id, shown(passage.text, differing), differing))
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from annotator.checking.arbiter import accepted, make_arbiter
+from annotator.checking.arbiter import QUESTIONS, accepted, make_arbiter
 from annotator.checking.compare import Entity
 from annotator.checking.settings import CheckSettings, is_checked, read_check
 from annotator.cleaning.clean import Decider
@@ -70,11 +70,13 @@ def disputes(
     answered: Iterable[Answered],
     labels: Decider,
     corrections: Mapping[str, Correction],
-    arbiter: Teacher,
+    second: Second,
     engine: Engine,
 ) -> Iterator[tuple[Asked, list[Entity]]]:
     """Yield for each passage on which two teachers differ the question to the arbiter, and its candidates."""
-    work = partial(differences_part, labels=labels, corrections=corrections)
+    prompt = second.settings.arbiter
+    arbiter = make_arbiter(second.config, prompt)
+    work = partial(differences_part, labels=labels, corrections=corrections, shown=QUESTIONS[prompt])
     for part in engine.spread(work, answered):
         for passage_id, text, candidates in part:
             question = arbiter.question(text)
@@ -92,7 +94,7 @@ def decisions(
 ) -> dict[str, frozenset[tuple[str, str]]]:
     """Return, by passage id, mention and label of the entities that the arbiter accepted, where it decided."""
     found = {}
-    for asked, candidates in disputes(answered, labels, corrections, make_arbiter(second.config), engine):
+    for asked, candidates in disputes(answered, labels, corrections, second, engine):
         answer = ledger.get(asked.question.key)
         if answer and (right := accepted(answer, candidates)) is not None:
             found[asked.passage.id] = right
