@@ -19,7 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from data_cards.review import estimates, frame
+from data_cards import estimates
+from data_cards.review import frame
 
 PASSAGES, ENTITIES, TYPES = 800, 6_000, 40
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)

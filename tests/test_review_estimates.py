@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_cards.review import estimates
-from data_cards.review.estimates import Estimate, Stratum, alpha, by_type, checks_for, jeffreys, ratio, stratified
+from data_cards import estimates
+from data_cards.estimates import Estimate, Stratum, alpha, by_type, checks_for, jeffreys, ratio, stratified
 from data_cards.review.frame import Entity, draw_order, passage_order, strata
 
 

@@ -21,7 +21,7 @@ from annotator.records import Annotation
 from annotator.storage import tables
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
-from data_cards.review import estimates
+from data_cards import estimates
 from data_cards.review.frame import Drawn, Entity, draw_order, strata
 
 VERSION: Final = 1

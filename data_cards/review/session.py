@@ -23,7 +23,7 @@ from annotator.errors import ConfigError, RunDirError
 from annotator.records import Annotation
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from data_cards.review import estimates
+from data_cards import estimates
 from data_cards.review.doubtful import doubtful_first
 from data_cards.review.frame import Drawn, lot, passage_order
 from data_cards.review.quality import measure, predictions_of
