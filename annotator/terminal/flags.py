@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -20,8 +20,15 @@ Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no p
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Config: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045 - read by typer
+    Path | None,
     typer.Option("--config", metavar="FILE", help="Read settings from this TOML file; flags win."),
+]
+Batch: TypeAlias = Annotated[
+    bool, typer.Option("--batch", help="Use the provider's Batch API: submit, and collect when run again.")
+]
+Share: TypeAlias = Annotated[
+    float | None,
+    typer.Option("--share", metavar="SHARE", help="Ask about this share of the passages, drawn by the seed."),
 ]
 Fresh: TypeAlias = Annotated[
     bool, typer.Option("--fresh", help="Run all stages again; paid answers are kept and used.")
@@ -58,16 +65,16 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_settings(
-    command: Callable[..., None], shown: Collection[str], *, panel: str | None = None
+    command: Callable[..., None], shown: Collection[str], *, only: Collection[str] | None = None
 ) -> Callable[..., None]:
     """Give ``command`` an option for each setting of ``RunConfig``; those that are given arrive as ``settings``.
 
     Args:
         command: a function with a parameter ``settings``.
         shown: names of the options that ``--help`` shows, in this order; ``--help-all`` shows the others too.
-        panel: only the settings of this panel; None: all.
+        only: names of the settings that the command takes; None: all.
     """
-    items = [item for item in dataclasses.fields(RunConfig) if panel in {None, item.metadata["panel"]}]
+    items = [item for item in dataclasses.fields(RunConfig) if only is None or item.name in only]
 
     def call(**given: Any) -> None:
         settings = {item.name: given.pop(item.name) for item in items}
@@ -99,7 +106,7 @@ def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
             rich_help_panel=item.metadata["panel"],
             show_default=default if item.default not in ("", (), False) else False,
         )
-    annotation = Annotated[Optional[kind], info]  # noqa: UP045 - built at run time
+    annotation = Annotated[kind | None, info]
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

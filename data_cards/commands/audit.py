@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated, Optional
+from typing import Annotated, Any
 
 import typer
 
-from annotator.config import ENGINES, make_config
+from annotator.config import make_config
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, print_json
 
-_RUN = "Run"
 
-
-def audit(  # noqa: PLR0913 - the parameters of a command are its flags
+def audit(
     target: Annotated[
         str, typer.Argument(metavar="DATASET", help="A run directory, a folder of samples, or a Hub dataset ORG/NAME.")
     ],
     *,
+    settings: dict[str, Any],
     compare: Annotated[
-        Optional[str],  # noqa: UP045 - read by typer
+        str | None,
         typer.Option("--compare", metavar="DATASET", help="Compare with this dataset and show the differences."),
     ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            metavar="|".join(ENGINES),
-            help="Run tasks on this machine or on a Ray cluster (docs/scale.md).",
-            rich_help_panel=_RUN,
-        ),
-    ] = "local",
-    ray_address: Annotated[
-        str,
-        typer.Option(
-            "--ray-address", metavar="HOST:PORT", help="Join this Ray cluster, or auto.", rich_help_panel=_RUN
-        ),
-    ] = "",
-    workers: Annotated[
-        int,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            min=0,
-            help="Use this many processes; 0 means one per core.",
-            rich_help_panel=_RUN,
-        ),
-    ] = 0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -72,8 +46,7 @@ def audit(  # noqa: PLR0913 - the parameters of a command are its flags
 
         console = Console(highlight=False)
         dataset = find(target)
-        config = make_config({"engine": engine, "ray_address": ray_address, "workers": workers})
-        with closing(make_engine(config)) as working:
+        with closing(make_engine(make_config(settings))) as working:
             found = audit_dataset(dataset, working)
             other = audit_dataset(find(compare), working) if compare is not None else None
         if other:

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
 from annotator.config import Asking
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
+from annotator.terminal.flags import AsJson, Batch, Debug, Directory, Quiet, Share, print_json
 from annotator.terminal.words import have
 
-Share = Annotated[
-    Optional[float],  # noqa: UP045 - read by typer
-    typer.Option("--share", metavar="SHARE", help="Ask about this share of the passages, drawn by the seed."),
-]
 
-
-def check(  # noqa: PLR0913 - the parameters of a command are its flags
+def check(
     directory: Directory,
     *,
     settings: dict[str, Any],
     share: Share = None,
     keep: Annotated[
-        Optional[str],  # noqa: UP045 - read by typer
+        str | None,
         typer.Option(
             "--keep",
             metavar="all|agreed|union|arbiter",
             help="Keep what the first teacher has, both have, either has, or a third question decides.",
         ),
     ] = None,
-    batch: Annotated[
-        bool, typer.Option("--batch", help="Use the provider's Batch API: submit, and collect when run again.")
-    ] = False,
+    batch: Batch = False,
     differences: Annotated[
         bool, typer.Option("--differences", help="Print what they differ about, as a draft for a better prompt.")
     ] = False,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any
 
 import typer
 
+from annotator.config import Asking
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Directory, print_json
+from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from annotator.terminal.words import plural
+from data_cards.commands.build import run
 
 app = typer.Typer(
     help="""Decide which entity type each unknown label becomes, and apply it.
@@ -28,7 +30,7 @@ app = typer.Typer(
 )
 
 DecisionsFile = Annotated[
-    Optional[Path],  # noqa: UP045 - read by typer
+    Path | None,
     typer.Option(
         "--labels",
         metavar="FILE",
@@ -80,7 +82,7 @@ def review(
     directory: Directory,
     labels: DecisionsFile = None,
     export: Annotated[
-        Optional[Path],  # noqa: UP045 - read by typer
+        Path | None,
         typer.Option("--export", metavar="FILE", help="Write the labels with examples to a file to edit."),
     ] = None,
     debug: Debug = False,
@@ -102,13 +104,13 @@ def review(
         from data_cards.labelling.listing import unresolved
         from normalizers.labels import load_lexicon
 
-        run, path, lexicon = existing(directory), labels or decisions_file(directory), load_lexicon()
+        path, lexicon = labels or decisions_file(directory), load_lexicon()
         check_output(path, "--labels", own="labels.toml")
         if export:
             check_output(export, "--export")
         console = Console(highlight=False)
         reviewing = Review(path, lexicon, console, input)
-        pending = reviewing.pending(unresolved(run))
+        pending = reviewing.pending(unresolved(existing(directory)))
         if not pending:
             typer.echo("No label waits for a decision.")
             return
@@ -127,9 +129,43 @@ def review(
 
 
 @app.command(cls=Command)
+def apply(
+    directory: Directory,
+    labels: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Your decisions. Default: those of the run, else DIR/labels.toml."),
+    ] = None,
+    translate_labels: Annotated[
+        bool,
+        typer.Option("--translate-labels", help="Ask the teacher to translate the labels that are left undecided."),
+    ] = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Apply your decisions: clean and explode again. Sends no request without --translate-labels.
+
+    Examples:
+        vner-annotate labels apply runs/news
+    """
+    with exits(debug, directory):
+        from annotator.errors import ConfigError
+        from annotator.storage.rundir import existing
+
+        path = labels or decisions_file(existing(directory).root)
+        settings: dict[str, Any] = {"translate_labels": True} if translate_labels else {}
+        if path.exists() or not translate_labels:
+            settings["labels"] = str(path)
+        if not path.exists() and not translate_labels:
+            raise ConfigError(f"no decisions in {path}; make them with: vner-annotate labels review {directory}")
+        asking: Asking = "now" if translate_labels else "never"
+        run(settings, directory, quiet=quiet, as_json=as_json, debug=debug, asking=asking)
+
+
+@app.command(cls=Command)
 def normalize(
     labels: Annotated[
-        Optional[Path],  # noqa: UP045 - read by typer
+        Path | None,
         typer.Option("--labels", metavar="FILE", help="Read decisions from this file."),
     ] = None,
     debug: Debug = False,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data_cards.publish import Plan, Receipt
 
 
-def publish(  # noqa: PLR0913 - the parameters of a command are its flags
+def publish(
     directory: Directory,
     name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The dataset on the Hub; it is created if needed.")],
     *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import webbrowser
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,11 @@ from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, print_json
 
 
-def review(  # noqa: PLR0913 - the parameters of a command are its flags
+def review(
     directory: Directory,
     *,
     reviewer: Annotated[
-        Optional[str],  # noqa: UP045 - read by typer
+        str | None,
         typer.Option(
             "--reviewer", metavar="NAME", help="Write decisions to reviews/NAME.jsonl. Default: your user name."
         ),
@@ -32,7 +32,7 @@ def review(  # noqa: PLR0913 - the parameters of a command are its flags
         ),
     ] = "verify",
     types: Annotated[
-        Optional[str],  # noqa: UP045 - read by typer
+        str | None,
         typer.Option("--types", metavar="A,B", help="Look for these types only; for the modes blind and correct."),
     ] = None,
     overlap: Annotated[

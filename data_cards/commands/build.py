@@ -1,0 +1,188 @@
+"""The commands ``build`` and ``plan``, and one for each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from annotator.config import STAGES, Asking, RunConfig
+from annotator.terminal.exits import exits
+from annotator.terminal.flags import AsJson, Batch, Config, Debug, Fresh, Quiet, Share, print_json
+
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="DIR", help="Write to this run directory.", show_default="runs/ and the name of SOURCE"
+    ),
+]
+STAGE_HELP: Final = {
+    "sample": "Draw articles from the source: documents.parquet.",
+    "chunk": "Cut the articles into passages: passages.parquet.",
+    "annotate": "Ask the teacher about each passage; the ledger keeps every answer.",
+    "clean": "Read the answers, normalise labels, find mentions in their passages: annotations.parquet.",
+    "explode": "Make instruction samples from the annotations: samples/.",
+}
+
+
+def build(
+    *,
+    settings: dict[str, Any],
+    out: Out = None,
+    config: Config = None,
+    fresh: Fresh = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Build a dataset: articles become passages, the teacher annotates them, clean instruction samples come out.
+
+    Run it again to continue, or to apply a changed setting; an answer that was paid for is never asked again.
+
+    Examples:
+        vner-annotate build news/ --out runs/news --docs 300
+        vner-annotate build news/ --provider openai --model llama-3-70b --base-url http://localhost:8000/v1
+    """
+    run(settings, out, config, fresh=fresh, quiet=quiet, as_json=as_json, debug=debug)
+
+
+def stage_command(name: str) -> Callable[..., None]:
+    """Return the command that runs the method as far as the stage ``name``; ``annotate`` takes ``--batch``, too."""
+
+    def stage(
+        *,
+        settings: dict[str, Any],
+        out: Out = None,
+        config: Config = None,
+        fresh: Fresh = False,
+        quiet: Quiet = False,
+        as_json: AsJson = False,
+        debug: Debug = False,
+    ) -> None:
+        run(settings, out, config, fresh=fresh, quiet=quiet, as_json=as_json, debug=debug, until=name)
+
+    def annotate(
+        *,
+        settings: dict[str, Any],
+        out: Out = None,
+        config: Config = None,
+        fresh: Fresh = False,
+        batch: Batch = False,
+        quiet: Quiet = False,
+        as_json: AsJson = False,
+        debug: Debug = False,
+    ) -> None:
+        asking: Asking = "batch" if batch else "now"
+        run(settings, out, config, fresh=fresh, quiet=quiet, as_json=as_json, debug=debug, until=name, asking=asking)
+
+    command = annotate if name == "annotate" else stage
+    command.__doc__ = f"{STAGE_HELP[name]}\n\nRuns the stages before it, too, where they are not done."
+    return command
+
+
+def plan(
+    *,
+    settings: dict[str, Any],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Plan in this run directory; without it, in a temporary one."),
+    ] = None,
+    config: Config = None,
+    fresh: Fresh = False,
+    pilot: Annotated[
+        int, typer.Option("--pilot", metavar="N", min=0, help="Ask about this many passages now; needs --out.")
+    ] = 0,
+    latency: Annotated[
+        float | None,
+        typer.Option("--latency", metavar="SECONDS", help="Assume this time for an answer, until some were measured."),
+    ] = None,
+    price_in: Annotated[
+        float | None,
+        typer.Option("--price-in", metavar="USD", help="Assume this price for a million prompt tokens."),
+    ] = None,
+    price_out: Annotated[
+        float | None,
+        typer.Option("--price-out", metavar="USD", help="Assume this price for a million completion tokens."),
+    ] = None,
+    checking: Annotated[
+        bool, typer.Option("--check", help="Forecast check: the settings of the teacher are the second one's.")
+    ] = False,
+    share: Share = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Forecast a build: passages, tokens, money and time. Sends no request without --pilot.
+
+    Examples:
+        vner-annotate plan news/ --provider groq --model openai/gpt-oss-120b --limits groq-free
+        vner-annotate plan news/ --out runs/news --provider openai --model gpt-4.1-mini --pilot 20
+    """
+    with exits(debug, out):
+        from annotator.errors import ConfigError
+        from annotator.run import forecast
+        from annotator.terminal.progress import make_progress
+        from data_cards.views.forecast import print_plan
+
+        assumed = forecast.Assumed(latency=latency, price_in=price_in, price_out=price_out)
+        merged, progress = _merged(settings, config), make_progress(quiet=quiet)
+        if not checking and share is not None:
+            raise ConfigError("--share needs --check")
+        if not checking:
+            found = forecast.plan(out, merged, progress, assumed, pilot=pilot, fresh=fresh)
+        elif out is None or pilot or fresh:
+            raise ConfigError("--check needs --out DIR, a finished run, without --pilot and --fresh")
+        else:
+            found = forecast.plan_check(out, merged, progress, assumed, share)
+        print_plan(found, as_json=as_json)
+
+
+def run(
+    settings: dict[str, Any],
+    out: Path | None,
+    config: Path | None = None,
+    *,
+    fresh: bool = False,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    until: str = STAGES[-1],
+    asking: Asking = "now",
+) -> None:
+    """Run the stages as far as ``until``, print the result, and exit with 3 where passages are unanswered."""
+    with exits(debug):
+        merged = _merged(settings, config)
+        if out is None:
+            from annotator.storage.rundir import default_root
+
+            out = default_root(merged.get("source", RunConfig().source))
+            typer.echo(f"Run directory: {out}", err=True)
+    with exits(debug, out):
+        from annotator.run.runner import running
+        from annotator.terminal.progress import make_progress
+        from data_cards import summary
+        from data_cards.views import batches
+
+        progress = make_progress(quiet=quiet)
+        with running(out, merged, progress, until=until, fresh=fresh, asking=asking) as outcome:
+            report = summary.finish(outcome)
+        if asking == "batch":
+            report["batches"] = batches.report(outcome)
+        if as_json:
+            print_json(report)
+        else:
+            summary.print_report(outcome, report)
+            if asking == "batch":
+                batches.show(outcome)
+        if outcome.unanswered:
+            typer.echo(batches.next_step(outcome, report["funnel"], batch=asking == "batch"), err=True)
+            raise typer.Exit(3)
+
+
+def _merged(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
+    """Return the settings of the file and of the flags; flags win."""
+    from annotator.config import read_toml
+
+    return {**(read_toml(config) if config else {}), **settings}
