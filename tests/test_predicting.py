@@ -28,7 +28,7 @@ from training.benchmarks import read_predictions
 from training.predict import Predictor, seq2seq
 from training.predict.chat import ledger_of
 from training.predict.grammar import DEAD, DONE, START, ListOnly, as_list, step
-from training.predict.making import PredictorOptions, make_predictor
+from training.predict.predictors import PredictorOptions, make_predictor
 from training.predict.running import Outcome, note_of, predict
 from training.predict.taggers import join_tokens, tag_texts
 from training.predict.tags import AT_ONCE, Tagged, TagMap, answering, load_map

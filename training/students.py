@@ -98,7 +98,6 @@ def load_model(name: str | Path) -> Any:
     Raises:
         StudentError: it is not there, is no safetensors, or its output head is lost.
     """
-    from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM
 
     folder = Path(name).expanduser()
@@ -107,18 +106,13 @@ def load_model(name: str | Path) -> Any:
         raise StudentError(f"{folder} holds no student (no {ADAPTER}, no config.json); give a folder saved by train")
     if local and not any(folder.glob("*.safetensors")):
         raise StudentError(f"{folder} holds no safetensors; save the model again with save_pretrained")
-    try:
-        with quiet_transformers():
-            model = AutoModelForSeq2SeqLM.from_pretrained(
-                str(folder) if local else str(name),
-                dtype="float32",
-                use_safetensors=True if local else None,  # a .bin on the Hub is read with weights_only
-                local_files_only=local,
-            )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise StudentError(
-            f"cannot load {name}: {one_line(error)}; give a folder with a model, or a Hub name"
-        ) from error
+    with loading(str(name), "; give a folder with a model, or a Hub name"):
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            str(folder) if local else str(name),
+            dtype="float32",
+            use_safetensors=True if local else None,  # a .bin on the Hub is read with weights_only
+            local_files_only=local,
+        )
     settle_head(model, str(name))
     return model
 
@@ -132,11 +126,8 @@ def load_tokenizer(name: str | Path) -> Any:
     from transformers import AutoTokenizer
 
     folder = Path(name).expanduser()
-    try:
-        with quiet_transformers():
-            return AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else str(name))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StudentError(f"cannot load the tokenizer of {name}: {one_line(error)}") from error
+    with loading(f"the tokenizer of {name}"):
+        return AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else str(name))
 
 
 def has_own_head(model: Any) -> bool:
@@ -178,17 +169,29 @@ def quiet_transformers() -> Iterator[None]:
                 logging.enable_progress_bar()
 
 
+@contextmanager
+def loading(what: str, hint: str = "") -> Iterator[None]:
+    """Load ``what`` without bars and warnings.
+
+    Raises:
+        StudentError: whatever the libraries raise, in one line.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        with quiet_transformers():
+            yield
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
+        raise StudentError(f"cannot load {what}: {one_line(error)}{hint}") from error
+
+
 def _with_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     if not (folder / "adapter_model.safetensors").is_file():
         raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
-    try:
-        with quiet_transformers():
-            return PeftModel.from_pretrained(model, str(folder))
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise StudentError(f"cannot load the adapter in {folder}: {one_line(error)}") from error
+    with loading(f"the adapter in {folder}"):
+        return PeftModel.from_pretrained(model, str(folder))
 
 
 def one_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Who answers the queries of a benchmark: a student, a teacher behind an endpoint, or a tagger to compare with.
 
-To add a predictor, write a function that returns a ``Predictor``, and name it in ``making.py``.
+To add a predictor, write a function that returns a ``Predictor``, and name it in ``predictors.py``.
 """
 
 from __future__ import annotations

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
-from training.predict.making import PredictorOptions
-from training.predict.options import PREDICTOR, with_options
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json, with_options
+from training.predict.predictors import KINDS, PredictorOptions
 
 
 @with_options
@@ -22,16 +21,16 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     ],
     predictor: Annotated[
         str,
-        typer.Option("--predictor", "-p", metavar="PREDICTOR", help=f"Predict with {PREDICTOR}"),
+        typer.Option("--predictor", "-p", metavar="PREDICTOR", help=f"Predict with {KINDS}."),
     ],
     out: Annotated[
-        Optional[Path],  # noqa: UP045 - read by typer
+        Path | None,
         typer.Option("--out", "-o", metavar="FILE.jsonl", help="Write a line per answer, with id and output."),
     ] = None,
     show_map: Annotated[
         bool, typer.Option("--show-map", help="Print the table of tags, and the types it lacks; predict nothing.")
     ] = False,
-    chosen: PredictorOptions,
+    options: PredictorOptions,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -48,14 +47,14 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
         from annotator.errors import ConfigError
         from annotator.terminal.progress import make_progress
         from training.predict import running
-        from training.predict.making import make_predictor
+        from training.predict.predictors import make_predictor
 
         if show_map:
-            _show_map(benchmark, predictor, chosen.map_file)
+            _show_map(benchmark, predictor, options.map_file)
             return
         if out is None:
             raise ConfigError("predict needs --out FILE.jsonl")
-        outcome = running.predict(benchmark, make_predictor(predictor, out, chosen), out, make_progress(quiet=quiet))
+        outcome = running.predict(benchmark, make_predictor(predictor, out, options), out, make_progress(quiet=quiet))
         if as_json:
             print_json(dataclasses.asdict(outcome))
         else:
@@ -71,7 +70,7 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
 def _show_map(benchmark: Path, predictor: str, map_file: Path | None) -> None:
     from annotator.terminal.progress import printable
     from training.benchmarks import read_benchmark
-    from training.predict.making import tag_map
+    from training.predict.predictors import tag_map
     from training.predict.tags import fold
 
     tags = tag_map(predictor, map_file)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from annotator.errors import ConfigError, RunDirError
 from annotator.records import Sample
@@ -62,7 +62,7 @@ def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progres
                 for identity, output in predictor.answer(samples, frozenset(answers), progress):
                     if identity in wanted and identity not in answers:
                         answers[identity] = output
-                        _write(file, (identity, output))
+                        file.write(_line(identity, output))
         except BaseException:
             if not out.stat().st_size:  # it could not start
                 out.unlink()
@@ -72,7 +72,7 @@ def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progres
     with replacing(out) as whole:
         for sample in samples:
             if sample.id in answers:
-                _write(whole, (sample.id, answers[sample.id]))
+                whole.write(_line(sample.id, answers[sample.id]))
     return Outcome(len(samples), len(answers), len(answers) - before)
 
 
@@ -93,17 +93,14 @@ def _settle_note(out: Path, mine: dict[str, Any]) -> None:
         theirs = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise RunDirError(f"cannot read {path}: {error}; remove it and {out} to start over") from error
-    if theirs != mine:
-        what = "to another benchmark" if theirs.get("predictor") == mine["predictor"] else "of another predictor"
-        shown = _difference(theirs.get("predictor"), mine["predictor"])
-        raise ConfigError(f"{out} holds answers {what}{shown}; choose another --out, or remove it and {path.name}")
-
-
-def _difference(theirs: Any, mine: dict[str, Any]) -> str:
-    if not isinstance(theirs, dict):
-        return ""
-    other = [name for name in {**theirs, **mine} if theirs.get(name) != mine.get(name)]
-    return f" ({other[0]}: {str(theirs.get(other[0]))[:60]}, not {str(mine.get(other[0]))[:60]})" if other else ""
+    if theirs == mine:
+        return
+    what = "to another benchmark"
+    if theirs["predictor"] != mine["predictor"]:
+        before, now = theirs["predictor"], mine["predictor"]
+        name = next(name for name in {**before, **now} if before.get(name) != now.get(name))
+        what = f"of another predictor ({name}: {str(before.get(name))[:60]}, not {str(now.get(name))[:60]})"
+    raise ConfigError(f"{out} holds answers {what}; choose another --out, or remove it and {path.name}")
 
 
 def _resume(out: Path) -> list[Prediction]:
@@ -125,7 +122,6 @@ def _resume(out: Path) -> list[Prediction]:
     return found
 
 
-def _write(file: IO[bytes], prediction: Prediction) -> None:
-    identity, output = prediction
+def _line(identity: str, output: str) -> bytes:
     line = json.dumps({"id": identity, "output": output}, ensure_ascii=False) + "\n"
-    file.write(line.encode("utf-8", "replace"))
+    return line.encode("utf-8", "replace")

@@ -16,7 +16,7 @@ from annotator.records import Sample
 from annotator.terminal.events import Progress
 from training.predict import Prediction, Predictor, fingerprint, model_folder
 from training.predict.tags import Tagged, TagMap, answering, fold
-from training.students import check_extra, default_device, one_line, quiet_transformers
+from training.students import check_extra, default_device, loading, one_line
 
 BATCH: Final = 16
 """Sentences that a token-classification model reads at once."""
@@ -105,14 +105,11 @@ def join_tokens(sentence: str, tokens: Iterable[Mapping[str, Any]]) -> list[Tagg
 def _pipeline(folder: Path) -> Any:
     from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
-    try:
-        with quiet_transformers():
-            model = AutoModelForTokenClassification.from_pretrained(
-                str(folder), use_safetensors=True, local_files_only=True
-            )
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise StudentError(f"cannot load {folder} ({one_line(error)}); it needs safetensors and a tokenizer") from error
+    with loading(str(folder), "; it needs safetensors and a tokenizer"):
+        model = AutoModelForTokenClassification.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     if not tokenizer.is_fast:  # a slow one does not say where its tokens stand
         raise ConfigError(f"the tokenizer in {folder} has no tokenizer.json, so tokens cannot be found in the text")
     positions = getattr(model.config, "max_position_embeddings", 514) - 2  # RoBERTa's family cannot use two of them

@@ -66,19 +66,14 @@ def load_map(kind: str, path: Path | None) -> TagMap:
     Raises:
         ConfigError: the file cannot be read or is no such table.
     """
-    if path is None:
-        shipped = tomllib.loads(resources.files(__package__).joinpath("maps.toml").read_text(encoding="utf-8"))
-        return _checked(shipped[kind], "maps.toml")
-    return _checked(parse_toml(path, f"--map {path}"), str(path))
-
-
-def _checked(table: Mapping[str, object], name: str) -> TagMap:
-    types: dict[str, tuple[str, ...]] = {}
+    if path:
+        table = parse_toml(path, f"--map {path}")
+    else:
+        table = tomllib.loads(resources.files(__package__).joinpath("maps.toml").read_text(encoding="utf-8"))[kind]
     for tag, names in table.items():
         if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
-            raise ConfigError(f'{name}: {tag} takes a list of types, such as {tag} = ["person"]')
-        types[tag] = tuple(names)
-    return TagMap(types)
+            raise ConfigError(f'{path}: {tag} takes a list of types, such as {tag} = ["person"]')
+    return TagMap({tag: tuple(names) for tag, names in table.items()})
 
 
 def answering(tagger: Tagger, tags: TagMap) -> Answering:

@@ -1,16 +1,26 @@
-"""Score files of predictions against a benchmark: one alone, or two beside each other."""
+"""Score files of predictions against a benchmark: one alone, two beside each other, or one for each variant of it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeAlias
 
+from annotator.errors import ConfigError
 from annotator.records import Sample
-from training.benchmarks import read_benchmark, read_predictions
+from annotator.storage import tables
+from annotator.storage.atomic import replacing
+from training.benchmarks import fingerprint, read_benchmark, read_predictions
+from training.predict.running import note_of
 from training.score.answers import read_answer
 from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally
+from training.score.variants import VARIANTS, variant
+
+ORIGINAL: Final = "original"
+Say: TypeAlias = Callable[[str], Any]
+"""Prints a line that a reader of the figures must see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +48,14 @@ def join(samples: Sequence[Sample], predictions: Mapping[str, str]) -> Answers:
     )
 
 
-def evaluate(samples: Sequence[Sample], predictions: Path, draws: Draws, say: Callable[[str], Any]) -> dict[str, Any]:
+def evaluate(samples: Sequence[Sample], predictions: Path, draws: Draws, say: Say) -> dict[str, Any]:
     """Score one file of predictions.
 
     Args:
         samples: the queries of the benchmark.
         predictions: JSON lines with ``id`` and ``output``.
         draws: of the bootstrap; none where its number is 0.
-        say: prints a line that a reader of the figures must see: missing, unreadable, unknown answers.
+        say: prints what is missing, unreadable or unknown.
 
     Returns:
         ``strict``, ``relaxed`` and ``universalner``, each with ``micro``, ``macro`` and ``per_type`` as shares from 0
@@ -57,7 +67,7 @@ def evaluate(samples: Sequence[Sample], predictions: Path, draws: Draws, say: Ca
     return _report(*_read(samples, predictions, say), draws)
 
 
-def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], draws: Draws, say: Callable[[str], Any]) -> dict[str, Any]:
+def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], draws: Draws, say: Say) -> dict[str, Any]:
     """Score two files of predictions of one benchmark, and test whether they differ: ``a``, ``b``, ``comparison``.
 
     Raises:
@@ -70,7 +80,67 @@ def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], draws: Draws, say: C
     return {"files": files, "draws": draws.number, **reports, "comparison": compare(a[1], b[1], draws)}
 
 
-def _read(samples: Sequence[Sample], path: Path, say: Callable[[str], Any]) -> tuple[Answers, Tally]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Paths of a benchmark, and of the folder with its variants and the predictions for them."""
+
+    benchmark: Path
+    folder: Path
+    predictions: Path | None = None
+    """Of the original, where they are not in the folder."""
+
+    def samples(self, name: str) -> Path:
+        """The queries of a variant."""
+        return self.benchmark if name == ORIGINAL else self.folder / f"{name}.parquet"
+
+    def answers(self, name: str) -> Path:
+        """The predictions for a variant, by whatever made them."""
+        return (name == ORIGINAL and self.predictions) or self.folder / f"{name}.jsonl"
+
+
+def evaluate_variants(
+    place: Place, predict: Callable[[Path, Path], Any] | None, draws: Draws, say: Say
+) -> dict[str, Any]:
+    """Write each variant, then score it and the original. The same benchmark and seed give the same bytes.
+
+    Args:
+        place: where everything is.
+        predict: answers a benchmark in a file; without it only the predictions that are there are scored.
+        draws: of the intervals; its seed is that of the variants.
+        say: as for ``evaluate``.
+
+    Returns:
+        ``variants``: name to the report of ``evaluate`` with ``changed``, the share of queries whose text differs from
+        the original's; None for one without predictions.
+
+    Raises:
+        SourceError: the benchmark cannot be read.
+        ConfigError: predictions belong to another benchmark or seed.
+        AnnotateError: as ``predict`` does.
+    """
+    originals = read_benchmark(place.benchmark)
+    for name in VARIANTS:
+        with replacing(place.samples(name)) as file:
+            tables.write_records(file, tables.SAMPLE, variant(name, originals, draws.seed))
+    reports: dict[str, Any] = {}
+    for name in (ORIGINAL, *VARIANTS):
+        answers = place.answers(name)
+        if predict and answers != place.predictions:
+            predict(place.samples(name), answers)
+        samples = read_benchmark(place.samples(name))
+        reports[name] = None
+        if answers.exists():
+            note = note_of(answers)
+            if note.exists() and json.loads(note.read_text("utf-8")).get("benchmark") != fingerprint(samples):
+                raise ConfigError(
+                    f"{answers} answers another benchmark, or variants of another seed; choose another --out"
+                )
+            changed = sum(one.input != other.input for one, other in zip(samples, originals, strict=True))
+            reports[name] = {**evaluate(samples, answers, draws, say), "changed": changed / len(samples)}
+    return {"folder": str(place.folder), "variants": reports}
+
+
+def _read(samples: Sequence[Sample], path: Path, say: Say) -> tuple[Answers, Tally]:
     """Read and count the answers, and say what a reader of the figures must know of them."""
     answers = join(samples, read_predictions(path))
     for number, what in (

@@ -26,6 +26,9 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
 from normalizers.text import BLANK, ZERO_WIDTH, fold_tones, nfc
 
 MATCHINGS: Final = ("strict", "relaxed", "universalner")
@@ -87,9 +90,6 @@ def _distinct(keys: Iterable[str]) -> list[str]:
 
 def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
     """The greatest number of overlapping pairs in which no mention is twice."""
-    from scipy.sparse import csr_matrix
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-
     if not gold or not answer:
         return 0
     text = _passage_key(passage)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from annotator.errors import ConfigError
+import numpy as np
+from numpy.typing import NDArray
+
 from annotator.records import Sample
 from training.benchmarks import gold_of
 from training.score.matching import MATCHINGS, count
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 LEVEL: Final = 0.95
 """Share of the resamples that an interval covers."""
@@ -57,8 +55,6 @@ def tally(samples: Sequence[Sample], answers: Sequence[Sequence[str]]) -> Tally:
     Raises:
         SourceError: a gold is no list.
     """
-    import numpy as np
-
     pairs = sorted(zip(samples, answers, strict=True), key=lambda pair: pair[0].entity_type)
     names, first = np.unique([sample.entity_type for sample, _ in pairs], return_index=True)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(sample.passage_id for sample in samples))}
@@ -76,8 +72,6 @@ def shares(totals: Floats) -> Floats:
 
     A share of nothing is 0; where there was nothing to find and nothing was found, all three are 1.
     """
-    import numpy as np
-
     credit, predicted, gold = totals[..., 0], totals[..., 1], totals[..., 2]
     whole = np.stack([predicted, gold, (predicted + gold) / 2], axis=-1)
     part = np.where(whole == 0, 0.0, credit[..., None] / np.where(whole == 0, 1.0, whole))
@@ -89,8 +83,6 @@ def summarize(by_type: Floats) -> Floats:
 
     Macro is the plain mean over the types that gold or answers mention at all.
     """
-    import numpy as np
-
     alive = (by_type[..., 1] > 0) | (by_type[..., 2] > 0)
     micro = shares(by_type.sum(axis=0))
     number = np.sum(alive, axis=0)[:, None]
@@ -100,8 +92,6 @@ def summarize(by_type: Floats) -> Floats:
 
 def totals(counts: Floats, first: NDArray[np.int64], weights: Floats | None = None) -> Floats:
     """Sums of ``counts`` by type, each query times its weight."""
-    import numpy as np
-
     weighted = counts if weights is None else counts * weights[:, None, None]
     return np.add.reduceat(weighted, first, axis=0)
 
@@ -110,7 +100,8 @@ def figures(scored: Tally, unparsable: int) -> dict[str, Any]:
     """The shares as the command line prints them with ``--json``."""
     by_type = totals(scored.counts, scored.first)
     each = shares(by_type)
-    report: dict[str, Any] = _grid(summarize(by_type), _named)
+    overall = summarize(by_type)
+    report: dict[str, Any] = _grid(lambda m, a: _named(overall[m, a]))
     for m, matching in enumerate(MATCHINGS):
         report[matching]["per_type"] = {
             name: {**_named(each[t, m]), "support": int(by_type[t, m, 2])} for t, name in enumerate(scored.types)
@@ -120,11 +111,10 @@ def figures(scored: Tally, unparsable: int) -> dict[str, Any]:
 
 def bootstrap(scored: Tally, draws: Draws) -> dict[str, Any]:
     """Percentile intervals of the shares under resampling of passages (Efron & Tibshirani, 1993, chapter 13)."""
-    import numpy as np
-
     rng = np.random.default_rng(draws.seed)
     drawn = [summarize(totals(scored.counts, scored.first, _resample(scored, rng))) for _ in range(draws.number)]
-    return _intervals(drawn)
+    ends = _ends(drawn)
+    return _grid(lambda m, a: _interval(ends[:, m, a]))
 
 
 def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
@@ -133,14 +123,7 @@ def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
     ``difference`` is a - b, with its percentile interval under resampling of passages for both alike. ``p`` is the
     two-sided probability of a difference in F1 at least as large if the two were the same: approximate randomisation,
     which exchanges the answers of a passage by the toss of a coin (Noreen, 1989; Yeh, 2000).
-
-    Raises:
-        ConfigError: they did not answer the same queries.
     """
-    import numpy as np
-
-    if a.types != b.types or not np.array_equal(a.passage, b.passage):
-        raise ConfigError("the two did not answer the same queries; score both against one benchmark")
     rng = np.random.default_rng(draws.seed)
     sum_a, sum_b, gap = totals(a.counts, a.first), totals(b.counts, b.first), a.counts - b.counts
     observed = summarize(sum_a) - summarize(sum_b)
@@ -152,45 +135,38 @@ def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
         moved = totals(gap, a.first, rng.integers(0, 2, a.passages).astype(np.float64)[a.passage])
         by_chance = summarize(sum_a - moved) - summarize(sum_b + moved)
         at_least += np.abs(by_chance[..., 2]) >= np.abs(observed[..., 2]) - 1e-12  # sums are not exact to the last bit
-    difference, interval = _grid(observed, _named), _intervals(drawn)
-    p = _grid((1 + at_least) / (1 + draws.number), float)
-    return {
-        matching: {
-            average: {
-                "difference": difference[matching][average],
-                "interval": interval[matching][average],
-                "p": p[matching][average],
-            }
-            for average in AVERAGES
+    ends, p = _ends(drawn), (1 + at_least) / (1 + draws.number)
+    return _grid(
+        lambda m, a: {
+            "difference": _named(observed[m, a]),
+            "interval": _interval(ends[:, m, a]),
+            "p": float(p[m, a]),
         }
-        for matching in MATCHINGS
-    }
+    )
 
 
 def _resample(scored: Tally, rng: np.random.Generator) -> Floats:
     """How often each query is drawn when as many passages as there are are drawn with replacement."""
-    import numpy as np
-
     drawn = np.bincount(rng.integers(0, scored.passages, scored.passages), minlength=scored.passages)
     return drawn.astype(np.float64)[scored.passage]
 
 
-def _intervals(drawn: Sequence[Floats]) -> dict[str, Any]:
-    import numpy as np
-
-    ends = np.quantile(np.stack(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return _grid(
-        np.moveaxis(ends, 0, -1), lambda rows: {name: row.tolist() for name, row in zip(SHARES, rows, strict=True)}
-    )
+def _ends(drawn: Sequence[Floats]) -> Floats:
+    """The ends of the intervals: ``[2, matching, average, 3]``."""
+    ends: Floats = np.quantile(np.stack(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return ends
 
 
-def _grid(values: Any, show: Callable[[Any], Any]) -> dict[str, Any]:
-    """``[matching, average, ...]`` by their names."""
+def _grid(show: Callable[[int, int], Any]) -> dict[str, Any]:
+    """What ``show`` gives for the numbers of each matching and average, by their names."""
     return {
-        matching: {average: show(values[m, i]) for i, average in enumerate(AVERAGES)}
-        for m, matching in enumerate(MATCHINGS)
+        matching: {average: show(m, a) for a, average in enumerate(AVERAGES)} for m, matching in enumerate(MATCHINGS)
     }
 
 
 def _named(values: Floats) -> dict[str, float]:
-    return {name: float(value) for name, value in zip(SHARES, values, strict=True)}
+    return dict(zip(SHARES, values.tolist(), strict=True))
+
+
+def _interval(ends: Floats) -> dict[str, list[float]]:
+    return dict(zip(SHARES, ends.T.tolist(), strict=True))

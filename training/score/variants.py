@@ -17,6 +17,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -25,7 +26,6 @@ from annotator.records import Sample
 from annotator.samples.explode import seeded
 from normalizers.text import bare, fold_case
 from training.benchmarks import gold_of
-from training.score.rewriting import Rewritten, rewrite
 from training.score.slips import mistype
 
 TYPO_RATE: Final = 0.1
@@ -34,6 +34,45 @@ TYPO_RATE: Final = 0.1
 _WORD: Final = re.compile(r"\w+")
 _CHAR: Final = re.compile(r"\S")
 _TONES: Final = (("òóỏõọ", "o", "a", "àáảãạ"), ("òóỏõọ", "o", "e", "èéẻẽẹ"), ("ùúủũụ", "u", "y", "ỳýỷỹỵ"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A text after some pieces of it were replaced."""
+
+    original: str
+    text: str
+    places: list[tuple[int, int]]
+    """Of each character of the original: start and end in the new text of what stands for it."""
+
+    def follow(self, mention: str) -> list[str]:
+        """What became of ``mention``: the distinct slices at its places in the original, none where it is not there.
+
+        Its places are those where it is made of whole words; where there is none, all of them. A slice covers the
+        whole of a piece whose length has changed.
+        """
+        if not mention or mention not in self.original:
+            return []
+        whole, anywhere = rf"(?<!\w){re.escape(mention)}(?!\w)", re.escape(mention)
+        found = list(re.finditer(whole, self.original)) or list(re.finditer(anywhere, self.original))
+        ends = [(self.places[match.start()][0], self.places[match.end() - 1][1]) for match in found]
+        return list(dict.fromkeys(self.text[start:end] for start, end in ends))
+
+
+def rewrite(text: str, pieces: re.Pattern[str], change: Callable[[str], str]) -> Rewritten:
+    """Put ``change(piece)`` for each match of ``pieces``."""
+    parts: list[tuple[str, str]] = []
+    done = 0
+    for match in pieces.finditer(text):
+        parts += [(text[done : match.start()],) * 2, (match[0], change(match[0]))]
+        done = match.end()
+    places: list[tuple[int, int]] = []
+    at = 0
+    for old, new in [*parts, (text[done:],) * 2]:
+        each = len(old) == len(new)  # one character for another
+        places += [(at + n, at + n + 1) if each else (at, at + len(new)) for n in range(len(old))]
+        at += len(new)
+    return Rewritten(text, "".join(new for _, new in parts) + text[done:], places)
 
 
 def variant(name: str, samples: Iterable[Sample], seed: int) -> Iterator[Sample]:

@@ -39,7 +39,7 @@ Score: TypeAlias = Callable[[Path, Path, Progress], Mapping[str, float]]
 
 def predict_with(student: str, benchmark: Path, out: Path, device: str, progress: Progress) -> None:
     """Answer the queries of ``benchmark`` with ``student``; ``out`` gets ``{id, output}`` lines, and is continued."""
-    from training.predict.making import PredictorOptions, make_predictor
+    from training.predict.predictors import PredictorOptions, make_predictor
     from training.predict.running import predict
 
     predict(benchmark, make_predictor(f"hf:{student}", out, PredictorOptions(device=device)), out, progress)

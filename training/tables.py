@@ -1,0 +1,71 @@
+"""Tables for a person: the same grid on the screen and in Markdown. Text of files is shown as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from annotator.terminal.progress import printable
+
+MOST_ROWS = 25
+"""Rows that the screen shows; the files have all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table with its heading; columns are figures but for the first and those named in ``text``."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    text: Sequence[str] = ()
+
+
+def show_grids(grids: Iterable[Grid]) -> None:
+    """Print grids as tables."""
+    console = Console(highlight=False)
+    for grid in grids:
+        table = Table(title=Text(printable(grid.title), style="bold"), title_justify="left", box=None,
+                      padding=(0, 2, 0, 0), header_style="dim")  # fmt: skip
+        for number, name in enumerate(grid.header):
+            left = not number or name in grid.text
+            table.add_column(Text(name), justify="left" if left else "right", overflow="fold")
+        for row in grid.rows[:MOST_ROWS]:
+            table.add_row(*(Text(printable(cell)) for cell in row))
+        console.print(table)
+        if (more := len(grid.rows) - MOST_ROWS) > 0:
+            console.print(f"... and {more:,} more: --json and --markdown have all", style="dim")
+        if grid.note:
+            console.print(Text(grid.note, style="yellow"), soft_wrap=True)
+        console.print()
+
+
+def markdown(grids: Iterable[Grid]) -> str:
+    """The same as Markdown."""
+    parts = []
+    for grid in grids:
+        lines = [f"**{_cell(grid.title)}**", "", _row(grid.header), _row(["---", *["---:"] * (len(grid.header) - 1)])]
+        lines += [_row(row) for row in grid.rows]
+        parts.append("\n".join([*lines, *(["", _cell(grid.note)] if grid.note else [])]))
+    return "\n\n".join(parts) + "\n"
+
+
+def percent(share: float) -> str:
+    """0.7453 as 74.53."""
+    return f"{100 * share:.2f}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    plain = printable(" ".join(text.split()))
+    for sign in "\\|*_`<>[]":
+        plain = plain.replace(sign, f"\\{sign}")
+    return plain
