@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from annotator.asking import circuit_breaker, pool, retries
 from annotator.asking.pool import Pace, annotate
 from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger
-from annotator.records import Passage
+from annotator.records import Completion, Passage
 from annotator.teachers import Question, Reply, make_question
 from annotator.terminal.events import Silent
 
@@ -32,7 +32,7 @@ class QueueTeacher:
         self.in_flight = self.most_in_flight = 0
         self.closed = False
         self.probes: deque[Exception] = deque()
-        self.probed = 0
+        self.probed = self.answered = 0
 
     def question(self, passage: str) -> Question:
         return make_question({"passage": passage})
@@ -66,7 +66,6 @@ class Outage(QueueTeacher):
         super().__init__()
         self.error = error
         self.probes.extend([error] * probes)
-        self.answered = 0
 
     async def ask(self, question: Question) -> Reply:
         reply = await super().ask(question)
@@ -295,16 +294,64 @@ def test_those_that_wait_to_try_again_are_bounded(
 
 
 def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_passage: MakePassage) -> None:
-    """At any moment, what was asked and is not on the disk is at most one question a worker."""
+    """At any moment, what was asked and is not written is at most one question a place, with tries in wait."""
     at_risk = []
 
     class Watched(QueueTeacher):
         async def ask(self, question: Question) -> Reply:
-            at_risk.append(self.asked.total() + 1 - len(ledger))
-            return await super().ask(question)
+            at_risk.append(self.in_flight + 1 + self.answered - len(ledger))
+            reply = await super().ask(question)
+            self.answered += 1
+            return reply
 
-    annotate(passages(make_passage, 200), Watched(), ledger, Pace(concurrency=6), Silent())
+    cut = TeacherError("cut", kind="malformed answer", retry_after=0.0)
+    teacher = Watched({f"passage {index}": [cut] for index in range(1, 200, 3)})
+    annotate(passages(make_passage, 200), teacher, ledger, Pace(concurrency=6), Silent())
     assert max(at_risk) == 6
+
+
+class Together(QueueTeacher):
+    """After the first answer, gives as many as ``crowd`` in one turn of the event loop."""
+
+    def __init__(self, crowd: int, scripts: dict[str, list[str | Exception]] | None = None) -> None:
+        super().__init__(scripts)
+        self.crowd, self.arrived = crowd, asyncio.Event()
+
+    async def ask(self, question: Question) -> Reply:
+        reply = await super().ask(question)
+        if self.asked.total() > 1:
+            self.answered += 1
+            arrived = self.arrived
+            if self.answered % self.crowd == 0:
+                self.arrived = asyncio.Event()
+                asyncio.get_running_loop().call_soon(arrived.set)
+            await arrived.wait()
+        if reply.text == "fatal":
+            raise TeacherError("expired", kind="http 401")
+        return reply
+
+
+def test_answers_of_one_turn_share_a_transaction(ledger: Ledger, make_passage: MakePassage) -> None:
+    """And each of them is written once."""
+    written: list[int] = []
+
+    class Watched(Ledger):
+        def append(self, completions: Sequence[Completion]) -> None:
+            written.append(len(completions))
+            super().append(completions)
+
+    with Watched(ledger.path) as watched:
+        annotate(passages(make_passage, 1 + 4 * 5), Together(5), watched, Pace(concurrency=5), Silent())
+    assert written == [1, 5, 5, 5, 5]
+    assert len(ledger) == 21
+
+
+def test_an_answer_beside_a_fatal_one_is_kept(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Although its worker is cancelled before it could write."""
+    teacher = Together(6, {"passage 1": ["fatal"]})
+    with pytest.raises(FatalTeacherError, match="expired"):
+        annotate(passages(make_passage, 50), teacher, ledger, Pace(concurrency=6), Silent())
+    assert len(ledger) == 6
 
 
 def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:

@@ -127,8 +127,8 @@ class Requests:
             if crowded and error.retry_after and error.retry_after <= retries.LONGEST_PAUSE:
                 self._pause(error.retry_after)
             raise
-        finally:
-            self._gate.leave()
+        finally:  # in the next turn: whoever waits for the place sends nothing before this answer is written
+            asyncio.get_running_loop().call_soon(self._gate.leave)
         self._gate.note(ticket, overloaded=False)
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)

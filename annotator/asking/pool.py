@@ -4,9 +4,8 @@
 
 The workers share one stream and each takes the next passage when it is free; no more is read ahead than one block,
 whose questions are looked up in the ledger together. The first question goes out alone: a wrong key, model, address
-or parameter shows before anything more is asked. A worker writes its answer down before it asks again: a killed process
-loses the requests in flight and nothing else. Twenty times a second what was written is flushed to the disk, against a
-power cut.
+or parameter shows before anything more is asked. A worker asks again once its answer is in the ledger: a killed process
+loses the requests in flight and nothing else.
 """
 
 from __future__ import annotations
@@ -21,17 +20,16 @@ from typing import Final
 from annotator.asking.attempts import Requests
 from annotator.asking.endpoint_limits import limits_of
 from annotator.asking.rate_limits import WINDOW, Pace
+from annotator.asking.recorder import Recorder
 from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
-from annotator.ledger import Answers, Attempt, Failure
+from annotator.ledger import Answers
 from annotator.records import Completion, Passage
 from annotator.teachers import Asked, Question, Teacher, ask_about
 from annotator.terminal.events import Progress
 
 __all__ = ["Pace", "annotate", "ask_all", "estimated", "late", "pace_of"]
 
-FLUSH_EVERY: Final = 0.05
-"""Seconds between two flushes of the ledger to the disk, and two reports of progress: what a power cut can cost."""
 RESTING: Final = 2048
 """Passages that may wait to be tried again, beside those that are asked: some 20 kB each, 40 MB."""
 BLOCK: Final = 100
@@ -114,27 +112,27 @@ class _Engine:
         progress: Progress,
         estimate: Callable[[Passage], int],
     ) -> None:
-        self._teacher, self._ledger, self._progress, self._estimate = teacher, ledger, progress, estimate
+        self._teacher, self._ledger, self._estimate = teacher, ledger, estimate
+        self._recorder = Recorder(ledger, progress)
         self._requests, self._concurrency, self._warm = Requests(teacher, pace, progress), pace.concurrency, pace.warm
         if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
             self._requests.remember(late(ledger))
         self._workers: asyncio.TaskGroup | None = None
         self._resting = 0  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
-        self._done, self._tokens = 0, 0  # passages and tokens that progress has not heard of
 
     async def run(self, questions: Iterable[Asked]) -> None:
         self._tasks = self._unanswered(questions)
         try:
             async with asyncio.TaskGroup() as group:
-                flusher = group.create_task(self._flush_now_and_then())
+                flusher = group.create_task(self._recorder.flush_regularly())
                 await self._ask_all()
                 flusher.cancel()
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
         finally:
             try:
-                self._flush()
+                self._recorder.finish()
             finally:
                 await self._teacher.close()
 
@@ -147,7 +145,7 @@ class _Engine:
             for task in block:  # all at once: what is asked meanwhile is not known here
                 key = task.question.key
                 if key in known or key in self._asking:
-                    self._done += 1
+                    self._recorder.skip()
                 else:
                     self._asking.add(key)
                     fresh.append(task)
@@ -185,9 +183,7 @@ class _Engine:
                 task.question,
                 self._estimate(passage),
                 before_wait=lambda: self._rest(task),
-                keep=lambda error: self._ledger.keep_attempt(
-                    Attempt(key, passage.id, error.kind, error.body, time.time())
-                ),
+                keep=lambda error: self._recorder.keep_attempt(key, passage.id, error),
             )
         except (FatalTeacherError, LimitError):
             raise
@@ -196,51 +192,22 @@ class _Engine:
                 raise FatalTeacherError(
                     f"{error}; a request of one word is refused as well, so no passage was asked about", kind=error.kind
                 ) from error
-            self._keep(Failure(key, passage.id, error.kind, str(error)))
-            return
-        self._keep(
-            Completion(
-                key=key,
-                passage_id=passage.id,
-                reply=reply.text,
-                finish_reason=reply.finish_reason,
-                prompt_tokens=reply.prompt_tokens,
-                completion_tokens=reply.completion_tokens,
-                latency=latency,
-                created=time.time(),
-                logprobs=reply.logprobs,
-            )
-        )
-
-    def _keep(self, item: Completion | Failure) -> None:
-        """Write it down; from here on a killed process does not lose it."""
-        if isinstance(item, Completion):
-            self._ledger.append([item])
-            self._tokens += item.prompt_tokens + item.completion_tokens
+            self._recorder.give_up(key, passage.id, error)
         else:
-            self._ledger.record_failures([item])
-            self._progress.count(f"gave up: {item.kind}")
-        self._asking.discard(item.key)
-        self._done += 1
-
-    async def _flush_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_EVERY)
-            await asyncio.to_thread(self._ledger.flush)  # a busy disk takes its time
-            self._tell()
-
-    def _flush(self) -> None:
-        """Bring what was written to the disk, and tell of it."""
-        self._ledger.flush()
-        self._tell()
-
-    def _tell(self) -> None:
-        """Tell of what was done since the last time."""
-        if self._tokens:
-            self._progress.count("tokens", self._tokens)
-        if self._done:
-            self._progress.advance(self._done)
-        self._done = self._tokens = 0
+            await self._recorder.write(
+                Completion(
+                    key=key,
+                    passage_id=passage.id,
+                    reply=reply.text,
+                    finish_reason=reply.finish_reason,
+                    prompt_tokens=reply.prompt_tokens,
+                    completion_tokens=reply.completion_tokens,
+                    latency=latency,
+                    created=time.time(),
+                    logprobs=reply.logprobs,
+                )
+            )
+        self._asking.discard(key)
 
 
 async def _next(tasks: Iterator[_Task | None]) -> _Task | None:
