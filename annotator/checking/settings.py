@@ -17,14 +17,13 @@ from annotator.checking.arbiter import FIRST, QUESTIONS
 from annotator.checking.keeping import KEEP
 from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
-from annotator.samples.explode import digest
 from annotator.storage.atomic import write_json
 from annotator.teachers.registry import PROVIDERS
 
 VERSION: Final = 1
 TEACHER: Final = tuple(item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == "Teacher")
 """Settings that a second teacher has of its own."""
-ADDED: Final = ("arbiter",)
+ADDED: Final = ("draw", "arbiter")
 """Fields that came later. Their defaults are what checks did before, so that these find their answers again."""
 
 
@@ -36,6 +35,8 @@ class CheckSettings:
     """The settings of ``TEACHER``."""
     share: float = 1.0
     """Share of the passages that the second teacher is asked about."""
+    draw: str = "random"
+    """How they are drawn: ``random``, each by its own hash, or ``stratified``."""
     keep: str = "all"
     """One of ``annotator.checking.keeping.KEEP``."""
     arbiter: str = FIRST
@@ -84,8 +85,3 @@ def write_check(path: Path, settings: CheckSettings) -> None:
     added = {item.name: item.default for item in dataclasses.fields(CheckSettings) if item.name in ADDED}
     stored = {name: value for name, value in asdict(settings).items() if name not in added or value != added[name]}
     write_json(path, {"version": VERSION, **stored})
-
-
-def is_checked(passage_id: str, share: float, seed: int) -> bool:
-    """Whether the second teacher is asked about a passage. A larger share has every passage of a smaller one."""
-    return share >= 1 or int.from_bytes(digest(seed, "check", passage_id)[:8], "big") / 2**64 < share

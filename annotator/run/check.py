@@ -23,7 +23,7 @@ from annotator.run.backends import make_engine
 from annotator.run.ledgers import open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import Outcome, refuse_batch, running
-from annotator.run.second import Second, disputes
+from annotator.run.second import Second, disputes, drawn
 from annotator.run.stages import Context, answered, ask, decider
 from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
@@ -67,6 +67,7 @@ def checking(
         second = dataclasses.replace(second, config=own, teacher=make_teacher(own))
         _refuse_same(context, second)
         with open_ledger(run, own.ledger) as ledger:
+            second = drawn(second, run, answered(context, ledger), context.engine)
             digest, missing = _ask(dataclasses.replace(context, asking=asking), second, ledger)
         teacher = {name: value for name, value in storable(own).items() if name in TEACHER}
         write_check(run.check, dataclasses.replace(second.settings, teacher=teacher, answers=digest))
@@ -97,6 +98,7 @@ def prepared(
         teacher=teacher,
         share=share if share is not None else before.share if before else 1.0,
         keep=keep or (before.keep if before else "all"),
+        draw=before.draw if before else "stratified",
         arbiter=before.arbiter if before else NEWEST,
     )
     own = settings.config(first)

@@ -12,7 +12,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,8 @@ from annotator.run.check import prepared
 from annotator.run.ledgers import answers_of, open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
-from annotator.run.stages import Context, ask
+from annotator.run.second import drawn
+from annotator.run.stages import Context, answered, ask
 from annotator.storage import tables
 from annotator.storage.rundir import opened
 from annotator.teachers import Question, ask_about, make_teacher, require_key
@@ -238,6 +239,9 @@ def plan_check(
     """
     context, second = prepared(root, settings, progress, share)
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
+    with answers_of(context.run) as ledger, closing(context.engine):
+        if ledger:
+            second = drawn(second, context.run, answered(context, ledger), context.engine)
     return _forecast(own, assumed, second.is_asked)
 
 

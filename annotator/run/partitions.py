@@ -5,13 +5,14 @@ Records would have to be pickled one by one, which for cleaning costs more than 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from annotator.checking import opinions, probabilities
-from annotator.checking.compare import Entity, Pair, candidates, compare
+from annotator.checking.compare import Entity, Pair, candidates, compare, entities_of
 from annotator.checking.keeping import apply as keep_only
 from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
 from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
@@ -143,6 +144,16 @@ def differences_part(
     for passage, _, pairs, _ in _both(answered, labels, corrections):
         if differing := candidates(pairs or []):
             found.append((passage.id, shown(passage.text, differing), differing))
+    return found
+
+
+def outlines_part(answered: Answered, labels: Decider) -> list[tuple[str, Counter[str] | None]]:
+    """Return for each passage its id, and the first teacher's entities by type; None where its answer is unreadable."""
+    passages = tables.from_batch(answered.passages, Passage, Piece)
+    found: list[tuple[str, Counter[str] | None]] = []
+    for passage, answer in zip(passages, tables.from_batch(answered.completions, Completion), strict=True):
+        annotation = clean_reply(passage, answer, labels).annotation
+        found.append((passage.id, Counter(one.label for one in entities_of(annotation)) if annotation else None))
     return found
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from annotator.checking.arbiter import QUESTIONS, accepted, make_arbiter
 from annotator.checking.compare import Entity
-from annotator.checking.settings import CheckSettings, is_checked, read_check
+from annotator.checking.drawing import Outline, fraction, positions
+from annotator.checking.settings import CheckSettings, read_check
 from annotator.cleaning.clean import Decider
 from annotator.cleaning.corrections import Correction
 from annotator.config import RunConfig
 from annotator.engines import Engine
 from annotator.ledger import Answers
 from annotator.records import Completion, Passage
-from annotator.run.partitions import Answered, differences_part
+from annotator.run.partitions import Answered, differences_part, outlines_part
+from annotator.samples.splits import assign_splits
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Teacher, make_teacher
+from normalizers.labels import LabelNormalizer, load_lexicon
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,10 +39,13 @@ class Second:
     config: RunConfig
     """The settings of the run, with this teacher in place of the first."""
     teacher: Teacher
+    positions: Mapping[str, float] = field(default_factory=dict)
+    """Of the passages in the order in which a share takes them, by id; without any their hashes are taken."""
 
     def is_asked(self, passage_id: str) -> bool:
         """Whether a passage is in the share that it is asked about."""
-        return is_checked(passage_id, self.settings.share, self.config.seed)
+        share = self.settings.share
+        return share >= 1 or self.positions.get(passage_id, fraction(self.config.seed, passage_id)) < share
 
     def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
         """Yield the passages that it is asked about, each with its question."""
@@ -64,6 +70,22 @@ def second_of(run: RunDir, config: RunConfig) -> Second | None:
         return None
     own = settings.config(config)
     return Second(settings, own, make_teacher(own))
+
+
+def drawn(second: Second, run: RunDir, answered: Iterable[Answered], engine: Engine) -> Second:
+    """Return the second teacher with the positions of the passages, where it is asked about a part of them.
+
+    They depend on the first teacher's answers, and not on decisions of people about labels and entities: these change
+    nothing about which passages were paid for.
+    """
+    if second.settings.share >= 1 or second.settings.draw != "stratified":
+        return second
+    work = partial(outlines_part, labels=LabelNormalizer(load_lexicon()))
+    entities = {identity: types for part in engine.spread(work, answered) for identity, types in part}
+    config = second.config
+    split = assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)
+    known = [Outline(identity, number, entities.get(identity)) for identity, number in split()]
+    return replace(second, positions=positions(known, config.seed))
 
 
 def disputes(

@@ -41,7 +41,7 @@ from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Answered, Check, Part, People, chunk_part, clean_part, explode_part
 from annotator.run.question_keys import recorded, with_keys
-from annotator.run.second import Second, decisions, second_of
+from annotator.run.second import Second, decisions, drawn, second_of
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_step
 from annotator.sources.benchmark_texts import read_texts
@@ -243,6 +243,8 @@ def clean_stage(context: Context) -> Result:
         _optional(run.agreement, opinions.schema(logprobs=logprobs), wanted=second is not None) as write_agreement,
     ):
         labels = decider(context, ledger)
+        if second:
+            second = drawn(second, run, answered(context, ledger), context.engine)
         check = None if second is None else _check(context, second, labels, people, ledger)
         context.progress.start("clean", "passages", tables.count(run.passages))
         work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)

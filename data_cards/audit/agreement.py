@@ -10,6 +10,7 @@ from annotator.checking.compare import AGREED, GRAIN, ONLY_FIRST, ONLY_SECOND, S
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.settings import read_check
 from annotator.storage.rundir import RunDir
+from data_cards.audit.checked_part import whole
 
 TYPES_SHOWN: Final = 30
 PASSAGES_SHOWN: Final = 20
@@ -23,6 +24,8 @@ def agreement_figures(run: RunDir) -> dict[str, Any]:
         return {}
     teacher = {name: settings.teacher.get(name, "") for name in ("provider", "model", "prompt")}
     found = figures(read_opinions(run.agreement))
+    if settings.share < 1:
+        found["whole"] = whole(read_opinions(run.agreement), settings.share)
     return {"agreement": {"teacher": teacher, "share": settings.share, "keep": settings.keep, **found}}
 
 

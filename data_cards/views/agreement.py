@@ -43,6 +43,7 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
         f"F1 of one against the other: {f1['strict']:.3f}; {f1['with_grain']:.3f} with types of another grain; "
         f"{f1['span']:.3f} whatever the type",
     ]
+    lines += _of_a_part(figures)
     if arbiter := figures.get("arbiter"):
         lines.append(f"arbiter: {arbiter['accepted']:,} candidates accepted, {arbiter['rejected']:,} rejected")
     recall = (quality or {}).get("recall")
@@ -55,6 +56,23 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
             if missed["bound"] == "lower"
             else f"missed by both: about {share}; a rough bound, no measurement: teachers miss the same ones, which "
             "makes it too low, and wrong entities of one of them raise it"
+        )
+    return lines
+
+
+def _of_a_part(figures: Mapping[str, Any]) -> list[str]:
+    """Return what a check of a part of the passages says about all of them, and what it changed."""
+    if figures["share"] >= 1:
+        return []
+    lines, whole = [], figures.get("whole", {})
+    said = [(name, whole[key]) for name, key in (("F1", "f1"), ("entities confirmed", "confirmed")) if key in whole]
+    if said:
+        shown = "; ".join(f"{name} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for name, one in said)
+        lines.append(f"estimated for all passages, with 95 % intervals: {shown}")
+    if figures["keep"] != "all":
+        lines.append(
+            f"kept: {figures['keep']}, in the passages that were checked; in all others the dataset has what the first "
+            "teacher predicted"
         )
     return lines
 
