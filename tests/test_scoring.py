@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotator.cleaning.replies.mention_lists import read_answer
 from annotator.errors import SourceError
 from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
 from training.benchmarks import gold_of, read_benchmark, read_predictions
-from training.score.answers import read_answer
 from training.score.evaluating import evaluate, evaluate_pair, join
 from training.score.matching import MATCHINGS, count, same_text
 from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally

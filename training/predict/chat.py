@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.config import make_config
-from annotator.errors import ConfigError
 from annotator.records import Passage, Sample
+from annotator.teachers.queries import PROMPT, make_query_teacher, query_text
 from annotator.terminal.events import Progress
 from training.predict import Prediction, Predictor
 
-PROMPT: Final = "query-ner-vi"
-SLOT: Final = "{query}"
-"""What a prompt that asks about one type of entity holds, once."""
 LETTERS: Final = 3
 """Characters of Vietnamese that make about one token, for the estimate that counts against --tpm."""
 
@@ -32,24 +29,18 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
     from annotator.asking.pool import annotate, pace_of
     from annotator.ledger import Ledger
     from annotator.teachers import require_key
-    from annotator.teachers.chat import ChatTeacher
-    from prompts import load_prompt
 
     config = make_config({"prompt": PROMPT, "provider": provider, "model": model}, settings)
     require_key(config)
-    try:
-        prompt = load_prompt(config.prompt, SLOT)
-    except (LookupError, ValueError) as error:
-        raise ConfigError(f"--prompt: {error.args[0]}") from error
-    identity = {"predictor": provider, **ChatTeacher(config, prompt).identity}
+    identity = {"predictor": provider, **make_query_teacher(config).identity}
 
     def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
         waiting = [sample for sample in samples if sample.id not in known]
-        teacher = ChatTeacher(config, prompt)
+        teacher = make_query_teacher(config)
         with Ledger(ledger_of(out)) as ledger:
             annotate(map(_as_passage, waiting), teacher, ledger, pace_of(config), progress)
             for sample in waiting:
-                if found := ledger.get(teacher.question(query_text(sample)).key):
+                if found := ledger.get(teacher.question(_query(sample)).key):
                     yield sample.id, found.reply
 
     return Predictor(identity, answer)
@@ -60,12 +51,11 @@ def ledger_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.ledger.sqlite")
 
 
-def query_text(sample: Sample) -> str:
-    """The query as it goes into the prompt, in the manner of UniversalNER's conversation."""
-    return f"Text: {sample.input}\n\nQuestion: {sample.instruction}"
+def _query(sample: Sample) -> str:
+    return query_text(sample.input, sample.instruction)
 
 
 def _as_passage(sample: Sample) -> Passage:
     """The query as the engine takes it; its length is what question and answer may cost together, in tokens."""
-    text = query_text(sample)
+    text = _query(sample)
     return Passage(sample.id, text, 200 + 2 * len(text) // LETTERS, (), n_sentences=1)

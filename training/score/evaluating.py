@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from annotator.cleaning.replies.mention_lists import read_answer
 from annotator.errors import ConfigError
 from annotator.records import Sample
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from training.benchmarks import fingerprint, read_benchmark, read_predictions
 from training.predict.running import note_of
-from training.score.answers import read_answer
 from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally
 from training.score.variants import VARIANTS, variant
 
