@@ -26,10 +26,12 @@ from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
 from data_cards.audit import dataset as datasets_of
 from data_cards.audit.alike import alike
-from data_cards.audit.building import audit, audit_dataset, distribution
+from data_cards.audit.arrays import distribution
+from data_cards.audit.building import audit, audit_dataset
 from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
-from data_cards.audit.labels import frequency, label_figures, mention_figures
+from data_cards.audit.labels import frequency, label_figures
+from data_cards.audit.mentions import mention_figures
 from data_cards.audit.ngrams import ngrams_of
 from data_cards.audit.problems import notes
 from data_cards.audit.reading import nesting, read_annotations
@@ -202,7 +204,7 @@ def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
 def test_the_ngrams_of_a_text_are_its_own(texts: list[str]) -> None:
     """Texts beside it change nothing; every text has at least one."""
     found = ngrams_of(texts)
-    owner = found.owners(np.arange(len(found.hashes)))
+    owner = found.owners
     for number, text in enumerate(texts):
         own = found.hashes[owner == number].tolist()
         assert len(own) == found.sizes[number] >= 1

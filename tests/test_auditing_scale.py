@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import tempfile
 from collections import deque
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from data_cards.audit import leaks, ngrams
 from data_cards.audit.building import audit, audit_dataset
 from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
+from tests.conftest import ROOT
 from tests.rundirs import Item, make_run, write
 
 
@@ -59,6 +62,29 @@ def test_what_memory_does_not_hold_comes_back(tmp_path: Path, monkeypatch: pytes
         assert database.number(thrice) == 1_000_000
         assert any(path.is_file() for path in tmp_path.rglob("*"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_folder_of_a_killed_audit_is_deleted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that of an audit that is running stays."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": ROOT}
+    script = "from data_cards.audit.database import Database; found = Database(); print(flush=True); input()"
+    with ExitStack() as running:
+        killed, alive = (
+            running.enter_context(subprocess.Popen([sys.executable, "-c", script], **pipes)) for _ in range(2)
+        )
+        for process in (killed, alive):
+            assert process.stdout
+            process.stdout.readline()
+        killed.kill()
+        killed.wait()
+        assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+        with Database():
+            assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2  # that of the living, and ours
+        assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 1
+        alive.kill()
 
 
 def test_the_order_changes_no_figure(tmp_path: Path) -> None:

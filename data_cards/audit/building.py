@@ -6,32 +6,34 @@ The same files give the same bytes: nothing depends on the time, the machine or 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from annotator.config import STAGES
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
+from annotator.storage import tables
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
 from data_cards.audit import leaks
 from data_cards.audit.agreement import agreement_figures
 from data_cards.audit.alike import alike
-from data_cards.audit.annotations import Annotations
-from data_cards.audit.arrays import distribution
-from data_cards.audit.database import Database
-from data_cards.audit.dataset import Dataset, of_run
-from data_cards.audit.labels import frequency, label_figures, mention_figures
+from data_cards.audit.arrays import descending
+from data_cards.audit.database import Database, load
+from data_cards.audit.dataset import PART, Dataset, of_run
+from data_cards.audit.labels import Frequency, frequency, label_figures
+from data_cards.audit.mentions import mention_figures, span_figures
 from data_cards.audit.merges import merges
-from data_cards.audit.passages import Passages
+from data_cards.audit.passages import disagreements, passage_figures, sources
 from data_cards.audit.problems import counted as counted_lines
 from data_cards.audit.problems import negatives_note, notes, of_funnel, of_leaks, of_samples
-from data_cards.audit.rejections import Rejections
-from data_cards.audit.samples import Samples
-
-__all__ = ["Audit", "audit", "audit_dataset", "distribution", "funnel"]
+from data_cards.audit.reading import document_rows, read_annotations, read_passages, read_samples
+from data_cards.audit.rejections import rejection_figures, too_long
+from data_cards.audit.samples import balance, duplicates, sample_figures
 
 VERSION: Final = 1
 
@@ -41,7 +43,7 @@ class Audit:
     """The figures, and what is too long for ``audit.json``."""
 
     figures: dict[str, Any]
-    frequency: dict[str, dict[str, int]]
+    frequency: Frequency
     """Samples and mentions of every type, the most frequent first."""
 
 
@@ -88,27 +90,27 @@ def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine) -> Audit:
     manifest = run.read_manifest()
     flows = funnel(manifest)
-    rejections = Rejections(run.rejected)
-    passages = Passages(run, database, engine)
-    annotations = Annotations(run, rejections.too_long, database, engine)
-    samples = Samples(dataset, database, engine)
-    counted = frequency(database)
+    rejected, kinds = rejection_figures(run.rejected)
+    for batch in tables.batches(run.documents, ["id", "source"]) if run.documents.exists() else ():
+        database.add({"documents": document_rows(batch)})
+    passages = tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"], PART)
+    annotations = tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"], PART)
+    read = partial(read_annotations, too_long=too_long(run.rejected))
+    counts = load(database, engine, read_passages, passages)
+    counts.update(load(database, engine, read, annotations))
+    own, wrong, counted = _of_samples(dataset, database, engine, counts["status"].total())
     figures = {
         "version": VERSION,
         "funnel": flows,
-        "passages": passages.figures(manifest["config"]["min_tokens"], manifest["config"]["max_tokens"]),
-        "labels": {
-            **label_figures(database, counted),
-            "alike": alike(database, counted),
-            **merges(run.root / "labels.parquet"),
-        },
-        "mentions": {**mention_figures(database, annotations.count), **annotations.mention_figures()},
-        "replies": annotations.replies(),
-        "samples": samples.figures(),
-        "duplicates": samples.duplicates(),
-        "balance": {"splits": samples.balance(), "sources": passages.sources(samples.order)},
-        "leaks": leaks.figures(database, dataset, engine),
-        "rejected": rejections.figures(),
+        "passages": passage_figures(counts, manifest["config"]["min_tokens"], manifest["config"]["max_tokens"]),
+        "labels": {**own["labels"], **merges(run.labels)},
+        "mentions": {**own["mentions"], **span_figures(counts)},
+        "replies": descending(counts["status"]),
+        "samples": own["samples"],
+        "duplicates": own["duplicates"],
+        "balance": {**own["balance"], "sources": sources(database, list(dataset.splits))},
+        "leaks": own["leaks"],
+        "rejected": rejected,
         "usage": _usage(flows),
         "teacher": manifest["teacher"],
         "tokenizer": manifest["tokenizer"],
@@ -116,32 +118,45 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine
         "lexicon": manifest["lexicon"],
         **agreement_figures(run),
     }
-    figures["notes"] = [*notes(figures), *negatives_note(figures)]
-    figures["problems"] = [
-        *of_funnel(figures, rejections.counted),
-        *counted_lines({"mentions are not what stands at their offsets": annotations.broken, **passages.problems()}),
-        *of_samples(figures, samples.wrong),
-        *of_leaks(figures),
-    ]
-    return Audit(figures, counted)
+    broken = {"mentions are not what stands at their offsets": counts["spans"]["broken"]}
+    problems = [*of_funnel(figures, kinds), *counted_lines({**broken, **disagreements(database)})]
+    return Audit(_concluded(figures, problems, wrong), counted)
 
 
 def _audit_samples(dataset: Dataset, database: Database, engine: Engine) -> Audit:
-    samples = Samples(dataset, database, engine)
+    figures, wrong, counted = _of_samples(dataset, database, engine)
+    return Audit(_concluded({"version": VERSION, **figures}, [], wrong), counted)
+
+
+def _of_samples(
+    dataset: Dataset, database: Database, engine: Engine, passages: int | None = None
+) -> tuple[dict[str, Any], Counter[str], Frequency]:
+    """Read the samples; return the figures that every dataset has, what is wrong with single samples, and the types.
+
+    ``passages`` are those with annotations; None counts the passages of the samples.
+    """
+    splits = list(dataset.splits)
+    read = partial(read_samples, compared=len(splits) > 1, alone=dataset.run is None)
+    batches = ((number, rows) for number, split in enumerate(splits) for rows in dataset.splits[split]())
+    wrong = load(database, engine, read, batches)["wrong"]
     counted = frequency(database)
-    passages = database.number("SELECT count(DISTINCT input) FROM samples")
+    if passages is None:
+        passages = database.number("SELECT count(DISTINCT input) FROM samples")
     figures = {
-        "version": VERSION,
         "labels": {**label_figures(database, counted), "alike": alike(database, counted)},
         "mentions": mention_figures(database, passages),
-        "samples": samples.figures(),
-        "duplicates": samples.duplicates(),
-        "balance": {"splits": samples.balance()},
+        "samples": sample_figures(database, splits),
+        "duplicates": duplicates(database),
+        "balance": {"splits": balance(database, splits)},
         "leaks": leaks.figures(database, dataset, engine),
     }
-    figures["notes"] = [*notes(figures), *negatives_note(figures)]
-    figures["problems"] = [*of_samples(figures, samples.wrong), *of_leaks(figures)]
-    return Audit(figures, counted)
+    return figures, wrong, counted
+
+
+def _concluded(figures: dict[str, Any], problems: list[str], wrong: Counter[str]) -> dict[str, Any]:
+    """Add notes, and the structural checks that fail: ``problems`` and those that samples and leaks have."""
+    checked = [*problems, *of_samples(figures, wrong), *of_leaks(figures)]
+    return {**figures, "notes": [*notes(figures), *negatives_note(figures)], "problems": checked}
 
 
 def _usage(flows: list[dict[str, Any]]) -> dict[str, Any]:

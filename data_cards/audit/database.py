@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final, Self
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
 
+from annotator.engines import Engine
 from annotator.errors import RunDirError
+from annotator.storage.scratch import temporary_folder
+
+Item = TypeVar("Item")
+Counts = Mapping[str, Counter[Any]]
+"""Numbers by what they count, by name."""
 
 MEMORY: Final = "128MB"
 """What DuckDB holds in memory; the rest goes to a folder in ``TMPDIR``."""
@@ -31,6 +39,15 @@ CREATE TABLE ngrams (hash UBIGINT, passage UBIGINT, split UTINYINT, size INTEGER
 an id, or the hash of the text where there are only samples. ``expected``: the samples that follow from annotations."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one batch of a file holds."""
+
+    tables: Mapping[str, pa.Table]
+    """Rows for the tables of the database."""
+    counts: Counts = field(default_factory=dict)
+
+
 class Database:
     """Tables of one audit. Close it, or use it as a context manager, to delete its temporary files."""
 
@@ -42,13 +59,14 @@ class Database:
         """
         self._waiting: dict[str, list[pa.Table]] = {}
         self._rows: dict[str, int] = {}
+        self._open = ExitStack()
         with _readable_errors():
-            self._folder = tempfile.TemporaryDirectory(prefix="vner-audit-")
+            folder = self._open.enter_context(temporary_folder("vner-audit-"))
             self._connection = duckdb.connect(
                 config={
                     "memory_limit": MEMORY,
                     "threads": 1,  # each needs memory of its own, and reading takes most of the time
-                    "temp_directory": self._folder.name,
+                    "temp_directory": str(folder),
                     "preserve_insertion_order": False,
                     "autoload_known_extensions": False,
                     "autoinstall_known_extensions": False,
@@ -65,7 +83,7 @@ class Database:
     def close(self) -> None:
         """Delete the tables."""
         self._connection.close()
-        self._folder.cleanup()
+        self._open.close()
 
     def add(self, tables: Mapping[str, pa.Table]) -> None:
         """Append rows to tables; columns are matched by position."""
@@ -120,3 +138,15 @@ def _readable_errors() -> Iterator[None]:
             f"the audit cannot write to {tempfile.gettempdir()}: {cause}; free some space, or set TMPDIR to a folder"
             " with more"
         ) from error
+
+
+def load(
+    database: Database, engine: Engine, read: Callable[[Item], Part], batches: Iterable[Item]
+) -> defaultdict[str, Counter[Any]]:
+    """Read batches into the database, and return the sums of what they count."""
+    counts: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+    for part in engine.spread(read, batches):
+        database.add(part.tables)
+        for name, counted in part.counts.items():
+            counts[name].update(counted)
+    return counts

@@ -1,11 +1,10 @@
-"""Frequencies of types and mentions, from the tables of the audit."""
+"""Frequencies of the types, from the tables of the audit."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, Final
 
-from data_cards.audit.arrays import distribution, share
+from data_cards.audit.arrays import share
 from data_cards.audit.database import Database
 
 TOP: Final = 100
@@ -17,9 +16,6 @@ _OCCURRENCES: Final = """
 CREATE TABLE occurrences AS SELECT passage, label, count(*) AS mentions FROM mentions GROUP BY ALL
 """
 _FREQUENCY: Final = "SELECT label, count(*), sum(mentions)::BIGINT FROM occurrences GROUP BY label"
-_PER_PASSAGE: Final = """
-SELECT number, count(*) FROM (SELECT {what} AS number FROM occurrences GROUP BY passage) GROUP BY number
-"""
 _TOGETHER: Final = f"""
 SELECT count(*) AS passages, a.label, b.label
 FROM occurrences a JOIN occurrences b ON a.passage = b.passage AND a.label < b.label
@@ -38,7 +34,7 @@ def frequency(database: Database) -> Frequency:
 
 
 def label_figures(database: Database, counted: Frequency) -> dict[str, Any]:
-    """Frequencies of the types, and the share of all mentions in the head of the list, as UniversalNER counts."""
+    """Return the frequent types, and the share of all mentions in the head of the list, as UniversalNER counts."""
     by_mentions = sorted((entry["mentions"] for entry in counted.values()), reverse=True)
     total = sum(by_mentions)
     one, ten = (-(-len(by_mentions) * percent // 100) for percent in (1, 10))
@@ -59,31 +55,8 @@ def label_figures(database: Database, counted: Frequency) -> dict[str, Any]:
     }
 
 
-def mention_figures(database: Database, passages: int) -> dict[str, Any]:
-    """Lengths of mentions, and mentions and types per passage; ``passages`` counts those without mentions too."""
-    per_passage = _counter(database, _PER_PASSAGE.format(what="sum(mentions)::BIGINT"))
-    types = _counter(database, _PER_PASSAGE.format(what="count(*)"))
-    if without := passages - per_passage.total():
-        per_passage[0] = types[0] = without
-    lengths = {name: _counter(database, f"SELECT {name}, count(*) FROM mentions GROUP BY 1")  # noqa: S608
-               for name in ("syllables", "characters")}  # fmt: skip
-    return {
-        "count": lengths["characters"].total(),
-        "syllables": distribution(lengths["syllables"]),
-        "characters": distribution(lengths["characters"]),
-        "per_passage": distribution(per_passage),
-        "types_per_passage": distribution(types),
-        "passages_without": without,
-        "share_of_passages_without": share(without, passages),
-    }
-
-
-def _counter(database: Database, query: str) -> Counter[int]:
-    return Counter(dict(database.rows(query)))
-
-
 def _ranks(number: int) -> list[int]:
-    """The first twenty ranks, then some twenty a decade, and the last."""
+    """Return the first twenty ranks, then some twenty a decade, and the last."""
     steps = range(20, 20 * len(str(number)) + 1)
     return sorted(
         {min(number, rank) for rank in (*range(1, 21), *(round(10 ** (step / 20)) for step in steps)) if number}

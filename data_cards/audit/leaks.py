@@ -2,7 +2,7 @@
 
 A passage is the set of its 8-grams of syllables. Two passages of different splits overlap when at least ``SHARED`` of
 the shorter one's n-grams are in the other; ``audit.json`` calls these ``near_duplicates``. All n-grams are compared, so
-the shares are exact. A Bloom filter keeps those of the largest split that no other split has out of the database.
+the shares are exact.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from annotator.engines import Engine
 from data_cards.audit.arrays import Hashes
 from data_cards.audit.database import Database
 from data_cards.audit.dataset import Dataset
-from data_cards.audit.ngrams import Filter, N
-from data_cards.audit.reading import Part, distinct
+from data_cards.audit.ngrams import N
+from data_cards.audit.reading import distinct
 
 SHARED: Final = 0.5
 """Share of the shorter passage's n-grams from which on two passages overlap."""
@@ -55,24 +55,6 @@ _SHOWN: Final = f"""
 SELECT share, one, other FROM (SELECT * FROM pairs UNION ALL SELECT input, input, 1.0 FROM identical)
 ORDER BY share DESC, one, other LIMIT {EXAMPLES}
 """  # noqa: S608 - numbers of this module
-
-
-def collect(part: Part, filter_: Filter, *, last: bool) -> dict[str, pa.Table]:
-    """Return the rows of ``ngrams`` of some samples; splits come the smallest first, the ``last`` is filtered."""
-    if part.ngrams is None:
-        return {}
-    found = part.ngrams.hashes
-    which = np.flatnonzero(filter_.may_have(found)) if last else np.arange(len(found))
-    if not last:
-        filter_.add(found)
-    owner = part.ngrams.owners(which)
-    rows = {
-        "hash": found[which],
-        "passage": part.inputs[owner],
-        "split": np.full(len(which), part.split, np.uint8),
-        "size": part.ngrams.sizes[owner].astype(np.int32),
-    }
-    return {"ngrams": pa.table(rows)}
 
 
 def figures(database: Database, dataset: Dataset, engine: Engine) -> dict[str, Any]:

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
 
 from annotator.storage import tables
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 TOP_MERGED: Final = 20
 """Types listed with the raw labels that became them."""
+RAW_SHOWN: Final = 10
+"""Raw labels listed for each of them, the most frequent."""
 
 
 def merges(path: Path) -> dict[str, Any]:
     """Sum up the merge log by status and by rule; return an empty result where a run has none."""
     if not path.exists():
         return {}
-    uses = list(tables.rows(path))
-    rules: dict[str, Counter[str]] = {"raw_labels": Counter(), "claims": Counter()}
-    statuses: dict[str, Counter[str]] = {"raw_labels": Counter(), "claims": Counter()}
-    merged: dict[str, list[dict[str, Any]]] = {}
-    for use in uses:
-        for counts, name in ((rules, use["rule"]), (statuses, use["status"])):
-            counts["raw_labels"][name] += 1
-            counts["claims"][name] += use["claims"]
-        if use["label"] and use["status"] in {"kept", "changed"}:
-            merged.setdefault(use["label"], []).append(use)
-    widest = sorted(merged.items(), key=lambda item: (-len(item[1]), item[0]))[:TOP_MERGED]
+    uses = pa.Table.from_batches(tables.batches(path), tables.LABEL).to_pandas()
+    used = uses[uses["status"].isin(["kept", "changed"])]
+    widest = sorted(used.groupby("label"), key=lambda item: (-len(item[1]), item[0]))[:TOP_MERGED]
     return {
         "raw_distinct": len(uses),
-        "by_status": _side_by_side(statuses),
-        "by_rule": _side_by_side(rules),
+        "by_status": _by(uses, "status"),
+        "by_rule": _by(uses, "rule"),
         "merged_top": [
             {
                 "label": label,
                 "raw_labels": len(group),
-                "claims": sum(use["claims"] for use in group),
-                "most_frequent": {use["raw"]: use["claims"] for use in group[:10]},
+                "claims": int(group["claims"].sum()),
+                "most_frequent": group.head(RAW_SHOWN).set_index("raw")["claims"].to_dict(),
             }
             for label, group in widest
             if len(group) > 1
@@ -45,6 +42,7 @@ def merges(path: Path) -> dict[str, Any]:
     }
 
 
-def _side_by_side(counts: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
-    names = sorted(counts["claims"], key=lambda name: (-counts["claims"][name], name))
-    return {name: {unit: counted[name] for unit, counted in counts.items()} for name in names}
+def _by(uses: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
+    counts = uses.groupby(column)["claims"].agg(raw_labels="size", claims="sum").reset_index()
+    ordered = counts.sort_values(["claims", column], ascending=[False, True]).to_dict("records")
+    return {row[column]: {unit: int(row[unit]) for unit in ("raw_labels", "claims")} for row in ordered}

@@ -1,14 +1,13 @@
 """Read a batch of a file for the audit: columns of hashes for the database, and counts.
 
-These functions run in worker processes; texts do not leave them.
+The functions ``read_...`` run in worker processes; texts do not leave them.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -18,30 +17,16 @@ import pyarrow.compute as pc
 
 from annotator.samples.explode import sample_id
 from data_cards.audit.arrays import Hashes, Ints, bools, encoded, hashed, hashes, ints, syllables
-from data_cards.audit.ngrams import NGrams, ngrams_of
+from data_cards.audit.database import Part
+from data_cards.audit.ngrams import ngrams_of
 
 _JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an answer as exploding does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one batch holds."""
-
-    tables: dict[str, pa.Table]
-    """Rows for the tables of the database."""
-    counts: Mapping[str, Counter[Any]]
-    split: int = 0
-    """The number of the split of a batch of samples."""
-    ngrams: NGrams | None = None
-    """Of the distinct passages of a batch of samples."""
-    inputs: Hashes = field(default_factory=lambda: np.zeros(0, np.uint64))
-    """The hashes of these passages."""
-
-
-def read_documents(batch: pa.RecordBatch) -> Part:
-    """Read ids and sources."""
-    return Part({"documents": pa.table({"id": hashes(batch.column("id")), "source": batch.column("source")})}, {})
+def document_rows(batch: pa.RecordBatch) -> pa.Table:
+    """Return ids and sources."""
+    return pa.table({"id": hashes(batch.column("id")), "source": batch.column("source")})
 
 
 def read_passages(batch: pa.RecordBatch) -> Part:
@@ -121,7 +106,9 @@ def read_samples(some: tuple[int, pa.RecordBatch], *, compared: bool, alone: boo
     }
     if alone:
         tables["mentions"] = _read_answers(whole, batch, inputs, wrong)
-    return Part(tables, {"wrong": wrong}, split, ngrams_of(batch.texts) if compared else None, batch.hashes)
+    if compared:
+        tables["ngrams"] = _ngrams(batch, split)
+    return Part(tables, {"wrong": wrong})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +122,7 @@ class Distinct:
     hashes: Hashes
 
     def identity(self, number: int) -> str:
-        """The (smallest) id of a passage, empty where samples have none."""
+        """Return the (smallest) id of a passage, empty where samples have none."""
         if "passage_id" not in self.rows.schema.names:
             return ""
         return min(map(str, self.rows.column("passage_id").take(np.flatnonzero(self.codes == number)).to_pylist()))
@@ -200,6 +187,19 @@ def _mentions(passages: Hashes, labels: pa.Array, texts: pa.Array) -> pa.Table:
     )
 
 
+def _ngrams(batch: Distinct, split: int) -> pa.Table:
+    found = ngrams_of(batch.texts)
+    owners = found.owners
+    return pa.table(
+        {
+            "hash": found.hashes,
+            "passage": batch.hashes[owners],
+            "split": np.full(len(owners), split, np.uint8),
+            "size": found.sizes[owners].astype(np.int32),
+        }
+    )
+
+
 def _read_answers(rows: pa.RecordBatch, batch: Distinct, inputs: Hashes, wrong: Counter[str]) -> pa.Table:
     read = [_answer(output) for output in rows.column("output").to_pylist()]
     answers = [answer or [] for answer in read]
@@ -214,7 +214,7 @@ def _read_answers(rows: pa.RecordBatch, batch: Distinct, inputs: Hashes, wrong: 
 
 
 def _answer(output: str) -> list[str] | None:
-    """The mentions of an answer; None where it is not a JSON list of strings."""
+    """Return the mentions of an answer; None where it is not a JSON list of strings."""
     try:
         answer = json.loads(output)
     except ValueError:

@@ -7,58 +7,44 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow.compute as pc
 
 from annotator.records import Rejected
 from annotator.storage import tables
-from data_cards.audit.arrays import hashed
+from data_cards.audit.arrays import Hashes, hashes
 
 EXAMPLES: Final = 3
 LONGEST: Final = 200
 """Characters of an example that are shown."""
 
+Kinds = Counter[tuple[str, str]]
+"""Rejected records by stage and reason."""
 
-class Rejections:
-    """Reads ``rejected.parquet`` once."""
 
-    def __init__(self, path: Path) -> None:
-        self.counted: Counter[tuple[str, str]] = Counter()
-        self.too_long = np.zeros(0, np.uint64)
-        """Hashes of the ids of samples that the length filter rejected, sorted."""
-        left_out: list[str] = []
-        self._examples: dict[tuple[str, str], list[Rejected]] = {}
-        for item in tables.read_rejected(path) if path.exists() else ():
-            kind = (item.stage, item.reason)
-            self.counted[kind] += 1
-            shown = self._examples.setdefault(kind, [])
-            if len(shown) < EXAMPLES:
-                shown.append(item)
-            if item.stage == "explode":
-                left_out.append(item.record_id)
-                if len(left_out) == tables.ROWS:
-                    self.too_long = np.concatenate([self.too_long, hashed(left_out)])
-                    left_out.clear()
-        self.too_long = np.sort(np.concatenate([self.too_long, hashed(left_out)]))
+def too_long(path: Path) -> Hashes:
+    """Return the hashes of the ids of the samples that the length filter rejected, sorted."""
+    batches = tables.batches(path, ["stage", "record_id"]) if path.exists() else ()
+    exploded = (batch.filter(pc.equal(batch.column("stage"), "explode")) for batch in batches)
+    return np.sort(np.concatenate([np.zeros(0, np.uint64), *(hashes(part.column("record_id")) for part in exploded)]))
 
-    def figures(self) -> list[dict[str, Any]]:
-        """Return the reasons, stages in the order of the file, in each the most frequent reason first."""
-        stages = list(dict.fromkeys(stage for stage, _ in self.counted))
-        order = sorted(self.counted, key=lambda kind: (stages.index(kind[0]), -self.counted[kind], kind[1]))
-        return [
-            {
-                "stage": stage,
-                "reason": reason,
-                "count": self.counted[stage, reason],
-                "examples": [_example(item) for item in self._examples[stage, reason]],
-            }
-            for stage, reason in order
-        ]
+
+def rejection_figures(path: Path) -> tuple[list[dict[str, Any]], Kinds]:
+    """Return the reasons with examples, and counts; stages in the order of the file, the most frequent reason first."""
+    counts: Kinds = Counter()
+    examples: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for item in tables.read_rejected(path) if path.exists() else ():
+        kind = (item.stage, item.reason)
+        counts[kind] += 1
+        if counts[kind] <= EXAMPLES:
+            examples.setdefault(kind, []).append(_example(item))
+    stages = list(dict.fromkeys(stage for stage, _ in counts))
+    order = sorted(counts, key=lambda kind: (stages.index(kind[0]), -counts[kind], kind[1]))
+    return [
+        {"stage": stage, "reason": reason, "count": counts[stage, reason], "examples": examples[stage, reason]}
+        for stage, reason in order
+    ], counts
 
 
 def _example(item: Rejected) -> dict[str, str]:
-    label = getattr(item, "label", "")
-    return {
-        "record_id": item.record_id,
-        "value": item.value[:LONGEST],
-        "detail": item.detail[:LONGEST],
-        **({"label": label} if label else {}),
-    }
+    shown = {"record_id": item.record_id, "value": item.value[:LONGEST], "detail": item.detail[:LONGEST]}
+    return {**shown, "label": item.label} if item.label else shown
