@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -102,6 +102,13 @@ class RunConfig:
     )
     min_tokens: int = _setting(150, "Passages", "Make passages of at least this many tokens.", stage="chunk", low=1)
     max_tokens: int = _setting(256, "Passages", "Make passages of at most this many tokens.", stage="chunk", low=8)
+    pack: bool = _setting(
+        False,
+        "Passages",
+        "Fill passages to --max-tokens: fewer of them, and more that join articles (docs/method.md).",
+        stage="chunk",
+        added=True,
+    )
 
     decontaminate: tuple[str, ...] = _setting(
         (), "Passages", "Keep the texts of this benchmark file out of the dataset. Repeatable."
@@ -269,15 +276,23 @@ class RunConfig:
     def stage_settings(self, stage: str) -> dict[str, Any]:
         """Settings that change the result of ``stage`` and of no stage before it."""
         return {
-            item.name: getattr(self, item.name)
-            for item in dataclasses.fields(self)
-            if item.metadata["stage"] == stage
-            and not (item.metadata["added"] and getattr(self, item.name) == item.default)
+            name: getattr(self, name)
+            for name in settings_of([stage])
+            if name not in ADDED or getattr(self, name) != ADDED[name]
         }
 
     def as_dict(self) -> dict[str, Any]:
         """All settings by name. Keys are not among them: they come from the environment only."""
         return dataclasses.asdict(self)
+
+
+ADDED: Final = {item.name: item.default for item in dataclasses.fields(RunConfig) if item.metadata["added"]}
+"""Settings that runs of earlier versions do not have: they ran with these defaults."""
+
+
+def settings_of(stages: Collection[str]) -> list[str]:
+    """Names of the settings that belong to ``stages``."""
+    return [item.name for item in dataclasses.fields(RunConfig) if item.metadata["stage"] in stages]
 
 
 def make_config(*layers: Mapping[str, Any]) -> RunConfig:

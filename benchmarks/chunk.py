@@ -112,7 +112,7 @@ def on_all_cores(documents: list[Document], encoding: Any, low: int, high: int, 
         deque(work, maxlen=0)
         return time.perf_counter() - began
 
-    bounds = {"min_tokens": low, "max_tokens": high}
+    bounds = {"min_tokens": low, "max_tokens": high, "pack": False}
     work = partial(chunk_part, tokenizer=load_tokenizer("llama3"), **bounds, near_duplicates=False)
     blocks = [to_batch(documents[begin : begin + BLOCK], DOCUMENT) for begin in range(0, len(documents), BLOCK)]
     gc.collect()

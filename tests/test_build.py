@@ -236,6 +236,21 @@ def test_other_questions_are_refused_and_fresh_starts_over(endpoint: Endpoint, t
     assert asked < endpoint.asked.total()
 
 
+def test_a_setting_that_an_earlier_version_did_not_have_is_refused_too(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Packing would ask every question of a paid run again; its manifest need not know the setting for that."""
+    out = tmp_path / "run"
+    build(endpoint, out, "--docs", 5)
+    asked = endpoint.asked.total()
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["config"]["pack"]
+    (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    refused = build(endpoint, out, "--docs", 5, "--pack")
+    assert refused.exit_code == 2
+    assert "was made with --pack False, not True" in refused.stderr
+    assert build(endpoint, out, "--docs", 5).exit_code == 0
+    assert endpoint.asked.total() == asked
+
+
 def test_a_changed_source_is_noticed(endpoint: Endpoint, tmp_path: Path) -> None:
     """The same path with other articles is another run; a source that is gone does not matter any more."""
     source = tmp_path / "news.jsonl"

@@ -116,6 +116,22 @@ def test_sizes_are_balanced() -> None:
     assert sorted(passage.n_tokens for passage in made) == [24, 32]
 
 
+def test_packing_fills() -> None:
+    """Passages are filled to the limit, what is left of the documents fills a passage too, and there are fewer."""
+    given_ = documents(*[" ".join([SENTENCE] * 7)] * 2)
+    balanced, packed = (passages(chunk(given_, WORDS, 20, 40, pack=pack)) for pack in (False, True))
+    assert [passage.n_tokens for passage in balanced] == [24, 32, 24, 32]
+    assert [(passage.n_tokens, len(passage.pieces)) for passage in packed] == [(40, 1), (32, 2), (40, 1)]
+
+
+def test_packing_closes_no_passage_early() -> None:
+    """A passage of leftovers takes more of them while it has room, so that it ends near the limit."""
+    given_ = documents(*[SENTENCE] * 10)
+    balanced, packed = (passages(chunk(given_, WORDS, 20, 40, pack=pack)) for pack in (False, True))
+    assert [passage.n_tokens for passage in balanced] == [32, 24, 24]
+    assert [passage.n_tokens for passage in packed] == [40, 40]
+
+
 def test_short_documents_are_joined() -> None:
     """Neighbours share a passage; each piece is a slice of its own document, joined by a newline."""
     given_ = documents(SENTENCE, f"  {SENTENCE}\n", f"{SENTENCE} {SENTENCE}")
@@ -232,20 +248,35 @@ PARTS = st.sampled_from(
 TEXTS = st.lists(st.one_of(st.lists(PARTS, max_size=40).map("".join), st.text(max_size=60)), max_size=8)
 
 
-@given(TEXTS, st.sampled_from([WORDS, CHARACTERS, PAIRS, SQUARES]), st.integers(1, 40), st.integers(0, 40))
-def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int) -> None:
+@given(
+    TEXTS, st.sampled_from([WORDS, CHARACTERS, PAIRS, SQUARES]), st.integers(1, 40), st.integers(0, 40), st.booleans()
+)
+def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int, pack: bool) -> None:
     """For any documents, bounds and tokenizer: exact slices, full coverage, in = kept + rejected, never too long."""
     given_, high = documents(*texts), max(8, low + more)
-    results = list(chunk(given_, tokenizer, low, high))
+    results = list(chunk(given_, tokenizer, low, high, pack=pack))
     assert_sound(given_, results, tokenizer, high)
-    assert results == list(chunk(given_, tokenizer, low, high))
+    assert results == list(chunk(given_, tokenizer, low, high, pack=pack))
 
 
-@given(st.lists(st.lists(PARTS, max_size=60).map("".join), max_size=6))
-def test_nothing_is_lost_with_llama3(texts: list[str]) -> None:
+@given(st.lists(st.lists(PARTS, max_size=60).map("".join), max_size=6), st.booleans())
+def test_nothing_is_lost_with_llama3(texts: list[str], pack: bool) -> None:
     """The same with the tokenizer of a real run."""
     given_, tokenizer = documents(*texts), load_tokenizer("llama3")
-    assert_sound(given_, chunk_block(given_, tokenizer, 40, 80), tokenizer, 80)
+    assert_sound(given_, chunk_block(given_, tokenizer, 40, 80, pack=pack), tokenizer, 80)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(1, 30), st.integers(10, 60))
+def test_packing_keeps_the_bounds(sizes: list[int], low: int, high: int) -> None:
+    """Every complete sentence is kept whole, no passage is too long, and no two too short ones could be joined."""
+    low, high = min(low, high), max(high, 8)
+    given_ = documents(*[" ".join([SENTENCE] * size) for size in sizes])
+    made = passages(chunk(given_, WORDS, low, high, pack=True))
+    assert sum(passage.n_sentences for passage in made) == sum(sizes)
+    assert all(passage.text.count(SENTENCE) == passage.n_sentences for passage in made)
+    assert all(passage.n_tokens <= high for passage in made)
+    short = sorted(passage.n_tokens for passage in made if passage.n_tokens < low)
+    assert len(short) < 2 or sum(short[:2]) > high
 
 
 @given(st.lists(st.lists(PARTS, min_size=10, max_size=80).map("".join), max_size=4), st.integers(20, 40))

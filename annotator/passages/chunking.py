@@ -3,6 +3,9 @@
 Text is never altered: a passage is an exact slice of its document. Leftovers of a document (its tail, or all of a short
 one) are joined by a newline with leftovers of documents near it, and each piece is an exact slice again. A unit is a
 sentence, or a part of one that is longer than a passage; every unit is in exactly one passage or rejection.
+
+Passages of a document are balanced, so that few of its sentences are left over. To pack, they are filled to the limit
+instead; most documents then have a leftover.
 """
 
 from __future__ import annotations
@@ -73,9 +76,17 @@ class _Bin:
     def is_passage(self) -> bool:
         return any(group.can_stand for group in self.groups)
 
+    def is_within(self, limits: Limits) -> bool:
+        return self.tokens >= limits.low and self.is_passage
+
 
 def chunk(
-    documents: Iterable[Document], tokenizer: Tokenizer, min_tokens: int = 150, max_tokens: int = 256
+    documents: Iterable[Document],
+    tokenizer: Tokenizer,
+    min_tokens: int = 150,
+    max_tokens: int = 256,
+    *,
+    pack: bool = False,
 ) -> Iterator[_Result]:
     """Cut documents into passages, in the order of the documents.
 
@@ -84,20 +95,26 @@ def chunk(
         tokenizer: counts the tokens.
         min_tokens: of the shortest passage; a leftover that cannot be joined in its block may be shorter.
         max_tokens: of the longest passage.
+        pack: fill passages to ``max_tokens``, rather than balance them.
 
     Raises:
         ConfigError: the bounds are impossible, or too narrow for a single character.
     """
     stream = iter(documents)
     while block := list(islice(stream, BLOCK)):
-        yield from chunk_block(block, tokenizer, min_tokens, max_tokens)
+        yield from chunk_block(block, tokenizer, min_tokens, max_tokens, pack=pack)
 
 
 def chunk_block(
-    documents: Sequence[Document], tokenizer: Tokenizer, min_tokens: int = 150, max_tokens: int = 256
+    documents: Sequence[Document],
+    tokenizer: Tokenizer,
+    min_tokens: int = 150,
+    max_tokens: int = 256,
+    *,
+    pack: bool = False,
 ) -> list[_Result]:
     """Cut one block of documents into passages and rejections, in order of their first piece."""
-    limits = Limits(min_tokens, max_tokens)
+    limits = Limits(min_tokens, max_tokens, pack)
     made: list[tuple[tuple[int, int], _Result]] = []
     leftovers: list[_Group] = []
     units = units_of([document.text for document in documents], tokenizer, max_tokens)
@@ -126,7 +143,8 @@ def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, 
     """Partition a document into groups of units: passages within the limits, and leftovers."""
     sums = [0, *accumulate(units.tokens)]
     count = _counter(document.text, units, tokenizer)
-    spans = [(i, j, count(i, j)) for i, j in plan_passages(units, sums, limits)]
+    whole = [] if limits.pack else plan_passages(units, sums, limits)
+    spans = [(i, j, count(i, j)) for i, j in whole]
     if not spans or any(limits.side(tokens) for _, _, tokens in spans):
         spans = _plan_and_count(document.text, units, tokenizer, limits)
     for i, j, tokens in spans:
@@ -178,6 +196,7 @@ def _in_place(text: str, units: Units) -> list[str]:
 def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: Limits) -> list[_Bin]:
     """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
 
+    To pack, all bins stay open, so that they are filled.
     What is left in bins at the end goes to closed ones that have room, so that few stay short.
     """
     closed: list[_Bin] = []
@@ -187,11 +206,12 @@ def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: Limits) -> 
         if bin_ is None:
             bin_ = _Bin([group], group.tokens)
             waiting.append(bin_)
-        if bin_.tokens >= limits.low and bin_.is_passage:
+        if bin_.is_within(limits) and not limits.pack:
             waiting.remove(bin_)
             closed.append(bin_)
+    closed += [bin_ for bin_ in waiting if bin_.is_within(limits)]
     remaining: list[_Bin] = []
-    for bin_ in waiting:
+    for bin_ in [bin_ for bin_ in waiting if not bin_.is_within(limits)]:
         rest = sorted(bin_.groups, key=lambda group: (group.can_stand, group.tokens))  # complete sentences last
         while rest and _put(rest[0], closed, tokenizer, limits):
             del rest[0]

@@ -23,6 +23,8 @@ class Limits:
 
     low: int
     high: int
+    pack: bool = False
+    """Whether passages are filled to ``high``; otherwise their sizes are balanced."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.low <= self.high or self.high < 8:
@@ -74,6 +76,9 @@ def plan(units: Units, sums: Sequence[int], known: dict[tuple[int, int], int], l
 
     It minimises, in this order: tokens that may be lost without a complete sentence, number of leftovers, leftovers
     before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances them.
+
+    To pack, a leftover is no loss, since others fill up its passage. Instead of leftovers and the tokens in them, the
+    room of all spans counts: ``high`` for a passage, its tokens for a leftover.
     """
     standing = [0, *accumulate(units.can_stand)]
     best: list[tuple[_Cost, int]] = [((0, 0, 0, 0, 0, 0), 0)]
@@ -85,13 +90,15 @@ def plan(units: Units, sums: Sequence[int], known: dict[tuple[int, int], int], l
             tokens = known.get((i, j), sums[j] - sums[i])
             if tokens > limits.high:
                 continue
-            lost, left, inner, spent, passages, squares = best[i][0]
+            lost, left, inner, room, passages, squares = best[i][0]
             stands = standing[j] > standing[i]
             if stands and tokens >= limits.low:
-                cost = (lost, left, inner, spent, passages + 1, squares + tokens * tokens)
+                filled = limits.high if limits.pack else 0
+                cost = (lost, left, inner, room + filled, passages + 1, squares + tokens * tokens)
             else:
                 risk = 0 if tokens < limits.low else tokens
-                cost = (lost + risk, left + 1, inner + (j < len(units)), spent + tokens, passages, squares)
+                more = 0 if limits.pack else 1
+                cost = (lost + risk, left + more, inner + (j < len(units)), room + tokens, passages, squares)
             options.append((cost, i))
         best.append(min(options))
     return _spans([begin for _, begin in best])

@@ -81,11 +81,17 @@ class Part:
 
 
 def chunk_part(
-    documents: pa.RecordBatch, tokenizer: Tokenizer, min_tokens: int, max_tokens: int, *, near_duplicates: bool
+    documents: pa.RecordBatch,
+    tokenizer: Tokenizer,
+    min_tokens: int,
+    max_tokens: int,
+    *,
+    pack: bool,
+    near_duplicates: bool,
 ) -> Part:
     """Cut one block of documents."""
     block = list(tables.from_batch(documents, Document))
-    results = chunk_block(block, tokenizer, min_tokens, max_tokens)
+    results = chunk_block(block, tokenizer, min_tokens, max_tokens, pack=pack)
     passages = [result for result in results if isinstance(result, Passage)]
     rejected = [result for result in results if isinstance(result, Rejected)]
     return Part(

@@ -23,7 +23,7 @@ from annotator.asking.endpoint_limits import limits_of
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.entity_reviews import files_identity
 from annotator.cleaning.label_decisions import Decisions, read_decisions
-from annotator.config import RECIPE, STAGES, Asking, RunConfig, flag, make_config
+from annotator.config import ADDED, RECIPE, STAGES, Asking, RunConfig, flag, make_config, settings_of
 from annotator.engines import Engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
@@ -377,7 +377,8 @@ def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: 
     run = RunDir(root)
     asked = run.ledger.exists() or (stored.get("ledger") and run.passages.exists())
     stages = PAID if asked else PAID[:2]
-    now = {name: value for stage in stages for name, value in config.stage_settings(stage).items()}
+    now = {name: getattr(config, name) for name in settings_of(stages)}
+    stored = {**ADDED, **stored} if stored else stored
     if RunDir(root).ledger.exists() and stored:
         before = stored.get("response_format", "text")  # what it was before there was a choice
         if "auto" not in (before, config.response_format):

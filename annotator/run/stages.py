@@ -129,8 +129,14 @@ def chunk_stage(context: Context) -> Result:
     total = tables.count(run.documents)
     seen = SeenPassages(total) if config.near_duplicates else None
     context.progress.start("chunk", "documents", total)
-    bounds = {"min_tokens": config.min_tokens, "max_tokens": config.max_tokens}
-    cut = partial(chunk_part, tokenizer=context.tokenizer, **bounds, near_duplicates=seen is not None)
+    cut = partial(
+        chunk_part,
+        tokenizer=context.tokenizer,
+        min_tokens=config.min_tokens,
+        max_tokens=config.max_tokens,
+        pack=config.pack,
+        near_duplicates=seen is not None,
+    )
     blocks = tables.batches(run.documents, size=BLOCK)
     with (
         rejects(run.rejected_by("chunk"), flow, kept) as sink,
