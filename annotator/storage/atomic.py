@@ -42,7 +42,7 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         fix = {
             28: "free some space and run the same command again; nothing is lost",  # ENOSPC
-            13: "check its permissions, or choose another --out",  # EACCES
+            13: "check its permissions and whether another program has it open, or choose another --out",  # EACCES
             30: "it is read-only; choose another --out",  # EROFS
         }.get(error.errno or 0, "check the path and run the same command again")
         raise RunDirError(f"cannot write {error.filename or path}: {error.strerror or error}; {fix}") from error
@@ -56,7 +56,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o644)
+                if os.name == "posix":  # Windows has no permissions of this kind, nor fchmod before Python 3.13
+                    os.fchmod(descriptor, 0o644)
                 yield file
                 file.flush()
                 os.fsync(descriptor)

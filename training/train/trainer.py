@@ -73,7 +73,7 @@ class TrainingLogger(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Continue the log where the checkpoint stands."""
         done = [line for line in read_log(self._log) if line["step"] <= state.global_step]
-        self._file = self._log.open("w", encoding="utf-8", buffering=1)
+        self._file = self._log.open("w", encoding="utf-8", newline="\n", buffering=1)
         self._file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in done)
         self._progress.start(f"train {self._stage}", "steps", state.max_steps)
         self._progress.advance(state.global_step)
