@@ -146,6 +146,23 @@ def test_refused_lines_are_recorded_and_go_into_a_further_batch(
     assert batch(api, out, provider=provider).exit_code == 0
 
 
+def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_path: Path) -> None:
+    """A batch whose lines are all refused for ``max_tokens`` is submitted again at once, with the name they gave."""
+    out = tmp_path / "run"
+    batch(api, out)
+    asked = api.requests("batch_1")
+    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    api.finish(lambda line: refused(line, message=said))
+    assert batch(api, out).exit_code == 3
+    again = api.requests("batch_2")
+    assert [line["custom_id"] for line in again] == [line["custom_id"] for line in asked]
+    assert {(line["body"]["max_completion_tokens"], line["body"].get("max_tokens")) for line in again} == {(1024, None)}
+    api.finish()
+    assert batch(api, out).exit_code == 0
+    report = RunDir(out).read_manifest()["stages"]["annotate"]["report"]
+    assert report["sent_as"] == {"max_tokens": "max_completion_tokens"}
+
+
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
 def test_an_expired_batch_gives_what_it_has_and_the_rest_is_asked_online(
     api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path, status: str
@@ -390,7 +407,7 @@ def test_a_request_is_one_line_to_every_reader() -> None:
     """Whatever a passage holds; and it is the passage, letter for letter, that arrives."""
     text = "Ho\u0300a\u2028Bình\u2029\x85\x0b\x0c\r\nhai 😀 \\u2028"
     question = make_question({"model": "m", "messages": [{"role": "user", "content": text}], "prompt": "p.1"})
-    line = request_line(question)
+    line = request_line(question, {})
     assert len(line.decode().splitlines()) == 1
     assert json.loads(line)["body"]["messages"][0]["content"] == text
     assert json.loads(line)["custom_id"] == question.key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from annotator.errors import RunDirError
@@ -41,6 +41,8 @@ class Batch:
     unknown: int = 0
     """Lines of the results that belong to no question of this batch; ignored."""
     complaint: str = ""
+    sent_as: dict[str, str] = field(default_factory=dict)
+    """Parameters that later batches send under another name, as this one's refusals asked."""
 
 
 def read_batches(run: RunDir) -> list[Batch]:
@@ -91,6 +93,11 @@ def forget_questions(run: RunDir, batch: Batch) -> None:
     """They are collected, or were never ordered."""
     with explained(run.root):
         run.asked_in(batch.mark).unlink(missing_ok=True)
+
+
+def names_learnt(batches: Iterable[Batch]) -> dict[str, str]:
+    """Return the parameters that a further batch sends under another name."""
+    return {name: other for batch in batches for name, other in batch.sent_as.items()}
 
 
 def on_their_way(run: RunDir) -> set[str]:

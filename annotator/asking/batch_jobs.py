@@ -9,44 +9,37 @@ between the order and the receipt.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from pathlib import Path
-from typing import Final
 
 from annotator.asking.batch_files import (
     Batch,
     forget_questions,
+    names_learnt,
     on_their_way,
     questions_in,
     read_batches,
     write_batches,
     write_questions,
 )
+from annotator.asking.batch_results import store_results
+from annotator.asking.request_file import RequestFile
 from annotator.asking.retries import Action, rule_of
 from annotator.config import RunConfig
 from annotator.errors import ConfigError, TeacherError
-from annotator.ledger import Answers, Attempt, Failure
-from annotator.records import Completion, Passage
-from annotator.storage.atomic import explained
+from annotator.ledger import Answers
 from annotator.storage.rundir import RunDir
-from annotator.teachers import Asked, Question, Reply
-from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, read_result, request_line
+from annotator.teachers import Asked
+from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, request_line
 from annotator.terminal.events import Progress
-
-WRITE: Final = 500
-"""Results a transaction."""
 
 
 def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger: Answers, progress: Progress) -> None:
     """Collect what is ready, then submit what is in no batch and not answered.
 
     A question that a batch left unanswered is submitted again only by a later command, when no batch is open: so that
-    its cause is seen before it is paid for again.
+    its cause is seen before it is paid for again. But where a refusal has named another parameter (``max_tokens``), the
+    cause is known and nothing was paid: the questions are submitted again at once.
 
     Raises:
         TeacherError: the provider did not do as it was asked; what was achieved until then stands.
@@ -55,8 +48,9 @@ def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger:
     with BatchApi(config) as api:
         batches = _Batches(run, config, api, ledger, progress)
         batches.find_again()
+        before = batches.sent_as
         collected = batches.collect()
-        batches.submit(questions, again=not collected and not batches.open)
+        batches.submit(questions, again=batches.sent_as != before or not (collected or batches.open))
 
 
 class _Batches:
@@ -77,6 +71,11 @@ class _Batches:
     def open(self) -> list[Batch]:
         """Not collected yet."""
         return [batch for batch in self._batches if not batch.collected]
+
+    @property
+    def sent_as(self) -> dict[str, str]:
+        """Parameters to send under another name."""
+        return names_learnt(self._batches)
 
     def find_again(self) -> None:
         """Finish what a killed process began: an order without a receipt is looked for before it is repeated."""
@@ -102,8 +101,8 @@ class _Batches:
     def submit(self, questions: Iterable[Asked], *, again: bool) -> None:
         """Submit every question that is not answered and in no batch; those that failed before only if ``again``."""
         limits = limits_of(self._config.provider)
-        known = on_their_way(self._run)
-        file: _RequestFile | None = None
+        known, sent_as = on_their_way(self._run), self.sent_as
+        file: RequestFile | None = None
         try:
             for passage, question in questions:
                 self._progress.advance()
@@ -112,11 +111,11 @@ class _Batches:
                 if not again and self._ledger.failure(question.key):
                     continue
                 known.add(question.key)
-                line = request_line(question)
+                line = request_line(question, sent_as)
                 if file and (len(file.asked) >= limits.requests or file.size + len(line) > limits.size):
                     self._send(file)
                     file = None
-                file = file or _RequestFile(self._run)
+                file = file or RequestFile(self._run)
                 file.add(question, passage, line)
             if file:
                 self._send(file)
@@ -124,7 +123,7 @@ class _Batches:
             if file:
                 file.discard()
 
-    def _send(self, file: _RequestFile) -> None:
+    def _send(self, file: RequestFile) -> None:
         batch = Batch(file.mark, self._config.provider, self._api.address, len(file.asked), created=_now())
         write_questions(self._run, batch, file.asked)
         self._batches.append(batch)
@@ -179,42 +178,14 @@ class _Batches:
         write_batches(self._run, self._batches)
 
     def _read_results(self, batch: Batch, found: RemoteBatch) -> None:
-        left = questions_in(self._run, batch)
-        answers: list[Completion] = []
-        failures: dict[str, Failure] = {}
-        total = unknown = tokens = 0
-        for line in self._lines(batch, found):
-            try:
-                result = read_result(line)
-            except ValueError:
-                unknown += 1
-                continue
-            passage_id = left.get(result.key)
-            if passage_id is None:
-                unknown += 1
-            elif isinstance(result.answer, TeacherError):
-                if result.answer.body:  # paid for
-                    attempt = Attempt(result.key, passage_id, result.answer.kind, result.answer.body, time.time())
-                    self._ledger.keep_attempt(attempt)
-                failures[result.key] = Failure(result.key, passage_id, result.answer.kind, str(result.answer))
-            else:
-                del left[result.key]
-                answers.append(_completion(result.key, passage_id, result.answer))
-                tokens += result.answer.prompt_tokens + result.answer.completion_tokens
-                total += 1
-                if len(answers) >= WRITE:
-                    self._ledger.append(answers)
-                    answers = []
-        self._ledger.append(answers)
-        why = batch.complaint or "the results have no line for it"
-        unanswered = [failures.get(key) or Failure(key, left[key], f"batch {batch.status}", why) for key in left]
-        self._ledger.record_failures(unanswered)
-        self._ledger.flush()  # before the batch counts as collected
-        batch.collected, batch.completed, batch.failed, batch.unknown = True, total, len(left), unknown
+        tokens = store_results(batch, self._lines(batch, found), questions_in(self._run, batch), self._ledger)
+        batch.collected = True
         self._save()
         forget_questions(self._run, batch)
         self._progress.count("tokens", tokens)
-        self._progress.say(f"batch {batch.id}: {batch.status}, {total:,} answers, {len(left):,} questions without one")
+        self._progress.say(
+            f"batch {batch.id}: {batch.status}, {batch.completed:,} answers, {batch.failed:,} questions without one"
+        )
 
     def _lines(self, batch: Batch, found: RemoteBatch) -> Iterator[bytes]:
         for file in found.results:
@@ -224,55 +195,6 @@ class _Batches:
                 if error.kind != "http 404":
                     raise
                 batch.complaint = f"the results are gone: {error}"
-
-
-class _RequestFile:
-    """A request file in the making."""
-
-    def __init__(self, run: RunDir) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self.size = 0
-        folder = run.asked_in("").parent
-        with explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=folder, prefix=".requests-", suffix=".part")
-        self._path, self._file = Path(name), os.fdopen(descriptor, "wb")
-        self._digest = hashlib.sha256()
-
-    @property
-    def mark(self) -> str:
-        return self._digest.hexdigest()
-
-    def add(self, question: Question, passage: Passage, line: bytes) -> None:
-        with explained(self._path):
-            self._file.write(line)
-        self.size += len(line)
-        self.asked.append((question.key, passage.id))
-        self._digest.update(bytes.fromhex(question.key))
-
-    def close(self) -> Path:
-        with explained(self._path):
-            self._file.close()
-        return self._path
-
-    def discard(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-        self._path.unlink(missing_ok=True)
-
-
-def _completion(key: str, passage_id: str, reply: Reply) -> Completion:
-    return Completion(
-        key=key,
-        passage_id=passage_id,
-        reply=reply.text,
-        finish_reason=reply.finish_reason,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        latency=0.0,  # a batch tells none
-        created=time.time(),
-        logprobs=reply.logprobs,
-    )
 
 
 def _now() -> str:

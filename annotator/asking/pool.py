@@ -24,7 +24,7 @@ from annotator.asking.recorder import Recorder
 from annotator.config import RunConfig
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.ledger import Answers
-from annotator.records import Completion, Passage
+from annotator.records import Passage
 from annotator.teachers import Asked, Question, Teacher, ask_about
 from annotator.terminal.events import Progress
 
@@ -194,19 +194,7 @@ class _Engine:
                 ) from error
             self._recorder.give_up(key, passage.id, error)
         else:
-            await self._recorder.write(
-                Completion(
-                    key=key,
-                    passage_id=passage.id,
-                    reply=reply.text,
-                    finish_reason=reply.finish_reason,
-                    prompt_tokens=reply.prompt_tokens,
-                    completion_tokens=reply.completion_tokens,
-                    latency=latency,
-                    created=time.time(),
-                    logprobs=reply.logprobs,
-                )
-            )
+            await self._recorder.write(key, passage.id, reply, latency)
         self._asking.discard(key)
 
 

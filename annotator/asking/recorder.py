@@ -9,10 +9,26 @@ from typing import Final
 from annotator.errors import TeacherError
 from annotator.ledger import Answers, Attempt, Failure
 from annotator.records import Completion
+from annotator.teachers import Reply
 from annotator.terminal.events import Progress
 
 FLUSH_EVERY: Final = 0.05
 """Seconds between two flushes of the ledger to the disk, and two reports of progress: what a power cut can cost."""
+
+
+def completion_of(key: str, passage_id: str, reply: Reply, latency: float) -> Completion:
+    """Make the ledger's record of ``reply``, now; ``latency`` in seconds, 0 where there is none, as in a batch."""
+    return Completion(
+        key=key,
+        passage_id=passage_id,
+        reply=reply.text,
+        finish_reason=reply.finish_reason,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        latency=latency,
+        created=time.time(),
+        logprobs=reply.logprobs,
+    )
 
 
 class Recorder:
@@ -26,10 +42,10 @@ class Recorder:
         self._unwritten: list[Completion] = []
         self._done = self._tokens = 0  # passages and tokens that progress has not heard of
 
-    async def write(self, answer: Completion) -> None:
-        """Write an answer; when this returns, it survives the process."""
+    async def write(self, key: str, passage_id: str, reply: Reply, latency: float) -> None:
+        """Write the answer to a question; when this returns, it survives the process."""
         together = self._unwritten
-        together.append(answer)
+        together.append(completion_of(key, passage_id, reply, latency))
         await asyncio.sleep(0)  # until every worker that has an answer in this turn has come here
         if together is self._unwritten:  # no other worker has written it
             self._write()

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from annotator.asking.batch_files import WAITING, not_in_a_batch, on_their_way
+from annotator.asking.batch_files import WAITING, names_learnt, not_in_a_batch, on_their_way, read_batches
 from annotator.asking.batch_jobs import exchange
 from annotator.asking.endpoint_limits import context_window, retirement
 from annotator.asking.pool import ask_all, estimated, pace_of
@@ -214,7 +214,8 @@ def annotate_stage(context: Context) -> Result:
                     silent = WAITING if key in waiting else "not asked"
                     kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
                     sink.add(Rejected("annotate", f"unanswered: {kind}", passage_id, text, detail))
-    report = {"sent_as": dict(teacher.sent_as)} if teacher.sent_as else {}
+    sent_as = {**teacher.sent_as, **names_learnt(read_batches(run))}
+    report = {"sent_as": sent_as} if sent_as else {}
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest(), report=report)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module, resources
@@ -80,9 +80,12 @@ def limits_of(provider: str) -> Limits:
     return Limits(requests=entry["requests"], size=entry["megabytes"] * 1_000_000)
 
 
-def request_line(question: Question) -> bytes:
-    """One line of a request file, with its line end. The custom id is the question's key."""
-    body = {name: value for name, value in question.content.items() if name != "prompt"}
+def request_line(question: Question, sent_as: Mapping[str, str]) -> bytes:
+    """Return one line of a request file, with its line end. The custom id is the question's key.
+
+    ``sent_as``: parameters to send under another name.
+    """
+    body = {sent_as.get(name, name): value for name, value in question.content.items() if name != "prompt"}
     request = {"custom_id": question.key, "method": "POST", "url": ENDPOINT, "body": body}
     return json.dumps(request, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES).encode("utf-8") + b"\n"
 

@@ -14,6 +14,7 @@ from annotator.config import RunConfig
 from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.http import Answer, Connection
+from annotator.teachers.parameters import MAX_TOKENS, other_names, renamed
 from annotator.teachers.registry import PROVIDERS
 from annotator.teachers.request_template import Form
 from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, retry_after, wrong_key
@@ -27,9 +28,6 @@ _MEANS: Final[Mapping[int, tuple[str, str]]] = {
     407: ("the proxy requires a user and a password", "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment"),
 }
 """The meaning of a status, and its fix."""
-MAX_TOKENS: Final = "max_tokens"
-SUCCESSOR: Final = "max_completion_tokens"
-"""The parameter of OpenAI's reasoning models instead of ``max_tokens``."""
 ENTITIES: Final[Mapping[str, Any]] = {
     "type": "json_schema",
     "json_schema": {
@@ -112,19 +110,17 @@ class ChatTeacher:
         if self._connection is None:
             self._key = require_key(self._config)
             self._connection = import_module(PROVIDERS[self._config.provider].module).connect(self._config, self._key)
-        answer = await self._connection.post(self._renamed(body))
-        if answer.status == 400 and not self.sent_as and _wants_successor(answer.body):
-            self.sent_as[MAX_TOKENS] = SUCCESSOR
-            answer = await self._connection.post(self._renamed(body))
+        answer = await self._connection.post(renamed(body, self.sent_as))
+        if (
+            answer.status == 400
+            and not self.sent_as
+            and (learnt := other_names(answer.body.decode("utf-8", "replace")))
+        ):
+            self.sent_as |= learnt
+            answer = await self._connection.post(renamed(body, self.sent_as))
         if answer.status >= 300:
             raise self._error(self._connection.where, answer)
         return read_reply(answer.body, answer.headers, self._key, probing=probing)
-
-    def _renamed(self, body: bytes) -> bytes:
-        """Rename parameters for the endpoint; the question and its key do not change."""
-        for name, other in self.sent_as.items():  # in a text these quotes would be escaped
-            body = body.replace(f'"{name}":'.encode(), f'"{other}":'.encode())
-        return body
 
     def _error(self, where: str, answer: Answer) -> TeacherError:
         said = message_of(answer.body, self._key)
@@ -145,8 +141,3 @@ class ChatTeacher:
         if status == 400 and "temperature" in said:
             said = f"{said.rstrip('.')}; give --option temperature=1, or null to leave it out"
         return TeacherError(f"{where} answered {status}: {said}", kind=kind, retry_after=retry_after(answer.headers))
-
-
-def _wants_successor(body: bytes) -> bool:
-    """Whether a refusal says to use ``max_completion_tokens`` in place of ``max_tokens``."""
-    return MAX_TOKENS.encode() in body and SUCCESSOR.encode() in body
