@@ -17,7 +17,8 @@ from annotator.config import RunConfig
 from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import request_key
 from annotator.teachers import Reply, make_teacher, require_key
-from annotator.teachers.responses import pause, read_reply
+from annotator.teachers.responses import read_reply
+from annotator.teachers.waits import pause
 from tests.endpoint import Answer, Endpoint
 
 PASSAGE = 'Bà Hoà ở TP.HCM nói: "Giá là 5.000.000 đồng" 😀'

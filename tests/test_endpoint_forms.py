@@ -119,11 +119,13 @@ def test_the_first_of_two_empty_answers_is_kept(endpoint: Endpoint, tmp_path: Pa
 
 @pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "timeout", "overloaded"])
 def test_an_unfinished_answer_is_not_the_answer(endpoint: Endpoint, tmp_path: Path, reason: str) -> None:
-    """It is asked for again, and kept beside."""
+    """It is asked for again, and kept beside; its tokens count."""
     endpoint.reply = lambda passage, attempt: answer({"content": PAIRS}, reason if attempt == 1 else "stop")
     result, rows = ask_one(endpoint, tmp_path)
     assert result.exit_code == 0, result.output
     assert rows == [(PAIRS, "stop", 100, 20)]
+    (flow,) = RunDir(tmp_path / "run").read_manifest()["stages"]["annotate"]["funnel"]
+    assert flow["made"] == {"prompt token": 200, "completion token": 40}
     ((kind, body),) = attempts(tmp_path / "run")
     assert kind == "unfinished answer"
     assert json.loads(body)["choices"][0]["finish_reason"] == reason

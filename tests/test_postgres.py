@@ -19,7 +19,7 @@ from annotator.cluster import postgres
 from annotator.cluster.postgres import PostgresLedger
 from annotator.config import RunConfig, make_config, without_password
 from annotator.errors import ConfigError, RunDirError
-from annotator.ledger import Answers, Failure, Ledger
+from annotator.ledger import Answers, Attempt, Failure, Ledger
 from annotator.records import Completion
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.postgres import PASSWORD, Server
@@ -52,9 +52,12 @@ def test_both_ledgers_do_the_same(opened: Callable[[], Answers]) -> None:
         ledger.append([])
         assert ledger.get("k4") is None
         ledger.append([replace(ANSWER, key="k4", logprobs="12 2:412 30"), replace(ANSWER, key="k5")])
+        assert list(ledger.attempts()) == []
+        ledger.keep_attempt(attempt := Attempt("k4", "p4", "empty answer", '{"choices": []}', 1763887000.5))
         ledger.flush()
         ledger.flush()
     with opened() as ledger:
+        assert list(ledger.attempts()) == [attempt]
         assert ledger.get("k1") == ANSWER
         assert ledger.find(["k3", "k1", "k9"]) == {"k1": ANSWER, "k3": replace(ANSWER, key="k3")}
         assert (ledger.has("k1"), ledger.has("k2"), ledger.get("k2")) == (True, False, None)

@@ -159,6 +159,15 @@ class PostgresLedger:
             self._do(write)
             self._unflushed = True
 
+    def attempts(self) -> Iterator[Attempt]:
+        """Yield all that ``keep_attempt`` has kept."""
+
+        def find(db: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+            (there,) = db.execute("SELECT to_regclass('vner_attempts')").fetchone() or (None,)
+            return db.execute("SELECT * FROM vner_attempts").fetchall() if there else []
+
+        return (Attempt(*row) for row in self._do(find))
+
     def flush(self) -> None:
         """Flush all writes to the server's disk."""
 

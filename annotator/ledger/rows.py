@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Final, Protocol, Self
@@ -26,7 +26,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A paid response that is not the answer: stored unchanged and never read again."""
+    """A paid response that is not the answer: stored unchanged. Only its tokens are read again."""
 
     key: str
     passage_id: str
@@ -53,6 +53,10 @@ class Answers(Protocol):
 
     def keep_attempt(self, attempt: Attempt) -> None:
         """Keep what came of a try that is not the answer."""
+        ...
+
+    def attempts(self) -> Iterator[Attempt]:
+        """Yield all that ``keep_attempt`` has kept."""
         ...
 
     def flush(self) -> None:

@@ -112,6 +112,13 @@ class Ledger:
             self._db.execute(_ATTEMPTS)
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", attempt_row(attempt))
 
+    def attempts(self) -> Iterator[Attempt]:
+        """Yield all that ``keep_attempt`` has kept."""
+        with _explained(self.path):
+            if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts'").fetchone():
+                for row in self._db.execute("SELECT * FROM attempts"):
+                    yield Attempt(*row)
+
     def flush(self) -> None:
         """Flush all writes to the disk. May be called in another thread than the rest."""
         if not self._unflushed:

@@ -56,6 +56,7 @@ from annotator.storage.funnel import Flow, Rejects, rejects
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import Asked, Teacher, ask_about, make_translator
 from annotator.teachers.entity_types import Schema
+from annotator.teachers.responses import tokens_in
 from annotator.terminal.events import Progress
 from normalizers.labels import LabelNormalizer, load_lexicon
 
@@ -192,7 +193,7 @@ def annotate_stage(context: Context) -> Result:
     run, teacher = context.run, context.teacher
     flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
     context.progress.start("annotate", "passages", tables.count(run.passages))
-    identity, counted = hashlib.sha256(), set[int]()
+    identity, keys = hashlib.sha256(), set[int]()
     with open_ledger(run, context.config.ledger) as ledger:
         with recorded(run, ask_about(tables.read_passages(run.passages), teacher), teacher) as questions:
             if context.asking == "batch":
@@ -202,21 +203,29 @@ def annotate_stage(context: Context) -> Result:
         waiting = on_their_way(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for (passage_id, text), key, completion in _asked(context, ledger):
+                first = (short := int(key[:16], 16)) not in keys  # passages with one text share one request
+                keys.add(short)
                 if completion:
                     flow.out += 1
-                    if (short := int(key[:16], 16)) not in counted:  # passages with one text share one request
-                        counted.add(short)
-                        flow.made["prompt token"] += completion.prompt_tokens
-                        flow.made["completion token"] += completion.completion_tokens
+                    if first:
+                        _count_tokens(flow, completion.prompt_tokens, completion.completion_tokens)
                     identity.update(bytes.fromhex(key))
                 else:
                     failure = None if key in waiting else ledger.failure(key)
                     silent = WAITING if key in waiting else "not asked"
                     kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
                     sink.add(Rejected("annotate", f"unanswered: {kind}", passage_id, text, detail))
+        for attempt in ledger.attempts():  # paid for as well
+            if int(attempt.key[:16], 16) in keys:
+                _count_tokens(flow, *tokens_in(attempt.body))
     sent_as = {**teacher.sent_as, **names_learnt(read_batches(run))}
     report = {"sent_as": sent_as} if sent_as else {}
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest(), report=report)
+
+
+def _count_tokens(flow: Flow, prompt: int, completion: int) -> None:
+    flow.made["prompt token"] += prompt
+    flow.made["completion token"] += completion
 
 
 def _room(config: RunConfig, overhead: int) -> float:

@@ -17,7 +17,8 @@ from annotator.teachers.http import Answer, Connection
 from annotator.teachers.parameters import MAX_TOKENS, other_names, renamed
 from annotator.teachers.registry import PROVIDERS
 from annotator.teachers.request_template import Form
-from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, retry_after, wrong_key
+from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, wrong_key
+from annotator.teachers.waits import retry_after
 from prompts import Prompt
 
 _MEANS: Final[Mapping[int, tuple[str, str]]] = {

@@ -1,4 +1,4 @@
-"""Parse an endpoint's response: the reply in its body, its error, and the waits in its headers.
+"""Parse an endpoint's response: the reply or the error in its body. ``waits`` reads its headers.
 
 The body is read by us, since an endpoint can answer 200 and still send an error object, an HTML page or half a JSON
 document.
@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from annotator.errors import TeacherError
 from annotator.teachers import Reply
 from annotator.teachers.token_logprobs import read_logprobs
+from annotator.teachers.waits import pause
 
-LONGEST_WAIT: Final = 32 * 86400.0
-"""Seconds: no limit lasts more than a month, so a longer value is no duration."""
 FINAL: Final[Mapping[str, str]] = {
     "stop": "stop", "eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "complete": "stop",
     "length": "length", "max_tokens": "length", "model_length": "length", "max_length": "length",
@@ -30,7 +26,6 @@ FINAL: Final[Mapping[str, str]] = {
 """The finish reasons after which nothing more comes, of OpenAI and of others, and what they are called here."""
 _TEXT: Final = ("text", "output_text")
 _THINKING: Final = ("thinking", "reasoning", "redacted_thinking")
-_DURATION: Final = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
 _WRONG_KEY: Final = re.compile(
     r"(invalid|incorrect|wrong|missing|expired|not valid)\W.{0,20}api.?key|api.?key.{0,20}\W(invalid|incorrect|expired|"
     r"missing|not valid|not found)", re.IGNORECASE)  # fmt: skip
@@ -57,11 +52,7 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
         said = message_of(content, secret)
         raise _no_answer(f"the answer is no chat completion: {said}", "malformed answer", content, secret) from error
     reason = str(choice.get("finish_reason") or "") if isinstance(choice, dict) else ""
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    prompt_tokens, completion_tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    # Some (xAI, Google) leave the tokens of thinking out of these, but not out of the total.
-    completion_tokens = max(completion_tokens, _count(usage.get("total_tokens")) - prompt_tokens)
+    prompt_tokens, completion_tokens = _tokens(body.get("usage"))
     written = _read_message(message)
     if probing:
         return Reply("", reason, prompt_tokens, completion_tokens)
@@ -197,79 +188,19 @@ def moved_to(headers: Mapping[str, str], path: str) -> str:
     return place if place.isprintable() and place.isascii() else ""
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the endpoint asks this request to wait, however many they are.
-
-    ``retry-after-ms``, else ``Retry-After`` in seconds or as a date (RFC 9110), else the reset of a limit that is used
-    up.
-    """
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        if (value := headers.get(name)) is None:
-            continue
-        seconds = _seconds(value, scale)
-        if seconds is not None and 0 <= seconds < LONGEST_WAIT:
-            return seconds
-    return pause(headers, 1) or None
-
-
-def pause(headers: Mapping[str, str], tokens: int) -> float:
-    """Return the seconds until the limits named in ``x-ratelimit-*`` headers allow ``tokens`` tokens.
-
-    ``remaining`` is what may still be spent and ``reset`` the time until the limit is whole again. Limits refill
-    evenly, so that what is missing is there in its share of that time.
-    """
-    longest = 0.0
-    for what, wanted in (("", 1), ("-requests", 1), ("-tokens", tokens)):
-        left = _number(headers.get(f"x-ratelimit-remaining{what}"))
-        if left is None or left >= wanted:
-            continue
-        reset = _seconds(headers.get(f"x-ratelimit-reset{what}", "")) or 0.0
-        whole = _number(headers.get(f"x-ratelimit-limit{what}"))
-        share = min(1.0, (wanted - left) / (whole - left)) if whole is not None and whole > left else 1.0
-        if 0 < reset < LONGEST_WAIT:
-            longest = max(longest, reset * share)
-    return longest
-
-
-def _seconds(text: str, scale: float = 1.0) -> float | None:
-    """Seconds from now: ``6m0s``, ``120ms``, ``7.66s``, a number, a Unix time in seconds or milliseconds, a date.
-
-    A number that cannot be a duration is a moment: in seconds it is ten digits long, in milliseconds thirteen.
-    """
-    text = text.strip()
-    plain = _number(text)
-    if plain is not None:
-        for unit in (1.0, 1e3, 1e6):
-            if abs(plain / unit - time.time()) < 400 * 86400:
-                return plain / unit - time.time()
-        return plain * scale
-    if text and (found := _DURATION.fullmatch(text)):
-        units = (86400.0, 3600.0, 60.0, 1.0, 0.001)
-        return sum(unit * (_number(part) or 0.0) for unit, part in zip(units, found.groups(), strict=True))
-    return _until(text)
-
-
-def _number(text: str | None) -> float | None:
-    if not text:
-        return None
+def tokens_in(body: str) -> tuple[int, int]:
+    """Return the tokens of prompt and completion that a body counts, whatever else it holds."""
     try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 <= number < 1e17 else None
+        return _tokens(json.loads(body)["usage"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return 0, 0
 
 
-def _until(date: str) -> float | None:
-    """Seconds until a date of HTTP or ISO 8601; None for other text."""
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        try:
-            moment = datetime.fromisoformat(date)
-        except ValueError:
-            return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.timestamp() - time.time()
+def _tokens(usage: Any) -> tuple[int, int]:
+    usage = usage if isinstance(usage, dict) else {}
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    # Some (xAI, Google) leave the tokens of thinking out of these, but not out of the total.
+    return prompt, max(completion, _count(usage.get("total_tokens")) - prompt)
 
 
 def _count(value: Any) -> int:
