@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from annotator.cleaning.entity_reviews import read_reviews
 from annotator.cleaning.typed_labels import TypedLabels
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
@@ -17,6 +18,7 @@ from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.entity_types import read_types
 from cli import app
+from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import Answer, Endpoint
 
@@ -110,6 +112,28 @@ def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, 
     if name == "doccano":
         assert {(one["raw"], one["label"]) for one in report["labels"]} == {("vùng", "place")}
         assert types_of(run) == {"place"}
+
+
+def test_the_review_page_knows_the_types(endpoint: Endpoint, tmp_path: Path) -> None:
+    """It offers them and no others, and maps what a reviewer writes to them, also where their file is gone."""
+    endpoint.reply = labelled
+    (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
+    assert build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")).exit_code == 0
+    run = RunDir(tmp_path / "run")
+    passage = next(tables.read_annotations(run.annotations))
+    person = passage.text.index("Lê Thị Hoa")
+    for raw, label in (("Vùng", "place"), ("CƠ QUAN", "Cơ quan"), ("person", "")):
+        session = Session(run, Settings(reviewer="an", mode="correct"))
+        assert sorted(session.types) == ["Cơ quan", "place"]
+        answer = {"passage_id": passage.passage_id, "entities": [[person, person + 10, raw]]}
+        if label:
+            session.decide("correct", answer)
+            assert read_reviews(run.root).decisions[-1].entities == ((person, person + 10, label),)
+        else:
+            with pytest.raises(ValueError, match="is no entity type"):
+                session.decide("correct", answer)
+    (tmp_path / "t.toml").unlink()
+    assert sorted(Session(run, Settings(reviewer="an")).types) == ["Cơ quan", "place"]
 
 
 def test_a_run_continues_from_another_folder(

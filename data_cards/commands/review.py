@@ -59,14 +59,14 @@ def review(
         vner-annotate review runs/news --mode correct --types person,location
     """
     with exits(debug, directory):
-        from annotator.storage.rundir import existing
+        from annotator.storage.rundir import annotated
         from data_cards.card import refresh_card
         from data_cards.review.quality import seed_of, write_quality
         from data_cards.review.quality_text import summary_lines
         from data_cards.review.server import serve
         from data_cards.review.session import Session, Settings
 
-        run = existing(directory)
+        run = annotated(directory)
         wanted = tuple(part.strip() for part in (types or "").split(",") if part.strip())
         name = reviewer or re.sub(r"[^A-Za-z0-9._-]+", "-", getpass.getuser()).lstrip(".-") or "reviewer"
         session = Session(

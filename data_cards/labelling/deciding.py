@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from annotator.cleaning.label_decisions import add_decision, decision_line, one_line, read_decisions
+from annotator.terminal.words import plural
 from data_cards.labelling.listing import Label
 from data_cards.labelling.suggesting import suggest
 from normalizers.labels import LabelNormalizer, Lexicon, clean_label
@@ -118,4 +119,4 @@ def export_lines(labels: Sequence[Label], lexicon: Lexicon) -> Iterator[str]:
 def _counts(label: Label) -> str:
     raw = [name for name in label.raw if name != label.label]
     written = f", also written {one_line('; '.join(raw[:3]))}" if raw else ""
-    return f"{label.claims:,} {'prediction' if label.claims == 1 else 'predictions'}{written}"
+    return f"{plural(label.predictions, 'prediction')}{written}"

@@ -40,7 +40,7 @@ class Label:
     label: str
     status: str
     """``used``, ``rejected`` or ``review``."""
-    claims: int = 0
+    predictions: int = 0
     mentions: int = 0
     rules: Counter[str] = field(default_factory=Counter)
     raw: dict[str, int] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Label:
         return {
             "label": self.label,
             "status": self.status,
-            "claims": self.claims,
+            "claims": self.predictions,
             "mentions": self.mentions,
             "rules": dict(self.rules),
             "raw": self.raw,
@@ -98,11 +98,11 @@ def _grouped(uses: Iterable[LabelUse]) -> list[Label]:
         status = "used" if use.status in {"kept", "changed"} else use.status
         name = use.raw if use.label is None else use.label
         label = labels.setdefault((status, name), Label(name, status))
-        label.claims += use.claims
+        label.predictions += use.claims
         label.mentions += use.mentions
         label.rules[use.rule] += use.claims
         label.raw[use.raw] = use.claims
-    return sorted(labels.values(), key=lambda label: (-label.claims, label.label, label.status))
+    return sorted(labels.values(), key=lambda label: (-label.predictions, label.label, label.status))
 
 
 def _add_contexts(run: RunDir, labels: list[Label]) -> None:
@@ -138,7 +138,7 @@ def waiting_table(labels: Iterable[Label]) -> RenderableType:
     table = _table("predictions", "label", "examples")
     for label in labels:
         examples = "; ".join(found.mention for found in label.examples)
-        table.add_row(f"{label.claims:,}", Text(one_line(label.label)), Text(one_line(examples), style="dim"))
+        table.add_row(f"{label.predictions:,}", Text(one_line(label.label)), Text(one_line(examples), style="dim"))
     return table
 
 
@@ -147,8 +147,8 @@ def every_table(labels: Iterable[Label]) -> RenderableType:
     table = _table("predictions", "mentions", "label", "status", "rules", "as the teacher wrote it")
     for label in labels:
         raw = "; ".join([*label.raw][:5]) + (f"; and {len(label.raw) - 5} more" if len(label.raw) > 5 else "")
-        numbers = (f"{label.claims:,}", f"{label.mentions:,}")
-        rules = ", ".join(f"{rule} {claims:,}" for rule, claims in label.rules.most_common())
+        numbers = (f"{label.predictions:,}", f"{label.mentions:,}")
+        rules = ", ".join(f"{rule} {number:,}" for rule, number in label.rules.most_common())
         table.add_row(
             *numbers, Text(one_line(label.label)), label.status, Text(rules), Text(one_line(raw), style="dim")
         )

@@ -19,15 +19,16 @@ from annotator.checking.probabilities import read_probabilities
 from annotator.cleaning import entity_reviews as reviews
 from annotator.cleaning.corrections import text_sha256
 from annotator.cleaning.entity_reviews import Decision, Span
-from annotator.errors import ConfigError, RunDirError
+from annotator.errors import ConfigError
 from annotator.records import Annotation
+from annotator.run.label_rules import label_rules, types_of
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards import estimates
 from data_cards.review.doubtful import doubtful_first
 from data_cards.review.frame import Drawn, lot, passage_order
 from data_cards.review.quality import measure, predictions_of
-from normalizers.labels import LabelNormalizer, load_lexicon
+from normalizers.labels import load_lexicon
 
 NAME: Final = re.compile(r"[\w][\w.-]{0,63}", re.ASCII)
 """What a reviewer may be called: it becomes the name of a file."""
@@ -61,15 +62,11 @@ class Session:
     """One reviewer's work on one run."""
 
     def __init__(self, run: RunDir, settings: Settings) -> None:
-        """Read the predictions; a moment for 24,000 passages.
+        """Read the predictions of a run that has annotations; a moment for 24,000 passages.
 
         Raises:
-            RunDirError: the run has no annotations.
+            ConfigError: the run's file of types or of decisions cannot be read.
         """
-        if not run.annotations.exists():
-            raise RunDirError(
-                f"{run.root} has no annotations yet; finish it with: vner-annotate build --out {run.root}"
-            )
         self.settings = settings
         self._run = run
         self._annotations = {one.passage_id: one for one in tables.read_annotations(run.predicted)}
@@ -78,14 +75,15 @@ class Session:
         self._blind = passage_order(self._annotations, settings.seed)
         self._doubtful = doubtful_first(run, self._annotations, checked, read_probabilities(run.probabilities))
         counts = Counter(one.entity.label for one in self._predictions.order)
-        lexicon = sorted(load_lexicon().known - counts.keys())
-        self._types = [*sorted(counts, key=lambda label: (-counts[label], label)), *lexicon]
-        self._labels = LabelNormalizer(load_lexicon())
+        schema = types_of(run)
+        others = [one.name for one in schema.types] if schema else sorted(load_lexicon().known)
+        self._types = list(dict.fromkeys([*sorted(counts, key=lambda label: (-counts[label], label)), *others]))
+        self._labels = label_rules(run)
         self._history: list[Decision] = []
 
     @property
     def types(self) -> list[str]:
-        """Types to choose from: the dataset's, the most frequent first, then the lexicon's."""
+        """Types to choose from: the dataset's, the most frequent first, then those of ``--types`` or of the lexicon."""
         return self._types
 
     def next(self, mode: str) -> dict[str, Any]:
