@@ -84,22 +84,18 @@ def _settle_output(*, quiet: bool) -> None:
 
 def _show(plan: Plan) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from annotator.terminal.progress import printable
+    from annotator.terminal.tables import Cell, text_table
 
     console = Console(highlight=False)
     target = plan.target
     seen = "private" if target.private else "public"
     console.print(Text(f"To {plan.url} ({seen} dataset, licence {target.licence})", style="bold"), soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("file")
-    table.add_column("size", justify="right")
-    for item in plan.items:
-        table.add_row(Text(printable(item.path)), size(item.size))
-    table.add_row(Text(plural(len(plan.items), "file"), style="bold"), size(sum(item.size for item in plan.items)))
-    console.print(table)
+    rows: list[tuple[Cell, Cell]] = [(item.path, size(item.size)) for item in plan.items]
+    rows.append((Text(plural(len(rows), "file"), style="bold"), size(sum(item.size for item in plan.items))))
+    console.print(text_table(rows, ("file", "size"), figures=("size",)))
     for warning in plan.warnings:
         console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
     for problem in plan.problems:
@@ -114,7 +110,7 @@ def _show_receipt(receipt: Receipt) -> None:
 
 
 def size(number: int) -> str:
-    """``1.2 MB``: bytes for a person."""
+    """Return bytes for a person, such as ``1.2 MB``."""
     value = float(number)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from annotator.cleaning.label_decisions import one_line
@@ -16,6 +15,7 @@ from annotator.errors import RunDirError
 from annotator.records import LabelUse
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
+from annotator.terminal.tables import text_table
 
 EXAMPLES = 3
 """Mentions shown for a label."""
@@ -135,28 +135,24 @@ def context(text: str, mention: str) -> str:
 
 def waiting_table(labels: Iterable[Label]) -> RenderableType:
     """Return a table of the labels that wait for a decision: predictions, label, examples."""
-    table = _table("predictions", "label", "examples")
-    for label in labels:
-        examples = "; ".join(found.mention for found in label.examples)
-        table.add_row(f"{label.predictions:,}", Text(one_line(label.label)), Text(one_line(examples), style="dim"))
-    return table
+    rows = (
+        (
+            f"{label.predictions:,}",
+            one_line(label.label),
+            Text(one_line("; ".join(found.mention for found in label.examples)), style="dim"),
+        )
+        for label in labels
+    )
+    return text_table(rows, ("predictions", "label", "examples"), figures=("predictions",))
 
 
 def every_table(labels: Iterable[Label]) -> RenderableType:
     """Return a table of every label: predictions, mentions, outcome, rules, spellings of the teacher."""
-    table = _table("predictions", "mentions", "label", "status", "rules", "as the teacher wrote it")
+    header = ("predictions", "mentions", "label", "status", "rules", "as the teacher wrote it")
+    rows = []
     for label in labels:
         raw = "; ".join([*label.raw][:5]) + (f"; and {len(label.raw) - 5} more" if len(label.raw) > 5 else "")
         numbers = (f"{label.predictions:,}", f"{label.mentions:,}")
         rules = ", ".join(f"{rule} {number:,}" for rule, number in label.rules.most_common())
-        table.add_row(
-            *numbers, Text(one_line(label.label)), label.status, Text(rules), Text(one_line(raw), style="dim")
-        )
-    return table
-
-
-def _table(*names: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in names:
-        table.add_column(name, justify="right" if name in {"predictions", "mentions"} else "left")
-    return table
+        rows.append((*numbers, one_line(label.label), label.status, rules, Text(one_line(raw), style="dim")))
+    return text_table(rows, header, figures=header[:2])

@@ -1,4 +1,4 @@
-"""The audit as a person sees it in the terminal."""
+"""Print the figures of an audit, and the differences of two."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from annotator.storage.funnel import shown_unit
 from annotator.terminal.progress import printable
+from annotator.terminal.tables import text_table
 from annotator.terminal.words import plural
 from data_cards.views.terminal import funnel_table, top_types
 
@@ -80,7 +80,7 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
 
 
 def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:
-    """Before and after."""
+    """Print what is different, before and after."""
     numbers = [(name, _shown(row["before"]), _shown(row["after"]))
                for part in ("numbers", "splits") for name, row in changes[part].items()]  # fmt: skip
     console.print(_table("Numbers that changed: before, after", numbers or [("none", "", "")]))
@@ -107,10 +107,7 @@ def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:
 
 
 def _table(title: str, rows: Iterable[tuple[str, ...]]) -> RenderableType:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return Group(Text(f"\n{title}", style="bold"), table)
+    return Group(Text(f"\n{title}", style="bold"), text_table(rows))
 
 
 def _mean(distribution: Mapping[str, float]) -> str:

@@ -7,37 +7,35 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from annotator.asking.batch_files import WAITING, Batch, read_batches
 from annotator.run.runner import Outcome
-from annotator.terminal.progress import printable
+from annotator.terminal.tables import text_table
 from annotator.terminal.words import have, plural
 
 
 def report(outcome: Outcome) -> list[dict[str, Any]]:
-    """For JSON: as ``batches.json`` has them."""
+    """Return the batches for JSON, as ``batches.json`` has them."""
     return [asdict(batch) for batch in read_batches(outcome.run)]
 
 
 def show(outcome: Outcome) -> None:
-    """A table on stdout."""
+    """Print a table of the batches."""
     batches = read_batches(outcome.run)
     if not batches:
         return
-    table = Table(title="\nBatches", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for name in ("batch", "status", "questions", "answered", "failed", "note"):
-        table.add_column(name, justify="right" if name in {"questions", "answered", "failed"} else "left")
+    header = ("batch", "status", "questions", "answered", "failed", "note")
+    rows = []
     for batch in batches:
         status = f"{batch.status}, collected" if batch.collected else batch.status
         numbers = (f"{number:,}" for number in (batch.requests, batch.completed, batch.failed))
-        table.add_row(Text(printable(batch.id)), Text(printable(status)), *numbers, Text(printable(_note(batch))))
-    Console(highlight=False).print(table)
+        rows.append((batch.id, status, *numbers, _note(batch)))
+    Console(highlight=False).print()
+    Console(highlight=False).print(text_table(rows, header, figures=header[2:5], title="Batches"))
 
 
 def next_step(outcome: Outcome, funnel: Iterable[Mapping[str, Any]], *, batch: bool) -> str:
-    """What to do about the passages that have no answer yet."""
+    """Say what to do about the passages that have no answer yet."""
     rejected = next(flow["rejected"] for flow in funnel if flow["stage"] == "annotate")
     waiting = rejected.get(f"unanswered: {WAITING}", 0)
     left = outcome.unanswered - waiting

@@ -6,13 +6,13 @@ import sys
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from annotator.passages.tokenizers import request_tokenizer
 from annotator.run.forecast import ANSWER_RATIO, Plan, Seen
 from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
+from annotator.terminal.tables import text_table
 
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -22,13 +22,9 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
     if as_json:
         print_json(plan.as_dict())
         return
-    table = Table(title="Plan", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for name, justify in (("", "left"), ("forecast", "right"), ("why", "left")):
-        table.add_column(name, justify=justify, header_style="dim")  # type: ignore[arg-type] # literals of rich
-    for what, figure, why in _rows(plan):
-        table.add_row(what, figure, Text(printable(why), style="dim"))
+    rows = [(what, figure, Text(printable(why), style="dim")) for what, figure, why in _rows(plan)]
     console = Console(file=sys.stdout, highlight=False)
-    console.print(table)
+    console.print(text_table(rows, ("", "forecast", "why"), figures=("forecast",), title="Plan"))
     if plan.warning:
         console.print(Text(f"\n{printable(plan.warning)}", style="yellow"))
     if plan.seen.answers or plan.seen.failures:
@@ -36,7 +32,7 @@ def print_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def duration(seconds: float) -> str:
-    """``2 hours 10 minutes``: the two largest units."""
+    """Return ``2 hours 10 minutes``: the two largest units."""
     parts, rest = [], max(round(seconds), 0)
     for size, name in _UNITS:
         number, rest = divmod(rest, size)
@@ -89,6 +85,6 @@ def _costs(plan: Plan) -> list[tuple[str, str, str]]:
 def _seen(seen: Seen) -> str:
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in seen.rejected.most_common())
     lost = f" ({reasons})" if reasons else ""
-    parts = [f"{seen.unread:,} could not be read", f"{seen.kept:,} of {seen.claims:,} claims kept{lost}"]
+    parts = [f"{seen.unread:,} could not be read", f"{seen.kept:,} of {seen.claims:,} predictions kept{lost}"]
     parts += [f"{number:,} not answered: {kind}" for kind, number in seen.failures.most_common()]
     return "; ".join(parts)

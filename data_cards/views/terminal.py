@@ -11,7 +11,6 @@ from typing import Any, Final
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
@@ -19,6 +18,7 @@ from annotator.run.ledgers import address_of
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
+from annotator.terminal.tables import Cell, text_table
 from annotator.terminal.words import plural
 from data_cards.audit.problems import negatives_note
 from data_cards.review.quality_text import quality_lines
@@ -32,7 +32,7 @@ LONGEST_REPLY: Final = 4000
 
 
 def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], example: Sample | None) -> None:
-    """The end of a build: funnel, types, one sample, files."""
+    """Show the end of a build: funnel, types, one sample, files."""
     console.print(funnel_table(figures["funnel"]))
     console.print(top_types(figures["labels"]))
     if example:
@@ -47,23 +47,22 @@ def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], exam
 
 
 def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """Stage by stage: in, kept, rejected, and for what reasons."""
-    table = Table(title="Funnel", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
-    for name in ("stage", "unit", "in", "kept", "rejected", "reasons, and output"):
-        table.add_column(name, justify="right" if name in {"in", "kept", "rejected"} else "left", header_style="dim")
+    """Show stage by stage: in, kept, rejected, and for what reasons."""
+    header = ("stage", "unit", "in", "kept", "rejected", "reasons, and output")
+    rows = []
     for flow in funnel:
         reasons = "\n".join(f"{number:,} {reason}" for reason, number in flow["rejected"].items())
         outputs = ", ".join(made(name, number) for name, number in flow["made"].items() if number)
         note = Text(printable(reasons))
         if outputs:
             note.append(("\n" if reasons else "") + "-> " + outputs, style="green")
-        lost = flow["in"] - flow["out"]
-        table.add_row(flow["stage"], shown_unit(flow["unit"]), f"{flow['in']:,}", f"{flow['out']:,}", f"{lost:,}", note)
-    return Padding(table, (1, 0, 0, 0))
+        numbers = (f"{number:,}" for number in (flow["in"], flow["out"], flow["in"] - flow["out"]))
+        rows.append((flow["stage"], shown_unit(flow["unit"]), *numbers, note))
+    return Padding(text_table(rows, header, figures=("in", "kept", "rejected"), title="Funnel"), (1, 0, 0, 0))
 
 
 def cost_line(cost: Mapping[str, Any]) -> RenderableType:
-    """The cost of the answers, in tokens and money."""
+    """Return the cost of the answers, in tokens and money."""
     answers, read, written = (f"{cost[name]:,}" for name in ("answers", "prompt_tokens", "completion_tokens"))
     money = "price not known"
     if (usd := cost["usd"]) is not None:
@@ -73,7 +72,7 @@ def cost_line(cost: Mapping[str, Any]) -> RenderableType:
 
 
 def rebuilt_line(files: Mapping[str, bool]) -> RenderableType:
-    """Whether the files are those of the recipe."""
+    """Say whether the files are those of the recipe."""
     differing = [name for name, same in files.items() if not same]
     if not differing:
         return Text(f"\nRebuilt: {len(files)} files are the recipe's, byte for byte", style="bold green")
@@ -81,33 +80,33 @@ def rebuilt_line(files: Mapping[str, bool]) -> RenderableType:
 
 
 def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
-    """The most frequent types as bars, by samples."""
+    """Show the most frequent types as bars, by samples."""
     top = labels["top"][:number]
     title = f"{len(top)} most frequent of {plural(labels['distinct'], 'type')}, by samples"
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False)
     longest = max((entry["samples"] for entry in top), default=1)
-    for entry in top:
-        bar = "█" * max(1, round(BAR * entry["samples"] / longest))
-        table.add_row(Text(printable(entry["label"])), Text(bar, style="cyan"), f"{entry['samples']:,}")
-    return Padding(table, (1, 0, 0, 0))
+    rows = [
+        (
+            entry["label"],
+            Text("█" * max(1, round(BAR * entry["samples"] / longest)), style="cyan"),
+            f"{entry['samples']:,}",
+        )
+        for entry in top
+    ]
+    return Padding(text_table(rows, title=title), (1, 0, 0, 0))
 
 
 def sample_view(sample: Sample) -> RenderableType:
-    """An instruction sample as a student will see it."""
-    table = Table.grid(padding=(0, 2))
-    table.add_row(Text("instruction", style="dim"), Text(printable(sample.instruction)))
-    table.add_row(Text("input", style="dim"), Text(printable(sample.input)))
-    table.add_row(Text("output", style="dim"), Text(printable(sample.output), style="green"))
-    return table
+    """Show an instruction sample as a student will see it."""
+    rows = (("instruction", sample.instruction), ("input", sample.input))
+    plain = [(Text(name, style="dim"), text) for name, text in rows]
+    return text_table([*plain, (Text("output", style="dim"), Text(printable(sample.output), style="green"))])
 
 
 def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
-    """Where everything is."""
-    table = Table.grid(padding=(0, 2))
+    """Show where everything is."""
     splits = figures["samples"]["splits"]
-    for split in SPLITS:
-        table.add_row(str(run.samples(split)), plural(sum(splits[split].values()), "sample"))
-    for path, what in (
+    rows = [(str(run.samples(split)), plural(sum(splits[split].values()), "sample")) for split in SPLITS]
+    others = (
         (run.annotations, "passages with clean mentions"),
         (run.labels, "what became of each label"),
         (run.rejected, "everything that was left out, and why"),
@@ -115,15 +114,14 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
         (run.audit, "the figures above, and more"),
         (run.card, "the data card"),
         (run.recipe, "rebuilds the dataset elsewhere, with the file of answers"),
-    ):
-        table.add_row(str(path), what)
-    return table
+    )
+    return text_table([*rows, *((str(path), what) for path, what in others)])
 
 
 def passage_view(
     passage: Passage, annotation: Annotation | None, completion: Completion | None, rejected: Sequence[Rejected]
 ) -> RenderableType:
-    """A passage with its entities highlighted, the reply, and what was rejected."""
+    """Show a passage with its entities highlighted, the reply, and what was rejected."""
     parts: list[RenderableType] = [_passage_panel(passage, annotation)]
     if annotation and annotation.mentions:
         parts.append(_titled("Entities", _entities(annotation)))
@@ -136,14 +134,9 @@ def passage_view(
     else:
         parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
     if rejected:
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for name in ("stage", "rejected", "reason", "detail"):
-            table.add_column(name)
-        for item in rejected:
-            value = printable(item.value if item.stage == "clean" else item.value[:80])
-            value += f" [{printable(item.label)}]" if item.label else ""
-            table.add_row(item.stage, Text(value, style="red"), item.reason, Text(printable(item.detail)))
-        parts.append(_titled("Left out", table))
+        parts.append(
+            _titled("Left out", text_table(map(_left_out, rejected), ("stage", "rejected", "reason", "detail")))
+        )
     return Group(*parts)
 
 
@@ -167,16 +160,20 @@ def _passage_panel(passage: Passage, annotation: Annotation | None) -> Renderabl
 
 def _entities(annotation: Annotation) -> RenderableType:
     styles = _type_styles(annotation)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("type", "mentions", "raw label", "match"):
-        table.add_column(name)
+    rows = []
     for label, style in styles.items():
         group = [mention for mention in annotation.mentions if mention.label == label]
-        texts = "; ".join(dict.fromkeys(mention.text for mention in group))
-        raw = ", ".join(dict.fromkeys(mention.raw_label for mention in group))
-        rules = ", ".join(dict.fromkeys(mention.match for mention in group))
-        table.add_row(Text(f" {printable(label)} ", style=style), Text(printable(texts)), Text(printable(raw)), rules)
-    return table
+        texts, raw, rules = (
+            dict.fromkeys(getattr(mention, name) for mention in group) for name in ("text", "raw_label", "match")
+        )
+        rows.append((Text(f" {printable(label)} ", style=style), "; ".join(texts), ", ".join(raw), ", ".join(rules)))
+    return text_table(rows, ("type", "mentions", "raw label", "match"))
+
+
+def _left_out(item: Rejected) -> tuple[Cell, ...]:
+    value = item.value if item.stage == "clean" else item.value[:80]
+    value += f" [{item.label}]" if item.label else ""
+    return item.stage, Text(printable(value), style="red"), item.reason, item.detail
 
 
 def _type_styles(annotation: Annotation | None) -> dict[str, str]:
