@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ from annotator.records import Annotation, Completion, Mention
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards.audit.agreement import figures, missed_by_both
+from data_cards.card import Publication, make_card
 from data_cards.report import render
-from data_cards.review.quality import measure_run, read_predictions
+from data_cards.review.blind import Gold
+from data_cards.review.missed import measured_by_both
+from data_cards.review.quality import measure_run, read_predictions, write_quality
 from data_cards.review.session import Session, Settings
 from data_cards.views.differences import draft, grouped
 from tests.batch_endpoint import BatchEndpoint
@@ -190,7 +194,33 @@ def test_capture_and_recapture() -> None:
     found = missed_by_both({"agreed": 40, "only first": 40, "only second": 10}, {})
     assert found is not None
     assert found["missed"] == pytest.approx(81 * 51 / 41 - 1 - 90, abs=0.05)
+    assert 0 < found["low"] < found["share"] < found["high"] < 1
     assert missed_by_both({}, {}) is None
+    alone = missed_by_both({"agreed": 40, "only first": 40}, {})
+    assert alone is not None
+    assert (alone["missed"], alone["low"], alone["high"]) == (0.0, 0.0, 0.0)
+
+
+def test_what_both_missed_is_counted_in_passages_read_blind() -> None:
+    """A name with another span or type is found; one that neither has is missed, a city within a company's name too."""
+    gold = frozenset(
+        [("Trần Minh Khoa", "person"), ("Công ty Sông Xanh", "company"), ("Huế", "city"), ("Sông", "river")]
+    )
+    one = annotation(("Minh Khoa", "person"), ("Công ty Sông Xanh", "person"))
+    rows = list(opinions("p", compare(one, annotation())))
+    other = Gold("q", frozenset([("Cần Thơ", "city")]), frozenset())
+    golds = [Gold("p", gold, frozenset()), other, replace(other, passage_id="r")]
+    texts = dict.fromkeys("pqr", TEXT)
+    predicted = {"p": [("Minh Khoa", "person")], "q": [], "r": [("Huế", "city")]}
+    found = measured_by_both(golds, texts, predicted, rows, 1.0, 100)
+    assert found is not None
+    # Of r there is no answer of the second teacher; q has no entity of either.
+    assert (found["n"], found["entities"], found["missed"], found["value"]) == (2, 5, 3, 0.6)
+    assert found["low"] < 0.6 < found["high"]
+    part = measured_by_both(golds, texts, predicted, rows, 0.5, 100)
+    assert part is not None
+    assert (part["n"], part["missed"]) == (1, 2)  # whether it was asked about q is not known
+    assert measured_by_both([], {}, {}, rows, 1.0, 100) is None
 
 
 def test_differences_are_grouped_by_what_a_guideline_should_settle() -> None:
@@ -433,6 +463,37 @@ def test_reviews_follow_the_verdicts(checked: tuple[Path, dict[str, str], dict[s
     (run.root / "reviews" / "an.jsonl").unlink()
     assert found is not None
     assert found["precision"]["value"] == 1.0
+
+
+def test_blind_passages_take_the_place_of_the_bound(
+    checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
+) -> None:
+    """Before anybody has read, all pages call it a bound; afterwards all name the measured share with its interval."""
+    out = tmp_path / "run"
+    shutil.copytree(checked[0], out)
+    run = RunDir(out)
+
+    def pages() -> list[str]:
+        audit = json.loads(run.audit.read_text())
+        printed = [vner("check", out, "--quiet").stdout, vner("audit", out).stdout]
+        return [render(run, audit, 0), make_card(run, audit, Publication()), *printed]
+
+    assert all("bound, no measurement" in " ".join(page.split()) for page in pages())
+    session = Session(run, Settings(reviewer="an", mode="blind"))
+    for _ in range(4):
+        item = session.next("blind")["item"]
+        word = item["text"].split()[0]  # an entity that neither teacher can have: they find runs of two words
+        session.decide("blind", {"passage_id": item["passage_id"],
+                                 "entities": [*item["predicted"], [0, len(word), "event"]]})  # fmt: skip
+    quality = write_quality(run)
+    assert quality is not None
+    missed = quality["missed_by_both"]
+    assert 0 < missed["missed"] <= missed["n"] == 4
+    assert missed["low"] < missed["value"] < missed["high"]
+    wanted = f"missed by both: measured, {100 * missed['value']:.1f} % (95 % interval"
+    shown = pages()
+    assert all(wanted in " ".join(page.split()) for page in [*shown, vner("quality", out).stdout])
+    assert not any("bound, no measurement" in " ".join(page.split()) for page in shown)
 
 
 def test_report_and_card_show_it_only_where_there_is_one(

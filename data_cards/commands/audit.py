@@ -41,8 +41,10 @@ def audit(
         from data_cards.audit import comparing
         from data_cards.audit.building import audit_dataset
         from data_cards.audit.dataset import find
+        from data_cards.review.quality import measure_run
         from data_cards.review.quality_text import quality_lines
         from data_cards.views import audit as auditview
+        from data_cards.views.agreement import agreement_lines
 
         console = Console(highlight=False)
         dataset = find(target)
@@ -61,7 +63,10 @@ def audit(
         if as_json:
             print_json(found.figures)
         else:
-            auditview.show_audit(console, found.figures, quality_lines(dataset.run) if dataset.run else ())
+            lines = quality_lines(dataset.run) if dataset.run else []
+            if dataset.run and "agreement" in found.figures:
+                lines += agreement_lines(found.figures["agreement"], measure_run(dataset.run))
+            auditview.show_audit(console, found.figures, lines)
 
 
 def report(

@@ -48,6 +48,7 @@ def check(
         from annotator.run.check import checking
         from annotator.terminal.progress import make_progress
         from data_cards import summary
+        from data_cards.review.quality import measure_run
         from data_cards.views.agreement import print_agreement
         from data_cards.views.differences import draft, grouped
 
@@ -63,7 +64,7 @@ def check(
         elif differences:
             typer.echo(draft(figures["differences"]))
         else:
-            print_agreement(figures, directory)
+            print_agreement(figures, directory, measure_run(outcome.run))
         if missing:
             typer.echo(f"{have(missing, 'question')} no answer yet; run the same command again", err=True)
             raise typer.Exit(3)

@@ -15,6 +15,7 @@ import numpy as np
 
 from annotator.checking.compare import SAME
 from annotator.checking.opinions import Opinion, read_opinions
+from annotator.checking.settings import read_check
 from annotator.cleaning.corrections import REVIEWED, text_sha256
 from annotator.cleaning.entity_reviews import Decision, Span, Subject, read_reviews, verdict_of
 from annotator.records import Annotation
@@ -22,7 +23,9 @@ from annotator.storage import tables
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
 from data_cards import estimates
+from data_cards.review.blind import gold_passages
 from data_cards.review.frame import Drawn, Entity, draw_order, strata
+from data_cards.review.missed import measured_by_both
 
 VERSION: Final = 1
 TYPES_SHOWN: Final = 100
@@ -87,16 +90,6 @@ def predictions_of(annotations: Iterable[Annotation], seed: int, opinions: Itera
     return Predictions(seed, passages, order, {one.entity.key: one for one in order}, sizes, labels, scores)
 
 
-@dataclass(frozen=True, slots=True)
-class Gold:
-    """The true entities of a passage that was read blind."""
-
-    passage_id: str
-    entities: frozenset[tuple[str, str]]
-    types: frozenset[str]
-    """The types that were looked for; all when empty."""
-
-
 def measure(predictions: Predictions, decisions: Sequence[Decision], texts: Mapping[str, str]) -> dict[str, Any]:
     """Estimate the quality of a dataset.
 
@@ -108,7 +101,7 @@ def measure(predictions: Predictions, decisions: Sequence[Decision], texts: Mapp
     Returns:
         The content of ``quality.json``; ``precision`` and ``recall`` are None while nothing was checked.
     """
-    valid = [one for one in decisions if predictions.passages.get(one.passage_id, ("",))[0] == one.text_sha256]
+    valid = _valid(predictions, decisions)
     return {
         "version": VERSION,
         "measured": max((one.time[:10] for one in valid), default=""),
@@ -157,8 +150,24 @@ def measure_run(run: RunDir) -> dict[str, Any] | None:
         return None
     blind = {one.passage_id for one in reviews.decisions if one.mode == "blind"}
     texts = {one.passage_id: one.text for one in tables.read_annotations(run.predicted) if one.passage_id in blind}
-    found = measure(read_predictions(run, seed_of(run)), reviews.decisions, texts)
-    return {**found, "unreadable_lines": len(reviews.unreadable)}
+    predictions = read_predictions(run, seed_of(run))
+    found = measure(predictions, reviews.decisions, texts)
+    missed = None
+    if settings := read_check(run.check):
+        own = {name: entities for name, (_, entities) in predictions.passages.items() if name in texts}
+        golds = gold_passages(_valid(predictions, reviews.decisions), texts)
+        population = len(predictions.passages)
+        missed = measured_by_both(golds, texts, own, read_opinions(run.agreement), settings.share, population)
+    return {
+        **found,
+        **({"missed_by_both": missed} if missed else {}),
+        "unreadable_lines": len(reviews.unreadable),
+    }
+
+
+def _valid(predictions: Predictions, decisions: Iterable[Decision]) -> list[Decision]:
+    """Return the decisions about passages whose text is still the same."""
+    return [one for one in decisions if predictions.passages.get(one.passage_id, ("",))[0] == one.text_sha256]
 
 
 def _precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[str, Any] | None:
@@ -279,35 +288,6 @@ def _recall(predictions: Predictions, decisions: Iterable[Decision], texts: Mapp
             )
         ],
     }
-
-
-def gold_passages(decisions: Iterable[Decision], texts: Mapping[str, str]) -> list[Gold]:
-    """The true entities of each passage that somebody read blind.
-
-    Where several people read it, an entity counts that at least half of them have, or that was settled.
-    """
-    readings: dict[str, list[Decision]] = defaultdict(list)
-    settled: dict[Subject, str] = {}
-    for one in decisions:
-        if one.mode == "blind":
-            readings[one.passage_id].append(one)
-        elif one.mode == "settle":
-            settled[one.subject] = one.verdict
-    golds = []
-    for passage_id, own in sorted(readings.items()):
-        text = texts[passage_id]
-        votes = Counter(pair for one in own for pair in set(mentions_of(text, one.entities)))
-        entities = {pair for pair, number in votes.items() if 2 * number >= len(own)}
-        entities |= {pair for pair in votes if settled.get((passage_id, *pair)) == "right"}
-        entities -= {pair for pair in votes if settled.get((passage_id, *pair), "right") != "right"}
-        types = frozenset(own[0].types).intersection(*(one.types for one in own))
-        golds.append(Gold(passage_id, frozenset(pair for pair in entities if not types or pair[1] in types), types))
-    return golds
-
-
-def mentions_of(text: str, spans: Iterable[Span]) -> list[tuple[str, str]]:
-    """The mention and the label of each span."""
-    return [(text[start:end], label) for start, end, label in spans]
 
 
 def _agreement(decisions: Iterable[Decision]) -> dict[str, Any] | None:

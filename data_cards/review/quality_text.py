@@ -47,6 +47,20 @@ def share(estimate: Mapping[str, Any]) -> str:
     return f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f})"
 
 
+def measured_line(missed: Mapping[str, Any]) -> str:
+    """What both teachers missed, in words.
+
+    Args:
+        missed: ``missed_by_both`` of ``quality.json``.
+    """
+    rough = "; few passages, a rough figure" if missed["n"] < ENOUGH_PASSAGES else ""
+    bound = f"; the bound by capture and recapture is {100 * missed['bound']:.1f} % there" if missed["bound"] else ""
+    return (
+        f"missed by both: measured, {share(missed)} of {missed['entities']:,} entities in "
+        f"{plural(missed['n'], 'passage')} read blind{bound}{rough}"
+    )
+
+
 def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
     """Print a table of types below the summary."""
     from rich.console import Console
@@ -55,6 +69,8 @@ def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
     console = Console(highlight=False)
     for line in summary_lines(quality):
         console.print(line)
+    if quality and "missed_by_both" in quality:
+        console.print(measured_line(quality["missed_by_both"]))
     if not quality or not (quality["precision"] or quality["recall"]):
         console.print(f"Measure it: vner-annotate review {directory}", markup=False)
         return

@@ -12,6 +12,7 @@ from annotator.records import Mention
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
+from data_cards.review.quality_text import measured_line
 from data_cards.views.highlighting import highlighted
 
 PASSAGES: Final = 10
@@ -33,7 +34,8 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
 
     Args:
         figures: ``agreement`` of ``audit.json``.
-        quality: what people measured, if they did: their recall comes before the bound.
+        quality: what people measured, if they did: their recall is named, and what both teachers missed in passages
+            that people read blind takes the place of the bound.
     """
     teacher, f1 = figures["teacher"], figures["f1"]
     name = printable(teacher["model"] or teacher["provider"])
@@ -49,8 +51,13 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
     recall = (quality or {}).get("recall")
     if recall and "value" in recall:
         lines.append(f"missed entities: measured by people, recall {100 * recall['value']:.1f} %")
-    if missed := figures["missed_by_both"]:
-        share = f"{100 * missed['share']:.1f} % of the entities by capture and recapture (Chapman)"
+    if measured := (quality or {}).get("missed_by_both"):
+        lines.append(measured_line(measured))
+    elif missed := figures["missed_by_both"]:
+        share = (
+            f"{100 * missed['share']:.1f} % of the entities by capture and recapture (Chapman; 95 % interval of chance "
+            f"alone {100 * missed['low']:.1f} to {100 * missed['high']:.1f})"
+        )
         lines.append(
             f"missed by both: at least {share}; a bound, no measurement, since teachers miss the same ones"
             if missed["bound"] == "lower"
@@ -99,13 +106,13 @@ def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str
     ]
 
 
-def print_agreement(figures: Mapping[str, Any], directory: Path) -> None:
+def print_agreement(figures: Mapping[str, Any], directory: Path, quality: Mapping[str, Any] | None = None) -> None:
     """Print the verdicts and the types below the sentences."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    for line in agreement_lines(figures):
+    for line in agreement_lines(figures, quality):
         console.print(line, markup=False)
     table = Table(title="Verdicts", title_justify="left", box=None, pad_edge=False)
     for column in ("verdict", "entities", "meaning"):

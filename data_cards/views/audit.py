@@ -24,7 +24,7 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
     Args:
         console: where to.
         figures: the content of ``audit.json``.
-        quality: lines about precision and recall, or that they were not measured.
+        quality: lines about precision and recall, or that they were not measured, and about a second teacher.
     """
     if figures.get("funnel"):
         console.print(funnel_table(figures["funnel"]))

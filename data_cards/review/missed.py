@@ -1,0 +1,87 @@
+"""The share of true entities that both teachers missed, measured on passages that people read blind.
+
+Capture and recapture (``data_cards.audit.agreement``) takes two teachers to err independently, so it gives a bound.
+Blind passages are a simple random sample of the dataset, and there what both missed can be counted. The count replaces
+the bound, and the bound of the same passages is given beside it: it says by how much the bound is off. To multiply the
+bound of the whole dataset by that factor would be no better, since the factor is as uncertain as the count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from annotator.checking.compare import ONLY_FIRST, compare
+from annotator.checking.opinions import Opinion
+from annotator.records import Annotation, Mention
+from data_cards import estimates
+from data_cards.audit.agreement import figures
+from data_cards.review.blind import Gold
+
+Entities = Collection[tuple[str, str]]
+"""Mention and type of each."""
+
+
+def measured_by_both(
+    golds: Sequence[Gold],
+    texts: Mapping[str, str],
+    predicted: Mapping[str, Entities],
+    opinions: Iterable[Opinion],
+    share: float,
+    population: int,
+) -> dict[str, Any] | None:
+    """Return the share of true entities that neither teacher found; None where no blind passage was asked of both.
+
+    The share is sum(missed) / sum(true) over the passages. An entity is found when a teacher has one there that would
+    be paired with it (``annotator.checking.compare``), whatever its type or span, as the bound counts them. The
+    interval is that of recall, a studentised bootstrap over passages (``estimates.ratio``).
+
+    Args:
+        golds: the true entities of each passage that was read blind.
+        texts: the text of each.
+        predicted: the entities of the first teacher in each.
+        opinions: the entities of both teachers in all passages.
+        share: of the passages that the second teacher was asked about. Below 1, passages in which neither has an entity
+            are left out, since it is not known which of them it was asked about: the result is a little too low.
+        population: passages of the dataset.
+    """
+    own: dict[str, list[Opinion]] = defaultdict(list)
+    wanted = {gold.passage_id for gold in golds}
+    for one in opinions:
+        if one.passage_id in wanted:
+            own[one.passage_id].append(one)
+    # Without a row although the first teacher has entities, the second one's answer is missing or cannot be read.
+    compared = [
+        gold for gold in golds if own[gold.passage_id] or (share >= 1 and not predicted[gold.passage_id])
+    ]
+    true = [len(gold.entities) for gold in compared]
+    missed = [_missed(gold, texts[gold.passage_id], own[gold.passage_id]) for gold in compared]
+    found = estimates.ratio([a - b for a, b in zip(true, missed, strict=True)], true, round(share * population))
+    if found is None:
+        return None
+    bound = figures(one for gold in compared for one in own[gold.passage_id])["missed_by_both"]
+    return {
+        **estimates.Estimate(1 - found.value, 1 - found.high, 1 - found.low, found.n).as_dict(),
+        "entities": sum(true),
+        "missed": sum(missed),
+        "bound": bound["share"] if bound else None,
+    }
+
+
+def _missed(gold: Gold, text: str, found: Iterable[Opinion]) -> int:
+    """Return how many true entities of a passage neither teacher has."""
+    own = {(one.mention, one.label) for one in found}
+    pairs = compare(_annotation(gold.passage_id, text, gold.entities), _annotation(gold.passage_id, text, own))
+    return sum(pair.verdict == ONLY_FIRST for pair in pairs)
+
+
+def _annotation(passage_id: str, text: str, entities: Entities) -> Annotation:
+    places = [
+        Mention(mention, label, label, found.start(), found.end(), "exact")
+        for mention, label in entities
+        for found in re.finditer(re.escape(mention), text)
+    ]
+    ordered = sorted(places, key=lambda one: (one.start, -one.end, one.label))
+    return Annotation(passage_id, text, tuple(ordered), "ok")
