@@ -7,7 +7,9 @@ The passages are those of the bundled sample; what the embedded teacher finds in
 simulated teacher misses an entity, gives it another type or cuts or widens its span, and names things that are none.
 With the share ``common`` an error is made by both teachers alike; else each errs on its own. The arbiter is the model
 of the second teacher: it judges a candidate rightly with the chance ``ARBITER``, and with ``OWN`` where that teacher
-was wrong itself. The code is that of ``vner-annotate check``; tokens are counted by the tokenizer of Llama 3.
+was wrong itself. Both teachers give token probabilities that rank a wrong entity below a right one with the chance
+``TOKENS``, the middle of what is reported for entities. A person reads ``BLIND`` passages blind and finds the truth.
+The code is that of ``vner-annotate check``; tokens are counted by the tokenizer of Llama 3.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import NormalDist, mean
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -39,6 +41,8 @@ from annotator.run.runner import run
 from annotator.storage import tables
 from annotator.terminal.events import Silent
 from data_cards.audit.agreement import figures
+from data_cards.review.blind import Gold
+from data_cards.review.missed import measured_by_both, missed_in
 from prompts import Prompt, load_prompt
 
 MISSED, TYPE, SPAN, INVENTED = 0.06, 0.03, 0.03, 0.05
@@ -46,6 +50,9 @@ MISSED, TYPE, SPAN, INVENTED = 0.06, 0.03, 0.03, 0.05
 WEAK = 2.0
 """Times as many errors of a weak teacher."""
 ARBITER, OWN = 0.95, 0.8
+TOKENS = 0.70
+"""AUROC of a teacher's own token probabilities."""
+BLIND = 40
 TYPES = ("person", "organization", "location", "date", "product", "event", "law", "disease")
 SETTINGS = (
     ("independent errors", 0.0, 1.0, OWN),
@@ -145,8 +152,10 @@ def simulate(world: World, common: float, second: float, own: float, seed: int) 
     """Ask two teachers and the arbiter about every passage; return what came of it."""
     rng = random.Random(seed)
     count: Counter[str] = Counter()
-    doubts: dict[bool, list[float]] = defaultdict(list)
+    golds: list[Gold] = []
+    doubts: dict[str, dict[bool, list[float]]] = defaultdict(lambda: defaultdict(list))
     before, after = [], []
+    missed: dict[str, int] = {}
     for truth in world.truth:
         right = {entity.key for entity in entities_of(truth)}
         one, other = teachers(truth, common, second, rng)
@@ -173,21 +182,28 @@ def simulate(world: World, common: float, second: float, own: float, seed: int) 
         count["true"] += len(right)
         count["kept"] += len(stays)
         count["kept right"] += len(stays & right)
-        places = [span for said in (one, other) for span in _spans(said)]
-        count["missed by both"] += sum(
-            not any(low < end and start < high for start, end in places)
-            for low, high in ((e.places[0].start, e.places[0].end) for e in entities_of(truth))
-        )
         pair_reply = json.dumps([[e.mention, e.label] for e in entities_of(other)], ensure_ascii=False)
         count["second tokens"] += world.tokens(world.prompt, truth.text, pair_reply)
         count["arbiter tokens"] += world.tokens(world.arbiter, world.shown(truth.text, asked), reply) if asked else 0
         count["asked"] += bool(asked)
         count["candidates"] += len(asked)
-        for row in opinions(truth.passage_id, pairs):
-            before.append(row)
-            if row.teacher != "second":
-                doubts[(row.mention, row.label) in right].append(row.doubt)
+        rows = list(opinions(truth.passage_id, pairs))
+        before += rows
         after += opinions(truth.passage_id, pairs, decided)
+        gold = Gold(truth.passage_id, frozenset(right), frozenset())
+        golds.append(gold)
+        missed[truth.passage_id] = missed_in(gold, truth.text, rows)
+        sure = (_sureness(entities_of(one), right, rng), _sureness(entities_of(other), right, rng))
+        for name, given in (("alone", ({}, {})), ("first", (sure[0], {})), ("both", sure)):
+            for row in opinions(truth.passage_id, pairs, None, given):
+                if row.teacher != "second":
+                    doubts[name][(row.mention, row.label) in right].append(row.doubt)
+        for key, probability in sure[0].items():
+            doubts["tokens"][key in right].append(1 - probability)
+    texts = {one.passage_id: one.text for one in world.truth}
+    read = rng.sample(golds, BLIND)
+    measured = measured_by_both(read, texts, dict.fromkeys(texts, ()), before, 1.0, len(texts))
+    share = sum(missed.values()) / count["true"]
     plain, corrected = figures(before)["missed_by_both"], figures(after)["missed_by_both"]
     return {
         "f1": figures(before)["f1"]["strict"],
@@ -199,15 +215,22 @@ def simulate(world: World, common: float, second: float, own: float, seed: int) 
         "recall after": count["kept right"] / count["true"],
         "tokens": count["arbiter tokens"] / count["second tokens"],
         "candidates": count["candidates"] / len(world.truth),
-        "auroc": auroc(doubts[False], doubts[True]),
-        "missed": count["missed by both"] / count["true"],
+        **{f"auroc {name}": auroc(own[False], own[True]) for name, own in doubts.items()},
+        "missed": share,
+        "measured": measured["value"],
+        "covered": measured["low"] <= share <= measured["high"],
         "chapman": plain["share"],
         "chapman after": corrected["share"],
     }
 
 
-def _spans(annotation: Annotation) -> list[tuple[int, int]]:
-    return [(one.start, one.end) for one in annotation.mentions]
+def _sureness(
+    entities: list[Candidate], right: set[tuple[str, str]], rng: random.Random
+) -> dict[tuple[str, str], float]:
+    """Draw token probabilities from two normal distributions, mapped to between 0 and 1; most are near 1."""
+    normal = NormalDist()
+    apart = 2**0.5 * normal.inv_cdf(TOKENS)
+    return {one.key: normal.cdf(rng.gauss(1.5 if one.key in right else 1.5 - apart, 1.0)) for one in entities}
 
 
 def auroc(high: list[float], low: list[float]) -> float:
@@ -227,22 +250,28 @@ def main() -> None:
     world = make_world(given.prompt, given.arbiter)
     print(f"{len(world.truth)} passages, {sum(len(entities_of(one)) for one in world.truth):,} true entities")
     print("setting                F1 of both | wrong removed  right lost | precision       recall          | "
-          "tokens  candidates | AUROC of doubt")  # fmt: skip
+          "tokens  candidates | AUROC of doubt, with the first's tokens, with both; of tokens alone")  # fmt: skip
     for name, common, second, own in SETTINGS:
         draws = [simulate(world, common, second, own, seed) for seed in range(given.draws)]
         at = {key: mean(draw[key] for draw in draws) for key in draws[0]}
         print(
             f"{name:22} {at['f1']:10.3f} | {at['wrong removed']:13.1%} {at['right lost']:11.1%} | "
             f"{at['precision']:.3f} -> {at['precision after']:.3f}  {at['recall']:.3f} -> {at['recall after']:.3f} | "
-            f"{at['tokens']:6.1%} {at['candidates']:11.1f} | {at['auroc']:.3f}",
+            f"{at['tokens']:6.1%} {at['candidates']:11.1f} | "
+            f"{at['auroc alone']:.3f} {at['auroc first']:.3f} {at['auroc both']:.3f}; {at['auroc tokens']:.3f}",
             flush=True,
         )
-    print("\nerrors in common | missed by both | Chapman | Chapman without what the arbiter rejected")
+    print(
+        "\nerrors in common | missed by both | Chapman | Chapman without what the arbiter rejected | "
+        f"measured in {BLIND} blind passages, interval covers the truth"
+    )
     for tenth in range(10):
         draws = [simulate(world, tenth / 10, 1.0, OWN, seed) for seed in range(given.draws)]
         at = {key: mean(draw[key] for draw in draws) for key in draws[0]}
         print(
-            f"{tenth / 10:16.0%} | {at['missed']:14.2%} | {at['chapman']:7.2%} | {at['chapman after']:7.2%}", flush=True
+            f"{tenth / 10:16.0%} | {at['missed']:14.2%} | {at['chapman']:7.2%} | {at['chapman after']:7.2%} | "
+            f"{at['measured']:7.2%} {at['covered']:6.0%}",
+            flush=True,
         )
 
 

@@ -36,8 +36,6 @@ from data_cards.views.highlighting import highlighted
 from data_cards.views.terminal import made
 
 PASSAGES: Final = 30
-DIFFERENCES: Final = 10
-"""Passages on which two teachers differ that are shown."""
 MERGES: Final = 200
 """Lines of the merge log that are shown."""
 

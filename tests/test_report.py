@@ -16,7 +16,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
+from annotator.checking.opinions import SCHEMA as OPINIONS
+from annotator.checking.opinions import Opinion
+from annotator.checking.settings import CheckSettings, write_check
 from annotator.records import Mention, Rejected
+from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
 from data_cards import figures
@@ -53,6 +57,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
         {"raw": "misc", "label": None, "status": "rejected", "rule": "meaningless", "claims": 1, "mentions": 0},
     ]
     pq.write_table(pa.Table.from_pylist(rows), root / "labels.parquet")
+    write_check(made.check, CheckSettings(teacher={"provider": "openai", "model": NASTY}))
+    differing = [
+        Opinion("p4", "An Bình", 8, 15, "company", "city", "other type", 0.65, "first", ""),
+        Opinion("p4", "An Bình", 8, 15, "city", "company", "other type", 0.65, "second", ""),
+        Opinion("p4", "Vinh", 18, 22, NASTY, "", "only second", 0.75, "second", ""),
+    ]
+    with made.agreement.open("wb") as file:
+        tables.write_records(file, OPINIONS, differing)
     told = CliRunner().invoke(cli.app, ["report", str(root), "--debug"])
     assert told.exit_code == 0, told.output
     return made
@@ -68,7 +80,9 @@ def page(run: RunDir, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brow
 
 def visible(page: Browser) -> list[str]:
     """Ids of the passages that can be seen."""
-    shown = "[...document.querySelectorAll('.passage')].filter(p => p.offsetParent !== null).map(p => p.id)"
+    shown = (
+        "[...document.querySelectorAll('#passages-box .passage')].filter(p => p.offsetParent !== null).map(p => p.id)"
+    )
     return sorted(page.run(shown))
 
 
@@ -108,6 +122,18 @@ def test_the_filter_works_by_keyboard(page: Browser) -> None:
     press_button(page, "city")
     assert visible(page) == everything
     assert page.run("document.querySelectorAll('.filters [aria-pressed=true]').length") == 1
+
+
+@browser_needed
+def test_the_filter_leaves_the_passages_of_two_teachers_alone(page: Browser) -> None:
+    """They are no part of the drawn ones: neither counted nor hidden; marks say whose each entity is."""
+    press_button(page, "person")
+    texts = "[...document.querySelectorAll('#agreement .passage')].map(p => [!p.hidden, p.textContent])"
+    ((shown, text),) = page.run(texts)
+    press_button(page, "person")
+    assert shown
+    assert "An Bìnhsecond:\u00a0cityfirst:\u00a0company" in text
+    assert printable(NASTY)[:60] in text
 
 
 @browser_needed

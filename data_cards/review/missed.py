@@ -57,7 +57,7 @@ def measured_by_both(
         gold for gold in golds if own[gold.passage_id] or (share >= 1 and not predicted[gold.passage_id])
     ]
     true = [len(gold.entities) for gold in compared]
-    missed = [_missed(gold, texts[gold.passage_id], own[gold.passage_id]) for gold in compared]
+    missed = [missed_in(gold, texts[gold.passage_id], own[gold.passage_id]) for gold in compared]
     found = estimates.ratio([a - b for a, b in zip(true, missed, strict=True)], true, round(share * population))
     if found is None:
         return None
@@ -70,8 +70,8 @@ def measured_by_both(
     }
 
 
-def _missed(gold: Gold, text: str, found: Iterable[Opinion]) -> int:
-    """Return how many true entities of a passage neither teacher has."""
+def missed_in(gold: Gold, text: str, found: Iterable[Opinion]) -> int:
+    """Return how many true entities of a passage neither teacher has found."""
     own = {(one.mention, one.label) for one in found}
     pairs = compare(_annotation(gold.passage_id, text, gold.entities), _annotation(gold.passage_id, text, own))
     return sum(pair.verdict == ONLY_FIRST for pair in pairs)

@@ -1,8 +1,8 @@
 "use strict";
 (() => {
   const buttons = [...document.querySelectorAll(".filters button")];
-  const passages = [...document.querySelectorAll(".passage")];
   const box = document.getElementById("passages-box");
+  const passages = [...box.querySelectorAll(".passage")];
   const shown = document.getElementById("shown");
   const show = (wanted) => {
     let visible = 0;

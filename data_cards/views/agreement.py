@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.checking.compare import SAME, VERDICTS
+from annotator.checking.compare import SAME
 from annotator.checking.opinions import read_opinions
 from annotator.records import Mention
 from annotator.storage import tables
@@ -87,6 +87,8 @@ def _of_a_part(figures: Mapping[str, Any]) -> list[str]:
 def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the passages on which two teachers differ most: id, differences, and ``html`` with these marked.
 
+    Marks say who has an entity there: ``first`` (number 0) or ``second`` (number 1), and its type.
+
     Raises:
         RunDirError: a file is missing or damaged.
     """
@@ -94,10 +96,10 @@ def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str
     marks: dict[str, list[Mention]] = {identity: [] for identity in wanted}
     for one in read_opinions(run.agreement):
         if one.passage_id in marks and one.verdict not in SAME:
-            what = f"{one.label}: {one.verdict}"
+            what = f"{one.teacher}:\u00a0{one.label}"
             marks[one.passage_id].append(Mention(one.mention, what, one.label, one.start, one.end, ""))
     labels = dict.fromkeys(mention.label for own in marks.values() for mention in own)
-    numbers = {label: VERDICTS.index(label.rpartition(": ")[2]) for label in labels}
+    numbers = {label: int(label.startswith("second:")) for label in labels}
     texts = {one.passage_id: one.text for one in tables.read_annotations(run.annotations) if one.passage_id in wanted}
     return [
         {"id": identity, "differences": number, "html": highlighted(texts[identity], marks[identity], numbers)}
