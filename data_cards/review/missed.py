@@ -53,9 +53,7 @@ def measured_by_both(
         if one.passage_id in wanted:
             own[one.passage_id].append(one)
     # Without a row although the first teacher has entities, the second one's answer is missing or cannot be read.
-    compared = [
-        gold for gold in golds if own[gold.passage_id] or (share >= 1 and not predicted[gold.passage_id])
-    ]
+    compared = [gold for gold in golds if own[gold.passage_id] or (share >= 1 and not predicted[gold.passage_id])]
     true = [len(gold.entities) for gold in compared]
     missed = [missed_in(gold, texts[gold.passage_id], own[gold.passage_id]) for gold in compared]
     found = estimates.ratio([a - b for a, b in zip(true, missed, strict=True)], true, round(share * population))
