@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,32 @@ def test_what_is_no_student_is_refused_in_one_line(base: Path, tmp_path: Path, m
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the library reads it once
     with pytest.raises(StudentError, match="cannot load nobody/nothing"):
         load_student("nobody/nothing", device="cpu")
+
+
+@pytest.mark.parametrize("status", [401, 404, 503])
+def test_a_name_that_the_hub_does_not_have_costs_one_request(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not asked for again and again, as transformers does."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(status)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as hub:
+        threading.Thread(target=hub.serve_forever, args=(0.05,), daemon=True).start()
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{hub.server_port}")
+        with pytest.raises(StudentError, match=r"cannot load nobody/nothing: .*; give a folder with a model"):
+            load_student("nobody/nothing", device="cpu")
+        hub.shutdown()
+    assert asked == ["/api/models/nobody/nothing"]
 
 
 def test_a_missing_extra_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,6 +107,8 @@ def load_model(name: str | Path) -> Any:
     if local and not any(folder.glob("*.safetensors")):
         raise StudentError(f"{folder} holds no safetensors; save the model again with save_pretrained")
     with loading(str(name), "; give a folder with a model, or a Hub name"):
+        if not local:
+            _check_hub(str(name))
         model = AutoModelForSeq2SeqLM.from_pretrained(
             str(folder) if local else str(name),
             dtype="float32",
@@ -183,6 +185,24 @@ def loading(what: str, hint: str = "") -> Iterator[None]:
             yield
     except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
         raise StudentError(f"cannot load {what}: {one_line(error)}{hint}") from error
+
+
+def _check_hub(name: str) -> None:
+    """Ask the Hub once for a model that is not in the cache; transformers would repeat each of its requests.
+
+    Raises:
+        OSError: the Hub does not have it, or cannot be reached.
+        ValueError: no model can have this name.
+    """
+    from httpx2 import TransportError
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return
+    try:
+        HfApi().model_info(name, timeout=10)
+    except TransportError as error:
+        raise OSError(f"there is no such folder, and the Hub cannot be reached ({error})") from error
 
 
 def _with_adapter(model: Any, folder: Path) -> Any:
