@@ -116,7 +116,7 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
 
     from training.students import load_tokenizer
     from training.train.data import Order, mixed
-    from training.train.settings import Settings
+    from training.train.recipes import Settings
     from training.train.stages import prepare as prepared
     from training.train.trainer import StudentTrainer, training_arguments
 
@@ -304,7 +304,7 @@ def curve(place: Path, given: argparse.Namespace) -> None:
         axes.set_ylabel("loss: held out (points), training, smoothed (thin)")
         axes.legend(frameon=False)
 
-    save(given.out / "train-curve", (7, 4), draw)
+    save(given.out / "train-curve", "Loss of both, two seeds each", (7, 4), draw)
 
 
 if __name__ == "__main__":

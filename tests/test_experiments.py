@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from annotator.storage import tables
 from annotator.terminal.events import Progress, Silent
 from tests.students import make_student, sample, write_samples
 from training.train import experiments
+from training.train.changes import Changes
 from training.train.experiments import Plan, load_experiment, run
-from training.train.recipes import Changes, load_recipe
+from training.train.recipes import load_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -35,10 +35,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Fakes:
-    """A predictor and a scorer that count how often they are asked."""
+    """A predictor and a scorer in place of the program's that count how often they are asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.predicted: list[tuple[str, int]] = []
+        monkeypatch.setattr(experiments, "predict_with", self.predict)
+        monkeypatch.setattr(experiments, "score_of", self.score)
 
     def predict(self, student: str, benchmark: Path, out: Path, device: str, progress: Progress) -> None:
         self.predicted.append((Path(student).name.partition("-")[0], tables.count(benchmark)))
@@ -49,13 +51,13 @@ class Fakes:
         return {"strict": number / 100, "relaxed": number / 50}
 
 
-def test_a_learning_curve_is_made_once_with_its_spread(data: Path, tmp_path: Path) -> None:
+def test_a_learning_curve_is_made_once_with_its_spread(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Zero-shot once, slices with two seeds; stages before are shared; the second time nothing is asked or trained."""
-    fakes = Fakes()
-    changes = Changes(str(data / "base"), 5, ("supervised.max_steps=1",))
-    plan = Plan(
-        "figure-4.2", data, tmp_path / "out", changes, seeds=2, device="cpu", predict=fakes.predict, score=fakes.score
-    )
+    fakes = Fakes(monkeypatch)
+    changes = Changes(str(data / "base"), 5, ["supervised.max_steps=1"])
+    plan = Plan("figure-4.2", data, tmp_path / "out", changes, seeds=2, device="cpu")
     report = run(plan, Silent())
 
     stages = (path.name for path in (plan.out / "stages").iterdir() if path.is_dir() and path.name[0] != ".")
@@ -74,7 +76,8 @@ def test_a_learning_curve_is_made_once_with_its_spread(data: Path, tmp_path: Pat
     assert json.loads((plan.out / "figure-4.2.json").read_text(encoding="utf-8")) == report
     figures = [(plan.out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")]
 
-    assert run(dataclasses.replace(plan, predict=None, score=None), Silent()) == report  # type: ignore[arg-type]
+    monkeypatch.setattr(experiments, "predict_with", None)
+    assert run(plan, Silent()) == report
     assert [(plan.out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")] == figures
 
 
@@ -100,25 +103,19 @@ def test_rows_are_of_their_experiment() -> None:
         load_experiment("table-4.7")
 
 
-def test_a_table_is_drawn_with_both_figures(data: Path, tmp_path: Path) -> None:
+def test_a_table_is_drawn_with_both_figures(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rows, two benchmarks, one seed: no spread is pretended; the command prints the table."""
     import shutil
 
     whole = shutil.copytree(data, tmp_path / "data")
     shutil.copy(data / "phoner-test.parquet", whole / "vlsp2018-dev.parquet")
-    fakes = Fakes()
-    plan = Plan(
-        "table-4.2",
-        whole,
-        tmp_path / "out",
-        Changes(str(data / "base"), 4),
-        device="cpu",
-        predict=fakes.predict,
-        score=fakes.score,
-    )
+    Fakes(monkeypatch)
+    plan = Plan("table-4.2", whole, tmp_path / "out", Changes(str(data / "base"), 4), device="cpu")
     run(plan, Silent())
     asked = ["experiment", "table-4.2", "--data", str(whole), "--out", str(plan.out), "--device", "cpu"]
     result = CliRunner().invoke(cli.app, [*asked, "--model", str(data / "base"), "--limit", "4", "-q"])
     assert result.exit_code == 0, result.output
-    assert "then Vietnamese NER | 8 + 4 | 1.00 | 2.00 | 74.38 | 2.00 | 4.00 | 81.79 |" in result.stdout
+    table = (plan.out / "table-4.2.md").read_text(encoding="utf-8")
+    assert "then Vietnamese NER | 8 + 4 | 1.00 | 2.00 | 74.38 | 2.00 | 4.00 | 81.79 |" in table
+    assert all(figure in result.stdout for figure in ("8 + 4", "74.38", "81.79"))
     assert (plan.out / "table-4.2.svg").stat().st_size > 5000

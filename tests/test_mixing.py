@@ -73,7 +73,7 @@ def test_missing_data_are_all_named_with_what_makes_them(tmp_path: Path) -> None
     """One line for a person who has none of it yet."""
     sets = {name: DataSet(name=name, file=f"{name}.parquet", convert=f"make {name} --out {{out}}") for name in "ab"}
     with pytest.raises(StudentError) as caught:
-        find(sets, ["a", "b"], tmp_path)
+        find(sets, tmp_path)
     assert f"make a --out {tmp_path / 'a.parquet'}" in str(caught.value)
     assert f"make b --out {tmp_path / 'b.parquet'}" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -103,7 +103,7 @@ def test_like_lengths_meet_in_a_batch_and_epochs_differ() -> None:
 
     assert padding(64) < padding(0) / 2
     order = Order(lengths, batch=8, window=64, seed=0)
-    means = lengths[order.numbers()].reshape(-1, 8).mean(axis=1)
+    means = lengths[list(order)].reshape(-1, 8).mean(axis=1)
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.2
     first = list(order)
     order.set_epoch(1)

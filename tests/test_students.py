@@ -14,7 +14,7 @@ from tests.students import make_student, make_untied
 from training import students
 from training.prompting import student_input
 from training.students import has_own_head, load_model, load_student
-from training.train.settings import Settings
+from training.train.recipes import Settings
 
 pytestmark = pytest.mark.slow
 

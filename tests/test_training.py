@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -165,18 +164,21 @@ def test_done_is_done(done: Path, place: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_twice_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp_path: Path) -> None:
     """SIGKILL between two checkpoints of each stage; then the adapter and the loss log are the same, byte for byte."""
     out = tmp_path / "killed"
-    slow = (
-        "import time; from training.train.trainer import TrainingLogger as log; step = log.on_step_end;"
-        "log.on_step_end = lambda *a, **k: (time.sleep(0.15), step(*a, **k))[1]; import cli; cli.main()"
-    )
-    for stage, step in (("one", 10), ("two", 4)):
-        process = subprocess.Popen([sys.executable, "-c", slow, *command(place, out)], cwd=Path(cli.__file__).parent)
-        while process.poll() is None:
-            logs = [log.read_text(encoding="utf-8") for log in (out / "stages").glob(f".{stage}-*/loss.jsonl")]
-            if any(f'"step": {step}' in log for log in logs):
-                process.send_signal(signal.SIGKILL)
-                break
-            time.sleep(0.02)
+    told = (
+        "from training.train.trainer import TrainingLogger as log; step = log.on_step_end;"
+        "log.on_step_end = lambda self, args, state, *a, **k: (print(self._stage, state.global_step, flush=True),"
+        "input(), step(self, args, state, *a, **k))[2]; import cli; cli.main()"
+    )  # the process says each step, and waits for an answer
+    for stage, step in (("one", 10), ("two", 5)):
+        process = subprocess.Popen([sys.executable, "-c", told, *command(place, out)], cwd=Path(cli.__file__).parent,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        while process.stdout.readline().split() != [stage, str(step)]:
+            assert process.poll() is None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert list((out / "stages").glob(f".{stage}-*/checkpoints/checkpoint-*"))
     assert not (out / "training.json").exists()
@@ -248,7 +250,7 @@ def test_the_loss_is_that_of_the_model_itself_whole_or_in_parts(place: Path, tmp
     from transformers import DataCollatorForSeq2Seq
 
     from training.students import load_tokenizer
-    from training.train.settings import Settings
+    from training.train.recipes import Settings
     from training.train.trainer import StudentTrainer, training_arguments
 
     tokenizer = load_tokenizer(place / "base")
@@ -362,24 +364,11 @@ def test_only_what_the_record_lists_is_replaced_or_deleted(place: Path, tmp_path
     assert (out / "tsconfig.json").read_text() == (out / "notes" / "x.part").read_text() == "mine"
     assert load_student(out, device="cpu")
 
-    other = tmp_path / "other"
-    (other / "stages" / ".tokens").mkdir(parents=True)  # an older version, stopped in its first stage
-    (other / "tokenizer.json").write_text("mine")
-    result = trained(place, other, *asked)
+    (out / "tokenizer.json").unlink()
+    (out / ".training.json").write_text('{"files": ["stages"]}')
+    (out / "training.json").unlink()
+    (out / "tokenizer.json").write_text("mine")
+    result = trained(place, out, *asked)
     assert result.exit_code == 1
-    assert "tokenizer.json was not made by train" in result.output
-    assert (other / "tokenizer.json").read_text() == "mine"
-
-
-def test_a_folder_of_an_older_version_continues(place: Path, done: Path, tmp_path: Path) -> None:
-    """Without the record, what stands in the finished stages is the program's own; nothing is trained again."""
-    import shutil
-
-    out = shutil.copytree(done, tmp_path / "older")
-    (out / ".training.json").unlink()
-    (out / "tsconfig.json").write_text("mine")
-    before = contents(out)
-    assert trained(place, out, "--merge").exit_code == 0
-    assert contents(out).items() >= before.items()
-    listed = json.loads((out / ".training.json").read_text())["files"]
-    assert sorted(listed) == sorted({path.name for path in out.iterdir() if path.name[0] != "."} - {"tsconfig.json"})
+    assert "was not made by train" in result.output
+    assert (out / "tokenizer.json").read_text() == "mine"

@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json, with_options
 from annotator.terminal.words import plural
+from training.train.changes import Changes
 
 if TYPE_CHECKING:
     from training.train.recipes import Portion, Recipe
 
 _KEPT = "finished stages and the last checkpoint are kept"
-_NAME = typer.Argument(metavar="NAME", help="table-4.1, table-4.2, figure-4.2 or figure-4.3.")
 _DATA = typer.Option("--data", metavar="DIR", help="Read converted Parquet files from this folder (docs/train.md).")
 _OUT = typer.Option("--out", "-o", metavar="DIR", help="Write to this folder; the same command continues there.")
-Model = Annotated[str, typer.Option(metavar="NAME", help="Fine-tune this model: a folder, or a name on the Hub.")]
-Limit = Annotated[
-    int, typer.Option(metavar="N", min=0, help="Use at most this many samples of each dataset; 0 means all.")
-]
-Set = Annotated[
-    Optional[list[str]],  # noqa: UP045 - read by typer
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="Set a hyper-parameter, such as batch=8 or STAGE.batch=8. Repeatable."
-    ),
-]
 Device = Annotated[
     str, typer.Option(metavar="cpu|cuda", help="Train on this device.", show_default="the GPU where there is one")
 ]
 
 
-def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
+@with_options
+def train(  # noqa: PLR0913 - the parameters of a command are its flags
+    *,
     recipe: Annotated[
         str, typer.Argument(metavar="RECIPE", help="A recipe of the thesis by name (--list), or a TOML file.")
     ] = "",
-    data: Annotated[Optional[Path], _DATA] = None,  # noqa: UP045
-    out: Annotated[Optional[Path], _OUT] = None,  # noqa: UP045
+    data: Annotated[Path | None, _DATA] = None,
+    out: Annotated[Path | None, _OUT] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe and train nothing.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the recipes and train nothing.")] = False,
-    model: Model = "",
-    limit: Limit = 0,
-    settings: Set = None,
+    options: Changes,
     merge: Annotated[bool, typer.Option("--merge", help="Write DIR/merged too, a model without adapter.")] = False,
     device: Device = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin again; delete what train wrote to DIR.")] = False,
@@ -63,21 +52,21 @@ def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
     """
     with exits(debug, out, kept=_KEPT):
         from annotator.errors import ConfigError
-        from training.train.recipes import Changes, load_recipe, shipped
+        from training.train.recipes import load_recipe, shipped
 
         if listed:
             recipes = {name: load_recipe(name) for name in shipped()}
             width = max(map(len, recipes))
             if as_json:
-                print_json({name: one.as_dict() for name, one in recipes.items()})
+                print_json({name: one.model_dump() for name, one in recipes.items()})
             else:
                 typer.echo("\n".join(f"{name:<{width}}  {one.description}" for name, one in recipes.items()))
             return
         if not recipe:
             raise ConfigError("which recipe? vner-annotate train --list shows them; or give the path of a .toml file")
-        resolved = load_recipe(recipe, Changes(model, limit, tuple(settings or ())))
+        resolved = load_recipe(recipe, options)
         if show:
-            print_json(resolved.as_dict()) if as_json else _print_recipe(resolved)
+            print_json(resolved.model_dump()) if as_json else _print_recipe(resolved)
             return
         if out is None or data is None:
             raise ConfigError(
@@ -94,16 +83,16 @@ def train(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
             _print_trained(record, out, out / "merged" if merge else out)
 
 
-def experiment(  # noqa: PLR0913, PLR0917 - the parameters of a command are its flags
-    name: Annotated[str, _NAME],
+@with_options
+def experiment(  # noqa: PLR0913 - the parameters of a command are its flags
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="table-4.1, table-4.2, figure-4.2 or figure-4.3.")],
     data: Annotated[Path, _DATA],
     out: Annotated[Path, _OUT],
     seeds: Annotated[
         int, typer.Option(metavar="N", min=1, help="Repeat with this many seeds, for mean and spread.")
     ] = 1,
-    model: Model = "",
-    limit: Limit = 0,
-    settings: Set = None,
+    options: Changes,
     device: Device = "",
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -116,21 +105,21 @@ def experiment(  # noqa: PLR0913, PLR0917 - the parameters of a command are its 
     """
     with exits(debug, out, kept=_KEPT):
         from annotator.terminal.progress import make_progress
-        from training.train.experiments import Plan, run
-        from training.train.recipes import Changes
+        from training.tables import show_grids
+        from training.train.experiments import Plan, grid, run
 
-        plan = Plan(name, data, out, Changes(model, limit, tuple(settings or ())), seeds, device)
+        plan = Plan(name, data, out, options, seeds, device)
         report = run(plan, make_progress(quiet=quiet))
         if as_json:
             print_json(report)
         else:
-            typer.echo((out / f"{report['name']}.md").read_text(encoding="utf-8"))
+            show_grids([grid(report)])
             typer.echo(f"{out / report['name']}.md, .json, .png, .svg", err=True)
 
 
 def _print_recipe(recipe: Recipe) -> None:
     """Everything that a recipe resolves to; settings that are the same in all stages stand once."""
-    from training.train.settings import Settings
+    from training.train.recipes import Settings
 
     typer.echo(f"{recipe.name}: {recipe.description}\nmodel  {recipe.model}")
     for number, stage in enumerate(recipe.stages, start=1):
@@ -139,21 +128,21 @@ def _print_recipe(recipe: Recipe) -> None:
             typer.echo(f"  {recipe.sets[portion.set].file:<26}{_taken(portion, recipe)}")
     if recipe.stages:
         typer.echo("\nsettings" if len(recipe.stages) == 1 else "\nsettings (of all stages, or stage by stage)")
-        for item in dataclasses.fields(Settings):
-            values = [str(getattr(stage.settings, item.name)) for stage in recipe.stages]
+        for name, setting in Settings.model_fields.items():
+            values = [str(getattr(stage.settings, name)) for stage in recipe.stages]
             shown = values[0] if len(set(values)) == 1 else " | ".join(values)
-            typer.echo(f"  {item.name:<18}{shown:<12}{item.metadata['help']}")
+            typer.echo(f"  {name:<18}{shown:<12}{setting.description}")
     typer.echo("\nbenchmarks")
     for benchmark in recipe.benchmarks:
         published = recipe.published.get(benchmark.name)
         typer.echo(f"  {benchmark.file:<26}{'' if published is None else f'the thesis: F1 {published:.2f}'}".rstrip())
     typer.echo("\nfiles it needs in --data, and the commands that make them")
-    for data_set in (*(recipe.sets[name] for name in recipe.used), *recipe.benchmarks):
+    for data_set in (*recipe.sets.values(), *recipe.benchmarks):
         typer.echo(f"  {data_set.convert.format(out='DATA/' + data_set.file)}")
 
 
 def _taken(portion: Portion, recipe: Recipe) -> str:
-    parts: Sequence[str] = [
+    parts = [
         "" if portion.empty else "without empty answers",
         f"{portion.share:.0%} of it" if portion.share < 1 else "",
         plural(portion.passages, "passage") if portion.passages else "",

@@ -47,14 +47,19 @@ class Taken:
         chosen = hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()
         return {"set": self.name, "sha256": self.sha256, "rows": len(self.rows), "rows_sha256": chosen}
 
+    def as_dict(self) -> dict[str, Any]:
+        """What the record of a stage says of it."""
+        counts = {"in_file": self.in_file, "without_answer": self.without_answer}
+        return {**self.fingerprint(), "file": self.path.name, **counts}
 
-def find(sets: Mapping[str, DataSet], names: Sequence[str], data: Path) -> dict[str, Path]:
-    """Find the files of the data sets ``names`` in ``data``, or at the absolute path that the recipe gives.
+
+def find(sets: Mapping[str, DataSet], data: Path) -> dict[str, Path]:
+    """Find the files of data sets in ``data``, or at the absolute path that the recipe gives.
 
     Raises:
         StudentError: some are missing; the message names them and the commands that make them.
     """
-    paths = {name: data / Path(sets[name].file).expanduser() for name in names}
+    paths = {name: data / Path(one.file).expanduser() for name, one in sets.items()}
     if missing := [name for name, path in paths.items() if not path.is_file()]:
         made_by = "; ".join(sets[name].convert.format(out=paths[name]) for name in missing)
         raise StudentError(f"missing data: {', '.join(sets[name].file for name in missing)}; made by: {made_by}")
@@ -111,22 +116,17 @@ def tokenised(taken: Taken, tokenizer: Any, max_tokens: int, cache: Path, progre
     progress.start("tokens", "samples", len(taken.rows))
     copy = cache / "parquet"  # the rows as datasets maps them; removed when their tokens are there
     ids = datasets.List(datasets.Value("int32"))
-    bars = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
-    try:
-        whole = datasets.Dataset.from_parquet(str(taken.path), cache_dir=str(copy))
-        whole.select(taken.rows).map(
-            encode,
-            batched=True,
-            batch_size=512,
-            remove_columns=whole.column_names,
-            features=datasets.Features({"input_ids": ids, "labels": ids, "length": datasets.Value("int32")}),
-            cache_file_name=str(path),
-            new_fingerprint=digest(key)[:16],
-        )
-    finally:
-        if bars:
-            datasets.enable_progress_bars()
+    whole = datasets.Dataset.from_parquet(str(taken.path), cache_dir=str(copy))
+    whole.select(taken.rows).map(
+        encode,
+        batched=True,
+        batch_size=512,
+        remove_columns=whole.column_names,
+        features=datasets.Features({"input_ids": ids, "labels": ids, "length": datasets.Value("int32")}),
+        cache_file_name=str(path),
+        new_fingerprint=digest(key)[:16],
+    )
     shutil.rmtree(copy, ignore_errors=True)
     progress.finish()
     return path
@@ -161,10 +161,9 @@ class Order:
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.numbers().tolist())
+        return iter(self._numbers().tolist())
 
-    def numbers(self) -> Numbers:
-        """Sample numbers in order."""
+    def _numbers(self) -> Numbers:
         rng = _rng(self._seed, "order", str(self._epoch))
         order = rng.permutation(len(self._lengths))
         if self._window < 2:

@@ -15,11 +15,6 @@ from annotator.storage.atomic import explained, locked, write_json
 
 MARK: Final = ".training.json"
 """The record: ``{"files": [...]}``, the names in the folder that were written by ``train`` or ``experiment``."""
-RECORD: Final = "training.json"
-"""Of a finished student: what it was made of."""
-STUDENT: Final = ("*.safetensors", "*.safetensors.index.json", "*config.json", "tokenizer*", "special_tokens_map.json",
-                  "*.model")  # fmt: skip
-"""The files of a student that ``save_pretrained`` writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +46,28 @@ def held(out: Path) -> Iterator[None]:
     with explained(out):
         if out.exists() and not out.is_dir():
             raise RunDirError(f"{out} is a file; --out takes a folder")
-        if (out / "manifest.json").exists() or (out / "completions.sqlite").exists():
-            raise RunDirError(f"{out} is the run directory of a dataset; choose another --out")
         created = [folder for folder in (out, *out.parents) if not folder.exists()]
         out.mkdir(parents=True, exist_ok=True)
-        if not (out / MARK).is_file():
-            strangers = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
-            if strangers and not _is_older(out):
-                raise RunDirError(
-                    f"{out} is not empty and was not made by train (it holds {strangers[0]}); choose another --out"
-                )
+        strangers = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+        if strangers and not (out / MARK).is_file():
+            raise RunDirError(
+                f"{out} is not empty and was not made by train (it holds {strangers[0]}); choose another --out"
+            )
     with locked(out / ".lock", out):
         if not (out / MARK).is_file():
-            write_json(out / MARK, {"files": _written_before(out)})
+            write_json(out / MARK, {"files": []})
         for folder in (out, *(out / name for name in _files(out) if (out / name).is_dir())):
             for unfinished in folder.rglob(".*.part") if folder != out else folder.glob(".*.part"):
                 unfinished.unlink(missing_ok=True)  # of a process that was killed; we hold the lock
         try:
             yield
         except BaseException:
-            _remove_empty(out, created)
+            with suppress(OSError):
+                if created and {path.name for path in out.iterdir()} <= {".lock", MARK}:
+                    shutil.rmtree(out)
+                    for folder in created[1:]:
+                        folder.rmdir()
             raise
-
-
-def _remove_empty(out: Path, created: Iterable[Path]) -> None:
-    """Remove the folders that were ``created`` here, where nothing was written to ``out`` but its record."""
-    with suppress(OSError):
-        if created and {path.name for path in out.iterdir()} <= {".lock", MARK}:
-            (out / MARK).unlink(missing_ok=True)
-            (out / ".lock").unlink(missing_ok=True)
-            for folder in created:
-                folder.rmdir()
 
 
 def register(out: Path, names: Iterable[str]) -> None:
@@ -112,23 +98,3 @@ def _files(out: Path) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirError(f"cannot read {out / MARK} ({error!r}); choose another --out") from error
     return [name for name in names if isinstance(name, str) and Path(name).name == name and name not in ("", "..")]
-
-
-def _is_older(out: Path) -> bool:
-    """Whether a version without the record trained in ``out``."""
-    return (out / "stages" / ".tokens").is_dir() or any((out / "stages").glob("*/stage.json"))
-
-
-def _written_before(out: Path) -> list[str]:
-    """What a version without the record wrote to ``out``: what its finished stages hold too, and its own names."""
-    if not _is_older(out):
-        return []
-    stages = [path.parent for path in (out / "stages").glob("*/stage.json")]
-    student = {path.name for stage in stages for pattern in STUDENT for path in stage.glob(pattern)}
-    own = {"stages", "scores", "predictions", "benchmarks"}
-    if (out / RECORD).is_file():
-        own |= {RECORD, "merged", "loss.jsonl", "loss.png", "loss.svg", *student}
-    for record in out.glob("*.json"):
-        if record.stem in ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3"):
-            own |= {f"{record.stem}.{kind}" for kind in ("json", "md", "png", "svg")}
-    return sorted(name for name in own if (out / name).exists())

@@ -9,20 +9,22 @@ import dataclasses
 import json
 import statistics
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from annotator.errors import ConfigError, did_you_mean
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.terminal.events import Progress
 from training.students import check_extra, load_tokenizer
+from training.tables import Grid, markdown, percent
 from training.train import data
+from training.train.changes import Changes
 from training.train.directories import TrainingDirectories, held, register
-from training.train.recipes import Changes, Portion, Recipe, load_recipe
+from training.train.recipes import Portion, Recipe, load_recipe
 from training.train.stages import model_identity, run_stages
 from training.train.training import settle_device, versions
 
@@ -30,11 +32,6 @@ NAMES: Final = ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3")
 MATCHINGS: Final = ("strict", "relaxed")
 COMPARED: Final = "relaxed"
 """The matching that stands beside the thesis's figures, which call theirs relaxed."""
-
-Predict: TypeAlias = Callable[[str, Path, Path, str, Progress], None]
-"""(student, benchmark, out, device, progress): answers the benchmark's queries."""
-Score: TypeAlias = Callable[[Path, Path, Progress], Mapping[str, float]]
-"""(benchmark, predictions, progress): micro F1 by matching, as shares."""
 
 
 def predict_with(student: str, benchmark: Path, out: Path, device: str, progress: Progress) -> None:
@@ -63,10 +60,10 @@ class Experiment:
     title: str
     kind: str
     """``table`` or ``curve``."""
-    benchmarks: tuple[str, ...]
-    rows: tuple[str, ...]
+    benchmarks: Sequence[str]
+    rows: Sequence[str]
     """Recipes."""
-    repeat: tuple[str, ...] = ()
+    repeat: Sequence[str] = ()
     """Stages that other seeds train again; none: all."""
     others: Mapping[str, float] = field(default_factory=dict)
     """Results that the thesis compares with: name -> F1 in percent."""
@@ -74,7 +71,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Arguments of ``experiment``, and who predicts and scores."""
+    """Arguments of ``experiment``."""
 
     name: str
     data: Path
@@ -82,8 +79,6 @@ class Plan:
     changes: Changes
     seeds: int = 1
     device: str = ""
-    predict: Predict = predict_with
-    score: Score = score_of
 
 
 def load_experiment(name: str) -> Experiment:
@@ -95,8 +90,7 @@ def load_experiment(name: str) -> Experiment:
     if name not in NAMES:
         raise ConfigError(f"no experiment {name!r}{did_you_mean(name, NAMES, listed=True)}")
     entry = tomllib.loads((resources.files("training") / "experiments" / f"{name}.toml").read_text(encoding="utf-8"))
-    lists = {key: tuple(value) for key, value in entry.items() if isinstance(value, list)}
-    return Experiment(name=name, **{**entry, **lists})
+    return Experiment(name=name, **entry)
 
 
 def run(plan: Plan, progress: Progress) -> dict[str, Any]:
@@ -116,9 +110,8 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
     variants = [_seeds(recipe, plain, plan, experiment) for recipe in plain]
     recipes = [recipe for row in variants for recipe in row]
     sets = {name: item for recipe in recipes for name, item in recipe.sets.items()}
-    sets |= {item.name: item for recipe in recipes for item in recipe.benchmarks}
-    used = tuple(dict.fromkeys(name for recipe in recipes for name in recipe.used))
-    found = data.find(sets, (*used, *experiment.benchmarks), plan.data)
+    sets |= {item.name: item for item in recipes[0].benchmarks if item.name in experiment.benchmarks}
+    found = data.find(sets, plan.data)
     check_extra()
     places = TrainingDirectories(plan.data, plan.out, settle_device(plan.device))
     with held(plan.out):
@@ -136,7 +129,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
             "benchmarks": list(experiment.benchmarks),
             "model": recipes[0].model,
             "limit": plan.changes.limit,
-            "set": list(plan.changes.sets),
+            "set": plan.changes.sets or [],
             "seeds": plan.seeds,
             "repeated": list(experiment.repeat) or "all stages",
             "compared": COMPARED,
@@ -146,7 +139,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
         }
         write_json(plan.out / f"{plan.name}.json", report)
         with replacing(plan.out / f"{plan.name}.md") as file:
-            file.write(markdown(report).encode("utf-8"))
+            file.write(markdown([grid(report)]).encode("utf-8"))
         compared = [{**row, "ours": {name: one[COMPARED] for name, one in row["ours"].items()}} for row in rows]
         if experiment.kind == "curve":
             curve(plan.out / plan.name, experiment.title, compared, experiment.benchmarks[0], experiment.others)
@@ -164,11 +157,11 @@ def _seeds(recipe: Recipe, rows: Sequence[Recipe], plan: Plan, experiment: Exper
         having = [row.name for row in rows if stage in {one.name for one in row.stages}]
         return bool(dot and having and recipe.name not in having)
 
-    changes = dataclasses.replace(plan.changes, sets=tuple(one for one in plan.changes.sets if not elsewhere(one)))
+    changes = dataclasses.replace(plan.changes, sets=[one for one in plan.changes.sets or () if not elsewhere(one)])
     if plan.seeds == 1:  # the recipe's own seed, or that of --set
         return [load_recipe(recipe.name, changes)]
     return [
-        load_recipe(recipe.name, dataclasses.replace(changes, seed=seed, reseeded=experiment.repeat))
+        load_recipe(recipe.name, dataclasses.replace(changes, seed=seed, reseeded=tuple(experiment.repeat)))
         for seed in range(plan.seeds)
     ]
 
@@ -212,8 +205,8 @@ def _scored(student: str, identity: str, benchmark: Path, plan: Plan, progress: 
         return found
     answers = plan.out / "predictions" / f"{key}.jsonl"
     answers.parent.mkdir(parents=True, exist_ok=True)
-    plan.predict(student, benchmark, answers, settle_device(plan.device), progress)
-    scores = dict(plan.score(benchmark, answers, progress))
+    predict_with(student, benchmark, answers, settle_device(plan.device), progress)
+    scores = score_of(benchmark, answers, progress)
     write_json(path, scores)
     return scores
 
@@ -239,38 +232,27 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def markdown(report: Mapping[str, Any]) -> str:
-    """The report as a Markdown table: ours under both matchings beside the thesis's, F1 in percent."""
+def grid(report: Mapping[str, Any]) -> Grid:
+    """The report as a table: ours under both matchings beside the thesis's, F1 in percent."""
     head = ["training sentences" if report["kind"] == "curve" else "training data", "samples"]
     for name in report["benchmarks"]:
         head += [f"{name}: ours, strict", f"{name}: ours, relaxed", f"{name}: the thesis"]
-    lines = [f"# {report['title']}", "", _scale(report), "", _line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+    rows = []
     for row in report["rows"]:
         cells = [row["label"], " + ".join(f"{number:,}" for number in row["samples"])]
         for name in report["benchmarks"]:
             published = row["published"].get(name)
-            cells += [_percent(row["ours"][name][matching]) for matching in MATCHINGS]
+            for one in (row["ours"][name][matching] for matching in MATCHINGS):
+                spread = f" ± {percent(one['spread'])}" if len(one["values"]) > 1 else ""
+                cells.append(percent(one["mean"]) + spread)
             cells.append("not given" if published is None else f"{published:.2f}")
-        lines.append(_line(cells))
-    lines += ["", *(f"{name}: {value:g} (as the thesis cites it)." for name, value in report["others"].items())]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _scale(report: Mapping[str, Any]) -> str:
-    parts = [f"Micro F1 in percent; model {report['model']}."]
+        rows.append(cells)
+    notes = [f"Micro F1 in percent; model {report['model']}."]
     if report["seeds"] > 1:
         stages = report["repeated"] if isinstance(report["repeated"], str) else ", ".join(report["repeated"])
-        parts.append(f"Mean ± standard deviation over {report['seeds']} seeds (repeated: {stages}).")
+        notes.append(f"Mean ± standard deviation over {report['seeds']} seeds (repeated: {stages}).")
     if report["limit"] or report["set"]:
         limits = [f"{report['limit']:,} samples of each data set at most"] if report["limit"] else []
-        parts.append(f"Scaled down or changed: {'; '.join([*limits, *report['set']])}. Not a reproduction.")
-    return " ".join(parts)
-
-
-def _percent(one: Mapping[str, Any]) -> str:
-    spread = f" ± {100 * one['spread']:.2f}" if len(one["values"]) > 1 else ""
-    return f"{100 * one['mean']:.2f}{spread}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        notes.append(f"Scaled down or changed: {'; '.join([*limits, *report['set']])}. Not a reproduction.")
+    notes += [f"{name}: {value:g} (as the thesis cites it)." for name, value in report["others"].items()]
+    return Grid(report["title"], head, rows, " ".join(notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -37,9 +38,8 @@ def save(stem: Path, title: str, size: tuple[float, float], draw: Callable[[Any]
 
 def loss_figure(log: Path, folder: Path) -> None:
     """Draw the loss over the steps of all stages, as logged and smoothed."""
-    from training.train.trainer import read_log
-
-    stages = [(name, list(lines)) for name, lines in groupby(read_log(log), key=lambda line: line["stage"])]
+    logged = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    stages = [(name, list(lines)) for name, lines in groupby(logged, key=lambda line: line["stage"])]
 
     def draw(axes: Any) -> None:
         begin = 0

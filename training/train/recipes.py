@@ -6,30 +6,105 @@ of the base.
 
 from __future__ import annotations
 
-import dataclasses
+import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from annotator.config import parse_toml
 from annotator.errors import ConfigError, did_you_mean
-from training.train.settings import Settings, make_settings, read_value
+from training.train.changes import Changes
 
-_PARTS: Final[dict[str, Any]] = {
-    "base": str, "label": str, "description": str, "model": str, "settings": dict, "sets": dict, "benchmarks": dict,
-    "stages": list, "published": dict,
-}  # fmt: skip
 _OWN: Final = ("label", "published")
 """What a recipe does not take from its base."""
 _DEEPEST: Final = 8
 """Recipes on top of one another before it is called a circle."""
+Model = TypeVar("Model", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataSet:
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Settings(_Strict):
+    """Hyper-parameters of one stage. The defaults are the thesis's settings where it gives them."""
+
+    seed: NonNegativeInt = 0
+    """Seed of what is drawn, of the order, of dropout and of the adapter's first weights."""
+    learning_rate: NonNegativeFloat = 3e-5
+    """Learning rate of AdamW."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the learning rate goes on."""
+    warmup_steps: NonNegativeInt = 0
+    """Steps in which the learning rate rises from 0; not with constant."""
+    weight_decay: NonNegativeFloat = 0.0
+    """AdamW's weight decay."""
+    max_grad_norm: NonNegativeFloat = 1.0
+    """Gradients are scaled down to this norm."""
+    epochs: NonNegativeFloat = 1.0
+    """Times that the data are gone through."""
+    max_steps: NonNegativeInt = 0
+    """Steps at most; 0: as the epochs say."""
+    batch: PositiveInt = 4
+    """Samples a step of the optimiser."""
+    micro_batch: NonNegativeInt = 0
+    """Samples that are computed at once; 0: the whole batch."""
+    window: NonNegativeInt = 64
+    """Batches of shuffled samples among which those of like length meet; 0: none."""
+    max_tokens: int = Field(default=1024, ge=8)
+    """Longer inputs and longer outputs are left out, in tokens."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """bf16: bfloat16 products and frozen base. fp32: the thesis's. auto: bf16 where the device computes it natively."""
+    lora_r: NonNegativeInt = 8
+    """Rank of the adapter; 0: no adapter, every weight learns."""
+    lora_alpha: PositiveInt = 8
+    """The adapter counts alpha / r times."""
+    lora_dropout: NonNegativeFloat = 0.0
+    """Dropout in the adapter."""
+    lora_targets: str = "q,v"
+    """Layers that get an adapter, by the end of their names."""
+    log_every: PositiveInt = 10
+    """Steps between two lines of the loss log."""
+    checkpoint_every: PositiveInt = 500
+    """Steps between two checkpoints; a multiple of log_every."""
+
+    @model_validator(mode="after")
+    def _fit(self) -> Settings:
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(
+                f"checkpoint_every {self.checkpoint_every} must be a multiple of log_every {self.log_every}, "
+                "so that a resumed run logs what an unbroken one does"
+            )
+        if self.micro_batch and self.batch % self.micro_batch:
+            raise ValueError(f"batch {self.batch} must be a multiple of micro_batch {self.micro_batch}")
+        if self.warmup_steps and self.schedule == "constant":
+            raise ValueError("warmup_steps needs schedule linear or cosine")
+        if not self.epochs and not self.max_steps:
+            raise ValueError("epochs or max_steps must be above 0")
+        return self
+
+    def that_decide(self) -> dict[str, Any]:
+        """The settings that change the final weights: all but how often something is written."""
+        return self.model_dump(exclude={"log_every", "checkpoint_every"})
+
+
+class DataSet(_Strict):
     """A file of samples that the user has."""
 
     name: str
@@ -41,44 +116,33 @@ class DataSet:
     """Rows that the published work reports; 0: none reported."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Portion:
-    """The part of a data set that a stage uses."""
+class Portion(_Strict):
+    """The part of a data set that a stage uses; a name alone is the whole of it."""
 
     set: str
     empty: bool = True
     """Whether samples whose answer is empty are taken too."""
-    share: float = 1.0
-    passages: int = 0
+    share: float = Field(default=1.0, gt=0, le=1)
+    passages: NonNegativeInt = 0
     """Only the samples of so many passages; 0: of all."""
-    limit: int = 0
+    limit: NonNegativeInt = 0
     """So many samples at most; 0: all."""
 
-    def __post_init__(self) -> None:
-        """Refuse values that cannot work."""
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if item.name == "share" and type(value) is int:
-                object.__setattr__(self, "share", float(value))
-            elif type(value) is not {"set": str, "empty": bool, "share": float}.get(item.name, int):
-                raise ConfigError(f"{item.name} of a stage's data cannot be {value!r}")
-        if not 0 < self.share <= 1:
-            raise ConfigError(f"share of {self.set} must be above 0 and at most 1, not {self.share}")
-        if self.passages < 0 or self.limit < 0:
-            raise ConfigError(f"passages and limit of {self.set} must be 0 or more")
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, entry: Any) -> Any:
+        return {"set": entry} if isinstance(entry, str) else entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(_Strict):
     """One pass of training over a mixture."""
 
     name: str
-    data: tuple[Portion, ...]
+    data: list[Portion]
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(_Strict):
     """A whole way from a model to a student."""
 
     name: str
@@ -86,37 +150,39 @@ class Recipe:
     """Its name in the row of a table."""
     description: str
     model: str
-    stages: tuple[Stage, ...]
-    sets: Mapping[str, DataSet]
-    benchmarks: tuple[DataSet, ...]
-    published: Mapping[str, float]
+    stages: list[Stage]
+    sets: dict[str, DataSet]
+    """Those that the stages use, in order of first use."""
+    benchmarks: list[DataSet]
+    published: dict[str, float]
     """Benchmark -> micro F1 of the thesis, in percent."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Everything that it resolves to; sets that no stage uses are left out."""
-        whole = dataclasses.asdict(self)
-        whole["sets"] = {name: whole["sets"][name] for name in self.used}
-        return whole
 
-    @property
-    def used(self) -> tuple[str, ...]:
-        """The data sets of the stages, in order of first use."""
-        return tuple(dict.fromkeys(portion.set for stage in self.stages for portion in stage.data))
+class _StageTable(_Strict):
+    """A stage as it is written in a recipe."""
+
+    name: str
+    data: list[Portion] = Field(min_length=1)
+    settings: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Changes of a recipe by the command line."""
+class _Table(_Strict):
+    """A recipe as it is written."""
 
+    base: str = ""
+    label: str = ""
+    description: str = ""
     model: str = ""
-    limit: int = 0
-    """Samples of each data set of each stage at most; 0: as the recipe says."""
-    sets: tuple[str, ...] = ()
-    """``name=value`` for all stages, ``STAGE.name=value`` for one."""
-    seed: int | None = None
-    """Another seed for the stages in ``reseeded``."""
-    reseeded: tuple[str, ...] = ()
-    """Names of stages; none: all."""
+    settings: dict[str, Any] = {}
+    sets: dict[str, DataSet] = {}
+    benchmarks: dict[str, DataSet] = {}
+    stages: list[_StageTable] = []
+    published: dict[str, float] = {}
+
+    @field_validator("sets", "benchmarks", mode="before")
+    @classmethod
+    def _named(cls, entries: Any) -> Any:
+        return {name: {"name": name, **entry} for name, entry in entries.items()}
 
 
 def shipped() -> tuple[str, ...]:
@@ -133,34 +199,36 @@ def load_recipe(name: str, changes: Changes | None = None) -> Recipe:
     """
     changes = changes or Changes()
     whole, stem = _read(name, ())
-    names = [stage["name"] for stage in whole["stages"]]
-    overall, of_stage = _overrides(changes.sets, names, stem)
-    stages = []
-    for item in whole["stages"]:
-        layers = [whole["settings"], item["settings"], overall, of_stage.get(item["name"], {})]
-        if changes.seed is not None and item["name"] in (changes.reseeded or names):
-            layers.append({"seed": changes.seed})
-        settings = make_settings(*layers, where=f"recipe {stem}, stage {item['name']}")
-        portions = tuple(_portion(entry, stem, changes.limit) for entry in item["data"])
-        stages.append(Stage(name=item["name"], data=portions, settings=settings))
-    recipe = Recipe(
-        name=stem,
-        label=whole.get("label", stem),
-        description=whole.get("description", ""),
-        model=changes.model or whole.get("model", ""),
-        stages=tuple(stages),
-        sets={name: _data_set(name, entry, stem) for name, entry in whole["sets"].items()},
-        benchmarks=tuple(_data_set(name, entry, stem) for name, entry in whole["benchmarks"].items()),
-        published=whole.get("published", {}),
-    )
-    if not recipe.model:
-        raise ConfigError(f'recipe {stem} names no model; add model = "...", or give --model')
-    for used in recipe.used:
-        if used not in recipe.sets:
-            raise ConfigError(f"recipe {stem} uses the data set {used!r}{did_you_mean(used, recipe.sets, listed=True)}")
+    where = f"recipe {stem}"
+    table = _checked(_Table, whole, where)
+    names = [stage.name for stage in table.stages]
     if len(set(names)) < len(names):
-        raise ConfigError(f"recipe {stem} has two stages of one name: {', '.join(names)}")
-    return recipe
+        raise ConfigError(f"{where} has two stages of one name: {', '.join(names)}")
+    if not (model := changes.model or table.model):
+        raise ConfigError(f'{where} names no model; add model = "...", or give --model')
+    overall, of_stage = _overrides(changes.sets or (), names, stem)
+    stages = []
+    for stage in table.stages:
+        layers = {**table.settings, **stage.settings, **overall, **of_stage.get(stage.name, {})}
+        if changes.seed is not None and stage.name in (changes.reseeded or names):
+            layers["seed"] = changes.seed
+        settings = _checked(Settings, layers, f"{where}, stage {stage.name}")
+        data = [_limited(portion, changes.limit) for portion in stage.data]
+        stages.append(Stage(name=stage.name, data=data, settings=settings))
+    used = dict.fromkeys(portion.set for stage in stages for portion in stage.data)
+    for one in used:
+        if one not in table.sets:
+            raise ConfigError(f"{where} uses the data set {one!r}{did_you_mean(one, table.sets, listed=True)}")
+    return Recipe(
+        name=stem,
+        label=table.label or stem,
+        description=table.description,
+        model=model,
+        stages=stages,
+        sets={one: table.sets[one] for one in used},
+        benchmarks=list(table.benchmarks.values()),
+        published=table.published,
+    )
 
 
 def _folder() -> Traversable:
@@ -168,7 +236,7 @@ def _folder() -> Traversable:
 
 
 def _read(name: str, above: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """The recipe on top of its bases, as one dictionary, and its name."""
+    """The recipe on top of its bases, as one table, and its name."""
     if len(above) > _DEEPEST:
         raise ConfigError(f"recipes go round in a circle: {' -> '.join(above)}")
     own = name.endswith(".toml")
@@ -177,48 +245,37 @@ def _read(name: str, above: tuple[str, ...]) -> tuple[dict[str, Any], str]:
         hint = did_you_mean(name, shipped(), listed=True)
         raise ConfigError(f"no recipe {name!r}{hint} (or the path of a .toml file)")
     found = parse_toml(Path(name) if own else _folder() / f"{name}.toml", f"recipe {name}")
-    for key, value in found.items():
-        if key not in _PARTS:
-            raise ConfigError(f"recipe {stem}: unknown entry {key!r}{did_you_mean(key, _PARTS, listed=True)}")
-        if type(value) is not _PARTS[key]:
-            kind = "table" if _PARTS[key] is dict else _PARTS[key].__name__
-            raise ConfigError(f"recipe {stem}: {key} must be a {kind}")
-    stages = [_stage(entry, stem) for entry in found.get("stages", [])]
-    below: dict[str, Any] = {}
-    if base := found.pop("base", ""):
-        beside = Path(name).parent / base if own and base.endswith(".toml") else base
-        below, _ = _read(str(beside), (*above, stem))
-        below = {key: value for key, value in below.items() if key not in _OWN}
+    _checked(_Table, found, f"recipe {stem}")
+    if not (base := found.pop("base", "")):
+        return found, stem
+    beside = Path(name).parent / base if own and base.endswith(".toml") else base
+    below, _ = _read(str(beside), (*above, stem))
+    below = {key: value for key, value in below.items() if key not in _OWN}
     tables = {key: {**below.get(key, {}), **found.get(key, {})} for key in ("settings", "sets", "benchmarks")}
-    return {**below, **found, **tables, "stages": [*below.get("stages", []), *stages]}, stem
+    return {**below, **found, **tables, "stages": [*below.get("stages", []), *found.get("stages", [])]}, stem
 
 
-def _stage(entry: Any, recipe: str) -> dict[str, Any]:
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not isinstance(entry.get("data"), list):
-        raise ConfigError(f'recipe {recipe}: a stage needs name = "..." and data = [...]')
-    if unknown := sorted(entry.keys() - {"name", "data", "settings"}):
-        raise ConfigError(f"recipe {recipe}, stage {entry['name']}: unknown entry {unknown[0]!r}")
-    if not entry["data"]:
-        raise ConfigError(f"recipe {recipe}, stage {entry['name']} has no data")
-    return {"settings": {}, **entry}
+def _checked(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+    """Make a record of what somebody wrote.
 
-
-def _portion(entry: Any, recipe: str, limit: int) -> Portion:
+    Raises:
+        ConfigError: a name that the record does not have, or a value that cannot work.
+    """
     try:
-        portion = Portion(**({"set": entry} if isinstance(entry, str) else entry))
-    except TypeError as error:
-        known = ", ".join(item.name for item in dataclasses.fields(Portion))
-        raise ConfigError(
-            f"recipe {recipe}: stage data {entry!r} must be the name of a set, or a table of {known}"
-        ) from error
-    return dataclasses.replace(portion, limit=min(limit, portion.limit or limit)) if limit > 0 else portion
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            known = model.model_fields if len(first["loc"]) == 1 else ()
+            raise ConfigError(f"{where}: unknown entry {place!r}{did_you_mean(place, known, listed=True)}") from error
+        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        raise ConfigError(f"{where}: {place} {message}".replace(":  ", ": ")) from error
 
 
-def _data_set(name: str, entry: Any, recipe: str) -> DataSet:
-    try:
-        return DataSet(name=name, **entry)
-    except TypeError as error:
-        raise ConfigError(f"recipe {recipe}: data set {name} needs file, convert and rows, not {entry!r}") from error
+def _limited(portion: Portion, limit: int) -> Portion:
+    """At most ``limit`` samples of the portion; 0: as it is."""
+    return portion.model_copy(update={"limit": min(limit, portion.limit or limit)}) if limit else portion
 
 
 def _overrides(
@@ -228,12 +285,20 @@ def _overrides(
     overall: dict[str, Any] = {}
     of_stage: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        stage, dot, name = key.strip().rpartition(".")
+        key, equals, text = (part.strip() for part in assignment.partition("="))
+        stage, dot, name = key.rpartition(".")
         if not equals:
             raise ConfigError(f"--set takes name=value, such as --set learning_rate=1e-4, not {assignment!r}")
+        if name not in Settings.model_fields:
+            raise ConfigError(
+                f"--set: unknown setting {name!r}{did_you_mean(name, Settings.model_fields, listed=True)}"
+            )
         if dot and stage not in stages:
             hint = did_you_mean(stage, stages, listed=True)
             raise ConfigError(f"--set {key}: recipe {recipe} has no stage {stage!r}{hint}")
-        (of_stage.setdefault(stage, {}) if dot else overall)[name] = read_value(name, text.strip())
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:  # text without quotes
+            value = text
+        (of_stage.setdefault(stage, {}) if dot else overall)[name] = value
     return overall, of_stage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import time
@@ -18,8 +17,7 @@ from training.prompting import template
 from training.students import ADAPTER, adapter_base, load_model, load_tokenizer, quiet_transformers
 from training.train import data
 from training.train.directories import TrainingDirectories
-from training.train.recipes import Recipe, Stage
-from training.train.settings import Settings
+from training.train.recipes import Recipe, Settings, Stage
 
 RECORD: Final = "stage.json"
 """Written last: a folder that has it is a finished stage."""
@@ -58,11 +56,12 @@ def run_stages(recipe: Recipe, places: TrainingDirectories, progress: Progress) 
     Raises:
         StudentError: data are missing or empty, or the training cannot go on.
     """
-    paths = data.find(recipe.sets, recipe.used, places.data)
+    paths = data.find(recipe.sets, places.data)
     run = _Run(places, load_tokenizer(recipe.model), progress)
     start, before = recipe.model, model_identity(recipe.model, run.tokenizer)
     done: list[Trained] = []
-    for stage in with_precision(recipe, places, progress).stages:
+    for written in recipe.stages:
+        stage = _with_precision(written, run)
         chosen = [data.take(portion, paths[portion.set], stage.settings.seed) for portion in stage.data]
         done.append(_run_stage(stage, chosen, (start, before), run))
         start, before = str(done[-1].folder), done[-1].identity
@@ -77,15 +76,15 @@ def model_identity(name: str, tokenizer: Any) -> str:
     return data.digest({"model": weights, "tokenizer": data.tokenizer_sha256(tokenizer), "template": template().sha256})
 
 
-def with_precision(recipe: Recipe, places: TrainingDirectories, progress: Progress) -> Recipe:
-    """``recipe`` with a precision in place of each ``auto``: the one chosen before, or the one that suits the device.
+def _with_precision(stage: Stage, run: _Run) -> Stage:
+    """``stage`` with a precision in place of ``auto``: the one that this training began with, or that suits the device.
 
     Raises:
         RunDirError: the choice cannot be kept, or the file that keeps it is damaged.
     """
-    if all(stage.settings.precision != AUTO for stage in recipe.stages):
-        return recipe
-    path, suits = places.stages / CHOSEN, best_precision(places.device)
+    if stage.settings.precision != AUTO:
+        return stage
+    path, suits = run.places.stages / CHOSEN, best_precision(run.places.device)
     with explained(path):
         if not path.is_file():
             with replacing(path) as file:
@@ -94,12 +93,11 @@ def with_precision(recipe: Recipe, places: TrainingDirectories, progress: Progre
     if chosen not in ("bf16", "fp32"):
         raise RunDirError(f"{path} says {chosen[:20]!r}, which is no precision; remove it, or add --set precision=fp32")
     if chosen != suits:
-        progress.say(f"precision {chosen}, as this training began ({suits} would suit {places.device} better)")
-    stages = []
-    for stage in recipe.stages:
-        settings = dataclasses.replace(stage.settings, precision=chosen)
-        stages.append(dataclasses.replace(stage, settings=settings) if stage.settings.precision == AUTO else stage)
-    return dataclasses.replace(recipe, stages=tuple(stages))
+        run.progress.say(
+            f"stage {stage.name}: precision {chosen}, as this training began "
+            f"({suits} would suit {run.places.device} better)"
+        )
+    return stage.model_copy(update={"settings": stage.settings.model_copy(update={"precision": chosen})})
 
 
 def best_precision(device: str) -> str:
@@ -110,7 +108,7 @@ def best_precision(device: str) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return "fp32"
-    able: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot tell
+    able: Mapping[str, Any] = torch.cpu.get_capabilities()
     return "bf16" if any(able.get(name) for name in _NATIVE) else "fp32"
 
 
@@ -134,19 +132,15 @@ def _run_stage(stage: Stage, chosen: Sequence[data.Taken], start: tuple[str, str
             raise StudentError(f"stage {stage.name} has no samples: {names} gave none")
         work.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        learnt = _learn(stage, samples, start[0], work, run)
         record = {
             "stage": stage.name,
             "identity": identity,
             "start": start[0],
-            "settings": dataclasses.asdict(stage.settings),
-            "data": [
-                {**shown, "file": taken.path.name, "in_file": taken.in_file, "without_answer": taken.without_answer}
-                for shown, taken in zip(prints, chosen, strict=True)
-            ],
+            "settings": stage.settings.model_dump(),
+            "data": [taken.as_dict() for taken in chosen],
             "samples": len(samples),
             "too_long": sum(len(taken.rows) for taken in chosen) - len(samples),
-            **learnt,
+            **_learn(stage, samples, start[0], work, run),
             "seconds_since_last_start": round(time.monotonic() - began, 1),
         }
         (work / "README.md").unlink(missing_ok=True)  # peft's empty model card
@@ -164,13 +158,18 @@ def _learn(stage: Stage, samples: Any, start: str, work: Path, run: _Run) -> dic
     from transformers import DataCollatorForSeq2Seq, set_seed
     from transformers.trainer_callback import PrinterCallback
 
-    from training.train.trainer import StudentTrainer, TrainingLogger, newest_checkpoint, training_arguments
+    from training.train.trainer import (
+        StudentTrainer,
+        TrainingLogger,
+        loss_log,
+        newest_checkpoint,
+        training_arguments,
+    )
 
     settings = stage.settings
     set_seed(settings.seed)
     model = prepare(start, settings)
     lengths = np.asarray(samples.with_format("numpy")["length"][:], np.int64)
-    logger = TrainingLogger(stage.name, work / LOG, run.progress)
     with quiet_transformers():
         trainer = StudentTrainer(
             order=data.Order(lengths, batch=settings.batch, window=settings.window, seed=settings.seed),
@@ -179,7 +178,7 @@ def _learn(stage: Stage, samples: Any, start: str, work: Path, run: _Run) -> dic
             train_dataset=samples.select_columns(["input_ids", "labels"]),
             data_collator=DataCollatorForSeq2Seq(run.tokenizer),
             processing_class=run.tokenizer,
-            callbacks=[logger],
+            callbacks=[TrainingLogger(stage.name, run.progress)],
         )
         trainer.remove_callback(PrinterCallback)
         checkpoint = newest_checkpoint(work / "checkpoints")
@@ -193,7 +192,8 @@ def _learn(stage: Stage, samples: Any, start: str, work: Path, run: _Run) -> dic
                 f"--set micro_batch={max(1, (settings.micro_batch or settings.batch) // 2)} learns the same with less"
             ) from error
         finally:
-            logger.close()
+            run.progress.finish()
+        (work / LOG).write_bytes(loss_log(stage.name, trainer.state.log_history).encode("utf-8"))
         model.save_pretrained(work)
         run.tokenizer.save_pretrained(work)
     return {

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import torch
 from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
@@ -20,7 +21,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from annotator.errors import StudentError
 from annotator.terminal.events import Progress
 from training.train.data import Order
-from training.train.settings import Settings
+from training.train.recipes import Settings
 
 _KEPT: Final = 2
 """Checkpoints that are kept: the newest whole one, and the one that is being written."""
@@ -64,17 +65,13 @@ class StudentTrainer(Seq2SeqTrainer):
 
 
 class TrainingLogger(TrainerCallback):
-    """Shows progress and logs the loss as JSON lines; stops where the loss is no number."""
+    """Shows progress; stops where the loss is no number."""
 
-    def __init__(self, stage: str, log: Path, progress: Progress) -> None:
-        self._stage, self._log, self._progress = stage, log, progress
-        self._file: IO[str] | None = None
+    def __init__(self, stage: str, progress: Progress) -> None:
+        self._stage, self._progress = stage, progress
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Continue the log where the checkpoint stands."""
-        done = [line for line in read_log(self._log) if line["step"] <= state.global_step]
-        self._file = self._log.open("w", encoding="utf-8", newline="\n", buffering=1)
-        self._file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in done)
+        """Begin where the checkpoint stands."""
         self._progress.start(f"train {self._stage}", "steps", state.max_steps)
         self._progress.advance(state.global_step)
 
@@ -83,36 +80,25 @@ class TrainingLogger(TrainerCallback):
         self._progress.advance()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
-        """Write one line."""
-        if not logs or "loss" not in logs or not self._file:
-            return
-        loss = float(logs["loss"])
+        """Show the loss."""
+        loss = float((logs or {}).get("loss", 0))
         if not math.isfinite(loss):
             raise StudentError(
                 f"the loss is {loss} at step {state.global_step} of stage {self._stage} (learning rate "
                 f"{args.learning_rate:g}); lower it with --set learning_rate, or use --set precision=fp32"
             )
-        numbers = {name: float(logs[name]) for name in ("learning_rate", "grad_norm")}
-        line = {"stage": self._stage, "step": state.global_step, "epoch": round(float(state.epoch), 6), "loss": loss}
-        self._file.write(json.dumps({**line, **numbers}, ensure_ascii=False) + "\n")
         self._progress.show(f"loss {loss:.3f}")
 
-    def close(self) -> None:
-        """Close the log, however the training ended."""
-        if self._file:
-            self._file.close()
-        self._progress.finish()
 
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of a loss log, without an unfinished one of a killed process."""
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break
-    return lines
+def loss_log(stage: str, history: Sequence[Mapping[str, Any]]) -> str:
+    """The history of a trainer, which its checkpoints keep, as JSON lines: one for each logged loss."""
+    lines = [
+        {"stage": stage, "step": entry["step"], "epoch": round(entry["epoch"], 6)}
+        | {name: float(entry[name]) for name in ("loss", "learning_rate", "grad_norm")}
+        for entry in history
+        if "loss" in entry
+    ]
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def newest_checkpoint(folder: Path) -> str | None:

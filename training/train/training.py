@@ -26,10 +26,13 @@ from training.students import (
     settle_head,
 )
 from training.train.data import find
-from training.train.directories import RECORD, STUDENT, TrainingDirectories, forget, held, register
+from training.train.directories import TrainingDirectories, forget, held, register
 from training.train.recipes import Recipe
 from training.train.stages import LOG, Trained, run_stages
+from training.train.stages import RECORD as STAGE_RECORD
 
+RECORD: Final = "training.json"
+"""Of a finished student: what it was made of."""
 MERGED: Final = "merged"
 _VERSIONS: Final = ("vner-annotate", "torch", "transformers", "peft", "accelerate", "datasets", "tokenizers")
 
@@ -60,7 +63,7 @@ def train(job: Job, progress: Progress) -> dict[str, Any]:
     if not job.recipe.stages:
         raise ConfigError(f"recipe {job.recipe.name} has no stage; choose one that has (vner-annotate train --list)")
     check_device(job.device)
-    find(job.recipe.sets, job.recipe.used, job.data)  # before torch is imported
+    find(job.recipe.sets, job.data)  # before torch is imported
     check_extra()
     places = TrainingDirectories(job.data, job.out, settle_device(job.device))
     with held(job.out):
@@ -149,7 +152,7 @@ def _finish(job: Job, places: TrainingDirectories, done: Sequence[Trained]) -> d
 
     last = done[-1]
     with explained(job.out):
-        student = [path for pattern in STUDENT for path in last.folder.glob(pattern)]
+        student = [path for path in last.folder.iterdir() if path.name not in {STAGE_RECORD, LOG}]
         register(job.out, [*(path.name for path in student), RECORD, LOG, "loss.png", "loss.svg"])
         for path in student:
             shutil.copy2(path, job.out / path.name)
@@ -158,7 +161,7 @@ def _finish(job: Job, places: TrainingDirectories, done: Sequence[Trained]) -> d
     loss_figure(job.out / LOG, job.out)
     record = {
         "identity": last.identity,
-        "recipe": job.recipe.as_dict(),
+        "recipe": job.recipe.model_dump(),
         "stages": [dict(stage.record) for stage in done],
         "template": {"file": TEMPLATE, "sha256": template().sha256},
         "device": places.device,

@@ -1,0 +1,30 @@
+"""Changes of a recipe by the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What ``train`` and ``experiment`` change of a recipe."""
+
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="Fine-tune this model: a folder, or a name on the Hub.")
+    ] = ""
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Use at most this many samples of each dataset; 0 means all.")
+    ] = 0
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Set a hyper-parameter, such as batch=8 or STAGE.batch=8. Repeatable."
+        ),
+    ] = None
+    seed: int | None = None
+    """Another seed for the stages in ``reseeded``."""
+    reseeded: tuple[str, ...] = ()
+    """Names of stages; none: all."""
