@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from annotator.asking import circuit_breaker, pool, retries
 from annotator.asking.pool import Pace, annotate
+from annotator.asking.rate_limits import RateLimit
+from annotator.asking.retries import Patience
 from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger
 from annotator.records import Completion, Passage
@@ -19,6 +22,12 @@ from annotator.teachers import Question, Reply, make_question
 from annotator.terminal.events import Silent
 
 MakePassage = Callable[..., Passage]
+PATIENCE = Patience(between_tries=0.01, first_probe=0.001, last_probe=0.01, start=0.02)
+
+
+def pace(**settings: Any) -> Pace:
+    """A pace with short waits."""
+    return Pace(**{"patience": PATIENCE, **settings})
 
 
 class QueueTeacher:
@@ -99,15 +108,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries are short."""
-    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.01)
-    monkeypatch.setattr(circuit_breaker, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(circuit_breaker, "LONGEST_WAIT", 0.01)
-    monkeypatch.setattr(circuit_breaker, "START_PATIENCE", 0.02)
-
-
 def passages(make: MakePassage, number: int) -> list[Passage]:
     return [make(f"passage {i}", f"p{i}") for i in range(number)]
 
@@ -115,7 +115,7 @@ def passages(make: MakePassage, number: int) -> list[Passage]:
 def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage) -> None:
     """Also with far more passages than workers; concurrency is kept and used."""
     teacher, progress = QueueTeacher(), Counting()
-    annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=7), progress)
+    annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=7), progress)
     assert len(ledger) == progress.done == 300
     assert set(teacher.asked.values()) == {1}
     assert teacher.most_in_flight == 7
@@ -125,10 +125,10 @@ def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage)
 
 def test_what_is_answered_is_not_asked_again(ledger: Ledger, make_passage: MakePassage) -> None:
     """A second run asks only for what is missing; two passages with one text are one question."""
-    annotate(passages(make_passage, 5), QueueTeacher(), ledger, Pace(), Silent())
+    annotate(passages(make_passage, 5), QueueTeacher(), ledger, pace(), Silent())
     teacher, progress = QueueTeacher(), Counting()
     again = [*passages(make_passage, 8), make_passage("passage 7", "twin")]
-    annotate(again, teacher, ledger, Pace(), progress)
+    annotate(again, teacher, ledger, pace(), progress)
     assert teacher.asked == {"passage 5": 1, "passage 6": 1, "passage 7": 1}
     assert progress.done == 9
 
@@ -137,7 +137,7 @@ def test_transient_failures_are_tried_again(ledger: Ledger, make_passage: MakePa
     """Until the answer comes; each failure is counted by kind."""
     busy = TeacherError("busy", kind="http 503")
     teacher, progress = QueueTeacher({"passage 2": [busy, busy, "[]"]}), Counting()
-    annotate(passages(make_passage, 4), teacher, ledger, Pace(max_retries=2), progress)
+    annotate(passages(make_passage, 4), teacher, ledger, pace(max_retries=2), progress)
     assert len(ledger) == 4
     assert teacher.asked["passage 2"] == 3
     assert progress.counts["http 503"] == 2
@@ -148,7 +148,7 @@ def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger,
     busy = TeacherError("busy", kind="http 503")
     refused = TeacherError("too long", kind="http 400")
     teacher, progress = QueueTeacher({"passage 1": [busy] * 3, "passage 3": [refused]}), Counting()
-    annotate(passages(make_passage, 6), teacher, ledger, Pace(max_retries=2), progress)
+    annotate(passages(make_passage, 6), teacher, ledger, pace(max_retries=2), progress)
     assert len(ledger) == 4
     assert progress.done == 6
     assert teacher.asked["passage 1"] == 3
@@ -156,7 +156,7 @@ def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger,
     failure = ledger.failure(teacher.question("passage 1").key)
     assert failure is not None
     assert (failure.passage_id, failure.kind, failure.detail) == ("p1", "http 503", "busy")
-    annotate(passages(make_passage, 6), QueueTeacher(), ledger, Pace(), Silent())
+    annotate(passages(make_passage, 6), QueueTeacher(), ledger, pace(), Silent())
     assert len(ledger) == 6
     assert ledger.failure(failure.key) is None
 
@@ -165,7 +165,7 @@ def test_a_request_to_come_back_later_costs_no_try(ledger: Ledger, make_passage:
     """429 is a wait, however often; the wait is the one that was asked for."""
     later = TeacherError("slow down", kind="http 429", retry_after=0.001)
     teacher = QueueTeacher({"passage 0": [later] * 20})
-    annotate(passages(make_passage, 3), teacher, ledger, Pace(max_retries=0), Silent())
+    annotate(passages(make_passage, 3), teacher, ledger, pace(max_retries=0), Silent())
     assert len(ledger) == 3
     assert teacher.asked["passage 0"] == 21
 
@@ -174,7 +174,7 @@ def test_a_fatal_first_answer_stops_before_anything_more_is_asked(ledger: Ledger
     """A wrong key costs one request, not one a passage."""
     teacher = QueueTeacher({"passage 0": [TeacherError("no such key", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="no such key"):
-        annotate(passages(make_passage, 50), teacher, ledger, Pace(), Silent())
+        annotate(passages(make_passage, 50), teacher, ledger, pace(), Silent())
     assert teacher.asked.total() == 1
     assert teacher.closed
 
@@ -183,7 +183,7 @@ def test_a_fatal_answer_later_keeps_what_was_answered(ledger: Ledger, make_passa
     """The key expired midway: all that came before is in the ledger."""
     teacher = QueueTeacher({"passage 30": [TeacherError("expired", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="expired"):
-        annotate(passages(make_passage, 500), teacher, ledger, Pace(concurrency=4), Silent())
+        annotate(passages(make_passage, 500), teacher, ledger, pace(concurrency=4), Silent())
     answered = [text for text in teacher.asked if ledger.has(teacher.question(text).key)]
     assert 25 <= len(answered) < 100
     assert len(ledger) == len(answered)
@@ -195,7 +195,7 @@ def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_pas
     teacher = QueueTeacher({"passage 0": [gone] * 10})
     teacher.probes.extend([gone] * 100)
     with pytest.raises(FatalTeacherError, match="cannot reach"):
-        annotate(passages(make_passage, 50), teacher, ledger, Pace(), Silent())
+        annotate(passages(make_passage, 50), teacher, ledger, pace(), Silent())
     assert teacher.asked == {"passage 0": 3}
     assert 1 < teacher.probed < 20
 
@@ -204,7 +204,7 @@ def test_an_endpoint_that_goes_away_is_waited_for(ledger: Ledger, make_passage: 
     """Nobody asks while it is down, it is said, no passage loses a try by it, and the run goes on by itself."""
     gone = TeacherError("cannot reach it", kind="connection")
     teacher, progress = Outage(gone), Counting()
-    annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=8, max_retries=1), progress)
+    annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=8, max_retries=1), progress)
     assert len(ledger) == 300
     assert teacher.probed == 6
     assert teacher.asked.total() - 300 <= 2 * 8
@@ -213,14 +213,12 @@ def test_an_endpoint_that_goes_away_is_waited_for(ledger: Ledger, make_passage: 
     assert any("the endpoint is back" in line for line in progress.said)
 
 
-def test_an_endpoint_that_stays_away_stops_the_run(
-    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endpoint_that_stays_away_stops_the_run(ledger: Ledger, make_passage: MakePassage) -> None:
     """After an hour; what was answered is kept."""
-    monkeypatch.setattr(circuit_breaker, "PATIENCE", 0.02)
     teacher = Outage(TeacherError("cannot reach it", kind="connection"), probes=10_000)
+    brief = replace(PATIENCE, outage=0.02)
     with pytest.raises(FatalTeacherError, match="run the same command again later"):
-        annotate(passages(make_passage, 300), teacher, ledger, Pace(concurrency=3), Silent())
+        annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=3, patience=brief), Silent())
     assert len(ledger) >= 100
 
 
@@ -228,7 +226,7 @@ def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePass
     """Nothing but failures comes any more, yet the endpoint answers a probe: they are recorded, each with its tries."""
     hopeless: list[str | Exception] = [TeacherError("it breaks on this", kind="http 500")] * 99
     teacher = QueueTeacher({f"passage {i}": list(hopeless) for i in range(80, 100)})
-    annotate(passages(make_passage, 100), teacher, ledger, Pace(concurrency=8, max_retries=3), Silent())
+    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=8, max_retries=3), Silent())
     assert len(ledger) == 80
     assert {teacher.asked[f"passage {i}"] for i in range(80, 100)} == {4}
     assert all(ledger.failure(teacher.question(f"passage {i}").key) for i in range(80, 100))
@@ -237,7 +235,7 @@ def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePass
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
     """The second is kept as it is; one that is empty for a reason is kept at once."""
     teacher = QueueTeacher({"passage 1": ["", "[1]"], "passage 2": ["", ""]})
-    annotate(passages(make_passage, 4), teacher, ledger, Pace(), Silent())
+    annotate(passages(make_passage, 4), teacher, ledger, pace(), Silent())
     replies = [ledger.get(teacher.question(f"passage {i}").key) for i in range(4)]
     assert [reply and reply.reply for reply in replies] == ["[]", "[1]", "", "[]"]
     assert [teacher.asked[f"passage {i}"] for i in range(4)] == [1, 2, 2, 1]
@@ -249,10 +247,10 @@ def test_a_full_disk_stops_the_run(make_passage: MakePassage, tmp_path: Path) ->
         ledger._db.execute("PRAGMA max_page_count=12")
         scripts: dict[str, list[str | Exception]] = {f"passage {i}": ["Đ" * 3000] for i in range(200)}
         with pytest.raises(RunDirError, match="free some space"):
-            annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, Pace(concurrency=1), Silent())
+            annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, pace(concurrency=1), Silent())
         kept = len(ledger)
         ledger._db.execute("PRAGMA max_page_count=100000")
-        annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, Pace(), Silent())
+        annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, pace(), Silent())
         assert kept < 200
         assert len(ledger) == 200
 
@@ -269,15 +267,12 @@ def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) 
             assert read - teacher.asked.total() <= 3 * 4 + 2
             yield passage
 
-    annotate(stream(), teacher, ledger, Pace(concurrency=4), Silent())
+    annotate(stream(), teacher, ledger, pace(concurrency=4), Silent())
     assert read == 400
 
 
-def test_those_that_wait_to_try_again_are_bounded(
-    ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_those_that_wait_to_try_again_are_bounded(ledger: Ledger, make_passage: MakePassage) -> None:
     """Others are asked meanwhile, but not all there are: each that waits takes memory."""
-    monkeypatch.setattr(pool, "RESTING", 10)
     most = 0
 
     class Failing(QueueTeacher):
@@ -288,7 +283,7 @@ def test_those_that_wait_to_try_again_are_bounded(
 
     error = TeacherError("cut", kind="malformed answer", retry_after=0.05)
     teacher = Failing({f"passage {index}": [error] for index in range(1, 100)})
-    annotate(passages(make_passage, 100), teacher, ledger, Pace(concurrency=4), Silent())
+    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=4, resting=10), Silent())
     assert len(ledger) == 100
     assert 10 <= most <= 10 + 4
 
@@ -306,7 +301,7 @@ def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_pa
 
     cut = TeacherError("cut", kind="malformed answer", retry_after=0.0)
     teacher = Watched({f"passage {index}": [cut] for index in range(1, 200, 3)})
-    annotate(passages(make_passage, 200), teacher, ledger, Pace(concurrency=6), Silent())
+    annotate(passages(make_passage, 200), teacher, ledger, pace(concurrency=6), Silent())
     assert max(at_risk) == 6
 
 
@@ -341,7 +336,7 @@ def test_answers_of_one_turn_share_a_transaction(ledger: Ledger, make_passage: M
             super().append(completions)
 
     with Watched(ledger.path) as watched:
-        annotate(passages(make_passage, 1 + 4 * 5), Together(5), watched, Pace(concurrency=5), Silent())
+        annotate(passages(make_passage, 1 + 4 * 5), Together(5), watched, pace(concurrency=5), Silent())
     assert written == [1, 5, 5, 5, 5]
     assert len(ledger) == 21
 
@@ -350,14 +345,14 @@ def test_an_answer_beside_a_fatal_one_is_kept(ledger: Ledger, make_passage: Make
     """Although its worker is cancelled before it could write."""
     teacher = Together(6, {"passage 1": ["fatal"]})
     with pytest.raises(FatalTeacherError, match="expired"):
-        annotate(passages(make_passage, 50), teacher, ledger, Pace(concurrency=6), Silent())
+        annotate(passages(make_passage, 50), teacher, ledger, pace(concurrency=6), Silent())
     assert len(ledger) == 6
 
 
 def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:
     """No passages, no question."""
     teacher = QueueTeacher()
-    annotate([], teacher, ledger, Pace(), Silent())
+    annotate([], teacher, ledger, pace(), Silent())
     assert not teacher.asked
 
 
@@ -369,17 +364,12 @@ def test_an_error_in_the_source_of_passages_keeps_the_answers(ledger: Ledger, ma
         raise RunDirError("passages.parquet is damaged")
 
     with pytest.raises(RunDirError, match="damaged"):
-        annotate(broken(), QueueTeacher(), ledger, Pace(concurrency=2), Silent())
+        annotate(broken(), QueueTeacher(), ledger, pace(concurrency=2), Silent())
     assert len(ledger) >= 30
 
 
-def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage) -> None:
     """With a window of 0.2 s and 5 requests in it, no window sees more."""
-    import time
-
-    from annotator.asking import rate_limits as limits
-
-    monkeypatch.setattr(limits, "WINDOW", 0.2)
     times: list[float] = []
 
     class Timed(QueueTeacher):
@@ -387,6 +377,8 @@ def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage, monkeypatch
             times.append(time.monotonic())
             return await super().ask(question)
 
-    annotate(passages(make_passage, 14), Timed(), ledger, Pace(concurrency=14, rpm=5), Silent())
+    annotate(
+        passages(make_passage, 14), Timed(), ledger, pace(concurrency=14, shared=RateLimit(rpm=5, window=0.2)), Silent()
+    )
     assert len(ledger) == 14
     assert all(later - first > 0.19 for first, later in zip(times, times[5:], strict=False))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from annotator.asking import circuit_breaker, retries
 from annotator.asking.pool import Pace, annotate
+from annotator.asking.retries import Patience
 from annotator.config import RunConfig
 from annotator.ledger import Ledger
 from annotator.records import Passage
@@ -20,6 +20,7 @@ from annotator.terminal.events import Silent
 from tests.endpoint import Answer, Endpoint
 
 GOOD = Answer(content='[["Hà Nội", "city"]]')
+PATIENCE = Patience(between_tries=0.05, put_off=8, first_probe=0.05)
 HTML = {"Content-Type": "text/html"}
 
 
@@ -66,11 +67,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries are short; a key is there."""
-    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.05)
-    monkeypatch.setattr(retries, "MOST_WAITS", 8)
-    monkeypatch.setattr(circuit_breaker, "FIRST_WAIT", 0.05)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is there."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
 
 
@@ -86,7 +84,7 @@ def chosen(passage: str) -> float:
 def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str = "openai", retries: int = 4) -> None:
     address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
     teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=address, timeout=2.0))
-    annotate(todo, teacher, ledger, Pace(concurrency=16, max_retries=retries), Silent())
+    annotate(todo, teacher, ledger, Pace(concurrency=16, max_retries=retries, patience=PATIENCE), Silent())
 
 
 @pytest.mark.parametrize("name", TRANSIENT)

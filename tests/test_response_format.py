@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from annotator.asking import pool, retries
+from annotator.asking.pool import annotate
 from annotator.config import RunConfig
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
@@ -17,12 +18,6 @@ from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import asking, build, fingerprints, vner
 
 Request = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between tries are short."""
-    monkeypatch.setattr(retries, "LONGEST_WAIT", 0.01)
 
 
 def as_objects(passage: str, attempt: int) -> Answer:
@@ -42,7 +37,8 @@ def obeys(endpoint: Endpoint) -> None:
 
 
 def refuses(endpoint: Endpoint, answer: Answer) -> None:
-    """Let ``endpoint`` give ``answer`` to whoever wants a schema."""
+    """Let ``endpoint`` give ``answer`` to whoever wants a schema, who may ask again at once."""
+    answer = replace(answer, headers={**answer.headers, "Retry-After": "0"})
     endpoint.refuse = lambda request: answer if "response_format" in request else None
 
 
@@ -146,14 +142,14 @@ def test_a_kill_after_the_probe_costs_nothing(
 ) -> None:
     """The answer is in the ledger before the manifest knows of it, and is found there."""
     obeys(endpoint)
-    out, whole = tmp_path / "run", pool._Engine.run
+    out = tmp_path / "run"
 
-    async def killed(self: Any, passages: Any) -> None:
-        await whole(self, passages)
+    def killed(*arguments: Any) -> None:
+        annotate(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(pool._Engine, "run", killed)
+        patch.setattr("annotator.run.response_format.annotate", killed)
         assert build(endpoint, out, "--response-format", "auto").exit_code == 130
     assert len(endpoint.requests) == 1
     assert settled(out) == "auto"

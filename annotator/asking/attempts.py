@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from annotator.asking import retries
 from annotator.asking.circuit_breaker import Breaker
 from annotator.asking.rate_limits import Gate, Limit, Pace, RateLimit
 from annotator.asking.retries import Action, rule_of, wait_before
@@ -29,9 +28,10 @@ class Requests:
 
     def __init__(self, teacher: Teacher, pace: Pace, progress: Progress) -> None:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
+        self._patience = pace.patience
         self._limit: Limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
         self._gate = Gate(pace.concurrency)
-        self._breaker = Breaker(self._probe, progress.say)
+        self._breaker = Breaker(self._probe, progress.say, pace.patience)
         self._cut_thinking = 0
 
     def remember(self, spent: Iterable[tuple[float, int]]) -> None:
@@ -88,7 +88,7 @@ class Requests:
         action = rule_of(error.kind).action
         if action is Action.STOP:
             raise FatalTeacherError(str(error), kind=error.kind) from error
-        if (error.retry_after or 0) > retries.LONGEST_PAUSE:
+        if (error.retry_after or 0) > self._patience.pause:
             raise _come_back(error.retry_after or 0, error) from error
         if action is Action.REFUSE:
             self._breaker.alive()
@@ -97,7 +97,7 @@ class Requests:
         if action is Action.WAIT:
             self._breaker.alive()
             tries.put_off += 1
-            if tries.put_off > retries.MOST_WAITS:
+            if tries.put_off > self._patience.put_off:
                 raise error
         elif await self._breaker.was_down(error, self._enough(tries)):
             return 0.0
@@ -105,7 +105,7 @@ class Requests:
             tries.failed += 1
             if tries.failed > self._retries:
                 raise error
-        return wait_before(error.retry_after, tries.failed + tries.put_off)
+        return wait_before(error.retry_after, tries.failed + tries.put_off, self._patience.between_tries)
 
     def _enough(self, tries: _Tries) -> int:
         """Failures in a row that make one doubt the endpoint: sooner before a passage is given up."""
@@ -124,7 +124,7 @@ class Requests:
             latency = time.monotonic() - began
         except TeacherError as error:
             crowded = self._gate.note(ticket, overloaded=rule_of(error.kind).crowded)
-            if crowded and error.retry_after and error.retry_after <= retries.LONGEST_PAUSE:
+            if crowded and error.retry_after and error.retry_after <= self._patience.pause:
                 self._pause(error.retry_after)
             raise
         finally:  # in the next turn: whoever waits for the place sends nothing before this answer is written
@@ -132,7 +132,7 @@ class Requests:
         self._gate.note(ticket, overloaded=False)
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
-        if 0 < reply.pause <= retries.LONGEST_PAUSE:  # else the next request finds out how long it really is
+        if 0 < reply.pause <= self._patience.pause:  # else the next request finds out how long it really is
             self._pause(reply.pause)
         if reply.only_thinking:
             self._tell_of_thinking()

@@ -7,16 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from annotator.asking.retries import Action, rule_of
+from annotator.asking.retries import Action, Patience, rule_of
 from annotator.errors import FatalTeacherError, TeacherError
 
-FIRST_WAIT: Final = 1.0
-LONGEST_WAIT: Final = 60.0
-"""Seconds between two probes of an endpoint that is down: they double from the first to the longest."""
-PATIENCE: Final = 3600.0
-"""Seconds to wait for an endpoint that has answered before."""
-START_PATIENCE: Final = 5.0
-"""Seconds to wait for one that never has: most likely the address is wrong."""
 START_TRIPS: Final = 3
 """Failures in a row that an endpoint may have at most before its first answer."""
 
@@ -29,8 +22,8 @@ class Breaker:
     answered, and what failed meanwhile is asked again as if it had never been.
     """
 
-    def __init__(self, probe: Callable[[], Awaitable[None]], say: Callable[[str], None]) -> None:
-        self._probe, self._say = probe, say
+    def __init__(self, probe: Callable[[], Awaitable[None]], say: Callable[[str], None], patience: Patience) -> None:
+        self._probe, self._say, self._patience = probe, say, patience
         self._in_a_row = 0
         self._served = False
         self._verdict: asyncio.Future[bool] | None = None  # there while somebody is finding out
@@ -70,17 +63,17 @@ class Breaker:
 
     async def _wait_for_it(self, error: TeacherError) -> bool:
         """Probe until there is an answer; whether that took more than one probe."""
-        began, wait = time.monotonic(), FIRST_WAIT
-        patience = PATIENCE if self._served else START_PATIENCE
+        began, wait = time.monotonic(), self._patience.first_probe
+        longest = self._patience.outage if self._served else self._patience.start
         while (cause := await self._failure()) is not None:
             gone = time.monotonic() - began
-            if gone + wait > patience:
+            if gone + wait > longest:
                 after = f"; no answer for {gone:.0f} s: run the same command again later" if self._served else ""
                 raise FatalTeacherError(f"{error}{after}", kind=error.kind) from cause
             self._say(f"the endpoint is down ({cause.kind}); nothing is lost; trying again in {wait:.0f} s")
             await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
-        down = wait > FIRST_WAIT
+            wait = min(2 * wait, self._patience.last_probe)
+        down = wait > self._patience.first_probe
         if down:
             self._say(f"the endpoint is back after {time.monotonic() - began:.0f} s")
         return down

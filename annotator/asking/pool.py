@@ -30,8 +30,6 @@ from annotator.terminal.events import Progress
 
 __all__ = ["Pace", "annotate", "ask_all", "estimated", "late", "pace_of"]
 
-RESTING: Final = 2048
-"""Passages that may wait to be tried again, beside those that are asked: some 20 kB each, 40 MB."""
 BLOCK: Final = 100
 """Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
 
@@ -118,7 +116,10 @@ class _Engine:
         if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
             self._requests.remember(late(ledger))
         self._workers: asyncio.TaskGroup | None = None
-        self._resting = 0  # workers that wait to try again, while another has taken their place
+        self._most_resting, self._resting = (
+            pace.resting,
+            0,
+        )  # workers that wait to try again, while another has taken their place
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
 
     async def run(self, questions: Iterable[Asked]) -> None:
@@ -171,7 +172,7 @@ class _Engine:
 
     def _rest(self, task: _Task) -> None:
         """Let another worker take the place of the one that has to wait before it tries again."""
-        if self._workers and not task.replaced and self._resting < RESTING:
+        if self._workers and not task.replaced and self._resting < self._most_resting:
             self._resting += 1
             task.replaced = True
             self._workers.create_task(self._work())

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from annotator.asking.retries import Patience
 from annotator.errors import ConfigError
 
 WINDOW = 60.0
@@ -21,7 +22,7 @@ CROWDED: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Limits of rate and concurrency. They never change an answer."""
+    """Limits of rate, concurrency and waits. They never change an answer."""
 
     concurrency: int = 16
     max_retries: int = 6
@@ -31,6 +32,9 @@ class Pace:
     """Keeps ``rpm`` and ``tpm`` over several processes."""
     warm: bool = False
     """Somebody has had an answer: the first question need not go out alone."""
+    patience: Patience = field(default_factory=Patience)
+    resting: int = 2048
+    """Passages that may wait to be tried again, beside those that are asked: some 20 kB each, 40 MB."""
 
 
 class Limit(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -55,12 +56,26 @@ RULES: Final[Mapping[str, Rule]] = {
     "http 4xx": Rule(Action.REFUSE),  # 400, 413, 422: this passage; the first question's is checked by a probe
     "http 5xx": Rule(Action.RETRY),
 }
-LONGEST_WAIT: Final = 60.0
-"""Seconds between two tries at most, unless the endpoint asks for more."""
-LONGEST_PAUSE: Final = 3600.0
-"""Seconds: a longer wait, such as for a daily limit, stops the run, and the same command continues it later."""
-MOST_WAITS: Final = 100
-"""Times one request may be asked to come back later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for an endpoint, in seconds."""
+
+    between_tries: float = 60.0
+    """At most, unless the endpoint asks for more."""
+    pause: float = 3600.0
+    """When the endpoint asks for a longer wait, such as for a daily limit, the run stops; the same command continues it
+    later."""
+    put_off: int = 100
+    """Times one request may be asked to come back later."""
+    first_probe: float = 1.0
+    last_probe: float = 60.0
+    """Between two probes of an endpoint that is down: the time doubles from the first to the last."""
+    outage: float = 3600.0
+    """For an endpoint that has answered before."""
+    start: float = 5.0
+    """For one that never has: most likely the address is wrong."""
 
 
 def rule_of(kind: str) -> Rule:
@@ -68,8 +83,8 @@ def rule_of(kind: str) -> Rule:
     return RULES.get(kind) or RULES.get(f"{kind[:6]}xx") or Rule(Action.RETRY)
 
 
-def wait_before(retry_after: float | None, failures: int) -> float:
+def wait_before(retry_after: float | None, failures: int, longest: float) -> float:
     """Return the seconds to wait after so many failures: what the endpoint asked for, else a random time that grows."""
     if retry_after is not None:
         return retry_after
-    return random.uniform(0, min(LONGEST_WAIT, 0.5 * 2 ** min(failures, 20)))
+    return random.uniform(0, min(longest, 0.5 * 2 ** min(failures, 20)))

@@ -61,13 +61,14 @@ class Connection(Protocol):
 class HttpConnection:
     """As many connections to one address as there are requests at once. To be made where an event loop runs."""
 
-    def __init__(self, address: str, headers: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, address: str, headers: Mapping[str, str], timeout: float, kept: float = KEPT) -> None:
         """Nothing is sent yet.
 
         Args:
             address: ``http`` or ``https``, without user or password, with a slash at its end.
             headers: what to send with each request, beside what describes the body.
             timeout: seconds from the start of a request to the last byte of its answer.
+            kept: seconds that an idle connection may be used again.
 
         Raises:
             ConfigError: the address, a header or the environment's proxy cannot be used.
@@ -86,7 +87,7 @@ class HttpConnection:
             self._url = URL(address + PATH)
             if proxy and not proxy.startswith("socks"):
                 self._proxy = URL(proxy)
-        options: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEPT}
+        options: dict[str, Any] = {"limit": 0, "keepalive_timeout": kept}
         if address.startswith("https:"):
             options["ssl"] = tls()
         self._session = aiohttp.ClientSession(
