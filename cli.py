@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from annotator.config import STAGES, RunConfig
+from annotator.config import EXECUTION, STAGES, RunConfig
 from annotator.terminal.flags import with_settings
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from data_cards.commands.audit import audit, report
@@ -20,6 +20,7 @@ from data_cards.commands.labels import app as labels_app
 from data_cards.commands.publish import publish
 from data_cards.commands.review import quality, review
 from data_cards.commands.show import show
+from data_cards.commands.update import update
 from training.convert.commands import convert
 from training.predict.commands import predict
 from training.score.commands import evaluate
@@ -67,6 +68,7 @@ _OFTEN: Final = ("out", "docs", "text_field", *_TEACHER)
 _FORECAST: Final = ("pilot", "latency", "price_in", "price_out", "checking", "share", "config")
 _CHECK: Final = ("directory", *_TEACHER, "share", "keep", "batch", "differences", "quiet", "as_json", "debug")
 _RUN: Final = ("workers", "engine", "ray_address")
+_UPDATE: Final = ("directory", "source", "docs", "base_url", "concurrency", "batch", "quiet", "as_json", "debug")
 
 
 def _of_panel(panel: str) -> list[str]:
@@ -85,6 +87,7 @@ def _shown(stage: str) -> list[str]:
 COMMANDS: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
     (_BUILD, "build", with_settings(build, (*_OFTEN, "negatives", "config", "fresh"))),
     (_BUILD, "plan", with_settings(plan, (*_OFTEN, *_FORECAST))),
+    (_BUILD, "update", with_settings(update, _UPDATE, only=set(EXECUTION) - {"source"})),
     (_LOOK, "show", show),
     (_LOOK, "review", review),
     (_LOOK, "quality", quality),

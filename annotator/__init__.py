@@ -6,7 +6,8 @@
     run.show()                  # a passage with its entities
     run.to_datasets()["train"]  # the samples
 
-``build`` runs the method, ``open_run`` opens a run directory; both return a ``Run``. See docs/python.md.
+``build`` runs the method, ``update`` adds articles, ``open_run`` opens a run directory; each returns a ``Run``. See
+docs/python.md.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from annotator.api import Run, build, open_run
+    from annotator.api import Run, build, open_run, update
 
-__all__ = ["Run", "build", "open_run"]
+__all__ = ["Run", "build", "open_run", "update"]
 
 
 def __getattr__(name: str) -> Any:

@@ -185,6 +185,38 @@ def build(
     return Run(root)
 
 
+def update(path: PathLike, docs: int | str | None = None, *, quiet: bool = True, **settings: Setting) -> Run:
+    """Add articles to a finished run, or continue an update: only new passages are asked about.
+
+    Args:
+        path: the run directory.
+        docs: articles in all, or as text ``"+100"``, articles to add; None: continue the last update.
+        quiet: display no progress.
+        settings: ``source``, where the articles are now, and how to ask: ``base_url``, ``concurrency`` and the like
+            (``annotator.config.EXECUTION``).
+
+    Returns:
+        The run; ``unanswered`` is not 0 where the teacher did not answer every passage.
+
+    Raises:
+        AnnotateError: the message says what is wrong and how to fix it. Paid answers are on the disk.
+    """
+    from annotator.run.update import updating
+    from annotator.terminal.progress import make_progress
+    from data_cards.summary import finish
+
+    given = {name: _plain(value) for name, value in settings.items() if value is not None}
+    root = Path(path)
+
+    def work() -> None:
+        wanted = None if docs is None else str(docs)
+        with updating(root, wanted, given, make_progress(quiet=quiet)) as outcome:
+            finish(outcome)
+
+    _outside_the_event_loop(work)
+    return Run(root)
+
+
 def _plain(value: Setting) -> Any:
     """Return a setting with paths as text."""
     if isinstance(value, os.PathLike):

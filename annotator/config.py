@@ -38,9 +38,14 @@ PLACEHOLDERS: Final = {
     "near_duplicates": "SHARE", "text_field": "COLUMN", "id_field": "COLUMN", "tokenizer": "NAME",
     "decontaminate": "FILE", "model": "NAME", "prompt": "NAME", "base_url": "URL", "option": "NAME=VALUE",
     "limits": "NAME", "timeout": "SECONDS", "labels": "FILE", "negatives": "RATIO", "split": "SHARES",
-    "ray_address": "HOST:PORT", "ledger": "URL", "types": "FILE",
+    "ray_address": "HOST:PORT", "ledger": "URL", "types": "FILE", "added_docs": "N,N",
 }  # fmt: skip
 """Placeholders of values on help pages; of all other settings it is N."""
+EXECUTION: Final = (
+    "source", "base_url", "concurrency", "rpm", "tpm", "limits", "max_retries", "timeout", "workers", "engine",
+    "ray_address",
+)  # fmt: skip
+"""Settings that change no result: where the articles are now, and how work is done. An update takes no others."""
 RECIPE: Final = "recipe"
 """Table of a TOML file that holds no settings: what ``recipe.toml`` says of the dataset that it rebuilds."""
 LEDGER_VARIABLE: Final = "VNER_LEDGER"
@@ -75,6 +80,13 @@ class RunConfig:
         stage="sample",
     )
     docs: int = _setting(6600, "Source", "Draw this many articles.", stage="sample", low=1)
+    added_docs: str = _setting(
+        "",
+        "Source",
+        "Then draw this many more in each later step, such as 100,50; `update` sets it.",
+        stage="sample",
+        added=True,
+    )
     seed: int = _setting(0, "Source", "Seed every random choice.", stage="sample", low=0)
     text_field: str = _setting("text", "Source", "Read the text from this column.", stage="sample")
     id_field: str = _setting("id", "Source", "Read the id from this column.", stage="sample")
@@ -221,6 +233,7 @@ class RunConfig:
         check_endpoint(self.base_url, "--base-url")
         check_address(self.ledger)
         _ = self.split_shares
+        object.__setattr__(self, "added_docs", ",".join(map(str, self.steps[1:])))
 
     def _refuse_foreign_flags(self) -> None:
         """Refuse flags that the teacher or the engine does not have."""
@@ -267,6 +280,17 @@ class RunConfig:
         if min(train, validation, test) < 0 or abs(train + validation + test - 1) > 1e-6:
             raise ConfigError(f"--split shares must be between 0 and 1 and sum to 1, not {self.split}")
         return train, validation, test
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Articles of the first build, then those that each update adds."""
+        try:
+            added = tuple(int(part) for part in self.added_docs.split(",")) if self.added_docs else ()
+        except ValueError:
+            added = (0,)
+        if min(added, default=1) < 1:
+            raise ConfigError(f"--added-docs needs numbers of articles such as 100,50, not {self.added_docs!r}")
+        return (self.docs, *added)
 
     @property
     def processes(self) -> int:

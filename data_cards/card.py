@@ -24,6 +24,7 @@ from data_cards.croissant import make_croissant
 from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.quality_text import share, summary_lines, type_rows
 from data_cards.views.agreement import agreement_lines
+from data_cards.views.changelog import added_line, version_rows
 
 TITLE: Final = "Open-domain Vietnamese NER"
 FIGURES: Final = "figures"
@@ -118,6 +119,8 @@ def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication)
         examples=_examples(run, splits),
         pictures=[f"{FIGURES}/{path.name}" for path in pictures(run) if path.suffix == ".png"],
         report=REPORT if (run.root / REPORT).is_file() else "",
+        version_rows=version_rows(versions := figures.get("changelog", [])),
+        version_lines=[(version["version"], added_line(version)) for version in versions[:0:-1]],
         publication=publication,
         bibtex=_bibtex(publication, manifest),
         corpus=licences.of_corpus(manifest["source"]),

@@ -7,17 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from annotator.asking.batch_files import read_batches
 from annotator.config import STAGES
 from annotator.records import Sample
 from annotator.run.runner import Outcome
+from annotator.run.steps import document_steps
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers.prices import price_of
+from annotator.terminal.progress import printable
 from data_cards.audit.building import audit, funnel
 from data_cards.card import write_card
 from data_cards.views import terminal
+from data_cards.views.changelog import added_line
 
 
 def finish(outcome: Outcome) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         figures = audit(run, outcome.engine)
         write_card(run, figures)
         report |= {name: figures[name] for name in ("passages", "labels", "mentions", "samples")}
-        report |= {"agreement": figures["agreement"]} if "agreement" in figures else {}
+        report |= {name: figures[name] for name in ("agreement", "changelog") if name in figures}
         report["labels"] = {**report["labels"], "top": report["labels"]["top"][:10]}
     return report
 
@@ -97,3 +101,21 @@ def print_report(outcome: Outcome, report: dict[str, Any]) -> None:
         console.print(terminal.rebuilt_line(report["rebuilt"]))
     if "cost" in report:
         console.print(terminal.cost_line(report["cost"]))
+
+
+def print_update(outcome: Outcome, report: Mapping[str, Any]) -> None:
+    """Print what the last update added, and what is left to do about it."""
+    console = Console(highlight=False)
+    *before, last = document_steps(outcome.run, outcome.config)
+    wanted = outcome.config.steps[-1]
+    if before and not last:
+        console.print(Text("\nNo article was added: the source has no more.", style="bold"))
+    elif before:
+        version = report["changelog"][-1]
+        line = f"\nVersion {version['version']} added {printable(added_line(version))}."
+        console.print(Text(line, style="bold"), soft_wrap=True)
+        if len(last) < wanted:
+            console.print(Text(f"{wanted:,} articles were wanted: the source has no more.", style="yellow"))
+    if before and outcome.run.check.exists():
+        check = f"vner-annotate check {outcome.run.root}"
+        console.print(Text(f"The second teacher has not seen the new passages; ask it: {check}"), soft_wrap=True)

@@ -85,7 +85,7 @@ def test_help_pages_have_one_style() -> None:
 def test_commands_stand_in_the_order_of_work() -> None:
     """From a build to a student."""
     listed = re.findall(r"^  ([a-z]+)  ", _page("--help"), flags=re.MULTILINE)
-    assert listed == ["build", "plan", "show", "review", "quality", "check", "labels", "audit", "report",
+    assert listed == ["build", "plan", "update", "show", "review", "quality", "check", "labels", "audit", "report",
                       "export", "import", "publish", "sample", "chunk", "annotate", "clean", "explode",
                       "convert", "train", "experiment", "predict", "evaluate"]  # fmt: skip
 

@@ -85,7 +85,7 @@ def test_every_setting_belongs_to_a_stage_or_to_none() -> None:
     """The settings of the stages and the free ones are all there are."""
     config = RunConfig()
     given = {"provider": "openai", "model": "m", "types": "t.toml", "instruction": "definition"}
-    non_default = RunConfig(repair_encoding=True, pack=True, **given)
+    non_default = RunConfig(repair_encoding=True, pack=True, added_docs="1", **given)
     staged = {name for stage in STAGES for name in non_default.stage_settings(stage)}
     asking = {"base_url", "concurrency", "rpm", "tpm", "limits", "max_retries", "timeout", "option"} | {
         "response_format"  # what it settles on is part of the question itself

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from annotator.records import Passage, Piece
 from annotator.samples.explode import digest
-from annotator.samples.splits import assign_splits, in_step
+from annotator.samples.splits import assign_splits, in_order
 from annotator.storage import tables
 
 
@@ -24,7 +24,7 @@ def splits(passages: Sequence[Passage], shares: Sequence[float], seed: int = 0) 
         parts = [passages[begin : begin + 7] for begin in range(0, len(passages), 7)]
         return [tables.to_batch(part, tables.PASSAGE).select(columns) for part in parts]
 
-    pairs = list(assign_splits(read, shares, seed)())
+    pairs = list(assign_splits([read], shares, seed)())
     assert [identity for identity, _ in pairs] == [passage.id for passage in passages]
     return dict(pairs)
 
@@ -105,7 +105,7 @@ def test_the_seed_decides_the_split(make_passage: Callable[..., Passage]) -> Non
     assert splits(passages, (0.5, 0.25, 0.25), 0) != splits(passages, (0.5, 0.25, 0.25), 1)
 
 
-def test_in_step_passes_by_what_nobody_asks_for() -> None:
+def test_in_order_passes_by_what_nobody_asks_for() -> None:
     """A passage without samples is passed by; one with several is asked for several times."""
-    split_of = in_step([("a", 0), ("b", 1), ("c", 2)])
+    split_of = in_order([("a", 0), ("b", 1), ("c", 2)])
     assert [split_of(identity) for identity in ("a", "c", "c")] == [0, 2, 2]

@@ -12,14 +12,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
 from annotator.records import Rejected
 from normalizers.text import nfc
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from annotator.duplicates.ngrams import Hashes, Numbers
+
+    Bytes: TypeAlias = NDArray[np.uint8]
 
 STAGE: Final = "overlap"
 """The name under which these passages are counted."""
@@ -34,7 +39,8 @@ SEEN: Final = 0.5
 _SHOWN: Final = 300  # characters of what is shared
 _WAITING: Final = 1 << 20  # hashes of a benchmark that wait to be sorted
 _ONE_IN: Final = 8  # n-grams that are compared, chosen by their hashes
-_BITS: Final = 16  # of the filter for each n-gram that is compared
+_BITS: Final = 16  # of the first filter for each n-gram that is compared
+_DOUBLED: Final = 4  # times that later filters have twice the bits of the one before
 _NGRAMS_OF_A_DOCUMENT: Final = 128  # that are compared: 1,000 syllables
 _LARGEST: Final = 1 << 34  # bits of the filter, 2 GB: as many as 8.4 million documents want
 _TOGETHER: Final = 256  # texts whose n-grams are in memory at once, before some are chosen
@@ -105,26 +111,49 @@ def _fingerprints(texts: Sequence[str]) -> Fingerprints:
 
 
 class SeenPassages:
-    """Remembers the n-grams of passages in a Bloom filter with one hash: 256 bytes for each document, at most 2 GB."""
+    """Remembers the n-grams of passages in Bloom filters with one hash: 256 bytes for each document, at most 2 GB.
+
+    Documents that are added later get a filter of their own, so that nothing changes for those before. Each filter has
+    twice the bits a document of the one before it, up to 4 kB: all together answer wrongly hardly more often than two.
+    Almeida et al., "Scalable Bloom filters" (2007).
+    """
 
     def __init__(self, documents: int) -> None:
         """Begin with no passage; size the filter for those of so many documents."""
+        self._filters: list[Bytes] = []
+        self.expect(documents)
+
+    def expect(self, documents: int) -> None:
+        """Keep the filters as they are, and remember the passages of the next ``documents`` in another one."""
         import numpy as np
 
-        self._bits = min(max(documents, 64) * _NGRAMS_OF_A_DOCUMENT * _BITS, _LARGEST)
-        self._filter = np.zeros(self._bits // 8, np.uint8)
+        bits = _BITS << min(len(self._filters), _DOUBLED)
+        size = min(max(documents, 64) * _NGRAMS_OF_A_DOCUMENT * bits, _LARGEST)
+        self._filters.append(np.zeros(size // 8, np.uint8))
 
     def shares(self, texts: Fingerprints) -> list[float]:
         """Return for each text the share of its n-grams that texts before it have, and remember all of them."""
         import numpy as np
 
-        bits, owner = texts.ngrams % np.uint64(self._bits), np.repeat(np.arange(len(texts.sizes)), texts.sizes)
+        *full, newest = self._filters
+        owner = np.repeat(np.arange(len(texts.sizes)), texts.sizes)
+        bits, byte, mask = _places(texts.ngrams, newest)
         _, first, which = np.unique(bits, return_index=True, return_inverse=True)
-        byte, mask = (bits >> np.uint64(3)).astype(np.int64), np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
-        seen = ((self._filter[byte] & mask) != 0) | (owner[first[which]] < owner)
-        np.bitwise_or.at(self._filter, byte, mask)
+        seen = ((newest[byte] & mask) != 0) | (owner[first[which]] < owner)
+        np.bitwise_or.at(newest, byte, mask)
+        for older in full:
+            _, byte, mask = _places(texts.ngrams, older)
+            seen |= (older[byte] & mask) != 0
         shares: list[float] = (np.bincount(owner, seen, len(texts.sizes)) / np.maximum(texts.sizes, 1)).tolist()
         return shares
+
+
+def _places(found: Hashes, filter_: Bytes) -> tuple[Hashes, Numbers, Bytes]:
+    """Return for each n-gram its bit in a filter, and the byte and the mask of that bit."""
+    import numpy as np
+
+    bits = found % np.uint64(8 * len(filter_))
+    return bits, (bits >> np.uint64(3)).astype(np.int64), np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
 
 
 def rejections(

@@ -34,7 +34,7 @@ from annotator.run.response_format import settle_response_format
 from annotator.run.stages import RUN, Context
 from annotator.run.stored_settings import same_setting, spelling, storable, stored_settings, without_secrets
 from annotator.sources.hub import pin
-from annotator.sources.locating import HubDataset, fingerprint, hub_dataset
+from annotator.sources.locating import HubDataset, fingerprint, hub_dataset, locate
 from annotator.storage.atomic import write_json
 from annotator.storage.funnel import merge_rejected
 from annotator.storage.rundir import FORMAT, RunDir, opened
@@ -173,10 +173,11 @@ def _run_stages(
         else:
             if stage == "sample":
                 _refuse_partial_address(context.config, manifest, source_given=source_given)
+                locate(context.config.source)  # one that is gone is refused while its sample is still here
             # Later stages depend on this one: their entries are out of date from here on, whatever happens.
             done = {}
-            directory.forget(stage)
             _write_manifest(context, tools, spelled, kept)
+            directory.forget(stage)
             entry = {"fingerprint": mark, **_timed(stage, context)}
         kept[stage] = entry
         before = _digest(mark, entry["digest"])
@@ -318,8 +319,8 @@ def _hub_source(context: Context, manifest: Mapping[str, Any], dataset: HubDatas
 
 def _other_source(context: Context) -> ConfigError:
     return ConfigError(
-        f"{without_secrets(context.config.source)} is not the source of {context.run.root}; "
-        "choose another --out, or add --fresh to start over (paid answers stay)"
+        f"{without_secrets(context.config.source)} is not the source of {context.run.root}, or has changed since; "
+        "choose another --out, or build with --fresh to start over (paid answers stay)"
     )
 
 
@@ -385,14 +386,21 @@ def _refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: 
             stored, now = {**stored, "response_format": before}, {**now, "response_format": config.response_format}
         stored, now = {**stored, "option": stored.get("option", [])}, {**now, "option": list(config.option)}
     now.pop("source")  # the same articles under another path are the same articles: content decides, further on
+    added = stored.get("added_docs", "")
+    if not added or f"{config.added_docs},".startswith(f"{added},"):
+        now.pop("added_docs", None)  # articles are added, and no question changes
+    else:
+        now["added_docs"] = config.added_docs
     other = [
         f"{flag(name)} {stored[name]}, not {now[name]}"
         for name in now
         if name in stored and not same_setting(name, stored[name], now[name])
     ]
     if other:
+        more = [name for name in now if name == "docs" and len(other) == 1 and now[name] > stored[name]]
+        update = f"add articles with: vner-annotate update {root} --docs {now['docs']}; or " if more else ""
         raise ConfigError(
-            f"{root} was made with {'; '.join(other)}: choose another --out, "
+            f"{root} was made with {'; '.join(other)}: {update}choose another --out, "
             "or add --fresh to start over (paid answers stay)"
         )
 

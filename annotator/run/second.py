@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from annotator.checking.arbiter import QUESTIONS, accepted, make_arbiter
@@ -18,7 +19,7 @@ from annotator.engines import Engine
 from annotator.ledger import Answers
 from annotator.records import Completion, Passage
 from annotator.run.partitions import Answered, differences_part, outlines_part
-from annotator.samples.splits import assign_splits
+from annotator.run.steps import passage_steps, splits_of_passages
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Teacher, make_teacher
@@ -76,16 +77,17 @@ def drawn(second: Second, run: RunDir, answered: Iterable[Answered], engine: Eng
     """Return the second teacher with the positions of the passages, where it is asked about a part of them.
 
     They depend on the first teacher's answers, and not on decisions of people about labels and entities: these change
-    nothing about which passages were paid for.
+    nothing about which passages were paid for. Those of each step of the run are drawn by themselves, likewise.
     """
     if second.settings.share >= 1 or second.settings.draw != "stratified":
         return second
     work = partial(outlines_part, labels=LabelNormalizer(load_lexicon()))
     entities = {identity: types for part in engine.spread(work, answered) for identity, types in part}
-    config = second.config
-    split = assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)
-    known = [Outline(identity, number, entities.get(identity)) for identity, number in split()]
-    return replace(second, positions=positions(known, config.seed))
+    splits, found = splits_of_passages(run, second.config), dict[str, float]()
+    for step, rows in enumerate(passage_steps(run)):
+        known = [Outline(identity, split, entities.get(identity)) for identity, split in islice(splits, len(rows))]
+        found |= positions(known, second.config.seed + step)
+    return replace(second, positions=found)
 
 
 def disputes(

@@ -7,7 +7,6 @@ source -> documents -> passages -> completions -> annotations -> samples
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -42,8 +41,7 @@ from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Answered, Check, Part, People, chunk_part, clean_part, explode_part
 from annotator.run.question_keys import recorded, with_keys
 from annotator.run.second import Second, decisions, drawn, second_of
-from annotator.samples.explode import Negatives, type_frequency
-from annotator.samples.splits import assign_splits, in_step
+from annotator.run.steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
 from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading
@@ -115,7 +113,7 @@ def sample_stage(context: Context) -> Result:
     with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
         screening = Screening(near_duplicates=config.near_duplicates, repairs_encoding=config.repair_encoding)
         source = at_revision(config.source, context.revision)
-        drawn = sample(source, config.docs, config.seed, reading, screening, report)
+        drawn = sample(source, config.steps, config.seed, reading, screening, report)
         flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)), tables.ARTICLES)
     cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())
@@ -127,9 +125,9 @@ def chunk_stage(context: Context) -> Result:
     flow, kept = Flow("chunk", "sentence", made={"passage": 0}), Flow(OVERLAP, "passage")
     files = map(Path, config.decontaminate)
     benchmarks = Benchmarks((file.name, read_texts(file)) for file in files) if config.decontaminate else None
-    total = tables.count(run.documents)
-    seen = SeenPassages(total) if config.near_duplicates else None
-    context.progress.start("chunk", "documents", total)
+    steps = document_steps(run, config)
+    seen = SeenPassages(len(steps[0])) if config.near_duplicates else None
+    context.progress.start("chunk", "documents", tables.count(run.documents))
     cut = partial(
         chunk_part,
         tokenizer=context.tokenizer,
@@ -138,22 +136,27 @@ def chunk_stage(context: Context) -> Result:
         pack=config.pack,
         near_duplicates=seen is not None,
     )
-    blocks = tables.batches(run.documents, size=BLOCK)
+    by_step: list[int] = []
     with (
         rejects(run.rejected_by("chunk"), flow, kept) as sink,
         replacing(run.passages) as file,
         tables.writer(file, tables.PASSAGE) as write,
     ):
-        for part in _parts(context, cut, blocks, sink, flow):
-            flow.made["passage"] += len(part.made)
-            ids, texts = (part.made.column(name).to_pylist() for name in ("id", "text"))
-            found = rejections(ids, texts, benchmarks, seen, part.fingerprints)
-            for rejected in filter(None, found):
-                sink.add(rejected)
-            own = tables.pick(part.made, [rejected is None for rejected in found])
-            kept.out += len(own)
-            write(own)
-    return Result((flow, kept))
+        for rows in steps:
+            before = kept.out
+            if seen and by_step:
+                seen.expect(len(rows))
+            for part in _parts(context, cut, tables.batches(run.documents, size=BLOCK, rows=rows), sink, flow):
+                flow.made["passage"] += len(part.made)
+                ids, texts = (part.made.column(name).to_pylist() for name in ("id", "text"))
+                found = rejections(ids, texts, benchmarks, seen, part.fingerprints)
+                for rejected in filter(None, found):
+                    sink.add(rejected)
+                own = tables.pick(part.made, [rejected is None for rejected in found])
+                kept.out += len(own)
+                write(own)
+            by_step.append(kept.out - before)
+    return Result((flow, kept), report={"passages_by_step": by_step} if len(by_step) > 1 else {})
 
 
 def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
@@ -288,30 +291,25 @@ def explode_stage(context: Context) -> Result:
     config, run = context.config, context.run
     flow = Flow("explode", "sample", made={"negative": 0, **dict.fromkeys(SPLITS, 0)})
     context.progress.start("explode", "passages", tables.count(run.annotations))
-    frequency = type_frequency(tables.read_annotations(run.annotations)) if config.negatives else Counter()
-    negatives = Negatives(frequency, config.negatives, config.seed)
-    split_of = in_step(assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)())
+    split_of = splits_of(run, config)
     definitions = context.schema.definitions if context.schema and config.instruction == "definition" else {}
     work = partial(
-        explode_part,
-        negatives=negatives,
-        tokenizer=context.tokenizer,
-        max_tokens=config.max_sample_tokens,
-        definitions=definitions,
+        explode_part, tokenizer=context.tokenizer, max_tokens=config.max_sample_tokens, definitions=definitions
     )
-    annotations = tables.batches(run.annotations, size=PART)
     with rejects(run.rejected_by("explode"), flow) as sink, ExitStack() as files:
         writers = [
             files.enter_context(tables.writer(files.enter_context(replacing(run.samples(split))), tables.SAMPLE))
             for split in SPLITS
         ]
-        for part in _parts(context, work, annotations, sink, flow):
-            flow.made["negative"] += part.made.column("negative").true_count
-            where = [split_of(passage_id) for passage_id in part.made.column("passage_id").to_pylist()]
-            for number, split in enumerate(SPLITS):
-                own = tables.pick(part.made, [place == number for place in where])
-                flow.made[split] += len(own)
-                writers[number](own)
+        for rows, negatives in negatives_of(run, config.negatives, config.seed):
+            annotations = tables.batches(run.annotations, size=PART, rows=rows)
+            for part in _parts(context, partial(work, negatives=negatives), annotations, sink, flow):
+                flow.made["negative"] += part.made.column("negative").true_count
+                where = [split_of(passage_id) for passage_id in part.made.column("passage_id").to_pylist()]
+                for number, split in enumerate(SPLITS):
+                    own = tables.pick(part.made, [place == number for place in where])
+                    flow.made[split] += len(own)
+                    writers[number](own)
     return Result((flow,))
 
 

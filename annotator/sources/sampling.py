@@ -1,8 +1,9 @@
 """Draws documents from a source, uniformly and reproducibly.
 
 Every source becomes rounds of numbered rows in a seeded order; rows are screened in that order until enough stand, so
-that a rejected one is replaced by the next, and a larger draw with the same seed begins with the smaller one. Texts
-wait in a temporary database, see ``Drawn``: memory holds some numbers for each document.
+that a rejected one is replaced by the next, and a larger draw with the same seed begins with the smaller one. A draw in
+steps goes on in that order where the step before ended. Texts wait in a temporary database, see ``Drawn``: memory holds
+some numbers for each document.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import random
 import time
 from array import array
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -38,7 +39,7 @@ _PROGRESS_EVERY = 1000  # rows
 
 def sample(
     source: str | os.PathLike[str] | None,
-    docs: int,
+    docs: int | Sequence[int],
     seed: int,
     reading: Reading | None = None,
     screening: Screening | None = None,
@@ -46,14 +47,18 @@ def sample(
 ) -> Iterator[Row]:
     """Yield rejections as they turn up, then ``docs`` documents (or all there are) in the order of the source.
 
+    With several numbers, documents are drawn in as many steps. Those of each step follow those of the step before,
+    which are the same, in the same order, as without the later steps.
+
     Raises:
         ConfigError: fewer than one document is wanted.
         SourceError: the source cannot be read, or nothing in it is a usable document.
     """
-    if docs < 1:
-        raise ConfigError(f"--docs is {docs}; give 1 or more")
+    steps = (docs,) if isinstance(docs, int) else tuple(docs)
+    if min(steps, default=0) < 1:
+        raise ConfigError(f"--docs is {min(steps, default=0)}; give 1 or more")
     located = locate(source)
-    drawing = _Drawing(docs, seed, reading or Reading(), report or SampleReport(), Drawn())
+    drawing = _Drawing(steps, seed, reading or Reading(), report or SampleReport(), Drawn())
     if isinstance(located, HubDataset) and not (files := parquet_files(located)):
         rounds = drawing.from_hub(located)
     elif isinstance(located, HubDataset):
@@ -110,13 +115,19 @@ class _Round:
 class _Drawing:
     """One draw on its way: what is wanted, where documents wait, what it cost."""
 
-    docs: int
+    steps: tuple[int, ...]
+    """Documents of each step. The size of the first one alone decides the first round, of which a screen learns."""
     seed: int
     reading: Reading
     report: SampleReport
     drawn: Drawn
     places_repaired: set[int] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def docs(self) -> int:
+        """Documents of all steps."""
+        return sum(self.steps)
 
     def from_parquet(self, files: ParquetFiles) -> _Rounds:
         """Yield rows in the order of a seeded permutation; a round is read in the order of the files."""
@@ -129,7 +140,7 @@ class _Drawing:
             yield list(enumerate(files.empty))
         order = permutation(files.row_count, self.seed)
         asked = done = 0
-        size = min(self.docs, files.row_count)
+        size = min(self.steps[0], files.row_count)
         while (drawn := _Round(islice(order, size))).numbers:
             asked += len(drawn.numbers)
             by_number = np.argsort(drawn.numbers)
@@ -151,6 +162,7 @@ class _Drawing:
         report = self.report
         report.bytes_total, report.bytes_read = sum(file.size for file in files), 0
         floor = (-1.0, -1)  # priority and number of the last row that was yielded
+        first_round = self.steps[0] + _spare(self.steps[0])
         more = True
         while more:
             rng = random.Random(self.seed)
@@ -178,7 +190,12 @@ class _Drawing:
             report.on_progress(report.rows_total, report.rows_total)
             if heap:
                 floor = (-min(heap)[0], -min(heap)[1])
-                yield [(-negated, place) for _, negated, place in sorted(heap, reverse=True)]
+                ordered: list[_Draw] = [(-negated, place) for _, negated, place in sorted(heap, reverse=True)]
+                if first_pass:
+                    yield ordered[:first_round]
+                    del ordered[:first_round]
+                if ordered:
+                    yield ordered
 
     def repaired(self, rounds: _Rounds) -> _Rounds:
         """Yield the rounds with each text in its own encoding, where that is certain; what is repaired is counted."""
@@ -206,7 +223,7 @@ class _Drawing:
     def from_hub(self, dataset: HubDataset) -> _Rounds:
         """Yield rows as the shuffled stream brings them, see ``stream``."""
         rows = enumerate(stream(dataset, self.reading.columns, self.seed))
-        size = self.docs
+        size = self.steps[0]
         while batch := [self._counted(number, row) for number, row in islice(rows, size)]:
             yield batch
             size = self.report.next_round(self.docs)
@@ -217,38 +234,39 @@ class _Drawing:
         return number, self._set_aside(row)
 
     def screened(self, rounds: _Rounds, screen: Screen, source: str) -> Iterator[Row]:
-        """Screen rows until ``docs`` documents stand; they come last, in the order of their numbers."""
+        """Screen rows until the documents of each step stand; they come then, in the order of their numbers."""
         import numpy as np
 
         report = self.report
-        numbers, places = array("q"), array("q")
         first = ""
         with self.drawn, closing(rounds):
-            for number, row in self._one_by_one(rounds, screen):
-                report.rows_taken += 1
-                judged, removed = (row, []) if isinstance(row, Rejected) else screen(row)
-                if isinstance(judged, Rejected):
-                    first = first or f"; the first: {judged.record_id}: {judged.detail}"
-                    report.screened[judged.reason] += 1
-                    yield judged
-                else:
-                    numbers.append(number)
-                    places.append(self.drawn.put(judged))
-                    report.documents += 1
-                    report.encodings_repaired += row in self.places_repaired
-                    report.characters_cut += sum(len(piece.value) for piece in removed)
-                    yield from removed
-                    if len(places) == self.docs:
-                        break
-            report.finish(time.monotonic() - self.began)
-            if not places:
-                counts = ", ".join(f"{reason} {count}" for reason, count in report.screened.items())
-                raise SourceError(
-                    f"no usable Vietnamese document in {source}: {counts or 'it has no rows'}{first}; "
-                    "check the files and --text-field"
-                )
-            for at in np.argsort(numbers):
-                yield self.drawn.get(places[at])
+            rows = self._one_by_one(rounds, screen)
+            for docs in self.steps:
+                numbers, places = array("q"), array("q")
+                while len(places) < docs and (drawn := next(rows, None)):
+                    number, row = drawn
+                    report.rows_taken += 1
+                    judged, removed = (row, []) if isinstance(row, Rejected) else screen(row)
+                    if isinstance(judged, Rejected):
+                        first = first or f"; the first: {judged.record_id}: {judged.detail}"
+                        report.screened[judged.reason] += 1
+                        yield judged
+                    else:
+                        numbers.append(number)
+                        places.append(self.drawn.put(judged))
+                        report.documents += 1
+                        report.encodings_repaired += row in self.places_repaired
+                        report.characters_cut += sum(len(piece.value) for piece in removed)
+                        yield from removed
+                report.finish(time.monotonic() - self.began)
+                if not report.documents:
+                    counts = ", ".join(f"{reason} {count}" for reason, count in report.screened.items())
+                    raise SourceError(
+                        f"no usable Vietnamese document in {source}: {counts or 'it has no rows'}{first}; "
+                        "check the files and --text-field"
+                    )
+                for at in np.argsort(numbers):
+                    yield self.drawn.get(places[at])
 
     def _one_by_one(self, rounds: _Rounds, screen: Screen) -> Iterator[_Draw]:
         for rows in rounds:

@@ -170,13 +170,27 @@ def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any], ro
     return total
 
 
-def row_groups(parquet: pq.ParquetFile, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of an open file in batches of at most ``size``.
+def row_groups(
+    parquet: pq.ParquetFile, columns: list[str] | None = None, size: int = ROWS, rows: range | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of an open file in batches of at most ``size``: all, or those with the numbers ``rows``.
 
     One iterator over all row groups would keep what it read until it ends.
     """
+    begin = 0
     for number in range(parquet.num_row_groups):
-        yield from parquet.iter_batches(batch_size=size, row_groups=[number], columns=columns, use_threads=False)
+        end = begin + parquet.metadata.row_group(number).num_rows
+        if rows is None or (rows.start < end and begin < rows.stop):
+            for batch in parquet.iter_batches(size, row_groups=[number], columns=columns, use_threads=False):
+                yield batch if rows is None else _within(batch, begin, rows)
+                begin += len(batch)
+        begin = end
+
+
+def _within(batch: pa.RecordBatch, begin: int, rows: range) -> pa.RecordBatch:
+    """Return those of the rows from ``begin`` on whose numbers are in ``rows``."""
+    first = min(max(rows.start - begin, 0), len(batch))
+    return batch.slice(first, max(min(rows.stop - begin, len(batch)) - first, 0))
 
 
 def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
@@ -201,15 +215,23 @@ def damaged(path: Path, error: Exception) -> RunDirError:
     return RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)")
 
 
-def batches(path: Path, columns: list[str] | None = None, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+def batches(
+    path: Path, columns: list[str] | None = None, size: int = ROWS, rows: range | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of ``path`` in batches of ``size``; only the last may have fewer.
+
+    Args:
+        path: a Parquet file.
+        columns: their names; None: all.
+        size: rows of a batch.
+        rows: numbers of the wanted rows; None: all.
 
     Raises:
         RunDirError: the file is missing or damaged.
     """
     try:
         with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as parquet:
-            yield from _of_size(row_groups(parquet, columns, size), size)
+            yield from _of_size(row_groups(parquet, columns, size, rows), size)
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, error) from error
 
@@ -238,9 +260,9 @@ def read_passages(path: Path) -> Iterator[Passage]:
     return _records(path, Passage, Piece)
 
 
-def read_annotations(path: Path) -> Iterator[Annotation]:
-    """Read annotations."""
-    return _records(path, Annotation, Mention)
+def read_annotations(path: Path, rows: range | None = None) -> Iterator[Annotation]:
+    """Read annotations: all, or those with the numbers ``rows``."""
+    return _records(path, Annotation, Mention, rows)
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
@@ -258,9 +280,11 @@ def read_labels(path: Path) -> Iterator[LabelUse]:
     return _records(path, LabelUse)
 
 
-def _records(path: Path, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
+def _records(
+    path: Path, kind: type[Record], item: type[Any] | None = None, rows: range | None = None
+) -> Iterator[Record]:
     """Read records of ``kind`` by column names; a column of lists holds records of ``item``."""
-    for batch in batches(path, size=HELD):
+    for batch in batches(path, size=HELD, rows=rows):
         yield from from_batch(batch, kind, item)
 
 

@@ -23,6 +23,7 @@ from data_cards.audit import leaks
 from data_cards.audit.agreement import agreement_figures
 from data_cards.audit.alike import alike
 from data_cards.audit.arrays import descending
+from data_cards.audit.changelog import changelog
 from data_cards.audit.database import Database, load
 from data_cards.audit.dataset import PART, Dataset, of_run
 from data_cards.audit.labels import Frequency, frequency, label_figures
@@ -117,6 +118,7 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine
         "source": manifest["source"],
         "lexicon": manifest["lexicon"],
         **agreement_figures(run),
+        **({"changelog": versions} if (versions := changelog(run, database, list(dataset.splits))) else {}),
     }
     broken = {"mentions are not what stands at their offsets": counts["spans"]["broken"]}
     problems = [*of_funnel(figures, kinds), *counted_lines({**broken, **disagreements(database)})]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +12,9 @@ from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.records import Annotation, Mention
 from annotator.run.label_rules import types_of
+from annotator.run.steps import negatives_of, splits_of
 from annotator.run.stored_settings import settings_of
-from annotator.samples.explode import Negatives, samples_of, type_frequency
-from annotator.samples.splits import assign_splits, in_step
+from annotator.samples.explode import Negatives, samples_of
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
@@ -66,15 +65,13 @@ def export(root: Path, name: str, out: Path, split: str = EVERYTHING) -> dict[st
     run = annotated(root)
     config = settings_of(run)
     ratio = config.negatives or form.negatives
-    frequency = type_frequency(tables.read_annotations(run.annotations)) if ratio else Counter[str]()
-    negatives = Negatives(frequency, ratio, config.seed)
     schema = types_of(run) if config.instruction == "definition" else None
     definitions = schema.definitions if schema else {}
     passages, counts = 0, _Counts()
 
     def exported() -> Iterator[Exported]:
         nonlocal passages
-        for annotation in _annotations(run, config, split):
+        for annotation, negatives in _annotations(run, config, split, ratio):
             lost = form.lost(annotation)
             passages += 1
             counts.add(annotation, lost)
@@ -101,14 +98,13 @@ def export(root: Path, name: str, out: Path, split: str = EVERYTHING) -> dict[st
     }
 
 
-def _annotations(run: RunDir, config: RunConfig, split: str) -> Iterator[Annotation]:
-    annotations = tables.read_annotations(run.annotations)
-    if split == EVERYTHING:
-        yield from annotations
-        return
-    split_of = in_step(assign_splits(partial(tables.batches, run.passages), config.split_shares, config.seed)())
-    wanted = SPLITS.index(split)
-    yield from (annotation for annotation in annotations if split_of(annotation.passage_id) == wanted)
+def _annotations(run: RunDir, config: RunConfig, split: str, ratio: float) -> Iterator[tuple[Annotation, Negatives]]:
+    """Yield the annotations of a split or all, each with what draws its negatives."""
+    split_of = None if split == EVERYTHING else splits_of(run, config)
+    for rows, negatives in negatives_of(run, ratio, config.seed):
+        for annotation in tables.read_annotations(run.annotations, rows):
+            if split_of is None or SPLITS[split_of(annotation.passage_id)] == split:
+                yield annotation, negatives
 
 
 def _by_frequency(counts: Counter[str]) -> list[tuple[str, int]]:

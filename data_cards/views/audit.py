@@ -12,6 +12,7 @@ from annotator.storage.funnel import shown_unit
 from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table
 from annotator.terminal.words import plural
+from data_cards.views.changelog import added_line
 from data_cards.views.terminal import funnel_table, top_types
 
 MANY_TYPES: Final = 100
@@ -67,6 +68,9 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
     if alike["count"]:
         rows = [(" / ".join(entry["labels"]), "; ".join(entry["evidence"])) for entry in alike["pairs"][:10]]
         console.print(_table(f"Types that look alike ({alike['count']:,})", rows))
+    if versions := figures.get("changelog"):
+        added = [(f"version {version['version']}", added_line(version)) for version in versions]
+        console.print(_table("Versions, and what each added", added))
     if figures["problems"]:
         console.print(Text("\nProblems", style="bold red"))
         for line in figures["problems"]:

@@ -34,14 +34,14 @@ def show(outcome: Outcome) -> None:
     Console(highlight=False).print(text_table(rows, header, figures=header[2:5], title="Batches"))
 
 
-def next_step(outcome: Outcome, funnel: Iterable[Mapping[str, Any]], *, batch: bool) -> str:
-    """Say what to do about the passages that have no answer yet."""
+def next_step(outcome: Outcome, funnel: Iterable[Mapping[str, Any]], *, batch: bool, collect: str = "") -> str:
+    """Say what to do about the passages that have no answer yet; ``collect``: the command that collects batches."""
     rejected = next(flow["rejected"] for flow in funnel if flow["stage"] == "annotate")
     waiting = rejected.get(f"unanswered: {WAITING}", 0)
     left = outcome.unanswered - waiting
     parts = []
     if waiting:
-        where = f"vner-annotate annotate --batch --out {outcome.run.root}"
+        where = collect or f"vner-annotate annotate --batch --out {outcome.run.root}"
         parts.append(f"{plural(waiting, 'passage')} in a batch; {where} collects the answers when they are ready")
     if left:
         again = "submits them, and without --batch asks one by one" if batch else "asks for them again"

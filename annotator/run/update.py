@@ -1,0 +1,113 @@
+"""Add articles to a finished run: one more step of its draw, after which the run is built on.
+
+The step is a setting of the run, ``added_docs``. It is in the manifest before anything else changes, so that a killed
+update is continued, and never counted twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from annotator.config import EXECUTION, STAGES, Asking, RunConfig, flag
+from annotator.errors import ConfigError, RunDirError
+from annotator.run.runner import Outcome, running
+from annotator.run.stored_settings import settings_of
+from annotator.storage.rundir import RunDir, existing
+from annotator.terminal.events import Progress
+from annotator.terminal.words import plural
+
+_NUMBER: Final = re.compile(r"(\+?)(\d{1,12})")
+
+
+@contextmanager
+def updating(
+    root: Path,
+    docs: str | None,
+    given: Mapping[str, Any],
+    progress: Progress,
+    *,
+    asking: Asking = "now",
+) -> Iterator[Outcome]:
+    """Add articles to a finished run, or continue an update, and yield the outcome as ``running`` does.
+
+    Passages, splits and samples of the articles before stay as they are; only new passages are asked about, and those
+    that have no answer yet.
+
+    Args:
+        root: the run directory.
+        docs: ``+N`` to add N articles, ``N`` for N articles in all; None: continue the last update.
+        given: some of ``EXECUTION``; the other settings are those of the run.
+        progress: receives all events.
+        asking: ``now``, or ``batch``: by the provider's Batch API.
+
+    Raises:
+        AnnotateError: see ``annotator.errors``. Paid answers are on the disk.
+    """
+    if other := sorted(set(given) - set(EXECUTION)):
+        raise ConfigError(f"an update keeps the settings of the run: leave out {', '.join(map(flag, other))}")
+    run = existing(root)
+    manifest = run.read_manifest()
+    config = settings_of(run)
+    added = planned(docs, config, manifest, run)
+    if added != config.added_docs:
+        _refuse_other_source(manifest, run)
+        with running(root, given, progress, until="chunk", asking="never"):
+            pass  # what is there is what the program of today makes, or this is refused
+        total, more = sum(config.steps), int(added.rpartition(",")[2])
+        progress.say(f"adding {plural(more, 'article')} to the {total:,} of {root}")
+    elif config.added_docs:
+        progress.say(f"continuing the update of {root} to {sum(config.steps):,} articles")
+    with running(root, {**given, "added_docs": added}, progress, asking=asking) as outcome:
+        yield outcome
+
+
+def planned(docs: str | None, config: RunConfig, manifest: Mapping[str, Any], run: RunDir) -> str:
+    """Return the setting ``added_docs`` of the updated run: one more step, or as it is to continue an update.
+
+    A step that is the last one's, while that is not finished or passages have no answer, is that step: whoever repeats
+    a command that was killed adds nothing twice.
+
+    Raises:
+        ConfigError: ``docs`` is no number of articles that can be added.
+        RunDirError: the run is not finished.
+    """
+    stages = manifest.get("stages", {})
+    finished = set(STAGES) <= set(stages) and run.card.exists()  # the card is written last
+    total, last = sum(config.steps), config.steps[-1] if config.added_docs else 0
+    if docs is None:
+        if last:
+            return config.added_docs
+        raise ConfigError(f"{run.root} has no update to continue; add articles with --docs +N")
+    found = _NUMBER.fullmatch(docs.strip())
+    if not found or not int(found[2]):
+        raise ConfigError(f"--docs needs +N, articles to add, or N, articles in all, and N from 1; not {docs!r}")
+    is_relative, number = bool(found[1]), int(found[2])
+    unanswered = stages.get("annotate", {}).get("unanswered", 0)
+    if last and (not finished or unanswered) and number == (last if is_relative else total):
+        return config.added_docs
+    if not finished:
+        how = f"vner-annotate update {run.root}" if last else f"vner-annotate build --out {run.root}"
+        raise RunDirError(f"{run.root} is not finished; finish it first: {how}")
+    more = number if is_relative else number - total
+    if more < 0:
+        raise ConfigError(f"--docs {number}: {run.root} has {total:,} articles, and an update only adds; give more")
+    if not more:
+        return config.added_docs
+    drawn = stages["sample"]["funnel"][0]["out"]
+    if drawn < total:
+        raise ConfigError(f"the source has no more articles: all {drawn:,} that can be used are in {run.root}")
+    return ",".join(map(str, (*config.steps[1:], more)))
+
+
+def _refuse_other_source(manifest: Mapping[str, Any], run: RunDir) -> None:
+    """Refuse a Hub dataset of which nobody knows what was sampled: its newest commit may hold other rows."""
+    source = manifest["source"]
+    if source["fingerprint"].startswith("hub:") and not source.get("revision"):
+        raise ConfigError(
+            f"{run.root} was made by a version that did not record the commit of {source['name']}, so its articles "
+            "cannot be drawn again; build a new run with another --out"
+        )

@@ -1,0 +1,67 @@
+"""The versions of an updated dataset: what the first build made, and what each update added.
+
+Everything is counted in the files as they are. An update changes no earlier sample, so the figures of an earlier
+version are those of its articles; they follow the decisions and reviews of today.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from annotator.run.steps import document_steps, passage_steps
+from annotator.run.stored_settings import settings_of
+from annotator.storage import tables
+from annotator.storage.rundir import SPLITS, RunDir
+from data_cards.audit.arrays import hashes
+from data_cards.audit.database import Database
+
+NEW_TYPES: Final = 20
+"""New types of a version that are listed."""
+
+_SAMPLES: Final = "SELECT step, split, count(*) FROM samples JOIN steps USING (passage) GROUP BY ALL"
+_MENTIONS: Final = "SELECT step, sum(mentions)::BIGINT FROM occurrences JOIN steps USING (passage) GROUP BY step"
+_TYPES: Final = """
+SELECT step, label, count(*) FROM occurrences JOIN steps USING (passage)
+GROUP BY step, label QUALIFY step = min(step) OVER (PARTITION BY label)
+"""
+
+
+def changelog(run: RunDir, database: Database, splits: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what each version added, the first one first; nothing for a run that was not updated.
+
+    Args:
+        run: a finished run.
+        database: with samples and mentions.
+        splits: names of the splits by their numbers in the database.
+    """
+    passages = passage_steps(run)
+    if len(passages) == 1:
+        return []
+    documents = document_steps(run, settings_of(run))
+    database.run("CREATE TABLE steps (passage UBIGINT, step INTEGER)")
+    for step, rows in enumerate(passages):
+        for batch in tables.batches(run.passages, ["id"], rows=rows):
+            number = pa.repeat(pa.scalar(step, pa.int32()), len(batch))
+            database.add({"steps": pa.table({"passage": hashes(batch.column("id")), "step": number})})
+    samples = {(step, splits[number]): count for step, number, count in database.rows(_SAMPLES)}
+    mentions = dict(database.rows(_MENTIONS))
+    types = [Counter[str]() for _ in passages]
+    for step, label, count in database.rows(_TYPES):
+        types[step][label] = count
+    added = [
+        {
+            "documents": len(documents[step]),
+            "passages": len(passages[step]),
+            "samples": {split: samples.get((step, split), 0) for split in SPLITS},
+            "mentions": mentions.get(step, 0),
+            "types": len(new),
+            "new_types": sorted(new, key=lambda label: (-new[label], label))[:NEW_TYPES],
+        }
+        for step, new in enumerate(types)
+        if documents[step]
+    ]
+    return [{"version": number, **one} for number, one in enumerate(added, start=1)]
