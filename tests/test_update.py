@@ -269,6 +269,24 @@ def test_what_people_decided_stays(run: Path, endpoint: Endpoint, tmp_path: Path
     assert {m.label for one in annotations(run).values() for m in one.mentions} == {"place"}
 
 
+def test_a_share_of_a_second_teacher_stays(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:
+    """The passages it was asked about are the same ones, so that what both teachers agree on does not change."""
+    endpoint.refuse = lambda request: Answer(content="[]") if request["model"] == "second" else None
+    second = ("--provider", "openai", "--model", "second", "--base-url", endpoint.url, "--share", 0.5)
+    checked = vner("check", run, *second, "--keep", "agreed", "--quiet")
+    assert checked.exit_code == 0, checked.output
+    before = Path(shutil.copytree(run, tmp_path / "before"))
+    updated = update(endpoint, run, "--docs", "+5")
+    assert updated.exit_code == 0, updated.output
+    assert begins_with(run, before)
+    assert f"The second teacher has not seen the new passages; ask it: vner-annotate check {run}" in updated.stdout
+    asked = len(endpoint.requests)
+    assert vner("check", run, "--quiet").exit_code == 0
+    assert begins_with(run, before)
+    new = table(run, "passages").num_rows - table(before, "passages").num_rows
+    assert 0 < len(endpoint.requests) - asked < new
+
+
 def annotations(run: Path) -> dict[str, Annotation]:
     return {one.passage_id: one for one in tables.read_annotations(RunDir(run).annotations)}
 
