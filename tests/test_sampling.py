@@ -279,6 +279,9 @@ def test_a_hub_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = list(sample("org/name", 5, 1))
     assert few == list(sample("org/name", 5, 1))
     assert set(_ids(few)) < set(_ids(rows))
+    in_steps = list(sample("org/name", [5, 30], 1))
+    assert in_steps[: len(few)] == few
+    assert set(_ids(in_steps)) == set(_ids(sample("org/name", 35, 1)))
 
 
 def test_bundled_sample() -> None:

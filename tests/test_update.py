@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,8 +17,10 @@ from typer.testing import Result
 import annotator
 from annotator.cleaning.corrections import text_sha256
 from annotator.cleaning.entity_reviews import Decision, append, folder
-from annotator.errors import AnnotateError, ConfigError
+from annotator.errors import AnnotateError, ConfigError, SourceError
 from annotator.records import Annotation
+from annotator.sources.documents import Row
+from annotator.sources.sampling import sample
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from tests.batch_endpoint import BatchEndpoint
@@ -247,6 +251,26 @@ def test_what_cannot_be_updated_is_refused(run: Path, first: Path, source: Path,
     (run / "annotations.parquet").unlink()
     (run / "README.md").unlink()
     assert "finish it first: vner-annotate update" in update(endpoint, run, "--docs", "+2").stderr
+
+
+def test_a_source_that_fails_leaves_the_run_as_it_was(
+    run: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that breaks down while articles are drawn: the dataset is there, and the update can be repeated."""
+    before, manifest = fingerprints(run), (run / "manifest.json").read_bytes()
+
+    def broken(*arguments: object) -> Iterator[Row]:
+        yield from islice(sample(*arguments), 5)  # type: ignore[arg-type]
+        raise SourceError("the connection broke down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("annotator.run.stages.sample", broken)
+        failed = update(endpoint, run, "--docs", "+4")
+    assert (failed.exit_code, failed.stderr.splitlines()[-1]) == (1, "error: the connection broke down")
+    assert fingerprints(run) == before
+    assert json.loads((run / "manifest.json").read_bytes())["stages"] == json.loads(manifest)["stages"]
+    assert update(endpoint, run, "--docs", "+4").exit_code == 0
+    assert documents(run) == DOCS + 4
 
 
 def test_what_people_decided_stays(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:

@@ -177,8 +177,11 @@ def _run_stages(
             # Later stages depend on this one: their entries are out of date from here on, whatever happens.
             done = {}
             _write_manifest(context, tools, spelled, kept)
-            directory.forget(stage)
-            entry = {"fingerprint": mark, **_timed(stage, context)}
+            if stage == "sample":
+                entry = {"fingerprint": mark, **_drawn(context, manifest)}
+            else:
+                directory.forget(stage)
+                entry = {"fingerprint": mark, **_timed(stage, context)}
         kept[stage] = entry
         before = _digest(mark, entry["digest"])
         _write_manifest(context, tools, spelled, {**kept, **_later(done, stage)})
@@ -239,6 +242,18 @@ def _timed(stage: str, context: Context) -> dict[str, Any]:
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         "seconds": round(time.time() - began, 3),
     }
+
+
+def _drawn(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Sample, and remove the files of the stages after it. Where the source cannot be read, all is as it was before."""
+    try:
+        entry = _timed("sample", context)
+    except SourceError:
+        if manifest:
+            write_json(context.run.manifest, manifest)
+        raise
+    context.run.forget("chunk")
+    return entry
 
 
 def _later(done: Mapping[str, Any], stage: str) -> dict[str, Any]:

@@ -54,13 +54,13 @@ def updating(
     config = settings_of(run)
     added = planned(docs, config, manifest, run)
     if added != config.added_docs:
-        _refuse_other_source(manifest, run)
+        _refuse_unknown_commit(manifest, run)
         with running(root, given, progress, until="chunk", asking="never"):
             pass  # what is there is what the program of today makes, or this is refused
         total, more = sum(config.steps), int(added.rpartition(",")[2])
         progress.say(f"adding {plural(more, 'article')} to the {total:,} of {root}")
     elif config.added_docs:
-        progress.say(f"continuing the update of {root} to {sum(config.steps):,} articles")
+        progress.say(f"continuing the update of {root} to {sum(config.steps):,} articles; --docs N adds up to N in all")
     with running(root, {**given, "added_docs": added}, progress, asking=asking) as outcome:
         yield outcome
 
@@ -103,10 +103,10 @@ def planned(docs: str | None, config: RunConfig, manifest: Mapping[str, Any], ru
     return ",".join(map(str, (*config.steps[1:], more)))
 
 
-def _refuse_other_source(manifest: Mapping[str, Any], run: RunDir) -> None:
+def _refuse_unknown_commit(manifest: Mapping[str, Any], run: RunDir) -> None:
     """Refuse a Hub dataset of which nobody knows what was sampled: its newest commit may hold other rows."""
     source = manifest["source"]
-    if source["fingerprint"].startswith("hub:") and not source.get("revision"):
+    if source.get("fingerprint", "").startswith("hub:") and not source.get("revision"):
         raise ConfigError(
             f"{run.root} was made by a version that did not record the commit of {source['name']}, so its articles "
             "cannot be drawn again; build a new run with another --out"
