@@ -7,23 +7,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, StrictUndefined
 
 from annotator.records import Sample
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
-from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
-from annotator.terminal.progress import printable
 from data_cards import licences
 from data_cards.croissant import make_croissant
+from data_cards.pages import quality_values, render_markdown
 from data_cards.review.quality import measure_run, write_quality
-from data_cards.review.quality_text import share, summary_lines, type_rows
-from data_cards.views.agreement import agreement_lines
+from data_cards.review.quality_text import summary_lines
 from data_cards.views.changelog import added_line, version_rows
 
 TITLE: Final = "Open-domain Vietnamese NER"
@@ -36,8 +31,6 @@ _SIZES: Final = (
 )  # fmt: skip
 _LOOK_AT: Final = 2000
 """Samples among which the examples are chosen."""
-_BLOCK_START: Final = re.compile(r"^(\d*)([-+=:.)])(?=[-=\s]|$)")
-"""What would begin a list, a rule or a heading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +87,19 @@ def _croissant(run: RunDir, figures: Mapping[str, Any], publication: Publication
 
 
 def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication) -> str:
-    """The card: a YAML header for the Hub, then Markdown for people."""
+    """Return the card: a YAML header for the Hub, then Markdown for people."""
     manifest = without_paths(run.read_manifest())
     figures = without_paths(figures)
     splits = [split for split in SPLITS if sum(figures["samples"]["splits"][split].values())]
-    template = resources.files("data_cards").joinpath("templates", "card.md.j2").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701 - Markdown; text from outside goes through the filter below
-    environment.filters["cell"] = cell
-    environment.filters["unit"] = shown_unit
-    environment.filters["number"] = lambda value: f"{value:,}"
-    environment.filters["share"] = share
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    body = environment.from_string(template).render(
+    body = render_markdown(
+        "card.md.j2",
         title=TITLE,
         audit=figures,
         manifest=manifest,
         splits=splits,
-        problems=[problem_line(problem) for problem in figures.get("problems", ())],
+        problems=figures["problems"],
         unanswered=unanswered(manifest),
-        quality=(quality := measure_run(run)),
-        quality_lines=summary_lines(quality),
-        quality_types=type_rows(quality) if quality else [],
-        agreement_lines=agreement_lines(figures["agreement"], quality) if "agreement" in figures else [],
+        **quality_values(run, figures),
         examples=_examples(run, splits),
         pictures=[f"{FIGURES}/{path.name}" for path in pictures(run) if path.suffix == ".png"],
         report=REPORT if (run.root / REPORT).is_file() else "",
@@ -130,7 +114,7 @@ def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication)
 
 
 def header(count: int, splits: Sequence[str], licence: str) -> str:
-    """The YAML that the Hub reads: what the dataset is, and which files are which split."""
+    """Return the YAML that the Hub reads: what the dataset is, and which files are which split."""
     from huggingface_hub import DatasetCardData
 
     samples = [{"split": split, "path": f"samples/{split}.parquet"} for split in splits]
@@ -155,7 +139,7 @@ _ADDRESSES: Final = frozenset({"base_url", "ray_address", "ledger"})
 
 
 def without_paths(value: Any) -> Any:
-    """``value``, a piece of JSON, without what concerns this machine alone.
+    """Return ``value``, a piece of JSON, without what concerns this machine alone.
 
     Of an absolute path its last part is left, of the address of an endpoint nothing: it may name a host inside a
     house, or hold a password.
@@ -170,24 +154,17 @@ def without_paths(value: Any) -> Any:
 
 
 def unanswered(manifest: Mapping[str, Any]) -> int:
-    """Passages that the teacher has not answered."""
+    """Return the number of passages that the teacher has not answered."""
     return int(manifest.get("stages", {}).get("annotate", {}).get("unanswered", 0))
 
 
-def problem_line(problem: Any) -> str:
-    """One problem that the audit found, as a line."""
-    if isinstance(problem, Mapping):
-        return ", ".join(f"{name}: {part}" for name, part in problem.items())
-    return str(problem)
-
-
 def pictures(run: RunDir) -> list[Path]:
-    """The pictures of the report, if it has been made."""
+    """Return the pictures of the report, if it has been made."""
     return sorted(path for path in (run.root / FIGURES).glob("*") if path.suffix in {".png", ".svg"})
 
 
 def _examples(run: RunDir, splits: Sequence[str]) -> list[Sample]:
-    """Up to three samples of different passages: two with several mentions, of different types, and a negative."""
+    """Return up to three samples of different passages: two of several mentions and different types, a negative."""
     first = itertools.islice(tables.read_samples(run.samples(splits[0])), _LOOK_AT) if splits else iter(())
     chosen: list[Sample] = []
     for sample in sorted(first, key=lambda sample: (sample.negative, len(json.loads(sample.output)) < 2)):
@@ -202,7 +179,7 @@ def _alike(one: Sample, other: Sample) -> bool:
 
 
 def _bibtex(publication: Publication, manifest: Mapping[str, Any]) -> str:
-    """How to cite the dataset, once it has a name. No author is named: none is configured."""
+    """Return how to cite the dataset, once it has a name. No author is named: none is configured."""
     if not publication.name:
         return ""
     year = manifest.get("stages", {}).get("explode", {}).get("began", "")[:4]
@@ -214,12 +191,3 @@ def _bibtex(publication: Publication, manifest: Mapping[str, Any]) -> str:
     }
     lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@misc{{{re.sub('[^A-Za-z0-9]+', '-', publication.name)},\n{lines}\n}}"
-
-
-def cell(text: object) -> str:
-    """Text of the news or of a model, harmless inside a Markdown table or paragraph."""
-    flat = printable(" ".join(str(text).split()))
-    for char in "\\`*_[]|#~$":
-        flat = flat.replace(char, f"\\{char}")
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _BLOCK_START.sub(r"\1\\\2", flat)

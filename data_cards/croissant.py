@@ -6,6 +6,7 @@ vocabulary for responsible AI. https://docs.mlcommons.org/croissant/
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,21 +18,8 @@ from annotator.storage import tables
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.licences import UNKNOWN
+from data_cards.pages import read_template
 
-_CONTEXT: Final = {
-    "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
-    "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/", "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"}, "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty", "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract", "field": "cr:field", "fileProperty": "cr:fileProperty", "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet", "format": "cr:format", "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath", "key": "cr:key", "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
-    "recordSet": "cr:recordSet", "references": "cr:references", "regex": "cr:regex", "repeated": "cr:repeated",
-    "replace": "cr:replace", "samplingRate": "cr:samplingRate", "sc": "https://schema.org/",
-    "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField", "transform": "cr:transform",
-}  # fmt: skip
-"""The context that the specification gives."""
 _SAMPLE: Final = {
     "id": "Id of the sample, from its content.",
     "instruction": "The question, which names one entity type.",
@@ -83,7 +71,7 @@ def make_croissant(
         "datePublished": began[:10],
     }
     return {
-        "@context": _CONTEXT,
+        "@context": json.loads(read_template("croissant_context.json")),
         "@type": "sc:Dataset",
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": publication["name"],

@@ -21,7 +21,7 @@ from annotator.run.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from annotator.terminal.words import have
 from data_cards.audit.building import audit
-from data_cards.card import FIGURES, REPORT, Publication, pictures, problem_line, unanswered, without_paths, write_card
+from data_cards.card import FIGURES, REPORT, Publication, pictures, unanswered, without_paths, write_card
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN
 from data_cards.report import render
@@ -122,7 +122,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         **({REPORT: render(run, public, seed=0).encode("utf-8")} if run.report.is_file() else {}),
         **{path.name: path for path in _extras(run, include)},
     }
-    problems = [problem_line(problem) for problem in figures.get("problems", ())]
+    problems = list(figures["problems"])
     if number := unanswered(manifest):
         problems.append(f"{have(number, 'passage')} no answer yet; vner-annotate build --out {run.root} asks again")
     return Plan(target, url, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))

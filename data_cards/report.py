@@ -11,29 +11,22 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path, PurePath
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from annotator.records import Mention
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
-from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import RunDir
-from annotator.terminal.progress import printable
-from annotator.terminal.words import plural
 from data_cards.audit.building import audit
 from data_cards.figures import write_figures
-from data_cards.review.quality import measure_run
-from data_cards.review.quality_text import summary_lines, type_rows
-from data_cards.views.agreement import MEANING, agreement_lines, differing_passages
+from data_cards.pages import quality_values, read_template, render_html
+from data_cards.views.agreement import MEANING, differing_passages
 from data_cards.views.highlighting import highlighted
-from data_cards.views.terminal import made
 
 PASSAGES: Final = 30
 MERGES: Final = 200
@@ -54,21 +47,16 @@ def write_report(run: RunDir, seed: int = 0) -> list[Path]:
 
 
 def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
-    """The page."""
-    script = _template("report.js")
+    """Return the page."""
+    script = read_template("report.js")
     drawn = draw(run.annotations, PASSAGES, seed)
     holding = Counter(label for _, _, mentions in drawn for label in {mention.label for mention in mentions})
     order = sorted(holding, key=lambda label: (-holding[label], label))
     numbers = {label: number for number, label in enumerate(order)}
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"clean": _clean, "unit": shown_unit}
-    environment.globals |= {"made": made, "plural": plural}
-    return environment.from_string(_template("report.html.j2")).render(
+    return render_html(
+        "report.html.j2",
         audit=figures,
-        quality=(quality := measure_run(run)),
-        quality_lines=summary_lines(quality),
-        quality_types=type_rows(quality) if quality else [],
-        agreement_lines=agreement_lines(figures["agreement"], quality) if "agreement" in figures else [],
+        **quality_values(run, figures),
         verdicts=MEANING,
         differences=differing_passages(run, figures["agreement"]) if "agreement" in figures else [],
         run_name=run.root.name,
@@ -81,14 +69,14 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
         merges=_merges(run.root / "labels.parquet"),
         tail=_tail(figures["labels"]["rank_frequency"]),
         made_with=_made_with(figures, seed),
-        css=Markup(_template("report.css")),  # noqa: S704 - ours
+        css=Markup(read_template("report.css")),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
         script_hash=base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii"),
     )
 
 
 def draw(annotations: Path, number: int, seed: int) -> list[tuple[str, str, list[Mention]]]:
-    """Passages drawn by the seed and their own ids: id, text, mentions; in the order in which they were drawn."""
+    """Return passages drawn by the seed and their ids: id, text and mentions of each, in the order of the draw."""
     ids = (identity for batch in tables.batches(annotations, ["passage_id"]) for identity in batch[0].to_pylist())
     drawn = [identity for _, identity in heapq.nsmallest(number, ((_lot(seed, one), one) for one in ids))]
     found = {}
@@ -100,12 +88,12 @@ def draw(annotations: Path, number: int, seed: int) -> list[tuple[str, str, list
 
 
 def _source(name: str) -> str:
-    """Without the folders of the machine it lay on."""
+    """Return the name without the folders of the machine it lay on."""
     return PurePath(name).name if PurePath(name).is_absolute() else name
 
 
 def _tail(points: Sequence[Sequence[int]]) -> dict[str, Any] | None:
-    """Rank and frequency as places on a drawing of 720 by 360 with logarithmic scales."""
+    """Return rank and frequency as places on a drawing of 720 by 360 with logarithmic scales."""
     if len(points) < 2:
         return None
     wide, high = (max(1.0, math.log10(max(point[axis] for point in points))) for axis in (0, 1))
@@ -126,7 +114,7 @@ def _tail(points: Sequence[Sequence[int]]) -> dict[str, Any] | None:
 
 
 def _merges(path: Path) -> dict[str, Any] | None:
-    """The beginning of the merge log: labels that became another or none; None where a run has no log."""
+    """Return the beginning of the merge log: labels that became another or none; None where a run has no log."""
     if not path.exists():
         return None
     rows = [row for row in tables.rows(path) if row["status"] != "kept"]
@@ -152,11 +140,3 @@ def _made_with(figures: Mapping[str, Any], seed: int) -> list[tuple[str, str]]:
 
 def _lot(seed: int, identity: str) -> bytes:
     return hashlib.sha256(f"{seed} {identity}".encode()).digest()
-
-
-def _clean(text: object) -> str:
-    return printable(str(text))
-
-
-def _template(name: str) -> str:
-    return resources.files("data_cards").joinpath("templates", name).read_text(encoding="utf-8")

@@ -20,8 +20,9 @@ from annotator.storage.atomic import replacing, write_json
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit.building import audit
-from data_cards.card import Publication, cell, make_card, without_paths, write_card
+from data_cards.card import Publication, make_card, without_paths, write_card
 from data_cards.licences import UNKNOWN, of_corpus, of_output
+from data_cards.pages import cell
 
 NAMED = Publication("org/my_set", "cc-by-4.0", "https://huggingface.co/datasets/org/my_set")
 

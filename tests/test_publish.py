@@ -285,7 +285,7 @@ def test_problems_of_the_audit_stop_it(run: RunDir, hub: Hub, monkeypatch: pytes
     """Unless the user says so; then the card states them."""
     from data_cards import publish as publishing
 
-    problems = [{"kind": "leak", "detail": "3 passages of test are in train"}, "a mention is not its slice"]
+    problems = ["3 passages of test are in train", "a mention is not its slice"]
     real = publishing.audit
     monkeypatch.setattr(publishing, "audit", lambda run: {**real(run), "problems": problems})
     refused(publish(run), "3 passages of test are in train", "1 more", "--anyway")
