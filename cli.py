@@ -65,8 +65,8 @@ _BUILD, _LOOK, _COUNT, _PASS_ON = "Build", "Look and correct", "Count and report
 _STAGES, _TRAIN = "One stage at a time", "Train and evaluate"
 _TEACHER: Final = ("provider", "model", "base_url", "limits")
 _OFTEN: Final = ("out", "docs", "text_field", *_TEACHER)
-_FORECAST: Final = ("pilot", "latency", "price_in", "price_out", "checking", "share", "config")
-_CHECK: Final = ("directory", *_TEACHER, "share", "keep", "batch", "differences", "quiet", "as_json", "debug")
+_FORECAST: Final = ("pilot", "latency", "price_in", "price_out", "checking", "by", "share", "keep", "config")
+_CHECK: Final = ("directory", *_TEACHER, "by", "share", "keep", "batch", "differences", "quiet", "as_json", "debug")
 _RUN: Final = ("workers", "engine", "ray_address")
 _UPDATE: Final = ("directory", "source", "docs", "base_url", "concurrency", "batch", "quiet", "as_json", "debug")
 

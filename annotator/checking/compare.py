@@ -7,7 +7,7 @@ be given to the same mention (``normalizers.labels.related``), is a difference o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +22,12 @@ OVERLAPPING: Final = "overlapping"
 ONLY_FIRST: Final = "only first"
 ONLY_SECOND: Final = "only second"
 VERDICTS: Final = (AGREED, GRAIN, TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SECOND)
+NOT_ASKED: Final = "not asked"
+"""Verdict of an entity of whose type the second teacher was not asked, or gave no answer."""
 SAME: Final = (AGREED, GRAIN)
 """Verdicts that leave no doubt about what is an entity of what kind."""
+DIFFERENT: Final = (TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SECOND)
+"""Verdicts by which the teachers differ."""
 
 _EDGES: Final = " .,;:!?\"'“”‘’()[]"
 
@@ -54,7 +58,7 @@ class Pair:
     first: Entity | None
     second: Entity | None
     verdict: str
-    """One of ``VERDICTS``."""
+    """One of ``VERDICTS``, or ``NOT_ASKED``."""
 
     @property
     def entities(self) -> tuple[Entity, ...]:
@@ -76,10 +80,17 @@ def entities_of(annotation: Annotation) -> list[Entity]:
     return [Entity(text, label, tuple(places)) for (text, label), places in found.items()]
 
 
-def compare(first: Annotation, second: Annotation) -> list[Pair]:
-    """Pair the entities of two annotations of the same passage, in the order of the passage."""
+def compare(first: Annotation, second: Annotation, asked: Collection[str] | None = None) -> list[Pair]:
+    """Pair the entities of two annotations of the same passage, in the order of the passage.
+
+    Args:
+        first: of the first teacher.
+        second: of the second teacher.
+        asked: the types about which the second teacher said something; None: all.
+    """
     left, right = entities_of(first), entities_of(second)
-    pairs: list[Pair] = []
+    pairs = [Pair(one, None, NOT_ASKED) for one in left if asked is not None and one.label not in asked]
+    left = [one for one in left if asked is None or one.label in asked]
     for verdict, fits in _TIERS:
         for one in list(left):
             other = next((found for found in right if fits(one, found)), None)
@@ -95,7 +106,7 @@ def compare(first: Annotation, second: Annotation) -> list[Pair]:
 def candidates(pairs: list[Pair]) -> list[Entity]:
     """Return the entities on which the teachers differ, in the order of the passage, without saying whose they are."""
     return sorted(
-        (one for pair in pairs if pair.verdict not in SAME for one in pair.entities), key=lambda one: one.order
+        (one for pair in pairs if pair.verdict in DIFFERENT for one in pair.entities), key=lambda one: one.order
     )
 
 

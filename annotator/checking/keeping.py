@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from annotator.checking.compare import SAME, Entity, Pair
+from annotator.checking.compare import DIFFERENT, Entity, Pair
 from annotator.cleaning.clean import Cleaned
 from annotator.records import Rejected
 
@@ -37,7 +37,7 @@ def apply(
     def stays(one: Entity) -> bool:
         return keep == "union" or (keep == "arbiter" and one.key in (accepted or ()))
 
-    differing = [pair for pair in pairs if pair.verdict not in SAME]
+    differing = [pair for pair in pairs if pair.verdict in DIFFERENT]
     lost = [(pair, pair.first) for pair in differing if pair.first is not None and not stays(pair.first)]
     won = [pair.second for pair in differing if pair.second is not None and stays(pair.second)]
     gone = {entity.key for _, entity in lost}

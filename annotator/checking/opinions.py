@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from annotator.checking.compare import (
     AGREED,
+    DIFFERENT,
     GRAIN,
     NESTED,
+    NOT_ASKED,
     ONLY_FIRST,
     ONLY_SECOND,
     OVERLAPPING,
-    SAME,
     TYPE,
     Entity,
     Pair,
@@ -25,7 +26,8 @@ from annotator.checking.probabilities import Probabilities
 from annotator.storage import tables
 
 DOUBT: Final = {
-    AGREED: 0.05, GRAIN: 0.15, NESTED: 0.5, OVERLAPPING: 0.6, TYPE: 0.65, ONLY_FIRST: 0.7, ONLY_SECOND: 0.75,
+    AGREED: 0.05, GRAIN: 0.15, NOT_ASKED: 0.3, NESTED: 0.5, OVERLAPPING: 0.6, TYPE: 0.65,
+    ONLY_FIRST: 0.7, ONLY_SECOND: 0.75,
 }  # fmt: skip
 """Doubt by verdict: an order of what is likely to be wrong, no measured probability (docs/second-opinion.md)."""
 INEXACT: Final = 0.05
@@ -103,7 +105,7 @@ def opinions(
         for entity in pair.entities:
             teacher = "both" if pair.verdict == AGREED else "first" if entity is pair.first else "second"
             probability = _probability(pair, teacher, sure)
-            decided = "" if accepted is None or pair.verdict in SAME else _decided(entity, accepted)
+            decided = "" if accepted is None or pair.verdict not in DIFFERENT else _decided(entity, accepted)
             other = pair.second if entity is pair.first else pair.first
             place = entity.places[0]
             yield Opinion(

@@ -18,12 +18,14 @@ from annotator.checking.keeping import KEEP
 from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.storage.atomic import write_json
-from annotator.teachers.registry import PROVIDERS
+from annotator.teachers.registry import PROVIDERS, chat_providers
 
 VERSION: Final = 1
 TEACHER: Final = tuple(item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == "Teacher")
 """Settings that a second teacher has of its own."""
-ADDED: Final = ("draw", "arbiter")
+BY: Final = ("passage", "query")
+"""What a second teacher is asked: for all entities of a passage, or a query for each of its types."""
+ADDED: Final = ("by", "draw", "arbiter", "queries")
 """Fields that came later. Their defaults are what checks did before, so that these find their answers again."""
 
 
@@ -33,6 +35,8 @@ class CheckSettings:
 
     teacher: Mapping[str, Any]
     """The settings of ``TEACHER``."""
+    by: str = BY[0]
+    """One of ``BY``."""
     share: float = 1.0
     """Share of the passages that the second teacher is asked about."""
     draw: str = "random"
@@ -43,6 +47,8 @@ class CheckSettings:
     """The prompt of the arbiter."""
     answers: str = ""
     """sha256 over the keys of all answers of the second teacher and of the arbiter."""
+    queries: Mapping[str, int] | None = None
+    """Answered queries about types that the first teacher found (``found``), and that it did not (``absent``)."""
 
     def __post_init__(self) -> None:
         """Refuse invalid values, by the name of the flag."""
@@ -50,6 +56,8 @@ class CheckSettings:
             raise ConfigError(f"--share must be above 0 and at most 1, not {self.share:g}")
         if self.keep not in KEEP:
             raise ConfigError(f"--keep must be one of {', '.join(KEEP)}, not {self.keep!r}")
+        if self.by not in BY:
+            raise ConfigError(f"--by must be one of {', '.join(BY)}, not {self.by!r}")
         if self.arbiter not in QUESTIONS:
             raise ConfigError(f"no prompt {self.arbiter!r} for the arbiter")
 
@@ -60,7 +68,12 @@ class CheckSettings:
         provider = PROVIDERS.get(self.teacher.get("provider") or RunConfig().provider)
         if provider and not provider.chat:
             own["types"] = ""  # it cannot be asked for them; its labels are mapped to them all the same
-        return make_config(own, dict(self.teacher))
+        config = make_config(own, dict(self.teacher))
+        if self.by == "query" and not PROVIDERS[config.provider].chat:
+            raise ConfigError(f"--by query needs --provider {chat_providers()}; the local teacher answers no questions")
+        if self.by == "query" and config.response_format != "text":
+            raise ConfigError("--by query asks for a list, which --response-format does not describe; leave it out")
+        return config
 
 
 def read_check(path: Path) -> CheckSettings | None:

@@ -90,7 +90,11 @@ def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cl
         cause = f"finish reason {completion.finish_reason or 'unknown'}"
         unread = Rejected("parse", f"reply {parsed.status}", passage.id, completion.reply[:500], cause)
         return Cleaned(None, 0, 0, (unread,))
+    return clean_parsed(passage, parsed, labels)
 
+
+def clean_parsed(passage: Passage, parsed: ParsedReply, labels: Decider) -> Cleaned:
+    """Clean the mentions of an answer that could be read."""
     decisions = tuple(labels.decide(entity.label) for entity in parsed.mentions)
     mentions, kept, rejected = _located(passage, parsed, decisions)
     rejected += [

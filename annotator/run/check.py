@@ -6,24 +6,28 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from annotator.asking.batch_jobs import exchange
 from annotator.asking.pool import ask_all, pace_of
 from annotator.checking.arbiter import NEWEST, make_arbiter
-from annotator.checking.settings import TEACHER, CheckSettings, read_check, write_check
+from annotator.checking.settings import BY, TEACHER, CheckSettings, read_check, write_check
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_decisions import Decisions, read_decisions
-from annotator.config import Asking, make_config
+from annotator.config import Asking, RunConfig, make_config
+from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError, RunDirError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
+from annotator.run.arbitration import disputes
 from annotator.run.backends import make_engine
 from annotator.run.ledgers import open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import Outcome, refuse_batch, running
-from annotator.run.second import Second, disputes, drawn
+from annotator.run.second import ByQuery, Second, make_second, surveyed
 from annotator.run.stages import Context, answered, ask, decider
 from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
@@ -34,13 +38,24 @@ from annotator.teachers.registry import PROVIDERS, chat_providers
 from annotator.terminal.events import Progress, displayed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a user wants of a check; None: as in the last check, else the default."""
+
+    by: str | None = None
+    """What to ask, see ``annotator.checking.settings.BY``."""
+    share: float | None = None
+    """Of the passages to ask about, the same ones for the same seed."""
+    keep: str | None = None
+    """Which entities stay, see ``annotator.checking.keeping.KEEP``."""
+
+
 @contextmanager
 def checking(
     root: Path,
     given: Mapping[str, Any],
     progress: Progress,
-    share: float | None = None,
-    keep: str | None = None,
+    wanted: Wanted,
     *,
     asking: Asking = "now",
 ) -> Iterator[tuple[Outcome, int]]:
@@ -50,34 +65,36 @@ def checking(
         root: a finished run directory.
         given: settings of the second teacher; without a provider those of the last check stand.
         progress: receives all events.
-        share: of the passages to ask about, the same ones for the same seed; None: that of the last check, else 1.
-        keep: which entities stay, see ``annotator.checking.keeping.KEEP``; None: as in the last check, else ``all``.
+        wanted: what to ask and what to keep.
         asking: ``now``, or ``batch``: by the provider's Batch API. The arbiter is always asked now.
 
     Raises:
         AnnotateError: see ``annotator.errors``. Paid answers are on the disk.
     """
-    context, second = prepared(root, given, progress, share, keep)
+    context, second = prepared(root, given, progress, wanted)
     if asking == "batch":
         refuse_batch(second.config)
     if PROVIDERS[second.config.provider].chat:
         require_key(second.config)
     with opened(root) as run, closing(context.engine):
         own = settle_response_format(second.config, run, progress)
-        second = dataclasses.replace(second, config=own, teacher=make_teacher(own))
+        if own != second.config:
+            second = dataclasses.replace(second, config=own, teacher=make_teacher(own))
         _refuse_same(context, second)
         with open_ledger(run, own.ledger) as ledger:
-            second = drawn(second, run, answered(context, ledger), context.engine)
+            labels = decider(context, ledger)
+            second = surveyed(second, run, partial(answered, context, ledger), labels, context.engine)
             digest, missing = _ask(dataclasses.replace(context, asking=asking), second, ledger)
+            passages = tables.read_passages(run.passages)
+            queries = second.counted(passages, ledger) if isinstance(second, ByQuery) else None
         teacher = {name: value for name, value in storable(own).items() if name in TEACHER}
-        write_check(run.check, dataclasses.replace(second.settings, teacher=teacher, answers=digest))
+        settings = dataclasses.replace(second.settings, teacher=teacher, answers=digest, queries=queries)
+        write_check(run.check, settings)
     with running(root, {}, progress, asking="never") as outcome:
         yield outcome, missing
 
 
-def prepared(
-    root: Path, given: Mapping[str, Any], progress: Progress, share: float | None, keep: str | None = None
-) -> tuple[Context, Second]:
+def prepared(root: Path, given: Mapping[str, Any], progress: Progress, wanted: Wanted) -> tuple[Context, Second]:
     """Return the context of a finished run, and its second teacher by ``given`` and the last check.
 
     Raises:
@@ -90,26 +107,40 @@ def prepared(
         raise RunDirError(f"{root} has no annotations yet; finish it first: vner-annotate build --out {root}")
     first = make_config(stored_settings(manifest))
     before = read_check(run.check)
-    if before is None and not {"provider", "model", "prompt"} & set(given):
-        raise ConfigError("name the second teacher: --provider and --model")
-    own_settings = {name: value for name, value in given.items() if name in TEACHER}
-    teacher = {**(before.teacher if before and "provider" not in given else {}), **own_settings}
-    settings = CheckSettings(
-        teacher=teacher,
-        share=share if share is not None else before.share if before else 1.0,
-        keep=keep or (before.keep if before else "all"),
-        draw=before.draw if before else "stratified",
-        arbiter=before.arbiter if before else NEWEST,
-    )
-    own = settings.config(first)
-    if settings.keep == "arbiter" and not PROVIDERS[own.provider].chat:
+    settings = before or CheckSettings(teacher={}, draw="stratified", arbiter=NEWEST)
+    chosen = {name: value for name, value in asdict(wanted).items() if value is not None}
+    settings = dataclasses.replace(settings, **chosen)
+    settings = dataclasses.replace(settings, teacher=_teacher(first, before, settings.by, given))
+    second = make_second(settings, first)
+    if settings.keep == "arbiter" and not PROVIDERS[second.config.provider].chat:
         raise ConfigError(f"--keep arbiter needs --provider {chat_providers()}; the local teacher answers no questions")
     labels = read_decisions(Path(first.labels)) if first.labels else Decisions()
     tokenizer = load_tokenizer(first.tokenizer)
     schema = read_types(Path(first.types)) if first.types else None
     engine = make_engine(first)
     context = Context(first, run, tokenizer, make_teacher(first), progress, labels, "never", engine, schema=schema)
-    return context, Second(settings, own, make_teacher(own))
+    return context, second
+
+
+def _teacher(first: RunConfig, before: CheckSettings | None, by: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the second teacher: those given, and without a provider on those of the last check.
+
+    Queries may go to the first teacher itself, which is taken where none is named.
+    """
+    own = {name: value for name, value in given.items() if name in TEACHER}
+    if "provider" in given:
+        return own
+    if before:
+        stored = dict(before.teacher)
+    elif by == "query":
+        stored = {name: value for name, value in storable(first).items() if name in TEACHER}
+    elif {"model", "prompt"} & set(given):
+        return own
+    else:
+        raise ConfigError("name the second teacher: --provider and --model")
+    if by != (before.by if before else BY[0]):  # these belong to the other kind of question
+        stored = {name: value for name, value in stored.items() if name not in ("prompt", "response_format")}
+    return {**stored, **own}
 
 
 def _refuse_same(context: Context, second: Second) -> None:
@@ -124,9 +155,11 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
     """Ask the second teacher, then the arbiter; return the identity of all their answers, and how many are missing."""
     run, progress = context.run, context.progress
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
+    if isinstance(second, ByQuery):  # the workers of a cluster make questions about passages
+        own = dataclasses.replace(own, engine=LocalEngine())
     questions = second.questions(tables.read_passages(run.passages))
-    passages = sum(second.is_asked(one.id) for one in tables.read_passages(run.passages))
-    progress.start("check", "passages", passages)
+    number = sum(1 for _ in second.questions(tables.read_passages(run.passages)))
+    progress.start("check", "questions" if isinstance(second, ByQuery) else "passages", number)
     with displayed(progress):
         if context.asking == "batch":
             exchange(run, second.config, questions, ledger, progress)

@@ -11,29 +11,28 @@ import math
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from annotator.asking.batch_files import on_their_way
 from annotator.asking.endpoint_limits import Limits, limits_of, retirement
 from annotator.asking.rate_limits import WINDOW
-from annotator.cleaning.clean import clean_reply
+from annotator.cleaning.clean import Cleaned, clean_reply
 from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
-from annotator.run.check import prepared
 from annotator.run.ledgers import answers_of, open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
-from annotator.run.second import drawn
-from annotator.run.stages import Context, answered, ask
+from annotator.run.stages import Context, ask
 from annotator.storage import tables
 from annotator.storage.rundir import opened
-from annotator.teachers import Question, ask_about, make_teacher, require_key
+from annotator.teachers import Asked, Question, ask_about, make_teacher, require_key
 from annotator.teachers.prices import Price, price_of
 from annotator.teachers.registry import PROVIDERS
 from annotator.terminal.events import Progress, displayed
@@ -50,6 +49,15 @@ LATENCY: Final = 2.0
 """Assumed seconds an answer takes, until there are answers."""
 LOCAL_LATENCY: Final = 0.02
 """The same for the embedded teacher: 14 ms on real news, and some overhead."""
+
+
+def _read_reply(passage: Passage, completion: Completion) -> Cleaned:
+    return clean_reply(passage, completion, _normalizer())
+
+
+@cache
+def _normalizer() -> LabelNormalizer:
+    return LabelNormalizer(load_lexicon())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +114,29 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """What a question asks for."""
+
+    unit: str = "passages"
+    """What questions are counted as."""
+    answer_ratio: float = ANSWER_RATIO
+    """Assumed answer tokens for each passage token."""
+    read: Callable[[Passage, Completion], Cleaned | None] = _read_reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arbiter:
+    """Forecast of the questions to an arbiter."""
+
+    requests: int
+    """Requests to come."""
+    prompt_tokens: int
+    completion_tokens: int
+    basis: str
+    """What the expectation rests on, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Forecast of the requests that are left."""
 
@@ -123,6 +154,9 @@ class Plan:
     """The bottleneck: the name of a flag, or of a limit a day."""
     price: Price | None
     seen: Seen
+    kind: Kind = Kind()
+    arbiter: Arbiter | None = None
+    """Of ``check --keep arbiter``."""
 
     @property
     def to_ask(self) -> int:
@@ -144,6 +178,15 @@ class Plan:
         """US dollars, or None where the price is not known."""
         return self.price.of(self.prompt_tokens, self.completion_tokens) if self.price else None
 
+    @property
+    def arbiter_cost(self) -> float | None:
+        """US dollars for the arbiter, or None where there is none or the price is not known."""
+        own = self.arbiter
+        return self.price.of(own.prompt_tokens, own.completion_tokens) if own and self.price else None
+
+    def _arbiter(self, own: Arbiter) -> dict[str, Any]:
+        return {**asdict(own), "usd": None if self.arbiter_cost is None else round(self.arbiter_cost, 6)}
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         guessed = "seen" if self.seen.answers else "assumed"
@@ -158,7 +201,7 @@ class Plan:
             }
         return {
             "model": self.config.teacher_model or self.config.provider,
-            "passages": {
+            self.kind.unit: {
                 "count": self.passages,
                 "answered": self.answered,
                 "in_batch": self.in_batch,
@@ -179,6 +222,7 @@ class Plan:
                 "concurrency": self.config.concurrency,
                 **asdict(self.limits),
             },
+            **({"arbiter": self._arbiter(self.arbiter)} if self.arbiter else {}),
             "warning": self.warning,
             "seen": self.seen.as_dict() if self.seen.answers or self.seen.failures else None,
         }
@@ -219,30 +263,7 @@ def plan(
         if pilot:
             with opened(place):
                 _ask_some(context, pilot)
-        return _forecast(context, assumed)
-
-
-def plan_check(
-    root: Path, settings: Mapping[str, Any], progress: Progress, assumed: Assumed, share: float | None = None
-) -> Plan:
-    """Forecast the cost of ``vner-annotate check``; nothing is asked. What the arbiter costs is not in it.
-
-    Args:
-        root: a finished run directory.
-        settings: of the second teacher; without a provider those of the last check stand.
-        progress: receives all events.
-        assumed: assumptions about the second teacher.
-        share: of the passages to ask about; None: that of the last check, else all.
-
-    Raises:
-        AnnotateError: as for a check.
-    """
-    context, second = prepared(root, settings, progress, share)
-    own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
-    with answers_of(context.run) as ledger, closing(context.engine):
-        if ledger:
-            second = drawn(second, context.run, answered(context, ledger), context.engine)
-    return _forecast(own, assumed, second.is_asked)
+        return forecast(context, assumed, ask_about(passages_in_tokens(context), context.teacher))
 
 
 @contextmanager
@@ -266,24 +287,30 @@ def _ask_some(context: Context, pilot: int) -> None:
         ask(context, ask_about(passages, context.teacher), ledger)
 
 
-def _forecast(context: Context, assumed: Assumed, is_asked: Callable[[str], bool] = lambda _: True) -> Plan:
-    config, teacher = context.config, context.teacher
+def forecast(context: Context, assumed: Assumed, questions: Iterable[Asked], kind: Kind | None = None) -> Plan:
+    """Forecast the cost of those of ``questions`` that have no answer yet.
+
+    Args:
+        context: the run, with the settings of the teacher that is asked.
+        assumed: assumptions of the user.
+        questions: each with a passage whose length is in tokens of the request.
+        kind: what is asked; None: for all entities of a passage.
+    """
+    config, kind = context.config, kind or Kind()
     tokenizer = load_tokenizer(request_tokenizer(config.tokenizer))
-    normalizer = LabelNormalizer(load_lexicon())
     seen, known = Seen(), set[str]()
     total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
     waiting = on_their_way(context.run)
     with answers_of(context.run) as ledger:  # a plan makes none: a ledger says that something was asked
-        for passage in filter(lambda found: is_asked(found.id), _in_tokens(context, tokenizer)):
+        for passage, question in questions:
             total += 1
-            question = teacher.question(passage.text)
             if question.key in known:
                 continue
             known.add(question.key)
-            expected = _prompt_tokens(question, tokenizer)
+            expected = prompt_tokens_of(question, tokenizer)
             completion = ledger.get(question.key) if ledger else None
             if completion:
-                _see(seen, passage, completion, normalizer, tokenizer)
+                _see(seen, passage, completion, kind.read(passage, completion), tokenizer)
                 seen.expected_prompt_tokens += expected if completion.prompt_tokens else 0
                 continue
             if question.key in waiting:
@@ -296,7 +323,7 @@ def _forecast(context: Context, assumed: Assumed, is_asked: Callable[[str], bool
                 seen.failures[failure.kind] += 1
 
     correction = seen.prompt_tokens / seen.expected_prompt_tokens if seen.expected_prompt_tokens else 1.0
-    ratio = seen.completion_tokens / seen.passage_tokens if seen.answers else ANSWER_RATIO
+    ratio = seen.completion_tokens / seen.passage_tokens if seen.answers else kind.answer_ratio
     prompt = round(prompt_tokens * correction)
     completion_tokens = min(round(passage_tokens * ratio), to_ask * config.max_completion_tokens)
     latency = assumed.latency if assumed.latency is not None else LATENCY
@@ -317,11 +344,13 @@ def _forecast(context: Context, assumed: Assumed, is_asked: Callable[[str], bool
         bound=bound,
         price=price_of(config, assumed.price_in, assumed.price_out),
         seen=seen,
+        kind=kind,
     )
 
 
-def _in_tokens(context: Context, tokenizer: Tokenizer) -> Iterator[Passage]:
-    """Yield the passages with their length in tokens of ``tokenizer``."""
+def passages_in_tokens(context: Context) -> Iterator[Passage]:
+    """Yield the passages with their length in tokens of the request."""
+    tokenizer = load_tokenizer(request_tokenizer(context.config.tokenizer))
     for passage in tables.read_passages(context.run.passages):
         if tokenizer.name == context.config.tokenizer:
             yield passage
@@ -329,7 +358,7 @@ def _in_tokens(context: Context, tokenizer: Tokenizer) -> Iterator[Passage]:
             yield dataclasses.replace(passage, n_tokens=tokenizer.count(passage.text))
 
 
-def _prompt_tokens(question: Question, tokenizer: Tokenizer) -> int:
+def prompt_tokens_of(question: Question, tokenizer: Tokenizer) -> int:
     """Tokens of the very messages that will be sent; none for the embedded teacher."""
     messages = question.content.get("messages")
     if not messages:
@@ -337,10 +366,7 @@ def _prompt_tokens(question: Question, tokenizer: Tokenizer) -> int:
     return AROUND_A_MESSAGE + sum(AROUND_A_MESSAGE + tokenizer.count(message["content"]) for message in messages)
 
 
-def _see(
-    seen: Seen, passage: Passage, completion: Completion, normalizer: LabelNormalizer, tokenizer: Tokenizer
-) -> None:
-    cleaned = clean_reply(passage, completion, normalizer)
+def _see(seen: Seen, passage: Passage, completion: Completion, cleaned: Cleaned | None, tokenizer: Tokenizer) -> None:
     seen.answers += 1
     seen.prompt_tokens += completion.prompt_tokens
     # An endpoint that reports no usage still wrote something.
@@ -348,7 +374,9 @@ def _see(
     seen.passage_tokens += passage.n_tokens
     seen.seconds += completion.latency
     seen.timed += completion.latency > 0
-    seen.unread += cleaned.annotation is None
+    if cleaned is None or cleaned.annotation is None:
+        seen.unread += 1
+        return
     seen.claims += cleaned.claims
     seen.kept += cleaned.kept
     seen.rejected.update(item.reason for item in cleaned.rejected if item.stage == "clean")

@@ -5,7 +5,7 @@ Records would have to be pickled one by one, which for cleaning costs more than 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from annotator.checking import opinions, probabilities
 from annotator.checking.compare import Entity, Pair, candidates, compare, entities_of
 from annotator.checking.keeping import apply as keep_only
+from annotator.checking.queries import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
 from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
 from annotator.cleaning.entity_reviews import Decision, apply
@@ -38,6 +39,8 @@ class Answered(NamedTuple):
     completions: pa.RecordBatch
     others: pa.RecordBatch | None = None
     """Answers of the second teacher, where there is one; without a key where it has none for a passage."""
+    queries: pa.RecordBatch | None = None
+    """Its answers to queries in place of these, where it was asked such; by the order of the passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +184,19 @@ def _both(
     passages = list(tables.from_batch(answered.passages, Passage, Piece))
     answers = list(tables.from_batch(answered.completions, Completion))
     others = tables.from_batch(answered.others, Completion) if answered.others is not None else repeat(None)
+    queries: defaultdict[int, list[QueryAnswer]] = defaultdict(list)
+    for query in tables.from_batch(answered.queries, QueryAnswer) if answered.queries is not None else ():
+        queries[query.place].append(query)
     cleaned = clean_or_correct(zip(passages, answers, strict=True), labels, corrections)
-    for passage, first, answer, other in zip(passages, cleaned, answers, others, strict=False):
+    for place, (passage, first, answer, other) in enumerate(zip(passages, cleaned, answers, others, strict=False)):
         pairs, sure = None, [dict[tuple[str, str], float](), {}]
         if first.annotation and first.annotation.reply_status != REVIEWED:
             second = clean_reply(passage, other, labels).annotation if other and other.key else None
-            pairs = compare(first.annotation, second) if second else None
+            asked = None
+            if place in queries:
+                told, asked = combined(passage, queries[place])
+                second = told.annotation if told else None
+            pairs = compare(first.annotation, second, asked) if second else None
             if logprobs:
                 sure[0] = probabilities.probabilities(first.annotation, answer)
                 sure[1] = probabilities.probabilities(second, other) if second and other else {}

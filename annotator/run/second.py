@@ -1,28 +1,31 @@
-"""The second teacher of a run: its questions, its answers, and what the arbiter says of the differences."""
+"""The second teacher of a run: which passages and types it is asked about, and its answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from annotator.checking.arbiter import QUESTIONS, accepted, make_arbiter
-from annotator.checking.compare import Entity
 from annotator.checking.drawing import Outline, fraction, positions
+from annotator.checking.queries import ABSENT, SCHEMA, QueryAnswer
 from annotator.checking.settings import CheckSettings, read_check
 from annotator.cleaning.clean import Decider
-from annotator.cleaning.corrections import Correction
 from annotator.config import RunConfig
 from annotator.engines import Engine
 from annotator.ledger import Answers
 from annotator.records import Completion, Passage
-from annotator.run.partitions import Answered, differences_part, outlines_part
+from annotator.run.partitions import Answered, outlines_part
 from annotator.run.steps import passage_steps, splits_of_passages
+from annotator.samples.explode import Negatives, asked_as, instruction
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Teacher, make_teacher
+from annotator.teachers.entity_types import read_types
+from annotator.teachers.queries import make_query_teacher, query_text
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 if TYPE_CHECKING:
@@ -30,6 +33,15 @@ if TYPE_CHECKING:
 
 _NONE: Final = Completion("", "", "", "", 0, 0, 0.0, 0.0)
 """Marks a missing answer."""
+
+
+class Types(NamedTuple):
+    """The types of a passage that a second teacher is asked about by query."""
+
+    found: tuple[str, ...] = ()
+    """Those that the first teacher found."""
+    absent: tuple[str, ...] = ()
+    """Drawn from those that it did not find."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +64,76 @@ class Second:
         """Yield the passages that it is asked about, each with its question."""
         return (Asked(one, self.teacher.question(one.text)) for one in passages if self.is_asked(one.id))
 
-    def answers(self, passages: pa.RecordBatch, ledger: Answers) -> pa.RecordBatch:
-        """Return its answers to ``passages`` in their order; without a key where there is none."""
-        pairs = zip(passages.column("id").to_pylist(), passages.column("text").to_pylist(), strict=True)
-        keys = [self.teacher.question(text).key if self.is_asked(identity) else "" for identity, text in pairs]
+    def beside(self, answered: Answered, ledger: Answers) -> Answered:
+        """Return passages and the first teacher's answers with those of this one beside them."""
+        asked = ((text, self.is_asked(identity)) for identity, text in _texts(answered))
+        keys = [self.teacher.question(text).key if is_asked else "" for text, is_asked in asked]
         found = ledger.find({key for key in keys if key})
-        return tables.to_batch([found.get(key, _NONE) for key in keys], tables.COMPLETION)
+        others = tables.to_batch([found.get(key, _NONE) for key in keys], tables.COMPLETION)
+        return answered._replace(others=others)
+
+
+@dataclass(frozen=True)
+class ByQuery(Second):
+    """A second teacher that is asked the method's own question, once for each type of a passage."""
+
+    types: Mapping[str, Types] = field(default_factory=dict)
+    """By passage id."""
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    """Of the types that have one in the instructions of samples."""
+
+    def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
+        """Yield a query for each type; as a passage it has the text of the query."""
+        for one in passages:
+            for entity_type in self._types(one.id):
+                text = self._query(one.text, entity_type)
+                yield Asked(replace(one, text=text, pieces=()), self.teacher.question(text))
+
+    def beside(self, answered: Answered, ledger: Answers) -> Answered:
+        """Return passages and the first teacher's answers with the answers to queries beside them."""
+        asked = [
+            (place, entity_type, self.teacher.question(self._query(text, entity_type)).key)
+            for place, (identity, text) in enumerate(_texts(answered))
+            for entity_type in self._types(identity)
+        ]
+        found = ledger.find({key for _, _, key in asked})
+        answers = [
+            QueryAnswer(place, entity_type, found[key].reply, found[key].finish_reason)
+            for place, entity_type, key in asked
+            if key in found
+        ]
+        return answered._replace(queries=tables.to_batch(answers, SCHEMA))
+
+    def counted(self, passages: Iterable[Passage], ledger: Answers) -> dict[str, int]:
+        """Count the answered queries about types that the first teacher found, and about absent ones."""
+        counts = Counter(found=0, absent=0)
+        for one in passages:
+            kinds = zip(Types._fields, self.types.get(one.id, Types()), strict=True) if self.is_asked(one.id) else ()
+            for kind, types in kinds:
+                keys = [self.teacher.question(self._query(one.text, entity_type)).key for entity_type in types]
+                counts[kind] += len(ledger.known(keys))
+        return dict(counts)
+
+    def _types(self, passage_id: str) -> tuple[str, ...]:
+        found, absent = self.types.get(passage_id, Types()) if self.is_asked(passage_id) else Types()
+        return (*found, *absent)
+
+    def _query(self, text: str, entity_type: str) -> str:
+        return query_text(text, instruction(asked_as(entity_type, self.definitions)))
+
+
+def make_second(settings: CheckSettings, first: RunConfig) -> Second:
+    """Make the second teacher of a run whose settings are ``first``.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    own = settings.config(first)
+    if settings.by == "passage":
+        return Second(settings, own, make_teacher(own))
+    defined = first.types and first.instruction == "definition"
+    definitions = read_types(Path(first.types)).definitions if defined else {}
+    return ByQuery(settings, own, make_query_teacher(own), definitions=definitions)
 
 
 def second_of(run: RunDir, config: RunConfig) -> Second | None:
@@ -67,59 +143,51 @@ def second_of(run: RunDir, config: RunConfig) -> Second | None:
         RunDirError: its settings are damaged.
     """
     settings = read_check(run.check)
-    if settings is None:
-        return None
-    own = settings.config(config)
-    return Second(settings, own, make_teacher(own))
+    return make_second(settings, config) if settings else None
 
 
-def drawn(second: Second, run: RunDir, answered: Iterable[Answered], engine: Engine) -> Second:
-    """Return the second teacher with the positions of the passages, where it is asked about a part of them.
+def surveyed(
+    second: Second, run: RunDir, answered: Callable[[], Iterable[Answered]], labels: Decider, engine: Engine
+) -> Second:
+    """Return the second teacher with what it is asked about, where that follows from the first teacher's answers.
 
-    They depend on the first teacher's answers, and not on decisions of people about labels and entities: these change
-    nothing about which passages were paid for. Those of each step of the run are drawn by themselves, likewise.
+    The draw of a share does not follow decisions of people about labels and entities: these change nothing about which
+    passages were paid for. Queries are about the types of the dataset, which do follow decisions about labels. What is
+    drawn for a step of the run depends on that step and earlier ones alone.
+
+    Args:
+        second: the second teacher.
+        run: the run directory.
+        answered: returns the first teacher's answers.
+        labels: the decisions about labels.
+        engine: for tasks.
     """
-    if second.settings.share >= 1 or second.settings.draw != "stratified":
+    config, settings = second.config, second.settings
+    stratified, queried = settings.share < 1 and settings.draw == "stratified", isinstance(second, ByQuery)
+    if not stratified and not queried:
         return second
-    work = partial(outlines_part, labels=LabelNormalizer(load_lexicon()))
-    entities = {identity: types for part in engine.spread(work, answered) for identity, types in part}
-    splits, found = splits_of_passages(run, second.config), dict[str, float]()
+
+    def outlines(rules: Decider) -> dict[str, Counter[str] | None]:
+        parts = engine.spread(partial(outlines_part, labels=rules), answered())
+        return {identity: entities for part in parts for identity, entities in part}
+
+    as_answered = outlines(LabelNormalizer(load_lexicon())) if stratified else {}
+    as_labelled = outlines(labels) if queried else {}
+    splits, places, types = splits_of_passages(run, config), dict[str, float](), dict[str, Types]()
+    frequency: Counter[str] = Counter()
     for step, rows in enumerate(passage_steps(run)):
-        known = [Outline(identity, split, entities.get(identity)) for identity, split in islice(splits, len(rows))]
-        found |= positions(known, second.config.seed + step)
-    return replace(second, positions=found)
+        block = list(islice(splits, len(rows)))
+        if stratified:
+            known = [Outline(identity, split, as_answered.get(identity)) for identity, split in block]
+            places |= positions(known, config.seed + step)
+        present = {identity: tuple(found) for identity, _ in block if (found := as_labelled.get(identity)) is not None}
+        frequency.update(entity_type for found in present.values() for entity_type in found)
+        negatives = Negatives(frequency, ABSENT, config.seed)
+        types |= {identity: Types(found, negatives.types(identity, found)) for identity, found in present.items()}
+    second = replace(second, positions=places)
+    return replace(second, types=types) if isinstance(second, ByQuery) else second
 
 
-def disputes(
-    answered: Iterable[Answered],
-    labels: Decider,
-    corrections: Mapping[str, Correction],
-    second: Second,
-    engine: Engine,
-) -> Iterator[tuple[Asked, list[Entity]]]:
-    """Yield for each passage on which two teachers differ the question to the arbiter, and its candidates."""
-    prompt = second.settings.arbiter
-    arbiter = make_arbiter(second.config, prompt)
-    work = partial(differences_part, labels=labels, corrections=corrections, shown=QUESTIONS[prompt])
-    for part in engine.spread(work, answered):
-        for passage_id, text, candidates in part:
-            question = arbiter.question(text)
-            # A passage of the length of the question: that is what it costs.
-            yield Asked(Passage(passage_id, text, len(text) // 3, (), 1), question), candidates
-
-
-def decisions(
-    second: Second,
-    answered: Iterable[Answered],
-    labels: Decider,
-    corrections: Mapping[str, Correction],
-    ledger: Answers,
-    engine: Engine,
-) -> dict[str, frozenset[tuple[str, str]]]:
-    """Return, by passage id, mention and label of the entities that the arbiter accepted, where it decided."""
-    found = {}
-    for asked, candidates in disputes(answered, labels, corrections, second, engine):
-        answer = ledger.get(asked.question.key)
-        if answer and (right := accepted(answer, candidates)) is not None:
-            found[asked.passage.id] = right
-    return found
+def _texts(answered: Answered) -> Iterator[tuple[str, str]]:
+    passages: pa.RecordBatch = answered.passages
+    return zip(passages.column("id").to_pylist(), passages.column("text").to_pylist(), strict=True)

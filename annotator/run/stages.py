@@ -36,11 +36,12 @@ from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.records import Completion, Document, Passage, Piece, Rejected
+from annotator.run.arbitration import decisions
 from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Answered, Check, Part, People, chunk_part, clean_part, explode_part
 from annotator.run.question_keys import recorded, with_keys
-from annotator.run.second import Second, decisions, drawn, second_of
+from annotator.run.second import Second, second_of, surveyed
 from annotator.run.steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
 from annotator.sources.costs import SampleReport
@@ -263,7 +264,7 @@ def clean_stage(context: Context) -> Result:
     ):
         labels = decider(context, ledger)
         if second:
-            second = drawn(second, run, answered(context, ledger), context.engine)
+            second = surveyed(second, run, partial(answered, context, ledger), labels, context.engine)
         check = None if second is None else _check(context, second, labels, people, ledger)
         context.progress.start("clean", "passages", tables.count(run.passages))
         work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)
@@ -366,8 +367,8 @@ def answered(context: Context, ledger: Answers, second: Second | None = None) ->
         found = ledger.find(keys)
         answers = [found[key] for key in keys if key in found]
         passages = tables.pick(batch, [key in found for key in keys])
-        others = second.answers(passages, ledger) if second else None
-        yield Answered(passages, tables.to_batch(answers, tables.COMPLETION), others)
+        found_here = Answered(passages, tables.to_batch(answers, tables.COMPLETION))
+        yield second.beside(found_here, ledger) if second else found_here
 
 
 def decider(context: Context, ledger: Answers) -> Decider:

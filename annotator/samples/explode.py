@@ -10,7 +10,7 @@ import json
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import accumulate
 from types import MappingProxyType
@@ -47,13 +47,17 @@ class Negatives:
         self._ratio, self._seed = ratio, seed
 
     def draw(self, annotation: Annotation) -> list[Sample]:
-        """Return samples whose answer is ``[]``: about ``ratio`` for each type of the passage.
+        """Return samples whose answer is ``[]``."""
+        present = {mention.label for mention in annotation.mentions}
+        return [_sample(annotation, entity_type, []) for entity_type in self.types(annotation.passage_id, present)]
 
-        A passage without entities gets as many as one with a single type. Types related to one of the passage are not
+    def types(self, passage_id: str, present: Collection[str]) -> tuple[str, ...]:
+        """Return absent types of a passage: about ``ratio`` for each type that is ``present``.
+
+        A passage without entities gets as many as one with a single type. Types related to one that is present are not
         drawn.
         """
-        present = {mention.label for mention in annotation.mentions}
-        rng = seeded(self._seed, "negatives", annotation.passage_id)
+        rng = seeded(self._seed, "negatives", passage_id)
         wanted = self._ratio * max(1, len(present))
         number = int(wanted) + (rng.random() < wanted % 1)
         drawn: dict[str, None] = {}
@@ -63,14 +67,14 @@ class Negatives:
             candidate = self._types[bisect(self._cumulative, rng.random() * self._cumulative[-1])]
             if candidate not in drawn and not any(related(candidate, label) for label in present):
                 drawn[candidate] = None
-        return [_sample(annotation, entity_type, []) for entity_type in drawn]
+        return tuple(drawn)
 
 
 def samples_of(annotation: Annotation, negatives: Negatives, definitions: Mapping[str, str]) -> Iterator[Sample]:
     """Yield the samples of a passage, with their type's definition in the instruction where there is one."""
     for sample in (*positives(annotation), *negatives.draw(annotation)):
         asked = asked_as(sample.entity_type, definitions)
-        yield sample if asked == sample.entity_type else replace(sample, instruction=_instruction(asked))
+        yield sample if asked == sample.entity_type else replace(sample, instruction=instruction(asked))
 
 
 def asked_as(entity_type: str, definitions: Mapping[str, str]) -> str:
@@ -97,6 +101,11 @@ def explode(
                 yield Rejected("explode", "too long", sample.id, sample.entity_type, f"{part} over {max_tokens} tokens")
 
 
+def instruction(asked: str) -> str:
+    """Return the question of a sample about a type, which ``asked_as`` names."""
+    return INSTRUCTION.format(entity_type=asked)
+
+
 def seeded(seed: int, *parts: str) -> random.Random:
     """Return a random generator that depends on the seed and ``parts`` alone."""
     return random.Random(digest(seed, *parts))
@@ -112,14 +121,10 @@ def sample_id(passage_id: str, entity_type: str) -> str:
     return hashlib.sha256(json.dumps([passage_id, entity_type], ensure_ascii=False).encode("utf-8")).hexdigest()[:16]
 
 
-def _instruction(asked: str) -> str:
-    return INSTRUCTION.format(entity_type=asked)
-
-
 def _sample(annotation: Annotation, entity_type: str, texts: list[str]) -> Sample:
     return Sample(
         id=sample_id(annotation.passage_id, entity_type),
-        instruction=_instruction(entity_type),
+        instruction=instruction(entity_type),
         input=annotation.text,
         output=json.dumps(texts, ensure_ascii=False),
         entity_type=entity_type,

@@ -20,18 +20,24 @@ def query_text(text: str, instruction: str) -> str:
     return f"Text: {text}\n\nQuestion: {instruction}"
 
 
+def prompt_of(setting: str) -> str:
+    """Return the prompt of queries where ``--prompt`` is ``setting``: its default is one about whole passages."""
+    from annotator.config import OPEN_PROMPT
+
+    return PROMPT if setting in ("", OPEN_PROMPT) else setting
+
+
 def make_query_teacher(config: RunConfig) -> Teacher:
     """Make a teacher that asks the model of ``config`` queries; the default prompt is ``PROMPT``.
 
     Raises:
         ConfigError: an unknown prompt, or one that asks about whole passages.
     """
-    from annotator.config import OPEN_PROMPT
     from annotator.teachers.chat import ChatTeacher
     from prompts import load_prompt
 
     try:
-        prompt = load_prompt(PROMPT if config.prompt == OPEN_PROMPT else config.prompt, SLOT)
+        prompt = load_prompt(prompt_of(config.prompt), SLOT)
     except (LookupError, ValueError) as error:
         raise ConfigError(f"--prompt: {error.args[0]}") from error
     return ChatTeacher(config, prompt)

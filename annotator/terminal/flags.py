@@ -30,6 +30,22 @@ Share: TypeAlias = Annotated[
     float | None,
     typer.Option("--share", metavar="SHARE", help="Ask about this share of the passages, drawn by the seed."),
 ]
+By: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        metavar="passage|query",
+        help="Ask for all entities of a passage, or one query for each of its types. Default: passage.",
+    ),
+]
+Keep: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--keep",
+        metavar="all|agreed|union|arbiter",
+        help="Keep what the first teacher has, both have, either has, or a third question decides.",
+    ),
+]
 Fresh: TypeAlias = Annotated[
     bool, typer.Option("--fresh", help="Run all stages again; paid answers are kept and used.")
 ]

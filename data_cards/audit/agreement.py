@@ -7,11 +7,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from annotator.checking.compare import AGREED, GRAIN, ONLY_FIRST, ONLY_SECOND, SAME, TYPE, VERDICTS
+from annotator.checking.compare import AGREED, DIFFERENT, GRAIN, NOT_ASKED, ONLY_FIRST, ONLY_SECOND, TYPE, VERDICTS
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.settings import read_check
 from annotator.storage.rundir import RunDir
+from annotator.teachers.queries import prompt_of
 from data_cards.audit.checked_part import whole
+from data_cards.estimates import Estimate, jeffreys
 
 TYPES_SHOWN: Final = 30
 PASSAGES_SHOWN: Final = 20
@@ -25,6 +27,12 @@ def agreement_figures(run: RunDir) -> dict[str, Any]:
         return {}
     teacher = {name: settings.teacher.get(name, "") for name in ("provider", "model", "prompt")}
     found = figures(read_opinions(run.agreement))
+    if settings.by == "query":
+        teacher["prompt"] = prompt_of(teacher["prompt"])
+        found |= {
+            "queries": query_figures(read_opinions(run.agreement), settings.queries or {}),
+            "missed_by_both": None,
+        }
     if settings.share < 1:
         found["whole"] = whole(read_opinions(run.agreement), settings.share)
     return {"agreement": {"teacher": teacher, "share": settings.share, "keep": settings.keep, **found}}
@@ -39,14 +47,18 @@ def figures(opinions: Iterable[Opinion]) -> dict[str, Any]:
     agreed: Counter[str] = Counter()
     doubts: defaultdict[str, list[float]] = defaultdict(list)
     wrong: Counter[str] = Counter()
+    unasked = 0
     for one in opinions:
+        if one.verdict == NOT_ASKED:
+            unasked += 1
+            continue
         pairs[one.verdict] += one.teacher != "second" or one.verdict == ONLY_SECOND
         decided[one.arbiter] += bool(one.arbiter)
         wrong[one.verdict] += one.arbiter == "rejected" and one.verdict in (ONLY_FIRST, ONLY_SECOND)
         first[one.label] += one.teacher != "second"
         second[one.label] += one.teacher != "first"
         agreed[one.label] += one.teacher == "both"
-        if one.verdict not in SAME:
+        if one.verdict in DIFFERENT:
             doubts[one.passage_id].append(one.doubt)
         else:
             doubts[one.passage_id] += []
@@ -55,7 +67,7 @@ def figures(opinions: Iterable[Opinion]) -> dict[str, Any]:
     return {
         "passages": {"with_entities": len(doubts), "differing": sum(bool(own) for own in doubts.values())},
         "entities": {"first": first.total(), "second": second.total()},
-        "verdicts": {verdict: pairs[verdict] for verdict in VERDICTS},
+        "verdicts": {**{verdict: pairs[verdict] for verdict in VERDICTS}, **({NOT_ASKED: unasked} if unasked else {})},
         "f1": f1(pairs, first.total(), second.total()),
         "by_type": [
             {
@@ -75,6 +87,22 @@ def figures(opinions: Iterable[Opinion]) -> dict[str, Any]:
             if doubts[identity]
         ],
     }
+
+
+def query_figures(opinions: Iterable[Opinion], answered: Mapping[str, int]) -> dict[str, Any]:
+    """Return how many queries were answered, and for how many of the absent types the second teacher has entities.
+
+    Args:
+        opinions: of a check by query.
+        answered: the numbers of ``check.json``.
+    """
+    first: set[tuple[str, str]] = set()
+    second: set[tuple[str, str]] = set()
+    for one in opinions:
+        (second if one.teacher == "second" else first).add((one.passage_id, one.label))
+    with_entities, absent = len(second - first), answered.get("absent", 0)
+    share = Estimate(with_entities / absent, *jeffreys(with_entities / absent, absent), absent) if absent else None
+    return {**answered, "absent_with_entities": with_entities, **({"absent_share": share.as_dict()} if share else {})}
 
 
 def f1(pairs: Mapping[str, int], first: int, second: int) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from annotator.checking.compare import AGREED, SAME
+from annotator.checking.compare import AGREED, NOT_ASKED, SAME
 from annotator.checking.opinions import Opinion
 from data_cards.estimates import ratio
 
@@ -27,6 +27,8 @@ def whole(opinions: Iterable[Opinion], share: float) -> dict[str, Any]:
     first: Counter[str] = Counter()
     both: Counter[str] = Counter()
     for one in opinions:
+        if one.verdict == NOT_ASKED:
+            continue
         identity = one.passage_id
         agreed[identity] += one.verdict == AGREED
         both[identity] += 2 if one.verdict == AGREED else 1

@@ -10,7 +10,7 @@ import typer
 
 from annotator.config import STAGES, Asking, RunConfig
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Batch, Config, Debug, Fresh, Quiet, Share, print_json
+from annotator.terminal.flags import AsJson, Batch, By, Config, Debug, Fresh, Keep, Quiet, Share, print_json
 
 Out = Annotated[
     Path | None,
@@ -109,7 +109,9 @@ def plan(
     checking: Annotated[
         bool, typer.Option("--check", help="Forecast check: the settings of the teacher are the second one's.")
     ] = False,
+    by: By = None,
     share: Share = None,
+    keep: Keep = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -123,19 +125,22 @@ def plan(
     with exits(debug, out):
         from annotator.errors import ConfigError
         from annotator.run import forecast
+        from annotator.run.check import Wanted
+        from annotator.run.forecast_check import plan_check
         from annotator.terminal.progress import make_progress
         from data_cards.views.forecast import print_plan
 
         assumed = forecast.Assumed(latency=latency, price_in=price_in, price_out=price_out)
         merged, progress = _merged(settings, config), make_progress(quiet=quiet)
-        if not checking and share is not None:
-            raise ConfigError("--share needs --check")
+        wanted = Wanted(by=by, share=share, keep=keep)
+        if not checking and wanted != Wanted():
+            raise ConfigError("--by, --share and --keep need --check")
         if not checking:
             found = forecast.plan(out, merged, progress, assumed, pilot=pilot, fresh=fresh)
         elif out is None or pilot or fresh:
             raise ConfigError("--check needs --out DIR, a finished run, without --pilot and --fresh")
         else:
-            found = forecast.plan_check(out, merged, progress, assumed, share)
+            found = plan_check(out, merged, progress, assumed, wanted)
         print_plan(found, as_json=as_json)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from annotator.config import Asking
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Batch, Debug, Directory, Quiet, Share, print_json
+from annotator.terminal.flags import AsJson, Batch, By, Debug, Directory, Keep, Quiet, Share, print_json
 from annotator.terminal.words import have
 
 
@@ -16,15 +16,9 @@ def check(
     directory: Directory,
     *,
     settings: dict[str, Any],
+    by: By = None,
     share: Share = None,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            "--keep",
-            metavar="all|agreed|union|arbiter",
-            help="Keep what the first teacher has, both have, either has, or a third question decides.",
-        ),
-    ] = None,
+    keep: Keep = None,
     batch: Batch = False,
     differences: Annotated[
         bool, typer.Option("--differences", help="Print what they differ about, as a draft for a better prompt.")
@@ -41,11 +35,12 @@ def check(
     Examples:
         vner-annotate check runs/news --provider openai --model gpt-4.1-mini --share 0.2
         vner-annotate check runs/news --keep agreed
+        vner-annotate check runs/news --by query --share 0.1
         vner-annotate check runs/news --differences > guideline.md
     """
     with exits(debug, directory):
         from annotator.checking.opinions import read_opinions
-        from annotator.run.check import checking
+        from annotator.run.check import Wanted, checking
         from annotator.terminal.progress import make_progress
         from data_cards import summary
         from data_cards.review.quality import measure_run
@@ -54,7 +49,8 @@ def check(
 
         asking: Asking = "batch" if batch else "now"
         progress = make_progress(quiet=quiet)
-        with checking(directory, settings, progress, share, keep, asking=asking) as (outcome, missing):
+        wanted = Wanted(by=by, share=share, keep=keep)
+        with checking(directory, settings, progress, wanted, asking=asking) as (outcome, missing):
             report = summary.finish(outcome)
         figures = {"unanswered": missing, **report["agreement"]}
         if differences:

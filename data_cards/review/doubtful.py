@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from annotator.checking.compare import SAME
+from annotator.checking.compare import DIFFERENT
 from annotator.checking.keeping import REASON as DECIDED
 from annotator.checking.opinions import Opinion
 from annotator.checking.probabilities import Sureness
@@ -39,7 +39,7 @@ def doubtful_first(
     doubt: Counter[str] = Counter()
     differing: Counter[str] = Counter()
     for one in opinions:
-        if one.verdict not in SAME and one.arbiter != "rejected":
+        if one.verdict in DIFFERENT and one.arbiter != "rejected":
             doubt[one.passage_id] += one.doubt  # type: ignore[assignment] # a sum
             differing[one.passage_id] += 1
     unsure: Counter[str] = Counter()

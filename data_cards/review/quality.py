@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from annotator.checking.compare import SAME
+from annotator.checking.compare import NOT_ASKED, SAME
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.settings import read_check
 from annotator.cleaning.corrections import REVIEWED, text_sha256
@@ -81,7 +81,7 @@ def predictions_of(annotations: Iterable[Annotation], seed: int, opinions: Itera
         if annotation.reply_status == REVIEWED:
             continue  # imported from another tool: these entities are people's
         entities += [Entity(annotation.passage_id, mention, label) for mention, label in own]
-    agrees = {key: one.verdict in SAME for key, one in checked.items()}
+    agrees = {key: one.verdict in SAME for key, one in checked.items() if one.verdict != NOT_ASKED}
     order = draw_order(entities, strata(entities, agrees), seed)
     sizes = {one.stratum: one.size for one in order}
     labels = Counter(entity.label for entity in entities)
@@ -153,7 +153,8 @@ def measure_run(run: RunDir) -> dict[str, Any] | None:
     predictions = read_predictions(run, seed_of(run))
     found = measure(predictions, reviews.decisions, texts)
     missed = None
-    if settings := read_check(run.check):
+    settings = read_check(run.check)
+    if settings and settings.by == "passage":  # queries are not about all entities of a passage
         own = {name: entities for name, (_, entities) in predictions.passages.items() if name in texts}
         golds = gold_passages(_valid(predictions, reviews.decisions), texts)
         population = len(predictions.passages)

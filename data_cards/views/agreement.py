@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.checking.compare import SAME
+from annotator.checking.compare import DIFFERENT
 from annotator.checking.opinions import read_opinions
 from annotator.records import Mention
 from annotator.storage import tables
@@ -26,6 +26,7 @@ MEANING: Final = {
     "overlapping": "the mentions overlap",
     "only first": "the second teacher has nothing there",
     "only second": "the first teacher has nothing there",
+    "not asked": "the second teacher gave no answer about this type",
 }
 
 
@@ -40,12 +41,14 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
     teacher, f1 = figures["teacher"], figures["f1"]
     name = printable(teacher["model"] or teacher["provider"])
     part = "all passages" if figures["share"] >= 1 else f"{100 * figures['share']:g} % of the passages, drawn at random"
+    queries = figures.get("queries")
+    how = "asked" if queries is None else f"asked {queries.get('found', 0) + queries.get('absent', 0):,} queries"
     lines = [
-        f"second teacher {name}, asked about {part}",
+        f"second teacher {name}, {how} about {part}",
         f"F1 of one against the other: {f1['strict']:.3f}; {f1['with_grain']:.3f} with types of another grain; "
         f"{f1['span']:.3f} whatever the type",
     ]
-    lines += _of_a_part(figures)
+    lines += [*_of_queries(queries or {}), *_of_a_part(figures)]
     if arbiter := figures.get("arbiter"):
         lines.append(f"arbiter: {arbiter['accepted']:,} candidates accepted, {arbiter['rejected']:,} rejected")
     recall = (quality or {}).get("recall")
@@ -63,6 +66,21 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
             if missed["bound"] == "lower"
             else f"missed by both: about {share}; a rough bound, no measurement: teachers miss the same ones, which "
             "makes it too low, and wrong entities of one of them raise it"
+        )
+    return lines
+
+
+def _of_queries(queries: Mapping[str, Any]) -> list[str]:
+    """Return what queries about types that the first teacher did not find say, and what they cannot."""
+    if not queries:
+        return []
+    lines = ["missed by both: no estimate, since queries are about types that the first teacher found and a few others"]
+    if share := queries.get("absent_share"):
+        lines.insert(
+            0,
+            f"types that the first teacher did not find, drawn by frequency: the second has entities of "
+            f"{queries['absent_with_entities']:,} of {queries['absent']:,} ({100 * share['value']:.1f} %, "
+            f"{100 * share['low']:.1f} to {100 * share['high']:.1f} %)",
         )
     return lines
 
@@ -95,7 +113,7 @@ def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str
     wanted = {one["passage_id"]: one["differences"] for one in figures["differ_most"][:PASSAGES]}
     marks: dict[str, list[Mention]] = {identity: [] for identity in wanted}
     for one in read_opinions(run.agreement):
-        if one.passage_id in marks and one.verdict not in SAME:
+        if one.passage_id in marks and one.verdict in DIFFERENT:
             what = f"{one.teacher}:\u00a0{one.label}"
             marks[one.passage_id].append(Mention(one.mention, what, one.label, one.start, one.end, ""))
     labels = dict.fromkeys(mention.label for own in marks.values() for mention in own)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from annotator.checking.compare import NESTED, ONLY_FIRST, ONLY_SECOND, OVERLAPPING, SAME, TYPE
+from annotator.checking.compare import DIFFERENT, NESTED, ONLY_FIRST, ONLY_SECOND, OVERLAPPING, TYPE
 from annotator.checking.opinions import Opinion
 from annotator.terminal.progress import printable
 from normalizers.labels import related
@@ -69,7 +69,7 @@ def _count(passage: Sequence[Opinion], found: dict[str, Counter[str]]) -> None:
     """Count the differences of one passage; a pair counts once, at the entity of the first teacher."""
     seconds = [one for one in passage if one.teacher == "second"]
     for one in passage:
-        if one.verdict in SAME or (one.teacher == "second" and one.verdict != ONLY_SECOND):
+        if one.verdict not in DIFFERENT or (one.teacher == "second" and one.verdict != ONLY_SECOND):
             continue
         if one.verdict == TYPE:
             found["types"][f"{one.mention}: {' or '.join(sorted((one.label, one.other_label)))}"] += 1

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from annotator.passages.tokenizers import request_tokenizer
-from annotator.run.forecast import ANSWER_RATIO, Plan, Seen
+from annotator.run.forecast import Plan, Seen
 from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table
@@ -43,7 +43,9 @@ def duration(seconds: float) -> str:
 
 def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     config, seen = plan.config, plan.seen
-    answers = f"seen in {seen.answers:,} answers" if seen.answers else f"{ANSWER_RATIO} tokens a token of passage"
+    answers = (
+        f"seen in {seen.answers:,} answers" if seen.answers else f"{plan.kind.answer_ratio} tokens a token of passage"
+    )
     latency = f"{plan.latency:.2f} s an answer ({'seen' if seen.timed else 'assumed; see --latency'})"
     limits = plan.limits
     by = {
@@ -55,7 +57,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
         "tokens a day": f"{limits.tpd:,} tokens a day",
     }[plan.bound]
     return [
-        ("passages", f"{plan.passages:,}", ""),
+        (plan.kind.unit, f"{plan.passages:,}", ""),
         ("answered already", f"{plan.answered:,}", "in the ledger, or the text of another passage"),
         *([("in a batch", f"{plan.in_batch:,}", "paid for, not collected")] if plan.in_batch else []),
         ("to ask", f"{plan.to_ask:,}", config.teacher_model or "the embedded teacher"),
@@ -66,6 +68,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
         ),
         ("completion tokens", f"{plan.completion_tokens:,}", answers),
         *_costs(plan),
+        *_arbiter(plan),
         ("time", duration(plan.seconds), f"{by}, {latency}"),
     ]
 
@@ -80,6 +83,15 @@ def _costs(plan: Plan) -> list[tuple[str, str, str]]:
         by_batch = plan.cost * (1 - plan.price.batch_discount)
         rows.append(("cost by --batch", f"${by_batch:,.2f}", f"{plan.price.batch_discount:.0%} less, within 24 hours"))
     return rows
+
+
+def _arbiter(plan: Plan) -> list[tuple[str, str, str]]:
+    if not plan.arbiter:
+        return []
+    own = plan.arbiter
+    cost = [("cost of the arbiter", f"${plan.arbiter_cost:,.2f}", "besides")] if plan.arbiter_cost is not None else []
+    tokens = own.prompt_tokens + own.completion_tokens
+    return [("arbiter", f"{own.requests:,}", own.basis), ("tokens of the arbiter", f"{tokens:,}", ""), *cost]
 
 
 def _seen(seen: Seen) -> str:
