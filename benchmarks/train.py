@@ -291,13 +291,21 @@ def curve(place: Path, given: argparse.Namespace) -> None:
                 for a, b in zip(found[kind, 0]["held_out"], found[kind, 1]["held_out"], strict=True))  # fmt: skip
     print(f"the kinds differ by {apart:.1%} at most, two seeds of one kind by {seeds:.1%} at most")
 
-    from training.train.figures import OURS, THEIRS, save, smoothed
+    import pandas as pd
+
+    from training.train.figures import OURS, THEIRS, save
 
     def draw(axes: Any) -> None:
         for (kind, seed), one in found.items():
             color = OURS if kind == "ours" else THEIRS
             line = "-" if seed == 0 else "--"
-            axes.plot(range(1, steps + 1), smoothed(one["loss"], 0.95), color=color, linewidth=0.7, alpha=0.6)
+            axes.plot(
+                range(1, steps + 1),
+                pd.Series(one["loss"]).ewm(alpha=0.05).mean(),
+                color=color,
+                linewidth=0.7,
+                alpha=0.6,
+            )
             axes.plot([steps // 10 * number for number in range(1, 11)], one["held_out"], color=color, linestyle=line,
                       marker="o", markersize=3, label=f"{kind}, seed {seed}")  # fmt: skip
         axes.set_xlabel("steps of 4 samples")

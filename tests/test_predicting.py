@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
-from annotator.errors import ConfigError, RunDirError
+from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
 from annotator.records import Sample
 from annotator.terminal.events import Silent
@@ -109,7 +109,7 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
     predict(source, fixed(), out, Silent())
     lines = out.read_bytes().splitlines(keepends=True)
     out.write_bytes(b"".join([lines[0], b"{}\n", *lines[2:]]))
-    with pytest.raises(RunDirError, match="line 2"):
+    with pytest.raises(SourceError, match="line 2"):
         predict(source, fixed(), out, Silent())
 
 

@@ -97,8 +97,8 @@ def read_predictions(path: Path) -> dict[str, str]:
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")
             raise SourceError(
-                f'{path}, line {number}: wants {{"id": ..., "output": ...}} ({cause}); '
-                "if predict was stopped in mid-line, the same predict command fixes it"
+                f'{path}, line {number}: wants {{"id": ..., "output": ...}} ({cause}); remove that line '
+                "(where predict was stopped in it, the same command does)"
             ) from error
         if identity in found:
             raise SourceError(f"{path}, line {number}: the id {identity!r} is there twice; remove one of the lines")

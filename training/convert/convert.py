@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,8 +56,6 @@ FORMATS: Final = {
     "enamex": Format(enamex.read_enamex, _TAGGED, ("types", "unit", "levels", "without_empty"), 0),
     "samples": Format(questions.read_samples, ((".parquet",),), ("split", "without_empty")),
 }
-_BATCH: Final = 512
-"""Samples whose tokens are counted at once."""
 _SPARE: Final = 8
 """Tokens that a tokenizer may add to the bytes of a text and its answer, such as a mark at the beginning."""
 
@@ -199,20 +196,16 @@ def _chosen(stream: Iterator[Sample], options: Options, counts: Counts) -> Itera
 def _short_enough(stream: Iterator[Sample], tokenizer: Tokenizer, limit: int, counts: Counts) -> Iterator[Sample]:
     """Pass samples whose input (or instruction, where there is none) and output have ``limit`` tokens together."""
     counts.stage("length", "sample")
-    while batch := list(islice(stream, _BATCH)):
-        parts = [(sample.input or sample.instruction, sample.output) for sample in batch]
+    for sample in stream:
+        parts = (sample.input or sample.instruction, sample.output)
         # A token is at least one byte, so most samples need no tokenizer at all.
-        unsure = [sum(len(part.encode("utf-8")) for part in pair) + _SPARE > limit for pair in parts]
-        texts = list(dict.fromkeys(part for pair, long in zip(parts, unsure, strict=True) if long for part in pair))
-        tokens = dict(zip(texts, tokenizer.count_many(texts), strict=True))
-        for sample, pair, long in zip(batch, parts, unsure, strict=True):
-            number = sum(tokens[part] for part in pair) if long else 0
-            if number > limit:
-                detail = f"{number:,} tokens, over {limit:,}"
-                counts.drop("length", "too long", sample.id, sample.instruction, detail)
-            else:
-                counts.keep("length")
-                yield sample
+        unsure = sum(len(part.encode("utf-8")) for part in parts) + _SPARE > limit
+        number = sum(map(tokenizer.count, parts)) if unsure else 0
+        if number > limit:
+            counts.drop("length", "too long", sample.id, sample.instruction, f"{number:,} tokens, over {limit:,}")
+        else:
+            counts.keep("length")
+            yield sample
 
 
 def _tokenizer_spec(spec: str) -> str:

@@ -17,8 +17,8 @@ from annotator.records import Sample
 from annotator.storage.atomic import explained, locked, replacing, write_json
 from annotator.storage.outputs import check_output
 from annotator.terminal.events import Progress
-from training.benchmarks import fingerprint, read_benchmark
-from training.predict import Prediction, Predictor
+from training.benchmarks import fingerprint, read_benchmark, read_predictions
+from training.predict import Predictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def predict(benchmark: Path, predictor: Predictor, out: Path, progress: Progress
 
 def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progress: Progress) -> Outcome:
     _settle_note(out, {"predictor": dict(predictor.identity), "benchmark": fingerprint(samples)})
-    answers = dict(_resume(out))
+    answers = _resume(out)
     wanted = {sample.id for sample in samples}
     before = len(answers)
     if before < len(samples):
@@ -103,23 +103,15 @@ def _settle_note(out: Path, mine: dict[str, Any]) -> None:
     raise ConfigError(f"{out} holds answers {what}; choose another --out, or remove it and {path.name}")
 
 
-def _resume(out: Path) -> list[Prediction]:
+def _resume(out: Path) -> dict[str, str]:
     """The answers that are there; what a kill left of a last line is cut off."""
     if not out.exists():
-        return []
-    found: list[Prediction] = []
+        return {}
     data = out.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    for number, line in enumerate(whole.splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            found.append((record["id"], record["output"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunDirError(f"{out}, line {number}, is no prediction ({error!r}); remove that line") from error
-    if len(whole) < len(data):
+    if (whole := data.rfind(b"\n") + 1) < len(data):
         with out.open("r+b") as file:
-            file.truncate(len(whole))
-    return found
+            file.truncate(whole)
+    return read_predictions(out)
 
 
 def _line(identity: str, output: str) -> bytes:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import tomllib
@@ -24,7 +25,7 @@ from typing import Final
 
 from annotator.records import Sample
 from annotator.samples.explode import seeded
-from normalizers.text import bare, fold_case
+from normalizers.text import bare, fold_case, nfc
 from training.benchmarks import gold_of
 from training.score.slips import mistype
 
@@ -33,7 +34,8 @@ TYPO_RATE: Final = 0.1
 
 _WORD: Final = re.compile(r"\w+")
 _CHAR: Final = re.compile(r"\S")
-_TONES: Final = (("òóỏõọ", "o", "a", "àáảãạ"), ("òóỏõọ", "o", "e", "èéẻẽẹ"), ("ùúủũụ", "u", "y", "ỳýỷỹỵ"))
+_TONES: Final = "\u0300\u0301\u0309\u0303\u0323"
+_VOWELS: Final = ("oa", "oe", "uy", "Oa", "Oe", "Uy", "OA", "OE", "UY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +147,9 @@ def _dictionary() -> tuple[dict[str, list[str]], re.Pattern[str]]:
 
 @cache
 def _other_placement() -> dict[str, str]:
-    """Both spellings of ``oa``, ``oe`` and ``uy`` with each tone at the end of a syllable, each to the other."""
+    """Both spellings of each pair of vowels with each tone, each to the other."""
     pairs: dict[str, str] = {}
-    for firsts, first, second, seconds in _TONES:
-        for toned_first, toned_second in zip(firsts, seconds, strict=True):
-            for case in (str.lower, str.capitalize, str.upper):
-                old, new = case(toned_first + second), case(first + toned_second)
-                pairs |= {old: new, new: old}
+    for vowels, tone in itertools.product(_VOWELS, _TONES):
+        old, new = nfc(vowels[0] + tone + vowels[1]), nfc(vowels + tone)
+        pairs |= {old: new, new: old}
     return pairs

@@ -103,7 +103,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
         ConfigError: there is no such experiment, or a change fits none of its recipes.
         StudentError: data are missing (reported before anything is trained), or a training cannot go on.
     """
-    from training.train.figures import bars, curve
+    from training.train.figures import Result, bars, curve
 
     experiment = load_experiment(plan.name)
     plain = [load_recipe(row) for row in experiment.rows]
@@ -140,12 +140,15 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
         write_json(plan.out / f"{plan.name}.json", report)
         with replacing(plan.out / f"{plan.name}.md") as file:
             file.write(markdown([grid(report)]).encode("utf-8"))
-        compared = [{**row, "ours": {name: one[COMPARED] for name, one in row["ours"].items()}} for row in rows]
+        results = [
+            Result(row["label"], name, 100 * found["mean"], 100 * found["spread"], row["published"].get(name))
+            for row in rows
+            for name, found in ((name, row["ours"][name][COMPARED]) for name in experiment.benchmarks)
+        ]
         if experiment.kind == "curve":
-            curve(plan.out / plan.name, experiment.title, compared, experiment.benchmarks[0], experiment.others)
+            curve(plan.out / plan.name, experiment.title, results, experiment.others)
         else:
-            axis = f"micro F1, {COMPARED} matching, %"
-            bars(plan.out / plan.name, experiment.title, compared, experiment.benchmarks, axis)
+            bars(plan.out / plan.name, experiment.title, results, f"micro F1, {COMPARED} matching, %")
         return report
 
 
