@@ -116,6 +116,6 @@ def print_update(outcome: Outcome, report: Mapping[str, Any]) -> None:
         console.print(Text(line, style="bold"), soft_wrap=True)
         if len(last) < wanted:
             console.print(Text(f"{wanted:,} articles were wanted: the source has no more.", style="yellow"))
-    if before and outcome.run.check.exists():
+    if before and outcome.run.check.exists() and "annotate" not in outcome.skipped:
         check = f"vner-annotate check {outcome.run.root}"
         console.print(Text(f"The second teacher has not seen the new passages; ask it: {check}"), soft_wrap=True)

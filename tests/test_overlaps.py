@@ -178,6 +178,19 @@ def test_many_passages_are_not_taken_for_one_another(make_passage: Callable[...,
     assert judged(passages, None, SeenPassages(500)) == [None] * 2000
 
 
+def test_passages_of_later_documents_are_compared_with_all_earlier_ones(make_passage: Callable[..., Passage]) -> None:
+    """Twenty times some are added: a repeated one is found whenever it came, and no new one is taken for another."""
+    seen = SeenPassages(25)
+    for step in range(20):
+        if step:
+            seen.expect(25)
+        new = [make_passage(_words(100 * step + number), f"{step} {number}") for number in range(100)]
+        old = [make_passage(_words(100 * step - 1), "before"), make_passage(_words(7), "first")] if step else []
+        found = judged([*new, *old], None, seen)
+        assert found[:100] == [None] * 100
+        assert [rejected and rejected.reason for rejected in found[100:]] == ["near duplicate"] * len(old)
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12), st.integers(1, 12))
 def test_blocks_change_no_share(made: list[tuple[int, int]], block: int) -> None:
     """However many texts are compared at once, each has the share of its n-grams that those before it have."""

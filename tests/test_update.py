@@ -177,6 +177,11 @@ def test_a_killed_update_is_continued_and_not_added_twice(
     assert fingerprints(run) == fingerprints(undisturbed)
     assert len(endpoint.asked) == table(run, "passages").num_rows - table(first, "passages").num_rows - kept
 
+    manifest = json.loads((run / "manifest.json").read_bytes())
+    (run / "manifest.json").write_text(json.dumps({**manifest, "stages": {}}), "utf-8")  # killed while it drew articles
+    assert update(endpoint, run, "--docs", "+6").exit_code == 0
+    assert fingerprints(run) == fingerprints(undisturbed)
+
     (run / "README.md").unlink()  # as a process that is killed before its last file leaves it
     for repeated in (("--docs", "+6"), ("--docs", DOCS + 6), ()):
         assert update(endpoint, run, *repeated).exit_code == 0

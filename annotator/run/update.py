@@ -84,7 +84,7 @@ def planned(docs: str | None, config: RunConfig, manifest: Mapping[str, Any], ru
         raise ConfigError(f"{run.root} has no update to continue; add articles with --docs +N")
     found = _NUMBER.fullmatch(docs.strip())
     if not found or not int(found[2]):
-        raise ConfigError(f"--docs needs +N, articles to add, or N, articles in all, and N from 1; not {docs!r}")
+        raise ConfigError(f"--docs needs +N, to add N articles (1 or more), or N, to have N in all; not {docs!r}")
     is_relative, number = bool(found[1]), int(found[2])
     unanswered = stages.get("annotate", {}).get("unanswered", 0)
     if last and (not finished or unanswered) and number == (last if is_relative else total):
