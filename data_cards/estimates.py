@@ -41,11 +41,11 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """Half the width of the interval."""
+        """Return half the width of the interval."""
         return (self.high - self.low) / 2
 
     def as_dict(self) -> dict[str, Any]:
-        """For a JSON file, rounded to a hundredth of a per cent."""
+        """Return the estimate for a JSON file, rounded to a hundredth of a per cent."""
         shares = {name: round(getattr(self, name), 4) for name in ("value", "low", "high")}
         return {**shares, "n": self.n, **({"pooled": True} if self.pooled else {})}
 
@@ -204,7 +204,7 @@ def alpha(verdicts: Iterable[Mapping[str, Hashable]]) -> float | None:
 
 @lru_cache(maxsize=2)
 def _resamples(n: int, seed: int) -> Floats:
-    """How often each of ``n`` passages is drawn in each replicate: the same for all types, so that they are quick."""
+    """Return how often each of ``n`` passages is drawn in each replicate; the same for all types, to be quick."""
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
 
 
@@ -238,7 +238,7 @@ def _join(parts: Sequence[Stratum]) -> Stratum:
 
 
 def _factor(parts: Sequence[Stratum], weights: Sequence[float]) -> float:
-    """The factor of the score that leaves the least variance, 0 where a check has none."""
+    """Return the factor of the score that leaves the least variance, 0 where a check has none."""
     covariance = variance = 0.0
     for weight, one in zip(weights, parts, strict=True):
         if one.score is None:
@@ -251,7 +251,7 @@ def _factor(parts: Sequence[Stratum], weights: Sequence[float]) -> float:
 
 
 def _reduction(parts: Sequence[Stratum], factor: float) -> float:
-    """The share of the variance that is left when the score explains the rest."""
+    """Return the share of the variance that is left when the score explains the rest."""
     right = np.concatenate([one.right for one in parts])
     scores = [one.score for one in parts if one.score is not None]
     if not factor or len(right) < 3 or not np.var(right):

@@ -61,7 +61,7 @@ def write_figures(figures: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _funnel(axes: Any, figures: Mapping[str, Any]) -> None:
-    """Kept and rejected shares of each stage, with the numbers."""
+    """Draw kept and rejected shares of each stage, with the numbers."""
     from matplotlib.patches import Patch
 
     flows = figures["funnel"]
@@ -82,7 +82,7 @@ def _funnel(axes: Any, figures: Mapping[str, Any]) -> None:
 
 
 def _top_types(axes: Any, figures: Mapping[str, Any]) -> None:
-    """The most frequent types by samples."""
+    """Draw the most frequent types by samples."""
     top = figures["labels"]["top"][:TOP]
     counts = [entry["samples"] for entry in top]
     rows = range(len(top))
@@ -97,7 +97,7 @@ def _top_types(axes: Any, figures: Mapping[str, Any]) -> None:
 
 
 def _long_tail(axes: Any, figures: Mapping[str, Any]) -> None:
-    """Mentions of a type against its rank."""
+    """Draw mentions of a type against its rank."""
     points = figures["labels"]["rank_frequency"]
     axes.plot(*zip(*points, strict=True), color=ACCENT, marker="o", markersize=4) if points else None
     axes.set_xscale("log")

@@ -44,7 +44,7 @@ def explained(name: str, token: str) -> Iterator[None]:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What happened, under the words of the upload's threads."""
+    """Return what happened, under the words of the upload's threads."""
     while isinstance(error, RuntimeError) and error.__cause__:
         error = error.__cause__
     return error

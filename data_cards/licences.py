@@ -24,13 +24,13 @@ class Licence:
 
 
 def of_corpus(source: Mapping[str, Any]) -> Licence:
-    """The licence of the articles, by the ``source`` of a manifest: name and fingerprint, whatever the revision."""
+    """Return the licence of the articles, by name and fingerprint of the ``source`` of a manifest, without revision."""
     mine = {str(source.get(key, "")).partition("@")[0] for key in ("name", "fingerprint")}
     return next((licence for key, licence in _known("corpus", "source") if key in mine), Licence())
 
 
 def of_output(teacher: Mapping[str, Any]) -> Licence:
-    """The conditions for what the teacher wrote, by the name of its model."""
+    """Return the conditions for what the teacher wrote, by the name of its model."""
     model = str(teacher.get("model", ""))
     return next(
         (licence for pattern, licence in _known("output", "model") if re.search(pattern, model, re.IGNORECASE)),

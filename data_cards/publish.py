@@ -129,13 +129,13 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
 
 
 def _quality(run: RunDir) -> bytes | None:
-    """The figures of the reviews; no reviewer's name is in them."""
+    """Return the figures of the reviews; no reviewer's name is in them."""
     found = measure_run(run)
     return _json(found) if found else None
 
 
 def without_examples(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures without the examples of rejected records: raw replies, and text that is in no sample."""
+    """Return the figures without the examples of rejected records: raw replies, and text in no sample."""
     kinds = figures.get("rejected", ())
     return {**figures, "rejected": [{**kind, "examples": []} for kind in kinds]}
 
@@ -190,7 +190,7 @@ def send(plan: Plan) -> Receipt:
 
 
 def _head(api: HfApi, target: Target) -> DatasetInfo:
-    """The last commit of the branch, which is made of ``main`` if need be."""
+    """Return the last commit of the branch, which is made of ``main`` if need be."""
     from huggingface_hub.errors import RevisionNotFoundError
 
     try:
@@ -201,7 +201,7 @@ def _head(api: HfApi, target: Target) -> DatasetInfo:
 
 
 def _is_ours(api: HfApi, target: Target, head: DatasetInfo, there: Sequence[str]) -> bool:
-    """Whether this program published what the dataset holds now.
+    """Say whether this program published what the dataset holds now.
 
     Raises:
         PublishError: its manifest.json is that of another program.

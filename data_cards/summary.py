@@ -18,7 +18,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers.prices import price_of
 from annotator.terminal.progress import printable
-from data_cards.audit.building import audit, funnel
+from data_cards.audit.building import audit, funnel, usage
 from data_cards.card import write_card
 from data_cards.views import terminal
 from data_cards.views.changelog import added_line
@@ -54,24 +54,21 @@ def finish(outcome: Outcome) -> dict[str, Any]:
 
 
 def cost_of(outcome: Outcome, flows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Tokens and US dollars of all answers of the run, those of earlier commands too; None where no token was counted.
+    """Return tokens and US dollars of all answers of the run, also of earlier commands; None where none was counted.
 
     ``usd`` is None where the price of the model at its address is not known.
     """
-    asked = next((flow for flow in flows if flow["stage"] == "annotate"), None)
-    read, written = (asked["made"].get(f"{kind} token", 0) if asked else 0 for kind in ("prompt", "completion"))
-    if asked is None or not read + written:
+    used = usage(flows)
+    if not used or not used["prompt_tokens"] + used["completion_tokens"]:
         return None
     price = price_of(outcome.config)
     by_batch = sum(batch.completed for batch in read_batches(outcome.run) if batch.collected)
     usd = None
     if price:
-        discount = price.batch_discount * min(1.0, by_batch / max(asked["out"], 1))
-        usd = round(price.of(read, written) * (1 - discount), 6)
+        discount = price.batch_discount * min(1.0, by_batch / max(used["answers"], 1))
+        usd = round(price.of(used["prompt_tokens"], used["completion_tokens"]) * (1 - discount), 6)
     return {
-        "answers": asked["out"],
-        "prompt_tokens": read,
-        "completion_tokens": written,
+        **{name: used[name] for name in ("answers", "prompt_tokens", "completion_tokens")},
         "usd": usd,
         "price_in": price and price.input,
         "price_out": price and price.output,
@@ -80,7 +77,7 @@ def cost_of(outcome: Outcome, flows: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def example(run: RunDir) -> Sample | None:
-    """The first sample with more than one mention, or the first there is."""
+    """Return the first sample with more than one mention, or the first there is."""
     first = None
     for split in SPLITS:
         for sample in tables.read_samples(run.samples(split)):
@@ -91,7 +88,7 @@ def example(run: RunDir) -> Sample | None:
 
 
 def print_report(outcome: Outcome, report: dict[str, Any]) -> None:
-    """Tables on stdout."""
+    """Print tables."""
     console = Console(highlight=False)
     if "samples" in report:
         terminal.show_summary(console, outcome.run, report, example(outcome.run))

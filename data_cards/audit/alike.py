@@ -67,7 +67,7 @@ def _same_words(labels: list[str]) -> set[tuple[str, str]]:
 
 
 def _one_letter(labels: list[str]) -> set[tuple[str, str]]:
-    """Names that differ in one letter: changed, left out, or two neighbours swapped. Digits are no letters."""
+    """Find names that differ in one letter: changed, left out, or two neighbours swapped. Digits are no letters."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for label in labels:
         if len(label) >= _SHORTEST:
@@ -87,7 +87,7 @@ def _near(one: str, other: str) -> bool:
 
 
 def _same_mentions(database: Database, labels: list[str]) -> dict[tuple[str, str], tuple[int, float]]:
-    """Types whose mentions overlap: how many are common, and their share; estimated beyond ``SKETCH`` mentions."""
+    """Find types whose mentions overlap: how many are common, and their share; estimated beyond ``SKETCH`` mentions."""
     sketches = database.columns(_SKETCHES)
     texts = sketches["text"]
     codes = np.searchsorted(np.array(labels, object), np.asarray(sketches["label"], object)) if labels else texts

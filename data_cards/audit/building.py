@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -112,7 +112,7 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine
         "balance": {**own["balance"], "sources": sources(database, list(dataset.splits))},
         "leaks": own["leaks"],
         "rejected": rejected,
-        "usage": _usage(flows),
+        "usage": usage(flows),
         "teacher": manifest["teacher"],
         "tokenizer": manifest["tokenizer"],
         "source": manifest["source"],
@@ -161,7 +161,7 @@ def _concluded(figures: dict[str, Any], problems: list[str], wrong: Counter[str]
     return {**figures, "notes": [*notes(figures), *negatives_note(figures)], "problems": checked}
 
 
-def _usage(flows: list[dict[str, Any]]) -> dict[str, Any]:
+def usage(flows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the teacher's input and output tokens as it counted them; 0 for one that does not count."""
     asked = next((flow for flow in flows if flow["stage"] == "annotate"), None)
     if asked is None:

@@ -30,7 +30,7 @@ class NGrams:
 
     @property
     def owners(self) -> Ints:
-        """The number of the text that each n-gram belongs to."""
+        """Return the number of the text that each n-gram belongs to."""
         return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
 

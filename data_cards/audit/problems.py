@@ -64,7 +64,7 @@ def of_leaks(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _passages(flows: Mapping[str, Any]) -> int | None:
-    """How many passages were kept; a run of an older version kept all that it made."""
+    """Return how many passages were kept; a run of an older version kept all that it made."""
     made = flows.get("chunk", {}).get("made", {}).get("passage")
     kept: int | None = flows.get("overlap", {}).get("out", made)
     return kept

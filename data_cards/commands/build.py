@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from annotator.config import STAGES, Asking, RunConfig
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, By, Config, Debug, Fresh, Keep, Quiet, Share, print_json
+
+if TYPE_CHECKING:
+    from annotator.run.runner import Outcome
 
 Out = Annotated[
     Path | None,
@@ -168,22 +171,40 @@ def run(
         from annotator.run.runner import running
         from annotator.terminal.progress import make_progress
         from data_cards import summary
-        from data_cards.views import batches
 
         progress = make_progress(quiet=quiet)
         with running(out, merged, progress, until=until, fresh=fresh, asking=asking) as outcome:
             report = summary.finish(outcome)
-        if asking == "batch":
-            report["batches"] = batches.report(outcome)
-        if as_json:
-            print_json(report)
-        else:
-            summary.print_report(outcome, report)
-            if asking == "batch":
-                batches.show(outcome)
-        if outcome.unanswered:
-            typer.echo(batches.next_step(outcome, report["funnel"], batch=asking == "batch"), err=True)
-            raise typer.Exit(3)
+        conclude(outcome, report, batch=asking == "batch", as_json=as_json)
+
+
+def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: bool, updated: bool = False) -> None:
+    """Print the report of a run, and exit with 3 where passages are unanswered.
+
+    Args:
+        outcome: the run.
+        report: that of ``summary.finish``.
+        batch: whether a Batch API was asked.
+        as_json: print JSON instead of tables.
+        updated: whether articles were added to a finished run.
+    """
+    from data_cards import summary
+    from data_cards.views import batches
+
+    if batch:
+        report["batches"] = batches.report(outcome)
+    if as_json:
+        print_json(report)
+    else:
+        summary.print_report(outcome, report)
+        if updated:
+            summary.print_update(outcome, report)
+        if batch:
+            batches.show(outcome)
+    if outcome.unanswered:
+        collect = f"vner-annotate update {outcome.run.root} --batch" if updated else ""
+        typer.echo(batches.next_step(outcome, report["funnel"], batch=batch, collect=collect), err=True)
+        raise typer.Exit(3)
 
 
 def _merged(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _show(report: Mapping[str, Any]) -> None:
 
 
 def _shown(text: str) -> str:
-    """Text of a file, on one line and harmless to a terminal."""
+    """Return text of a file, on one line and harmless to a terminal."""
     from annotator.terminal.progress import printable
 
     return printable(" ".join(text.split()))

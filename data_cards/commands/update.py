@@ -8,7 +8,8 @@ import typer
 
 from annotator.config import Asking
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Batch, Debug, Directory, Quiet, print_json
+from annotator.terminal.flags import AsJson, Batch, Debug, Directory, Quiet
+from data_cards.commands.build import conclude
 
 
 def update(
@@ -40,22 +41,9 @@ def update(
         from annotator.run.update import updating
         from annotator.terminal.progress import make_progress
         from data_cards import summary
-        from data_cards.views import batches
 
         asking: Asking = "batch" if batch else "now"
         settings |= {"source": source} if source else {}
         with updating(directory, docs, settings, make_progress(quiet=quiet), asking=asking) as outcome:
             report = summary.finish(outcome)
-        if batch:
-            report["batches"] = batches.report(outcome)
-        if as_json:
-            print_json(report)
-        else:
-            summary.print_report(outcome, report)
-            summary.print_update(outcome, report)
-        if batch and not as_json:
-            batches.show(outcome)
-        if outcome.unanswered:
-            collect = f"vner-annotate update {directory} --batch"
-            typer.echo(batches.next_step(outcome, report["funnel"], batch=batch, collect=collect), err=True)
-            raise typer.Exit(3)
+        conclude(outcome, report, batch=batch, as_json=as_json, updated=True)

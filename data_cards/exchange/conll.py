@@ -97,7 +97,7 @@ def _passage(identity: str | None, rows: list[Record], width: int) -> Reviewed |
 
 
 def _spans(tags: list[str]) -> tuple[tuple[int, int, str], ...]:
-    """Spans of tokens. Each ``B-`` begins one, and so does an ``I-`` of another label than the tag before it."""
+    """Return spans of tokens. Each ``B-`` begins one, and so does an ``I-`` of another label than the tag before it."""
     number, begun = 0, []
     before = "O"
     for index, tag in enumerate(tags):

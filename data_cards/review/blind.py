@@ -20,7 +20,7 @@ class Gold:
 
 
 def gold_passages(decisions: Iterable[Decision], texts: Mapping[str, str]) -> list[Gold]:
-    """The true entities of each passage that somebody read blind.
+    """Return the true entities of each passage that somebody read blind.
 
     Where several people read it, an entity counts that at least half of them have, or that was settled.
     """
@@ -44,5 +44,5 @@ def gold_passages(decisions: Iterable[Decision], texts: Mapping[str, str]) -> li
 
 
 def mentions_of(text: str, spans: Iterable[Span]) -> list[tuple[str, str]]:
-    """The mention and the label of each span."""
+    """Return the mention and the label of each span."""
     return [(text[start:end], label) for start, end, label in spans]

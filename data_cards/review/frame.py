@@ -32,7 +32,7 @@ class Entity:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Its identity."""
+        """Return its identity."""
         return (self.passage_id, self.mention, self.label)
 
 
@@ -90,6 +90,6 @@ def passage_order(passage_ids: Iterable[str], seed: int) -> list[str]:
 
 
 def lot(seed: int, *parts: str) -> float:
-    """A number in [0, 1) that depends on nothing but the seed and ``parts``."""
+    """Return a number in [0, 1) that depends on nothing but the seed and ``parts``."""
     text = "\0".join((str(seed), *parts)).encode("utf-8")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2**64

@@ -135,7 +135,7 @@ def write_quality(run: RunDir) -> dict[str, Any] | None:
 
 
 def seed_of(run: RunDir) -> int:
-    """The seed of a run; that of its samples is also that of its reviews."""
+    """Return the seed of a run; that of its samples is also that of its reviews."""
     return int(run.read_manifest().get("config", {}).get("seed", 0))
 
 
@@ -207,7 +207,7 @@ def _precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[
 
 
 def standing_verdicts(decisions: Iterable[Decision]) -> dict[Subject, dict[str, float]]:
-    """For each judged entity the verdict that counts, or, where reviewers differ, each verdict's share of them."""
+    """Return for each judged entity the verdict that counts or, where reviewers differ, each verdict's share."""
     by_subject: dict[Subject, list[Decision]] = defaultdict(list)
     for one in decisions:
         if one.mode in ("verify", "settle"):

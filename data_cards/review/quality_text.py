@@ -18,7 +18,7 @@ ROWS = 12
 
 
 def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
-    """One line for precision and one for recall, each with interval and n; or that nothing was measured."""
+    """Return a line for precision and one for recall, with interval and n; or that nothing was measured."""
     if not quality or not (quality["precision"] or quality["recall"]):
         return [NOT_MEASURED]
     people = f"{quality['reviewers']} {'person' if quality['reviewers'] == 1 else 'people'}"
@@ -35,20 +35,20 @@ def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
 
 
 def quality_lines(run: RunDir) -> list[str]:
-    """The summary of a run; where nothing was measured, with the command that measures it."""
+    """Return the summary of a run; where nothing was measured, with the command that measures it."""
     found = measure_run(run)
     lines = summary_lines(found)
     return lines if lines != [NOT_MEASURED] else [f"{NOT_MEASURED}; measure it: vner-annotate review {run.root}"]
 
 
 def share(estimate: Mapping[str, Any]) -> str:
-    """``93.1 % (95 % interval 91.2 to 94.6)``."""
+    """Return ``93.1 % (95 % interval 91.2 to 94.6)``."""
     value, low, high = (100 * estimate[name] for name in ("value", "low", "high"))
     return f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f})"
 
 
 def measured_line(missed: Mapping[str, Any]) -> str:
-    """What both teachers missed, in words.
+    """Say what both teachers missed.
 
     Args:
         missed: ``missed_by_both`` of ``quality.json``.
@@ -104,7 +104,7 @@ def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
 
 
 def type_rows(quality: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each of the most frequent checked types its precision and recall, where they were measured."""
+    """Return for each of the most frequent checked types its precision and recall, where they were measured."""
     precision, recall = (quality[name]["types"] if quality[name] else [] for name in ("precision", "recall"))
     recalls = {one["label"]: {"pooled": False, **one} for one in recall}
     labels = dict.fromkeys([*(one["label"] for one in precision), *recalls])

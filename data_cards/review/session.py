@@ -83,7 +83,7 @@ class Session:
 
     @property
     def types(self) -> list[str]:
-        """Types to choose from: the dataset's, the most frequent first, then those of ``--types`` or of the lexicon."""
+        """Return the types to choose from: the dataset's by frequency, then those of ``--types`` or the lexicon."""
         return self._types
 
     def next(self, mode: str) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Session:
         return decision
 
     def item_of(self, decision: Decision) -> dict[str, Any]:
-        """The item that ``decision`` was about, to show it again."""
+        """Return the item that ``decision`` was about, to show it again."""
         annotation = self._annotations[decision.passage_id]
         if decision.mode in reviews.WHOLE:
             return self._passage_item(annotation)
@@ -138,7 +138,7 @@ class Session:
         return self._entity_item(annotation, decision.mention, decision.label, drawn)
 
     def progress(self, mode: str, standing: Sequence[Decision]) -> dict[str, Any]:
-        """How much is done, and in the mode ``verify`` how much is left until the interval is narrow enough."""
+        """Return how much is done and, in the mode ``verify``, left until the interval is narrow enough."""
         own = [one for one in standing if one.mode == mode and one.reviewer == self.settings.reviewer]
         report: dict[str, Any] = {"done": len(own), "session": len(self._history)}
         if mode in ("verify", "blind"):
@@ -155,7 +155,7 @@ class Session:
         return reviews.folder(self._run.root) / f"{self.settings.reviewer}.jsonl"
 
     def _left(self, estimate: Mapping[str, Any] | None) -> int:
-        """Checks until the interval is narrow enough; before the first ones, as if 95 % were right."""
+        """Return the checks until the interval is narrow enough; before the first ones, as if 95 % were right."""
         done, rest = (estimate["n"] if estimate else 0), len(self._predictions.order)
         if estimate is None or done < 10:
             guess = estimates.Estimate(0.95, *estimates.jeffreys(0.95, 100), 100)

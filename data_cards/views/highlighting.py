@@ -11,14 +11,14 @@ from annotator.terminal.progress import printable
 
 
 def highlighted(text: str, mentions: Sequence[Mention], numbers: Mapping[str, int]) -> Markup:
-    """The text with its mentions marked, nested ones within; one that crosses another is marked in two parts."""
+    """Return the text with its mentions marked, nested ones within; one that crosses another is in two parts."""
     return _marked(text, 0, len(text), [(mention.start, mention.end, mention.label) for mention in mentions], numbers)
 
 
 def _marked(
     text: str, start: int, end: int, spans: Sequence[tuple[int, int, str]], numbers: Mapping[str, int]
 ) -> Markup:
-    """``text[start:end]`` with the spans that lie within it."""
+    """Return ``text[start:end]`` with the spans that lie within it."""
     out, position = [], start
     waiting = sorted(spans, key=lambda span: (span[0], -span[1], span[2]))
     while waiting:
