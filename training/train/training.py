@@ -152,7 +152,7 @@ def _finish(job: Job, places: TrainingDirectories, done: Sequence[Trained]) -> d
 
     last = done[-1]
     with explained(job.out):
-        student = [path for path in last.folder.iterdir() if path.name not in {STAGE_RECORD, LOG}]
+        student = [path for path in last.folder.iterdir() if path.is_file() and path.name not in {STAGE_RECORD, LOG}]
         register(job.out, [*(path.name for path in student), RECORD, LOG, "loss.png", "loss.svg"])
         for path in student:
             shutil.copy2(path, job.out / path.name)
