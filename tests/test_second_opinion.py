@@ -34,7 +34,7 @@ from data_cards.review.quality import measure_run, read_predictions, write_quali
 from data_cards.review.session import Session, Settings
 from data_cards.views.differences import draft, grouped
 from tests.batch_endpoint import BatchEndpoint
-from tests.endpoint import CAPITALS, Answer, Endpoint
+from tests.endpoint import CAPITALS, Answer, Endpoint, echo_entities
 from tests.test_build import FILES, asking, build, fingerprints, vner, vner_process, wait_for
 
 TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh tại Cần Thơ; Trần Minh Khoa quê ở Huế."
@@ -231,10 +231,13 @@ def test_differences_are_grouped_by_what_a_guideline_should_settle() -> None:
     second = annotation(("Trần Minh Khoa", "person"), ("Công ty Sông Xanh", "company"), ("Cần Thơ", "city"))
     found = {one["kind"]: one for one in grouped(opinions("p", compare(first, second)))}
     assert {kind: one["count"] for kind, one in found.items()} == {
-        "titles in names": 1, "nested names": 1, "types": 1, "generic nouns": 1,
+        "titles in names": 1, "nested organisations": 1, "types": 1, "generic nouns": 1,
     }  # fmt: skip
-    assert found["types"]["examples"] == [{"example": "Cần Thơ: city or person", "count": 1}]
-    assert "- Trần Minh Khoa / Ông Trần Minh Khoa: person (1)" in draft(list(found.values()))
+    assert found["types"]["examples"] == [{"example": "city or person: Cần Thơ", "count": 1}]
+    assert found["generic nouns"]["examples"] == [{"example": "event, only the first teacher: làm", "count": 1}]
+    page = draft(list(found.values()))
+    assert "- Trần Minh Khoa / Ông Trần Minh Khoa: person (1)" in page
+    assert page.count("\nRule:\n") == len(found)
 
 
 ARBITER = ("Excerpts of a Vietnamese text", "Which [number type: candidate]")
@@ -414,6 +417,35 @@ def test_by_batch_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert vner("check", other, "--batch", "--quiet").exit_code == 0
         assert vner("check", other, "--provider", "local", "--batch").exit_code == 2
     assert digests(one)["agreement.parquet"] == digests(other)["agreement.parquet"]
+
+
+def test_two_prompts_are_compared_on_a_small_build_and_nothing_is_paid_twice(tmp_path: Path) -> None:
+    """The figures are those of two teachers; the better prompt then goes on, and its answers to the pilot are used."""
+    out = tmp_path / "run"
+
+    def by_prompt(text: str, attempt: int) -> Answer:
+        newest = "never in Vietnamese" in endpoint.requests[-1]["messages"][-1]["content"]
+        return second_teacher(text, attempt) if newest else echo_entities(text, attempt)
+
+    with Endpoint(by_prompt) as endpoint:
+        flags = ["--out", out, *asking(endpoint), "--concurrency", 1, "--quiet"]
+        assert vner("build", "sample", "--docs", 5, "--prompt", "open-ner-vi.1", *flags).exit_code == 0
+        pilot = len(endpoint.requests)
+        other = ["--provider", "openai", "--base-url", endpoint.url, "--model", "m", "--prompt", "open-ner-vi.2"]
+        result = vner("check", out, *other, "--concurrency", 1, "--differences", "--quiet", "--json")
+        assert result.exit_code == 0, result.output
+        figures = json.loads(result.stdout)
+        assert len(endpoint.requests) == 2 * pilot
+        assert figures["verdicts"]["other type"] > 0
+        assert {one["kind"] for one in figures["differences"]} >= {"types"}
+        again = ["build", "sample", "--fresh", "--docs", 10, "--prompt", "open-ner-vi.2", *flags]
+        refused = vner(*again)
+        assert "delete that file to go on" in " ".join(refused.output.split()), refused.output
+        (out / "check.json").unlink()
+        assert vner(*again).exit_code == 0
+        passages = tables.count(out / "passages.parquet")
+        assert pilot < passages
+        assert len(endpoint.requests) == pilot + passages
 
 
 def test_what_a_check_cannot_do_is_refused(tmp_path: Path) -> None:

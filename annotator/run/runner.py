@@ -31,6 +31,7 @@ from annotator.run.backends import make_engine
 from annotator.run.ledgers import answers_of
 from annotator.run.recipe import check_source, compare_files, other_tools, write_recipe
 from annotator.run.response_format import settle_response_format
+from annotator.run.second import second_of
 from annotator.run.stages import RUN, Context
 from annotator.run.stored_settings import same_setting, spelling, storable, stored_settings, without_secrets
 from annotator.sources.hub import pin
@@ -119,11 +120,22 @@ def running(
         decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
         tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
         _refuse_other_types(manifest, teacher.identity, directory)
+        _refuse_second(teacher.identity, config, directory)
         schema = read_types(Path(config.types)) if config.types else None
         context = Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine, schema=schema)
         given, recipe = settings.get("source") is not None, settings.get(RECIPE, {})
         wanted = STAGES[: STAGES.index(until) + 1]
         yield _run_stages(context, manifest, wanted, recipe, source_given=given)
+
+
+def _refuse_second(identity: Mapping[str, Any], config: RunConfig, directory: RunDir) -> None:
+    """Refuse a first teacher that is the second one of an earlier check: it would agree with itself."""
+    second = second_of(directory, config)
+    if second and dict(second.teacher.identity) == dict(identity):
+        raise ConfigError(
+            f"{directory.check} names this teacher as the second one: delete that file to go on with it alone (paid "
+            "answers stay), or give another --model, --prompt or --provider"
+        )
 
 
 def refuse_batch(config: RunConfig) -> None:

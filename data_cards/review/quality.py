@@ -154,7 +154,8 @@ def measure_run(run: RunDir) -> dict[str, Any] | None:
     found = measure(predictions, reviews.decisions, texts)
     missed = None
     settings = read_check(run.check)
-    if settings and settings.by == "passage":  # queries are not about all entities of a passage
+    # Queries are not about all entities of a passage.
+    if settings and settings.by == "passage" and run.agreement.exists():
         own = {name: entities for name, (_, entities) in predictions.passages.items() if name in texts}
         golds = gold_passages(_valid(predictions, reviews.decisions), texts)
         population = len(predictions.passages)
