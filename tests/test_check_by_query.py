@@ -315,3 +315,25 @@ def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
         assert second.asked.total() - before == exact["requests"] > 0
         assert seen["requests"] == pytest.approx(exact["requests"] / 0.8, abs=3)
         assert json.loads(vner(*flags, "--json").stdout)["arbiter"]["requests"] == 0
+
+
+def test_token_probabilities_of_the_answers_enter_the_doubt(built: Path, tmp_path: Path) -> None:
+    """Every entity that an answer names is as sure as the least token of its name."""
+    out = tmp_path / "run"
+    shutil.copytree(built, out)
+
+    def unsure(text: str, attempt: int) -> Answer:
+        content = second_teacher(text, attempt).content or ""
+        tokens = [
+            {"token": part, "logprob": -1.0, "bytes": list(part.encode())} for part in re.split(r"(?<=\w)", content)
+        ]
+        return Answer(content=content, logprobs={"content": tokens})
+
+    with Endpoint(unsure) as second:
+        result = vner(*by_query(second, out, "--option", "logprobs=true", "--quiet"))
+        assert result.exit_code == 0, result.output
+    rows = list(read_opinions(out / "agreement.parquet"))
+    own = [one for one in rows if one.teacher != "first"]
+    assert own
+    assert {one.probability for one in own} == {0.3679}
+    assert {one.probability for one in rows if one.teacher == "first"} <= {None}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.checking.compare import AGREED, compare
+from annotator.checking.compare import AGREED, compare, entities_of
 from annotator.checking.opinions import DOUBT, opinions, read_opinions
 from annotator.checking.probabilities import probabilities, read_probabilities
 from annotator.ledger import Ledger
@@ -111,13 +111,17 @@ def answer(reply: str, logprobs: dict[str, Any]) -> Completion:
     return Completion("k", "p", reply, "stop", 1, 1, 0.1, 0.0, read_logprobs({"logprobs": logprobs}, reply))
 
 
+def sureness(annotation: Annotation, found: Completion) -> dict[tuple[str, str], float]:
+    return probabilities(entities_of(annotation), found.reply, found.logprobs)
+
+
 @pytest.mark.parametrize(
     ("unsure", "wanted"), [("Huế", {"Huế": 0.25}), ("city", {"Huế": 0.25}), ("], [", {}), ("Khoa", {"Minh Khoa": 0.25})]
 )
 def test_an_entity_is_as_sure_as_its_least_token(unsure: str, wanted: dict[str, float]) -> None:
     """Of its mention and of its type; what stands between two entities belongs to neither."""
     own = annotated(("Huế", "city", "city"), ("Minh Khoa", "person", "person"), ("Lan", "person", "person"))
-    found = probabilities(own, answer(REPLY, split(REPLY, unsure, 0.25)))
+    found = sureness(own, answer(REPLY, split(REPLY, unsure, 0.25)))
     assert {mention: round(value, 2) for (mention, _), value in found.items() if value < 1} == wanted
     assert {mention for mention, _ in found} == {"Huế", "Minh Khoa"}  # the reply does not name Lan
 
@@ -127,11 +131,11 @@ def test_other_forms_of_a_reply_are_searched_too() -> None:
     reply = '<think>Huế: city</think>{"cities": ["Huế"], "people": ["Ông Huế"]}'
     start = reply.rindex('"Huế"') + 1
     pieces = [(letter, 0.5 if start <= at < start + 3 else 1.0) for at, letter in enumerate(reply)]
-    assert probabilities(annotated(("Huế", "city", "cities")), answer(reply, tokens(*pieces))) == {
+    assert sureness(annotated(("Huế", "city", "cities")), answer(reply, tokens(*pieces))) == {
         ("Huế", "city"): pytest.approx(0.5, abs=0.001)
     }
     lines = "Huế: city\nMinh Khoa: person"
-    assert probabilities(annotated(("Huế", "city", "city")), answer(lines, split(lines, "city", 0.5))) == {
+    assert sureness(annotated(("Huế", "city", "city")), answer(lines, split(lines, "city", 0.5))) == {
         ("Huế", "city"): pytest.approx(0.5, abs=0.001)
     }
 

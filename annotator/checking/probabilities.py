@@ -8,16 +8,15 @@ tokens between the two count, since the quote that ends a mention is where its r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import pyarrow as pa
 
-from annotator.checking.compare import Entity, entities_of
+from annotator.checking.compare import Entity
 from annotator.config import RunConfig
-from annotator.records import Annotation, Completion
 from annotator.storage import tables
 from annotator.teachers.token_logprobs import least_probability
 
@@ -45,16 +44,16 @@ def asks_for_logprobs(config: RunConfig) -> bool:
     return bool(config.options.get("logprobs"))
 
 
-def probabilities(annotation: Annotation, answer: Completion) -> dict[tuple[str, str], float]:
-    """Return the probability of each entity of ``annotation``, which came of ``answer``.
+def probabilities(entities: Iterable[Entity], reply: str, logprobs: str) -> dict[tuple[str, str], float]:
+    """Return the probability of each of ``entities``, which came of ``reply``, by mention and type.
 
-    An entity is missing that the reply does not name letter by letter, and all are where the answer has no token
-    probabilities.
+    An entity is missing that the reply does not name letter by letter, and all are where there are no ``logprobs`` (in
+    the compact form of ``annotator.teachers.token_logprobs``).
     """
     found = {}
-    for entity in entities_of(annotation) if answer.logprobs else ():
-        for start, end in _named(entity, answer.reply):
-            value = least_probability(answer.logprobs, answer.reply, start, end)
+    for entity in entities if logprobs else ():
+        for start, end in _named(entity, reply):
+            value = least_probability(logprobs, reply, start, end)
             if value is not None:
                 found[entity.key] = round(value, 4)
     return found

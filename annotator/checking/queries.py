@@ -17,7 +17,10 @@ from normalizers.labels import LabelDecision
 ABSENT: Final = 0.5
 """Types that the first teacher did not find and that are asked about, for each type that it found."""
 SCHEMA: Final = pa.schema(
-    [("place", pa.int64()), ("entity_type", pa.string()), ("reply", pa.string()), ("finish_reason", pa.string())]
+    [
+        ("place", pa.int64()),
+        *((name, pa.string()) for name in ("entity_type", "reply", "finish_reason", "logprobs")),
+    ]
 )
 
 
@@ -30,6 +33,8 @@ class QueryAnswer:
     entity_type: str
     reply: str
     finish_reason: str
+    logprobs: str = ""
+    """Token probabilities of the reply, as in ``annotator.records.Completion``."""
 
 
 def combined(passage: Passage, answers: Sequence[QueryAnswer]) -> tuple[Cleaned | None, frozenset[str]]:

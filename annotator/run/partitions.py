@@ -198,8 +198,14 @@ def _both(
                 second = told.annotation if told else None
             pairs = compare(first.annotation, second, asked) if second else None
             if logprobs:
-                sure[0] = probabilities.probabilities(first.annotation, answer)
-                sure[1] = probabilities.probabilities(second, other) if second and other else {}
+                sure[0] = probabilities.probabilities(entities_of(first.annotation), answer.reply, answer.logprobs)
+            if logprobs and second:
+                entities = entities_of(second)
+                if other:
+                    sure[1] = probabilities.probabilities(entities, other.reply, other.logprobs)
+                for query in queries[place]:
+                    own = [one for one in entities if one.label == query.entity_type]
+                    sure[1] |= probabilities.probabilities(own, query.reply, query.logprobs)
         yield _Compared(passage, first, pairs, (sure[0], sure[1]))
 
 

@@ -98,7 +98,7 @@ class ByQuery(Second):
         ]
         found = ledger.find({key for _, _, key in asked})
         answers = [
-            QueryAnswer(place, entity_type, found[key].reply, found[key].finish_reason)
+            QueryAnswer(place, entity_type, found[key].reply, found[key].finish_reason, found[key].logprobs)
             for place, entity_type, key in asked
             if key in found
         ]
