@@ -165,6 +165,36 @@ def test_a_key_that_comes_back_is_blotted_out(endpoint: Endpoint, provider: str,
         ask(base_url(endpoint, provider), provider)
 
 
+@pytest.mark.parametrize("key", ["x", "none", "EMPTY"])
+def test_a_placeholder_for_a_key_stays_readable(
+    endpoint: Endpoint, provider: str, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Local servers need no key and are given a word; it is no secret, and its letters are in other words."""
+    monkeypatch.setenv(f"{provider.upper()}_API_KEY", key)
+    said = b'{"error": {"message": "none expected, EMPTY box"}}'
+    endpoint.reply = lambda passage, attempt: Answer(500, body=said)
+    with pytest.raises(TeacherError, match="none expected, EMPTY box"):
+        ask(base_url(endpoint, provider), provider)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"detail": "no such field"},
+        {"detail": [{"type": "extra_forbidden", "loc": ["body", "top_k"], "msg": "no such field"}]},
+        {"detail": {"error": "no such field"}},
+        {"object": "error", "message": "no such field", "code": 422},
+        {"error": "Unprocessable", "message": "no such field"},
+        [{"error": {"code": 422, "message": "no such field"}}],
+    ],
+)
+def test_an_error_says_its_message_alone(endpoint: Endpoint, provider: str, body: object) -> None:
+    """FastAPI puts it under ``detail``, vLLM under ``message``, Gemini in a list, others under both names."""
+    endpoint.reply = lambda passage, attempt: Answer(500, body=json.dumps(body).encode())
+    with pytest.raises(TeacherError, match=r": no such field$"):
+        ask(base_url(endpoint, provider), provider)
+
+
 def test_a_probe_is_the_smallest_request(endpoint: Endpoint, provider: str) -> None:
     """One token of the same model."""
     teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=base_url(endpoint, provider)))

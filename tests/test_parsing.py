@@ -274,7 +274,6 @@ def test_items_that_are_no_pairs_are_handed_back(reply, expected, malformed):
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        (STRICT, BOTH),
         (STRICT[:-9], [HN]),
         (f"{STRICT}\nHy vọng", BOTH),
         ("- Hà Nội: location\n- Nam: per", [HN]),
@@ -284,6 +283,51 @@ def test_the_endpoint_may_say_that_the_reply_was_cut(reply, expected):
     """With the flag, whatever is readable is ``truncated``, and a last Markdown line is not trusted."""
     parsed = parse_reply(reply, truncated=True)
     assert (pairs(parsed), parsed.status) == (expected, "truncated")
+
+
+@pytest.mark.parametrize(("reply", "expected"), [(STRICT, BOTH), ('{\n \t \t"entities": [\n \t \t ]}\n', [])])
+def test_a_list_that_is_closed_was_not_cut(reply, expected):
+    """The token limit can end a reply with the last bracket, or in the white space after it."""
+    parsed = parse_reply(reply, truncated=True)
+    assert (pairs(parsed), parsed.status) == (expected, "ok")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "No entities found.",
+        "There are no named entities in the passage.",
+        "**No named entities were identified in this text.**",
+        "Không có thực thể nào.",
+        "Không tìm thấy thực thể nào trong đoạn văn.",
+        "Đoạn văn này không có thực thể nào được đặt tên.",
+        "<think>Chỉ là lời khuyên.</think>\nKhông có thực thể nào",
+        "None",
+        "Không có.",
+    ],
+)
+def test_a_sentence_can_say_that_there_is_none(reply):
+    """It is an answer without entities; a passage without one makes negative samples."""
+    parsed = parse_reply(reply, "Trời hôm nay đẹp.")
+    assert (parsed.mentions, parsed.status, parsed.malformed) == ((), "repaired", ())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "No entities other than Hà Nội.",
+        "No entities were found except Hà Nội (city)",
+        "Không có thực thể nào khác ngoài Hà Nội.",
+        "No, I cannot help with entities.",
+        "Không, tôi không thể trả lời.",
+        "Tôi không thể trả lời.",
+        "Entities are no problem.",
+    ],
+)
+def test_a_sentence_that_says_more_is_no_empty_answer(reply):
+    """It must not pass for a passage without entities."""
+    parsed = parse_reply(reply, "Trời Hà Nội hôm nay đẹp.")
+    assert parsed.mentions or parsed.status == "unparsable"
 
 
 def test_prose_that_was_cut_is_unparsable():

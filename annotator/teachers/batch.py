@@ -21,7 +21,7 @@ from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.http import explained
 from annotator.teachers.registry import PROVIDERS
-from annotator.teachers.responses import read_reply
+from annotator.teachers.responses import message_in, read_reply
 
 ENDPOINT: Final = "/v1/chat/completions"
 WINDOW: Final = "24h"
@@ -110,8 +110,7 @@ def read_result(line: bytes) -> Result:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
         raise ValueError(f"not a line of batch results: {problem}") from problem
     if status != 200:
-        said = body.get("error", body) if isinstance(body, dict) else body
-        return Result(key, TeacherError(_words(said), kind=f"http {status}"))
+        return Result(key, TeacherError(_words(body), kind=f"http {status}"))
     try:
         return Result(key, read_reply(json.dumps(body).encode("utf-8"), {}))
     except TeacherError as problem:
@@ -239,7 +238,5 @@ def _remote(batch: Any) -> RemoteBatch:
 
 
 def _words(said: object) -> str:
-    """What an error says, on one line of at most 200 characters."""
-    if isinstance(said, dict):
-        said = said.get("message") or said.get("code") or said
-    return " ".join(str(said).split())[:200] or "nothing"
+    """Return what an error says, on one line of at most 200 characters."""
+    return " ".join(message_in(said).split())[:200] or "nothing"

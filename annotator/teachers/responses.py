@@ -24,6 +24,7 @@ FINAL: Final[Mapping[str, str]] = {
     "refusal": "refusal", "tool_calls": "tool_calls", "function_call": "function_call", "": "",
 }  # fmt: skip
 """The finish reasons after which nothing more comes, of OpenAI and of others, and what they are called here."""
+_SHORTEST_KEY: Final = 8
 _TEXT: Final = ("text", "output_text")
 _THINKING: Final = ("thinking", "reasoning", "redacted_thinking")
 _WRONG_KEY: Final = re.compile(
@@ -155,13 +156,20 @@ def _arguments(calls: Any) -> str | None:
 def message_of(content: bytes, secret: str = "") -> str:
     """Return what an error body says, on one line of at most 200 characters; ``secret`` is blotted out."""
     try:
-        body = json.loads(content)
-        body = body[0] if isinstance(body, list) and body else body  # Gemini's errors come in a list
-        body = body.get("error", body)
-        said = str(body.get("message", body) if isinstance(body, dict) else body)
-    except (ValueError, AttributeError, RecursionError):
+        said = message_in(json.loads(content))
+    except (ValueError, RecursionError):
         said = content[:1000].decode("utf-8", "replace")
     return _clean(" ".join(_without(said, secret).split())[:200]) or "nothing"
+
+
+def message_in(body: object) -> str:
+    """Find the message in an error: OpenAI's, Gemini's (in a list), FastAPI's ``detail`` (a text or a list)."""
+    if isinstance(body, list) and body:
+        return message_in(body[0])
+    if isinstance(body, dict):
+        names = ("message", "msg", "detail", "error", "code")
+        return next((message_in(body[name]) for name in names if body.get(name)), str(body))
+    return str(body)
 
 
 def out_of_money(content: bytes) -> bool:
@@ -213,7 +221,8 @@ def _whole(content: bytes, secret: str) -> str:
 
 
 def _without(text: str, secret: str) -> str:
-    return text.replace(secret, "[key]") if secret else text
+    """Replace the key. A short one is none: local servers are given "none" or "x", which stand in other words too."""
+    return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_KEY else text
 
 
 def _clean(text: str) -> str:

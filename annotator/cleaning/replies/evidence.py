@@ -49,6 +49,15 @@ _NOTHING = re.compile(
     | không\ (?:có|được)\ (?:\w+\ ){0,4}(?:nào|đến|nhắc|cập) | trống | chưa\ có)[\s\W]*""",
     re.VERBOSE | re.IGNORECASE,
 )
+_SAYS_NONE = re.compile(
+    r"""[\s*_>]*+(?:
+      (?:none|n/a|không\scó)(?=[.*\s]*\Z)
+    | (?:i\s(?:found|see)\s|there\s(?:are|is|were)\s)?no\s(?:named\s)?entit(?:y|ies)\b
+    | (?:trong\s)?(?:(?:đoạn\s)?văn(?:\sbản)?\s(?:này|trên)?\s?)?
+      không\s(?:có|tìm\sthấy|phát\shiện|xác\sđịnh\sđược)\s(?:bất\skỳ\s)?thực\sthể\b
+    )(?:(?!\b(?:but|except|besides|beyond|other|than|nhưng|ngoài|ngoại|trừ|khác)\b)[^,;:"'“(\[{\n]){0,80}""",
+    re.VERBOSE | re.IGNORECASE,
+)
 _NO_TYPE = re.compile(
     r"[\s\W]*(?:==none==|not an? (?:named )?entity|non[- ]?entity|no entity"
     r"|không phải (?:là )?(?:thực thể|tên riêng))[\s\W]*",
@@ -73,6 +82,11 @@ _FIELDS, _LABELS = frozenset(TEXT_KEYS), frozenset(LABEL_KEYS)
 def is_nothing(text: str) -> bool:
     """Whether ``text`` says that there is no mention."""
     return len(text) < 80 and _NOTHING.fullmatch(text) is not None
+
+
+def says_none(reply: str) -> bool:
+    """Whether a reply is one sentence that says that there is no entity: an answer, where a refusal is none."""
+    return len(reply) < 200 and _SAYS_NONE.fullmatch(reply) is not None
 
 
 @remembered

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from annotator.cleaning.replies.evidence import Evidence, is_placeholder
+from annotator.cleaning.replies.evidence import Evidence, is_placeholder, says_none
 from annotator.cleaning.replies.final_answer import final_answer, first_turn, unfenced
 from annotator.cleaning.replies.items import Excluded, Item, shorten
 from annotator.cleaning.replies.lines import delimited, read_lines
@@ -57,9 +57,11 @@ def parse_reply(reply: str, passage: str = "", *, truncated: bool = False) -> Pa
         body = final_answer(turn)
         tree = _strict(body) if tree is None else tree
     if isinstance(tree, list):
-        return _judge([tree], evidence, "truncated" if truncated else "ok")
+        return _judge([tree], evidence, "ok")  # its last bracket is there, whatever ended the reply
     if isinstance(tree, str) and not isinstance(tree, Bare):
         body = tree  # JSON inside a JSON string
+    if says_none(body):
+        return ParsedReply((), "repaired", ())
     if body[:50].lstrip().lower().startswith(("<!doctype", "<html")):
         return ParsedReply((), "unparsable", ())
     truncated = truncated or len(body) > MAX_CHARS

@@ -280,9 +280,7 @@ def _lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[No
     excluded = 0
     for line in lines[:MAX_LINES]:
         ways = [tuple(cell for cell in way if fold(cell) not in _TRUE) for way in cells(str(line.nodes[0])[:1000])]
-        if any(fold(cell) in _FALSE or cell == "O" or is_no_type(cell) for way in ways for cell in way) or any(
-            len(way) > 1 and is_nothing(way[1]) for way in ways
-        ):
+        if any(_is_excluded(way, evidence) for way in ways):
             settled[id(line)] = None
             excluded += 1
         elif not is_nothing(str(line.nodes[0])) and not str(line.nodes[0]).endswith("?"):
@@ -301,6 +299,15 @@ def _lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[No
         texts = [text] if whole else evidence.mentions(text, label)
         settled[id(line)] = [(one, label) for one in texts if not is_nothing(one)]
     return settled
+
+
+def _is_excluded(cells: Sequence[str], evidence: Evidence) -> bool:
+    """Whether a line says that its mention is no entity; "No, I cannot do that" is about no mention."""
+    if fold(cells[0]) in _FALSE and evidence.known and not any(map(evidence.stands, cells[1:])):
+        return False
+    return any(fold(cell) in _FALSE or cell == "O" or is_no_type(cell) for cell in cells) or (
+        len(cells) > 1 and is_nothing(cells[1])
+    )
 
 
 def _best(ways: Sequence[tuple[str, ...]], types_first: bool, evidence: Evidence) -> Pair | None:
