@@ -123,8 +123,7 @@ def _format(name: str, options: Options) -> Format:
     """The format ``name``, which must take all options that are given."""
     if name not in FORMATS:
         raise ConfigError(f"no format {name!r}{did_you_mean(name, FORMATS, listed=True)}")
-    if options.share <= 0:
-        raise ConfigError(f"--share must be above 0, not {options.share:g}")
+    options.check()
     for item in dataclasses.fields(options):
         takers = [taker for taker, form in FORMATS.items() if item.name in form.options]
         if takers and name not in takers and getattr(options, item.name) != item.default:

@@ -67,12 +67,17 @@ class Options:
 
     @property
     def tag_columns(self) -> list[int]:
-        """The numbers in ``columns``.
+        """The numbers in ``columns``."""
+        return [int(number) for number in self.columns.split(",") if number]
+
+    def check(self) -> None:
+        """Refuse what the command line lets pass.
 
         Raises:
-            ConfigError: they are no numbers from 1.
+            ConfigError: no share, or columns that are no numbers from 1.
         """
+        if self.share <= 0:
+            raise ConfigError(f"--share must be above 0, not {self.share:g}")
         numbers = self.columns.split(",") if self.columns else []
         if not all(number.strip().isdecimal() and int(number) for number in numbers):
             raise ConfigError(f"--columns takes numbers from 1, such as 4,5, not {self.columns!r}")
-        return [int(number) for number in numbers]
