@@ -18,8 +18,8 @@ from data_cards import licences
 from data_cards.croissant import make_croissant
 from data_cards.pages import quality_values, render_markdown
 from data_cards.review.quality import measure_run, write_quality
-from data_cards.review.quality_text import summary_lines
 from data_cards.views.changelog import added_line, version_rows
+from data_cards.views.quality import summary_lines
 
 TITLE: Final = "Open-domain Vietnamese NER"
 FIGURES: Final = "figures"

@@ -14,8 +14,8 @@ from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
 from annotator.terminal.words import plural
 from data_cards.review.quality import measure_run
-from data_cards.review.quality_text import share, summary_lines, type_rows
 from data_cards.views.agreement import agreement_lines
+from data_cards.views.quality import share, summary_lines, type_rows
 from data_cards.views.terminal import made
 
 _BLOCK_START: Final = re.compile(r"^(\d*)([-+=:.)])(?=[-=\s]|$)")

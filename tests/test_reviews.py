@@ -21,7 +21,8 @@ from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import make_progress
 from data_cards.publish import Target, prepare
 from data_cards.report import write_report
-from data_cards.review.quality import read_predictions, write_quality
+from data_cards.review.predictions import read_predictions
+from data_cards.review.quality import write_quality
 from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.test_build import vner

@@ -30,7 +30,8 @@ from data_cards.card import Publication, make_card
 from data_cards.report import render
 from data_cards.review.blind import Gold
 from data_cards.review.missed import measured_by_both
-from data_cards.review.quality import measure_run, read_predictions, write_quality
+from data_cards.review.predictions import read_predictions
+from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.session import Session, Settings
 from data_cards.views.differences import draft, grouped
 from tests.batch_endpoint import BatchEndpoint

@@ -42,9 +42,9 @@ def audit(
         from data_cards.audit.building import audit_dataset
         from data_cards.audit.dataset import find
         from data_cards.review.quality import measure_run
-        from data_cards.review.quality_text import quality_lines
         from data_cards.views import audit as auditview
         from data_cards.views.agreement import agreement_lines
+        from data_cards.views.quality import quality_lines
 
         console = Console(highlight=False)
         dataset = find(target)

@@ -61,10 +61,11 @@ def review(
     with exits(debug, directory):
         from annotator.storage.rundir import annotated
         from data_cards.card import refresh_card
-        from data_cards.review.quality import seed_of, write_quality
-        from data_cards.review.quality_text import summary_lines
+        from data_cards.review.predictions import seed_of
+        from data_cards.review.quality import write_quality
         from data_cards.review.server import serve
         from data_cards.review.session import Session, Settings
+        from data_cards.views.quality import summary_lines
 
         run = annotated(directory)
         wanted = tuple(part.strip() for part in (types or "").split(",") if part.strip())
@@ -96,7 +97,7 @@ def quality(directory: Directory, *, as_json: AsJson = False, debug: Debug = Fal
         from annotator.storage.rundir import existing
         from data_cards.card import refresh_card
         from data_cards.review.quality import write_quality
-        from data_cards.review.quality_text import print_quality
+        from data_cards.views.quality import print_quality
 
         run = existing(directory)
         found = write_quality(run)

@@ -7,8 +7,8 @@ to a file of its own and reads the others' before it chooses.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +18,19 @@ from annotator.checking.opinions import read_opinions
 from annotator.checking.probabilities import read_probabilities
 from annotator.cleaning import entity_reviews as reviews
 from annotator.cleaning.corrections import text_sha256
-from annotator.cleaning.entity_reviews import Decision, Span
+from annotator.cleaning.entity_reviews import Decision
 from annotator.errors import ConfigError
 from annotator.records import Annotation
 from annotator.run.label_rules import label_rules, types_of
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards import estimates
+from data_cards.review.answers import Answers
+from data_cards.review.differences import unsettled
 from data_cards.review.doubtful import doubtful_first
 from data_cards.review.frame import Drawn, lot, passage_order
-from data_cards.review.quality import measure, predictions_of
+from data_cards.review.predictions import predictions_of
+from data_cards.review.quality import measure
 from normalizers.labels import load_lexicon
 
 NAME: Final = re.compile(r"[\w][\w.-]{0,63}", re.ASCII)
@@ -78,7 +81,7 @@ class Session:
         schema = types_of(run)
         others = [one.name for one in schema.types] if schema else sorted(load_lexicon().known)
         self._types = list(dict.fromkeys([*sorted(counts, key=lambda label: (-counts[label], label)), *others]))
-        self._labels = label_rules(run)
+        self._answers = Answers(self._predictions, label_rules(run))
         self._history: list[Decision] = []
 
     @property
@@ -97,8 +100,7 @@ class Session:
 
         Args:
             mode: one of ``reviews.MODES``.
-            answer: fields of a ``Decision``: ``passage_id`` and, for an entity, ``mention``, ``label``, ``verdict``,
-                ``new_label`` and ``new_span`` (start, end); for a passage ``entities`` and ``marked``.
+            answer: ``passage_id``, and what ``Answers`` reads.
 
         Raises:
             ValueError: it is no answer to anything that this run holds.
@@ -109,15 +111,9 @@ class Session:
             raise ValueError("the run has no such passage")
         common = {"reviewer": self.settings.reviewer, "mode": mode, "passage_id": annotation.passage_id,
                   "text_sha256": text_sha256(annotation.text), "time": _now()}  # fmt: skip
-        if mode in reviews.WHOLE:
-            decision = reviews.parse({
-                **common,
-                "entities": self._spans(annotation, answer.get("entities", [])),
-                "marked": self._spans(annotation, answer.get("marked", [])),
-                **({"types": list(self.settings.types)} if mode == "blind" else {}),
-            })  # fmt: skip
-        else:
-            decision = self._verdict(annotation, answer, common)
+        types = {"types": list(self.settings.types)} if mode == "blind" else {}
+        read = self._answers.of_passage if mode in reviews.WHOLE else self._answers.of_entity
+        decision = read(annotation, answer, {**common, **types})
         reviews.append(self._path, decision)
         self._history.append(decision)
 
@@ -191,35 +187,10 @@ class Session:
         return None
 
     def _settle(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
-        for passage_id, mention, label, opinions in self.differences(standing):
+        for (passage_id, mention, label), opinions in unsettled(standing, self._annotations):
             item = self._entity_item(self._annotations[passage_id], mention, label, None)
             return {**item, "opinions": opinions}
         return None
-
-    def differences(self, standing: Sequence[Decision]) -> Iterator[tuple[str, str, str, list[dict[str, str]]]]:
-        """Yield passage id, mention, label and opinions, without names, of each difference that nobody settled."""
-        settled = {one.subject for one in standing if one.mode == "settle"}
-        verdicts: dict[tuple[str, str, str], list[Decision]] = defaultdict(list)
-        readings: dict[str, list[Decision]] = defaultdict(list)
-        for one in standing:
-            annotation = self._annotations.get(one.passage_id)
-            if annotation is None or one.text_sha256 != text_sha256(annotation.text):
-                continue
-            if one.mode == "verify":
-                verdicts[one.subject].append(one)
-            elif one.mode == "blind":
-                readings[one.passage_id].append(one)
-        for subject, own in verdicts.items():
-            opinions = {(one.verdict, one.new_mention, one.new_label) for one in own if one.verdict != "unsure"}
-            if len(opinions) > 1 and subject not in settled:
-                names = ("verdict", "new_mention", "new_label")
-                yield (*subject, [dict(zip(names, opinion, strict=True)) for opinion in sorted(opinions)])
-        for passage_id, several in readings.items():
-            text = self._annotations[passage_id].text
-            votes = Counter(pair for one in several for pair in {(text[s:e], label) for s, e, label in one.entities})
-            for (mention, label), number in sorted(votes.items()):
-                if number < len(several) and (passage_id, mention, label) not in settled:
-                    yield (passage_id, mention, label, [{"verdict": "right"}, {"verdict": "none"}])
 
     def _shared(self, *key: str) -> bool:
         return lot(self.settings.seed, "overlap", *key) < self.settings.overlap
@@ -247,54 +218,6 @@ class Session:
                 [one.start, one.end, one.label] for one in annotation.mentions if not wanted or one.label in wanted
             ],
         }
-
-    def _verdict(self, annotation: Annotation, answer: Mapping[str, Any], common: dict[str, Any]) -> Decision:
-        mention, label, verdict = (str(answer.get(name) or "") for name in ("mention", "label", "verdict"))
-        drawn = self._predictions.drawn.get((annotation.passage_id, mention, label))
-        if drawn is None and not (common["mode"] == "settle" and mention and mention in annotation.text):
-            raise ValueError("the passage has no such entity")
-        if verdict not in reviews.VERDICTS or verdict == "undo":
-            raise ValueError(f"unknown verdict {verdict!r}")
-        new_mention = new_label = ""
-        if verdict in ("type", "span"):
-            new_label = self._label(answer.get("new_label") or "")
-            match answer.get("new_span"):
-                case [int(start), int(end)] if 0 <= start < end <= len(annotation.text):
-                    new_mention = annotation.text[start:end]
-                case None:
-                    pass
-                case _:
-                    raise ValueError("a span is [start, end] within its passage")
-            if verdict == "type" and (not new_label or new_label == label):
-                raise ValueError("a wrong type needs another one")
-            if verdict == "span" and (not new_mention or new_mention == mention):
-                raise ValueError("a wrong span needs another one")
-        sampled = drawn is not None and common["mode"] == "verify"
-        place = {"stratum": drawn.stratum, "rank": drawn.rank, "size": drawn.size} if drawn and sampled else {}
-        return reviews.parse({**common, "mention": mention, "label": label, "verdict": verdict,
-                              "new_mention": new_mention, "new_label": new_label, **place})  # fmt: skip
-
-    def _label(self, raw: Any) -> str:
-        if not isinstance(raw, str):
-            raise ValueError("a type is text")
-        if raw in self._predictions.labels:
-            return raw
-        return (self._labels.decide(raw).label or "") if raw.strip() else ""
-
-    def _spans(self, annotation: Annotation, given: Any) -> list[Span]:
-        if not isinstance(given, list):
-            raise ValueError("entities are a list")
-        spans: set[Span] = set()
-        for one in given:
-            match one:
-                case [int(start), int(end), str(raw)] if 0 <= start < end <= len(annotation.text):
-                    label = self._label(raw)
-                    if not label:
-                        raise ValueError(f"{raw!r} is no entity type")
-                    spans.add((start, end, label))
-                case _:
-                    raise ValueError("an entity is [start, end, type] within its passage")
-        return sorted(spans, key=lambda span: (span[0], -span[1], span[2]))
 
 
 def _now() -> str:

@@ -12,8 +12,8 @@ from annotator.records import Mention
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
-from data_cards.review.quality_text import measured_line
 from data_cards.views.highlighting import highlighted
+from data_cards.views.quality import measured_line
 
 PASSAGES: Final = 10
 """Passages on which two teachers differ most that are shown."""
@@ -129,22 +129,19 @@ def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str
 def print_agreement(figures: Mapping[str, Any], directory: Path, quality: Mapping[str, Any] | None = None) -> None:
     """Print the verdicts and the types below the sentences."""
     from rich.console import Console
-    from rich.table import Table
+
+    from annotator.terminal.tables import text_table
 
     console = Console(highlight=False)
     for line in agreement_lines(figures, quality):
         console.print(line, markup=False)
-    table = Table(title="Verdicts", title_justify="left", box=None, pad_edge=False)
-    for column in ("verdict", "entities", "meaning"):
-        table.add_column(column, justify="right" if column == "entities" else "left")
-    for verdict, number in figures["verdicts"].items():
-        table.add_row(verdict, f"{number:,}", MEANING[verdict])
-    console.print(table)
-    table = Table(title="Types", title_justify="left", box=None, pad_edge=False)
-    for column in ("type", "first", "second", "agreed", "F1"):
-        table.add_column(column, justify="left" if column == "type" else "right")
-    for row in figures["by_type"][:15]:
-        numbers = (f"{row[name]:,}" for name in ("first", "second", "agreed"))
-        table.add_row(printable(row["label"]).replace("[", r"\["), *numbers, f"{row['f1']:.2f}")
-    console.print(table)
+    verdicts = [(verdict, f"{number:,}", MEANING[verdict]) for verdict, number in figures["verdicts"].items()]
+    header = ("verdict", "entities", "meaning")
+    console.print(text_table(verdicts, header, figures=("entities",), title="Verdicts"))
+    types = [
+        (row["label"], *(f"{row[name]:,}" for name in ("first", "second", "agreed")), f"{row['f1']:.2f}")
+        for row in figures["by_type"][:15]
+    ]
+    columns = ("type", "first", "second", "agreed", "F1")
+    console.print(text_table(types, columns, figures=columns[1:], title="Types"))
     console.print(f"{directory / 'agreement.parquet'} has every entity; kept: {figures['keep']}", markup=False)

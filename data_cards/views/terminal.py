@@ -21,7 +21,7 @@ from annotator.terminal.progress import printable
 from annotator.terminal.tables import Cell, text_table
 from annotator.terminal.words import plural
 from data_cards.audit.problems import negatives_note
-from data_cards.review.quality_text import quality_lines
+from data_cards.views.quality import quality_lines
 
 _STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
                   "black on bright_blue", "black on orange1", "black on bright_red", "black on white")  # fmt: skip

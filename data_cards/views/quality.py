@@ -64,11 +64,12 @@ def measured_line(missed: Mapping[str, Any]) -> str:
 def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
     """Print a table of types below the summary."""
     from rich.console import Console
-    from rich.table import Table
+
+    from annotator.terminal.tables import text_table
 
     console = Console(highlight=False)
     for line in summary_lines(quality):
-        console.print(line)
+        console.print(line, markup=False)
     if quality and "missed_by_both" in quality:
         console.print(measured_line(quality["missed_by_both"]))
     if not quality or not (quality["precision"] or quality["recall"]):
@@ -78,16 +79,19 @@ def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
         found = quality[name]
         if not found or not found["types"]:
             continue
-        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        for column in ("type", "share", "95 % interval", "checked" if name == "precision" else "entities"):
-            table.add_column(column, justify="left" if column == "type" else "right")
-        for one in found["types"]:
-            mark = " (pooled)" if one.get("pooled") else ""
-            number = one["n"] if name == "precision" else one["entities"]
-            table.add_row(one["label"] + mark, f"{100 * one['value']:.1f} %",
-                          f"{100 * one['low']:.1f} to {100 * one['high']:.1f}", f"{number:,}")  # fmt: skip
+        numbers = "checked" if name == "precision" else "entities"
+        header = ("type", "share", "95 % interval", numbers)
+        rows = [
+            (
+                one["label"] + (" (pooled)" if one.get("pooled") else ""),
+                f"{100 * one['value']:.1f} %",
+                f"{100 * one['low']:.1f} to {100 * one['high']:.1f}",
+                f"{one['n' if name == 'precision' else 'entities']:,}",
+            )
+            for one in found["types"]
+        ]
         console.print()
-        console.print(table)
+        console.print(text_table(rows, header, figures=header[1:], title=title))
     if precision := quality["precision"]:
         verdicts = ", ".join(f"{name} {number:,}" for name, number in precision["verdicts"].items() if number)
         console.print(f"\nverdicts: {verdicts}; span alone right: {share(precision['span'])}")
