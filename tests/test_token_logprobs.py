@@ -23,6 +23,7 @@ from annotator.teachers.batch import read_result
 from annotator.teachers.responses import read_reply
 from annotator.teachers.token_logprobs import least_probability, read_logprobs
 from data_cards.review.session import Session, Settings
+from tests.batch_endpoint import BatchEndpoint, answered
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import build, fingerprints, vner
 
@@ -195,6 +196,31 @@ def test_they_are_stored_and_order_the_review(tmp_path: Path) -> None:
     item = Session(run, Settings(reviewer="an", mode="correct")).next("correct")["item"]
     assert doubt[item["passage_id"]] == pytest.approx(max(doubt.values()))
     assert "not sure" in item["why"]
+
+
+def test_a_batch_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a Batch API they are stored as of a single request; a line whose logprobs are broken loses nothing else."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    out = tmp_path / "run"
+
+    def with_logprobs(request: dict[str, Any]) -> dict[str, Any]:
+        line = answered(request)
+        (choice,) = line["response"]["body"]["choices"]
+        content = choice["message"]["content"]
+        choice["logprobs"] = split(content) if len(content) % 2 else {"content": [{"token": content}]}
+        return line
+
+    with BatchEndpoint() as api:
+        flags = ["--provider", "openai", "--model", "m", "--base-url", f"{api.url}/v1", "--option", "logprobs=true"]
+        command = ["annotate", "sample", "--docs", 6, "--out", out, *flags, "--batch", "--quiet"]
+        assert vner(*command).exit_code == 3
+        api.finish(with_logprobs)
+        assert vner(*command).exit_code == 0
+        assert all(line["body"]["logprobs"] is True for batch in api.batches for line in api.requests(batch))
+    with Ledger(out / "completions.sqlite") as ledger:
+        found = [one for part in ledger.batches(1000) for one in part]
+    assert {bool(one.logprobs) == bool(len(one.reply) % 2) for one in found} == {True}
+    assert {bool(one.logprobs) for one in found} == {False, True}
 
 
 def test_with_a_second_teacher_they_enter_the_doubt(tmp_path: Path) -> None:
