@@ -24,8 +24,8 @@ MEANING: Final = {
     "other type": "the same mention, another type",
     "nested": "one mention lies in the other",
     "overlapping": "the mentions overlap",
-    "only first": "the second teacher has nothing there",
-    "only second": "the first teacher has nothing there",
+    "only first": "the second teacher has nothing there, or only what has a pair already",
+    "only second": "the first teacher has nothing there, or only what has a pair already",
     "not asked": "the second teacher gave no answer about this type",
 }
 
