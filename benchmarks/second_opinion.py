@@ -31,8 +31,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from annotator.checking.arbiter import NEWEST, QUESTIONS, SLOT, accepted
 from annotator.checking.compare import Entity as Candidate
 from annotator.checking.compare import candidates, compare, entities_of
+from annotator.checking.drawing import Outline, fraction, positions
 from annotator.checking.keeping import apply
-from annotator.checking.opinions import opinions
+from annotator.checking.opinions import Opinion, opinions
 from annotator.cleaning.clean import Cleaned
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.records import Annotation, Completion, Mention
@@ -41,6 +42,7 @@ from annotator.run.runner import run
 from annotator.storage import tables
 from annotator.terminal.events import Silent
 from data_cards.audit.agreement import figures
+from data_cards.audit.checked_part import whole
 from data_cards.review.blind import Gold
 from data_cards.review.missed import measured_by_both, missed_in
 from prompts import Prompt, load_prompt
@@ -224,6 +226,35 @@ def simulate(world: World, common: float, second: float, own: float, seed: int) 
     }
 
 
+def sampled(world: World, share: float, draws: int) -> dict[str, tuple[float, float]]:
+    """Check a share of the passages many times, with 30 % of the errors in common.
+
+    Returns:
+        For a stratified draw and one by hash: the standard error of the estimated F1 of the two teachers, and how often
+        its interval holds the F1 over all passages.
+    """
+    rng = random.Random(0)
+    rows: dict[str, list[Opinion]] = {}
+    known = []
+    for truth in world.truth:
+        one, other = teachers(truth, 0.3, 1.0, rng)
+        rows[truth.passage_id] = list(opinions(truth.passage_id, compare(one, other)))
+        known.append(Outline(truth.passage_id, 0, Counter(entity.label for entity in entities_of(one))))
+    true = whole([row for own in rows.values() for row in own], 1.0)["f1"]["value"]
+    found = defaultdict(list)
+    for seed in range(draws):
+        places = {"stratified": positions(known, seed), "by hash": {one: fraction(seed, one) for one in rows}}
+        for name, place in places.items():
+            found[name].append(whole([row for one in rows if place[one] < share for row in rows[one]], share)["f1"])
+    return {
+        name: (
+            mean((one["value"] - true) ** 2 for one in own) ** 0.5,
+            mean(one["low"] <= true <= one["high"] for one in own),
+        )
+        for name, own in found.items()
+    }
+
+
 def _sureness(
     entities: list[Candidate], right: set[tuple[str, str]], rng: random.Random
 ) -> dict[tuple[str, str], float]:
@@ -261,6 +292,10 @@ def main() -> None:
             f"{at['auroc alone']:.3f} {at['auroc first']:.3f} {at['auroc both']:.3f}; {at['auroc tokens']:.3f}",
             flush=True,
         )
+    print("\nshare | standard error of F1, interval covers it: stratified | by hash")
+    for share in (0.1, 0.2, 0.5):
+        found = sampled(world, share, 20 * given.draws)
+        print(f"{share:5.0%} | " + " | ".join(f"{error:.4f} {covered:4.0%}" for error, covered in found.values()))
     print(
         "\nerrors in common | missed by both | Chapman | Chapman without what the arbiter rejected | "
         f"measured in {BLIND} blind passages, interval covers the truth"

@@ -14,7 +14,7 @@ import pytest
 
 from annotator.checking.compare import NOT_ASKED, candidates, compare
 from annotator.checking.keeping import apply
-from annotator.checking.opinions import read_opinions
+from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.queries import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned
 from annotator.ledger import Ledger
@@ -241,6 +241,26 @@ def test_it_may_be_the_first_teacher_itself(built: Path, tmp_path: Path) -> None
         assert new
         assert not any(QUESTION.search(text) for text in new)
     assert "by" not in json.loads((out / "check.json").read_text())
+
+
+def test_articles_that_are_added_leave_earlier_queries_as_they_are(tmp_path: Path) -> None:
+    """After an update the same types are asked about earlier passages: only queries about new ones are sent."""
+    out = tmp_path / "run"
+    with Endpoint(first_teacher) as first, Endpoint(second_teacher) as second:
+        assert build(first, out, "--quiet", "--docs", 3).exit_code == 0
+        assert vner(*by_query(second, out, "--share", 0.8, "--quiet")).exit_code == 0
+        before = read(out)
+        asked = set(second.asked)
+        done = vner("update", out, "--docs", "+3", "--quiet")
+        assert done.exit_code == 0, done.output
+        assert vner("check", out, "--quiet").exit_code == 0
+        assert set(second.asked.values()) == {1}
+        assert asked < set(second.asked)
+    assert read(out)[: len(before)] == before
+
+
+def read(out: Path) -> list[Opinion]:
+    return list(read_opinions(out / "agreement.parquet"))
 
 
 def test_what_queries_cannot_do_is_refused(built: Path) -> None:

@@ -177,6 +177,7 @@ def test_every_candidate_is_marked_once_in_its_own_words(
     shown = marked(TEXT, asked)
     assert re.findall(r"(\d+) (\w+)(?=[,:])", shown) == [(str(n), e.label) for n, e in enumerate(asked, start=1)]
     assert all(re.sub(r"\[[^:\[\]]*: |\]", "", line) in TEXT for line in shown.splitlines())
+    assert len(shown) <= len(listing(TEXT, asked))
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
     if isinstance(second, ByQuery):  # the workers of a cluster make questions about passages
         own = dataclasses.replace(own, engine=LocalEngine())
     questions = second.questions(tables.read_passages(run.passages))
-    number = sum(1 for _ in second.questions(tables.read_passages(run.passages)))
+    number = sum(second.number(one.id) for one in tables.read_passages(run.passages))
     progress.start("check", "questions" if isinstance(second, ByQuery) else "passages", number)
     with displayed(progress):
         if context.asking == "batch":

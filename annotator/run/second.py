@@ -60,6 +60,10 @@ class Second:
         share = self.settings.share
         return share >= 1 or self.positions.get(passage_id, fraction(self.config.seed, passage_id)) < share
 
+    def number(self, passage_id: str) -> int:
+        """Return how many questions it is asked about a passage."""
+        return int(self.is_asked(passage_id))
+
     def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
         """Yield the passages that it is asked about, each with its question."""
         return (Asked(one, self.teacher.question(one.text)) for one in passages if self.is_asked(one.id))
@@ -81,6 +85,10 @@ class ByQuery(Second):
     """By passage id."""
     definitions: Mapping[str, str] = field(default_factory=dict)
     """Of the types that have one in the instructions of samples."""
+
+    def number(self, passage_id: str) -> int:
+        """Return how many queries it is asked about a passage."""
+        return len(self._types(passage_id))
 
     def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
         """Yield a query for each type; as a passage it has the text of the query."""
