@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import getpass
 from collections.abc import Iterator
 
 import pytest
 
 from annotator.sources.remote import is_url
+from data_cards.commands.review import _user_name
 from tests.conftest import ROOT
 
 PACKAGES = ("annotator", "normalizers", "prompts", "data_cards", "training")
@@ -89,6 +91,17 @@ def test_an_unguarded_use_of_posix_is_found(code: str) -> None:
     assert list(posix_only(ast.parse(code)))
     assert not list(posix_only(ast.parse(f"if os.name == 'posix':\n    {code}")))
     assert not list(posix_only(ast.parse(f"try:\n    {code}\nexcept ImportError:\n    pass")))
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found: 1234"), OSError("no username"), ImportError("pwd")])
+def test_a_user_without_a_name_can_review(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run as a number that no account has; decisions then go to reviews/reviewer.jsonl."""
+
+    def fail() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", fail)
+    assert _user_name() == "reviewer"
 
 
 def test_a_drive_is_no_scheme() -> None:

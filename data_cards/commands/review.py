@@ -69,7 +69,7 @@ def review(
 
         run = annotated(directory)
         wanted = tuple(part.strip() for part in (types or "").split(",") if part.strip())
-        name = reviewer or re.sub(r"[^A-Za-z0-9._-]+", "-", getpass.getuser()).lstrip(".-") or "reviewer"
+        name = reviewer or _user_name()
         session = Session(
             run, Settings(reviewer=name, mode=mode, types=wanted, overlap=overlap, width=width / 100, seed=seed_of(run))
         )
@@ -86,6 +86,15 @@ def review(
             typer.echo(line, err=True)
         refresh_card(run)
         typer.echo(f"To apply your corrections: vner-annotate build --out {directory}", err=True)
+
+
+def _user_name() -> str:
+    """Return the user's name as the name of a file; ``reviewer`` where the system has none, as in a container."""
+    try:
+        name = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # Windows without USERNAME, and a number without an account
+        name = ""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip(".-") or "reviewer"
 
 
 def quality(directory: Directory, *, as_json: AsJson = False, debug: Debug = False) -> None:
