@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import venv
+import tomllib
 import zipfile
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,13 @@ import pytest
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
+VERSIONS = [
+    line.rpartition(" ")[2]
+    for line in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["classifiers"]
+    if line.startswith("Programming Language :: Python :: 3.")
+]
+"""Minor versions of Python that the package declares."""
+PYENV = Path(os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser())
 CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path("~/.cache/pip").expanduser())
 """pip's, in the real home: what ``make`` has downloaded is not downloaded again."""
 
@@ -32,6 +41,24 @@ def run(*command: object, cwd: Path, home: Path) -> subprocess.CompletedProcess[
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False,
         encoding="utf-8", timeout=1800,
     )  # fmt: skip
+
+
+@dataclass
+class Installed:
+    """The wheel in an environment of its own."""
+
+    programs: Path
+    folder: Path
+    """Where commands run; ``run`` in it is the finished run of the sample."""
+    home: Path
+    built: str = ""
+    """What the build printed."""
+
+    def vner(self, *args: object) -> str:
+        """Run a command, which must succeed, and return what it prints."""
+        done = run(self.programs / "vner-annotate", *args, cwd=self.folder, home=self.home)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -65,26 +92,63 @@ def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "docs/", "benchmarks/"))]
 
 
-def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    """In an environment that has nothing else, with an empty home."""
-    home, place = tmp_path / "home", tmp_path / "elsewhere"
-    home.mkdir()
-    place.mkdir()
-    venv.create(tmp_path / "env")
-    programs = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
-    installed = run(
-        sys.executable, "-m", "pip", "--python", programs / "python", "install", "--quiet", "--no-compile",
-        "--disable-pip-version-check", "-c", ROOT / "constraints.txt", wheel, cwd=place, home=home,
+def interpreter(version: str) -> str | None:
+    """Find a Python of this minor version that starts: this one, pyenv's, or one on the path."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return sys.executable
+    found = sorted((PYENV / "versions").glob(f"{version}.*/bin/python"))
+    for program in (*map(str, found), f"python{version}"):  # a shim of pyenv is there even if its version is not
+        asked = ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        with suppress(OSError):
+            answer = subprocess.run([program, *asked], capture_output=True, text=True, check=False)
+            if answer.stdout.strip() == version:
+                return program
+    return None
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel in an environment that has nothing else, with an empty home, away from the source tree."""
+    python = interpreter(request.param)
+    if python is None:
+        pytest.skip(f"this machine has no Python {request.param}")
+    root = tmp_path_factory.mktemp("installed")
+    for name in ("home", "elsewhere"):
+        (root / name).mkdir()
+    place = Installed(root / "env" / ("Scripts" if os.name == "nt" else "bin"), root / "elsewhere", root / "home")
+    made = run(python, "-m", "venv", "--without-pip", root / "env", cwd=root, home=place.home)
+    assert made.returncode == 0, made.stderr
+    done = run(
+        sys.executable, "-m", "pip", "--python", place.programs / "python", "install", "--quiet", "--no-compile",
+        "--disable-pip-version-check", "-c", ROOT / "constraints.txt", wheel, cwd=place.folder, home=place.home,
     )  # fmt: skip
-    assert installed.returncode == 0, installed.stderr
-    built = run(programs / "vner-annotate", "build", "sample", "--out", "run", cwd=place, home=home)
-    assert built.returncode == 0, built.stderr
+    assert done.returncode == 0, done.stderr
+    place.built = place.vner("build", "sample", "--out", "run")
+    return place
+
+
+def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
+    """Each Python that pyproject.toml declares builds the sample, skips what is current, and shows a passage."""
     for words in ("Funnel", "most frequent", "One sample", "What describes", "run/samples/train.parquet"):
-        assert words in built.stdout, words
-    again = run(programs / "vner-annotate", "build", "sample", "--out", "run", "--json", cwd=place, home=home)
-    report = json.loads(again.stdout)
+        assert words in installed.built, words
+    report = json.loads(installed.vner("build", "sample", "--out", "run", "--json"))
     assert report["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
     assert report["samples"]["count"] > 300
-    shown = run(programs / "vner-annotate", "show", "run", cwd=place, home=home)
-    assert "The teacher's reply" in shown.stdout
-    assert "nông dân Gia Lai" in shown.stdout
+    shown = installed.vner("show", "run")
+    assert "The teacher's reply" in shown
+    assert "nông dân Gia Lai" in shown
+
+
+def test_the_other_commands_run_from_the_wheel(installed: Installed) -> None:
+    """Audit, report, export, a baseline's predictions, and the Python API, without an extra."""
+    assert "problems" in installed.vner("audit", "run")
+    installed.vner("report", "run")
+    installed.vner("export", "run", "--format", "conll", "--out", "run.conll")
+    installed.vner("predict", "run/samples/validation.parquet", "--predictor", "underthesea", "--out", "answers.jsonl")
+    for name in ("run/report.html", "run.conll", "answers.jsonl"):
+        assert (installed.folder / name).stat().st_size > 0, name
+    code = (
+        "import annotator; run = annotator.open_run('run'); print(len(run.samples('train')), run.samples('train')[0])"
+    )
+    asked = run(installed.programs / "python", "-c", code, cwd=installed.folder, home=installed.home)
+    assert "What describes" in asked.stdout, asked.stderr
