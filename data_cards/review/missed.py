@@ -8,6 +8,7 @@ bound of the whole dataset by that factor would be no better, since the factor i
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -35,8 +36,9 @@ def measured_by_both(
     """Return the share of true entities that neither teacher found; None where no blind passage was asked of both.
 
     The share is sum(missed) / sum(true) over the passages. An entity is found when a teacher has one there that would
-    be paired with it (``annotator.checking.compare``), whatever its type or span, as the bound counts them. The
-    interval is that of recall, a studentised bootstrap over passages (``estimates.ratio``).
+    be paired with it (``annotator.checking.compare``), whatever its type or span, as the bound counts them. At either
+    end the interval is the wider of two: that of recall, a studentised bootstrap over passages (``estimates.ratio``),
+    and Jeffreys' over entities, since a bootstrap of few missed entities is too narrow (docs/second-opinion.md).
 
     Args:
         golds: the true entities of each passage that was read blind.
@@ -56,12 +58,15 @@ def measured_by_both(
     compared = [gold for gold in golds if own[gold.passage_id] or (share >= 1 and not predicted[gold.passage_id])]
     true = [len(gold.entities) for gold in compared]
     missed = [missed_in(gold, texts[gold.passage_id], own[gold.passage_id]) for gold in compared]
-    found = estimates.ratio([a - b for a, b in zip(true, missed, strict=True)], true, round(share * population))
+    passages = max(1, round(share * population))
+    found = estimates.ratio([a - b for a, b in zip(true, missed, strict=True)], true, passages)
     if found is None:
         return None
+    left = max(0.0, 1 - len(compared) / passages)
+    low, high = estimates.jeffreys(1 - found.value, sum(true) / left if left else math.inf)
     bound = figures(one for gold in compared for one in own[gold.passage_id])["missed_by_both"]
     return {
-        **estimates.Estimate(1 - found.value, 1 - found.high, 1 - found.low, found.n).as_dict(),
+        **estimates.Estimate(1 - found.value, min(low, 1 - found.high), max(high, 1 - found.low), found.n).as_dict(),
         "entities": sum(true),
         "missed": sum(missed),
         "bound": bound["share"] if bound else None,
