@@ -90,7 +90,7 @@ def measure(target: Path, workers: int) -> None:
     import pandas  # noqa: F401 - what the audit needs is loaded before the clock starts
 
     from annotator.engines.local import LocalEngine
-    from data_cards.audit.building import audit_dataset
+    from data_cards.audit.compute import audit_dataset
     from data_cards.audit.dataset import find
 
     dataset = find(str(target))

@@ -89,7 +89,7 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
     if stage == "fill":
         fill(run)
     elif stage == "audit":
-        from data_cards.audit.building import audit
+        from data_cards.audit.compute import audit
 
         with closing(LocalEngine(workers or os.cpu_count() or 1)) as engine:
             audit(run, engine)

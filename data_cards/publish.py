@@ -20,7 +20,7 @@ from annotator.run.ledgers import address_of
 from annotator.run.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from annotator.terminal.words import have
-from data_cards.audit.building import audit
+from data_cards.audit.compute import audit
 from data_cards.card import FIGURES, REPORT, Publication, pictures, unanswered, without_paths, write_card
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN

@@ -22,9 +22,9 @@ from annotator.records import Mention
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.rundir import RunDir
-from data_cards.audit.building import audit
-from data_cards.figures import write_figures
+from data_cards.audit.compute import audit
 from data_cards.pages import quality_values, read_template, render_html
+from data_cards.plots import write_figures
 from data_cards.views.agreement import MEANING, differing_passages
 from data_cards.views.highlighting import highlighted
 

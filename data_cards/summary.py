@@ -18,7 +18,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers.prices import price_of
 from annotator.terminal.progress import printable
-from data_cards.audit.building import audit, funnel, usage
+from data_cards.audit.compute import audit, funnel, usage
 from data_cards.card import write_card
 from data_cards.views import terminal
 from data_cards.views.changelog import added_line

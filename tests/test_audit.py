@@ -15,7 +15,7 @@ from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit.arrays import distribution
-from data_cards.audit.building import audit
+from data_cards.audit.compute import audit
 
 TEXT = "Bà Hoà ở Đại học Hà Nội."
 

@@ -27,7 +27,7 @@ from annotator.storage.rundir import RunDir
 from data_cards.audit import dataset as datasets_of
 from data_cards.audit.alike import alike
 from data_cards.audit.arrays import distribution
-from data_cards.audit.building import audit, audit_dataset
+from data_cards.audit.compute import audit, audit_dataset
 from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
 from data_cards.audit.labels import frequency, label_figures

@@ -20,7 +20,7 @@ from annotator.records import Passage, Piece
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit import leaks, ngrams
-from data_cards.audit.building import audit, audit_dataset
+from data_cards.audit.compute import audit, audit_dataset
 from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
 from tests.conftest import ROOT

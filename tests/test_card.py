@@ -19,7 +19,7 @@ from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
-from data_cards.audit.building import audit
+from data_cards.audit.compute import audit
 from data_cards.card import Publication, make_card, without_paths, write_card
 from data_cards.licences import UNKNOWN, of_corpus, of_output
 from data_cards.pages import cell

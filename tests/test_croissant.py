@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotator.storage.rundir import RunDir
-from data_cards.audit.building import audit
+from data_cards.audit.compute import audit
 from data_cards.card import Publication, write_card
 from tests.rundirs import Item, make_run
 

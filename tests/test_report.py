@@ -23,7 +23,7 @@ from annotator.records import Mention, Rejected
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
-from data_cards import figures
+from data_cards import plots
 from data_cards.report import draw
 from data_cards.views.highlighting import highlighted
 from tests.browser import CHROMIUM, Browser
@@ -208,7 +208,7 @@ def test_the_figures_have_no_text_that_could_be_markup(run: RunDir) -> None:
     drawn = (run.root / "figures" / "top-types.svg").read_text(encoding="utf-8")
     assert "<text" not in drawn
     assert "<script" not in drawn
-    font = FT2Font(font_manager.findfont(figures._STYLE["font.family"], fallback_to_default=False))
+    font = FT2Font(font_manager.findfont(plots._STYLE["font.family"], fallback_to_default=False))
     letters = "aáàảãạăắằẳẵặâấầẩẫậbcdđeéèẻẽẹêếềểễệghiíìỉĩịklmnoóòỏõọôốồổỗộơớờởỡợpqrstuúùủũụưứừửữựvxyýỳỷỹỵ"
     assert all(ord(letter) in font.get_charmap() for letter in letters + letters.upper())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from data_cards.audit.building import Audit
+from data_cards.audit.compute import Audit
 
 LISTED: Final = 50
 _NUMBERS: Final = (

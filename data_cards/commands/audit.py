@@ -39,7 +39,7 @@ def audit(
         from annotator.run.backends import make_engine
         from annotator.storage.atomic import write_json
         from data_cards.audit import comparing
-        from data_cards.audit.building import audit_dataset
+        from data_cards.audit.compute import audit_dataset
         from data_cards.audit.dataset import find
         from data_cards.review.quality import measure_run
         from data_cards.views import audit as auditview

@@ -1,1 +1,5 @@
-"""Take a dataset to other tools and bring back what people corrected there: one module a format, plain functions."""
+"""Take a dataset to other tools and bring back what people corrected there.
+
+One module a format maps a passage to an object of the other tool and back; ``formats`` names them. ``exporting`` and
+``importing`` are the two commands, ``spans`` finds what a person marked in the run's passage.
+"""

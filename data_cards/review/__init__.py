@@ -1,1 +1,5 @@
-"""People review the predicted entities: decisions, what they say about the dataset, and the page that asks for them."""
+"""Let people check predicted entities in a browser, and estimate precision and recall from what they decided.
+
+``server`` and ``page/`` show what ``session`` chooses and store what ``answers`` understands. ``frame`` draws the
+sample of ``predictions``, ``precision`` and ``quality`` estimate from it with ``data_cards.estimates``.
+"""
