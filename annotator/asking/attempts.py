@@ -1,4 +1,4 @@
-"""One question until it is answered: through gate, rate limits and circuit breaker, again where that can help.
+"""Ask one question until it is answered: through gate, rate limits and circuit breaker, again where that can help.
 
 ``retries.RULES`` says what is done about a failure. One while the endpoint is down is the endpoint's and costs the
 passage nothing; any other that is asked again is a try of the passage's own, and it has ``1 + max_retries`` of them.
@@ -108,13 +108,13 @@ class Requests:
         return wait_before(error.retry_after, tries.failed + tries.put_off, self._patience.between_tries)
 
     def _enough(self, tries: _Tries) -> int:
-        """Failures in a row that make one doubt the endpoint: sooner before a passage is given up."""
+        """Return the failures in a row that make one doubt the endpoint: fewer before a passage is given up."""
         if tries.failed >= self._retries:
             return min(DOUBT, 1 + self._retries)
         return max(DOUBT, self._gate.out)
 
     async def _send(self, tries: _Tries) -> tuple[Reply, float]:
-        """One request, when gate, breaker and limits let it go."""
+        """Send one request, when gate, breaker and limits let it go."""
         ticket = await self._gate.enter(again=tries.sent)
         tries.sent = True
         try:
@@ -194,5 +194,5 @@ def _come_back(seconds: float, error: TeacherError) -> LimitError:
 
 
 def _says_nothing(reply: Reply) -> bool:
-    """Empty although the teacher says it finished; a refusal or a cut answer is empty for a reason that stays."""
+    """Whether it is empty although the teacher finished; a refusal or a cut answer is empty for a reason that stays."""
     return not reply.text and reply.finish_reason in ("", "stop")

@@ -46,7 +46,7 @@ class Batch:
 
 
 def read_batches(run: RunDir) -> list[Batch]:
-    """What was submitted from ``run``, in order.
+    """Return what was submitted from ``run``, in order.
 
     Raises:
         RunDirError: the file is damaged.
@@ -62,7 +62,7 @@ def read_batches(run: RunDir) -> list[Batch]:
 
 
 def write_batches(run: RunDir, batches: Sequence[Batch]) -> None:
-    """Write it down; on the disk when this returns."""
+    """Write ``batches.json``; it is on the disk when this returns."""
     write_json(run.batches, {"version": VERSION, "batches": [asdict(batch) for batch in batches]})
 
 
@@ -73,7 +73,7 @@ def write_questions(run: RunDir, batch: Batch, questions: Iterable[tuple[str, st
 
 
 def questions_in(run: RunDir, batch: Batch) -> dict[str, str]:
-    """Key -> passage id of the questions in ``batch``.
+    """Return key -> passage id of the questions in ``batch``.
 
     Raises:
         RunDirError: they are not known any more.
@@ -90,7 +90,7 @@ def questions_in(run: RunDir, batch: Batch) -> dict[str, str]:
 
 
 def forget_questions(run: RunDir, batch: Batch) -> None:
-    """They are collected, or were never ordered."""
+    """Delete the questions of a batch that is collected, or was never ordered."""
     with explained(run.root):
         run.asked_in(batch.mark).unlink(missing_ok=True)
 
@@ -101,7 +101,7 @@ def names_learnt(batches: Iterable[Batch]) -> dict[str, str]:
 
 
 def on_their_way(run: RunDir) -> set[str]:
-    """Keys of the questions that are in a batch and not collected; about 100 bytes of memory each."""
+    """Return the keys of the questions that are in a batch and not collected; about 100 bytes of memory each."""
     return {key for batch in read_batches(run) if not batch.collected for key in questions_in(run, batch)}
 
 

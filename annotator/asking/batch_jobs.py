@@ -54,7 +54,7 @@ def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger:
 
 
 class _Batches:
-    """Where the batches of one run are kept. Every change is on the disk before the next step."""
+    """The batches of one run. Every change is on the disk before the next step."""
 
     def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Answers, progress: Progress) -> None:
         self._run, self._config, self._api = run, config, api

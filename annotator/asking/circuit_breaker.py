@@ -1,4 +1,4 @@
-"""Telling an endpoint that is down from a passage that fails."""
+"""Tell an endpoint that is down from a passage that fails."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Breaker:
             await asyncio.shield(self._verdict)
 
     def alive(self) -> None:
-        """The endpoint has answered a question, or refused one."""
+        """Note that the endpoint has answered a question, or refused one."""
         self._in_a_row, self._served = 0, True
 
     async def was_down(self, error: TeacherError, enough: int) -> bool:
@@ -79,7 +79,7 @@ class Breaker:
         return down
 
     async def _failure(self) -> TeacherError | None:
-        """Why a probe was not answered; a refusal is an answer, and so is "later"."""
+        """Return why a probe was not answered; a refusal is an answer, and so is "later"."""
         try:
             await self._probe()
         except TeacherError as error:

@@ -58,7 +58,7 @@ def published_limits(profile: str, model: str) -> Limits:
 
 
 def retirement(config: RunConfig) -> str:
-    """What to know and do when the provider itself no longer serves the model; empty where nothing is known."""
+    """Return what to do when the provider itself no longer serves the model; empty where nothing is known."""
     if config.base_url:
         return ""
     known = _facts()["retired"].get(config.provider, {}).get("models", {}).get(config.teacher_model)
@@ -71,7 +71,7 @@ def retirement(config: RunConfig) -> str:
 
 
 def context_window(model: str) -> int:
-    """Tokens of prompt and answer together that ``model`` can take; 0 where that is not known."""
+    """Return the tokens of prompt and answer together that ``model`` can take; 0 where that is not known."""
     return int(_facts()["windows"]["models"].get(model, 0))
 
 

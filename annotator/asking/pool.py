@@ -30,7 +30,7 @@ from annotator.records import Passage
 from annotator.teachers import Asked, Question, Teacher, ask_about
 from annotator.terminal.events import Progress
 
-__all__ = ["Pace", "annotate", "ask_all", "estimated", "late", "pace_of"]
+__all__ = ["Pace", "annotate", "ask_all", "estimated", "pace_of", "recent_answers"]
 
 BLOCK: Final = 100
 """Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
@@ -84,7 +84,7 @@ def ask_all(
 
 
 def pace_of(config: RunConfig) -> Pace:
-    """The rate and concurrency that ``config`` allows.
+    """Return the rate and concurrency that ``config`` allows.
 
     Raises:
         ConfigError: ``--limits`` names no profile, or one that does not speak of the model.
@@ -94,12 +94,12 @@ def pace_of(config: RunConfig) -> Pace:
 
 
 def estimated(passage: Passage, overhead: int) -> int:
-    """Tokens that one request will take, where the prompt alone takes ``overhead``."""
+    """Return the tokens that one request will take, where the prompt alone takes ``overhead``."""
     return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
 
-def late(ledger: Answers) -> Iterator[tuple[float, int]]:
-    """What the last window has seen already: for each answer the seconds since then, and its tokens."""
+def recent_answers(ledger: Answers) -> Iterator[tuple[float, int]]:
+    """Yield, for each answer of the last window, the seconds since then and its tokens."""
     now = time.time()
     return ((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
 
@@ -117,7 +117,7 @@ class _Engine:
         self._recorder = Recorder(ledger, progress)
         self._requests, self._concurrency, self._warm = Requests(teacher, pace, progress), pace.concurrency, pace.warm
         if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
-            self._requests.remember(late(ledger))
+            self._requests.remember(recent_answers(ledger))
         self._workers: asyncio.TaskGroup | None = None
         self._most_resting, self._resting = (
             pace.resting,
@@ -141,7 +141,7 @@ class _Engine:
                 await self._teacher.close()
 
     def _unanswered(self, questions: Iterable[Asked]) -> Iterator[_Task | None]:
-        """Passages to ask about; None after each block, so that a long answered stretch delays no worker."""
+        """Yield what to ask; None after each block, so that a long answered stretch delays no worker."""
         stream, size = iter(questions), min(BLOCK, self._concurrency)
         while block := [_Task(*asked) for asked in islice(stream, size)]:
             known = self._ledger.known([task.question.key for task in block])
@@ -217,7 +217,7 @@ def _fewer_collections() -> Iterator[None]:
 
 
 async def _next(tasks: Iterator[_Task | None]) -> _Task | None:
-    """The next thing to ask; None at the end."""
+    """Return the next task; None at the end."""
     for task in tasks:
         if task is not None:
             return task

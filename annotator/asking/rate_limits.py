@@ -116,7 +116,7 @@ class RateLimit:
             entry[1] = float(tokens)
 
     def _corrected(self, tokens: int) -> float:
-        """The estimate, times what requests have cost more or less than theirs so far."""
+        """Return the estimate, times what requests have cost more or less than theirs so far."""
         if not self._estimated:
             return float(tokens)
         return min(tokens * self._settled / self._estimated, float(self._tpm or tokens))

@@ -1,4 +1,4 @@
-"""Writes answers to the ledger, flushes them to the disk, and reports them to the progress display."""
+"""Write answers to the ledger, flush them to the disk, and report them to the progress display."""
 
 from __future__ import annotations
 

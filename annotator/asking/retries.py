@@ -60,13 +60,12 @@ RULES: Final[Mapping[str, Rule]] = {
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait for an endpoint, in seconds."""
+    """Waiting times, in seconds."""
 
     between_tries: float = 60.0
-    """At most, unless the endpoint asks for more."""
+    """Between two tries at most, unless the endpoint asks for more."""
     pause: float = 3600.0
-    """When the endpoint asks for a longer wait, such as for a daily limit, the run stops; the same command continues it
-    later."""
+    """A longer wait that the endpoint asks for, as for a daily limit, stops the run; the same command continues it."""
     put_off: int = 100
     """Times one request may be asked to come back later."""
     first_probe: float = 1.0

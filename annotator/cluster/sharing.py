@@ -23,7 +23,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from annotator.asking import rate_limits
-from annotator.asking.pool import annotate, estimated, late
+from annotator.asking.pool import annotate, estimated, recent_answers
 from annotator.asking.rate_limits import Pace, RateLimit
 from annotator.config import RunConfig
 from annotator.errors import AnnotateError
@@ -83,7 +83,7 @@ def annotate_shared(
     """
     cpus = engine.join()
     tasks = max(1, min(cpus, job.pace.concurrency))
-    with _coordinator(engine, job.pace, late(ledger), progress) as coordinator:
+    with _coordinator(engine, job.pace, recent_answers(ledger), progress) as coordinator:
         work = partial(ask_partition, job=replace(job, coordinator=coordinator))
         share = replace(job.pace, concurrency=job.pace.concurrency // tasks, warm=True)
         shared = partial(ask_partition, job=replace(job, coordinator=coordinator, pace=share))

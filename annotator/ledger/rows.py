@@ -88,7 +88,7 @@ class Answers(Protocol):
         ...
 
     def __len__(self) -> int:
-        """Number of answers."""
+        """Return the number of answers."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -108,5 +108,5 @@ attempt_row = attrgetter(*(column.name for column in fields(Attempt)))
 
 
 def request_key(content: Mapping[str, Any]) -> str:
-    """The sha256 of the canonical JSON of a question."""
+    """Return the sha256 of the canonical JSON of a question."""
     return hashlib.sha256(canonical(content).encode("utf-8", "surrogatepass")).hexdigest()

@@ -186,7 +186,7 @@ class Ledger:
         return Failure(*row) if row else None
 
     def __len__(self) -> int:
-        """Number of answers."""
+        """Return the number of answers."""
         with _explained(self.path):
             return int(self._db.execute("SELECT count(*) FROM completions").fetchone()[0])
 

@@ -1,4 +1,4 @@
-"""Who answers: the embedded teacher, or a model behind an OpenAI-compatible endpoint.
+"""Teachers: the embedded one, or a model behind an OpenAI-compatible endpoint.
 
 Another provider is one module here and one line in ``registry.py``. The settings read that, so nothing that knows them
 is imported here before it is needed.

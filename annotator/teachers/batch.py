@@ -74,7 +74,7 @@ class Result:
 
 
 def limits_of(provider: str) -> Limits:
-    """The limits of ``provider``, from a dated table."""
+    """Return the limits of ``provider``, from a dated table."""
     text = resources.files(__package__).joinpath("batch_limits.toml").read_text(encoding="utf-8")
     entry = tomllib.loads(text)[provider]
     return Limits(requests=entry["requests"], size=entry["megabytes"] * 1_000_000)
@@ -160,14 +160,14 @@ class BatchApi:
             return _remote(self._client.batches.retrieve(batch_id))
 
     def ours(self, marks: Collection[str]) -> Iterator[RemoteBatch]:
-        """The batches of the account with one of ``marks``, the newest first."""
+        """Yield the batches of the account with one of ``marks``, the newest first."""
         with self._explained():
             for entry in islice(self._provider.list_batches(self._client), LOOK_BACK):
                 if (batch := _remote(entry)).mark in marks:
                     yield batch
 
     def lines(self, file_id: str) -> Iterator[bytes]:
-        """The lines of a result file, as they arrive.
+        """Yield the lines of a result file, as they arrive.
 
         Raises:
             TeacherError: the connection broke; what came before it is whole.
@@ -220,7 +220,7 @@ class BatchApi:
 
 
 def _remote(batch: Any) -> RemoteBatch:
-    """The used fields of an SDK's batch."""
+    """Return the used fields of an SDK's batch."""
     counts, errors = batch.request_counts, batch.errors
     metadata = batch.metadata if isinstance(batch.metadata, dict) else {}
     complaints = (errors.data or []) if errors else []

@@ -62,7 +62,7 @@ class HttpConnection:
     """As many connections to one address as there are requests at once. To be made where an event loop runs."""
 
     def __init__(self, address: str, headers: Mapping[str, str], timeout: float, kept: float = KEPT) -> None:
-        """Nothing is sent yet.
+        """Prepare connections; nothing is sent yet.
 
         Args:
             address: ``http`` or ``https``, without user or password, with a slash at its end.
@@ -238,7 +238,7 @@ def _socks(proxy: str, options: Mapping[str, Any]) -> aiohttp.BaseConnector:
 
 
 def _line(error: BaseException) -> str:
-    """What the deepest cause says, on one line, without a login."""
+    """Return what the deepest cause says, on one line, without a login."""
     cause = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper

@@ -20,12 +20,12 @@ class Price:
     input: float
     output: float
     origin: str
-    """Where the figures come from, with their date."""
+    """Source of the figures, with their date."""
     batch_discount: float = 0.0
     """Share that the provider takes off for a batch; 0 where there is none, or none is known."""
 
     def of(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """US dollars for so many tokens."""
+        """Return US dollars for so many tokens."""
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
 
@@ -50,7 +50,7 @@ def price_of(config: RunConfig, price_in: float | None = None, price_out: float 
 
 
 def _seller(config: RunConfig) -> str:
-    """The provider behind the address; empty for a private server."""
+    """Return the provider behind the address; empty for a private server."""
     if not config.base_url:
         return config.provider
     host = urlsplit(config.base_url).hostname

@@ -18,7 +18,7 @@ class Provider:
     """A chat provider's module has ``connect`` and, with a Batch API, ``batch_client`` and ``list_batches``; any other
     has ``make_teacher``."""
     help: str
-    """What it is, for ``--help``."""
+    """Description for ``--help``."""
     chat: bool = True
     """Asks a model with a prompt over HTTP."""
     key: str = ""
@@ -43,5 +43,5 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
 
 
 def chat_providers() -> str:
-    """The names of the providers that are asked over HTTP, as a phrase."""
+    """Return the names of the providers that are asked over HTTP, as a phrase."""
     return " or ".join(name for name, provider in PROVIDERS.items() if provider.chat)

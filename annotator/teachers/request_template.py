@@ -1,4 +1,4 @@
-"""Chat requests that differ in one text only: what is the same in all of them is encoded and hashed once.
+"""Make chat requests that differ in one text only: what is the same in all is encoded and hashed once.
 
 Encoding and hashing the whole prompt for each passage would cost more than the rest of a question.
 """
@@ -35,7 +35,7 @@ class Form:
         self._before, self._after = before.encode("utf-8", "replace"), after.encode("utf-8", "replace")
 
     def fill(self, text: str) -> Question:
-        """The question about ``text``."""
+        """Return the question about ``text``."""
         written = _encode(text)[1:-1]
         digest = self._hashed.copy()
         digest.update(written.encode("utf-8", "surrogatepass"))

@@ -94,7 +94,7 @@ class _Written(NamedTuple):
 
 
 def _read_message(message: Any) -> _Written | None:
-    """The content of a message: text, a list of parts, tool calls, or thinking alone; None for anything else."""
+    """Read the content of a message: text, parts, tool calls, or thinking alone; None for anything else."""
     if not isinstance(message, dict):
         return None
     content, refused = message.get("content"), bool(message.get("refusal"))
@@ -121,7 +121,7 @@ def _read_message(message: Any) -> _Written | None:
 
 
 def _read_part(part: Any) -> tuple[str, str] | None:
-    """Text and thinking of one part of a content; None: it is of no known type."""
+    """Return text and thinking of one part of a content; None where it is of no known type."""
     if isinstance(part, str):
         return part, ""
     if not isinstance(part, dict):
@@ -140,7 +140,7 @@ def _read_part(part: Any) -> tuple[str, str] | None:
 
 
 def _arguments(calls: Any) -> str | None:
-    """The arguments of tool calls, a line for each: the answer of a model that was given, or invented, a function."""
+    """Return the arguments of tool calls, a line each: the answer of a model that has, or invents, a function."""
     lines = []
     for call in calls if isinstance(calls, list) else [calls]:
         function = call.get("function", call) if isinstance(call, dict) else None
@@ -216,7 +216,7 @@ def _count(value: Any) -> int:
 
 
 def _whole(content: bytes, secret: str) -> str:
-    """The body as it came: it was paid for."""
+    """Return the body as it came: it was paid for."""
     return _clean(_without(content.decode("utf-8", "replace"), secret))
 
 
@@ -226,5 +226,5 @@ def _without(text: str, secret: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """JSON can name half a surrogate pair, which no file can hold."""
+    """Replace half a surrogate pair, which JSON can name and no file can hold."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text

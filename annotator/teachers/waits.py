@@ -49,7 +49,7 @@ def pause(headers: Mapping[str, str], tokens: int) -> float:
 
 
 def _seconds(text: str, scale: float = 1.0) -> float | None:
-    """Seconds from now: ``6m0s``, ``120ms``, ``7.66s``, a number, a Unix time in seconds or milliseconds, a date.
+    """Return the seconds from now: ``6m0s``, ``120ms``, ``7.66s``, a number, a Unix time (also in ms), or a date.
 
     A number that cannot be a duration is a moment: in seconds it is ten digits long, in milliseconds thirteen.
     """
@@ -77,7 +77,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _until(date: str) -> float | None:
-    """Seconds until a date of HTTP or ISO 8601; None for other text."""
+    """Return the seconds until a date of HTTP or ISO 8601; None for other text."""
     try:
         moment = parsedate_to_datetime(date)
     except (ValueError, TypeError, OverflowError, IndexError):
