@@ -196,7 +196,10 @@ def simulate(world: World, common: float, second: float, own: float, seed: int) 
         gold = Gold(truth.passage_id, frozenset(right), frozenset())
         golds.append(gold)
         missed[truth.passage_id] = missed_in(gold, truth.text, rows)
-        sure = (_sureness(entities_of(one), right, rng), _sureness(entities_of(other), right, rng))
+        sure = (
+            _token_probabilities(entities_of(one), right, rng),
+            _token_probabilities(entities_of(other), right, rng),
+        )
         for name, given in (("alone", ({}, {})), ("first", (sure[0], {})), ("both", sure)):
             for row in opinions(truth.passage_id, pairs, None, given):
                 if row.teacher != "second":
@@ -258,7 +261,7 @@ def sampled(world: World, share: float, draws: int) -> dict[str, tuple[float, fl
     }
 
 
-def _sureness(
+def _token_probabilities(
     entities: list[Candidate], right: set[tuple[str, str]], rng: random.Random
 ) -> dict[tuple[str, str], float]:
     """Draw token probabilities from two normal distributions, mapped to between 0 and 1; most are near 1."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from annotator.checking.compare import AGREED, compare, entities_of
 from annotator.checking.opinions import DOUBT, opinions, read_opinions
-from annotator.checking.probabilities import probabilities, read_probabilities
+from annotator.checking.probabilities import of_entities, read_probabilities
 from annotator.ledger import Ledger
 from annotator.records import Annotation, Completion, Mention
 from annotator.storage.rundir import RunDir
@@ -112,8 +112,8 @@ def answer(reply: str, logprobs: dict[str, Any]) -> Completion:
     return Completion("k", "p", reply, "stop", 1, 1, 0.1, 0.0, read_logprobs({"logprobs": logprobs}, reply))
 
 
-def sureness(annotation: Annotation, found: Completion) -> dict[tuple[str, str], float]:
-    return probabilities(entities_of(annotation), found.reply, found.logprobs)
+def probabilities_in(annotation: Annotation, found: Completion) -> dict[tuple[str, str], float]:
+    return of_entities(entities_of(annotation), found.reply, found.logprobs)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def sureness(annotation: Annotation, found: Completion) -> dict[tuple[str, str],
 def test_an_entity_is_as_sure_as_its_least_token(unsure: str, wanted: dict[str, float]) -> None:
     """Of its mention and of its type; what stands between two entities belongs to neither."""
     own = annotated(("Huế", "city", "city"), ("Minh Khoa", "person", "person"), ("Lan", "person", "person"))
-    found = sureness(own, answer(REPLY, split(REPLY, unsure, 0.25)))
+    found = probabilities_in(own, answer(REPLY, split(REPLY, unsure, 0.25)))
     assert {mention: round(value, 2) for (mention, _), value in found.items() if value < 1} == wanted
     assert {mention for mention, _ in found} == {"Huế", "Minh Khoa"}  # the reply does not name Lan
 
@@ -132,11 +132,11 @@ def test_other_forms_of_a_reply_are_searched_too() -> None:
     reply = '<think>Huế: city</think>{"cities": ["Huế"], "people": ["Ông Huế"]}'
     start = reply.rindex('"Huế"') + 1
     pieces = [(letter, 0.5 if start <= at < start + 3 else 1.0) for at, letter in enumerate(reply)]
-    assert sureness(annotated(("Huế", "city", "cities")), answer(reply, tokens(*pieces))) == {
+    assert probabilities_in(annotated(("Huế", "city", "cities")), answer(reply, tokens(*pieces))) == {
         ("Huế", "city"): pytest.approx(0.5, abs=0.001)
     }
     lines = "Huế: city\nMinh Khoa: person"
-    assert sureness(annotated(("Huế", "city", "city")), answer(lines, split(lines, "city", 0.5))) == {
+    assert probabilities_in(annotated(("Huế", "city", "city")), answer(lines, split(lines, "city", 0.5))) == {
         ("Huế", "city"): pytest.approx(0.5, abs=0.001)
     }
 

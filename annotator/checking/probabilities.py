@@ -30,7 +30,7 @@ _BETWEEN: Final = r"\W{1,40}(?:\w{1,20}\W{1,40})?"
 
 
 @dataclass(frozen=True, slots=True)
-class Sureness:
+class EntityProbability:
     """A row of ``probabilities.parquet``: an entity and the probability of its least probable token."""
 
     passage_id: str
@@ -44,7 +44,7 @@ def asks_for_logprobs(config: RunConfig) -> bool:
     return bool(config.options.get("logprobs"))
 
 
-def probabilities(entities: Iterable[Entity], reply: str, logprobs: str) -> dict[tuple[str, str], float]:
+def of_entities(entities: Iterable[Entity], reply: str, logprobs: str) -> dict[tuple[str, str], float]:
     """Return the probability of each of ``entities``, which came of ``reply``, by mention and type.
 
     An entity is missing that the reply does not name letter by letter, and all are where there are no ``logprobs`` (in
@@ -59,12 +59,12 @@ def probabilities(entities: Iterable[Entity], reply: str, logprobs: str) -> dict
     return found
 
 
-def rows(passage_id: str, found: Probabilities) -> Iterator[Sureness]:
+def rows(passage_id: str, found: Probabilities) -> Iterator[EntityProbability]:
     """Yield the rows of one passage."""
-    return (Sureness(passage_id, mention, label, value) for (mention, label), value in found.items())
+    return (EntityProbability(passage_id, mention, label, value) for (mention, label), value in found.items())
 
 
-def read_probabilities(path: Path) -> Iterator[Sureness]:
+def read_probabilities(path: Path) -> Iterator[EntityProbability]:
     """Read ``probabilities.parquet``; nothing where there is none.
 
     Raises:
@@ -72,7 +72,7 @@ def read_probabilities(path: Path) -> Iterator[Sureness]:
     """
     if path.exists():
         for batch in tables.batches(path, size=tables.HELD):
-            yield from tables.from_batch(batch, Sureness)
+            yield from tables.from_batch(batch, EntityProbability)
 
 
 def _named(entity: Entity, reply: str) -> Iterator[tuple[int, int]]:

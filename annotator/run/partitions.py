@@ -117,15 +117,15 @@ def clean_part(
     annotations: list[Annotation] = []
     predicted: list[Annotation] = []
     compared: list[opinions.Opinion] = []
-    sure: list[probabilities.Sureness] = []
+    probable: list[probabilities.EntityProbability] = []
     rejected: list[Rejected] = []
     kept, log = 0, LabelLog()
-    for passage, first, pairs, probable in _both(answered, labels, people.corrections, logprobs=logprobs):
+    for passage, first, pairs, sure in _both(answered, labels, people.corrections, logprobs=logprobs):
         cleaned = first
-        sure += probabilities.rows(passage.id, probable[0])
+        probable += probabilities.rows(passage.id, sure[0])
         if check and pairs is not None:
             accepted = check.accepted.get(passage.id)
-            compared += opinions.opinions(passage.id, pairs, accepted, probable)
+            compared += opinions.opinions(passage.id, pairs, accepted, sure)
             cleaned = keep_only(first, pairs, check.keep, accepted)
         if cleaned.annotation and reviews:
             predicted.append(cleaned.annotation)
@@ -138,7 +138,7 @@ def clean_part(
     made = tables.to_batch(annotations, tables.ANNOTATION), tables.to_batch(rejected, tables.REJECTED)
     before = tables.to_batch(predicted, tables.ANNOTATION) if reviews else None
     agreement = tables.to_batch(compared, opinions.schema(logprobs=logprobs)) if check else None
-    own = tables.to_batch(sure, probabilities.SCHEMA) if sure else None
+    own = tables.to_batch(probable, probabilities.SCHEMA) if probable else None
     return Part(len(passages), *made, kept, log, before, agreement, own)
 
 
@@ -198,14 +198,14 @@ def _both(
                 second = told.annotation if told else None
             pairs = compare(first.annotation, second, asked) if second else None
             if logprobs:
-                sure[0] = probabilities.probabilities(entities_of(first.annotation), answer.reply, answer.logprobs)
+                sure[0] = probabilities.of_entities(entities_of(first.annotation), answer.reply, answer.logprobs)
             if logprobs and second:
                 entities = entities_of(second)
                 if other:
-                    sure[1] = probabilities.probabilities(entities, other.reply, other.logprobs)
+                    sure[1] = probabilities.of_entities(entities, other.reply, other.logprobs)
                 for query in queries[place]:
                     own = [one for one in entities if one.label == query.entity_type]
-                    sure[1] |= probabilities.probabilities(own, query.reply, query.logprobs)
+                    sure[1] |= probabilities.of_entities(own, query.reply, query.logprobs)
         yield _Compared(passage, first, pairs, (sure[0], sure[1]))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from annotator.checking.compare import DIFFERENT
 from annotator.checking.keeping import REASON as DECIDED
 from annotator.checking.opinions import Opinion
-from annotator.checking.probabilities import Sureness
+from annotator.checking.probabilities import EntityProbability
 from annotator.records import Annotation
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
@@ -22,7 +22,7 @@ def doubtful_first(
     run: RunDir,
     annotations: Mapping[str, Annotation],
     opinions: Iterable[Opinion] = (),
-    sure: Iterable[Sureness] = (),
+    sure: Iterable[EntityProbability] = (),
 ) -> list[tuple[str, str]]:
     """Return passages with what is doubtful about them, the most doubtful first: to correct, not to estimate from.
 
