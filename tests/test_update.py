@@ -295,6 +295,9 @@ def test_what_people_decided_stays(run: Path, endpoint: Endpoint, tmp_path: Path
     assert wrong.text not in {m.text for m in annotations(run)[passage.passage_id].mentions}
     assert update(endpoint, run, "--docs", "+3").exit_code == 0
     assert begins_with(run, before)
+    since = table(run, "passages").num_rows - table(before, "passages").num_rows
+    assert json.loads((run / "quality.json").read_text("utf-8"))["about"]["passages_added_since"] == since
+    assert f"an update added {since} passages after these checks" in (run / "README.md").read_text("utf-8")
     assert {m.label for one in annotations(run).values() for m in one.mentions} == {"place"}
 
 

@@ -29,6 +29,11 @@ def passage_steps(run: RunDir) -> list[range]:
     return _rows(accumulate(counts))
 
 
+def passages_added(run: RunDir) -> list[range]:
+    """Return the rows of ``passages.parquet`` that each update added; none for a run that was not updated."""
+    return passage_steps(run)[1:] if _passages_by_step(run) else []
+
+
 def annotation_steps(run: RunDir) -> list[range]:
     """Return the rows of ``annotations.parquet`` by step."""
     if not _passages_by_step(run):

@@ -7,12 +7,13 @@ over passages that people read before they saw any prediction. Both are about th
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, Final
 
 from annotator.checking.opinions import read_opinions
 from annotator.checking.settings import read_check
 from annotator.cleaning.entity_reviews import Decision, Span, Subject, read_reviews
+from annotator.run.steps import passages_added
 from annotator.storage import tables
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
@@ -95,6 +96,8 @@ def measure_run(run: RunDir) -> dict[str, Any] | None:
         golds = gold_passages(_valid(predictions, reviews.decisions), texts)
         population = len(predictions.passages)
         missed = measured_by_both(golds, texts, own, read_opinions(run.agreement), settings.share, population)
+    if since := _added_since(run, {one.passage_id for one in reviews.decisions}):
+        found["about"]["passages_added_since"] = since
     return {
         **found,
         **({"missed_by_both": missed} if missed else {}),
@@ -105,6 +108,17 @@ def measure_run(run: RunDir) -> dict[str, Any] | None:
 def _valid(predictions: Predictions, decisions: Iterable[Decision]) -> list[Decision]:
     """Return the decisions about passages whose text is still the same."""
     return [one for one in decisions if predictions.passages.get(one.passage_id, ("",))[0] == one.text_sha256]
+
+
+def _added_since(run: RunDir, checked: Set[str]) -> int:
+    """Return the passages of the last updates of which nobody has checked any: the sample was drawn without them."""
+    since = 0
+    for rows in reversed(passages_added(run)):
+        batches = tables.batches(run.passages, ["id"], rows=rows)
+        if any(not checked.isdisjoint(batch.column("id").to_pylist()) for batch in batches):
+            break
+        since += len(rows)
+    return since
 
 
 def _recall(predictions: Predictions, decisions: Iterable[Decision], texts: Mapping[str, str]) -> dict[str, Any] | None:

@@ -31,6 +31,8 @@ def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
         found = f"recall {share(recall)}; " if "value" in recall else "recall: no entity found; "
         rough = "; few passages, a rough figure" if recall["passages"] < ENOUGH_PASSAGES else ""
         lines.append(f"{found}{plural(recall['passages'], 'passage')} read blind{only}{rough}")
+    if since := quality.get("about", {}).get("passages_added_since"):
+        lines.append(f"an update added {plural(since, 'passage')} after these checks; they are not in the sample yet")
     return lines
 
 
