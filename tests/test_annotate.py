@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -366,6 +367,21 @@ def test_an_error_in_the_source_of_passages_keeps_the_answers(ledger: Ledger, ma
     with pytest.raises(RunDirError, match="damaged"):
         annotate(broken(), QueueTeacher(), ledger, pace(concurrency=2), Silent())
     assert len(ledger) >= 30
+
+
+def test_the_garbage_collector_is_left_as_it_was(ledger: Ledger, make_passage: MakePassage) -> None:
+    """It waits for more objects while questions are asked, and only then."""
+    seen = []
+
+    class Watched(QueueTeacher):
+        async def ask(self, question: Question) -> Reply:
+            seen.append(gc.get_threshold())
+            return await super().ask(question)
+
+    young, *older = before = gc.get_threshold()
+    annotate(passages(make_passage, 2), Watched(), ledger, Pace(), Silent())
+    assert set(seen) == {(10 * young, *older)}
+    assert gc.get_threshold() == before
 
 
 def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage) -> None:

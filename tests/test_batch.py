@@ -308,13 +308,24 @@ def test_a_download_that_breaks_off(api: BatchEndpoint, tmp_path: Path) -> None:
     """Said in one line; the next command reads it again and nothing is kept twice."""
     out = tmp_path / "run"
     batch(api, out)
-    api.finish()
-    api.cut = 2_000
+    odd = {line["custom_id"] for line in api.requests("batch_1")[::2]}
+
+    def decide(line: Line) -> Line:
+        found = answered(line)
+        if line["custom_id"] in odd:
+            found["response"]["body"]["choices"][0]["message"]["content"] = 5
+        found["response"]["body"]["id"] = "x" * 10_000
+        return found
+
+    api.finish(decide)
+    api.cut = 100_000  # some lines arrive
     result = batch(api, out)
     assert result.exit_code == 1
     assert "broke off" in result.stderr
-    assert batch(api, out).exit_code == 0
-    assert answers(out) == tables.count(out / "passages.parquet")
+    assert batch(api, out).exit_code == 3
+    assert answers(out) == tables.count(out / "passages.parquet") - len(odd)
+    with Ledger(out / "completions.sqlite") as ledger:
+        assert sorted(attempt.key for attempt in ledger.attempts()) == sorted(odd)
 
 
 def test_results_that_are_gone(api: BatchEndpoint, tmp_path: Path) -> None:

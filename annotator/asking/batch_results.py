@@ -31,6 +31,7 @@ def store_results(batch: Batch, lines: Iterable[bytes], left: dict[str, str], le
         The tokens of its answers.
     """
     answers: list[Completion] = []
+    attempts: list[Attempt] = []  # written at the end: where the download breaks off, all lines are read again
     failures: dict[str, Failure] = {}
     batch.completed = batch.unknown = tokens = 0
     for line in lines:
@@ -44,7 +45,7 @@ def store_results(batch: Batch, lines: Iterable[bytes], left: dict[str, str], le
             batch.unknown += 1
         elif isinstance(answer, TeacherError):
             if answer.body:  # paid for
-                ledger.keep_attempt(Attempt(result.key, passage_id, answer.kind, answer.body, time.time()))
+                attempts.append(Attempt(result.key, passage_id, answer.kind, answer.body, time.time()))
             if answer.kind == "http 400":
                 batch.sent_as |= other_names(str(answer))
             failures[result.key] = Failure(result.key, passage_id, answer.kind, str(answer))
@@ -57,6 +58,8 @@ def store_results(batch: Batch, lines: Iterable[bytes], left: dict[str, str], le
                 ledger.append(answers)
                 answers = []
     ledger.append(answers)
+    for attempt in attempts:
+        ledger.keep_attempt(attempt)
     batch.failed = len(left)
     why = batch.complaint or "the results have no line for it"
     ledger.record_failures([failures.get(key) or Failure(key, left[key], f"batch {batch.status}", why) for key in left])
