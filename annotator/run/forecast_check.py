@@ -17,7 +17,7 @@ from annotator.cleaning.clean import Cleaned, Decider, clean_reply
 from annotator.cleaning.corrections import read_corrections
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
-from annotator.records import Completion, Passage, Piece
+from annotator.records import Completion, Passage
 from annotator.run.arbitration import disputes
 from annotator.run.check import Wanted, prepared
 from annotator.run.forecast import Arbiter, Assumed, Kind, Plan, forecast, passages_in_tokens, prompt_tokens_of
@@ -143,7 +143,7 @@ def _assumed_part(
 ) -> list[tuple[str, int]]:
     """Return what an arbiter would be shown if ``share`` of the first teacher's entities were candidates."""
     found = []
-    passages: Iterable[Passage] = tables.from_batch(part.passages, Passage, Piece)
+    passages: Iterable[Passage] = tables.from_batch(part.passages, Passage)
     for passage, answer in zip(passages, tables.from_batch(part.completions, Completion), strict=True):
         annotation = clean_reply(passage, answer, labels).annotation if passage.id in left else None
         entities = entities_of(annotation) if annotation else []

@@ -21,7 +21,7 @@ from annotator.cleaning.entity_reviews import Decision, apply
 from annotator.duplicates.repeated_passages import Fingerprints, fingerprints
 from annotator.passages.chunking import chunk_block
 from annotator.passages.tokenizers import Tokenizer
-from annotator.records import Annotation, Completion, Document, Mention, Passage, Piece, Rejected
+from annotator.records import Annotation, Completion, Document, Passage, Rejected
 from annotator.samples.explode import Negatives, explode
 from annotator.storage import tables
 
@@ -158,7 +158,7 @@ def differences_part(
 
 def outlines_part(answered: Answered, labels: Decider) -> list[tuple[str, Counter[str] | None]]:
     """Return for each passage its id, and the first teacher's entities by type; None where its answer is unreadable."""
-    passages = tables.from_batch(answered.passages, Passage, Piece)
+    passages = tables.from_batch(answered.passages, Passage)
     found: list[tuple[str, Counter[str] | None]] = []
     for passage, answer in zip(passages, tables.from_batch(answered.completions, Completion), strict=True):
         annotation = clean_reply(passage, answer, labels).annotation
@@ -181,7 +181,7 @@ def _both(
     answered: Answered, labels: Decider, corrections: Mapping[str, Correction], *, logprobs: bool = False
 ) -> Iterator[_Compared]:
     """Clean the answers of the first teacher, and compare them with those of the second."""
-    passages = list(tables.from_batch(answered.passages, Passage, Piece))
+    passages = list(tables.from_batch(answered.passages, Passage))
     answers = list(tables.from_batch(answered.completions, Completion))
     others = tables.from_batch(answered.others, Completion) if answered.others is not None else repeat(None)
     queries: defaultdict[int, list[QueryAnswer]] = defaultdict(list)
@@ -217,7 +217,7 @@ def explode_part(
     definitions: Mapping[str, str],
 ) -> Part:
     """Make the samples of annotated passages."""
-    passages = tables.from_batch(annotations, Annotation, Mention)
+    passages = tables.from_batch(annotations, Annotation)
     results = list(explode(passages, negatives, tokenizer, max_tokens, definitions))
     samples = [result for result in results if not isinstance(result, Rejected)]
     rejected = [result for result in results if isinstance(result, Rejected)]

@@ -35,7 +35,7 @@ from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.chunking import BLOCK
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
-from annotator.records import Completion, Document, Passage, Piece, Rejected
+from annotator.records import Completion, Document, Passage, Rejected
 from annotator.run.arbitration import decisions
 from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
@@ -384,7 +384,7 @@ def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> T
         pair
         for part in answered(context, ledger)
         for pair in zip(
-            tables.from_batch(part.passages, Passage, Piece),
+            tables.from_batch(part.passages, Passage),
             tables.from_batch(part.completions, Completion),
             strict=True,
         )

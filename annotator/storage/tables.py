@@ -1,6 +1,7 @@
 """Writes records to Parquet and reads them, in batches, so that a file may be larger than memory.
 
-The same records give the same bytes: fixed schema, compression and row-group size, no time stamps.
+The columns of a file are the fields of its record in ``annotator.records``. The same records give the same bytes:
+fixed compression and row-group size, no time stamps.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import accumulate, chain, islice, starmap
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError
-from annotator.records import Annotation, Document, LabelUse, Mention, Passage, Piece, Rejected, Sample
+from annotator.records import Annotation, Completion, Document, LabelUse, Passage, Rejected, Sample
 
 Record = TypeVar("Record")
 
@@ -30,60 +32,39 @@ HELD: Final = 512
 BUFFER: Final = 1 << 18
 """Bytes of a column that are read at once, instead of a whole row group."""
 
-_TEXT = pa.string()
-_PIECE = pa.struct([("document_id", _TEXT), ("start", pa.int64()), ("end", pa.int64())])
-_MENTION = pa.struct(
-    [
-        ("text", _TEXT),
-        ("label", _TEXT),
-        ("raw_label", _TEXT),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("match", _TEXT),
-    ]
-)
-DOCUMENT: Final = pa.schema([("id", _TEXT), ("text", _TEXT), ("source", _TEXT)])
-PASSAGE: Final = pa.schema(
-    [
-        ("id", _TEXT),
-        ("text", _TEXT),
-        ("n_tokens", pa.int64()),
-        ("pieces", pa.list_(_PIECE)),
-        ("n_sentences", pa.int64()),
-        ("cut", _TEXT),
-    ]
-)
-ANNOTATION: Final = pa.schema(
-    [("passage_id", _TEXT), ("text", _TEXT), ("mentions", pa.list_(_MENTION)), ("reply_status", _TEXT)]
-)
-SAMPLE: Final = pa.schema(
-    [
-        ("id", _TEXT),
-        ("instruction", _TEXT),
-        ("input", _TEXT),
-        ("output", _TEXT),
-        ("entity_type", _TEXT),
-        ("negative", pa.bool_()),
-        ("passage_id", _TEXT),
-    ]
-)
-SAMPLE_PART: Final = SAMPLE.set(2, pa.field("input", pa.dictionary(pa.int32(), _TEXT)))
+_COLUMN_TYPES: Final[Mapping[Any, pa.DataType]] = {
+    str: pa.string(),
+    str | None: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+def schema_of(kind: type[Any]) -> pa.Schema:
+    """Return the columns of a record: its fields in their order, a tuple of records as a list of structs."""
+    items = _items(kind)  # type: ignore[arg-type] # a class is hashable
+    return pa.schema(
+        (name, pa.list_(pa.struct(list(schema_of(items[name])))) if name in items else _COLUMN_TYPES[hint])
+        for name, hint in get_type_hints(kind).items()
+    )
+
+
+@cache
+def _items(kind: type[Any]) -> dict[str, type[Any]]:
+    """Return the record in each field that holds a tuple of records."""
+    return {name: get_args(hint)[0] for name, hint in get_type_hints(kind).items() if get_origin(hint) is tuple}
+
+
+DOCUMENT: Final = schema_of(Document)
+PASSAGE: Final = schema_of(Passage)
+COMPLETION: Final = schema_of(Completion)
+ANNOTATION: Final = schema_of(Annotation)
+SAMPLE: Final = schema_of(Sample)
+SAMPLE_PART: Final = SAMPLE.set(2, pa.field("input", pa.dictionary(pa.int32(), pa.string())))
 """Samples between processes: those of one passage repeat its text."""
-REJECTED: Final = pa.schema([(name, _TEXT) for name in ("stage", "reason", "record_id", "value", "detail", "label")])
-COMPLETION: Final = pa.schema(
-    [
-        *((name, _TEXT) for name in ("key", "passage_id", "reply", "finish_reason")),
-        *((name, pa.int64()) for name in ("prompt_tokens", "completion_tokens")),
-        *((name, pa.float64()) for name in ("latency", "created")),
-        ("logprobs", _TEXT),
-    ]
-)
-LABEL: Final = pa.schema(
-    [
-        *((name, _TEXT) for name in ("raw", "label", "status", "rule")),
-        *((name, pa.int64()) for name in ("claims", "mentions")),
-    ]
-)
+REJECTED: Final = schema_of(Rejected)
+LABEL: Final = schema_of(LabelUse)
 
 
 @contextmanager
@@ -257,12 +238,12 @@ def read_documents(path: Path) -> Iterator[Document]:
 
 def read_passages(path: Path) -> Iterator[Passage]:
     """Read passages."""
-    return _records(path, Passage, Piece)
+    return _records(path, Passage)
 
 
 def read_annotations(path: Path, rows: range | None = None) -> Iterator[Annotation]:
     """Read annotations: all, or those with the numbers ``rows``."""
-    return _records(path, Annotation, Mention, rows)
+    return _records(path, Annotation, rows)
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
@@ -280,12 +261,10 @@ def read_labels(path: Path) -> Iterator[LabelUse]:
     return _records(path, LabelUse)
 
 
-def _records(
-    path: Path, kind: type[Record], item: type[Any] | None = None, rows: range | None = None
-) -> Iterator[Record]:
-    """Read records of ``kind`` by column names; a column of lists holds records of ``item``."""
+def _records(path: Path, kind: type[Record], rows: range | None = None) -> Iterator[Record]:
+    """Read records of ``kind`` by column names."""
     for batch in batches(path, size=HELD, rows=rows):
-        yield from from_batch(batch, kind, item)
+        yield from from_batch(batch, kind)
 
 
 def pick(batch: pa.RecordBatch, wanted: Sequence[bool]) -> pa.RecordBatch:
@@ -300,24 +279,21 @@ def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pc.index_in(column.indices, used), column.dictionary.take(used))
 
 
-def from_batch(batch: pa.RecordBatch, kind: type[Record], item: type[Any] | None = None) -> Iterator[Record]:
-    """Yield the records of a batch made by ``to_batch``; other columns are ignored."""
-    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    names = [name for name in batch.schema.names if name in known]
-    return _made(kind, {name: _values(batch.column(name), item) for name in names})
+def from_batch(batch: pa.RecordBatch, kind: type[Record]) -> Iterator[Record]:
+    """Yield the records of a batch made by ``to_batch``; other columns are ignored.
 
-
-def _made(kind: type[Record], columns: Mapping[str, Iterable[Any]]) -> Iterator[Record]:
-    # In the order of the fields; a file of an older version may lack the last ones.
-    names = [field.name for field in dataclasses.fields(kind) if field.name in columns]  # type: ignore[arg-type]
-    return starmap(kind, zip(*(columns[name] for name in names), strict=True))
+    A file of an older version may lack the last columns.
+    """
+    fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    names = [name for name in fields if name in batch.schema.names]
+    items = _items(kind)  # type: ignore[arg-type] # a class is hashable
+    return starmap(kind, zip(*(_values(batch.column(name), items.get(name)) for name in names), strict=True))
 
 
 def _values(column: pa.Array, item: type[Any] | None) -> Iterable[Any]:
-    if item is None or not pa.types.is_list(column.type):
+    if item is None:
         values: list[Any] = column.to_pylist()
         return values
-    inner = column.flatten()
-    names = [field.name for field in inner.type]
-    items = _made(item, {name: inner.field(name).to_pylist() for name in names})
+    inner = pa.RecordBatch.from_struct_array(column.flatten())
+    items = from_batch(inner, item)
     return (tuple(islice(items, length)) for length in column.value_lengths().to_pylist())  # made as they are read
