@@ -83,6 +83,7 @@ def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
         "prompts/label-translation.1.toml",
         "normalizers/lexicon/vietnamese.toml",
         "data_cards/templates/card.md.j2",
+        "data_cards/templates/croissant_context.json",
         "data_cards/licences.toml",
         "annotator/sources/bundled/health.jsonl",
         "annotator/py.typed",
