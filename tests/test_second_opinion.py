@@ -433,8 +433,8 @@ def test_two_prompts_are_compared_on_a_small_build_and_nothing_is_paid_twice(tmp
         flags = ["--out", out, *asking(endpoint), "--concurrency", 1, "--quiet"]
         assert vner("build", "sample", "--docs", 5, "--prompt", "open-ner-vi.1", *flags).exit_code == 0
         pilot = len(endpoint.requests)
-        other = ["--provider", "openai", "--base-url", endpoint.url, "--model", "m", "--prompt", "open-ner-vi.2"]
-        result = vner("check", out, *other, "--concurrency", 1, "--differences", "--quiet", "--json")
+        other = ["--prompt", "open-ner-vi.2", "--concurrency", 1]  # all else as for the first teacher
+        result = vner("check", out, *other, "--differences", "--quiet", "--json")
         assert result.exit_code == 0, result.output
         figures = json.loads(result.stdout)
         assert len(endpoint.requests) == 2 * pilot

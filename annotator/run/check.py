@@ -63,7 +63,8 @@ def checking(
 
     Args:
         root: a finished run directory.
-        given: settings of the second teacher; without a provider those of the last check stand.
+        given: settings of the second teacher; without a provider the others are those of the last check, else of the
+            first teacher.
         progress: receives all events.
         wanted: what to ask and what to keep.
         asking: ``now``, or ``batch``: by the provider's Batch API. The arbiter is always asked now.
@@ -123,19 +124,18 @@ def prepared(root: Path, given: Mapping[str, Any], progress: Progress, wanted: W
 
 
 def _teacher(first: RunConfig, before: CheckSettings | None, by: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of the second teacher: those given, and without a provider on those of the last check.
+    """Return the settings of the second teacher: those given, and without a provider the others of the last check.
 
-    Queries may go to the first teacher itself, which is taken where none is named.
+    Before there is one, they are those of the first teacher, which may be asked with another model or prompt, and
+    queries without any other setting.
     """
     own = {name: value for name, value in given.items() if name in TEACHER}
     if "provider" in given:
         return own
     if before:
         stored = dict(before.teacher)
-    elif by == "query":
+    elif by == "query" or {"model", "prompt"} & set(given):
         stored = {name: value for name, value in storable(first).items() if name in TEACHER}
-    elif {"model", "prompt"} & set(given):
-        return own
     else:
         raise ConfigError("name the second teacher: --provider and --model")
     if by != (before.by if before else BY[0]):  # these belong to the other kind of question

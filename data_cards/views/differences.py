@@ -68,8 +68,8 @@ def draft(kinds: Sequence[dict[str, Any]]) -> str:
     parts = [
         "# What two teachers differ about\n",
         "Write a rule for each kind below, or delete it. Put the rules into a copy of the prompt with a name of its "
-        "own, and compare the two prompts on a part of the passages: `vner-annotate check DIR --provider ... "
-        "--model ... --prompt FILE --share 0.05`.\n",
+        "own, and compare the two prompts on a part of the passages: `vner-annotate check DIR --provider NAME "
+        "--model NAME --prompt FILE --share 0.05`.\n",
     ]
     for one in kinds:
         lines = [f"- {printable(item['example'])} ({item['count']:,})" for item in one["examples"]]
