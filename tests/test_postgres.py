@@ -68,6 +68,18 @@ def test_both_ledgers_do_the_same(opened: Callable[[], Answers]) -> None:
         assert len(ledger) == 4
 
 
+def test_a_ledger_of_an_older_version_continues(database: str) -> None:
+    """It has no tables for attempts and token probabilities: they are added, and its answers stay."""
+    with PostgresLedger(database) as ledger:
+        ledger.append([ANSWER])
+    with psycopg.connect(database) as db:
+        db.execute("DROP TABLE vner_attempts, vner_logprobs")
+    with PostgresLedger(database) as ledger:
+        assert (ledger.get("k1"), list(ledger.attempts())) == (ANSWER, [])
+        ledger.append([replace(ANSWER, key="k2", logprobs="1 2:3")])
+        assert ledger.get("k2") == replace(ANSWER, key="k2", logprobs="1 2:3")
+
+
 def test_written_is_seen_by_others_and_flushed_is_on_the_disk(database: str) -> None:
     """Before the writer closes; and the log of the server has been flushed past what was written."""
     with PostgresLedger(database) as first, PostgresLedger(database) as second:

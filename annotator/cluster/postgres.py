@@ -12,11 +12,12 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from annotator.config import LEDGER_VARIABLE, without_password
 from annotator.errors import ConfigError, RunDirError
-from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure, attempt_row, completion_row, failure_row
+from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure
 from annotator.records import Completion
 
 if TYPE_CHECKING:
@@ -37,30 +38,32 @@ CREATE TABLE vner_completions (
 CREATE TABLE vner_failures (key text PRIMARY KEY, passage_id text NOT NULL, kind text NOT NULL, detail text NOT NULL);
 CREATE TABLE vner_ledger (version integer NOT NULL);
 """  # bytea, since a reply may hold a NUL character, which a column of type text cannot
-_ATTEMPTS: Final = """
+_LATER: Final = """
 CREATE TABLE IF NOT EXISTS vner_attempts (
     key text NOT NULL, passage_id text NOT NULL, kind text NOT NULL, body text NOT NULL,
     created double precision NOT NULL
-)
-"""  # created with the first attempt: older versions of this program have no such table
-_LOGPROBS: Final = "CREATE TABLE IF NOT EXISTS vner_logprobs (key text PRIMARY KEY, tokens text NOT NULL)"  # likewise
+);
+CREATE TABLE IF NOT EXISTS vner_logprobs (key text PRIMARY KEY, tokens text NOT NULL);
+"""  # ledgers of older versions have no such tables, and older versions do not mind them
 _ANSWER: Final = """
-WITH answered AS (DELETE FROM vner_failures WHERE key = %s)
-INSERT INTO vner_completions VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+WITH answered AS (DELETE FROM vner_failures WHERE key = %(key)s),
+     probable AS (
+         INSERT INTO vner_logprobs SELECT %(key)s, %(logprobs)s WHERE %(logprobs)s <> '' ON CONFLICT DO NOTHING
+     )
+INSERT INTO vner_completions VALUES (
+    %(key)s, %(passage_id)s, %(reply)s, %(finish_reason)s, %(prompt_tokens)s, %(completion_tokens)s, %(latency)s,
+    %(created)s
+) ON CONFLICT DO NOTHING
 """
-_ANSWER_LOGPROBS: Final = """
-WITH answered AS (DELETE FROM vner_failures WHERE key = %s),
-     told AS (INSERT INTO vner_logprobs VALUES (%s, %s) ON CONFLICT DO NOTHING)
-INSERT INTO vner_completions VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+_FIND: Final = """
+SELECT vner_completions.*, coalesce(tokens, '') FROM vner_completions LEFT JOIN vner_logprobs USING (key)
+WHERE key = ANY(%s)
 """
-_SELECT: Final = "SELECT * FROM vner_completions"
-_SELECT_LOGPROBS: Final = (
-    "SELECT vner_completions.*, coalesce(tokens, '') FROM vner_completions LEFT JOIN vner_logprobs USING (key)"
-)
 _FAILURE: Final = """
-INSERT INTO vner_failures VALUES (%s, %s, %s, %s)
+INSERT INTO vner_failures VALUES (%(key)s, %(passage_id)s, %(kind)s, %(detail)s)
 ON CONFLICT (key) DO UPDATE SET passage_id = excluded.passage_id, kind = excluded.kind, detail = excluded.detail
 """
+_ATTEMPT: Final = "INSERT INTO vner_attempts VALUES (%(key)s, %(passage_id)s, %(kind)s, %(body)s, %(created)s)"
 
 
 class PostgresLedger:
@@ -83,7 +86,7 @@ class PostgresLedger:
             raise ConfigError("--ledger postgresql://... needs the extra ray: pip install '.[ray]'") from error
         self._pg, self._address = psycopg, address
         self._locks: list[str] = []
-        self._unflushed = self._closed = self._has_logprobs = False
+        self._unflushed = self._closed = False
         self._one_at_a_time = threading.RLock()  # the worker pool flushes in another thread
         with self._explained():
             self._db = self._connected()
@@ -114,59 +117,42 @@ class PostgresLedger:
             raise RunDirError(
                 f"the database of {self._address} has the encoding {encoding}; create a database with ENCODING 'UTF8'"
             )
-        if not self._is_there():
+        if self._missing():
             with self._db.transaction():
                 execute("SELECT pg_advisory_xact_lock(%s)", [self._number("tables")])
-                if not self._is_there():
+                if "vner_ledger" in self._missing():
                     execute(_TABLES)
                     execute("INSERT INTO vner_ledger VALUES (%s)", [SCHEMA_VERSION])
+                execute(_LATER)
         (version,) = execute("SELECT max(version) FROM vner_ledger").fetchone() or (None,)
         if version is None or version > SCHEMA_VERSION:
             raise RunDirError(f"the ledger {self._address} was written by a newer vner-annotate; upgrade this one")
 
-    def _is_there(self) -> bool:
-        names = ("vner_ledger", "vner_completions", "vner_failures")
-        found = self._db.execute("SELECT to_regclass(%s), to_regclass(%s), to_regclass(%s)", names).fetchone() or ()
-        missing = [name for name, there in zip(names, found, strict=True) if there is None]
-        if 0 < len(missing) < len(names):
+    def _missing(self) -> list[str]:
+        """Return the tables that are not there: none, all, or those that a ledger of an older version lacks."""
+        names = ("vner_ledger", "vner_completions", "vner_failures", "vner_attempts", "vner_logprobs")
+        query = "SELECT name FROM unnest(%s::text[]) AS t(name) WHERE to_regclass(name) IS NULL"
+        absent = {name for (name,) in self._db.execute(query, [list(names)]).fetchall()}
+        missing = [name for name in names if name in absent]
+        if 0 < len(missing) < len(names) and missing[0] in names[:3]:
             raise RunDirError(f"{self._address} has some tables of a ledger but no {missing[0]}; use another database")
-        return not missing
+        return missing
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers, all or none; when this returns they survive the process. A key that is there stays."""
-        rows = [_answer(completion_row(item)) for item in completions]
-        if any(item.logprobs for item in completions):
-            self._make_logprobs()
-            told = [(item.key, item.key, item.logprobs) for item in completions]
-            self._write(_ANSWER_LOGPROBS, [(*one, *row) for one, row in zip(told, rows, strict=True)])
-        else:
-            self._write(_ANSWER, [(row[0], *row) for row in rows])
+        self._write(_ANSWER, [_storable(item) | {"reply": item.reply.encode("utf-8")} for item in completions])
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Record why questions have no answer, in place of earlier records."""
-        self._write(_FAILURE, [tuple(map(_clean, failure_row(item))) for item in failures])
+        self._write(_FAILURE, [_storable(item) for item in failures])
 
     def keep_attempt(self, attempt: Attempt) -> None:
         """Store a paid reply that is not the answer."""
-
-        def write(db: psycopg.Connection[Any]) -> None:
-            with db.transaction():
-                self._make(db, _ATTEMPTS)
-                row = [_clean(value) if isinstance(value, str) else value for value in attempt_row(attempt)]
-                db.execute("INSERT INTO vner_attempts VALUES (%s, %s, %s, %s, %s)", row)
-
-        with self._one_at_a_time:
-            self._do(write)
-            self._unflushed = True
+        self._write(_ATTEMPT, [_storable(attempt)])
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield all that ``keep_attempt`` has kept."""
-
-        def find(db: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-            (there,) = db.execute("SELECT to_regclass('vner_attempts')").fetchone() or (None,)
-            return db.execute("SELECT * FROM vner_attempts").fetchall() if there else []
-
-        return (Attempt(*row) for row in self._do(find))
+        return (Attempt(*row) for row in self._rows("SELECT * FROM vner_attempts"))
 
     def flush(self) -> None:
         """Flush all writes to the server's disk."""
@@ -188,27 +174,15 @@ class PostgresLedger:
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the answers to those of ``keys`` that have one."""
-        wanted = list(keys)
-
-        def find(db: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-            if not self._has_logprobs:  # a worker elsewhere may have created the table
-                (there,) = db.execute("SELECT to_regclass('vner_logprobs')").fetchone() or (None,)
-                self._has_logprobs = there is not None
-            select = _SELECT_LOGPROBS if self._has_logprobs else _SELECT
-            return db.execute(f"{select} WHERE key = ANY(%s)", [wanted], binary=True).fetchall()
-
-        rows = self._do(find)
-        return {row[0]: _completion(*row) for row in rows}
+        return {row[0]: _completion(*row) for row in self._rows(_FIND, list(keys))}
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of ``keys`` (up to some thousands) that have an answer."""
-        find = "SELECT key FROM vner_completions WHERE key = ANY(%s)"
-        return {key for (key,) in self._do(lambda db: db.execute(find, [list(keys)]).fetchall())}
+        return {key for (key,) in self._rows("SELECT key FROM vner_completions WHERE key = ANY(%s)", list(keys))}
 
     def has(self, key: str) -> bool:
         """Whether ``key`` has an answer."""
-        found = self._do(lambda db: db.execute("SELECT 1 FROM vner_completions WHERE key = %s", [key]).fetchone())
-        return found is not None
+        return bool(self._rows("SELECT 1 FROM vner_completions WHERE key = %s", key))
 
     def since(self, moment: float) -> list[tuple[float, int]]:
         """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
@@ -216,19 +190,16 @@ class PostgresLedger:
             "SELECT created, prompt_tokens + completion_tokens FROM vner_completions"
             " WHERE created > %s AND latency > 0 ORDER BY created"
         )
-        return [
-            (float(when), int(tokens)) for when, tokens in self._do(lambda db: db.execute(find, [moment]).fetchall())
-        ]
+        return [(float(when), int(tokens)) for when, tokens in self._rows(find, moment)]
 
     def failure(self, key: str) -> Failure | None:
         """Return why ``key`` has no answer, or None if it was not asked."""
-        row = self._do(lambda db: db.execute("SELECT * FROM vner_failures WHERE key = %s", [key]).fetchone())
-        return Failure(*row) if row else None
+        rows = self._rows("SELECT * FROM vner_failures WHERE key = %s", key)
+        return Failure(*rows[0]) if rows else None
 
     def __len__(self) -> int:
         """Number of answers."""
-        row = self._do(lambda db: db.execute("SELECT count(*) FROM vner_completions").fetchone())
-        return int(row[0]) if row else 0
+        return int(self._rows("SELECT count(*) FROM vner_completions")[0][0])
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
@@ -258,21 +229,10 @@ class PostgresLedger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _make_logprobs(self) -> None:
-        def make(db: psycopg.Connection[Any]) -> None:
-            with db.transaction():
-                self._make(db, _LOGPROBS)
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._do(lambda db: db.execute(query, values, binary=True).fetchall())
 
-        if not self._has_logprobs:
-            self._do(make)
-            self._has_logprobs = True
-
-    def _make(self, db: psycopg.Connection[Any], table: str) -> None:
-        """Create a table that not all ledgers have, if needed, within a transaction."""
-        db.execute("SELECT pg_advisory_xact_lock(%s)", [self._number("tables")])
-        db.execute(table)
-
-    def _write(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    def _write(self, statement: str, rows: list[dict[str, Any]]) -> None:
         def write(db: psycopg.Connection[Any]) -> None:
             if len(rows) == 1:
                 db.execute(statement, rows[0])  # its own transaction
@@ -349,14 +309,13 @@ def _with_password(address: str) -> str:
     return whole if whole and without_password(whole) == without_password(address) else address
 
 
-def _answer(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    key, passage_id, reply, finish_reason, *numbers = row
-    return (key, _clean(passage_id), reply.encode("utf-8"), _clean(finish_reason), *numbers)
+def _storable(record: Completion | Failure | Attempt) -> dict[str, Any]:
+    """Return the fields of a record; a column of type text cannot hold a NUL character."""
+    return {
+        field.name: value.replace("\0", "\ufffd") if isinstance(value := getattr(record, field.name), str) else value
+        for field in fields(record)
+    }
 
 
 def _completion(key: str, passage_id: str, reply: bytes, *rest: Any) -> Completion:
     return Completion(key, passage_id, reply.decode("utf-8"), *rest)
-
-
-def _clean(text: str) -> str:
-    return text.replace("\0", "\ufffd")
