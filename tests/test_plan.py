@@ -13,7 +13,8 @@ from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.run.forecast import Assumed, _time
+from annotator.run.plan import Assumed
+from annotator.run.request_time import time_of
 from annotator.storage import tables
 from annotator.teachers.prices import price_of
 from data_cards.views.forecast import duration
@@ -214,7 +215,7 @@ def test_an_unknown_price_is_said(tmp_path: Path) -> None:
 def test_time_by_what_bounds_it(settings: dict[str, int], requests: int, seconds: float, bound: str) -> None:
     """Two seconds and a hundred tokens an answer: by concurrency, or by full windows of a minute."""
     config = RunConfig(provider="openai", model="m", **settings)  # type: ignore[arg-type]
-    forecast, why = _time(config, requests, 100.0, 2.0)
+    forecast, why = time_of(config, requests, 100.0, 2.0)
     assert forecast == pytest.approx(seconds)
     assert why == bound
 

@@ -7,44 +7,35 @@ the assumptions.
 from __future__ import annotations
 
 import dataclasses
-import math
 import random
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from annotator.asking.batch_files import on_their_way
-from annotator.asking.endpoint_limits import Limits, limits_of, retirement
-from annotator.asking.rate_limits import WINDOW
 from annotator.cleaning.clean import Cleaned, clean_reply
-from annotator.config import RunConfig
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
 from annotator.run.ledgers import answers_of, open_ledger
+from annotator.run.plan import PASSAGES, Assumed, Kind, Plan, Seen
+from annotator.run.request_time import time_of
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
 from annotator.run.stages import Context, ask
 from annotator.storage import tables
 from annotator.storage.rundir import opened
 from annotator.teachers import Asked, Question, ask_about, make_teacher, require_key
-from annotator.teachers.prices import Price, price_of
+from annotator.teachers.prices import price_of
 from annotator.teachers.registry import PROVIDERS
 from annotator.terminal.events import Progress, displayed
 from normalizers.labels import LabelNormalizer, load_lexicon
 
-ANSWER_RATIO: Final = 0.5
-"""Assumed answer tokens for each passage token, until there are answers. The embedded teacher, with few types, needs
-0.31 (150 passages of real news); a large model with free types needs more."""
 AROUND_A_MESSAGE: Final = 5
 """Tokens that a chat template puts around a message (Llama 3; others take 3 or 4), and around the whole."""
-DAY: Final = 86400.0
-"""Seconds."""
 LATENCY: Final = 2.0
 """Assumed seconds an answer takes, until there are answers."""
 LOCAL_LATENCY: Final = 0.02
@@ -58,174 +49,6 @@ def _read_reply(passage: Passage, completion: Completion) -> Cleaned:
 @cache
 def _normalizer() -> LabelNormalizer:
     return LabelNormalizer(load_lexicon())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assumed:
-    """Assumptions of the user about the teacher; None: the default."""
-
-    latency: float | None = None
-    """Seconds an answer takes; measurements replace it."""
-    price_in: float | None = None
-    """US dollars for a million prompt tokens."""
-    price_out: float | None = None
-    """US dollars for a million tokens of answer."""
-
-    def __post_init__(self) -> None:
-        """Refuse negative and infinite values."""
-        for name, value in asdict(self).items():
-            if value is not None and not 0 <= value < float("inf"):
-                raise ConfigError(f"--{name.replace('_', '-')} must be 0 or more, not {value}")
-
-
-@dataclass
-class Seen:
-    """Measurements from the answers that the ledger has for the passages of the run."""
-
-    answers: int = 0
-    prompt_tokens: int = 0
-    """Counted by the endpoint."""
-    expected_prompt_tokens: int = 0
-    """Counted by the tokenizer of the run, for the same requests."""
-    completion_tokens: int = 0
-    passage_tokens: int = 0
-    seconds: float = 0.0
-    timed: int = 0
-    """Answers with a latency; those of a batch have none."""
-    unread: int = 0
-    """Answers that could not be parsed."""
-    claims: int = 0
-    kept: int = 0
-    """Predicted entities that became mentions."""
-    rejected: Counter[str] = field(default_factory=Counter)
-    """Rejected predicted entities by reason."""
-    failures: Counter[str] = field(default_factory=Counter)
-    """Passages without an answer after a request, by kind of failure."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        numbers = asdict(self) | {
-            "latency": round(self.seconds / self.timed, 3) if self.timed else None,
-            "rejected": dict(self.rejected.most_common()),
-            "failures": dict(self.failures.most_common()),
-        }
-        del numbers["seconds"], numbers["timed"]
-        return numbers
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What a question asks for."""
-
-    unit: str = "passages"
-    """What questions are counted as."""
-    answer_ratio: float = ANSWER_RATIO
-    """Assumed answer tokens for each passage token."""
-    read: Callable[[Passage, Completion], Cleaned | None] = _read_reply
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arbiter:
-    """Forecast of the questions to an arbiter."""
-
-    requests: int
-    """Requests to come."""
-    prompt_tokens: int
-    completion_tokens: int
-    basis: str
-    """What the expectation rests on, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Forecast of the requests that are left."""
-
-    config: RunConfig
-    passages: int
-    answered: int
-    """Passages that need no request: the ledger has the answer, or another passage has the same text."""
-    in_batch: int
-    """Passages that are in an open batch."""
-    prompt_tokens: int
-    completion_tokens: int
-    latency: float
-    seconds: float
-    bound: str
-    """The bottleneck: the name of a flag, or of a limit a day."""
-    price: Price | None
-    seen: Seen
-    kind: Kind = Kind()
-    arbiter: Arbiter | None = None
-    """Of ``check --keep arbiter``."""
-
-    @property
-    def to_ask(self) -> int:
-        """Requests to come."""
-        return self.passages - self.answered - self.in_batch
-
-    @property
-    def limits(self) -> Limits:
-        """Limits of the account."""
-        return limits_of(self.config)
-
-    @property
-    def warning(self) -> str:
-        """A warning to read before the first request; empty where there is none."""
-        return retirement(self.config)
-
-    @property
-    def cost(self) -> float | None:
-        """US dollars, or None where the price is not known."""
-        return self.price.of(self.prompt_tokens, self.completion_tokens) if self.price else None
-
-    @property
-    def arbiter_cost(self) -> float | None:
-        """US dollars for the arbiter, or None where there is none or the price is not known."""
-        own = self.arbiter
-        return self.price.of(own.prompt_tokens, own.completion_tokens) if own and self.price else None
-
-    def _arbiter(self, own: Arbiter) -> dict[str, Any]:
-        return {**asdict(own), "usd": None if self.arbiter_cost is None else round(self.arbiter_cost, 6)}
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        guessed = "seen" if self.seen.answers else "assumed"
-        cost = None
-        if self.price and self.cost is not None:
-            cost = {
-                "usd": round(self.cost, 6),
-                "usd_by_batch": round(self.cost * (1 - self.price.batch_discount), 6),
-                "price_in": self.price.input,
-                "price_out": self.price.output,
-                "source": self.price.origin,
-            }
-        return {
-            "model": self.config.teacher_model or self.config.provider,
-            self.kind.unit: {
-                "count": self.passages,
-                "answered": self.answered,
-                "in_batch": self.in_batch,
-                "to_ask": self.to_ask,
-            },
-            "tokens": {
-                "prompt": self.prompt_tokens,
-                "completion": self.completion_tokens,
-                "total": self.prompt_tokens + self.completion_tokens,
-                "basis": guessed,
-            },
-            "cost": cost,
-            "time": {
-                "seconds": round(self.seconds, 1),
-                "latency": round(self.latency, 3),
-                "basis": "seen" if self.seen.timed else "assumed",
-                "bound_by": self.bound,
-                "concurrency": self.config.concurrency,
-                **asdict(self.limits),
-            },
-            **({"arbiter": self._arbiter(self.arbiter)} if self.arbiter else {}),
-            "warning": self.warning,
-            "seen": self.seen.as_dict() if self.seen.answers or self.seen.failures else None,
-        }
 
 
 def plan(
@@ -287,16 +110,23 @@ def _ask_some(context: Context, pilot: int) -> None:
         ask(context, ask_about(passages, context.teacher), ledger)
 
 
-def forecast(context: Context, assumed: Assumed, questions: Iterable[Asked], kind: Kind | None = None) -> Plan:
+def forecast(
+    context: Context,
+    assumed: Assumed,
+    questions: Iterable[Asked],
+    kind: Kind = PASSAGES,
+    read: Callable[[Passage, Completion], Cleaned | None] = _read_reply,
+) -> Plan:
     """Forecast the cost of those of ``questions`` that have no answer yet.
 
     Args:
         context: the run, with the settings of the teacher that is asked.
         assumed: assumptions of the user.
         questions: each with a passage whose length is in tokens of the request.
-        kind: what is asked; None: for all entities of a passage.
+        kind: what is asked.
+        read: returns what is in an answer; None where it cannot be read.
     """
-    config, kind = context.config, kind or Kind()
+    config = context.config
     tokenizer = load_tokenizer(request_tokenizer(config.tokenizer))
     seen, known = Seen(), set[str]()
     total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
@@ -310,7 +140,7 @@ def forecast(context: Context, assumed: Assumed, questions: Iterable[Asked], kin
             expected = prompt_tokens_of(question, tokenizer)
             completion = ledger.get(question.key) if ledger else None
             if completion:
-                _see(seen, passage, completion, kind.read(passage, completion), tokenizer)
+                seen.add(passage, completion, read(passage, completion), tokenizer)
                 seen.expected_prompt_tokens += expected if completion.prompt_tokens else 0
                 continue
             if question.key in waiting:
@@ -326,12 +156,13 @@ def forecast(context: Context, assumed: Assumed, questions: Iterable[Asked], kin
     ratio = seen.completion_tokens / seen.passage_tokens if seen.answers else kind.answer_ratio
     prompt = round(prompt_tokens * correction)
     completion_tokens = min(round(passage_tokens * ratio), to_ask * config.max_completion_tokens)
-    latency = assumed.latency if assumed.latency is not None else LATENCY
-    if not PROVIDERS[config.provider].chat:  # it counts no tokens
+    is_chat = PROVIDERS[config.provider].chat
+    if not is_chat:  # it counts no tokens
         completion_tokens = 0
-        latency = assumed.latency if assumed.latency is not None else LOCAL_LATENCY
-    latency = seen.seconds / seen.timed if seen.timed else latency
-    seconds, bound = _time(config, to_ask, (prompt + completion_tokens) / max(to_ask, 1), latency)
+    latency = assumed.latency if assumed.latency is not None else LATENCY if is_chat else LOCAL_LATENCY
+    if seen.timed:
+        latency = seen.seconds / seen.timed
+    seconds, bound = time_of(config, to_ask, (prompt + completion_tokens) / max(to_ask, 1), latency)
     return Plan(
         config=config,
         passages=total,
@@ -364,60 +195,3 @@ def prompt_tokens_of(question: Question, tokenizer: Tokenizer) -> int:
     if not messages:
         return 0
     return AROUND_A_MESSAGE + sum(AROUND_A_MESSAGE + tokenizer.count(message["content"]) for message in messages)
-
-
-def _see(seen: Seen, passage: Passage, completion: Completion, cleaned: Cleaned | None, tokenizer: Tokenizer) -> None:
-    seen.answers += 1
-    seen.prompt_tokens += completion.prompt_tokens
-    # An endpoint that reports no usage still wrote something.
-    seen.completion_tokens += completion.completion_tokens or tokenizer.count(completion.reply)
-    seen.passage_tokens += passage.n_tokens
-    seen.seconds += completion.latency
-    seen.timed += completion.latency > 0
-    if cleaned is None or cleaned.annotation is None:
-        seen.unread += 1
-        return
-    seen.claims += cleaned.claims
-    seen.kept += cleaned.kept
-    seen.rejected.update(item.reason for item in cleaned.rejected if item.stage == "clean")
-
-
-def _time(config: RunConfig, requests: int, tokens: float, latency: float) -> tuple[float, str]:
-    """Seconds for so many requests of so many tokens each, and what bounds them: a flag, or a limit a day.
-
-    The first question goes out alone. Then requests flow as fast as concurrency and latency allow, until a window of
-    60 s is full by the limits a minute; the last window takes only as long as what is left for it. Likewise the days,
-    where the profile of ``--limits`` grants less a day than that.
-    """
-    if not requests:
-        return 0.0, ""
-    limits = limits_of(config)
-    daily = {}
-    if limits.rpd:
-        daily["requests a day"] = float(limits.rpd)
-    if limits.tpd:
-        daily["tokens a day"] = limits.tpd / max(tokens, 1.0)
-    if daily:
-        bound = min(daily, key=lambda name: daily[name])
-        days = math.ceil(requests / daily[bound]) - 1
-        in_a_day, _ = _within_a_day(config, limits, min(requests, daily[bound]), tokens, latency)
-        if days and in_a_day < DAY:
-            rest, _ = _within_a_day(config, limits, requests - days * daily[bound], tokens, latency)
-            return days * DAY + rest, bound
-    return _within_a_day(config, limits, requests, tokens, latency)
-
-
-def _within_a_day(
-    config: RunConfig, limits: Limits, requests: float, tokens: float, latency: float
-) -> tuple[float, str]:
-    at_once = config.concurrency if PROVIDERS[config.provider].chat else min(config.concurrency, config.processes)
-    pace = at_once / max(latency, 1e-3)
-    room = {"--concurrency": pace * WINDOW}
-    if limits.rpm:
-        room["--rpm"] = float(limits.rpm)
-    if limits.tpm:
-        room["--tpm"] = limits.tpm / max(tokens, 1.0)
-    bound = min(room, key=lambda name: room[name])
-    full = 0 if bound == "--concurrency" else math.ceil(requests / room[bound]) - 1
-    last = requests - full * room[bound]
-    return full * WINDOW + latency + max(last - 1, 0) / pace, bound

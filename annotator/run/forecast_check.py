@@ -20,9 +20,10 @@ from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
 from annotator.run.arbitration import disputes
 from annotator.run.check import Wanted, prepared
-from annotator.run.forecast import Arbiter, Assumed, Kind, Plan, forecast, passages_in_tokens, prompt_tokens_of
+from annotator.run.forecast import forecast, passages_in_tokens, prompt_tokens_of
 from annotator.run.ledgers import answers_of
 from annotator.run.partitions import Answered
+from annotator.run.plan import Arbiter, Assumed, Kind, Plan
 from annotator.run.second import ByQuery, Second, surveyed
 from annotator.run.stages import Context, answered, decider
 from annotator.storage import tables
@@ -60,8 +61,11 @@ def plan_check(root: Path, settings: Mapping[str, Any], progress: Progress, assu
             if second.settings.keep == "arbiter":
                 arbiter = _arbiter(context, second, labels, ledger)
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
-    kind = Kind("questions", QUERY_ANSWER_RATIO, _read_query) if isinstance(second, ByQuery) else Kind()
-    found = forecast(own, assumed, second.questions(passages_in_tokens(context)), kind)
+    questions = second.questions(passages_in_tokens(context))
+    if isinstance(second, ByQuery):
+        found = forecast(own, assumed, questions, Kind("questions", QUERY_ANSWER_RATIO), _read_query)
+    else:
+        found = forecast(own, assumed, questions)
     return dataclasses.replace(found, arbiter=arbiter)
 
 

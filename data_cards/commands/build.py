@@ -130,10 +130,11 @@ def plan(
         from annotator.run import forecast
         from annotator.run.check import Wanted
         from annotator.run.forecast_check import plan_check
+        from annotator.run.plan import Assumed
         from annotator.terminal.progress import make_progress
         from data_cards.views.forecast import print_plan
 
-        assumed = forecast.Assumed(latency=latency, price_in=price_in, price_out=price_out)
+        assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
         merged, progress = _merged(settings, config), make_progress(quiet=quiet)
         wanted = Wanted(by=by, share=share, keep=keep)
         if not checking and wanted != Wanted():
