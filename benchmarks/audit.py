@@ -7,9 +7,9 @@
 exchanged, the same in the mentions), so that copies are no duplicates of each other, while offsets, lengths, types and
 the leaks within a copy stay. ``measure`` audits in a fresh process, after the imports.
 
-Measured from a run over 1,000 real articles with the local teacher, on two busy cores, with ``--workers 1``:
+Measured from a run over 300 real articles with the local teacher, on two busy cores, with ``--workers 1``:
 
-      1,000,208 samples     47.5 s of CPU    402 MB at most (133 MB of them libraries)
+      1,003,266 samples     49.4 s of CPU    415 MB at most (133 MB of them libraries)
 """
 
 from __future__ import annotations
