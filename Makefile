@@ -1,14 +1,15 @@
-# make demo        install, and run the whole method on the bundled sample
-# make test        install what the tests need, and run all of them; ARGS="-k ledger" for some of them
-# make test-quick  the tests that are not marked as slow
-# make check       lint, strict types, import contracts
+# make demo          install, and run the whole method on the bundled sample
+# make test          install what the tests need, and run all of them; ARGS="-k ledger" for some of them
+# make test-quick    the tests that are not marked as slow
+# make test-pythons  the wheel in each declared version of Python that this machine has
+# make check         lint, strict types, import contracts
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8
 
-.PHONY: demo test test-quick check format docs clean
+.PHONY: demo test test-quick test-pythons check format docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/vner-annotate build sample --out $(DEMO)
@@ -21,6 +22,9 @@ test: $(VENV)/installed-dev
 
 test-quick: $(VENV)/installed-dev
 	$(PYTEST) -m 'not slow' $(ARGS)
+
+test-pythons: $(VENV)/installed-dev
+	VNER_PYTHONS=all $(PYTEST) -rs tests/test_wheel.py
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

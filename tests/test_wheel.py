@@ -23,6 +23,8 @@ VERSIONS = [
     if line.startswith("Programming Language :: Python :: 3.")
 ]
 """Minor versions of Python that the package declares."""
+TRIED = VERSIONS if os.environ.get("VNER_PYTHONS") == "all" else ["{}.{}".format(*sys.version_info)]
+"""Each is an installation of a minute or more: ``make test-pythons`` tries all."""
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser())
 CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path("~/.cache/pip").expanduser())
 """pip's, in the real home: what ``make`` has downloaded is not downloaded again."""
@@ -107,7 +109,7 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+@pytest.fixture(scope="module", params=TRIED)
 def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The wheel in an environment that has nothing else, with an empty home, away from the source tree."""
     python = interpreter(request.param)
