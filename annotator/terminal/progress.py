@@ -6,14 +6,13 @@ import json
 import re
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from annotator.terminal.events import Progress, Silent
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
-    from rich.progress import TaskID
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PLAIN_EVERY: Final = 10.0
@@ -83,15 +82,13 @@ class LiveProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._bars: Bars | None = None
-        self._task: TaskID | None = None
-        self._counts: Counter[str] = Counter()
 
     def start(self, stage: str, unit: str, total: int | None = None) -> None:
         """Begin a stage."""
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        self._counts = Counter()
+        self._counts = Counter[str]()
         self._bars = Bars(
             TextColumn("{task.description:<8}"),
             BarColumn(bar_width=24),
@@ -104,42 +101,44 @@ class LiveProgress:
             console=self._console,
         )
         self._bars.start()
-        self._task = self._bars.add_task(stage, total=total, unit=unit, counts="", shown="", rate="", clock="left")
+        self._bars.add_task(stage, total=total, unit=unit, counts="", shown="", rate="", clock="left")
 
     def advance(self, done: int = 1) -> None:
         """Move the bar."""
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, advance=done)
-            speed = self._bars.tasks[0].speed
-            if speed:
-                self._bars.update(self._task, rate=f"{speed:,.1f}/s")
+        self._update(advance=done)
+        if self._bars and (speed := self._bars.tasks[0].speed):
+            self._update(rate=f"{speed:,.1f}/s")
 
     def count(self, kind: str, number: int = 1) -> None:
         """Show a count at the end of the line."""
-        self._counts[kind] += number
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, counts=describe(self._counts))
+        if self._bars:
+            self._counts[kind] += number
+            self._update(counts=describe(self._counts))
 
     def show(self, text: str) -> None:
         """Show a text at the end of the line."""
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, shown=text)
+        self._update(shown=text)
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
-        (self._bars.console if self._bars else self._console).print(message, markup=False, highlight=False)
+        self._console.print(message, markup=False, highlight=False)
 
     def finish(self, *, complete: bool = True) -> None:
         """Leave the bar: full after a complete stage, where it was after an error or Ctrl-C."""
-        if self._bars is not None:
-            task = self._bars.tasks[0]
-            if complete:
-                rate = task.completed / max(task.elapsed or 0, 1e-9)
-                self._bars.update(task.id, total=task.completed, rate=f"{rate:,.1f}/s", clock="")
-            else:
-                self._bars.update(task.id, clock="left, stopped")
-            self._bars.stop()
-            self._bars = None
+        if self._bars is None:
+            return
+        task = self._bars.tasks[0]
+        if complete:
+            rate = task.completed / max(task.elapsed or 0, 1e-9)
+            self._update(total=task.completed, rate=f"{rate:,.1f}/s", clock="")
+        else:
+            self._update(clock="left, stopped")
+        self._bars.stop()
+        self._bars = None
+
+    def _update(self, **values: Any) -> None:
+        if self._bars:
+            self._bars.update(self._bars.task_ids[0], **values)
 
 
 def describe(counts: Counter[str]) -> str:
