@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from annotator.config import RunConfig, read_toml
+from annotator.config import RunConfig
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Sample
 from annotator.storage.rundir import SPLITS, RunDir, existing
+from annotator.toml_files import read_toml
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -8,16 +8,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import re
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from annotator.addresses import LEDGER_VARIABLE, check_endpoint, check_ledger, without_password
 from annotator.errors import ConfigError, did_you_mean
+from annotator.request_options import canonical_options
 from annotator.teachers.registry import PROVIDERS, chat_providers
 
 STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
@@ -48,17 +45,6 @@ EXECUTION: Final = (
 """Settings that change no result: where the articles are now, and how work is done. An update takes no others."""
 RECIPE: Final = "recipe"
 """Table of a TOML file that holds no settings: what ``recipe.toml`` says of the dataset that it rebuilds."""
-LEDGER_VARIABLE: Final = "VNER_LEDGER"
-"""Environment variable with the address of a ledger, password included, for a run directory that has none yet."""
-PASSWORDS: Final = frozenset({"password", "sslpassword"})
-"""Names of libpq for passwords in the query of an address."""
-SET_BY_US: Final = {
-    "model": "--model", "messages": "--prompt", "prompt": "--prompt", "max_tokens": "--max-completion-tokens",
-    "max_completion_tokens": "--max-completion-tokens", "response_format": "--response-format", "stream": "", "n": "",
-}  # fmt: skip
-"""Parameters that ``--option`` cannot set, and the flag that sets them; empty: one complete answer is read."""
-_SECRET: Final = re.compile("(api|access|auth)[-_]?(key|token)|authorization|password|secret|credential", re.IGNORECASE)
-"""Names of parameters whose values must not be stored."""
 
 
 def _setting(
@@ -211,7 +197,7 @@ class RunConfig:
                 value = float(value)
                 object.__setattr__(self, item.name, value)
             if item.name == "option":
-                value = _canonical_options(value)
+                value = canonical_options(value)
                 object.__setattr__(self, item.name, value)
             if kind is tuple and type(value) is list and all(type(part) is str for part in value):
                 value = tuple(value)
@@ -231,7 +217,7 @@ class RunConfig:
             raise ConfigError(f"--max-tokens {self.max_tokens} is below --min-tokens {self.min_tokens}")
         self._refuse_foreign_flags()
         check_endpoint(self.base_url, "--base-url")
-        check_address(self.ledger)
+        check_ledger(self.ledger)
         _ = self.split_shares
         object.__setattr__(self, "added_docs", ",".join(map(str, self.steps[1:])))
 
@@ -340,133 +326,9 @@ def make_config(*layers: Mapping[str, Any]) -> RunConfig:
     return RunConfig(**merged)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read settings from a TOML file; ``max-tokens`` and ``max_tokens`` are the same name.
-
-    Raises:
-        ConfigError: the file is missing or is not TOML.
-    """
-    settings = parse_toml(path, f"--config {path}")
-    return {name.replace("-", "_"): value for name, value in settings.items()}
-
-
-def parse_toml(path: Path | Traversable, shown: str) -> dict[str, Any]:
-    """Read a TOML file, with or without a byte order mark; messages call it ``shown``.
-
-    Raises:
-        ConfigError: it is missing, or is not TOML in UTF-8.
-    """
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {shown}: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{shown} is not valid TOML: {error}") from error
-
-
-def refuse_secrets(url: str, where: str) -> None:
-    """Refuse an address with a secret in it: addresses are stored in the manifest and shown in messages.
-
-    Raises:
-        ConfigError: there is a user, a password, a query or a fragment in it. The message does not repeat them.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ConfigError(f"{where} is not an address; give one such as http://localhost:8000/v1") from None
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(
-            f"{where} must be an address alone, without user, password or query, since it is stored; "
-            "keys come from the environment (docs/reliability.md)"
-        )
-
-
-def check_endpoint(url: str, where: str) -> None:
-    """Refuse an address that is not one of an endpoint; an empty one passes.
-
-    Raises:
-        ConfigError: it is not an HTTP address, or holds a secret.
-    """
-    refuse_secrets(url, where)
-    if not url:
-        return
-    try:
-        parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        parts.netloc.encode("idna")
-    except ValueError:
-        whole = False
-    if not whole or any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise ConfigError(
-            f"{where} {url!r} is not the address of an endpoint; give one such as http://localhost:8000/v1"
-        )
-
-
 def flag(name: str) -> str:
     """Return the command-line spelling of a setting."""
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
-
-
-def without_password(ledger: str) -> str:
-    """Return the address of a ledger without passwords, to be stored and shown."""
-    parts = urlsplit(ledger)
-    user, at, host = parts.netloc.rpartition("@")
-    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in PASSWORDS]
-    place = f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"
-    return place + (f"?{urlencode(query)}" if query else "") if ledger else ""
-
-
-def check_address(ledger: str) -> None:
-    """Refuse an address that is not one of a ledger, or has a password: settings are stored and shown.
-
-    Raises:
-        ConfigError: without the password in its message.
-    """
-    if not ledger:
-        return
-    parts = urlsplit(ledger)
-    if parts.scheme not in ("postgresql", "postgres"):
-        raise ConfigError("--ledger needs postgresql://HOST/DATABASE, or nothing for SQLite in the run directory")
-    if parts.password is not None or PASSWORDS & {name for name, _ in parse_qsl(parts.query)}:
-        raise ConfigError(
-            "--ledger holds a password, which would be stored; leave it out and set PGPASSWORD, "
-            f"or give the whole address in the environment as {LEDGER_VARIABLE}"
-        )
-
-
-def _canonical_options(given: Any) -> tuple[str, ...]:
-    """Return ``NAME=JSON`` of each option, in order of the names, from a table or a list of such texts.
-
-    Raises:
-        ConfigError: no name or no JSON value, or a name that another flag sets.
-    """
-    found: dict[str, Any] = {}
-    if isinstance(given, Mapping):
-        found = dict(given)
-    elif isinstance(given, list | tuple) and all(isinstance(item, str) for item in given):
-        for item in given:
-            name, equals, value = item.partition("=")
-            if not equals:
-                raise ConfigError(f"--option needs NAME=VALUE, not {item!r}")
-            try:
-                found[name.strip()] = json.loads(value)
-            except ValueError:
-                found[name.strip()] = value  # a word needs no quotes
-    else:
-        raise ConfigError(f"--option needs NAME=VALUE texts or a table, not {given!r}")
-    for name in found:
-        if not name.isidentifier():
-            raise ConfigError(f"--option needs the name of a parameter before the =, not {name!r}")
-        if name in SET_BY_US:
-            instead = f"use {SET_BY_US[name]}" if SET_BY_US[name] else "answers are read one by one, and whole"
-            raise ConfigError(f"--option {name}: the program sets this itself; {instead}")
-        if _SECRET.search(name):
-            raise ConfigError(f"--option {name} looks like a key and would be stored; keys come from the environment")
-    try:
-        return tuple(f"{name}={json.dumps(found[name], ensure_ascii=False, sort_keys=True, allow_nan=False)}"
-                     for name in sorted(found))  # fmt: skip
-    except (TypeError, ValueError):
-        raise ConfigError("--option needs values that JSON has: no dates, no infinity") from None
 
 
 def _kind_name(kind: type) -> str:

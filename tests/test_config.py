@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator.config import STAGES, RunConfig, flag, make_config, read_toml
+from annotator.config import STAGES, RunConfig, flag, make_config
 from annotator.errors import ConfigError
+from annotator.toml_files import read_toml
 
 
 def test_defaults_are_the_methods_figures() -> None:

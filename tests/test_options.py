@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from annotator.config import RunConfig, make_config, read_toml
+from annotator.config import RunConfig, make_config
 from annotator.errors import ConfigError
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.batch import request_line
+from annotator.toml_files import read_toml
 from tests.endpoint import Endpoint
 from tests.test_build import asking, vner
 
@@ -54,7 +55,7 @@ def test_options_are_part_of_the_key() -> None:
     assert low.key == question(option={"seed": 1, "reasoning_effort": "low"}).key == request_key(low.content)
     assert low.key != question(option=["reasoning_effort=high", "seed=1"]).key
     assert json.loads(low.body)["seed"] == 1
-    assert json.loads(request_line(low))["body"]["reasoning_effort"] == "low"
+    assert json.loads(request_line(low, {}))["body"]["reasoning_effort"] == "low"
 
 
 def test_a_temperature_of_null_is_left_out() -> None:

@@ -19,6 +19,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
+from annotator.addresses import without_secrets
 from annotator.asking.endpoint_limits import limits_of
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.entity_reviews import files_identity
@@ -33,7 +34,7 @@ from annotator.run.recipe import check_source, compare_files, other_tools, write
 from annotator.run.response_format import settle_response_format
 from annotator.run.second import second_of
 from annotator.run.stages import RUN, Context
-from annotator.run.stored_settings import same_setting, spelling, storable, stored_settings, without_secrets
+from annotator.run.stored_settings import same_setting, spelling, storable, stored_settings
 from annotator.sources.hub import pin
 from annotator.sources.locating import HubDataset, fingerprint, hub_dataset, locate
 from annotator.storage.atomic import write_json

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from annotator.config import RunConfig, make_config, without_password
+from annotator.addresses import without_password, without_secrets
+from annotator.config import RunConfig, make_config
 from annotator.passages.tokenizers import NAMED, WORDS
 from annotator.storage.rundir import RunDir
 
@@ -16,11 +16,6 @@ PATHS: Final = ("source", "tokenizer", "prompt", "types", "labels", "decontamina
 """Settings that may name a file or folder of this machine."""
 SPELLED: Final = ("source", "tokenizer", "prompt")
 """Those whose spelling is part of a stage's fingerprint."""
-_HARMLESS: Final = frozenset(
-    {"config", "dl", "download", "export", "file", "filename", "format", "name", "page", "path", "raw", "ref",
-     "revision", "split", "version"}
-)  # fmt: skip
-"""Parameters of an address that are stored; any other may be a key, a token or a signature."""
 
 
 def stored_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,21 +31,6 @@ def settings_of(run: RunDir) -> RunConfig:
 def storable(config: RunConfig) -> dict[str, Any]:
     """Return the settings for the manifest: paths are absolute, addresses are without secrets."""
     return {name: _storable(name, value) for name, value in config.as_dict().items()}
-
-
-def without_secrets(address: str) -> str:
-    """Return an address without user, password, fragment and parameters that may be secret; other text as it is.
-
-    ``https://me:pw@host/x.csv?version=2&X-Amz-Signature=...`` becomes ``https://host/x.csv?version=2``.
-    """
-    if "://" not in address:
-        return address
-    try:
-        parts = urlsplit(address)
-        query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name.lower() in _HARMLESS])
-    except ValueError:
-        return address.partition("://")[0] + "://"
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
 
 
 def located(name: str, value: str) -> str:

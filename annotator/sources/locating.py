@@ -11,9 +11,10 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
+from annotator.addresses import shown
 from annotator.errors import SourceError
 from annotator.sources.formats.files import SUFFIXES, SourceFile
-from annotator.sources.remote import RemoteFile, is_url, listed, shown
+from annotator.sources.remote import RemoteFile, is_url, listed
 from normalizers.text import nfc
 
 METADATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
+from annotator.addresses import shown
 from annotator.engines.environment import carried
 from annotator.errors import SourceError
 
@@ -56,12 +57,6 @@ class RemoteFile:
 def is_url(source: str) -> bool:
     """Return whether ``source`` names a scheme: ``https://...``, ``hf://...``, ``s3://...``."""
     return _URL.match(source) is not None
-
-
-def shown(url: str) -> str:
-    """Return ``url`` without a password or a signature in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def listed(url: str, suffixes: tuple[str, ...]) -> list[RemoteFile]:

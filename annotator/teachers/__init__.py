@@ -118,7 +118,7 @@ def require_key(config: RunConfig) -> str:
         ConfigError: there is no key and the provider needs one, it cannot be one, or the environment's address for the
             provider cannot be used.
     """
-    from annotator.config import check_endpoint
+    from annotator.addresses import check_endpoint
 
     provider = PROVIDERS[config.provider]
     key = os.environ.get(provider.key, "").strip() if provider.key else ""

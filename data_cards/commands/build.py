@@ -210,6 +210,6 @@ def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: 
 
 def _merged(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
     """Return the settings of the file and of the flags; flags win."""
-    from annotator.config import read_toml
+    from annotator.toml_files import read_toml
 
     return {**(read_toml(config) if config else {}), **settings}

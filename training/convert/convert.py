@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import flag, parse_toml
+from annotator.config import flag
 from annotator.errors import ConfigError, SourceError, did_you_mean
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.records import Sample
@@ -24,6 +24,7 @@ from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.events import Progress, displayed
+from annotator.toml_files import parse_toml
 from normalizers.text import nfc
 from training.convert import conll, enamex, parallel, questions
 from training.convert.job import Counts, Job
