@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from annotator.config import EXECUTION, STAGES, RunConfig
+from annotator.config.settings import EXECUTION, STAGES, RunConfig
 from annotator.terminal.flags import with_settings
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from data_cards.commands.audit import audit, report

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
+from annotator.config.toml_files import read_toml
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Sample
 from annotator.storage.rundir import SPLITS, RunDir, existing
-from annotator.toml_files import read_toml
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -162,7 +162,7 @@ def build(
         fresh: run all stages again; answers in the ledger are used.
         quiet: display no progress.
         settings: the settings of ``vner-annotate build``, with underscores: ``docs=300``, ``provider="groq"``.
-            Others come from the run directory, then from the defaults (``annotator.config.RunConfig``).
+            Others come from the run directory, then from the defaults (``annotator.config.settings.RunConfig``).
 
     Returns:
         The run; ``unanswered`` is not 0 where the teacher did not answer every passage.
@@ -194,7 +194,7 @@ def update(path: PathLike, docs: int | str | None = None, *, quiet: bool = True,
         docs: articles in all, or as text ``"+100"``, articles to add; None: continue the last update.
         quiet: display no progress.
         settings: ``source``, where the articles are now, and how to ask: ``base_url``, ``concurrency`` and the like
-            (``annotator.config.EXECUTION``).
+            (``annotator.config.settings.EXECUTION``).
 
     Returns:
         The run; ``unanswered`` is not 0 where the teacher did not answer every passage.

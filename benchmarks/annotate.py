@@ -78,7 +78,7 @@ def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     """The engine with its ledger, and the reader of replies."""
     from annotator.asking.pool import Pace, annotate
     from annotator.cleaning.replies.parser import parse_reply
-    from annotator.config import RunConfig
+    from annotator.config.settings import RunConfig
     from annotator.ledger import Ledger
     from annotator.teachers import make_teacher
     from annotator.terminal.events import Silent

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from annotator.config import RunConfig, make_config
+from annotator.config.settings import RunConfig, make_config
 from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.records import Completion

@@ -150,7 +150,7 @@ def tell(url: str, method: str, what: object = None) -> Any:
 def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, Any]:
     """One run; every passage must be answered."""
     from annotator.asking.pool import Pace, annotate
-    from annotator.config import RunConfig
+    from annotator.config.settings import RunConfig
     from annotator.ledger import Ledger
     from annotator.teachers import make_teacher
     from annotator.terminal.events import Silent

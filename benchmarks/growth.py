@@ -29,7 +29,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from annotator.config import RunConfig, make_config
+from annotator.config.settings import RunConfig, make_config
 from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
 from annotator.records import Completion, Document

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from annotator.config import STAGES
+from annotator.config.settings import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
 from annotator.ledger import Ledger
 from annotator.run.ledgers import address_of

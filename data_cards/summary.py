@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from annotator.asking.batch_files import read_batches
-from annotator.config import STAGES
+from annotator.config.settings import STAGES
 from annotator.records import Sample
 from annotator.run.runner import Outcome
 from annotator.run.steps import document_steps

@@ -15,7 +15,7 @@ def reference() -> str:
     from typer.testing import CliRunner
 
     import cli
-    from annotator.config import STAGES
+    from annotator.config.settings import STAGES
 
     os.environ["COLUMNS"] = os.environ["TERMINAL_WIDTH"] = "100"
     runner = CliRunner()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.asking.retries import Action, rule_of
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import request_key
 from annotator.teachers import Reply, make_teacher, require_key

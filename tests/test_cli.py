@@ -15,7 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import cli
-from annotator.config import RunConfig, flag
+from annotator.config.settings import RunConfig, flag
 from annotator.storage.rundir import default_root
 from annotator.terminal.words import have, plural
 from tests.conftest import ROOT

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from annotator.config import STAGES, RunConfig, flag, make_config
+from annotator.config.settings import STAGES, RunConfig, flag, make_config
+from annotator.config.toml_files import read_toml
 from annotator.errors import ConfigError
-from annotator.toml_files import read_toml
 
 
 def test_defaults_are_the_methods_figures() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from annotator.asking.pool import Pace, annotate
 from annotator.asking.retries import Patience
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.ledger import Ledger
 from annotator.records import Passage
 from annotator.teachers import make_teacher

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
 from annotator.teachers.http import KEPT, Answer, HttpConnection
 from annotator.teachers.openai import connect, headers

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from annotator.config import RunConfig, make_config
+from annotator.config.settings import RunConfig, make_config
+from annotator.config.toml_files import read_toml
 from annotator.errors import ConfigError
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.batch import request_line
-from annotator.toml_files import read_toml
 from tests.endpoint import Endpoint
 from tests.test_build import asking, vner
 

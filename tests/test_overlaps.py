@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, fingerprints, rejections
 from annotator.errors import ConfigError

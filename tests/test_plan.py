@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer

@@ -15,10 +15,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from annotator.addresses import without_password
 from annotator.cluster import postgres
 from annotator.cluster.postgres import PostgresLedger
-from annotator.config import RunConfig, make_config
+from annotator.config.addresses import without_password
+from annotator.config.settings import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.ledger import Answers, Attempt, Failure, Ledger
 from annotator.records import Completion

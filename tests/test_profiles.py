@@ -9,7 +9,7 @@ import pytest
 
 from annotator.asking.endpoint_limits import Limits, context_window, published_limits
 from annotator.asking.pool import pace_of
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.run.request_time import DAY, time_of
 from annotator.storage import tables

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.teachers.http import proxy_of
 from tests.endpoint import Answer, Endpoint

@@ -20,7 +20,7 @@ from huggingface_hub import DatasetCard, constants
 from typer.testing import CliRunner, Result
 
 import cli
-from annotator.config import STAGES
+from annotator.config.settings import STAGES
 from annotator.records import Rejected
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json

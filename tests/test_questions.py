@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from annotator.config import make_config
+from annotator.config.settings import make_config
 from annotator.run.question_keys import with_keys
 from annotator.run.stored_settings import stored_settings
 from annotator.storage import tables

@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 
 import annotator
 import cli
-from annotator.config import make_config
+from annotator.config.settings import make_config
+from annotator.config.toml_files import read_toml
 from annotator.errors import ConfigError
-from annotator.toml_files import read_toml
 from tests.conftest import ROOT
 from tests.endpoint import Endpoint
 from tests.test_build import fingerprints

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from annotator.asking.pool import annotate
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.addresses import without_secrets
-from annotator.config import RunConfig
+from annotator.config.addresses import without_secrets
+from annotator.config.settings import RunConfig
 from annotator.run.stored_settings import located, storable
 from annotator.sources.locating import locate
 from annotator.storage.rundir import RunDir

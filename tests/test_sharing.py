@@ -13,7 +13,7 @@ import pytest
 from annotator.asking.rate_limits import Pace
 from annotator.cluster import sharing
 from annotator.cluster.sharing import Coordinator, Job, News, Partition
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.engines.environment import carried
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from annotator.cleaning.entity_reviews import read_reviews
 from annotator.cleaning.typed_labels import TypedLabels
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir

@@ -25,7 +25,7 @@ from annotator.asking.batch_files import (
 from annotator.asking.batch_results import store_results
 from annotator.asking.request_file import RequestFile
 from annotator.asking.retries import Action, rule_of
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import Answers
 from annotator.storage.rundir import RunDir

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, did_you_mean
 
 

@@ -23,7 +23,7 @@ from annotator.asking.attempts import Requests
 from annotator.asking.endpoint_limits import limits_of
 from annotator.asking.rate_limits import WINDOW, Pace
 from annotator.asking.recorder import Recorder
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.ledger import Answers
 from annotator.records import Passage

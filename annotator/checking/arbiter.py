@@ -15,7 +15,7 @@ from typing import Final
 
 from annotator.checking.compare import Entity
 from annotator.cleaning.replies.final_answer import final_answer
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.records import Completion
 from annotator.teachers import Teacher
 

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import pyarrow as pa
 
 from annotator.checking.compare import Entity
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.storage import tables
 from annotator.teachers.token_logprobs import least_probability
 

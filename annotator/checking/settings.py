@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from annotator.checking.arbiter import FIRST, QUESTIONS
 from annotator.checking.keeping import KEEP
-from annotator.config import RunConfig, make_config
+from annotator.config.settings import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.storage.atomic import write_json
 from annotator.teachers.registry import PROVIDERS, chat_providers

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from annotator.addresses import LEDGER_VARIABLE, without_password
+from annotator.config.addresses import LEDGER_VARIABLE, without_password
 from annotator.errors import ConfigError, RunDirError
 from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure
 from annotator.records import Completion

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from annotator.asking import rate_limits
 from annotator.asking.pool import annotate, estimated, recent_answers
 from annotator.asking.rate_limits import Pace, RateLimit
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import AnnotateError
 from annotator.ledger import Answers
 from annotator.records import Passage

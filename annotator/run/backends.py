@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.engines import Engine
 from annotator.engines.environment import carried
 from annotator.engines.local import LocalEngine

@@ -17,7 +17,7 @@ from annotator.checking.arbiter import NEWEST, make_arbiter
 from annotator.checking.settings import BY, TEACHER, CheckSettings, read_check, write_check
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_decisions import Decisions, read_decisions
-from annotator.config import Asking, RunConfig, make_config
+from annotator.config.settings import Asking, RunConfig, make_config
 from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError, RunDirError
 from annotator.ledger import Answers

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from annotator.asking.endpoint_limits import Limits, limits_of, retirement
 from annotator.cleaning.clean import Cleaned
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer
 from annotator.records import Completion, Passage

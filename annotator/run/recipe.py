@@ -15,7 +15,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import RECIPE, RunConfig
+from annotator.config.settings import RECIPE, RunConfig
 from annotator.errors import ConfigError
 from annotator.sources.locating import at_revision
 from annotator.storage.atomic import explained, replacing

@@ -7,7 +7,7 @@ from typing import Final
 
 from annotator.asking.endpoint_limits import Limits, limits_of
 from annotator.asking.rate_limits import WINDOW
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.teachers.registry import PROVIDERS
 
 DAY: Final = 86400.0

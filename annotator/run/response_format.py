@@ -11,7 +11,7 @@ from typing import Final
 
 from annotator.asking.pool import annotate, pace_of
 from annotator.asking.retries import Action, rule_of
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Failure
 from annotator.run.ledgers import open_ledger

@@ -19,12 +19,12 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.addresses import without_secrets
 from annotator.asking.endpoint_limits import limits_of
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.entity_reviews import files_identity
 from annotator.cleaning.label_decisions import Decisions, read_decisions
-from annotator.config import ADDED, RECIPE, STAGES, Asking, RunConfig, flag, make_config, settings_of
+from annotator.config.addresses import without_secrets
+from annotator.config.settings import ADDED, RECIPE, STAGES, Asking, RunConfig, flag, make_config, settings_of
 from annotator.engines import Engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer

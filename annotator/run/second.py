@@ -14,7 +14,7 @@ from annotator.checking.drawing import Outline, fraction, positions
 from annotator.checking.queries import ABSENT, SCHEMA, QueryAnswer
 from annotator.checking.settings import CheckSettings, read_check
 from annotator.cleaning.clean import Decider
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.engines import Engine
 from annotator.ledger import Answers
 from annotator.records import Completion, Passage

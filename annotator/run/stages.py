@@ -26,7 +26,7 @@ from annotator.cleaning.entity_reviews import by_passage, read_reviews
 from annotator.cleaning.label_decisions import Decisions
 from annotator.cleaning.label_translation import Translations, ask_translations, unknown_labels
 from annotator.cleaning.typed_labels import TypedLabels
-from annotator.config import Asking, RunConfig
+from annotator.config.settings import Asking, RunConfig
 from annotator.duplicates.repeated_passages import STAGE as OVERLAP
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, rejections
 from annotator.engines import Engine

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import accumulate, pairwise
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.samples.explode import Negatives, type_frequency
 from annotator.samples.splits import assign_splits, in_order
 from annotator.storage import tables

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.addresses import without_password, without_secrets
-from annotator.config import RunConfig, make_config
+from annotator.config.addresses import without_password, without_secrets
+from annotator.config.settings import RunConfig, make_config
 from annotator.passages.tokenizers import NAMED, WORDS
 from annotator.storage.rundir import RunDir
 

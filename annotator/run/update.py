@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import EXECUTION, STAGES, Asking, RunConfig, flag
+from annotator.config.settings import EXECUTION, STAGES, Asking, RunConfig, flag
 from annotator.errors import ConfigError, RunDirError
 from annotator.run.runner import Outcome, running
 from annotator.run.stored_settings import settings_of

@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
-from annotator.addresses import shown
+from annotator.config.addresses import shown
 from annotator.errors import SourceError
 from annotator.sources.formats.files import SUFFIXES, SourceFile
 from annotator.sources.remote import RemoteFile, is_url, listed

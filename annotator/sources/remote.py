@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
-from annotator.addresses import shown
+from annotator.config.addresses import shown
 from annotator.engines.environment import carried
 from annotator.errors import SourceError
 

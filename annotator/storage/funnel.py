@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from annotator.config import STAGES
+from annotator.config.settings import STAGES
 from annotator.records import Rejected
 from annotator.storage import tables
 from annotator.storage.atomic import replacing

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import STAGES
+from annotator.config.settings import STAGES
 from annotator.errors import RunDirError
 from annotator.storage.atomic import explained, locked
 

@@ -17,7 +17,7 @@ from annotator.errors import ConfigError
 from annotator.teachers.registry import PROVIDERS
 
 if TYPE_CHECKING:
-    from annotator.config import RunConfig
+    from annotator.config.settings import RunConfig
     from annotator.records import Passage
 
 
@@ -118,7 +118,7 @@ def require_key(config: RunConfig) -> str:
         ConfigError: there is no key and the provider needs one, it cannot be one, or the environment's address for the
             provider cannot be used.
     """
-    from annotator.addresses import check_endpoint
+    from annotator.config.addresses import check_endpoint
 
     provider = PROVIDERS[config.provider]
     key = os.environ.get(provider.key, "").strip() if provider.key else ""
@@ -142,7 +142,7 @@ def make_teacher(config: RunConfig) -> Teacher:
         teacher: Teacher = import_module(provider.module).make_teacher(config)
         return teacher
 
-    from annotator.config import OPEN_PROMPT
+    from annotator.config.settings import OPEN_PROMPT
     from annotator.teachers.chat import ENTITIES, ChatTeacher
     from prompts import TYPES, load_prompt
 

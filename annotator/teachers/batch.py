@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Self
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.http import explained

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.http import Answer, Connection

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.teachers.http import Answer, Connection, client_options, explained, no_answer_in_time, unreachable
 
 _OWN = ("messages", "model", "temperature", "max_tokens")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, Final
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.teachers.http import Connection, HttpConnection, client_options
 
 OFFICIAL: Final = "https://api.openai.com/v1"

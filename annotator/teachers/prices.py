@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.teachers.registry import PROVIDERS
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from annotator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from annotator.config import RunConfig
+    from annotator.config.settings import RunConfig
     from annotator.teachers import Teacher
 
 PROMPT: Final = "query-ner-vi"
@@ -22,7 +22,7 @@ def query_text(text: str, instruction: str) -> str:
 
 def prompt_of(setting: str) -> str:
     """Return the prompt of queries where ``--prompt`` is ``setting``: its default is one about whole passages."""
-    from annotator.config import OPEN_PROMPT
+    from annotator.config.settings import OPEN_PROMPT
 
     return PROMPT if setting in ("", OPEN_PROMPT) else setting
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hin
 
 import typer
 
-from annotator.config import CHOICES, PLACEHOLDERS, RunConfig, flag
+from annotator.config.settings import CHOICES, PLACEHOLDERS, RunConfig, flag
 
 Directory: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The run directory.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from annotator.config import STAGES
+from annotator.config.settings import STAGES
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
 from annotator.storage import tables

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.config import make_config
+from annotator.config.settings import make_config
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, print_json
 

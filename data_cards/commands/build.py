@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from annotator.config import STAGES, Asking, RunConfig
+from annotator.config.settings import STAGES, Asking, RunConfig
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, By, Config, Debug, Fresh, Keep, Quiet, Share, print_json
 
@@ -210,6 +210,6 @@ def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: 
 
 def _merged(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
     """Return the settings of the file and of the flags; flags win."""
-    from annotator.toml_files import read_toml
+    from annotator.config.toml_files import read_toml
 
     return {**(read_toml(config) if config else {}), **settings}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.config import Asking
+from annotator.config.settings import Asking
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, By, Debug, Directory, Keep, Quiet, Share, print_json
 from annotator.terminal.words import have

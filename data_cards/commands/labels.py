@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.config import Asking
+from annotator.config.settings import Asking
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 from annotator.terminal.help_pages import CONTEXT, Command, Group

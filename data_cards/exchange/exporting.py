@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.records import Annotation, Mention
 from annotator.run.label_rules import types_of

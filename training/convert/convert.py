@@ -14,7 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import flag
+from annotator.config.settings import flag
+from annotator.config.toml_files import parse_toml
 from annotator.errors import ConfigError, SourceError, did_you_mean
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.records import Sample
@@ -24,7 +25,6 @@ from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.events import Progress, displayed
-from annotator.toml_files import parse_toml
 from normalizers.text import nfc
 from training.convert import conll, enamex, parallel, questions
 from training.convert.job import Counts, Job

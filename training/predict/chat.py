@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config import make_config
+from annotator.config.settings import make_config
 from annotator.records import Passage, Sample
 from annotator.teachers.queries import PROMPT, make_query_teacher, query_text
 from annotator.terminal.events import Progress

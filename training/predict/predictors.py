@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from annotator.config import PLACEHOLDERS, RunConfig, flag
+from annotator.config.settings import PLACEHOLDERS, RunConfig, flag
 from annotator.errors import ConfigError
 from training.predict import Predictor
 from training.predict.tags import TagMap, load_map

@@ -19,10 +19,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
+from annotator.config.toml_files import parse_toml
 from annotator.errors import ConfigError
 from annotator.records import Sample
 from annotator.terminal.events import Progress
-from annotator.toml_files import parse_toml
 from training.predict import Answering, Prediction
 
 Tagged: TypeAlias = tuple[str, str]

@@ -25,8 +25,8 @@ from pydantic import (
     model_validator,
 )
 
+from annotator.config.toml_files import parse_toml
 from annotator.errors import ConfigError, did_you_mean
-from annotator.toml_files import parse_toml
 from training.train.changes import Changes
 
 _OWN: Final = ("label", "published")

@@ -10,7 +10,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
-from annotator.config import RunConfig
+from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError
 from annotator.teachers import Question, Reply, make_question
 from annotator.teachers.embedded import tagger

@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from annotator.addresses import LEDGER_VARIABLE, check_endpoint, check_ledger, without_password
+from annotator.config.addresses import LEDGER_VARIABLE, check_endpoint, check_ledger, without_password
+from annotator.config.request_options import canonical_options
 from annotator.errors import ConfigError, did_you_mean
-from annotator.request_options import canonical_options
 from annotator.teachers.registry import PROVIDERS, chat_providers
 
 STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
