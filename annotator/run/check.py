@@ -25,8 +25,9 @@ from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.arbitration import disputes
 from annotator.run.backends import make_engine
 from annotator.run.ledgers import open_ledger
+from annotator.run.refusals import refuse_batch
 from annotator.run.response_format import settle_response_format
-from annotator.run.runner import Outcome, refuse_batch, running
+from annotator.run.runner import Outcome, running
 from annotator.run.second import ByQuery, Second, make_second, surveyed
 from annotator.run.stages import Context, answered, ask, decider
 from annotator.run.stored_settings import storable, stored_settings
