@@ -42,9 +42,9 @@ class StudentError(AnnotateError):
 class TeacherError(AnnotateError):
     """A request that was not answered.
 
-    ``kind`` is a short name (``http 503``, ``timeout``, ...), by which ``annotator.asking.retries`` decides what to do.
-    ``retry_after`` is the number of seconds that the endpoint asked us to wait, if it did; ``body`` is what it sent
-    where that was paid for and is not the answer.
+    ``kind`` is a short name (``http 503``, ``timeout``, ...), by which ``annotator.asking.retry_policy`` decides what
+    to do. ``retry_after`` is the number of seconds that the endpoint asked us to wait, if it did; ``body`` is what it
+    sent where that was paid for and is not the answer.
     """
 
     def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:

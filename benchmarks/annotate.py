@@ -76,17 +76,18 @@ class Watch:
 
 def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     """The engine with its ledger, and the reader of replies."""
-    from annotator.asking.pool import Pace, annotate
+    from annotator.asking.pool import ask_all
+    from annotator.asking.rate_limits import Pace
     from annotator.cleaning.replies.parser import parse_reply
     from annotator.config.settings import RunConfig
     from annotator.ledger import Ledger
-    from annotator.teachers import make_teacher
+    from annotator.teachers import ask_about, make_teacher
     from annotator.terminal.events import Silent
 
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=base_url))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "completions.sqlite") as ledger:
         watch = Watch()
-        annotate(passages(number), teacher, ledger, Pace(concurrency=concurrency), Silent())
+        ask_all(ask_about(passages(number), teacher), teacher, ledger, Pace(concurrency=concurrency), Silent())
         asked = watch.took()
         for passage in passages(number):
             completion = ledger.get(teacher.question(passage.text).key)

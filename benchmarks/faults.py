@@ -149,17 +149,19 @@ def tell(url: str, method: str, what: object = None) -> Any:
 
 def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, Any]:
     """One run; every passage must be answered."""
-    from annotator.asking.pool import Pace, annotate
+    from annotator.asking.pool import ask_all
+    from annotator.asking.rate_limits import Pace
     from annotator.config.settings import RunConfig
     from annotator.ledger import Ledger
-    from annotator.teachers import make_teacher
+    from annotator.teachers import ask_about, make_teacher
     from annotator.terminal.events import Silent
 
     tell(url, "PUT", {"faults": faults, "share": options.share, "latency": options.latency})
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=url, timeout=options.timeout))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "completions.sqlite") as ledger:
         began = time.monotonic()
-        annotate(passages(options.passages), teacher, ledger, Pace(concurrency=options.concurrency), Silent())
+        questions = ask_about(passages(options.passages), teacher)
+        ask_all(questions, teacher, ledger, Pace(concurrency=options.concurrency), Silent())
         took = time.monotonic() - began
         if len(ledger) != options.passages:
             raise SystemExit(f"{len(ledger)} of {options.passages} answered")

@@ -13,7 +13,7 @@ from annotator.asking.batch_files import read_batches
 from annotator.config.settings import STAGES
 from annotator.records import Sample
 from annotator.run.runner import Outcome
-from annotator.run.steps import document_steps
+from annotator.run.update_steps import document_steps
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers.prices import price_of

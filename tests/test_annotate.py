@@ -6,20 +6,20 @@ import asyncio
 import gc
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from annotator.asking.pool import Pace, annotate
-from annotator.asking.rate_limits import RateLimit
-from annotator.asking.retries import Patience
+from annotator.asking.pool import ask_all
+from annotator.asking.rate_limits import Pace, RateLimit
+from annotator.asking.retry_policy import Patience
 from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger
 from annotator.records import Completion, Passage
-from annotator.teachers import Question, Reply, make_question
+from annotator.teachers import Question, Reply, Teacher, ask_about, make_question
 from annotator.terminal.events import Silent
 
 MakePassage = Callable[..., Passage]
@@ -111,6 +111,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def passages(make: MakePassage, number: int) -> list[Passage]:
     return [make(f"passage {i}", f"p{i}") for i in range(number)]
+
+
+def annotate(passages: Iterable[Passage], teacher: Teacher, ledger: Ledger, pace: Pace, progress: Silent) -> None:
+    """Ask ``teacher`` about each of ``passages``."""
+    ask_all(ask_about(passages, teacher), teacher, ledger, pace, progress)
 
 
 def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage) -> None:

@@ -19,7 +19,7 @@ from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_question
-from annotator.teachers.batch import Limits, limits_of, read_result, request_line
+from annotator.teachers.batch import BatchLimits, batch_limits, read_result, request_line
 from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late
 from tests.endpoint import Endpoint
 from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for
@@ -104,7 +104,7 @@ def test_submit_wait_collect(api: BatchEndpoint, endpoint: Endpoint, tmp_path: P
 
 def test_no_more_than_a_batch_may_hold(api: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By number and by size; every question is in exactly one batch."""
-    monkeypatch.setattr(batching, "limits_of", lambda provider: Limits(requests=3, size=6_000))
+    monkeypatch.setattr(batching, "batch_limits", lambda provider: BatchLimits(requests=3, size=6_000))
     batch(api, tmp_path / "run")
     parts = [api.requests(name) for name in api.batches]
     assert len(parts) > 4
@@ -121,8 +121,8 @@ def test_no_more_than_a_batch_may_hold(api: BatchEndpoint, tmp_path: Path, monke
 
 def test_limits_are_the_published_ones() -> None:
     """Data, by provider."""
-    assert limits_of("openai") == Limits(50_000, 200_000_000)
-    assert limits_of("groq").requests == 50_000
+    assert batch_limits("openai") == BatchLimits(50_000, 200_000_000)
+    assert batch_limits("groq").requests == 50_000
 
 
 @pytest.mark.parametrize("provider", ["openai", "groq"])

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.asking.retries import Action, rule_of
+from annotator.asking.retry_policy import Action, rule_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import request_key
 from annotator.teachers import Reply, make_teacher, require_key
+from annotator.teachers.rate_limit_headers import pause
 from annotator.teachers.responses import read_reply
-from annotator.teachers.waits import pause
 from tests.endpoint import Answer, Endpoint
 
 PASSAGE = 'Bà Hoà ở TP.HCM nói: "Giá là 5.000.000 đồng" 😀'

@@ -15,7 +15,7 @@ import pytest
 from annotator.checking.compare import NOT_ASKED, candidates, compare
 from annotator.checking.keeping import apply
 from annotator.checking.opinions import Opinion, read_opinions
-from annotator.checking.queries import QueryAnswer, combined
+from annotator.checking.query_answers import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned
 from annotator.ledger import Ledger
 from annotator.records import Passage

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from annotator.asking.pool import Pace, annotate
-from annotator.asking.retries import Patience
+from annotator.asking.pool import ask_all
+from annotator.asking.rate_limits import Pace
+from annotator.asking.retry_policy import Patience
 from annotator.config.settings import RunConfig
 from annotator.ledger import Ledger
 from annotator.records import Passage
-from annotator.teachers import make_teacher
+from annotator.teachers import ask_about, make_teacher
 from annotator.terminal.events import Silent
 from tests.endpoint import Answer, Endpoint
 
@@ -84,7 +85,8 @@ def chosen(passage: str) -> float:
 def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str = "openai", retries: int = 4) -> None:
     address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
     teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=address, timeout=2.0))
-    annotate(todo, teacher, ledger, Pace(concurrency=16, max_retries=retries, patience=PATIENCE), Silent())
+    pace = Pace(concurrency=16, max_retries=retries, patience=PATIENCE)
+    ask_all(ask_about(todo, teacher), teacher, ledger, pace, Silent())
 
 
 @pytest.mark.parametrize("name", TRANSIENT)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.asking.endpoint_limits import Limits, context_window, published_limits
+from annotator.asking.endpoint_limits import EndpointLimits, context_window, published_limits
 from annotator.asking.pool import pace_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
@@ -19,8 +19,8 @@ from tests.test_build import vner
 
 def test_limits_of_a_profile() -> None:
     """By model; what is not known is said, with what is."""
-    assert published_limits("groq-free", "llama3-70b-8192") == Limits(rpm=30, tpm=6000)
-    assert published_limits("openai-tier1", "gpt-4o-mini") == Limits(rpm=500, tpm=200000, rpd=10000)
+    assert published_limits("groq-free", "llama3-70b-8192") == EndpointLimits(rpm=30, tpm=6000)
+    assert published_limits("openai-tier1", "gpt-4o-mini") == EndpointLimits(rpm=500, tpm=200000, rpd=10000)
     with pytest.raises(ConfigError, match="known are groq-free, openai-tier1"):
         published_limits("groq", "llama3-70b-8192")
     with pytest.raises(ConfigError, match="give --rpm and --tpm instead"):

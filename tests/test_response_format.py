@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from annotator.asking.pool import annotate
+from annotator.asking.pool import ask_all
 from annotator.config.settings import RunConfig
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
@@ -145,11 +145,11 @@ def test_a_kill_after_the_probe_costs_nothing(
     out = tmp_path / "run"
 
     def killed(*arguments: Any) -> None:
-        annotate(*arguments)
+        ask_all(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("annotator.run.response_format.annotate", killed)
+        patch.setattr("annotator.run.response_format.ask_all", killed)
         assert build(endpoint, out, "--response-format", "auto").exit_code == 130
     assert len(endpoint.requests) == 1
     assert settled(out) == "auto"

@@ -95,19 +95,19 @@ def forget_questions(run: RunDir, batch: Batch) -> None:
         run.asked_in(batch.mark).unlink(missing_ok=True)
 
 
-def names_learnt(batches: Iterable[Batch]) -> dict[str, str]:
+def renamed_parameters(batches: Iterable[Batch]) -> dict[str, str]:
     """Return the parameters that a further batch sends under another name."""
     return {name: other for batch in batches for name, other in batch.sent_as.items()}
 
 
-def on_their_way(run: RunDir) -> set[str]:
+def keys_in_open_batches(run: RunDir) -> set[str]:
     """Return the keys of the questions that are in a batch and not collected; about 100 bytes of memory each."""
     return {key for batch in read_batches(run) if not batch.collected for key in questions_in(run, batch)}
 
 
-def not_in_a_batch(run: RunDir, questions: Iterable[Asked], progress: Progress) -> Iterator[Asked]:
+def outside_open_batches(run: RunDir, questions: Iterable[Asked], progress: Progress) -> Iterator[Asked]:
     """Leave out the questions that are in an open batch: asking them again would be paid twice."""
-    waiting = on_their_way(run)
+    waiting = keys_in_open_batches(run)
     for asked in questions:
         if asked.question.key in waiting:
             progress.advance()

@@ -15,22 +15,22 @@ from collections.abc import Iterable, Iterator
 from annotator.asking.batch_files import (
     Batch,
     forget_questions,
-    names_learnt,
-    on_their_way,
+    keys_in_open_batches,
     questions_in,
     read_batches,
+    renamed_parameters,
     write_batches,
     write_questions,
 )
 from annotator.asking.batch_results import store_results
 from annotator.asking.request_file import RequestFile
-from annotator.asking.retries import Action, rule_of
+from annotator.asking.retry_policy import Action, rule_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
 from annotator.ledger import Answers
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked
-from annotator.teachers.batch import BatchApi, RemoteBatch, limits_of, request_line
+from annotator.teachers.batch import BatchApi, RemoteBatch, batch_limits, request_line
 from annotator.terminal.events import Progress
 
 
@@ -75,7 +75,7 @@ class _Batches:
     @property
     def sent_as(self) -> dict[str, str]:
         """Parameters to send under another name."""
-        return names_learnt(self._batches)
+        return renamed_parameters(self._batches)
 
     def find_again(self) -> None:
         """Finish what a killed process began: an order without a receipt is looked for before it is repeated."""
@@ -100,8 +100,8 @@ class _Batches:
 
     def submit(self, questions: Iterable[Asked], *, again: bool) -> None:
         """Submit every question that is not answered and in no batch; those that failed before only if ``again``."""
-        limits = limits_of(self._config.provider)
-        known, sent_as = on_their_way(self._run), self.sent_as
+        limits = batch_limits(self._config.provider)
+        known, sent_as = keys_in_open_batches(self._run), self.sent_as
         file: RequestFile | None = None
         try:
             for passage, question in questions:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from annotator.asking.retries import Action, Patience, rule_of
+from annotator.asking.retry_policy import Action, Patience, rule_of
 from annotator.errors import FatalTeacherError, TeacherError
 
 START_TRIPS: Final = 3

@@ -13,7 +13,7 @@ from annotator.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EndpointLimits:
     """Requests and tokens that an account may use; 0: no limit, or none that is known."""
 
     rpm: int = 0
@@ -26,7 +26,7 @@ class Limits:
     """Tokens a day."""
 
 
-def limits_of(config: RunConfig) -> Limits:
+def limits_of(config: RunConfig) -> EndpointLimits:
     """Return the limits of ``--limits`` for the model, where ``--rpm`` and ``--tpm`` do not say otherwise.
 
     The limits a day only serve the forecast: while a run goes on, the endpoint says when they are reached.
@@ -34,11 +34,11 @@ def limits_of(config: RunConfig) -> Limits:
     Raises:
         ConfigError: there is no such profile, or it does not speak of the model.
     """
-    limits = published_limits(config.limits, config.teacher_model) if config.limits else Limits()
+    limits = published_limits(config.limits, config.teacher_model) if config.limits else EndpointLimits()
     return replace(limits, rpm=config.rpm or limits.rpm, tpm=config.tpm or limits.tpm)
 
 
-def published_limits(profile: str, model: str) -> Limits:
+def published_limits(profile: str, model: str) -> EndpointLimits:
     """Return the limits of ``profile`` for ``model``.
 
     Raises:
@@ -54,7 +54,7 @@ def published_limits(profile: str, model: str) -> Limits:
             f"--limits {profile} does not know the model {model!r} (it knows {', '.join(sorted(models))}); "
             "give --rpm and --tpm instead"
         )
-    return Limits(**models[model])
+    return EndpointLimits(**models[model])
 
 
 def retirement(config: RunConfig) -> str:

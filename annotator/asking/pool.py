@@ -19,18 +19,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from annotator.asking.attempts import Requests
 from annotator.asking.endpoint_limits import limits_of
 from annotator.asking.rate_limits import WINDOW, Pace
 from annotator.asking.recorder import Recorder
+from annotator.asking.retrying import Requests
 from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.ledger import Answers
 from annotator.records import Passage
-from annotator.teachers import Asked, Question, Teacher, ask_about
+from annotator.teachers import Asked, Question, Teacher
 from annotator.terminal.events import Progress
-
-__all__ = ["Pace", "annotate", "ask_all", "estimated", "pace_of", "recent_answers"]
 
 BLOCK: Final = 100
 """Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
@@ -44,18 +42,6 @@ class _Task:
     """Its worker waits, and another has taken that one's place."""
 
 
-def annotate(
-    passages: Iterable[Passage],
-    teacher: Teacher,
-    ledger: Answers,
-    pace: Pace,
-    progress: Progress,
-    estimate: Callable[[Passage], int] = lambda passage: passage.n_tokens,
-) -> None:
-    """Ask about each of ``passages`` as ``ask_all`` does about questions."""
-    ask_all(ask_about(passages, teacher), teacher, ledger, pace, progress, estimate)
-
-
 def ask_all(
     questions: Iterable[Asked],
     teacher: Teacher,
@@ -67,12 +53,12 @@ def ask_all(
     """Ask each of ``questions`` that the ledger has no answer to. Failures are recorded in the ledger as well.
 
     Args:
-        questions: read as needed, never held.
-        teacher: who answers.
-        ledger: where the answers go.
+        questions: read as needed, never held; ``annotator.teachers.ask_about`` makes them of passages.
+        teacher: answers them.
+        ledger: receives answers and failures.
         pace: concurrency, retries and limits.
-        progress: hears of every passage, answered before or now or failed.
-        estimate: tokens one request will cost, prompt and answer; counts against ``pace.tpm`` until it is settled.
+        progress: advances with every passage, answered before or now or failed.
+        estimate: tokens one request will take, prompt and answer; counts against ``pace.tpm`` until it is settled.
 
     Raises:
         FatalTeacherError: the endpoint will answer nothing; all answers so far are kept.
@@ -80,7 +66,7 @@ def ask_all(
         RunDirError: the ledger cannot be written; all answers so far are kept.
     """
     with _fewer_collections():
-        asyncio.run(_Engine(teacher, ledger, pace, progress, estimate).run(questions))
+        asyncio.run(_Pool(teacher, ledger, pace, progress, estimate).run(questions))
 
 
 def pace_of(config: RunConfig) -> Pace:
@@ -93,18 +79,18 @@ def pace_of(config: RunConfig) -> Pace:
     return Pace(config.concurrency, config.max_retries, limits.rpm, limits.tpm)
 
 
-def estimated(passage: Passage, overhead: int) -> int:
+def estimate_tokens(passage: Passage, overhead: int) -> int:
     """Return the tokens that one request will take, where the prompt alone takes ``overhead``."""
     return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
 
-def recent_answers(ledger: Answers) -> Iterator[tuple[float, int]]:
+def recent_usage(ledger: Answers) -> Iterator[tuple[float, int]]:
     """Yield, for each answer of the last window, the seconds since then and its tokens."""
     now = time.time()
     return ((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
 
 
-class _Engine:
+class _Pool:
     def __init__(
         self,
         teacher: Teacher,
@@ -117,12 +103,11 @@ class _Engine:
         self._recorder = Recorder(ledger, progress)
         self._requests, self._concurrency, self._warm = Requests(teacher, pace, progress), pace.concurrency, pace.warm
         if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
-            self._requests.remember(recent_answers(ledger))
+            self._requests.remember(recent_usage(ledger))
         self._workers: asyncio.TaskGroup | None = None
-        self._most_resting, self._resting = (
-            pace.resting,
-            0,
-        )  # workers that wait to try again, while another has taken their place
+        self._resting = 0
+        """Workers that wait to try again, while another has taken their place."""
+        self._most_resting = pace.resting
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
 
     async def run(self, questions: Iterable[Asked]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from annotator.asking.retries import Patience
+from annotator.asking.retry_policy import Patience
 from annotator.errors import ConfigError
 
 WINDOW = 60.0

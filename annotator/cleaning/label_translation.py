@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from annotator.asking.pool import Pace, annotate
+from annotator.asking.pool import ask_all
+from annotator.asking.rate_limits import Pace
 from annotator.cleaning.clean import Decider
 from annotator.cleaning.replies.parser import parse_reply
 from annotator.ledger import Answers
 from annotator.records import Completion, Passage
-from annotator.teachers import Teacher
+from annotator.teachers import Teacher, ask_about
 from annotator.terminal.events import Progress
 from normalizers.labels import LabelDecision
 
@@ -23,7 +24,7 @@ TOKENS = 200
 
 
 def unknown_labels(answers: Iterable[tuple[Passage, Completion]], labels: Decider) -> list[str]:
-    """The distinct labels, in their clean form, that wait for a decision because they are not English."""
+    """Return the distinct labels, in their clean form, that wait for a decision because they are not English."""
     parsed = (
         parse_reply(found.reply, passage.text, truncated=found.finish_reason == "length") for passage, found in answers
     )
@@ -37,10 +38,10 @@ def ask_translations(
     """Ask for the translation of each label that the ledger does not know.
 
     Raises:
-        AnnotateError: as ``annotate`` does.
+        AnnotateError: as ``annotator.asking.pool.ask_all`` does.
     """
-    questions = (Passage("label", label, TOKENS, (), 1) for label in unknown)
-    annotate(questions, translator, ledger, pace, progress)
+    labels = (Passage("label", label, TOKENS, (), 1) for label in unknown)
+    ask_all(ask_about(labels, translator), translator, ledger, pace, progress)
 
 
 class Translations:

@@ -23,13 +23,13 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from annotator.asking import rate_limits
-from annotator.asking.pool import annotate, estimated, recent_answers
+from annotator.asking.pool import ask_all, estimate_tokens, recent_usage
 from annotator.asking.rate_limits import Pace, RateLimit
 from annotator.config.settings import RunConfig
 from annotator.errors import AnnotateError
 from annotator.ledger import Answers
 from annotator.records import Passage
-from annotator.teachers import Asked, make_teacher
+from annotator.teachers import Asked, ask_about, make_teacher
 from annotator.teachers.registry import PROVIDERS
 from annotator.terminal.events import Progress, Silent
 
@@ -79,11 +79,11 @@ def annotate_shared(
         progress: advances as the workers report.
 
     Raises:
-        AnnotateError: from ``annotate`` in any of the tasks; all others end.
+        AnnotateError: from ``ask_all`` in any of the tasks; all others end.
     """
     cpus = engine.join()
     tasks = max(1, min(cpus, job.pace.concurrency))
-    with _coordinator(engine, job.pace, recent_answers(ledger), progress) as coordinator:
+    with _coordinator(engine, job.pace, recent_usage(ledger), progress) as coordinator:
         work = partial(ask_partition, job=replace(job, coordinator=coordinator))
         share = replace(job.pace, concurrency=job.pace.concurrency // tasks, warm=True)
         shared = partial(ask_partition, job=replace(job, coordinator=coordinator, pace=share))
@@ -110,7 +110,8 @@ def ask_partition(part: Partition, job: Job) -> None:
     pace = replace(job.pace, shared=_SharedLimit(job.coordinator)) if job.pace.rpm or job.pace.tpm else job.pace
     try:
         with PostgresLedger(job.config.ledger) as ledger, ledger.locked(part.name):
-            annotate(part.passages, teacher, ledger, pace, progress, partial(estimated, overhead=job.overhead))
+            estimate = partial(estimate_tokens, overhead=job.overhead)
+            ask_all(ask_about(part.passages, teacher), teacher, ledger, pace, progress, estimate)
     finally:
         progress.finish()
 

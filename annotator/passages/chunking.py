@@ -17,7 +17,7 @@ from itertools import accumulate, islice, pairwise
 from json.encoder import encode_basestring_ascii as json_string
 from typing import Final, NamedTuple, TypeAlias
 
-from annotator.passages.planning import Limits, plan, plan_passages
+from annotator.passages.planning import SizeLimits, plan, plan_passages
 from annotator.passages.tokenizers import UNKNOWN, Tokenizer
 from annotator.passages.units import Units, units_of
 from annotator.records import Document, Passage, Piece, Rejected
@@ -76,7 +76,7 @@ class _Bin:
     def is_passage(self) -> bool:
         return any(group.can_stand for group in self.groups)
 
-    def is_within(self, limits: Limits) -> bool:
+    def is_within(self, limits: SizeLimits) -> bool:
         return self.tokens >= limits.low and self.is_passage
 
 
@@ -114,7 +114,7 @@ def chunk_block(
     pack: bool = False,
 ) -> list[_Result]:
     """Cut one block of documents into passages and rejections, in order of their first piece."""
-    limits = Limits(min_tokens, max_tokens, pack)
+    limits = SizeLimits(min_tokens, max_tokens, pack)
     made: list[tuple[tuple[int, int], _Result]] = []
     leftovers: list[_Group] = []
     units = units_of([document.text for document in documents], tokenizer, max_tokens)
@@ -139,7 +139,7 @@ def chunk_block(
 # ---------------------------------------------------------------- planning one document
 
 
-def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: Limits) -> Iterator[_Group]:
+def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: SizeLimits) -> Iterator[_Group]:
     """Partition a document into groups of units: passages within the limits, and leftovers."""
     sums = [0, *accumulate(units.tokens)]
     count = _counter(document.text, units, tokenizer)
@@ -151,7 +151,7 @@ def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, 
         yield _Group(order, document, units, i, j, tokens)
 
 
-def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: Limits) -> list[tuple[int, int, int]]:
+def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: SizeLimits) -> list[tuple[int, int, int]]:
     """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
 
     Planning adds up the tokens of units, which may be wrong by a token or two where they meet. The planned groups are
@@ -193,7 +193,7 @@ def _in_place(text: str, units: Units) -> list[str]:
 # ---------------------------------------------------------------- leftovers
 
 
-def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: Limits) -> list[_Bin]:
+def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: SizeLimits) -> list[_Bin]:
     """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
 
     To pack, all bins stay open, so that they are filled.
@@ -221,7 +221,7 @@ def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: Limits) -> 
     return closed + remaining
 
 
-def _put(group: _Group, bins: Iterable[_Bin], tokenizer: Tokenizer, limits: Limits) -> _Bin | None:
+def _put(group: _Group, bins: Iterable[_Bin], tokenizer: Tokenizer, limits: SizeLimits) -> _Bin | None:
     """Put ``group`` into the first of ``bins`` with room for it, and return that bin, or None."""
     for bin_ in bins:
         if bin_.tokens + group.tokens <= limits.high:

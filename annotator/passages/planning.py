@@ -18,7 +18,7 @@ _Cost: TypeAlias = tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SizeLimits:
     """Bounds of a passage in tokens, both inclusive."""
 
     low: int
@@ -38,7 +38,7 @@ class Limits:
         return (tokens > self.high) - (tokens < self.low)
 
 
-def plan_passages(units: Units, sums: Sequence[int], limits: Limits) -> list[tuple[int, int]]:
+def plan_passages(units: Units, sums: Sequence[int], limits: SizeLimits) -> list[tuple[int, int]]:
     """Return the best partition into passages alone, which ``plan`` would find too; empty if there is none."""
     best: list[float] = [0]
     begins = [0]
@@ -71,7 +71,9 @@ def _spans(begins: Sequence[int]) -> list[tuple[int, int]]:
     return spans[::-1]
 
 
-def plan(units: Units, sums: Sequence[int], known: dict[tuple[int, int], int], limits: Limits) -> list[tuple[int, int]]:
+def plan(
+    units: Units, sums: Sequence[int], known: dict[tuple[int, int], int], limits: SizeLimits
+) -> list[tuple[int, int]]:
     """Return the best partition into spans ``[i, j)`` of units, by dynamic programming over where the last one begins.
 
     It minimises, in this order: tokens that may be lost without a complete sentence, number of leftovers, leftovers

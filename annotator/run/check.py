@@ -28,7 +28,7 @@ from annotator.run.ledgers import open_ledger
 from annotator.run.refusals import refuse_batch
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import Outcome, running
-from annotator.run.second import ByQuery, Second, make_second, surveyed
+from annotator.run.second import ByQuery, Second, choose_questions, make_second
 from annotator.run.stages import Context, answered, ask, decider
 from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
@@ -40,7 +40,7 @@ from annotator.terminal.events import Progress, displayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class CheckRequest:
     """What a user wants of a check; None: as in the last check, else the default."""
 
     by: str | None = None
@@ -56,7 +56,7 @@ def checking(
     root: Path,
     given: Mapping[str, Any],
     progress: Progress,
-    wanted: Wanted,
+    request: CheckRequest,
     *,
     asking: Asking = "now",
 ) -> Iterator[tuple[Outcome, int]]:
@@ -67,13 +67,13 @@ def checking(
         given: settings of the second teacher; without a provider the others are those of the last check, else of the
             first teacher.
         progress: receives all events.
-        wanted: what to ask and what to keep.
+        request: what to ask and what to keep.
         asking: ``now``, or ``batch``: by the provider's Batch API. The arbiter is always asked now.
 
     Raises:
         AnnotateError: see ``annotator.errors``. Paid answers are on the disk.
     """
-    context, second = prepared(root, given, progress, wanted)
+    context, second = prepare_check(root, given, progress, request)
     if asking == "batch":
         refuse_batch(second.config)
     if PROVIDERS[second.config.provider].chat:
@@ -85,7 +85,7 @@ def checking(
         _refuse_same(context, second)
         with open_ledger(run, own.ledger) as ledger:
             labels = decider(context, ledger)
-            second = surveyed(second, run, partial(answered, context, ledger), labels, context.engine)
+            second = choose_questions(second, run, partial(answered, context, ledger), labels, context.engine)
             digest, missing = _ask(dataclasses.replace(context, asking=asking), second, ledger)
             passages = tables.read_passages(run.passages)
             queries = second.counted(passages, ledger) if isinstance(second, ByQuery) else None
@@ -96,7 +96,9 @@ def checking(
         yield outcome, missing
 
 
-def prepared(root: Path, given: Mapping[str, Any], progress: Progress, wanted: Wanted) -> tuple[Context, Second]:
+def prepare_check(
+    root: Path, given: Mapping[str, Any], progress: Progress, request: CheckRequest
+) -> tuple[Context, Second]:
     """Return the context of a finished run, and its second teacher by ``given`` and the last check.
 
     Raises:
@@ -110,7 +112,7 @@ def prepared(root: Path, given: Mapping[str, Any], progress: Progress, wanted: W
     first = make_config(stored_settings(manifest))
     before = read_check(run.check)
     settings = before or CheckSettings(teacher={}, draw="stratified", arbiter=NEWEST)
-    chosen = {name: value for name, value in asdict(wanted).items() if value is not None}
+    chosen = {name: value for name, value in asdict(request).items() if value is not None}
     settings = dataclasses.replace(settings, **chosen)
     settings = dataclasses.replace(settings, teacher=_teacher(first, before, settings.by, given))
     second = make_second(settings, first)

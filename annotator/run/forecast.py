@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.asking.batch_files import on_their_way
+from annotator.asking.batch_files import keys_in_open_batches
 from annotator.cleaning.clean import Cleaned, clean_reply
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
@@ -130,7 +130,7 @@ def forecast(
     tokenizer = load_tokenizer(request_tokenizer(config.tokenizer))
     seen, known = Seen(), set[str]()
     total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
-    waiting = on_their_way(context.run)
+    waiting = keys_in_open_batches(context.run)
     with answers_of(context.run) as ledger:  # a plan makes none: a ledger says that something was asked
         for passage, question in questions:
             total += 1

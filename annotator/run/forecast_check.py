@@ -12,19 +12,19 @@ from typing import Any, Final
 from annotator.checking.arbiter import QUESTIONS, make_arbiter
 from annotator.checking.compare import Entity, entities_of
 from annotator.checking.drawing import fraction
-from annotator.checking.queries import QueryAnswer, combined
+from annotator.checking.query_answers import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned, Decider, clean_reply
 from annotator.cleaning.corrections import read_corrections
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
 from annotator.run.arbitration import disputes
-from annotator.run.check import Wanted, prepared
+from annotator.run.check import CheckRequest, prepare_check
 from annotator.run.forecast import forecast, passages_in_tokens, prompt_tokens_of
 from annotator.run.ledgers import answers_of
 from annotator.run.partitions import Answered
 from annotator.run.plan import Arbiter, Assumed, Kind, Plan
-from annotator.run.second import ByQuery, Second, surveyed
+from annotator.run.second import ByQuery, Second, choose_questions
 from annotator.run.stages import Context, answered, decider
 from annotator.storage import tables
 from annotator.terminal.events import Progress
@@ -39,7 +39,9 @@ ANSWER: Final = (2.0, 1.5)
 """Tokens of an arbiter's answer: in all, and for each candidate."""
 
 
-def plan_check(root: Path, settings: Mapping[str, Any], progress: Progress, assumed: Assumed, wanted: Wanted) -> Plan:
+def plan_check(
+    root: Path, settings: Mapping[str, Any], progress: Progress, assumed: Assumed, request: CheckRequest
+) -> Plan:
     """Forecast the cost of a check; nothing is asked.
 
     Args:
@@ -47,17 +49,17 @@ def plan_check(root: Path, settings: Mapping[str, Any], progress: Progress, assu
         settings: of the second teacher; without a provider those of the last check stand.
         progress: receives all events.
         assumed: assumptions about the second teacher.
-        wanted: what to ask and what to keep.
+        request: what to ask and what to keep.
 
     Raises:
         AnnotateError: as for a check.
     """
-    context, second = prepared(root, settings, progress, wanted)
+    context, second = prepare_check(root, settings, progress, request)
     arbiter = None
     with answers_of(context.run) as ledger, closing(context.engine):
         if ledger:
             labels = decider(context, ledger)
-            second = surveyed(second, context.run, partial(answered, context, ledger), labels, context.engine)
+            second = choose_questions(second, context.run, partial(answered, context, ledger), labels, context.engine)
             if second.settings.keep == "arbiter":
                 arbiter = _arbiter(context, second, labels, ledger)
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)

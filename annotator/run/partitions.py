@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from annotator.checking import opinions, probabilities
 from annotator.checking.compare import Entity, Pair, candidates, compare, entities_of
 from annotator.checking.keeping import apply as keep_only
-from annotator.checking.queries import QueryAnswer, combined
+from annotator.checking.query_answers import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
 from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
 from annotator.cleaning.entity_reviews import Decision, apply

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from annotator.asking.endpoint_limits import Limits, limits_of, retirement
+from annotator.asking.endpoint_limits import EndpointLimits, limits_of, retirement
 from annotator.cleaning.clean import Cleaned
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
@@ -141,8 +141,8 @@ class Plan:
         return self.passages - self.answered - self.in_batch
 
     @property
-    def limits(self) -> Limits:
-        """Limits of the account."""
+    def limits(self) -> EndpointLimits:
+        """Return the limits of the account."""
         return limits_of(self.config)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from annotator.asking.endpoint_limits import Limits, limits_of
+from annotator.asking.endpoint_limits import EndpointLimits, limits_of
 from annotator.asking.rate_limits import WINDOW
 from annotator.config.settings import RunConfig
 from annotator.teachers.registry import PROVIDERS
@@ -40,7 +40,7 @@ def time_of(config: RunConfig, requests: int, tokens: float, latency: float) -> 
 
 
 def _within_a_day(
-    config: RunConfig, limits: Limits, requests: float, tokens: float, latency: float
+    config: RunConfig, limits: EndpointLimits, requests: float, tokens: float, latency: float
 ) -> tuple[float, str]:
     at_once = config.concurrency if PROVIDERS[config.provider].chat else min(config.concurrency, config.processes)
     pace = at_once / max(latency, 1e-3)

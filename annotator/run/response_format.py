@@ -9,15 +9,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Final
 
-from annotator.asking.pool import annotate, pace_of
-from annotator.asking.retries import Action, rule_of
+from annotator.asking.pool import ask_all, pace_of
+from annotator.asking.retry_policy import Action, rule_of
 from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Failure
 from annotator.run.ledgers import open_ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from annotator.teachers import make_teacher
+from annotator.teachers import ask_about, make_teacher
 from annotator.terminal.events import Progress, displayed
 
 _UNDECIDED: Final = ("http 429", "timeout", "connection")
@@ -49,7 +49,8 @@ def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -
         progress.start("response format", "passages", 1)
         with displayed(progress):
             try:
-                annotate([passage], teacher, ledger, dataclasses.replace(pace_of(config), concurrency=1), progress)
+                pace = dataclasses.replace(pace_of(config), concurrency=1)
+                ask_all(ask_about([passage], teacher), teacher, ledger, pace, progress)
             except FatalTeacherError as error:
                 if rule_of(error.kind).action is not Action.REFUSE:
                     raise

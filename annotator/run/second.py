@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from annotator.checking.drawing import Outline, fraction, positions
-from annotator.checking.queries import ABSENT, SCHEMA, QueryAnswer
+from annotator.checking.query_answers import ABSENT, SCHEMA, QueryAnswer
 from annotator.checking.settings import CheckSettings, read_check
 from annotator.cleaning.clean import Decider
 from annotator.config.settings import RunConfig
@@ -19,13 +19,13 @@ from annotator.engines import Engine
 from annotator.ledger import Answers
 from annotator.records import Completion, Passage
 from annotator.run.partitions import Answered, outlines_part
-from annotator.run.steps import passage_steps, splits_of_passages
+from annotator.run.update_steps import passage_steps, splits_of_passages
 from annotator.samples.explode import Negatives, asked_as, instruction
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Teacher, make_teacher
 from annotator.teachers.entity_types import read_types
-from annotator.teachers.queries import make_query_teacher, query_text
+from annotator.teachers.query_teacher import make_query_teacher, query_text
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Second:
         """Yield the passages that it is asked about, each with its question."""
         return (Asked(one, self.teacher.question(one.text)) for one in passages if self.is_asked(one.id))
 
-    def beside(self, answered: Answered, ledger: Answers) -> Answered:
-        """Return passages and the first teacher's answers with those of this one beside them."""
+    def add_answers(self, answered: Answered, ledger: Answers) -> Answered:
+        """Add this teacher's answers to a partition of passages and the first teacher's answers."""
         asked = ((text, self.is_asked(identity)) for identity, text in _texts(answered))
         keys = [self.teacher.question(text).key if is_asked else "" for text, is_asked in asked]
         found = ledger.find({key for key in keys if key})
@@ -97,8 +97,8 @@ class ByQuery(Second):
                 text = self._query(one.text, entity_type)
                 yield Asked(replace(one, text=text, pieces=()), self.teacher.question(text))
 
-    def beside(self, answered: Answered, ledger: Answers) -> Answered:
-        """Return passages and the first teacher's answers with the answers to queries beside them."""
+    def add_answers(self, answered: Answered, ledger: Answers) -> Answered:
+        """Add the answers to queries to a partition of passages and the first teacher's answers."""
         asked = [
             (place, entity_type, self.teacher.question(self._query(text, entity_type)).key)
             for place, (identity, text) in enumerate(_texts(answered))
@@ -154,10 +154,10 @@ def second_of(run: RunDir, config: RunConfig) -> Second | None:
     return make_second(settings, config) if settings else None
 
 
-def surveyed(
+def choose_questions(
     second: Second, run: RunDir, answered: Callable[[], Iterable[Answered]], labels: Decider, engine: Engine
 ) -> Second:
-    """Return the second teacher with what it is asked about, where that follows from the first teacher's answers.
+    """Choose passages and types for the second teacher, where they follow from the first teacher's answers.
 
     The draw of a share does not follow decisions of people about labels and entities: these change nothing about which
     passages were paid for. Queries are about the types of the dataset, which do follow decisions about labels. What is

@@ -14,10 +14,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from annotator.asking.batch_files import WAITING, names_learnt, not_in_a_batch, on_their_way, read_batches
+from annotator.asking.batch_files import (
+    WAITING,
+    keys_in_open_batches,
+    outside_open_batches,
+    read_batches,
+    renamed_parameters,
+)
 from annotator.asking.batch_jobs import exchange
 from annotator.asking.endpoint_limits import context_window, retirement
-from annotator.asking.pool import ask_all, estimated, pace_of
+from annotator.asking.pool import ask_all, estimate_tokens, pace_of
 from annotator.checking import opinions, probabilities
 from annotator.checking.probabilities import asks_for_logprobs
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
@@ -41,8 +47,8 @@ from annotator.run.backends import ask_on_cluster
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Answered, Check, Part, People, chunk_part, clean_part, explode_part
 from annotator.run.question_keys import recorded, with_keys
-from annotator.run.second import Second, second_of, surveyed
-from annotator.run.steps import document_steps, negatives_of, splits_of
+from annotator.run.second import Second, choose_questions, second_of
+from annotator.run.update_steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
 from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading
@@ -173,7 +179,7 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
         context.progress.say(gone)
 
     def fitting() -> Iterator[Asked]:
-        for asked in not_in_a_batch(context.run, questions, context.progress):
+        for asked in outside_open_batches(context.run, questions, context.progress):
             passage, question = asked
             if counting.name != config.tokenizer:
                 passage = replace(passage, n_tokens=counting.count(passage.text))
@@ -187,7 +193,7 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
     progress = context.progress
     try:
         if not ask_on_cluster(fitting(), ledger, context.engine, config, overhead, progress):
-            ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimated, overhead=overhead))
+            ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimate_tokens, overhead=overhead))
     except LimitError as error:  # the answers so far are of use; a later run asks for the others
         progress.say(str(error))
 
@@ -204,7 +210,7 @@ def annotate_stage(context: Context) -> Result:
                 exchange(run, context.config, questions, ledger, context.progress)
             else:
                 ask(context, questions, ledger)
-        waiting = on_their_way(run)
+        waiting = keys_in_open_batches(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for (passage_id, text), key, completion in _asked(context, ledger):
                 first = (short := int(key[:16], 16)) not in keys  # passages with one text share one request
@@ -222,7 +228,7 @@ def annotate_stage(context: Context) -> Result:
         for attempt in ledger.attempts():  # paid for as well
             if int(attempt.key[:16], 16) in keys:
                 _count_tokens(flow, *tokens_in(attempt.body))
-    sent_as = {**teacher.sent_as, **names_learnt(read_batches(run))}
+    sent_as = {**teacher.sent_as, **renamed_parameters(read_batches(run))}
     report = {"sent_as": sent_as} if sent_as else {}
     return Result((flow,), unanswered=flow.rejected.total(), digest=identity.hexdigest(), report=report)
 
@@ -264,7 +270,7 @@ def clean_stage(context: Context) -> Result:
     ):
         labels = decider(context, ledger)
         if second:
-            second = surveyed(second, run, partial(answered, context, ledger), labels, context.engine)
+            second = choose_questions(second, run, partial(answered, context, ledger), labels, context.engine)
         check = None if second is None else _check(context, second, labels, people, ledger)
         context.progress.start("clean", "passages", tables.count(run.passages))
         work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)
@@ -368,7 +374,7 @@ def answered(context: Context, ledger: Answers, second: Second | None = None) ->
         answers = [found[key] for key in keys if key in found]
         passages = tables.pick(batch, [key in found for key in keys])
         found_here = Answered(passages, tables.to_batch(answers, tables.COMPLETION))
-        yield second.beside(found_here, ledger) if second else found_here
+        yield second.add_answers(found_here, ledger) if second else found_here
 
 
 def decider(context: Context, ledger: Answers) -> Decider:

@@ -52,7 +52,7 @@ def updating(
     run = existing(root)
     manifest = run.read_manifest()
     config = settings_of(run)
-    added = planned(docs, config, manifest, run)
+    added = plan_update(docs, config, manifest, run)
     if added != config.added_docs:
         _refuse_unknown_commit(manifest, run)
         with running(root, given, progress, until="chunk", asking="never"):
@@ -65,7 +65,7 @@ def updating(
         yield outcome
 
 
-def planned(docs: str | None, config: RunConfig, manifest: Mapping[str, Any], run: RunDir) -> str:
+def plan_update(docs: str | None, config: RunConfig, manifest: Mapping[str, Any], run: RunDir) -> str:
     """Return the setting ``added_docs`` of the updated run: one more step, or as it is to continue an update.
 
     A step that is the last one's, while that is not finished or passages have no answer, is that step: whoever repeats

@@ -79,7 +79,7 @@ class Teacher(Protocol):
         """Ask once, without any retry.
 
         Raises:
-            TeacherError: there is no answer; ``annotator.asking.retries`` decides by its kind what is done.
+            TeacherError: there is no answer; ``annotator.asking.retry_policy`` decides by its kind what is done.
         """
         ...
 

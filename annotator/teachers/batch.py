@@ -36,7 +36,7 @@ _ESCAPES: Final = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BatchLimits:
     """The size limits of one batch."""
 
     requests: int
@@ -73,11 +73,11 @@ class Result:
     answer: Reply | TeacherError
 
 
-def limits_of(provider: str) -> Limits:
+def batch_limits(provider: str) -> BatchLimits:
     """Return the limits of ``provider``, from a dated table."""
     text = resources.files(__package__).joinpath("batch_limits.toml").read_text(encoding="utf-8")
     entry = tomllib.loads(text)[provider]
-    return Limits(requests=entry["requests"], size=entry["megabytes"] * 1_000_000)
+    return BatchLimits(requests=entry["requests"], size=entry["megabytes"] * 1_000_000)
 
 
 def request_line(question: Question, sent_as: Mapping[str, str]) -> bytes:

@@ -1,6 +1,6 @@
 """Teachers behind a chat-completions endpoint: one question is one request, and nothing is tried twice here.
 
-What went wrong is a ``TeacherError`` with its kind; ``annotator.asking.retries`` decides what is done about it.
+What went wrong is a ``TeacherError`` with its kind; ``annotator.asking.retry_policy`` decides what is done about it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.http import Answer, Connection
 from annotator.teachers.parameters import MAX_TOKENS, other_names, renamed
+from annotator.teachers.rate_limit_headers import retry_after
 from annotator.teachers.registry import PROVIDERS
 from annotator.teachers.request_template import Form
 from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, wrong_key
-from annotator.teachers.waits import retry_after
 from prompts import Prompt
 
 _MEANS: Final[Mapping[int, tuple[str, str]]] = {
@@ -120,10 +120,10 @@ class ChatTeacher:
             self.sent_as |= learnt
             answer = await self._connection.post(renamed(body, self.sent_as))
         if answer.status >= 300:
-            raise self._error(self._connection.where, answer)
+            raise self._http_error(self._connection.where, answer)
         return read_reply(answer.body, answer.headers, self._key, probing=probing)
 
-    def _error(self, where: str, answer: Answer) -> TeacherError:
+    def _http_error(self, where: str, answer: Answer) -> TeacherError:
         said = message_of(answer.body, self._key)
         status = answer.status
         if status == 429 and out_of_money(answer.body):

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from annotator.errors import TeacherError
 from annotator.teachers import Reply
+from annotator.teachers.rate_limit_headers import pause
 from annotator.teachers.token_logprobs import read_logprobs
-from annotator.teachers.waits import pause
 
 FINAL: Final[Mapping[str, str]] = {
     "stop": "stop", "eos": "stop", "eos_token": "stop", "end_turn": "stop", "stop_sequence": "stop", "complete": "stop",

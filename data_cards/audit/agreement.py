@@ -11,7 +11,7 @@ from annotator.checking.compare import AGREED, DIFFERENT, GRAIN, NOT_ASKED, ONLY
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.settings import read_check
 from annotator.storage.rundir import RunDir
-from annotator.teachers.queries import prompt_of
+from annotator.teachers.query_teacher import prompt_of
 from data_cards.audit.checked_part import whole
 from data_cards.estimates import Estimate, jeffreys
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from annotator.run.steps import document_steps, passage_steps
 from annotator.run.stored_settings import settings_of
+from annotator.run.update_steps import document_steps, passage_steps
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit.arrays import hashes

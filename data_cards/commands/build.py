@@ -128,7 +128,7 @@ def plan(
     with exits(debug, out):
         from annotator.errors import ConfigError
         from annotator.run import forecast
-        from annotator.run.check import Wanted
+        from annotator.run.check import CheckRequest
         from annotator.run.forecast_check import plan_check
         from annotator.run.plan import Assumed
         from annotator.terminal.progress import make_progress
@@ -136,15 +136,15 @@ def plan(
 
         assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
         merged, progress = _merged(settings, config), make_progress(quiet=quiet)
-        wanted = Wanted(by=by, share=share, keep=keep)
-        if not checking and wanted != Wanted():
+        request = CheckRequest(by=by, share=share, keep=keep)
+        if not checking and request != CheckRequest():
             raise ConfigError("--by, --share and --keep need --check")
         if not checking:
             found = forecast.plan(out, merged, progress, assumed, pilot=pilot, fresh=fresh)
         elif out is None or pilot or fresh:
             raise ConfigError("--check needs --out DIR, a finished run, without --pilot and --fresh")
         else:
-            found = plan_check(out, merged, progress, assumed, wanted)
+            found = plan_check(out, merged, progress, assumed, request)
         print_plan(found, as_json=as_json)
 
 

@@ -40,7 +40,7 @@ def check(
     """
     with exits(debug, directory):
         from annotator.checking.opinions import read_opinions
-        from annotator.run.check import Wanted, checking
+        from annotator.run.check import CheckRequest, checking
         from annotator.terminal.progress import make_progress
         from data_cards import summary
         from data_cards.review.quality import measure_run
@@ -49,8 +49,8 @@ def check(
 
         asking: Asking = "batch" if batch else "now"
         progress = make_progress(quiet=quiet)
-        wanted = Wanted(by=by, share=share, keep=keep)
-        with checking(directory, settings, progress, wanted, asking=asking) as (outcome, missing):
+        request = CheckRequest(by=by, share=share, keep=keep)
+        with checking(directory, settings, progress, request, asking=asking) as (outcome, missing):
             report = summary.finish(outcome)
         figures = {"unanswered": missing, **report["agreement"]}
         if differences:

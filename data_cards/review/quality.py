@@ -13,7 +13,7 @@ from typing import Any, Final
 from annotator.checking.opinions import read_opinions
 from annotator.checking.settings import read_check
 from annotator.cleaning.entity_reviews import Decision, Span, Subject, read_reviews
-from annotator.run.steps import passages_added
+from annotator.run.update_steps import passages_added
 from annotator.storage import tables
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir

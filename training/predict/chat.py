@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from annotator.config.settings import make_config
 from annotator.records import Passage, Sample
-from annotator.teachers.queries import PROMPT, make_query_teacher, query_text
+from annotator.teachers.query_teacher import PROMPT, make_query_teacher, query_text
 from annotator.terminal.events import Progress
 from training.predict import Prediction, Predictor
 
@@ -26,9 +26,9 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
     Raises:
         ConfigError: no model, no key, an unknown prompt or setting.
     """
-    from annotator.asking.pool import annotate, pace_of
+    from annotator.asking.pool import ask_all, pace_of
     from annotator.ledger import Ledger
-    from annotator.teachers import require_key
+    from annotator.teachers import ask_about, require_key
 
     config = make_config({"prompt": PROMPT, "provider": provider, "model": model}, settings)
     require_key(config)
@@ -38,7 +38,8 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
         waiting = [sample for sample in samples if sample.id not in known]
         teacher = make_query_teacher(config)
         with Ledger(ledger_of(out)) as ledger:
-            annotate(map(_as_passage, waiting), teacher, ledger, pace_of(config), progress)
+            questions = ask_about(map(_as_passage, waiting), teacher)
+            ask_all(questions, teacher, ledger, pace_of(config), progress)
             for sample in waiting:
                 if found := ledger.get(teacher.question(_query(sample)).key):
                     yield sample.id, found.reply

@@ -1,6 +1,6 @@
 """Ask one question until it is answered: through gate, rate limits and circuit breaker, again where that can help.
 
-``retries.RULES`` says what is done about a failure. One while the endpoint is down is the endpoint's and costs the
+``retry_policy.RULES`` says what is done about a failure. One while the endpoint is down is the endpoint's and costs the
 passage nothing; any other that is asked again is a try of the passage's own, and it has ``1 + max_retries`` of them.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from annotator.asking.circuit_breaker import Breaker
 from annotator.asking.rate_limits import Gate, Limit, Pace, RateLimit
-from annotator.asking.retries import Action, rule_of, wait_before
+from annotator.asking.retry_policy import Action, rule_of, wait_before
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.teachers import Question, Reply, Teacher
 from annotator.terminal.events import Progress
@@ -69,7 +69,7 @@ class Requests:
             except TeacherError as error:
                 if error.body:
                     keep(error)
-                wait = await self._after(error, tries)
+                wait = await self._handle_failure(error, tries)
             before_wait()
             await asyncio.sleep(wait)
 
@@ -83,13 +83,13 @@ class Requests:
             return rule_of(again.kind).action in (Action.REFUSE, Action.STOP)
         return False
 
-    async def _after(self, error: TeacherError, tries: _Tries) -> float:
+    async def _handle_failure(self, error: TeacherError, tries: _Tries) -> float:
         """Handle a failure: return the seconds until the next try, or raise when there is none."""
         action = rule_of(error.kind).action
         if action is Action.STOP:
             raise FatalTeacherError(str(error), kind=error.kind) from error
         if (error.retry_after or 0) > self._patience.pause:
-            raise _come_back(error.retry_after or 0, error) from error
+            raise _limit_error(error.retry_after or 0, error) from error
         if action is Action.REFUSE:
             self._breaker.alive()
             raise error
@@ -99,7 +99,7 @@ class Requests:
             tries.put_off += 1
             if tries.put_off > self._patience.put_off:
                 raise error
-        elif await self._breaker.was_down(error, self._enough(tries)):
+        elif await self._breaker.was_down(error, self._failures_before_doubt(tries)):
             return 0.0
         else:
             tries.failed += 1
@@ -107,7 +107,7 @@ class Requests:
                 raise error
         return wait_before(error.retry_after, tries.failed + tries.put_off, self._patience.between_tries)
 
-    def _enough(self, tries: _Tries) -> int:
+    def _failures_before_doubt(self, tries: _Tries) -> int:
         """Return the failures in a row that make one doubt the endpoint: fewer before a passage is given up."""
         if tries.failed >= self._retries:
             return min(DOUBT, 1 + self._retries)
@@ -118,7 +118,7 @@ class Requests:
         ticket = await self._gate.enter(again=tries.sent)
         tries.sent = True
         try:
-            entry = await self._permission(tries.tokens)
+            entry = await self._wait_for_permission(tries.tokens)
             began = time.monotonic()
             reply = await self._teacher.ask(tries.question)
             latency = time.monotonic() - began
@@ -135,7 +135,7 @@ class Requests:
         if 0 < reply.pause <= self._patience.pause:  # else the next request finds out how long it really is
             self._pause(reply.pause)
         if reply.only_thinking:
-            self._tell_of_thinking()
+            self._report_cut_thinking()
         if _says_nothing(reply) and not tries.was_empty and tries.failed < self._retries:
             tries.was_empty = True
             empty = TeacherError("the answer is empty", kind="empty answer", retry_after=0.0)
@@ -143,7 +143,7 @@ class Requests:
             raise empty
         return reply, latency
 
-    async def _permission(self, tokens: int) -> Any:
+    async def _wait_for_permission(self, tokens: int) -> Any:
         """Wait until breaker and limits both let a request go; returns its entry in the limits."""
         while True:
             await self._breaker.closed()
@@ -159,7 +159,7 @@ class Requests:
         if self._limit.pause(seconds) and seconds >= 1:
             self._progress.say(f"the endpoint asked for a pause of {seconds:.1f} s")
 
-    def _tell_of_thinking(self) -> None:
+    def _report_cut_thinking(self) -> None:
         self._progress.count("cut while thinking")
         self._cut_thinking += 1
         if self._cut_thinking == 1:
@@ -184,7 +184,7 @@ class _Tries:
     """An answer without a word came, and it was asked once more."""
 
 
-def _come_back(seconds: float, error: TeacherError) -> LimitError:
+def _limit_error(seconds: float, error: TeacherError) -> LimitError:
     when = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(time.time() + seconds))
     return LimitError(
         f"{error}; the endpoint takes nothing more before {when}: what is answered is kept, run the same command then",
