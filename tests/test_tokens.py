@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from annotator.errors import ConfigError
 from annotator.passages import tokenizers as tokens
-from annotator.passages import words
+from annotator.passages import vocabularies, words
 from annotator.passages.tokenizers import UNKNOWN, load_tokenizer
 
 VOCABULARY = [bytes([value]) for value in range(256)] + [b"ab", b"abab"]
@@ -238,7 +238,7 @@ def test_pickled_as_its_spec() -> None:
 
 def test_llama3_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the package the message says how to install it."""
-    monkeypatch.setattr(tokens, "find_spec", lambda name: None)
+    monkeypatch.setattr(vocabularies, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install 'llama-models"):
         load_tokenizer("llama3")
 

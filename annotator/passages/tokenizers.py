@@ -5,19 +5,17 @@ A tokenizer is named by a spec, the value of ``--tokenizer``. ``fingerprint`` in
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import compress
 from operator import sub
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from annotator.errors import ConfigError
+from annotator.passages import vocabularies
 from annotator.passages.words import WORD, Positions, Table, Words, sums_of, words_of
 
 if TYPE_CHECKING:
@@ -27,12 +25,6 @@ NAMED: Final = ("cl100k_base", "o200k_base")
 """Encodings that tiktoken downloads at first use and caches."""
 WORDS: Final = "words"
 """The spec that counts words between white space; in Vietnamese these are syllables."""
-
-_LLAMA3_SPLIT: Final = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-"""Llama 3's split pattern: part of the published tokenizer, not of its vocabulary file."""
 
 _SLICE: Final = 25_000
 """Characters that tiktoken encodes at once: its regular expressions overflow on longer white space."""
@@ -87,20 +79,22 @@ def load_tokenizer(spec: str) -> Tokenizer:
         ConfigError: the spec is unknown, or its vocabulary cannot be loaded.
     """
     if spec == "llama3":
-        return _from_ranks(spec, _llama3_file())
+        return _Tiktoken(spec, *vocabularies.read_ranks(spec, vocabularies.llama3_file()))
     if spec == WORDS:
         return _WhiteSpace()
     if spec in NAMED:
-        return _from_tiktoken(spec)
+        return _Tiktoken(spec, *vocabularies.named_encoding(spec))
     if spec.startswith("hf:"):
-        return _from_hub(spec)
+        return _HuggingFace(spec, vocabularies.from_hub(spec))
     path = Path(spec).expanduser()
     if path.is_dir():
         path /= "tokenizer.json"
     if not path.is_file():
         known = f"llama3, {WORDS}, {', '.join(NAMED)}, hf:NAME or the path of a tokenizer.json or tokenizer.model"
         raise ConfigError(f"no tokenizer {spec!r}: give {known}")
-    return _from_json(spec, path) if path.suffix == ".json" else _from_ranks(spec, path)
+    if path.suffix == ".json":
+        return _HuggingFace(spec, vocabularies.read_json(spec, path))
+    return _Tiktoken(spec, *vocabularies.read_ranks(spec, path))
 
 
 def request_tokenizer(spec: str) -> str:
@@ -145,7 +139,7 @@ class _Tiktoken:
     takes half the time of encoding it (docs/decisions.md).
     """
 
-    def __init__(self, name: str, fingerprint: str, encoding: tiktoken.Encoding) -> None:
+    def __init__(self, name: str, encoding: tiktoken.Encoding, fingerprint: str) -> None:
         self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
         self._after_space = Table(self._after_a_space)
         self._first = Table(lambda words: [self._encoded(word) - self._encoded(f" {word}") for word in words])
@@ -263,87 +257,3 @@ def _slices(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
-
-
-def _llama3_file() -> Path:
-    """Find the vocabulary inside the installed ``llama-models``, without importing that package."""
-    spec = find_spec("llama_models")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "llama3" / "tokenizer.model"
-        if path.is_file():
-            return path
-    raise ConfigError("tokenizer llama3 needs the package llama-models 0.3: pip install 'llama-models>=0.3,<0.4'")
-
-
-def _from_ranks(spec: str, path: Path) -> Tokenizer:
-    """Read lines of ``base64-of-bytes rank`` and merge by them."""
-    import tiktoken
-
-    try:
-        data = path.read_bytes()
-        fields = data.split()
-        tokens = (binascii.a2b_base64(token, strict_mode=True) for token in fields[::2])
-        ranks = dict(zip(tokens, map(int, fields[1::2]), strict=True))
-        if any(bytes([value]) not in ranks for value in range(256)):
-            raise ValueError("a byte has no token of its own")
-        encoding = tiktoken.Encoding(name=path.name, pat_str=_LLAMA3_SPLIT, mergeable_ranks=ranks, special_tokens={})
-    except (OSError, ValueError, binascii.Error) as error:
-        raise ConfigError(
-            f"tokenizer {spec!r}: cannot read {path} as a vocabulary in tiktoken's format ({error}); "
-            "give such a file, or a tokenizer.json"
-        ) from error
-    return _Tiktoken(spec, hashlib.sha256(data).hexdigest(), encoding)
-
-
-def _from_tiktoken(spec: str) -> Tokenizer:
-    """Load an encoding that tiktoken knows by name."""
-    import tiktoken
-
-    try:
-        encoding = tiktoken.get_encoding(spec)
-    except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; ValueError: damaged download
-        raise ConfigError(
-            f"tokenizer {spec} could not be downloaded ({_line(error)}); connect once, set TIKTOKEN_CACHE_DIR to a "
-            "folder that has it, or use --tokenizer llama3, which needs no network"
-        ) from error
-    digest = hashlib.sha256()
-    for token in encoding.token_byte_values():
-        digest.update(len(token).to_bytes(4, "big") + token)
-    return _Tiktoken(spec, digest.hexdigest(), encoding)
-
-
-def _from_hub(spec: str) -> Tokenizer:
-    """Load ``tokenizer.json`` of a model on the Hub."""
-    library = _tokenizers(spec)
-    try:
-        return _HuggingFace(spec, library.from_pretrained(spec.removeprefix("hf:")))
-    except Exception as error:  # the library raises nothing narrower
-        raise ConfigError(
-            f"tokenizer {spec} could not be had from the Hub ({_line(error)}); check the name and the network, log in "
-            "if the model is gated, or give the path of a tokenizer.json"
-        ) from error
-
-
-def _from_json(spec: str, path: Path) -> Tokenizer:
-    """Load a ``tokenizer.json``."""
-    library = _tokenizers(spec)
-    try:
-        return _HuggingFace(spec, library.from_file(str(path)))
-    except Exception as error:  # the library raises nothing narrower
-        raise ConfigError(
-            f"tokenizer {spec!r}: {path} is no tokenizer.json that this version of tokenizers reads ({_line(error)}); "
-            "export it again, or pip install -U tokenizers"
-        ) from error
-
-
-def _tokenizers(spec: str) -> Any:
-    """Return the class that loads a ``tokenizer.json``."""
-    try:
-        return import_module("tokenizers").Tokenizer
-    except ImportError as error:
-        raise ConfigError(f"tokenizer {spec!r} needs the package tokenizers: pip install tokenizers") from error
-
-
-def _line(error: Exception) -> str:
-    """Return type and message of ``error`` on one line of at most 120 characters."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")
