@@ -112,7 +112,7 @@ for _panel, _name, _command in COMMANDS:
 
 
 def main() -> None:
-    """Entry point of ``vner-annotate``."""
+    """Run the command line ``vner-annotate``."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Vietnamese, whatever the locale says

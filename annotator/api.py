@@ -41,19 +41,19 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """The content of ``manifest.json``: settings, versions, and what each stage did."""
+        """Return the content of ``manifest.json``: settings, versions, and what each stage did."""
         return self._directory.read_manifest()
 
     @property
     def settings(self) -> RunConfig:
-        """The settings of the run."""
+        """Return the settings of the run."""
         from annotator.run.stored_settings import settings_of
 
         return settings_of(self._directory)
 
     @property
     def unanswered(self) -> int:
-        """Number of passages without an answer; building again with the same ``out`` asks for them."""
+        """Return the number of passages without an answer; building again with the same ``out`` asks for them."""
         return int(self.manifest.get("stages", {}).get("annotate", {}).get("unanswered", 0))
 
     def samples(self, split: Split = "train") -> list[Sample]:

@@ -49,14 +49,14 @@ class Prompt:
         return replace(self, user=self.user.replace(TYPES, types), types_sha256=shown)
 
     def messages(self, passage: str) -> list[dict[str, str]]:
-        """The chat messages that ask about ``passage``. The text goes in as it is: no other slot is looked for."""
+        """Return the chat messages that ask about ``passage``, which goes in as it is: no other slot is looked for."""
         before, _, after = self.user.partition(self.slot)
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": f"{before}{passage}{after}"}]
 
 
 def available(slot: str = SLOT) -> dict[str, list[int]]:
-    """The shipped prompts that ask about ``slot``: name -> versions, ascending."""
+    """Return the shipped prompts that ask about ``slot``: name -> versions, ascending."""
     found: dict[str, list[int]] = {}
     for entry in resources.files(__name__).iterdir():
         stem, _, suffix = entry.name.rpartition(".")

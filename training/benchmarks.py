@@ -18,7 +18,7 @@ _NEEDED: Final = ("id", "input", "output", "entity_type")
 
 
 def read_benchmark(path: Path) -> list[Sample]:
-    """The queries of a benchmark, in the order of the file.
+    """Read the queries of a benchmark, in the order of the file.
 
     Raises:
         SourceError: it is not there, no Parquet file of samples, empty, or has an id twice.
@@ -43,7 +43,7 @@ def read_benchmark(path: Path) -> list[Sample]:
 
 
 def _sample(row: dict[str, Any]) -> Sample:
-    """A sample of a row, in NFC; what a foreign file may lack is put in."""
+    """Make a sample of a row, in NFC; what a foreign file may lack is put in."""
     text = {name: str(row[name]) if name == "id" else nfc(str(row[name])) for name in _NEEDED}
     instruction = row.get("instruction") or INSTRUCTION.format(entity_type=text["entity_type"])
     negative = bool(row.get("negative", text["output"] == "[]"))
@@ -51,7 +51,7 @@ def _sample(row: dict[str, Any]) -> Sample:
 
 
 def gold_of(sample: Sample) -> list[str]:
-    """The right mentions of a sample.
+    """Return the right mentions of a sample.
 
     Raises:
         SourceError: its output is no JSON list of strings.
@@ -66,7 +66,7 @@ def gold_of(sample: Sample) -> list[str]:
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:
-    """Identity of the questions of a benchmark, without their gold: sha256 in hex."""
+    """Return the identity of the questions of a benchmark, without their gold: sha256 in hex."""
     digest = hashlib.sha256()
     for sample in samples:
         row = [sample.id, sample.instruction, sample.input, sample.entity_type]
@@ -75,7 +75,7 @@ def fingerprint(samples: Sequence[Sample]) -> str:
 
 
 def read_predictions(path: Path) -> dict[str, str]:
-    """The answers of ``path`` by id: JSON lines with ``id`` and ``output``.
+    """Read the answers of ``path`` by id: JSON lines with ``id`` and ``output``.
 
     Raises:
         SourceError: it is not there, a line is no such object, or an id is there twice.

@@ -30,14 +30,14 @@ class Template:
 
 @cache
 def template() -> Template:
-    """The template in use."""
+    """Return the template in use."""
     data = resources.files("prompts").joinpath(TEMPLATE).read_bytes()
     fields = tomllib.loads(data.decode("utf-8"))
     return Template(fields["with_input"].strip(), fields["without_input"].strip(), hashlib.sha256(data).hexdigest())
 
 
 def student_input(instruction: str, input: str) -> str:  # noqa: A002 - the column's name
-    """What a student reads for one sample: English frame, the instruction, and the input unless it is empty."""
+    """Return what a student reads for one sample: English frame, the instruction, and the input unless it is empty."""
     content = {"{instruction}": instruction, "{input}": input}
     form = template().with_input if input else template().without_input
     return _SLOT.sub(lambda slot: content[slot[0]], form)

@@ -70,14 +70,14 @@ def load_student(path: str | Path, *, device: str | None = None) -> Student:
 
 
 def default_device() -> str:
-    """The first GPU, or the CPU."""
+    """Return the first GPU, or the CPU."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def adapter_base(folder: Path) -> str:
-    """The model that the adapter in ``folder`` belongs to: a Hub name, or a path (relative ones from ``folder``).
+    """Return the model of the adapter in ``folder``: a Hub name, or a path (relative ones from ``folder``).
 
     Raises:
         StudentError: the adapter does not say.
@@ -215,5 +215,5 @@ def _with_adapter(model: Any, folder: Path) -> Any:
 
 
 def one_line(error: Exception) -> str:
-    """The message of an error in one line of at most 160 characters."""
+    """Return the message of an error in one line of at most 160 characters."""
     return " ".join(str(error).split())[:160].rstrip(" :;.")

@@ -46,7 +46,7 @@ def show_grids(grids: Iterable[Grid]) -> None:
 
 
 def markdown(grids: Iterable[Grid]) -> str:
-    """The same as Markdown."""
+    """Return grids as Markdown."""
     parts = []
     for grid in grids:
         lines = [f"**{_cell(grid.title)}**", "", _row(grid.header), _row(["---", *["---:"] * (len(grid.header) - 1)])]
@@ -56,7 +56,7 @@ def markdown(grids: Iterable[Grid]) -> str:
 
 
 def percent(share: float) -> str:
-    """0.7453 as 74.53."""
+    """Write 0.7453 as 74.53."""
     return f"{100 * share:.2f}"
 
 

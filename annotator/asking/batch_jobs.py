@@ -69,12 +69,12 @@ class _Batches:
 
     @property
     def open(self) -> list[Batch]:
-        """Not collected yet."""
+        """Return the batches that are not collected yet."""
         return [batch for batch in self._batches if not batch.collected]
 
     @property
     def sent_as(self) -> dict[str, str]:
-        """Parameters to send under another name."""
+        """Return the parameters to send under another name."""
         return renamed_parameters(self._batches)
 
     def find_again(self) -> None:

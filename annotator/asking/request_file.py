@@ -36,7 +36,7 @@ class RequestFile:
 
     @property
     def mark(self) -> str:
-        """The sha256 over the keys of its questions, in order."""
+        """Return the sha256 over the keys of its questions, in order."""
         return self._digest.hexdigest()
 
     def add(self, question: Question, passage: Passage, line: bytes) -> None:

@@ -194,5 +194,5 @@ def _limit_error(seconds: float, error: TeacherError) -> LimitError:
 
 
 def _says_nothing(reply: Reply) -> bool:
-    """Whether it is empty although the teacher finished; a refusal or a cut answer is empty for a reason that stays."""
+    """Whether an answer is empty although the teacher finished; of a refusal or a cut one the reason stays."""
     return not reply.text and reply.finish_reason in ("", "stop")

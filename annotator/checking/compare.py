@@ -42,12 +42,12 @@ class Entity:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Its identity within the passage."""
+        """Return its identity within the passage."""
         return (self.mention, self.label)
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """Where it stands among the entities of the passage; says nothing about who predicted it."""
+        """Return where it stands among the entities of the passage; says nothing about who predicted it."""
         return (self.places[0].start, -self.places[0].end, self.label)
 
 
@@ -62,13 +62,13 @@ class Pair:
 
     @property
     def entities(self) -> tuple[Entity, ...]:
-        """The one or two entities; both where they differ in grain only, one where they are the same."""
+        """Return its entities: both where they differ in grain only, one where they are the same."""
         both = tuple(one for one in (self.first, self.second) if one is not None)
         return both[:1] if self.verdict == AGREED else both
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """Where it stands in the passage."""
+        """Return where it stands in the passage."""
         return min(one.order for one in self.entities)
 
 

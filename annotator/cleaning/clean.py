@@ -68,7 +68,7 @@ class LabelLog:
         self._mentions.update(other._mentions)
 
     def uses(self) -> list[LabelUse]:
-        """A line for each raw label, the most frequent first."""
+        """Return a line for each raw label, the most frequent first."""
         ordered = sorted(self._decisions.values(), key=lambda found: (-self._predictions[found.raw], found.raw))
         return [
             LabelUse(
@@ -112,7 +112,7 @@ def clean_parsed(passage: Passage, parsed: ParsedReply, labels: Decider) -> Clea
 def _located(
     passage: Passage, parsed: ParsedReply, decisions: Sequence[LabelDecision]
 ) -> tuple[tuple[Mention, ...], int, list[Rejected]]:
-    """The mentions of a passage, how many predictions have some, and what was rejected of both."""
+    """Return the mentions of a passage, how many predictions have some, and what was rejected of both."""
     text, grounder = passage.text, Grounder(passage.text)
     matches = [grounder.ground(entity.text) for entity in parsed.mentions]
     projections = project(text, [match.spans if isinstance(match, Match) else () for match in matches])
@@ -146,7 +146,7 @@ def _located(
 def _mentions_of(
     text: str, match: Match | Miss, projection: Projection, entity: RawMention, decision: LabelDecision
 ) -> list[Mention] | tuple[str, str]:
-    """The mentions of a predicted entity, or the reason and the detail of its rejection."""
+    """Return the mentions of a predicted entity, or the reason and the detail of its rejection."""
     if decision.label is None:
         if decision.rule == NOT_IN_TYPES:
             return NOT_IN_TYPES, entity.label

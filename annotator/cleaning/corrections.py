@@ -67,12 +67,12 @@ class Correction:
 
 
 def text_sha256(text: str) -> str:
-    """The identity of a text."""
+    """Return the identity of a text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def read_corrections(path: Path) -> dict[str, Correction]:
-    """Corrections by passage id; none where there is no file.
+    """Read corrections by passage id; none where there is no file.
 
     Raises:
         RunDirError: the file is damaged.
@@ -96,7 +96,7 @@ def write_corrections(path: Path, corrections: Mapping[str, Correction]) -> None
 
 
 def file_identity(path: Path) -> dict[str, str]:
-    """What the manifest says of the file: its sha256, nothing where there is none."""
+    """Return what the manifest records of the file: its sha256, nothing where there is none."""
     return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path.exists() else {}
 
 

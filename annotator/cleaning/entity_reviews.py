@@ -70,7 +70,7 @@ class Decision:
 
     @property
     def subject(self) -> Subject:
-        """What it is about."""
+        """Return what it is about."""
         return (self.passage_id, self.mention, self.label)
 
 
@@ -84,7 +84,7 @@ class Reviews:
 
 
 def folder(root: Path) -> Path:
-    """Where the reviews of a run directory are."""
+    """Return the folder of the reviews of a run directory."""
     return root / "reviews"
 
 
@@ -174,7 +174,7 @@ def parse(value: Any) -> Decision:
 
 
 def files_identity(root: Path) -> dict[str, str]:
-    """The sha256 of all review files together, for the manifest; nothing where there are none."""
+    """Return the sha256 of all review files together, for the manifest; nothing where there are none."""
     paths = sorted(folder(root).glob("*.jsonl"))
     if not paths:
         return {}
@@ -186,7 +186,7 @@ def files_identity(root: Path) -> dict[str, str]:
 
 
 def by_passage(decisions: Iterable[Decision]) -> dict[str, tuple[Decision, ...]]:
-    """Decisions by passage id."""
+    """Group decisions by passage id."""
     found: dict[str, list[Decision]] = defaultdict(list)
     for decision in decisions:
         found[decision.passage_id].append(decision)
@@ -194,7 +194,7 @@ def by_passage(decisions: Iterable[Decision]) -> dict[str, tuple[Decision, ...]]
 
 
 def verdict_of(decisions: Iterable[Decision]) -> Decision | None:
-    """The decision about one entity that counts: the settled one, else that of the majority; None when they differ.
+    """Return the decision about an entity that counts: the settled one, else the majority's; None when they differ.
 
     ``unsure`` has no vote where somebody else decided.
     """

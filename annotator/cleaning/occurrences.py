@@ -62,7 +62,7 @@ def project(text: str, found: Sequence[Sequence[Span]]) -> list[Projection]:
 
 
 def _nested(spans: Iterable[Span]) -> set[Span]:
-    """The spans that lie inside another one."""
+    """Return the spans that lie inside another one."""
     inside, furthest = set(), -1
     for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
         if end <= furthest:

@@ -184,7 +184,7 @@ def rejections(
 
 
 def _of(compared: Fingerprints, numbers: Sequence[int]) -> Fingerprints:
-    """The fingerprints of some of the passages."""
+    """Return the fingerprints of some of the passages."""
     import numpy as np
 
     kept = np.zeros(len(compared.sizes), bool)
@@ -200,7 +200,7 @@ def _in_a_benchmark(identity: str, text: str, benchmarks: Benchmarks) -> Rejecte
 
 
 def _ngrams_of(texts: Iterable[str]) -> dict[int, Hashes]:
-    """The sorted n-grams of a benchmark by n: ``BENCHMARK_N``, and the lengths of shorter texts."""
+    """Return the sorted n-grams of a benchmark by n: ``BENCHMARK_N``, and the lengths of shorter texts."""
     import numpy as np
 
     waiting: defaultdict[int, list[Hashes]] = defaultdict(list)
@@ -227,7 +227,7 @@ def _among(found: Hashes, known: Hashes) -> Hashes:
 
 
 def _longest(text: str, covered: Sequence[bool]) -> str:
-    """The text of the longest row of covered syllables."""
+    """Return the text of the longest row of covered syllables."""
     best, start = (0, 0), None
     for index, inside in enumerate([*covered, False]):
         if inside and start is None:

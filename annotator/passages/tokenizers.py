@@ -44,17 +44,17 @@ class Tokenizer(Protocol):
 
     @property
     def name(self) -> str:
-        """The spec it was loaded by."""
+        """Return the spec it was loaded by."""
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of its vocabulary, in hex."""
+        """Return the sha256 of its vocabulary, in hex."""
 
     def count(self, text: str) -> int:
         """Return the tokens of ``text``, without begin or end token; names of special tokens in it are plain text."""
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
-        """``count`` of each text."""
+        """Return ``count`` of each text."""
 
     def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
         """Count many slices of one text: in order, disjoint, without line breaks or white space at their ends.

@@ -191,7 +191,7 @@ def _place(seed: int, identity: str) -> int:
 
 
 def _documents(batch: pa.RecordBatch) -> list[str]:
-    """The document of each piece of each passage."""
+    """Return the document of each piece of each passage."""
     documents: list[str] = batch.column("pieces").flatten().field("document_id").to_pylist()
     return documents
 

@@ -63,12 +63,12 @@ class Teacher(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Everything but the passage that decides an answer; stands in the manifest."""
+        """Return everything but the passage that decides an answer; stands in the manifest."""
         ...
 
     @property
     def sent_as(self) -> Mapping[str, str]:
-        """Parameters that are sent under another name, as the endpoint asked; empty before it did."""
+        """Return the parameters that are sent under another name, as the endpoint asked; empty before it did."""
         ...
 
     def question(self, passage: str) -> Question:

@@ -40,7 +40,7 @@ class Schema:
 
     @property
     def definitions(self) -> dict[str, str]:
-        """Definitions by name, of the types that have one."""
+        """Return the definitions by name, of the types that have one."""
         return {one.name: one.definition for one in self.types if one.definition}
 
     def rendered(self) -> str:

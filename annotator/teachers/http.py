@@ -42,7 +42,7 @@ class Connection(Protocol):
 
     @property
     def where(self) -> str:
-        """The address, for a person."""
+        """Return the address, for a person."""
         ...
 
     async def post(self, body: bytes) -> Answer:

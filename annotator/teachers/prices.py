@@ -30,7 +30,7 @@ class Price:
 
 
 def price_of(config: RunConfig, price_in: float | None = None, price_out: float | None = None) -> Price | None:
-    """The price of the teacher that ``config`` names, or None where it is not known.
+    """Return the price of the teacher that ``config`` names, or None where it is not known.
 
     Args:
         config: provider, model and address. A price belongs to a provider: the same model at another address has none.

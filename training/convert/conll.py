@@ -75,7 +75,7 @@ def read_conll(job: Job) -> Iterator[Sample]:
 
 
 def _entities(sentence: Tagged, counts: Counts) -> Iterator[tuple[int, int, str]]:
-    """First token, end and raw type of each entity; one that begins with ``I-`` is taken, and noted."""
+    """Yield first token, end and raw type of each entity; one that begins with ``I-`` is taken, and noted."""
     for tags in sentence.tags:
         start, label = 0, ""
         for index, tag in enumerate([*tags, "O"]):
@@ -89,7 +89,7 @@ def _entities(sentence: Tagged, counts: Counts) -> Iterator[tuple[int, int, str]
 
 
 def _sentences(path: Path, job: Job) -> list[Tagged]:
-    """The sentences of a file, with spaces between the syllables of a word."""
+    """Return the sentences of a file, with spaces between the syllables of a word."""
     read = _of_json if path.suffix.lower() in {".json", ".jsonl"} else _of_columns
     sentences = list(read(path, job))
     tokens = [token for sentence in sentences for token in sentence.tokens]
@@ -108,7 +108,7 @@ def _is_joined(token: str) -> bool:
 
 
 def _spaced(token: str) -> str:
-    """``Hà_Nội`` -> ``Hà Nội``; what is an address keeps its underscores, and so does one that joins nothing."""
+    """Write ``Hà_Nội`` as ``Hà Nội``; an address keeps its underscores, and so does one that joins nothing."""
     return token if _ADDRESS.search(token) else _JOINT.sub(" ", token)
 
 
@@ -127,7 +127,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _of_rows(rows: Sequence[Line], width: int, job: Job) -> Tagged | None:
-    """The sentence of ``rows``, or None where a row is broken; each has ``width`` columns, the usual of its file."""
+    """Make a sentence of ``rows`` of ``width`` columns, the usual of its file; None where a row is broken."""
     columns = job.options.tag_columns
     tokens, tags = [], []
     for where, row, unread in rows:

@@ -121,7 +121,7 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
 
 
 def _format(name: str, options: Options) -> Format:
-    """The format ``name``, which must take all options that are given."""
+    """Return the format ``name``, which must take all options that are given."""
     if name not in FORMATS:
         raise ConfigError(f"no format {name!r}{did_you_mean(name, FORMATS, listed=True)}")
     options.check()
@@ -133,7 +133,7 @@ def _format(name: str, options: Options) -> Format:
 
 
 def _published(name: str, only: str) -> dict[str, Any]:
-    """The published sets of a format, or the set ``only``, from ``published.toml``."""
+    """Return the published sets of a format, or the set ``only``, from ``published.toml``."""
     sets = {key: entry for key, entry in _shipped("published.toml").items() if entry["format"] == name}
     if only and only not in sets:
         raise ConfigError(f"--set {only}: no known set of the format {name}; known: {', '.join(sets) or 'none'}")
@@ -141,7 +141,7 @@ def _published(name: str, only: str) -> dict[str, Any]:
 
 
 def _type_names(given: Path | None, *, shipped: bool) -> dict[str, str]:
-    """Names of types by the raw type in lower case: the user's, and those that are shipped."""
+    """Return names of types by the raw type in lower case: the user's, and those that are shipped."""
     names = _shipped("types.toml") if shipped else {}
     for raw, name in (parse_toml(given, f"--types {given}") if given else {}).items():
         if not isinstance(name, str):
@@ -155,7 +155,7 @@ def _shipped(name: str) -> dict[str, Any]:
 
 
 def _files(source: Path, name: str, split: str) -> list[Path]:
-    """The files that a source means: itself, those of a folder, or the splits of a run directory."""
+    """Return the files that a source means: itself, those of a folder, or the splits of a run directory."""
     if source.is_file():
         return [source]
     if not source.is_dir():
@@ -209,13 +209,13 @@ def _short_enough(stream: Iterator[Sample], tokenizer: Tokenizer, limit: int, co
 
 
 def _tokenizer_spec(spec: str) -> str:
-    """``hf:DIR`` of a folder here means the folder, as it does for a student."""
+    """Resolve ``hf:DIR`` of a folder here to the folder, as it is for a student."""
     local = spec.removeprefix("hf:")
     return local if local != spec and Path(local).expanduser().is_dir() else spec
 
 
 def _nothing(name: str, files: Sequence[Path], counts: Counts) -> str:
-    """Why nothing became a sample: the first reason, with its first example."""
+    """Say why nothing became a sample: the first reason, with its first example."""
     why = ""
     if left_out := counts.as_dict()["left_out"]:
         item, example = left_out[0], left_out[0]["examples"][0]

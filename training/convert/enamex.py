@@ -132,7 +132,7 @@ def parse(line: str) -> Line:
 
 
 def _units(text: str, marks: list[Mark], unit: str) -> Iterator[tuple[int, int]]:
-    """Sentences of a line, none of which ends inside a mention; or the line without white space around it."""
+    """Yield the sentences of a line, none of which ends inside a mention; or the line without white space around it."""
     if unit == "line":
         start = len(text) - len(text.lstrip())
         if text.strip():

@@ -70,7 +70,7 @@ class Counts:
         self._remember("note", what, where, value, "")
 
     def as_dict(self) -> dict[str, Any]:
-        """Funnel, examples and notes, ready for JSON."""
+        """Return funnel, examples and notes, ready for JSON."""
         flows = sorted(self.flows.items(), key=lambda item: STAGES.index(item[0]))
         return {
             "funnel": [flow.as_dict() for _, flow in flows],
@@ -115,7 +115,7 @@ class Maker:
         return (self.query(passage_id, text, entity_type, gold.get(entity_type, ())) for entity_type in types)
 
     def passage(self, text: str) -> str:
-        """The id of a passage; the second sentence of the same words is another passage."""
+        """Return the id of a passage; the second sentence of the same words is another passage."""
         return self._apart(_digest(text))
 
     def instruct(self, about: str, instruction: str, text: str, output: str) -> Sample:
@@ -143,11 +143,11 @@ class Job:
     make: Maker = field(default_factory=Maker)
 
     def name(self, raw_type: str) -> str:
-        """``SYMPTOM_AND_DISEASE`` -> ``symptom and disease``; empty when the type is to be left out."""
+        """Name a type: ``SYMPTOM_AND_DISEASE`` -> ``symptom and disease``; empty when it is to be left out."""
         return self.names.get(raw_type.lower(), " ".join(raw_type.lower().replace("_", " ").split()))
 
     def asked(self, found: Iterable[str]) -> list[str]:
-        """The names of all raw types that are asked for: those of the published set first, then those ``found``."""
+        """Return the names of all raw types that are asked for: the published set's first, then those ``found``."""
         raw_types = [*self.types, *sorted(set(found) - set(self.types))]
         return list(dict.fromkeys(filter(None, map(self.name, raw_types))))
 

@@ -67,7 +67,7 @@ class Options:
 
     @property
     def tag_columns(self) -> list[int]:
-        """The numbers in ``columns``."""
+        """Return the numbers in ``columns``."""
         return [int(number) for number in self.columns.split(",") if number]
 
     def check(self) -> None:

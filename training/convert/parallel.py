@@ -55,7 +55,7 @@ def _pairs(paths: Sequence[Path]) -> Iterator[Pair]:
 
 
 def _partners(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """Files of one name but for their language; two of other names are English and Vietnamese in that order."""
+    """Pair files of one name but for their language; two of other names are English and Vietnamese in that order."""
     sides: dict[str, dict[str | None, Path]] = {}
     for path in paths:
         found = re.fullmatch(r"(.*?)(?:\.(en|vi))?(?:\.gz)?", str(path), re.DOTALL)
@@ -74,7 +74,7 @@ def _partners(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
 
 
 def _table(path: Path) -> Iterator[Pair]:
-    """Two columns; a first line that names them ``en`` and ``vi`` gives their order, which is English first."""
+    """Read two columns; a first line that names them ``en`` and ``vi`` gives their order, which is English first."""
     order = (0, 1)
     for number, (where, line, problem) in enumerate(lines(path)):
         cells = line.split("\t")

@@ -115,7 +115,7 @@ class _Question(BaseModel):
     @field_validator("answers", mode="before")
     @classmethod
     def _rows(cls, answers: Any) -> Any:
-        """The Hub has a list of texts and a list of starts."""
+        """Accept a list of texts and a list of starts, as the Hub has them."""
         if not isinstance(answers, dict):
             return answers or []
         columns = _Columns.model_validate(answers)
@@ -144,7 +144,7 @@ def read_squad(job: Job) -> Iterator[Sample]:
 
 
 def _answered(job: Job, where: str, raw: str, question: _Question) -> Sample | None:
-    """The sample of one question, or None where it was counted as left out. Text is compared in NFC."""
+    """Make the sample of a question, or None where it was counted as left out. Text is compared in NFC."""
     asked, context = question.question.strip(), nfc(raw)
     if question.is_impossible or not question.answers:
         job.counts.drop("read", "unanswerable", where, asked)

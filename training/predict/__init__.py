@@ -39,7 +39,7 @@ class Predictor:
 
 
 def model_folder(predictor: str, path: str) -> Path:
-    """The folder of a model, which must be there: nothing is downloaded for a baseline.
+    """Return the folder of a model, which must be there: nothing is downloaded for a baseline.
 
     Raises:
         ConfigError: it is not there.
@@ -51,7 +51,7 @@ def model_folder(predictor: str, path: str) -> Path:
 
 
 def fingerprint(folders: Iterable[Path]) -> str:
-    """The sha256, in hex, over names and bytes of the files that decide what the models in ``folders`` answer."""
+    """Return the sha256, in hex, over the files that decide what the models in ``folders`` answer, and their names."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.iterdir()):

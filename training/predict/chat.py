@@ -48,7 +48,7 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
 
 
 def ledger_of(out: Path) -> Path:
-    """Where the paid answers behind the predictions ``out`` are kept."""
+    """Return the ledger of the paid answers behind the predictions ``out``."""
     return out.with_name(f"{out.name}.ledger.sqlite")
 
 
@@ -57,6 +57,6 @@ def _query(sample: Sample) -> str:
 
 
 def _as_passage(sample: Sample) -> Passage:
-    """The query as the engine takes it; its length is what question and answer may cost together, in tokens."""
+    """Return the query as a passage, whose length is what question and answer may cost together, in tokens."""
     text = _query(sample)
     return Passage(sample.id, text, 200 + 2 * len(text) // LETTERS, (), n_sentences=1)

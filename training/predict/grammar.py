@@ -32,7 +32,7 @@ _STEPS: Final = {
 
 
 def step(state: int, text: str) -> int:
-    """The state after ``text``, or ``DEAD``: ``[``, strings with commas between them, ``]``, spaces as one likes."""
+    """Return the state after ``text``, or ``DEAD``: ``[``, strings and commas, ``]``, spaces as one likes."""
     for char in text:
         if state == STRING and char not in '"\\':
             state = STRING if char >= " " else DEAD
@@ -44,7 +44,7 @@ def step(state: int, text: str) -> int:
 
 
 def close(text: str) -> str:
-    """``text``, which the automaton let pass, as a whole list: cut after its last whole string and closed."""
+    """Close ``text``, which the automaton let pass, to a whole list: cut after its last whole string."""
     state, end = START, 0  # end: where the last whole string ends
     for at, char in enumerate(text, start=1):
         state = step(state, char)
@@ -56,7 +56,7 @@ def close(text: str) -> str:
 
 
 def transitions(pieces: Sequence[str | None]) -> list[list[int]]:
-    """For each state, the state after each piece of a vocabulary; None marks pieces that are never allowed."""
+    """Return, for each state, the state after each piece of a vocabulary; None marks pieces that are never allowed."""
     table = [[DEAD] * len(pieces) for _ in range(STATES)]
     for number, piece in enumerate(pieces):
         if piece:
@@ -103,5 +103,5 @@ class ListOnly:
 
 
 def as_list(text: str) -> str:
-    """What a student wrote under the grammar, as the canonical JSON of its strings."""
+    """Return what a student wrote under the grammar, as the canonical JSON of its strings."""
     return json.dumps(json.loads(close(text)), ensure_ascii=False)

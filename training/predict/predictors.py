@@ -24,7 +24,7 @@ def _local(name: str, metavar: str, text: str, **more: Any) -> Any:
 
 
 def _asking(name: str, text: str = "", **more: Any) -> Any:
-    """The option for the setting ``name`` of ``RunConfig``, for a model behind an endpoint."""
+    """Return the option for the setting ``name`` of ``RunConfig``, for a model behind an endpoint."""
     metavar, text = PLACEHOLDERS.get(name, "N"), text or _SETTINGS[name].metadata["help"]
     return typer.Option(flag(name), metavar=metavar, help=text, rich_help_panel="Endpoint (openai, groq)", **more)
 
@@ -60,7 +60,7 @@ class PredictorOptions:
 
     @property
     def asking(self) -> dict[str, Any]:
-        """Settings of endpoint and pace that are given, by their names in ``RunConfig``."""
+        """Return the settings of endpoint and pace that are given, by their names in ``RunConfig``."""
         given = {name: getattr(self, name) for name in _SETTINGS if hasattr(self, name)}
         return {name: value for name, value in given.items() if value is not None}
 

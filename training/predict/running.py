@@ -77,7 +77,7 @@ def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progres
 
 
 def note_of(out: Path) -> Path:
-    """The file beside ``out`` that names its predictor and benchmark."""
+    """Return the file beside ``out`` that names its predictor and benchmark."""
     return out.with_name(f"{out.name}.note.json")
 
 
@@ -104,7 +104,7 @@ def _settle_note(out: Path, mine: dict[str, Any]) -> None:
 
 
 def _resume(out: Path) -> dict[str, str]:
-    """The answers that are there; what a kill left of a last line is cut off."""
+    """Read the answers that are there; what a kill left of a last line is cut off."""
     if not out.exists():
         return {}
     data = out.read_bytes()

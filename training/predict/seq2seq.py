@@ -25,7 +25,7 @@ MAX_ANSWER: Final = 256
 
 
 def make(path: str, *, batch_size: int, device: str | None) -> Predictor:
-    """The student in the folder (or of the Hub name) ``path``, with or without an adapter.
+    """Make a predictor of the student in the folder (or of the Hub name) ``path``, with or without an adapter.
 
     Raises:
         ConfigError: the extra ``train`` is not installed.

@@ -25,7 +25,7 @@ THRESHOLD: Final = 0.5
 
 
 def underthesea(tags: TagMap) -> Predictor:
-    """Underthesea's CRF model: its names, cut out of the text, sentence by sentence. Offline; Apache-2.0."""
+    """Make a predictor of underthesea's CRF model, sentence by sentence. Offline; Apache-2.0."""
     from annotator.teachers.embedded.tagger import identity
 
     version = identity()["underthesea"]
@@ -34,7 +34,7 @@ def underthesea(tags: TagMap) -> Predictor:
 
 
 def tag_texts(texts: Sequence[str]) -> Iterator[list[Tagged]]:
-    """The names that underthesea finds in each text."""
+    """Return the names that underthesea finds in each text."""
     return map(_underthesea_names, texts)
 
 
@@ -56,7 +56,7 @@ def _underthesea_names(text: str) -> list[Tagged]:
 
 
 def token_classification(path: str, tags: TagMap) -> Predictor:
-    """A fine-tuned model (PhoBERT, XLM-R, ELECTRA, ...) in the folder ``path``, sentence by sentence.
+    """Make a predictor of a fine-tuned model (PhoBERT, XLM-R, ...) in the folder ``path``, sentence by sentence.
 
     Raises:
         ConfigError: the folder is not there, or the extra ``train`` is not installed.
@@ -118,7 +118,7 @@ def _pipeline(folder: Path) -> Any:
 
 
 def gliner(path: str, tags: TagMap) -> Predictor:
-    """GLiNER (Zaratiana et al., 2024), a small model that reads a passage with the types to look for.
+    """Make a predictor of GLiNER (Zaratiana et al., 2024), which reads a passage with the types to look for.
 
     The ``gliner`` package is no dependency: its releases pin older versions of transformers; see docs/evaluate.md.
 

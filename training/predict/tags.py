@@ -43,11 +43,11 @@ class TagMap:
     types: Mapping[str, tuple[str, ...]]
 
     def of(self, tag: str) -> frozenset[str]:
-        """The types, folded, for which ``tag`` answers."""
+        """Return the types, folded, for which ``tag`` answers."""
         return frozenset(map(fold, self.types.get(tag, (tag,))))
 
     def as_toml(self) -> str:
-        """The table as a user would write it."""
+        """Return the table as a user would write it."""
         return "".join(
             f"{tag if _BARE.fullmatch(tag) else json.dumps(tag, ensure_ascii=False)} = "
             f"{json.dumps(list(types), ensure_ascii=False)}\n"
@@ -56,12 +56,12 @@ class TagMap:
 
 
 def fold(name: str) -> str:
-    """A type or tag as it is compared: lower case, spaces between words."""
+    """Fold a type or tag as it is compared: lower case, spaces between words."""
     return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
 
 
 def load_map(kind: str, path: Path | None) -> TagMap:
-    """The shipped table for a kind of tagger, or the user's in its place.
+    """Load the shipped table for a kind of tagger, or the user's in its place.
 
     Raises:
         ConfigError: the file cannot be read or is no such table.

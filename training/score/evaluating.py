@@ -90,11 +90,11 @@ class Place:
     """Of the original, where they are not in the folder."""
 
     def samples(self, name: str) -> Path:
-        """The queries of a variant."""
+        """Return the file of the queries of a variant."""
         return self.benchmark if name == ORIGINAL else self.folder / f"{name}.parquet"
 
     def answers(self, name: str) -> Path:
-        """The predictions for a variant, by whatever made them."""
+        """Return the file of the predictions for a variant, by whatever made them."""
         return (name == ORIGINAL and self.predictions) or self.folder / f"{name}.jsonl"
 
 

@@ -75,12 +75,12 @@ def count(gold: Sequence[str], answer: Sequence[str], passage: str) -> tuple[Cou
 
 
 def same_text(mention: str) -> str:
-    """The key under which ``strict`` compares: NFC, no characters without width, single spaces, tones folded."""
+    """Return the key under which ``strict`` compares: NFC, no characters without width, single spaces, tones folded."""
     return fold_tones(_BLANKS.sub(" ", nfc(mention).translate(_NO_WIDTH)).strip())
 
 
 def universalner(mention: str) -> str:
-    """The key under which UniversalNER compares, which is SQuAD's."""
+    """Return the key under which UniversalNER compares, which is SQuAD's."""
     return " ".join(_ARTICLES.sub(" ", mention.lower().translate(_NO_PUNCTUATION)).split())
 
 
@@ -89,7 +89,7 @@ def _distinct(keys: Iterable[str]) -> list[str]:
 
 
 def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
-    """The greatest number of overlapping pairs in which no mention is twice."""
+    """Return the greatest number of overlapping pairs in which no mention is twice."""
     if not gold or not answer:
         return 0
     text = _passage_key(passage)

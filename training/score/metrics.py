@@ -68,7 +68,7 @@ def tally(samples: Sequence[Sample], answers: Sequence[Sequence[str]]) -> Tally:
 
 
 def shares(totals: Floats) -> Floats:
-    """Precision, recall and F1 in the place of credit, predicted and gold, the last axis.
+    """Compute precision, recall and F1 in the place of credit, predicted and gold, the last axis.
 
     A share of nothing is 0; where there was nothing to find and nothing was found, all three are 1.
     """
@@ -79,7 +79,7 @@ def shares(totals: Floats) -> Floats:
 
 
 def summarize(by_type: Floats) -> Floats:
-    """Micro and macro shares of totals by type: ``[type, matching, 3]`` becomes ``[matching, 2, 3]``.
+    """Average totals by type to micro and macro shares: ``[type, matching, 3]`` becomes ``[matching, 2, 3]``.
 
     Macro is the plain mean over the types that gold or answers mention at all.
     """
@@ -91,13 +91,13 @@ def summarize(by_type: Floats) -> Floats:
 
 
 def totals(counts: Floats, first: NDArray[np.int64], weights: Floats | None = None) -> Floats:
-    """Sums of ``counts`` by type, each query times its weight."""
+    """Sum ``counts`` by type, each query times its weight."""
     weighted = counts if weights is None else counts * weights[:, None, None]
     return np.add.reduceat(weighted, first, axis=0)
 
 
 def figures(scored: Tally, unparsable: int) -> dict[str, Any]:
-    """The shares as the command line prints them with ``--json``."""
+    """Return the shares as the command line prints them with ``--json``."""
     by_type = totals(scored.counts, scored.first)
     each = shares(by_type)
     overall = summarize(by_type)
@@ -110,7 +110,7 @@ def figures(scored: Tally, unparsable: int) -> dict[str, Any]:
 
 
 def bootstrap(scored: Tally, draws: Draws) -> dict[str, Any]:
-    """Percentile intervals of the shares under resampling of passages (Efron & Tibshirani, 1993, chapter 13)."""
+    """Return percentile intervals of the shares, resampling passages (Efron & Tibshirani, 1993, chapter 13)."""
     rng = np.random.default_rng(draws.seed)
     drawn = [summarize(totals(scored.counts, scored.first, _resample(scored, rng))) for _ in range(draws.number)]
     ends = _ends(drawn)
@@ -146,19 +146,19 @@ def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
 
 
 def _resample(scored: Tally, rng: np.random.Generator) -> Floats:
-    """How often each query is drawn when as many passages as there are are drawn with replacement."""
+    """Return how often each query is drawn when as many passages as there are are drawn with replacement."""
     drawn = np.bincount(rng.integers(0, scored.passages, scored.passages), minlength=scored.passages)
     return drawn.astype(np.float64)[scored.passage]
 
 
 def _ends(drawn: Sequence[Floats]) -> Floats:
-    """The ends of the intervals: ``[2, matching, average, 3]``."""
+    """Return the ends of the intervals: ``[2, matching, average, 3]``."""
     ends: Floats = np.quantile(np.stack(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return ends
 
 
 def _grid(show: Callable[[int, int], Any]) -> dict[str, Any]:
-    """What ``show`` gives for the numbers of each matching and average, by their names."""
+    """Return what ``show`` gives for the numbers of each matching and average, by their names."""
     return {
         matching: {average: show(m, a) for a, average in enumerate(AVERAGES)} for m, matching in enumerate(MATCHINGS)
     }

@@ -12,7 +12,7 @@ from training.tables import Grid, percent
 
 
 def of_scores(report: Mapping[str, Any]) -> list[Grid]:
-    """The grids of one scored file: micro and macro under each matching, then each type."""
+    """Return the grids of one scored file: micro and macro under each matching, then each type."""
     rows = []
     for matching in MATCHINGS:
         for average in AVERAGES:
@@ -36,7 +36,7 @@ def of_scores(report: Mapping[str, Any]) -> list[Grid]:
 
 
 def of_comparison(report: Mapping[str, Any]) -> list[Grid]:
-    """The grid of ``--compare``."""
+    """Return the grid of ``--compare``."""
     rows = []
     for matching in MATCHINGS:
         for average in AVERAGES:
@@ -51,7 +51,7 @@ def of_comparison(report: Mapping[str, Any]) -> list[Grid]:
 
 
 def of_variants(report: Mapping[str, Any]) -> list[Grid]:
-    """The grid of ``--perturb``: F1 of each variant and what it lost against the original."""
+    """Return the grid of ``--perturb``: F1 of each variant and what it lost against the original."""
     scored = {name: found for name, found in report["variants"].items() if found}
     base = scored.get("original")
     rows = []

@@ -29,7 +29,7 @@ TELEX, VNI = 0, 1
 
 
 def mistype(word: str, rng: random.Random) -> str:
-    """``word`` with one slip: marks typed but not composed, or a key missed, doubled, swapped or left out."""
+    """Return ``word`` with one slip: marks typed but not composed, or a key missed, doubled, swapped or left out."""
     if word.isascii() or rng.random() < 0.5:
         return rng.choice((_neighbour, _swapped, _left_out, _doubled))(word, rng)
     method = rng.choice((TELEX, VNI))
@@ -37,7 +37,7 @@ def mistype(word: str, rng: random.Random) -> str:
 
 
 def keys(word: str, method: int) -> str:
-    """The keys that write ``word``, the tone at its end: ``được`` is ``dduwowcj`` or ``d9u7o7c5``."""
+    """Return the keys that write ``word``, the tone at its end: ``được`` is ``dduwowcj`` or ``d9u7o7c5``."""
     letters: list[str] = []
     tone = ""
     for char in unicodedata.normalize("NFD", word):
@@ -53,7 +53,7 @@ def keys(word: str, method: int) -> str:
 
 
 def tone_key_left(word: str, method: int) -> str:
-    """``word`` without its tone, whose key stands at the end: ``trước`` becomes ``trươcs``; no tone, no change."""
+    """Return ``word`` with the key of its tone at the end: ``trước`` becomes ``trươcs``; no tone, no change."""
     decomposed = unicodedata.normalize("NFD", word)
     tones = [char for char in decomposed if char in _TONES]
     level = unicodedata.normalize("NFC", "".join(char for char in decomposed if char not in _TONES))

@@ -48,7 +48,7 @@ class Rewritten:
     """Of each character of the original: start and end in the new text of what stands for it."""
 
     def follow(self, mention: str) -> list[str]:
-        """What became of ``mention``: the distinct slices at its places in the original, none where it is not there.
+        """Return what became of ``mention``: the distinct slices at its places, none where it is not in the original.
 
         Its places are those where it is made of whole words; where there is none, all of them. A slice covers the
         whole of a piece whose length has changed.
@@ -78,7 +78,7 @@ def rewrite(text: str, pieces: re.Pattern[str], change: Callable[[str], str]) ->
 
 
 def variant(name: str, samples: Iterable[Sample], seed: int) -> Iterator[Sample]:
-    """The samples as the variant ``name`` has them; ids, types and instructions stay.
+    """Return the samples as the variant ``name`` has them; ids, types and instructions stay.
 
     Gold follows: a mention becomes what stands in its places now. One that is not in its passage is changed alone.
 
@@ -147,7 +147,7 @@ def _dictionary() -> tuple[dict[str, list[str]], re.Pattern[str]]:
 
 @cache
 def _other_placement() -> dict[str, str]:
-    """Both spellings of each pair of vowels with each tone, each to the other."""
+    """Map both spellings of each pair of vowels with each tone, each to the other."""
     pairs: dict[str, str] = {}
     for vowels, tone in itertools.product(_VOWELS, _TONES):
         old, new = nfc(vowels[0] + tone + vowels[1]), nfc(vowels + tone)

@@ -118,7 +118,7 @@ def experiment(  # noqa: PLR0913 - the parameters of a command are its flags
 
 
 def _print_recipe(recipe: Recipe) -> None:
-    """Everything that a recipe resolves to; settings that are the same in all stages stand once."""
+    """Print everything that a recipe resolves to; settings that are the same in all stages stand once."""
     from training.train.recipes import Settings
 
     typer.echo(f"{recipe.name}: {recipe.description}\nmodel  {recipe.model}")
@@ -153,7 +153,7 @@ def _taken(portion: Portion, recipe: Recipe) -> str:
 
 
 def _print_trained(record: Mapping[str, Any], out: Path, student: Path) -> None:
-    """What was learnt from, how it ended, and the command that comes next."""
+    """Print what was learnt from, how it ended, and the command that comes next."""
     for stage in record["stages"]:
         sets = " + ".join(f"{taken['rows']:,} of {taken['set']}" for taken in stage["data"])
         too_long = f" ({stage['too_long']:,} too long)" if stage["too_long"] else ""

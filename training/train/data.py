@@ -43,12 +43,12 @@ class Taken:
     """Rows left out since their answer is empty."""
 
     def fingerprint(self) -> dict[str, Any]:
-        """What identifies the choice, for a person and for a hash."""
+        """Return what identifies the choice, for a person and for a hash."""
         chosen = hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()
         return {"set": self.name, "sha256": self.sha256, "rows": len(self.rows), "rows_sha256": chosen}
 
     def as_dict(self) -> dict[str, Any]:
-        """What the record of a stage says of it."""
+        """Return what the record of a stage says of it."""
         counts = {"in_file": self.in_file, "without_answer": self.without_answer}
         return {**self.fingerprint(), "file": self.path.name, **counts}
 
@@ -86,7 +86,7 @@ def take(portion: Portion, path: Path, seed: int) -> Taken:
 
 
 def tokenised(taken: Taken, tokenizer: Any, max_tokens: int, cache: Path, progress: Progress) -> Path:
-    """The tokens of ``taken`` as an Arrow file in ``cache``, made once: input, labels, and their length together.
+    """Return the tokens of ``taken`` as an Arrow file in ``cache``, made once: input, labels, their length together.
 
     A sample whose input or whose output has more than ``max_tokens`` tokens is left out.
     """
@@ -133,7 +133,7 @@ def tokenised(taken: Taken, tokenizer: Any, max_tokens: int, cache: Path, progre
 
 
 def mixed(files: Sequence[Path]) -> Any:
-    """The samples of all ``files`` as one ``datasets.Dataset``, mapped, not read."""
+    """Return the samples of all ``files`` as one ``datasets.Dataset``, mapped, not read."""
     import datasets
 
     parts = [datasets.Dataset.from_file(str(path)) for path in files]
@@ -154,7 +154,7 @@ class Order:
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Another epoch, another order."""
+        """Change the order for another epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -178,12 +178,12 @@ class Order:
 
 
 def digest(value: Any) -> str:
-    """sha256 over canonical JSON."""
+    """Return the sha256 of canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")).hexdigest()
 
 
 def tokenizer_sha256(tokenizer: Any) -> str:
-    """What the tokenizer does, as a hash: of its vocabulary and rules."""
+    """Return what the tokenizer does, as a hash: of its vocabulary and rules."""
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode("utf-8")).hexdigest()
 
 
@@ -192,7 +192,7 @@ def _rng(seed: int, *what: str) -> np.random.Generator:
 
 
 def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes; a file that is as old and as long as when it was read last is not read again."""
+    """Return the sha256 of a file's bytes; a file as old and as long as when it was read last is not read again."""
     about = path.stat()
     return _sha256(path, about.st_mtime_ns, about.st_size)
 

@@ -27,12 +27,12 @@ class TrainingDirectories:
 
     @property
     def stages(self) -> Path:
-        """Has a folder for each stage; recipes that begin alike share them."""
+        """Return the directory with a folder for each stage; recipes that begin alike share them."""
         return self.out / "stages"
 
     @property
     def tokens(self) -> Path:
-        """Tokenised data, by what they are made of."""
+        """Return the directory of tokenised data, by what they are made of."""
         return self.stages / ".tokens"
 
 

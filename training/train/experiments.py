@@ -43,7 +43,7 @@ def predict_with(student: str, benchmark: Path, out: Path, device: str, progress
 
 
 def score_of(benchmark: Path, predictions: Path, progress: Progress) -> dict[str, float]:
-    """Micro F1 of ``predictions`` as shares, by matching."""
+    """Return the micro F1 of ``predictions`` as shares, by matching."""
     from training.benchmarks import read_benchmark
     from training.score.evaluating import evaluate
     from training.score.metrics import Draws
@@ -153,7 +153,7 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
 
 
 def _seeds(recipe: Recipe, rows: Sequence[Recipe], plan: Plan, experiment: Experiment) -> list[Recipe]:
-    """The recipe of a row with each seed, without ``--set`` of stages that only other rows have."""
+    """Return the recipe of a row with each seed, without ``--set`` of stages that only other rows have."""
 
     def elsewhere(assignment: str) -> bool:
         stage, dot, _ = assignment.partition("=")[0].strip().rpartition(".")
@@ -173,7 +173,7 @@ def _row(
     variants: Sequence[Recipe], benchmarks: Mapping[str, Path], plan: Plan, places: TrainingDirectories,
     progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
-    """One row: all its seeds, those that come to the same student once."""
+    """Run one row: all its seeds, those that come to the same student once."""
     scored: dict[str, dict[str, Mapping[str, float]]] = {}
     stages: list[Mapping[str, Any]] = []
     for recipe in variants:
@@ -200,7 +200,7 @@ def _row(
 
 
 def _scored(student: str, identity: str, benchmark: Path, plan: Plan, progress: Progress) -> Mapping[str, float]:
-    """The scores of a student on a benchmark: from their file, or predicted and computed."""
+    """Score a student on a benchmark: from the file of its scores, or predicted and computed."""
     key = f"{benchmark.stem}-{data.file_sha256(benchmark)[:8]}-{identity[:12]}"
     path = plan.out / "scores" / f"{key}.json"
     if path.is_file():
@@ -215,7 +215,7 @@ def _scored(student: str, identity: str, benchmark: Path, plan: Plan, progress: 
 
 
 def _limited(benchmark: Path, plan: Plan) -> Path:
-    """The benchmark, or ``--limit`` of its queries, drawn by a fixed seed."""
+    """Return the benchmark, or ``--limit`` of its queries, drawn by a fixed seed."""
     if not plan.changes.limit:
         return benchmark
     chosen = set(data.take(Portion(set=benchmark.stem, limit=plan.changes.limit), benchmark, 0).rows.tolist())
@@ -227,7 +227,7 @@ def _limited(benchmark: Path, plan: Plan) -> Path:
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard deviation (of a sample) over the seeds."""
+    """Return mean and standard deviation (of a sample) over the seeds."""
     return {
         "mean": statistics.fmean(values),
         "spread": statistics.stdev(values) if len(values) > 1 else 0.0,
@@ -236,7 +236,7 @@ def _spread(values: Sequence[float]) -> dict[str, Any]:
 
 
 def grid(report: Mapping[str, Any]) -> Grid:
-    """The report as a table: ours under both matchings beside the thesis's, F1 in percent."""
+    """Return the report as a table: ours under both matchings beside the thesis's, F1 in percent."""
     head = ["training sentences" if report["kind"] == "curve" else "training data", "samples"]
     for name in report["benchmarks"]:
         head += [f"{name}: ours, strict", f"{name}: ours, relaxed", f"{name}: the thesis"]

@@ -100,7 +100,7 @@ class Settings(_Strict):
         return self
 
     def that_decide(self) -> dict[str, Any]:
-        """The settings that change the final weights: all but how often something is written."""
+        """Return the settings that change the final weights: all but how often something is written."""
         return self.model_dump(exclude={"log_every", "checkpoint_every"})
 
 
@@ -186,7 +186,7 @@ class _Table(_Strict):
 
 
 def shipped() -> tuple[str, ...]:
-    """Names of the recipes that come with the package."""
+    """Return the names of the recipes that come with the package."""
     names = (entry.name for entry in _folder().iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
@@ -236,7 +236,7 @@ def _folder() -> Traversable:
 
 
 def _read(name: str, above: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """The recipe on top of its bases, as one table, and its name."""
+    """Return the recipe on top of its bases, as one table, and its name."""
     if len(above) > _DEEPEST:
         raise ConfigError(f"recipes go round in a circle: {' -> '.join(above)}")
     own = name.endswith(".toml")
@@ -274,14 +274,14 @@ def _checked(model: type[Model], values: Mapping[str, Any], where: str) -> Model
 
 
 def _limited(portion: Portion, limit: int) -> Portion:
-    """At most ``limit`` samples of the portion; 0: as it is."""
+    """Take at most ``limit`` samples of the portion; 0: as it is."""
     return portion.model_copy(update={"limit": min(limit, portion.limit or limit)}) if limit else portion
 
 
 def _overrides(
     assignments: Iterable[str], stages: list[str], recipe: str
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """``--set``: the settings of all stages, and those of single stages."""
+    """Read ``--set``: the settings of all stages, and those of single stages."""
     overall: dict[str, Any] = {}
     of_stage: dict[str, dict[str, Any]] = {}
     for assignment in assignments:

@@ -69,7 +69,7 @@ def run_stages(recipe: Recipe, places: TrainingDirectories, progress: Progress) 
 
 
 def model_identity(name: str, tokenizer: Any) -> str:
-    """What a model is, as a hash: its weights where it is a folder, else its name; its tokenizer, and the template."""
+    """Hash what a model is: its weights where it is a folder, else its name; its tokenizer, and the template."""
     folder = Path(name).expanduser()
     files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     weights = {path.name: data.file_sha256(path) for path in files} if folder.is_dir() else name
@@ -77,7 +77,7 @@ def model_identity(name: str, tokenizer: Any) -> str:
 
 
 def _with_precision(stage: Stage, run: _Run) -> Stage:
-    """``stage`` with a precision in place of ``auto``: the one that this training began with, or that suits the device.
+    """Put a precision in place of ``auto``: the one that this training began with, or that suits the device.
 
     Raises:
         RunDirError: the choice cannot be kept, or the file that keeps it is damaged.
@@ -101,7 +101,7 @@ def _with_precision(stage: Stage, run: _Run) -> Stage:
 
 
 def best_precision(device: str) -> str:
-    """``bf16`` where ``device`` computes products of bfloat16 natively, else ``fp32``."""
+    """Return ``bf16`` where ``device`` computes products of bfloat16 natively, else ``fp32``."""
     import torch
 
     if device != "cpu":
@@ -205,7 +205,7 @@ def _learn(stage: Stage, samples: Any, start: str, work: Path, run: _Run) -> dic
 
 
 def prepare(start: str, settings: Settings) -> Any:
-    """The model that learns: ``start`` with its adapter, with a new adapter, or with every weight free.
+    """Prepare the model that learns: ``start`` with its adapter, with a new adapter, or with every weight free.
 
     Raises:
         StudentError: it cannot be loaded, or it has an adapter and every weight is to learn.

@@ -48,7 +48,7 @@ class StudentTrainer(Seq2SeqTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The summed cross entropy of this part, divided by the target tokens of the whole batch."""
+        """Return the summed cross entropy of this part, divided by the target tokens of the whole batch."""
         whole = model.get_base_model() if hasattr(model, "get_base_model") else model
         labels, mask = inputs["labels"], inputs["attention_mask"]
         real = labels != -100
@@ -76,7 +76,7 @@ class TrainingLogger(TrainerCallback):
         self._progress.advance(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """One step more."""
+        """Count one step more."""
         self._progress.advance()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
@@ -91,7 +91,7 @@ class TrainingLogger(TrainerCallback):
 
 
 def loss_log(stage: str, history: Sequence[Mapping[str, Any]]) -> str:
-    """The history of a trainer, which its checkpoints keep, as JSON lines: one for each logged loss."""
+    """Return the history of a trainer, which its checkpoints keep, as JSON lines: one for each logged loss."""
     lines = [
         {"stage": stage, "step": entry["step"], "epoch": round(entry["epoch"], 6)}
         | {name: float(entry[name]) for name in ("loss", "learning_rate", "grad_norm")}
@@ -102,7 +102,7 @@ def loss_log(stage: str, history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def newest_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint. Those whose state, which is written last, is missing or cut are removed."""
+    """Return the newest whole checkpoint. Those whose state, which is written last, is missing or cut are removed."""
     for path in folder.glob("checkpoint-*"):
         try:
             json.loads((path / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
@@ -113,7 +113,7 @@ def newest_checkpoint(folder: Path) -> str | None:
 
 
 def training_arguments(settings: Settings, folder: Path, device: str) -> Any:
-    """The trainer's own settings for ``settings``; checkpoints go to ``folder``."""
+    """Return the trainer's own settings for ``settings``; checkpoints go to ``folder``."""
     together = settings.micro_batch or settings.batch
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(folder),

@@ -85,7 +85,7 @@ def train(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What a finished student was trained from; empty where there is none."""
+    """Read what a finished student was trained from; empty where there is none."""
     try:
         found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -125,7 +125,7 @@ def check_device(device: str) -> None:
 
 
 def settle_device(device: str) -> str:
-    """The device to train on: ``device``, or the GPU where there is one.
+    """Return the device to train on: ``device``, or the GPU where there is one.
 
     Raises:
         ConfigError: a device that the trainer cannot use.
@@ -138,7 +138,7 @@ def settle_device(device: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and the libraries that decide results."""
+    """Return the versions of Python and the libraries that decide results."""
     found = {"python": platform.python_version()}
     for name in _VERSIONS:
         with suppress(metadata.PackageNotFoundError):

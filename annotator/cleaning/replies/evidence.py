@@ -111,7 +111,7 @@ def is_remark(text: str) -> bool:
 
 @remembered
 def likeness(word: str) -> float:
-    """How much ``word`` looks like an entity type: 3 for a common one, 1 or 0.5 for few words in lower case, or 0."""
+    """Rate how much ``word`` looks like an entity type: 3 for a common one, 1 or 0.5 for few lower-case words, or 0."""
     folded = fold(word)
     if folded in COMMON_TYPES or folded.removesuffix("s") in COMMON_TYPES:
         return 3
@@ -142,7 +142,7 @@ PASSAGE_ADDS = 0.4
 
 @remembered
 def look(word: str) -> float:
-    """How much ``word`` is a type without a passage, from 0 to 3: known types first, then the look of it."""
+    """Rate from 0 to 3 how much ``word`` is a type without a passage: known types first, then the look of it."""
     weight = likeness(word)
     if weight < 2 and is_known(word):
         return 2
@@ -214,7 +214,7 @@ class Evidence:
         return next((way[0] for way in cells(text[:1000]) if self.stands(way[0])), "")
 
     def type_weight(self, word: str) -> float:
-        """How much ``word`` is a type, from 0 to 3: known types first, then the look of it."""
+        """Rate from 0 to 3 how much ``word`` is a type: known types first, then the look of it."""
         if (weight := self._weights.get(word)) is None:
             weight = self._weights[word] = self._type_weight(word)
         return weight
@@ -227,14 +227,14 @@ class Evidence:
         return PASSAGE_ADDS if (is_plain or is_phrase) and not self.stands(word) else 0
 
     def weigh(self, mention: str, label: str) -> float:
-        """How well the two fit these roles; above zero where they fit better than not."""
+        """Rate how well the two fit these roles; above zero where they fit better than not."""
         weight = (self.type_weight(label) - self.type_weight(mention)) / 1.5
         if self.known:
             weight += (1 if self.holds(mention) else -1) - (0.5 if self.stands(label) else 0)
         return weight
 
     def order(self, pairs: Sequence[Pair]) -> float:
-        """How much better the first strings of ``pairs`` serve as mentions than the second ones, a pair on average."""
+        """Rate how much better the first strings of ``pairs`` serve as mentions than the second, a pair on average."""
         if not pairs:
             return 0.0
         lean = sum(self.weigh(one, other) - self.weigh(other, one) for one, other in pairs[:500]) / len(pairs[:500])
@@ -260,7 +260,7 @@ class Evidence:
 
 
 def _plain(text: str) -> str:
-    """The words of ``text``, and brackets, commas and semicolons, with one space between them."""
+    """Return the words of ``text``, and brackets, commas and semicolons, with one space between them."""
     folded = fold_tones(nfc(text)).lower()
     return " ".join(_NO_WORD.sub(lambda mark: f" {mark[0]} " if mark[0] in "(),;" else " ", folded).split())
 
@@ -275,7 +275,7 @@ def _has_letter(text: str) -> bool:
 
 
 def _cut(at: re.Pattern[str], text: str) -> list[str]:
-    """The parts of ``text``; brackets stay whole."""
+    """Return the parts of ``text``; brackets stay whole."""
     if "(" in text:
         return [text.strip(_MARKS)]
     return [part.strip(_MARKS) for part in at.split(text[:5000]) if part.strip(_MARKS)]

@@ -53,5 +53,5 @@ def shorten(node: Node | tuple[Node, ...]) -> str:
 
 
 def is_pair(items: Sequence[Node]) -> bool:
-    """Two scalars, after which only numbers (offsets, a score) may follow."""
+    """Whether these are two scalars, after which only numbers (offsets, a score) may follow."""
     return len(items) >= 2 and all(isinstance(item, Bare) for item in items[2:])

@@ -87,7 +87,7 @@ def _tags(text: str) -> list[Node]:
 
 
 def _links(text: str) -> list[Node]:
-    """``[Lê An](person) sống ở [Hà Nội](city)``."""
+    """Read ``[Lê An](person) sống ở [Hà Nội](city)``."""
     links: list[Node] = [[(Heading(one or other), [Line(body)])] for body, one, other in _LINK.findall(text)]
     return links or [Line(f"{first} | {second}") for first, second in _INLINE.findall(text)]
 
@@ -111,7 +111,7 @@ _DELIMITER = re.compile(r"<\|#?\|?>")
 
 
 def delimited(text: str) -> list[Node]:
-    """``("entity"<|>"Hà Nội"<|>"city"<|>"thủ đô")##``, as prompts for knowledge graphs ask for."""
+    """Read ``("entity"<|>"Hà Nội"<|>"city"<|>"thủ đô")##``, as prompts for knowledge graphs ask for."""
     nodes: list[Node] = []
     for record in re.split(r"##|\n", text):
         head, *fields = (field.strip(_MARKS + "()") for field in _DELIMITER.split(record))
@@ -124,7 +124,7 @@ def delimited(text: str) -> list[Node]:
 
 
 def _tables(lines: Sequence[str]) -> list[Node]:
-    """Markdown tables: records under a header that names its columns, else lines of cells."""
+    """Read Markdown tables: records under a header that names its columns, else lines of cells."""
     rows = [[cell.strip("* `") for cell in line.strip().strip("|").split("|")] for line in lines if "|" in line]
     if len(rows) < 2:
         return []
@@ -171,7 +171,7 @@ def _is(name: str, keys: Sequence[str]) -> bool:
 
 
 def _fields(lines: Sequence[str]) -> list[Node]:
-    """YAML and its like: ``- entity: Lê An`` over ``type: person``, on lines of their own or on one."""
+    """Read YAML and its like: ``- entity: Lê An`` over ``type: person``, on lines of their own or on one."""
     fields: list[tuple[str, Node]] = []
     for line in lines:
         for part in _parts(_without_bullet(line), lambda part: _FIELD.fullmatch(part) is not None):
@@ -182,7 +182,7 @@ def _fields(lines: Sequence[str]) -> list[Node]:
 
 
 def _csv(lines: Sequence[str]) -> list[Node]:
-    """CSV, TSV or semicolons under a header that names its columns."""
+    """Read CSV, TSV or semicolons under a header that names its columns."""
     rows = [line.strip() for line in lines if line.strip()]
     for at, row in enumerate(rows[:5]):
         for mark in (",", "\t", ";"):
@@ -204,7 +204,7 @@ def _csv(lines: Sequence[str]) -> list[Node]:
 
 
 def _items(lines: Sequence[str]) -> list[Node]:
-    """Headings with what stands under them, and lines that may be items; bullets outweigh the prose around them."""
+    """Read headings with what is under them, and lines that may be items; bullets outweigh the prose around them."""
     found: list[tuple[Heading | None, bool, Line]] = []
     heading: Heading | None = None
     lines = [line for line in lines if line.strip()]
@@ -251,7 +251,7 @@ def _as_heading(body: str) -> Heading | None:
 
 
 def _over_bullets(line: str, body: str, after: str) -> Heading | None:
-    """A few words without a colon, over bullets that stand deeper or are the first."""
+    """Read a heading of a few words without a colon, over bullets that stand deeper or are the first."""
     is_over = _BULLET.match(after) and (not _BULLET.match(line) or _indent(after) > _indent(line))
     return Heading(body) if is_over and _WORDS.fullmatch(body) else None
 
@@ -313,7 +313,7 @@ MAX_CELLS = 6
 
 
 def cells(line: str) -> list[tuple[str, ...]]:
-    """Every way to cut ``line`` into two cells or more, fewest doubts first; marks and quotes around cells are gone."""
+    """Return every way to cut ``line`` into cells, two or more, without marks and quotes; fewest doubts first."""
     line = line.strip().rstrip(".,;")
     found: list[tuple[str, ...]] = []
     line = _LONG_GAP.sub(lambda gap: gap[0][:2], line)

@@ -68,7 +68,7 @@ def _read_loosely(body: str) -> Answer:
 
 
 def _strings(roots: Iterable[Node]) -> Iterator[str]:
-    """All mentions of the trees in order; without recursion, so depth costs nothing."""
+    """Return all mentions of the trees in order; without recursion, so depth costs nothing."""
     todo: list[Node] = list(roots)[::-1]
     while todo:
         node = todo.pop()
@@ -81,7 +81,7 @@ def _strings(roots: Iterable[Node]) -> Iterator[str]:
 
 
 def _of_record(items: list[Node]) -> list[Node]:
-    """The text of ``{"text": ..., "type": ...}``; nothing where ``items`` are no such record."""
+    """Return the text of ``{"text": ..., "type": ...}``; nothing where ``items`` are no such record."""
     fields: dict[str, Node] = {}
     for item in items:
         if isinstance(item, tuple):

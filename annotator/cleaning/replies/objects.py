@@ -55,7 +55,7 @@ _RELATED = frozenset(names("relation predicate relationship relation_type quan_h
 
 
 def read_object(items: list[Node], group: str | None, evidence: Evidence) -> Steps:
-    """A record, a wrapper around a list, or a map between types and mentions."""
+    """Read a record, a wrapper around a list, or a map between types and mentions."""
     steps: Steps = []
     strays: Steps = []
     entries: list[tuple[str, Node]] = []
@@ -89,7 +89,7 @@ def read_object(items: list[Node], group: str | None, evidence: Evidence) -> Ste
 
 @remembered
 def _name(key: str) -> str:
-    """``Entity_1`` is called ``entity``."""
+    """Return the name of a field without its number: ``Entity_1`` is called ``entity``."""
     name = fold(key)
     stem = name.rstrip("0123456789").rstrip("_")
     return stem if stem in _TEXT_RANK or stem in _LABEL_RANK else name
@@ -100,7 +100,7 @@ def _is_aside(name: str) -> bool:
 
 
 def _opened(name: str, value: Node) -> Node:
-    """JSON in a string, as the arguments of a function call are given."""
+    """Read JSON in a string, as the arguments of a function call are given."""
     if isinstance(value, str) and name in _WRAPPER_KEYS and value.lstrip()[:1] in ("[", "{"):
         try:
             tree: Node = json.loads(
@@ -117,7 +117,7 @@ def _is_no(value: Node) -> bool:
 
 
 def _of_group(fields: dict[str, Node], label: str, evidence: Evidence) -> Steps:
-    """The items of ``{"category": "person", "items": [...]}``, whatever the list is called."""
+    """Read the items of ``{"category": "person", "items": [...]}``, whatever the list is called."""
     kind = fields[label]
     lists = [(key, value) for key, value in fields.items() if isinstance(value, list) and value and key != label]
     if len(lists) != 1 or not isinstance(kind, str) or _is_constant(kind) or evidence.type_weight(kind) < 0.3:
@@ -133,7 +133,7 @@ def _of_group(fields: dict[str, Node], label: str, evidence: Evidence) -> Steps:
 def _records(
     fields: dict[str, Node], text: str | None, label: str | None, group: str | None, evidence: Evidence
 ) -> Steps | None:
-    """The pairs of one record, what is only half of one, or None where the fields are no record."""
+    """Return the pairs of one record, what is only half of one, or None where the fields are no record."""
     kind = fields[label] if label else None
     if text and label:
         return _product(fields, text, label, evidence)
@@ -147,7 +147,7 @@ def _records(
 
 
 def _product(fields: dict[str, Node], text: str, label: str, evidence: Evidence) -> Steps:
-    """One text with one type or several, several texts with one type, or as many types as texts."""
+    """Pair one text with one type or several, several texts with one type, or as many types as texts."""
     texts, labels = (value if isinstance(value, list) else [value] for value in (fields[text], fields[label]))
     if len(texts) == len(labels) > 1 and all(isinstance(one, str) and evidence.stands(one) for one in texts):
         return [Item(pair, "record") for pair in zip(texts, labels, strict=True)]
@@ -157,7 +157,7 @@ def _product(fields: dict[str, Node], text: str, label: str, evidence: Evidence)
 
 
 def _half(fields: dict[str, Node], text: str | None, label: str | None, group: str | None) -> Steps | None:
-    """A record whose type stands above it, or without a type."""
+    """Read a record whose type stands above it, or without a type."""
     if text and group and not label and not any(map(is_nested, fields.values())):
         return [Item((fields[text], group), "record")]  # {"person": [{"name": ...}]}
     name, value = fields.get("name"), fields.get("value")
@@ -171,7 +171,7 @@ def _half(fields: dict[str, Node], text: str | None, label: str | None, group: s
 
 
 def _roles(fields: dict[str, Node], group: str | None, evidence: Evidence) -> tuple[str | None, str | None]:
-    """The names of the fields that hold the mention and its type: by their names, else by what the passage has."""
+    """Name the fields that hold the mention and its type: by their names, else by what the passage has."""
     scalars = [key for key, value in fields.items() if not is_nested(value)]
     labels = sorted([key for key in scalars if key in _LABEL_RANK], key=_LABEL_RANK.__getitem__)
     label = next((key for key in labels if not _is_constant(fields[key])), labels[0] if labels else None)
@@ -247,7 +247,7 @@ def _has_arguments(item: Node) -> bool:
 
 
 def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: set[str], group: str | None) -> Steps:
-    """The entries of a map between types and mentions, or of a wrapper."""
+    """Read the entries of a map between types and mentions, or of a wrapper."""
     has_lists = any(isinstance(value, list) for value in fields.values())
     is_wrapper = bool(wrapped) or any(map(is_nested, fields.values()))
     is_article = any(isinstance(fields[key], str) for key in _ARTICLE_KEYS & fields.keys())
@@ -276,14 +276,14 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
 
 
 def _bare(values: list[Node]) -> Steps:
-    """A list of scalars under a key that names no type."""
+    """Read a list of scalars under a key that names no type."""
     if is_pair(values) and all(isinstance(item, str) for item in values):
         return [Item((values[0], values[1]), "bare pair")]
     return [Item(tuple(values), "bare row")] if len(values) > 2 else [*map(Visit, values)]
 
 
 def _scalar(key: str, value: Node, *, beside_list: bool, alone: bool, is_wrapper: bool) -> Steps:
-    """An entry of a map between types and mentions; a remark; an answer in words."""
+    """Read an entry of a map between types and mentions; a remark; an answer in words."""
     if isinstance(value, str) and fold(key) in _WRAPPER_KEYS and type(value) is str:
         if is_nothing(value):
             return [Visit([])]

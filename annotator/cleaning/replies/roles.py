@@ -101,7 +101,7 @@ def _pairs(
 
 
 def _first(text: str) -> str:
-    """The mention of a line under a heading, without what is said about it."""
+    """Return the mention of a line under a heading, without what is said about it."""
     if any(mark in text for mark in (" (", " - ", " – ", ": ")):
         return next((found[0] for found in cells(text)), text)
     return text
@@ -183,7 +183,7 @@ def _bare_pairs_count(pairs: Sequence[Item], evidence: Evidence) -> int:
 
 
 def _rows(rows: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
-    """Rows with an explanation, ``[type, mention, mention]``, mentions and types by turns; strings that hold both."""
+    """Read rows with an explanation, ``[type, mention, mention]``, mentions and types by turns; strings of both."""
     readings: list[list[list[Pair]]] = []
     for row in rows:
         texts = [str(node).strip() for node in row.nodes if isinstance(node, str) and type(node) is str]
@@ -223,7 +223,7 @@ _RELATIONS = ("relationship", "relation", "quan_hệ", "content_keywords")
 
 
 def _explained(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """``[mention, type, explanation]``; of a relation, the third string is a mention and the second no known type."""
+    """Read ``[mention, type, explanation]``; of a relation, the third is a mention and the second no known type."""
     if len(texts) < 3 or not evidence.stands(texts[0]):
         return []
     weight = evidence.type_weight(texts[1])
@@ -232,14 +232,14 @@ def _explained(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
 
 
 def _described(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """``[type, mention, explanation]``."""
+    """Read ``[type, mention, explanation]``."""
     if len(texts) < 3 or not evidence.stands(texts[1]) or evidence.stands(texts[2]):
         return []
     return [(texts[1], texts[0])] if evidence.type_weight(texts[0]) > 0.3 and not evidence.stands(texts[0]) else []
 
 
 def _typed(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """``[type, mention, mention]``."""
+    """Read ``[type, mention, mention]``."""
     if (
         len(texts) < 3
         or not all(map(evidence.stands, texts[1:]))
@@ -255,7 +255,7 @@ def _typed(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
 
 
 def _by_turns(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """``[mention, type, mention, type]``, or types first."""
+    """Read ``[mention, type, mention, type]``, or types first."""
     if len(texts) < 4 or len(texts) % 2:
         return []
     for mentions, kinds in ((texts[::2], texts[1::2]), (texts[1::2], texts[::2])):
@@ -311,7 +311,7 @@ def _is_excluded(cells: Sequence[str], evidence: Evidence) -> bool:
 
 
 def _best(ways: Sequence[tuple[str, ...]], types_first: bool, evidence: Evidence) -> Pair | None:
-    """The mention and type of a line that fit best, with the mention or the type in its first cell."""
+    """Return the mention and type of a line that fit best, with the mention or the type in its first cell."""
     found: list[tuple[float, Pair]] = []
     for way in ways:
         for at, cell in enumerate(way[1:]):

@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 def names(text: str) -> tuple[str, ...]:
-    """The words of ``text``."""
+    """Return the words of ``text``."""
     return tuple(text.split())
 
 
@@ -34,7 +34,7 @@ def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
 
 @remembered
 def fold(key: str) -> str:
-    """A name as it is compared: lower case, underscores between words."""
+    """Fold a name as it is compared: lower case, underscores between words."""
     return key.strip().lower().replace(" ", "_").replace("-", "_")
 
 

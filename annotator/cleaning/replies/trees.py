@@ -109,7 +109,7 @@ def _is_object(node: Node) -> bool:
 
 
 def _of_list(items: list[Node], group: str | None) -> Steps:
-    """A pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of whatever."""
+    """Read a pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of whatever."""
     if not is_nested(items):
         if is_pair(items):
             return [Item((items[0], items[1]), "pair")]

@@ -35,32 +35,32 @@ class Atom:
 
     @property
     def capital(self) -> bool:
-        """It begins with an upper-case letter, and no rule covers it."""
+        """Whether it begins with an upper-case letter, and no rule covers it."""
         return self.text[0].isupper() and not self.rule
 
     @property
     def proper(self) -> bool:
-        """It may be a syllable of a person's or a place's name."""
+        """Whether it may be a syllable of a person's or a place's name."""
         return self.capital and not self.phrase and self.text not in lexicon().syllables["common"]
 
     @property
     def acronym(self) -> bool:
-        """It is written in capitals alone."""
+        """Whether it is written in capitals alone."""
         return len(self.text) > 1 and self.text.isupper() and not _INITIALS.fullmatch(self.text)
 
     @property
     def initials(self) -> bool:
-        """It abbreviates a name that is withheld: "N.V.A"."""
+        """Whether it abbreviates a name that is withheld: "N.V.A"."""
         return _INITIALS.fullmatch(self.text) is not None
 
     @property
     def foreign(self) -> bool:
-        """It has a capital and is spelt as no Vietnamese syllable: "Merkel"."""
+        """Whether it has a capital and is spelt as no Vietnamese syllable: "Merkel"."""
         return self.capital and not self.acronym and len(self.text) > 2 and not is_syllable(self.text)
 
 
 def joined(atoms: Sequence[Atom], start: int, end: int) -> str:
-    """The texts of ``atoms[start:end]`` with single spaces."""
+    """Return the texts of ``atoms[start:end]`` with single spaces."""
     return " ".join([atom.text for atom in atoms[max(start, 0) : end]])
 
 
@@ -70,7 +70,7 @@ def opens_sentence(atoms: Sequence[Atom], at: int) -> bool:
 
 
 def run_end(atoms: Sequence[Atom], at: int) -> int:
-    """End of the run of capitalised syllables that starts at ``at``."""
+    """Return the end of the run of capitalised syllables that starts at ``at``."""
     end = at
     while end < min(len(atoms), at + _LONGEST_RUN) and (atoms[end].proper or _in_name(atoms, at, end)):
         end += 1
@@ -88,7 +88,7 @@ def _in_name(atoms: Sequence[Atom], first: int, at: int) -> bool:
 
 
 def cue(atoms: Sequence[Atom], at: int) -> str:
-    """What the words before ``at`` announce: a value of ``Lexicon.cues``, ``title`` (by a rule), or nothing."""
+    """Return what the words before ``at`` announce: a value of ``Lexicon.cues``, ``title`` (by a rule), or nothing."""
     if at and atoms[at - 1].rule == "title":
         return "title"
     cues = lexicon().cues

@@ -158,7 +158,7 @@ def _is_common(atoms: Sequence[Atom], at: int) -> bool:
 
 
 def _name_end(atoms: Sequence[Atom], at: int, before: str) -> int:
-    """End of the name at ``at`` in a run that may hold several."""
+    """Return the end of the name at ``at`` in a run that may hold several."""
     run = run_end(atoms, at)
     if is_person(atoms, at):
         return run

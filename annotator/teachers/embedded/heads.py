@@ -27,7 +27,7 @@ _LONGEST_BODY = 16
 
 
 def head(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
-    """Length and kind (a value of ``Lexicon.heads``) of the longest head at ``at``; ``(0, "")`` if there is none."""
+    """Return length and kind (of ``Lexicon.heads``) of the longest head at ``at``; ``(0, "")`` if there is none."""
     words = lexicon()
     if not atoms[at].opens and not (at and atoms[at - 1].rule) and atoms[at].text not in _GLUED:
         return 0, ""
@@ -52,7 +52,7 @@ def head(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
 
 
 def headed(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
-    """End and type of the name whose head stands at ``at``; ``(at, "")`` if there is none."""
+    """Return end and type of the name whose head stands at ``at``; ``(at, "")`` if there is none."""
     length, kind = head(atoms, at)
     if not length:
         return at, ""
@@ -68,7 +68,7 @@ def headed(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
 
 
 def _place_end(atoms: Sequence[Atom], at: int) -> int:
-    """End of a place: a well-known one, a number, or a run of capitals."""
+    """Return the end of a place: a well-known one, a number, or a run of capitals."""
     before = atoms[at - 1].text.lower()
     city = before in _CITIES or joined(atoms, at - 2, at).lower() == "thành phố"
     length, label = known(atoms, at, "")
@@ -91,7 +91,7 @@ def _place_end(atoms: Sequence[Atom], at: int) -> int:
 
 
 def _numbered_end(atoms: Sequence[Atom], at: int, before: str) -> int:
-    """End of "quận 3" and of "hẻm 441 đường Lê Văn Quới", whose number stands at ``at``."""
+    """Return the end of "quận 3" and of "hẻm 441 đường Lê Văn Quới", whose number stands at ``at``."""
     if before in _ALLEYS and at + 1 < len(atoms):
         length, kind = head(atoms, at + 1)
         return max(at + 1, _place_end(atoms, at + 1 + length)) if kind in {"", "place"} else at + 1
@@ -101,7 +101,7 @@ def _numbered_end(atoms: Sequence[Atom], at: int, before: str) -> int:
 
 
 def _phrase_end(atoms: Sequence[Atom], at: int) -> int:
-    """End of a street's name that is a word, not capitals: "đường Cách mạng tháng 8"."""
+    """Return the end of a street's name that is a word, not capitals: "đường Cách mạng tháng 8"."""
     end = at + 1
     while end < len(atoms) and not atoms[end].opens and not atoms[end].rule:
         end += 1
@@ -111,7 +111,7 @@ def _phrase_end(atoms: Sequence[Atom], at: int) -> int:
 
 
 def _body_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
-    """End of an organization: capitals, phrases, numbers, and what may link them in lower case."""
+    """Return the end of an organization: capitals, phrases, numbers, and what may link them in lower case."""
     words = lexicon()
     end = _capitals_end(atoms, at, kind)
     # "Cục Y tế dự phòng"

@@ -24,7 +24,7 @@ _BRAND = re.compile(
 
 
 def type_of(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed:
-    """The type of the run ``atoms[at:end]`` and whether that is sure."""
+    """Return the type of the run ``atoms[at:end]`` and whether that is sure."""
     return next(found for rule in TYPES if (found := rule(atoms, at, end, before)) is not None)
 
 

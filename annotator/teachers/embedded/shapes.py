@@ -13,7 +13,7 @@ _LONGEST_KNOWN = 8
 
 
 def known(atoms: Sequence[Atom], at: int, before: str) -> tuple[int, str]:
-    """Length and type of the longest well-known name at ``at``, where ``before`` is the cue; ``(0, "")`` if none."""
+    """Return length and type of the longest well-known name at ``at``, after the cue ``before``; else ``(0, "")``."""
     words = lexicon()
     if not atoms[at].capital and (atoms[at].rule or atoms[at].text not in words.known_starts):
         return 0, ""

@@ -35,7 +35,7 @@ _STOPPED = re.compile(r"\w+\.\w{2,}\.")
 
 
 def identity() -> dict[str, str]:
-    """What decides the answers besides the passage: the version of the models' package and of the rules."""
+    """Return what decides the answers besides the passage: the version of the models' package and of the rules."""
     return {"underthesea": version("underthesea"), "rules": TEACHER_VERSION}
 
 

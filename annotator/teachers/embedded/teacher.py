@@ -26,7 +26,7 @@ class EmbeddedTeacher:
         self._pool: ProcessPoolExecutor | None = None
 
     def question(self, passage: str) -> Question:
-        """The passage itself: the embedded teacher needs no prompt."""
+        """Return the passage itself: the embedded teacher needs no prompt."""
         return make_question({**self.identity, "passage": passage})
 
     async def ask(self, question: Question) -> Reply:
@@ -48,7 +48,7 @@ class EmbeddedTeacher:
         return _reply(text)
 
     async def probe(self, *, whole: bool = False) -> None:
-        """It is always there."""
+        """Do nothing: the teacher is always there."""
 
     async def close(self) -> None:
         """Stop the processes; what is queued is dropped."""
