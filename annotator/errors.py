@@ -79,6 +79,11 @@ def did_you_mean(wrong: str, known: Collection[str], *, listed: bool = False) ->
     return f"; did you mean {closest[0]}?" if closest else listing
 
 
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """Return the message of an error on one line of at most ``limit`` characters; its type where it has none."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
+
+
 def _made_again(kind: type[TeacherError], message: str, values: Mapping[str, Any]) -> TeacherError:
     error = kind.__new__(kind, message)
     error.args = (message,)

@@ -62,7 +62,7 @@ def _SCHEMA() -> Any:  # noqa: N802 - a constant that needs an import
 def ours(source: str, docs: int, *, screens: bool) -> dict[str, Any]:
     """Draw by row numbers; without screens, the draw alone."""
     from annotator.records import Document
-    from annotator.sources.costs import SampleReport
+    from annotator.sources.sample_report import SampleReport
     from annotator.sources.sampling import sample
     from annotator.sources.screening import Screening
 

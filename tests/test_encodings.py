@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.records import Document, Rejected
-from annotator.sources.costs import SampleReport
+from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
 from normalizers.encodings import has_syllables, is_damaged, repair

@@ -34,6 +34,7 @@ NAMES = [
     "README.md",
     "readme.MD",
     "quality.json",
+    "check.json",
     "labels.toml",
     "samples/train.parquet",
     "samples/new.parquet",

@@ -20,10 +20,10 @@ from tenacity import wait_none
 from annotator.errors import SourceError
 from annotator.records import Document
 from annotator.sources import remote
-from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading, Row
 from annotator.sources.locating import HubDataset, fingerprint, locate
 from annotator.sources.parquet_rows import ParquetFiles, RowGroup, take_from
+from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
 from tests.conftest import ROOT
@@ -199,7 +199,7 @@ def _on_the_hub(server: FileServer, code: str) -> str:
 
 
 DRAW = """
-from annotator.sources.costs import SampleReport
+from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
 for source in ("org/name", "hf://datasets/org/name/data/*.parquet", "hf://datasets/org/name"):

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
-from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading, Row
+from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import permutation
 from annotator.sources.sampling import sample as draw
 from annotator.sources.screening import Screening

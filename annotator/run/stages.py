@@ -50,9 +50,9 @@ from annotator.run.question_keys import recorded, with_keys
 from annotator.run.second import Second, choose_questions, second_of
 from annotator.run.update_steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
-from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Columns, Reading
 from annotator.sources.locating import at_revision
+from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import sample
 from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables

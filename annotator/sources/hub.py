@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from annotator.errors import SourceError
+from annotator.errors import SourceError, one_line
 from annotator.sources.documents import Columns, Row, to_rows
 from annotator.sources.formats.files import Record, SourceFile
 from annotator.sources.locating import HubDataset
@@ -115,8 +115,7 @@ def _explained(dataset: HubDataset) -> Iterator[None]:
             "check the name, or set HF_TOKEN if it is closed"
         ) from error
     except Exception as error:  # the library lets through what its parsers, its cache and its HTTP client raise
-        cause = " ".join(str(error).split())[:300] or type(error).__name__
         raise SourceError(
-            f"cannot read {dataset} from the Hub: {cause}; "
+            f"cannot read {dataset} from the Hub: {one_line(error)}; "
             "check its name and the network, or give a folder of its files"
         ) from error

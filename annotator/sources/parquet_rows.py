@@ -16,8 +16,8 @@ from annotator.errors import SourceError
 from annotator.records import Rejected
 from annotator.sources.documents import Columns, Reading, Row, check_columns, rejected, to_row
 from annotator.sources.formats.files import EmptyFileError, Record, SourceFile
-from annotator.sources.formats.parquet import BATCH, opened, refuse_repeated
-from annotator.sources.formats.table import is_text, values
+from annotator.sources.formats.parquet import BATCH, opened
+from annotator.sources.formats.table import is_text, refuse_repeated, values
 from annotator.sources.remote import READERS, RemoteFile, credentials, together
 
 if TYPE_CHECKING:
@@ -235,7 +235,8 @@ def _footer(file: SourceFile, columns: Columns, *, alone: bool) -> tuple[pq.File
 
 def _check_schema(file: SourceFile, parquet: pq.ParquetFile, columns: Columns) -> None:
     """Raise a SourceError unless the needed columns are there, each once, and the text is text."""
-    names = refuse_repeated(file, parquet, (columns.text, columns.id))
+    names = parquet.schema_arrow.names
+    refuse_repeated(file, names, (columns.text, columns.id))
     check_columns(str(file.path), names, columns)
     kind = parquet.schema_arrow.field(columns.text).type
     if not is_text(kind):

@@ -191,27 +191,31 @@ def _tried(ask: Callable[[], Value], url: str) -> Value:
         )
 
 
-def _status(error: BaseException | None) -> int | None:
-    """Return the HTTP status of an error or of its cause; libraries keep it in different places."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those behind it."""
     while error is not None:
-        status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status of an error or of its cause; libraries keep it in different places."""
+    for one in _chain(error):
+        status = getattr(one, "status", None) or getattr(getattr(one, "response", None), "status_code", None)
         if isinstance(status, int):
             return status
-        error = error.__cause__ or error.__context__
     return None
 
 
-def _is_broken_line(error: BaseException | None) -> bool:
+def _is_broken_line(error: BaseException) -> bool:
     """Return whether an error or its cause is one of the connection."""
     import aiohttp
     import httpx2
 
-    kinds = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, httpx2.TransportError, TimeoutError)
-    while error is not None:
-        if isinstance(error, (*kinds, ConnectionError)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    kinds = (
+        aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, httpx2.TransportError, TimeoutError, ConnectionError,
+    )  # fmt: skip
+    return any(isinstance(one, kinds) for one in _chain(error))
 
 
 def _may_pass(error: BaseException) -> bool:

@@ -21,13 +21,13 @@ from typing import TypeAlias
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
-from annotator.sources.costs import SampleReport
 from annotator.sources.documents import Reading, Row, read_documents, rejected, text_hash
 from annotator.sources.drawn_documents import Drawn
 from annotator.sources.formats.files import EmptyFileError, SourceFile
 from annotator.sources.hub import parquet_files, stream
 from annotator.sources.locating import HubDataset, locate
 from annotator.sources.parquet_rows import ParquetFiles
+from annotator.sources.sample_report import SampleReport
 from annotator.sources.screening import Screen, Screening
 from normalizers.encodings import is_damaged, repair
 

@@ -7,16 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from annotator.errors import ConfigError
-from annotator.storage.rundir import FOLDERS, RunDir
+from annotator.storage.rundir import FILES, FOLDERS, RunDir
 
-_KEPT: Final = frozenset(
-    {
-        "manifest.json", "documents.parquet", "passages.parquet", "completions.sqlite", "completions.sqlite-wal",
-        "completions.sqlite-shm", "batches.json", "annotations.parquet", "labels.parquet", "labels.toml",
-        "corrections.parquet", "rejected.parquet", "audit.json", "readme.md", "report.html", "recipe.toml",
-        "quality.json", "agreement.parquet", "croissant.json",
-    }
-)  # fmt: skip
+_KEPT: Final = frozenset(map(str.casefold, FILES)) | {"completions.sqlite-wal", "completions.sqlite-shm", "labels.toml"}
 """Names that belong to a run directory, in lower case, whether the file is there yet or not."""
 
 

@@ -35,10 +35,10 @@ class _File:
     """A file of a run directory: read as an attribute, it is the path of the file."""
 
     def __init__(self, *parts: str) -> None:
-        self._parts = parts
+        self.parts = parts
 
     def __get__(self, run: RunDir, kind: type[RunDir]) -> Path:
-        return run.root.joinpath(*self._parts)
+        return run.root.joinpath(*self.parts)
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,12 @@ class RunDir:
             return is_manifest(json.loads(self.manifest.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return _is_ledger(self.ledger)
+
+
+FILES: Final = frozenset(
+    file.parts[0] for file in vars(RunDir).values() if isinstance(file, _File) and len(file.parts) == 1
+)
+"""Names of the files of a run directory, outside its subfolders."""
 
 
 def is_manifest(value: Any) -> bool:

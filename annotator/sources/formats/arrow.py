@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from annotator.errors import SourceError
+from annotator.errors import SourceError, one_line
 from annotator.sources.formats import table
 from annotator.sources.formats.files import EmptyFileError, Record, SourceFile, opened
 
@@ -28,13 +28,11 @@ def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
                 batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
             else:
                 reader = batches = pa.ipc.open_stream(stream)
-            if name := table.repeated(reader.schema.names, fields):
-                raise SourceError(f'{file.path} has two columns "{name}"; rename one of them')
+            table.refuse_repeated(file, reader.schema.names, fields)
             wanted = [name for name in reader.schema.names if name in fields] if fields else reader.schema.names
             before = 0
             for batch in batches:
                 yield from table.records(batch.select(wanted), file.name, before)
                 before += len(batch)
         except pa.ArrowException as error:
-            cause = " ".join(str(error).split())[:300]
-            raise SourceError(f"{file.path} is not a whole Arrow file: {cause}; get it again") from error
+            raise SourceError(f"{file.path} is not a whole Arrow file: {one_line(error)}; get it again") from error

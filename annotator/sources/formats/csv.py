@@ -11,7 +11,7 @@ from typing import Final
 
 from annotator.errors import SourceError
 from annotator.sources.formats.files import SHOWN, Record, SourceFile, opened, refuse_binary
-from annotator.sources.formats.table import repeated
+from annotator.sources.formats.table import refuse_repeated
 
 DELIMITERS: Final = (",", ";", "\t")
 _LONGEST_CELL: Final = 2**31 - 1  # characters: the most that a C long holds on every platform
@@ -37,8 +37,7 @@ def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
         refuse_binary(file, stream)
         lines = _Lines(io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=""))
         header, delimiter = _header(file, lines, fields)
-        if name := repeated(header, fields):
-            raise SourceError(f'{file.path} has two columns "{name}"; rename one of them')
+        refuse_repeated(file, header, fields)
         yield from _rows(file, lines, header, delimiter)
 
 

@@ -97,20 +97,19 @@ def _array(file: SourceFile) -> Iterator[Record]:
     with opened(file) as stream:
         utf8 = codecs.getincrementaldecoder("utf-8")()
         decode = json.JSONDecoder().raw_decode
-        text, at, ended = "", 0, False
+        refuse_binary(file, stream)  # which skips white space
         try:
+            text, ended = utf8.decode(stream.read(_CHUNK)), False
+            at = text.index("[") + 1
             while True:
-                begin = _skip(text, at)
-                separator = text[begin : begin + 1]
-                if begin < len(text) and separator != ("," if number else "["):
-                    if separator == "]" and number:
-                        _refuse_more(text[begin + 1 :] + utf8.decode(stream.read(_CHUNK)))
-                        return
-                    raise ValueError(f"{separator!r} where a comma or the end should be")
-                start = _skip(text, begin + 1)
-                if not number and text[start : start + 1] == "]":
+                start = _skip(text, at)
+                mark = text[start : start + 1]
+                if mark == "]":
                     _refuse_more(text[start + 1 :] + utf8.decode(stream.read(_CHUNK)))
                     return
+                if number and mark not in {",", ""}:
+                    raise ValueError(f"{mark!r} where a comma or the end should be")
+                start = _skip(text, start + 1) if number else start
                 try:
                     value, end = decode(text, start)
                     complete = end < len(text)  # the end of what was read may cut a number in two

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from annotator.errors import SourceError
+from annotator.errors import SourceError, one_line
 from annotator.sources.formats import table
 from annotator.sources.formats.files import LFS, EmptyFileError, Record, SourceFile
 from annotator.sources.remote import RemoteFile
@@ -29,21 +29,14 @@ def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
         SourceError: the file cannot be read, is not Parquet, or a needed column occurs twice.
     """
     with opened(file) as (parquet, _):
-        names = refuse_repeated(file, parquet, fields)
+        names = parquet.schema_arrow.names
+        table.refuse_repeated(file, names, fields)
         wanted = [name for name in names if name in fields] or (None if not fields else [])
         before = 0
         for group in range(parquet.num_row_groups):
             for batch in parquet.iter_batches(BATCH, row_groups=[group], columns=wanted, use_threads=False):
                 yield from table.records(batch, file.name, before)
                 before += len(batch)
-
-
-def refuse_repeated(file: SourceFile, parquet: pq.ParquetFile, fields: Sequence[str]) -> list[str]:
-    """Return the names of the columns; raise a SourceError if a needed one occurs twice."""
-    names: list[str] = parquet.schema_arrow.names
-    if name := table.repeated(names, fields):
-        raise SourceError(f'{file.path} has two columns "{name}"; rename one of them')
-    return names
 
 
 class Counted(io.RawIOBase):
@@ -100,9 +93,9 @@ def opened(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterato
     except pa.ArrowException as error:
         if isinstance(error.__context__, SourceError):
             raise error.__context__ from error
-        raise SourceError(f"{file.path} is not a whole Parquet file: {_one_line(error)}; get it again") from error
+        raise SourceError(f"{file.path} is not a whole Parquet file: {one_line(error)}; get it again") from error
     except OSError as error:
-        cause = error.strerror or _one_line(error)
+        cause = error.strerror or one_line(error)
         raise SourceError(f"cannot read {file.path}: {cause}; check the permissions, or get it again") from error
 
 
@@ -113,7 +106,3 @@ def _refuse_short(file: SourceFile, stream: Counted) -> None:
         raise EmptyFileError(f"{file.path} is empty, not a whole Parquet file; get it again, or leave it out")
     if head.startswith(LFS):
         raise SourceError(f"{file.path} is a Git LFS pointer, not the file itself; run: git lfs pull")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from annotator.sources.formats.files import Record
+from annotator.errors import SourceError
+from annotator.sources.formats.files import Record, SourceFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,9 +22,10 @@ def is_text(kind: pa.DataType) -> bool:
     return str(kind.value_type if pa.types.is_dictionary(kind) else kind) in TEXTUAL
 
 
-def repeated(names: Sequence[str], fields: Sequence[str]) -> str:
-    """Return the first of ``fields`` (of ``names`` where there are none) that occurs twice in ``names``, or nothing."""
-    return next((name for name in fields or names if names.count(name) > 1), "")
+def refuse_repeated(file: SourceFile, names: Sequence[str], fields: Sequence[str]) -> None:
+    """Raise a SourceError if one of ``fields`` (of ``names`` where there are none) occurs twice in ``names``."""
+    if name := next((name for name in fields or names if names.count(name) > 1), ""):
+        raise SourceError(f'{file.path} has two columns "{name}"; rename one of them')
 
 
 def records(batch: pa.RecordBatch, name: str, before: int) -> Iterator[Record]:

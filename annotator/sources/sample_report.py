@@ -1,4 +1,4 @@
-"""What a draw from a source cost: rows, row groups, bytes, time and memory."""
+"""Report what a draw from a source read and cost: rows, row groups, bytes, time and memory."""
 
 from __future__ import annotations
 
