@@ -1,12 +1,15 @@
-"""An engine whose processes are there before it begins, so that small work is done by them too."""
+"""An engine whose processes are there before it begins, and tasks for it: this module is light to import for them."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from annotator.engines import Item, Result
 from annotator.engines.local import LocalEngine
+from annotator.errors import SourceError, TeacherError
 
 
 def here(_: int) -> int:
@@ -19,6 +22,31 @@ class Started(LocalEngine):
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Work with other processes alone."""
-        while self._workers > 1 and os.getpid() in set(super().spread(here, range(4))):
-            pass
+        if self._workers > 1:
+            while self._ready is None:
+                list(super().spread(here, range(2)))
+            self._ready.result()
         return super().spread(function, items)
+
+
+def square_or_fail(number: int) -> int:
+    """Square ``number``; 7 and 8 are errors of two kinds."""
+    if number == 7:
+        raise TeacherError("seven", kind="http 503", retry_after=1.5)
+    if number == 8:
+        raise SourceError("eight")
+    return number * number
+
+
+def die_once(marker: str) -> str:
+    """Kill this process, unless ``marker`` says that it was done before."""
+    path = Path(marker)
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def die(_: int) -> None:
+    """Kill this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
