@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from annotator.config.addresses import shown
 from annotator.engines.environment import carried
 from annotator.errors import SourceError
+from annotator.sources.byte_ranges import ByteRanges
 
 Value = TypeVar("Value")
 
@@ -47,11 +48,21 @@ class RemoteFile:
     def open(self, mode: str = "rb") -> BinaryIO:
         """Open it for reading by ranges."""
         assert mode == "rb"  # noqa: S101 - nothing else is ever asked for
-        return cast(BinaryIO, io.BufferedReader(_Ranges(self), 1 << 20))
+        return cast(BinaryIO, io.BufferedReader(self.ranges(), 1 << 20))
 
-    def ranges(self) -> _Ranges:
+    def ranges(self) -> ByteRanges:
         """Open it without a buffer: a read is a request."""
-        return _Ranges(self)
+        system = _system(urlsplit(self.url).scheme)
+        remote = _tried(lambda: system.open(self.url, "rb", cache_type="none", size=self.size), self.url)
+
+        def fetch(start: int, size: int) -> bytes:
+            remote.seek(start)
+            content = bytes(remote.read(size))
+            if len(content) < size:
+                raise ConnectionError(f"{len(content)} of {size} bytes came")
+            return content
+
+        return ByteRanges(lambda start, size: _tried(lambda: fetch(start, size), self.url), self.size, remote.close)
 
 
 def is_url(source: str) -> bool:
@@ -126,54 +137,6 @@ def _system(scheme: str) -> Any:
         raise SourceError(f"{scheme}:// needs a package that is not installed; pip install '{package}'") from error
     except ValueError as error:
         raise SourceError(f"no file system is known for {scheme}://; give https://, hf://, s3:// or a path") from error
-
-
-class _Ranges(io.RawIOBase):
-    """A remote file as a seekable stream that fetches only the bytes of each read."""
-
-    def __init__(self, file: RemoteFile) -> None:
-        self._file, self._at = file, 0
-        self._remote: Any = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence]
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = max(self._file.size - self._at, 0)
-        wanted = left if size is None or size < 0 else min(size, left)
-        content = _tried(lambda: self._fetch(wanted), self._file.url) if wanted else b""
-        self._at += len(content)
-        return content
-
-    def readinto(self, buffer: Any) -> int:
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-    def close(self) -> None:
-        if self._remote is not None and not self.closed:
-            self._remote.close()
-        super().close()
-
-    def _fetch(self, wanted: int) -> bytes:
-        if self._remote is None:
-            system = _system(urlsplit(self._file.url).scheme)
-            self._remote = system.open(self._file.url, "rb", cache_type="none", size=self._file.size)
-        self._remote.seek(self._at)
-        content = bytes(self._remote.read(wanted))
-        if len(content) < wanted:
-            raise ConnectionError(f"{len(content)} of {wanted} bytes came")
-        return content
 
 
 def _tried(ask: Callable[[], Value], url: str) -> Value:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from annotator.errors import SourceError, one_line
+from annotator.sources.byte_ranges import ByteRanges, local_ranges
 from annotator.sources.formats import table
 from annotator.sources.formats.files import LFS, EmptyFileError, Record, SourceFile
 from annotator.sources.remote import RemoteFile
@@ -39,41 +40,8 @@ def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
                 before += len(batch)
 
 
-class Counted(io.RawIOBase):
-    """A file that records which of its bytes were read."""
-
-    def __init__(self, file: BinaryIO | io.RawIOBase) -> None:
-        self._file = file
-        self.ranges: list[tuple[int, int]] = []
-        """Start and end of each read; reads that follow each other are one."""
-
-    def readable(self) -> bool:  # noqa: D102
-        return True
-
-    def seekable(self) -> bool:  # noqa: D102
-        return True
-
-    def tell(self) -> int:  # noqa: D102
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:  # noqa: D102
-        return self._file.seek(offset, whence)
-
-    def read(self, size: int | None = -1) -> bytes:  # noqa: D102
-        start = self._file.tell()
-        content = self._file.read(-1 if size is None else size) or b""
-        if self.ranges and self.ranges[-1][1] == start:
-            start = self.ranges.pop()[0]
-        self.ranges.append((start, self._file.tell()))
-        return content
-
-    def close(self) -> None:  # noqa: D102
-        self._file.close()
-        super().close()
-
-
 @contextmanager
-def opened(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterator[tuple[pq.ParquetFile, Counted]]:
+def opened(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterator[tuple[pq.ParquetFile, ByteRanges]]:
     """Open a Parquet file, with its footer where that was read before.
 
     Raises:
@@ -84,7 +52,7 @@ def opened(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterato
 
     remote = isinstance(file.path, RemoteFile)
     try:
-        with Counted(file.path.ranges() if isinstance(file.path, RemoteFile) else file.path.open("rb")) as stream:
+        with file.path.ranges() if isinstance(file.path, RemoteFile) else local_ranges(file.path) as stream:
             if metadata is None and stream.seek(0, io.SEEK_END) < _SHORT:
                 _refuse_short(file, stream)
             size = _REMOTE_BUFFER if remote else _BUFFER
@@ -99,7 +67,7 @@ def opened(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterato
         raise SourceError(f"cannot read {file.path}: {cause}; check the permissions, or get it again") from error
 
 
-def _refuse_short(file: SourceFile, stream: Counted) -> None:
+def _refuse_short(file: SourceFile, stream: ByteRanges) -> None:
     stream.seek(0)
     head = stream.read(_SHORT)
     if not head:
