@@ -125,7 +125,7 @@ class Rejected:
     detail: str = ""
     """Why, for a person."""
     label: str = ""
-    """The type that the teacher claimed for it, where it is a mention."""
+    """The type that the teacher predicted for it, where it is a mention."""
 
 
 @dataclass(frozen=True, slots=True)

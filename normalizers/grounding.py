@@ -257,8 +257,8 @@ class Grounder:
         while at >= 0:
             after = at + len(wanted)
             start, end = view.starts[at], view.ends[after - 1]
-            said = self._text[start:end]
-            if is_whole(self._text, start, end) and fold(said, rule) == wanted and _case_fits(mention, said):
+            written = self._text[start:end]
+            if is_whole(self._text, start, end) and fold(written, rule) == wanted and _case_fits(mention, written):
                 spans.append((start, end))
                 at = view.key.find(wanted, after)
             else:
@@ -318,8 +318,8 @@ def _find_words(text: str, words: str) -> tuple[int, int] | None:
     return None
 
 
-def _case_fits(mention: str, said: str) -> bool:
-    """Whether capitals in ``mention`` may stand for what the passage writes as ``said``, or the other way about.
+def _case_fits(mention: str, written: str) -> bool:
+    """Whether capitals in ``mention`` may stand for what the passage writes as ``written``, or the other way about.
 
     A mention of several words may differ: that all of them stand side by side by chance is unlikely (it befell 6 of
     20,000 names that were looked for in passages of other news articles). A single word
@@ -328,8 +328,8 @@ def _case_fits(mention: str, said: str) -> bool:
     (``Facebook`` and ``facebook``). A mention in lower case matches capitals, for it says less than the passage does;
     only a very short one is not taken for initials (``nh`` and ``N.H``).
     """
-    mention, said = fold(mention, "tone"), fold(said, "tone")
-    one_word = len(re.findall(r"\w+", said)) == 1
+    mention, written = fold(mention, "tone"), fold(written, "tone")
+    one_word = len(re.findall(r"\w+", written)) == 1
     if mention == mention.lower():
-        return said == said.lower() or one_word or len(mention) > 3
-    return said != said.lower() or not one_word or (len(said) > 3 and not is_syllable(said))
+        return written == written.lower() or one_word or len(mention) > 3
+    return written != written.lower() or not one_word or (len(written) > 3 and not is_syllable(written))

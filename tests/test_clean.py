@@ -1,4 +1,4 @@
-"""Cleaning one reply: every claim ends as mentions or as one rejection with its reason."""
+"""Cleaning one reply: every prediction ends as mentions or as one rejection with its reason."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_mention_is_found_wherever_it_occurs() -> None:
     person = outcome.annotation.mentions[0]
     assert (person.raw_label, person.match) == ("PERSON_NAME", "tone")
     assert outcome.annotation.mentions[1].match == "exact"
-    assert (outcome.claims, outcome.kept) == (3, 3)
+    assert (outcome.predictions, outcome.kept) == (3, 3)
     (nested,) = outcome.rejected
     assert (nested.stage, nested.reason, nested.value) == ("project", "inside a longer entity", "Hà Nội")
 
@@ -62,7 +62,7 @@ def test_every_kind_of_rejection_is_told_apart() -> None:
             ["Hà Nội"],
         ]
     )
-    assert outcome.claims == 7
+    assert outcome.predictions == 7
     assert outcome.kept == 1
     assert reasons(outcome) == {
         "duplicate": 1,
@@ -74,7 +74,7 @@ def test_every_kind_of_rejection_is_told_apart() -> None:
     }
 
 
-def test_a_rejected_claim_says_what_was_claimed() -> None:
+def test_a_rejected_prediction_says_what_was_predicted() -> None:
     """Mention and label stand apart, as the teacher wrote them."""
     (rejected,) = cleaned([["Hà Nội", "Vùng_đất thiêng liêng"]]).rejected
     detail = "vùng đất thiêng liêng (not english)"
@@ -82,7 +82,7 @@ def test_a_rejected_claim_says_what_was_claimed() -> None:
 
 
 def test_the_merge_log_counts_every_label() -> None:
-    """By raw label: what it became, by which rule, in how many claims and mentions; the most frequent first."""
+    """By raw label: what it became, by which rule, in how many predictions and mentions; the most frequent first."""
     log = LabelLog()
     log.add(cleaned([["Hà Nội", "City"], ["Nguyễn Thị Hoà", "PER"], ["Sài Gòn", "City"], ["Bà", "vùng đất thiêng"]]))
     log.add(cleaned([["Hà Nội", "City"], ["Hà Nội", "thành phố"], ["Hà Nội", "misc"], ["Hà Nội"]]))
@@ -112,7 +112,7 @@ def test_no_entities_is_an_answer_and_nonsense_is_none() -> None:
         outcome = cleaned(reply)
         assert outcome.annotation is None
         assert [(item.stage, item.reason) for item in outcome.rejected] == [("parse", "reply unparsable")]
-        assert outcome.claims == 0
+        assert outcome.predictions == 0
 
 
 def test_a_cut_off_list_keeps_its_complete_pairs_and_is_marked() -> None:
@@ -127,11 +127,11 @@ def test_a_cut_off_list_keeps_its_complete_pairs_and_is_marked() -> None:
 
 
 @given(st.lists(st.lists(st.one_of(st.text(), st.sampled_from(TEXT.split()), st.just("person")), max_size=3)))
-def test_claims_in_are_claims_out(reply: list[list[str]]) -> None:
-    """In = kept + rejected, and each mention is its own slice, whatever was claimed."""
+def test_predictions_in_are_predictions_out(reply: list[list[str]]) -> None:
+    """In = kept + rejected, and each mention is its own slice, whatever was predicted."""
     outcome = cleaned(reply)
-    of_claims = [item for item in outcome.rejected if item.stage == "clean"]
-    assert outcome.claims == outcome.kept + len(of_claims)
+    of_predictions = [item for item in outcome.rejected if item.stage == "clean"]
+    assert outcome.predictions == outcome.kept + len(of_predictions)
     for mention in outcome.annotation.mentions if outcome.annotation else ():
         assert TEXT[mention.start : mention.end] == mention.text
         assert mention.text

@@ -35,7 +35,7 @@ class Batch:
     created: str = ""
     collected: bool = False
     completed: int = 0
-    """Answers so far, as the provider tells; then those that reached the ledger."""
+    """Answers so far, as the provider counts them; then those that reached the ledger."""
     failed: int = 0
     """Likewise, questions that were not answered."""
     unknown: int = 0

@@ -49,7 +49,7 @@ def apply(
     return replace(
         cleaned,
         annotation=replace(annotation, mentions=ordered),
-        claims=cleaned.claims + len(won),
+        predictions=cleaned.predictions + len(won),
         kept=cleaned.kept - len(lost) + len(won),
         rejected=(*cleaned.rejected, *rejected),
     )

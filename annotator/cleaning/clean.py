@@ -17,6 +17,8 @@ from annotator.records import Annotation, Completion, LabelUse, Mention, Passage
 from normalizers.grounding import Grounder, Match, Miss
 from normalizers.labels import LabelDecision
 
+MALFORMED: Final = "malformed claim"
+"""The reason, as files store it, of a prediction that is not a pair of an entity and its type."""
 PROJECT: Final = "project"
 """The stage that settles which occurrences are mentions."""
 
@@ -30,7 +32,7 @@ class Cleaned:
 
     annotation: Annotation | None
     """None when nothing in the reply could be read: that is not the same as a passage without entities."""
-    claims: int
+    predictions: int
     """Predicted entities, readable or not; = ``kept`` + the rejected ones of stage ``clean``."""
     kept: int
     rejected: tuple[Rejected, ...]
@@ -98,7 +100,7 @@ def clean_parsed(passage: Passage, parsed: ParsedReply, labels: Decider) -> Clea
     decisions = tuple(labels.decide(entity.label) for entity in parsed.mentions)
     mentions, kept, rejected = _located(passage, parsed, decisions)
     rejected += [
-        Rejected("clean", "malformed claim", passage.id, item, "not a pair of an entity and its type")
+        Rejected("clean", MALFORMED, passage.id, item, "not a pair of an entity and its type")
         for item in parsed.malformed
     ]
     rejected += [

@@ -1,7 +1,7 @@
 """Corrections by people: a file in the run directory that replaces the teacher's answers.
 
-A passage that a person has reviewed has that person's mentions, and no others, whatever the teacher said; none at all
-is an answer too. The answers stay in the ledger; without the file everything is as it was.
+A passage that a person has reviewed has that person's mentions, and no others, whatever the teacher answered; none at
+all is an answer too. The answers stay in the ledger; without the file everything is as it was.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Correction:
 
     passage_id: str
     text_sha256: str
-    """Of the passage's text in UTF-8: what was said of another text is of no use."""
+    """Of the passage's text in UTF-8: a correction of another text is of no use."""
     mentions: tuple[Corrected, ...]
     tool: str
     """The format it came in."""

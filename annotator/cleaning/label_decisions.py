@@ -64,8 +64,8 @@ def read_decisions(path: Path) -> Decisions:
 
 def decision_line(label: str, decision: str | bool, remark: str = "") -> str:
     """Return the line for ``decision``: a name, True to keep the label as it is, False to drop it."""
-    said = _quoted(decision) if isinstance(decision, str) else json.dumps(decision)
-    return f"{_quoted(label)} = {said}" + (f"  # {one_line(remark)}" if remark else "") + "\n"
+    value = _quoted(decision) if isinstance(decision, str) else json.dumps(decision)
+    return f"{_quoted(label)} = {value}" + (f"  # {one_line(remark)}" if remark else "") + "\n"
 
 
 def one_line(text: str) -> str:
@@ -93,21 +93,21 @@ def _read_line(line: str) -> list[tuple[str, str | None]]:
     if line.lstrip().startswith("["):
         raise ValueError('sections are not used; write one line a label, such as "vùng đất" = "region"')
     try:
-        said = tomllib.loads(line)
+        table = tomllib.loads(line)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         place = str(error).replace("at line 1, column", "column").replace("end of document", "its end")
         raise ValueError(f'{place}; a line is "label" = "type", with both in double quotes') from error
-    return [(label, _decision(label, decision)) for label, decision in said.items()]
+    return [(label, _decision(label, decision)) for label, decision in table.items()]
 
 
-def _decision(label: str, said: Any) -> str | None:
-    if isinstance(said, dict):
+def _decision(label: str, value: Any) -> str | None:
+    if isinstance(value, dict):
         raise ValueError(f"put the label in double quotes: it begins with {label!r} and has a full stop in it")
-    if said is False:
+    if value is False:
         return None
-    if not (said is True or (isinstance(said, str) and any(char.isalpha() for char in said))):
+    if not (value is True or (isinstance(value, str) and any(char.isalpha() for char in value))):
         raise ValueError(f"{label!r} needs a type in double quotes, true to keep it, or false to drop it")
-    return label if said is True else str(said)
+    return label if value is True else str(value)
 
 
 def _check_together(path: Path, labels: Mapping[str, str | None], lines: Mapping[str, int]) -> None:
@@ -121,9 +121,9 @@ def _check_together(path: Path, labels: Mapping[str, str | None], lines: Mapping
             return str(error)
         return ""
 
-    if pairs and (said := wrong(len(pairs))):
+    if pairs and (contradiction := wrong(len(pairs))):
         first = bisect_left(range(1, len(pairs)), True, key=lambda count: bool(wrong(count)))
-        raise ConfigError(f"--labels {path}, line {[*lines.values()][first]}: {said}")
+        raise ConfigError(f"--labels {path}, line {[*lines.values()][first]}: {contradiction}")
 
 
 def _quoted(text: str) -> str:

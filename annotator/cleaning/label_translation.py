@@ -56,8 +56,8 @@ class Translations:
         }
         self.missing = len(unknown) - len(self._translations)
         """Labels without an answer."""
-        said = sorted((label, found.raw) for label, found in self._translations.items())
-        self.digest = hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
+        translated = sorted((label, found.raw) for label, found in self._translations.items())
+        self.digest = hashlib.sha256(repr(translated).encode("utf-8", "surrogatepass")).hexdigest()
         """Identity of the translations."""
 
     def decide(self, raw: str) -> LabelDecision:

@@ -96,7 +96,7 @@ class Seen:
         if cleaned is None or cleaned.annotation is None:
             self.unread += 1
             return
-        self.claims += cleaned.claims
+        self.claims += cleaned.predictions
         self.kept += cleaned.kept
         self.rejected.update(item.reason for item in cleaned.rejected if item.stage == "clean")
 

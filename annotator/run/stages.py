@@ -57,7 +57,7 @@ from annotator.sources.sampling import sample
 from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
-from annotator.storage.funnel import Flow, Rejects, rejects
+from annotator.storage.funnel import PREDICTION, Flow, Rejects, rejects
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import Asked, Teacher, ask_about, make_translator
 from annotator.teachers.entity_types import Schema
@@ -251,9 +251,9 @@ def _room(config: RunConfig, overhead: int) -> float:
 
 
 def clean_stage(context: Context) -> Result:
-    """Completions -> annotations; with a second teacher also its agreement with the first."""
+    """Turn completions into annotations; with a second teacher also its agreement with the first."""
     run, config = context.run, context.config
-    parse, claims = Flow("parse", "passage"), Flow("clean", "claim", made={"mention": 0})
+    parse, predictions = Flow("parse", "passage"), Flow("clean", PREDICTION, made={"mention": 0})
     occurrences = Flow(PROJECT, "occurrence")
     log = LabelLog()
     people = People(read_corrections(run.corrections), by_passage(read_reviews(run.root).decisions))
@@ -261,7 +261,7 @@ def clean_stage(context: Context) -> Result:
     logprobs = asks_for_logprobs(config) or (second is not None and asks_for_logprobs(second.config))
     with (
         open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
-        rejects(run.rejected_by("clean"), parse, claims, occurrences) as sink,
+        rejects(run.rejected_by("clean"), parse, predictions, occurrences) as sink,
         replacing(run.annotations) as file,
         tables.writer(file, tables.ANNOTATION) as write,
         _optional(run.predicted_before_review, tables.ANNOTATION, wanted=bool(people.reviews)) as write_predicted,
@@ -274,11 +274,11 @@ def clean_stage(context: Context) -> Result:
         check = None if second is None else _check(context, second, labels, people, ledger)
         context.progress.start("clean", "passages", tables.count(run.passages))
         work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)
-        for part in _parts(context, work, answered(context, ledger, second), sink, claims):
+        for part in _parts(context, work, answered(context, ledger, second), sink, predictions):
             log.merge(part.log)
             parse.out += len(part.made)
             mentions = len(part.made.column("mentions").flatten())
-            claims.made["mention"] += mentions
+            predictions.made["mention"] += mentions
             occurrences.out += mentions
             write(part.made)
             if part.predicted is not None:
@@ -289,7 +289,7 @@ def clean_stage(context: Context) -> Result:
                 write_agreement(part.agreement)
     with replacing(run.labels) as file:
         tables.write_records(file, tables.LABEL, log.uses())
-    flows = (parse, claims, occurrences)
+    flows = (parse, predictions, occurrences)
     return Result(flows, labels.missing, labels.digest) if isinstance(labels, Translations) else Result(flows)
 
 

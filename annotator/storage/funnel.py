@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
@@ -18,11 +18,13 @@ from annotator.storage.atomic import replacing
 from annotator.storage.rundir import RunDir
 
 Record = TypeVar("Record")
+PREDICTION: Final = "claim"
+"""The unit of predicted entities, in the word that files store."""
 
 
 def shown_unit(unit: str) -> str:
-    """Return the unit of a flow as people read it; files keep the word of older versions."""
-    return "prediction" if unit == "claim" else unit
+    """Return the unit of a flow as people read it."""
+    return "prediction" if unit == PREDICTION else unit
 
 
 @dataclass

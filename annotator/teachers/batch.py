@@ -206,8 +206,8 @@ class BatchApi:
                 f"{self.address} sent no answer of a Batch API ({_words(str(error))})", kind="malformed answer"
             ) from error
 
-    def _status_error(self, status: int, said: object) -> TeacherError:
-        words = _words(said)
+    def _status_error(self, status: int, error: object) -> TeacherError:
+        words = _words(error)
         if self._key:
             words = words.replace(self._key, "...")
         line, kind = f"{self.address} answered {status}: {words}", f"http {status}"
@@ -237,6 +237,6 @@ def _remote(batch: Any) -> RemoteBatch:
     )
 
 
-def _words(said: object) -> str:
+def _words(error: object) -> str:
     """Return what an error says, on one line of at most 200 characters."""
-    return " ".join(message_in(said).split())[:200] or "nothing"
+    return " ".join(message_in(error).split())[:200] or "nothing"

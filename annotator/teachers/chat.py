@@ -124,21 +124,21 @@ class ChatTeacher:
         return read_reply(answer.body, answer.headers, self._key, probing=probing)
 
     def _http_error(self, where: str, answer: Answer) -> TeacherError:
-        said = message_of(answer.body, self._key)
+        message = message_of(answer.body, self._key)
         status = answer.status
         if status == 429 and out_of_money(answer.body):
             status = 402
-        if status == 400 and wrong_key(said):
+        if status == 400 and wrong_key(message):
             status = 401
         kind = f"http {status}"
         if status in _MEANS:
             meaning, fix = _MEANS[status]
             fix = fix.format(key=PROVIDERS[self._config.provider].key)
-            return TeacherError(f"{where} answered {answer.status}, {meaning}: {said}; {fix}", kind=kind)
+            return TeacherError(f"{where} answered {answer.status}, {meaning}: {message}; {fix}", kind=kind)
         if 300 <= status < 400:
             place = moved_to(answer.headers, "chat/completions")
             fix = f"give --base-url {place}" if place else "see --base-url"
             return TeacherError(f"{where} answered {status}: the address has moved; {fix}", kind=kind)
-        if status == 400 and "temperature" in said:
-            said = f"{said.rstrip('.')}; give --option temperature=1, or null to leave it out"
-        return TeacherError(f"{where} answered {status}: {said}", kind=kind, retry_after=retry_after(answer.headers))
+        if status == 400 and "temperature" in message:
+            message = f"{message.rstrip('.')}; give --option temperature=1, or null to leave it out"
+        return TeacherError(f"{where} answered {status}: {message}", kind=kind, retry_after=retry_after(answer.headers))

@@ -50,8 +50,8 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
         choice = body["choices"][0]
         message = choice["message"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        said = message_of(content, secret)
-        raise _no_answer(f"the answer is no chat completion: {said}", "malformed answer", content, secret) from error
+        cause = message_of(content, secret)
+        raise _no_answer(f"the answer is no chat completion: {cause}", "malformed answer", content, secret) from error
     reason = str(choice.get("finish_reason") or "") if isinstance(choice, dict) else ""
     prompt_tokens, completion_tokens = _tokens(body.get("usage"))
     written = _read_message(message)
@@ -60,8 +60,8 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
     if written is None:
         raise _no_answer("the answer has an unknown form", "malformed answer", content, secret)
     if reason.lower() not in FINAL:
-        said = f"the answer ended with finish_reason {_clean(reason)[:60]!r}"
-        raise _no_answer(said, "unfinished answer", content, secret)
+        cause = f"the answer ended with finish_reason {_clean(reason)[:60]!r}"
+        raise _no_answer(cause, "unfinished answer", content, secret)
     final = FINAL[reason.lower()]
     text, thinking = written.text, written.thinking
     only_thinking = final == "length" and not text and bool(thinking)
@@ -129,14 +129,14 @@ def _read_part(part: Any) -> tuple[str, str] | None:
     kind = part.get("type")
     if kind == "refusal":
         return "", ""
-    said = part.get("text", part.get("thinking", part.get("reasoning", "")))
-    if isinstance(said, list):  # Mistral's thinking is a list of parts again
-        said = "".join(str(item.get("text", "")) for item in said if isinstance(item, dict))
-    if not isinstance(said, str):
+    content = part.get("text", part.get("thinking", part.get("reasoning", "")))
+    if isinstance(content, list):  # Mistral's thinking is a list of parts again
+        content = "".join(str(item.get("text", "")) for item in content if isinstance(item, dict))
+    if not isinstance(content, str):
         return None
     if kind in _TEXT:
-        return said, ""
-    return ("", said) if kind in _THINKING else None
+        return content, ""
+    return ("", content) if kind in _THINKING else None
 
 
 def _arguments(calls: Any) -> str | None:
@@ -156,10 +156,10 @@ def _arguments(calls: Any) -> str | None:
 def message_of(content: bytes, secret: str = "") -> str:
     """Return what an error body says, on one line of at most 200 characters; ``secret`` is blotted out."""
     try:
-        said = message_in(json.loads(content))
+        message = message_in(json.loads(content))
     except (ValueError, RecursionError):
-        said = content[:1000].decode("utf-8", "replace")
-    return _clean(" ".join(_without(said, secret).split())[:200]) or "nothing"
+        message = content[:1000].decode("utf-8", "replace")
+    return _clean(" ".join(_without(message, secret).split())[:200]) or "nothing"
 
 
 def message_in(body: object) -> str:
@@ -177,9 +177,9 @@ def out_of_money(content: bytes) -> bool:
     return b'"insufficient_quota"' in content
 
 
-def wrong_key(said: str) -> bool:
+def wrong_key(message: str) -> bool:
     """Whether a 400 is about the key, as Google's and xAI's are."""
-    return bool(_WRONG_KEY.search(said.replace("_", " ")))
+    return bool(_WRONG_KEY.search(message.replace("_", " ")))
 
 
 def moved_to(headers: Mapping[str, str], path: str) -> str:
