@@ -115,7 +115,7 @@ def test_a_directory_that_is_something_else(endpoint: Endpoint, tmp_path: Path) 
     one_line(build(endpoint, precious, "--quiet"), 1, "is not a run directory and not empty")
     one_line(build(endpoint, precious / "chapter1.tex", "--quiet"), 1, "is a file; --out needs a folder")
     assert [path.name for path in precious.iterdir()] == ["chapter1.tex"]
-    one_line(vner("show", precious), 1, "is not a run directory")
+    one_line(vner("show", precious), 1, "is not a run directory; give a folder that build made")
 
 
 def test_a_damaged_ledger_is_named(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -163,6 +163,18 @@ def test_a_disk_that_takes_no_more(endpoint: Endpoint, tmp_path: Path, undisturb
         assert len(ledger) == len(endpoint.asked)
     assert fingerprints(out) == fingerprints(undisturbed)
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_run_that_was_stopped_is_no_damaged_one(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Whoever looks at it is told to finish it, never to start over; its passages can be shown."""
+    run = tmp_path / "run"
+    assert vner("sample", "--out", run, "--docs", "8", "--quiet").exit_code == 0
+    for command in ("show", "audit", "report"):
+        one_line(vner(command, run), 1, f"is not finished; finish it first: vner-annotate build --out {run}")
+    assert vner("chunk", "--out", run, "--quiet").exit_code == 0
+    (run / "rejected.parquet").unlink(missing_ok=True)  # a build writes it at its end
+    assert vner("show", run).exit_code == 0
+    one_line(vner("export", run, "-f", "jsonl", "-o", tmp_path / "x"), 1, "is not finished")
 
 
 def test_show_wants_a_known_passage(endpoint: Endpoint, tmp_path: Path) -> None:

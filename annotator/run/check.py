@@ -19,7 +19,7 @@ from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import Asking, RunConfig, make_config
 from annotator.engines.local import LocalEngine
-from annotator.errors import ConfigError, LimitError, RunDirError
+from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.arbitration import disputes
@@ -32,7 +32,7 @@ from annotator.run.second import ByQuery, Second, choose_questions, make_second
 from annotator.run.stages import Context, answered, ask, decider
 from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
-from annotator.storage.rundir import existing, opened
+from annotator.storage.rundir import existing, opened, unfinished
 from annotator.teachers import Asked, make_teacher, require_key
 from annotator.teachers.entity_types import read_types
 from annotator.teachers.registry import PROVIDERS, chat_providers
@@ -108,7 +108,7 @@ def prepare_check(
     run = existing(root)
     manifest = run.read_manifest()
     if "clean" not in manifest.get("stages", {}):
-        raise RunDirError(f"{root} has no annotations yet; finish it first: vner-annotate build --out {root}")
+        raise unfinished(run)
     first = make_config(stored_settings(manifest))
     before = read_check(run.check)
     settings = before or CheckSettings(teacher={}, draw="stratified", arbiter=NEWEST)

@@ -245,8 +245,16 @@ def existing(root: Path) -> RunDir:
     """
     run = RunDir(root)
     if not run.read_manifest():
-        raise RunDirError(f"{root} is not a run directory; create one with: vner-annotate build --out {root}")
+        if run.recognised():
+            raise unfinished(run)
+        fix = "give a folder that build made" if root.exists() else f"create one with: vner-annotate build --out {root}"
+        raise RunDirError(f"{root} is not a run directory; {fix}")
     return run
+
+
+def unfinished(run: RunDir) -> RunDirError:
+    """Return the error of a run without the results that a command needs."""
+    return RunDirError(f"{run.root} is not finished; finish it first: vner-annotate build --out {run.root}")
 
 
 def annotated(root: Path) -> RunDir:
@@ -257,7 +265,7 @@ def annotated(root: Path) -> RunDir:
     """
     run = existing(root)
     if not run.annotations.exists():
-        raise RunDirError(f"{root} has no annotations yet; finish it with: vner-annotate build --out {root}")
+        raise unfinished(run)
     return run
 
 

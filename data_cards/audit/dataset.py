@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotator.errors import SourceError, did_you_mean
-from annotator.storage.rundir import SPLITS, RunDir
+from annotator.storage.rundir import SPLITS, RunDir, unfinished
 from annotator.storage.tables import BUFFER, count, damaged, row_groups
 
 PART: Final = 2048
@@ -57,7 +57,13 @@ def find(target: str) -> Dataset:
 
 
 def of_run(run: RunDir) -> Dataset:
-    """Return the samples of a run directory."""
+    """Return the samples of a run directory.
+
+    Raises:
+        RunDirError: the run is not finished, or a file is damaged.
+    """
+    if not all(run.samples(split).exists() for split in SPLITS):
+        raise unfinished(run)
     return _of_files(str(run.root), run, {split: [run.samples(split)] for split in SPLITS})
 
 

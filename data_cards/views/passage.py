@@ -12,7 +12,7 @@ from annotator.records import Annotation, Completion, Passage, Rejected
 from annotator.run.ledgers import answers_of
 from annotator.run.stored_settings import settings_of
 from annotator.storage import tables
-from annotator.storage.rundir import RunDir
+from annotator.storage.rundir import RunDir, unfinished
 from annotator.teachers import make_teacher
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ def find_passage(run: RunDir, wanted: str = "") -> PassageView:
     """Return the passage whose id begins with ``wanted``; without it, the first that has entities.
 
     Raises:
-        RunDirError: there is no such passage, or several begin with ``wanted``.
+        RunDirError: there is no such passage, several begin with ``wanted``, or the run has none yet.
     """
     passage = _passage(run, wanted or _first_with_entities(run))
     return PassageView(
         passage,
         next((found for found in _annotations(run) if found.passage_id == passage.id), None),
         _completion(run, passage),
-        tuple(item for item in tables.read_rejected(run.rejected) if item.record_id == passage.id),
+        tuple(item for item in _rejected(run) if item.record_id == passage.id),
     )
 
 
@@ -89,11 +89,17 @@ def _annotations(run: RunDir) -> Iterator[Annotation]:
     return tables.read_annotations(run.annotations) if run.annotations.exists() else iter(())
 
 
+def _rejected(run: RunDir) -> Iterator[Rejected]:
+    return tables.read_rejected(run.rejected) if run.rejected.exists() else iter(())
+
+
 def _first_with_entities(run: RunDir) -> str:
     return next((annotation.passage_id for annotation in _annotations(run) if annotation.mentions), "")
 
 
 def _passage(run: RunDir, wanted: str) -> Passage:
+    if not run.passages.exists():
+        raise unfinished(run)
     matching = [passage for passage in tables.read_passages(run.passages) if passage.id.startswith(wanted)]
     if not matching:
         raise RunDirError(

@@ -29,7 +29,7 @@ def show_passage(root: Path, wanted: str, entity_type: str, *, drawn: bool, as_j
 
     Raises:
         ConfigError: an id together with a way to choose one, or a type that the dataset lacks.
-        RunDirError: there is no such passage, or several begin with the id.
+        RunDirError: there is no such passage, several begin with the id, or the run has none yet.
     """
     if wanted and (entity_type or drawn):
         raise ConfigError("give the id of a passage, or choose one with --type and --random, not both")
