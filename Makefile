@@ -2,14 +2,15 @@
 # make test          install what the tests need, and run all of them; ARGS="-k ledger" for some of them
 # make test-quick    the tests that are not marked as slow
 # make test-pythons  the wheel in each declared version of Python that this machine has
-# make check         lint, strict types, import contracts
+# make check         lint, strict types, import contracts, links of the documentation
+# make site          the documentation as a web site, in site/
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8
 
-.PHONY: demo test test-quick test-pythons check format docs clean
+.PHONY: demo test test-quick test-pythons check site format docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/vner-annotate build sample --out $(DEMO)

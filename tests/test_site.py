@@ -17,6 +17,14 @@ REMOTE = re.compile(
 )
 
 
+def test_no_target_of_make_is_taken_for_a_file() -> None:
+    """Each target that makes no file of its name is phony, so `make site` builds a site that is already there anew."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert phony
+    assert set(re.findall(r"^([a-z-]+):", text, re.MULTILINE)) == set(phony[1].split())
+
+
 def test_the_site_builds_strictly_and_loads_nothing_from_a_network(tmp_path: Path) -> None:
     """Links and anchors resolve, the objects of the API page are found, and no page loads a file of another host."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
