@@ -60,9 +60,17 @@ def updating(
         total, more = sum(config.steps), int(added.rpartition(",")[2])
         progress.say(f"adding {plural(more, 'article')} to the {total:,} of {root}")
     elif config.added_docs:
-        progress.say(f"continuing the update of {root} to {sum(config.steps):,} articles; --docs N adds up to N in all")
+        wanted = f"{sum(config.steps):,} articles"
+        if _finished(manifest, run):
+            progress.say(f"{root} has its {wanted}; --docs +N adds N more")
+        else:  # where the same --docs +N means this step, the number of all articles adds to it
+            progress.say(f"continuing the update of {root} to {wanted}; --docs N adds up to N in all")
     with running(root, {**given, "added_docs": added}, progress, asking=asking) as outcome:
         yield outcome
+
+
+def _finished(manifest: Mapping[str, Any], run: RunDir) -> bool:
+    return set(STAGES) <= set(manifest.get("stages", {})) and run.card.exists()  # the card is written last
 
 
 def plan_update(docs: str | None, config: RunConfig, manifest: Mapping[str, Any], run: RunDir) -> str:
@@ -76,7 +84,7 @@ def plan_update(docs: str | None, config: RunConfig, manifest: Mapping[str, Any]
         RunDirError: the run is not finished.
     """
     stages = manifest.get("stages", {})
-    finished = set(STAGES) <= set(stages) and run.card.exists()  # the card is written last
+    finished = _finished(manifest, run)
     total, last = sum(config.steps), config.steps[-1] if config.added_docs else 0
     if docs is None:
         if last:

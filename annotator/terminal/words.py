@@ -12,3 +12,9 @@ def plural(number: int, noun: str) -> str:
 def have(number: int, noun: str) -> str:
     """Return ``1 passage has`` or ``2 passages have``."""
     return f"{plural(number, noun)} {'has' if number == 1 else 'have'}"
+
+
+def prices(read: float, written: float) -> str:
+    """Return ``$0.15 in, $0.60 out per million tokens``."""
+    shown = [f"${usd:.2f}" if round(usd, 2) == usd else f"${usd:g}" for usd in (read, written)]
+    return f"{shown[0]} in, {shown[1]} out per million tokens"

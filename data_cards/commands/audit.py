@@ -56,7 +56,7 @@ def audit(
             if as_json:
                 print_json(changes)
             else:
-                auditview.show_comparison(console, changes)
+                auditview.show_comparison(console, changes, target, str(compare))
             return
         if dataset.run:
             write_json(dataset.run.audit, found.figures)

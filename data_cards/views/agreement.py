@@ -137,11 +137,13 @@ def print_agreement(figures: Mapping[str, Any], directory: Path, quality: Mappin
         console.print(line, markup=False)
     verdicts = [(verdict, f"{number:,}", MEANING[verdict]) for verdict, number in figures["verdicts"].items()]
     header = ("verdict", "entities", "meaning")
+    console.print()
     console.print(text_table(verdicts, header, figures=("entities",), title="Verdicts"))
     types = [
         (row["label"], *(f"{row[name]:,}" for name in ("first", "second", "agreed")), f"{row['f1']:.2f}")
         for row in figures["by_type"][:15]
     ]
     columns = ("type", "first", "second", "agreed", "F1")
+    console.print()
     console.print(text_table(types, columns, figures=columns[1:], title="Types"))
-    console.print(f"{directory / 'agreement.parquet'} has every entity; kept: {figures['keep']}", markup=False)
+    console.print(f"\n{directory / 'agreement.parquet'} has every entity; kept: {figures['keep']}", markup=False)

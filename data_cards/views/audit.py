@@ -32,8 +32,8 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
     console.print(top_types(figures["labels"]))
     shares, mentions = figures["labels"]["share_of_mentions"], figures["mentions"]
     head = [
-        ("top 1 % of types", f"{shares['top_1_percent']:.1%}", "of all mentions"),
-        ("next 9 %", f"{shares['next_9_percent']:.1%}", f"the rest {shares['rest']:.1%}"),
+        ("top 1 % of types", _percent(shares["top_1_percent"]), "of all mentions"),
+        ("next 9 %", _percent(shares["next_9_percent"]), f"the rest {_percent(shares['rest'])}"),
     ]
     console.print(
         _table(
@@ -46,7 +46,7 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
                 ("types a passage", _mean(mentions["types_per_passage"]), _spread(mentions["types_per_passage"], "")),
                 ("syllables a mention", _mean(mentions["syllables"]), _spread(mentions["syllables"], "")),
                 ("without entities", f"{mentions['passages_without']:,}",
-                 f"{mentions['share_of_passages_without']:.1%} of passages"),
+                 f"{_percent(mentions['share_of_passages_without'])} of passages"),
                 ("overlapping passages", f"{figures['leaks']['near_duplicates']:,}",
                  f"pairs across splits; {figures['leaks']['identical_passages']:,} passages are in several splits"),
             ],
@@ -83,35 +83,42 @@ def show_audit(console: Console, figures: Mapping[str, Any], quality: Sequence[s
         console.print(Text(line), soft_wrap=True)
 
 
-def show_comparison(console: Console, changes: Mapping[str, Any]) -> None:
-    """Print what is different, before and after."""
+def show_comparison(console: Console, changes: Mapping[str, Any], before: str, after: str) -> None:
+    """Print what differs between the datasets of these names."""
+    both = f"{before}, {after}"
     numbers = [(name, _shown(row["before"]), _shown(row["after"]))
                for part in ("numbers", "splits") for name, row in changes[part].items()]  # fmt: skip
-    console.print(_table("Numbers that changed: before, after", numbers or [("none", "", "")]))
+    console.print(_table(f"Numbers that differ: {both}", numbers or [("none", "", "")]))
     for stage in changes["funnel"]:
         counts = {**{name: stage[name] for name in ("in", "out") if name in stage}, **stage.get("rejected", {})}
         rows = [(name, _shown(row["before"]), _shown(row["after"])) for name, row in counts.items()]
-        console.print(_table(f"{stage['stage']} ({shown_unit(stage['unit'])}s): before, after", rows))
+        console.print(_table(f"{stage['stage']} ({shown_unit(stage['unit'])}s): {both}", rows))
     types = changes["types"]
-    for name in ("came", "went"):
+    for name, owner in (("came", after), ("went", before)):
         if types[name]:
             listed = [(row["label"], _shown(row["mentions"])) for row in types[f"{name}_most_frequent"][:10]]
-            console.print(_table(f"{plural(types[name], 'type')} {name}, by mentions", listed))
+            console.print(_table(f"{plural(types[name], 'type')} only in {owner}, by mentions", listed))
     if types["changed"]:
         changed = [
             (row["label"], _shown(row["before"]["mentions"]), _shown(row["after"]["mentions"]))
             for row in types["changed_most"][:10]
         ]
-        console.print(_table(f"{plural(types['changed'], 'type')} changed, by mentions: before, after", changed))
+        console.print(
+            _table(f"{plural(types['changed'], 'type')} in both with other figures, mentions: {both}", changed)
+        )
     for name in changes["settings"]:
-        console.print(Text(f"\nThe {name} is another."))
-    for name, style in (("came", "red"), ("went", "green")):
+        console.print(Text(f"\nThe {name} differs."))
+    for name, owner, style in (("came", after, "red"), ("went", before, "green")):
         for line in changes["problems"][name]:
-            console.print(Text(f"problem {name}: {printable(line)}", style=style))
+            console.print(Text(f"problem only in {owner}: {printable(line)}", style=style))
 
 
 def _table(title: str, rows: Iterable[tuple[str, ...]]) -> RenderableType:
     return Group(Text(f"\n{title}", style="bold"), text_table(rows))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _mean(distribution: Mapping[str, float]) -> str:

@@ -13,6 +13,7 @@ from annotator.run.plan import Plan, Seen
 from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table
+from annotator.terminal.words import prices
 
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -43,9 +44,7 @@ def duration(seconds: float) -> str:
 
 def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     config, seen = plan.config, plan.seen
-    answers = (
-        f"seen in {seen.answers:,} answers" if seen.answers else f"{plan.kind.answer_ratio} tokens a token of passage"
-    )
+    answers = f"seen in {seen.answers:,} answers" if seen.answers else f"{plan.kind.answer_ratio} per token of passage"
     latency = f"{plan.latency:.2f} s an answer ({'seen' if seen.timed else 'assumed; see --latency'})"
     limits = plan.limits
     by = {
@@ -73,15 +72,19 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     ]
 
 
+def _usd(amount: float) -> str:
+    return "under $0.01" if 0 < amount < 0.01 else f"${amount:,.2f}"
+
+
 def _costs(plan: Plan) -> list[tuple[str, str, str]]:
     if plan.price is None or plan.cost is None:
         where = f" at {plan.config.base_url}" if plan.config.base_url else ""
         return [("cost", "unknown", f"no price of {plan.config.teacher_model}{where}; give --price-in and --price-out")]
-    why = f"${plan.price.input:g} in, ${plan.price.output:g} out a million tokens ({plan.price.origin})"
-    rows = [("cost", f"${plan.cost:,.2f}", why if plan.config.provider != "local" else plan.price.origin)]
+    why = f"{prices(plan.price.input, plan.price.output)} ({plan.price.origin})"
+    rows = [("cost", _usd(plan.cost), why if plan.config.provider != "local" else plan.price.origin)]
     if plan.price.batch_discount:
         by_batch = plan.cost * (1 - plan.price.batch_discount)
-        rows.append(("cost by --batch", f"${by_batch:,.2f}", f"{plan.price.batch_discount:.0%} less, within 24 hours"))
+        rows.append(("cost by --batch", _usd(by_batch), f"{plan.price.batch_discount:.0%} less, within 24 hours"))
     return rows
 
 
@@ -89,7 +92,7 @@ def _arbiter(plan: Plan) -> list[tuple[str, str, str]]:
     if not plan.arbiter:
         return []
     own = plan.arbiter
-    cost = [("cost of the arbiter", f"${plan.arbiter_cost:,.2f}", "besides")] if plan.arbiter_cost is not None else []
+    cost = [("cost of the arbiter", _usd(plan.arbiter_cost), "besides")] if plan.arbiter_cost is not None else []
     tokens = own.prompt_tokens + own.completion_tokens
     return [("arbiter", f"{own.requests:,}", own.basis), ("tokens of the arbiter", f"{tokens:,}", ""), *cost]
 

@@ -13,6 +13,8 @@ from data_cards.review.quality import measure_run
 NOT_MEASURED = "quality: not measured"
 ENOUGH_PASSAGES = 30
 """Passages read blind below which recall is called rough: their bootstrap sees too little of the spread."""
+VERDICTS = {"type": "wrong type", "span": "wrong span", "none": "no entity"}
+"""Words for the verdicts of `quality.json` that are no words of the review page."""
 ROWS = 12
 """Types in the figure of the report and the table of the card."""
 
@@ -95,7 +97,8 @@ def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
         console.print()
         console.print(text_table(rows, header, figures=header[1:], title=title))
     if precision := quality["precision"]:
-        verdicts = ", ".join(f"{name} {number:,}" for name, number in precision["verdicts"].items() if number)
+        counts = precision["verdicts"].items()
+        verdicts = ", ".join(f"{VERDICTS.get(name, name)} {number:,}" for name, number in counts if number)
         console.print(f"\nverdicts: {verdicts}; span alone right: {share(precision['span'])}")
     if agreement := quality["agreement"]:
         parts = []

@@ -19,7 +19,7 @@ from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
 from annotator.terminal.tables import Cell, text_table
-from annotator.terminal.words import plural
+from annotator.terminal.words import plural, prices
 from data_cards.audit.problems import negatives_note
 from data_cards.views.quality import quality_lines
 
@@ -66,7 +66,7 @@ def cost_line(cost: Mapping[str, Any]) -> RenderableType:
     answers, read, written = (f"{cost[name]:,}" for name in ("answers", "prompt_tokens", "completion_tokens"))
     money = "price not known"
     if (usd := cost["usd"]) is not None:
-        rates = f"${cost['price_in']:g} in, ${cost['price_out']:g} out a million tokens; {cost['source']}"
+        rates = f"{prices(cost['price_in'], cost['price_out'])}; {cost['source']}"
         money = f"${usd:,.{2 if usd >= 1 else 4}f} ({rates})"
     return Text(f"\nCost of {answers} answers: {read} tokens read, {written} written, {printable(money)}", style="bold")
 
@@ -82,7 +82,8 @@ def rebuilt_line(files: Mapping[str, bool]) -> RenderableType:
 def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
     """Show the most frequent types as bars, by samples."""
     top = labels["top"][:number]
-    title = f"{len(top)} most frequent of {plural(labels['distinct'], 'type')}, by samples"
+    number, types = len(top), plural(labels["distinct"], "type")
+    title = f"{types}, by samples" if number == labels["distinct"] else f"{number} most frequent of {types}, by samples"
     longest = max((entry["samples"] for entry in top), default=1)
     rows = [
         (
