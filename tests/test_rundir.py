@@ -170,7 +170,7 @@ def test_a_failed_start_leaves_no_directory(tmp_path: Path, arguments: list[str]
 
 
 def test_rejected_is_merged_in_the_order_of_the_stages(tmp_path: Path) -> None:
-    """And forgetting a stage forgets what came after, but never the ledger."""
+    """And forgetting a stage forgets what came after and the report with its pictures, but never the ledger."""
     with opened(tmp_path / "run") as run:
         run.ledger.write_bytes(b"paid")
         for stage in ("explode", "sample", "chunk"):
@@ -180,7 +180,13 @@ def test_rejected_is_merged_in_the_order_of_the_stages(tmp_path: Path) -> None:
         assert [row.stage for row in tables.read_rejected(run.rejected)] == ["sample"] * 3 + ["chunk"] * 3 + [
             "explode"
         ] * 3
+        own = run.root / "figures" / "of-mine.png"
+        own.parent.mkdir()
+        for path in (own, *run.report_files()):
+            path.write_bytes(b"drawn")
         run.forget("chunk")
+        assert own.exists()
+        assert not any(path.exists() for path in run.report_files())
         merge_rejected(run)
         assert [row.stage for row in tables.read_rejected(run.rejected)] == ["sample"] * 3
         assert run.ledger.read_bytes() == b"paid"

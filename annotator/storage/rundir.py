@@ -29,6 +29,8 @@ _OLD_FIELDS: Final = frozenset({"made_by", "config", "source", "tokenizer", "tea
 APPLICATION_ID: Final = 0x564E4552  # "VNER"; SQLite stores it in the ledger's header
 FOLDERS: Final = ("samples", "figures", "reviews", ".stages", ".batches")
 """Subfolders of a run directory."""
+FIGURES: Final = ("funnel", "top-types", "long-tail")
+"""Pictures of the report, each as PNG and SVG."""
 
 
 class _File:
@@ -117,6 +119,11 @@ class RunDir:
         }[stage]
         return (*own, self.rejected_by(stage))
 
+    def report_files(self) -> tuple[Path, ...]:
+        """The report and its pictures."""
+        folder = self.root / "figures"
+        return (self.report, *(folder / f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")))
+
     def results(self) -> tuple[Path, ...]:
         """Files of the stages that a rebuild makes again byte for byte."""
         made = (path for stage in STAGES for path in self.made_by(stage) if path != self.rejected_by(stage))
@@ -133,7 +140,7 @@ class RunDir:
                 self.card,
                 self.croissant,
                 self.recipe,
-                self.report,
+                *self.report_files(),
                 *(path for stage in stages for path in self.made_by(stage)),
             ):
                 path.unlink(missing_ok=True)
