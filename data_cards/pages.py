@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import RunDir
@@ -29,14 +30,26 @@ def read_template(name: str) -> str:
 
 def render_html(name: str, **values: Any) -> str:
     """Render a template of HTML: every value is escaped, and the filter ``clean`` shows control characters."""
+    return _html(name).render(**values)
+
+
+@cache
+def _html(name: str) -> Template:
+    """Compile a template of HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"clean": lambda text: printable(str(text)), "unit": shown_unit}
     environment.globals |= {"made": made, "plural": plural}
-    return environment.from_string(read_template(name)).render(**values)
+    return environment.from_string(read_template(name))
 
 
 def render_markdown(name: str, **values: Any) -> str:
     """Render a template of Markdown: text from outside goes through the filter ``cell``."""
+    return _markdown(name).render(**values)
+
+
+@cache
+def _markdown(name: str) -> Template:
+    """Compile a template of Markdown."""
     environment = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - no HTML
     environment.filters |= {
         "cell": cell,
@@ -45,7 +58,7 @@ def render_markdown(name: str, **values: Any) -> str:
         "share": share,
         "percent": lambda share: f"{100 * share:.1f} %",
     }
-    return environment.from_string(read_template(name)).render(**values)
+    return environment.from_string(read_template(name))
 
 
 def cell(text: object) -> str:

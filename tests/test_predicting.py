@@ -470,3 +470,14 @@ def test_a_predictor_that_is_none_is_refused(tmp_path: Path) -> None:
         "predict did not make it"
         in run("predict", source, "--predictor", "underthesea", "--out", tmp_path / "p.jsonl").stderr
     )
+
+
+@pytest.mark.slow
+def test_predictions_that_cannot_start_leave_no_file(finished: Path, tmp_path: Path) -> None:
+    """Another predictor may then write to the same --out."""
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "answers.jsonl"
+    arguments = ["predict", str(finished / "samples/test.parquet"), "--predictor", f"hf:{tmp_path / 'empty'}"]
+    failed = CliRunner().invoke(cli.app, [*arguments, "--out", str(out), "-q"])
+    assert failed.exit_code == 1
+    assert not list(tmp_path.glob("answers*"))

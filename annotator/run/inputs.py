@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def teacher_of(context: Context) -> dict[str, Any]:
     return {"provider": context.config.provider, **context.teacher.identity}
 
 
+@cache
 def version_of(package: str) -> str:
     """Return the installed version of a package."""
     try:
