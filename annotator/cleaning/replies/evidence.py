@@ -11,7 +11,7 @@ import string
 from collections.abc import Sequence
 from functools import cache, cached_property
 
-from annotator.cleaning.replies.lines import cells
+from annotator.cleaning.replies.cells import cells
 from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, fold, names, remembered
 from normalizers.lexicon import load_lexicon, vietnamese_key
 from normalizers.text import fold_tones, has_one_spelling, nfc
@@ -44,8 +44,10 @@ _REMARKS = frozenset(
 )
 _NOTHING = re.compile(
     r"""[\s\W]*(?:none|null|nil|n/?a|nothing|not\ (?:found|mentioned|applicable|available|specified)
-    | (?:none|no\ \w+(?:\ \w+)?)\ (?:found|mentioned|identified|present|listed|in\ the\ (?:text|passage))
-    | no\ (?:named\ )?entit(?:y|ies) | không(?:\ (?:có|tìm\ thấy|xác\ định|đề\ cập|rõ))?(?:\ thực\ thể)?(?:\ nào)?
+    | (?:none|no\ \w+(?:\ \w+)?)\ (?:(?:are|is|were|was)\ )?
+      (?:found|mentioned|identified|present|listed|in\ the\ (?:text|passage))
+    | no\ (?:named\ )?entit(?:y|ies)
+    | không(?:\ (?:có|tìm\ thấy|xác\ định|đề\ cập|rõ))?(?:\ (?:thực\ thể|thông\ tin))?(?:\ nào)?
     | không\ (?:có|được)\ (?:\w+\ ){0,4}(?:nào|đến|nhắc|cập) | trống | chưa\ có)[\s\W]*""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -107,6 +109,12 @@ def is_placeholder(text: str, label: str) -> bool:
 def is_remark(text: str) -> bool:
     """Whether ``text`` names a part of an answer, and no type."""
     return fold(text.strip(_MARKS + ":")) in _REMARKS
+
+
+@remembered
+def is_field(name: str) -> bool:
+    """Whether a record calls its mention or its type by ``name``."""
+    return fold(name) in _FIELDS or fold(name) in _LABELS
 
 
 @remembered
@@ -175,6 +183,10 @@ class Evidence:
     @cached_property
     def _words(self) -> str:
         return f" {_plain(self._passage)} "
+
+    def has(self, text: str) -> bool:
+        """Whether the passage has ``text`` letter for letter."""
+        return text in self._passage
 
     def stands(self, text: str) -> bool:
         """Whether the passage has the words of ``text`` in a row, whatever their case and punctuation."""

@@ -52,6 +52,7 @@ _NEXT_PASSAGE = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\W_]|[\[{]")
+_OPEN_FENCE = re.compile(r"\A```[\w+-]*+")
 _LISTS = ("[", "{", "(", "```")
 
 
@@ -113,6 +114,5 @@ def _last_version(body: str) -> str:
 
 
 def unfenced(body: str) -> str:
-    """Return what stands in a code fence, if ``body`` is one."""
-    fenced = len(body) >= 6 and body.startswith("```") and body.endswith("```")
-    return re.sub(r"\A[\w+-]*+", "", body[3:-3]) if fenced else body
+    """Return what stands in a code fence, if ``body`` opens one; the end of the reply may have come before its end."""
+    return _OPEN_FENCE.sub("", body.removesuffix("```"), count=1) if body.startswith("```") else body

@@ -11,6 +11,18 @@ from annotator.cleaning.replies.scanner import Bare, Node
 Form: TypeAlias = Literal["pair", "bare pair", "row", "bare row", "record", "entry", "listed entry", "headed", "line"]
 
 
+class Line(str):
+    """A line of text, or a part of one, that may hold an item."""
+
+    __slots__ = ()
+
+
+class Prose(Line):
+    """The only line of an answer, without a bullet: most such lines are sentences."""
+
+    __slots__ = ()
+
+
 class Item(NamedTuple):
     """Strings of which one may be a mention and another its type."""
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from annotator.cleaning.replies.evidence import Evidence, is_nothing, is_remark, is_shaped, likeness
-from annotator.cleaning.replies.items import Excluded, Item, Steps, Visit, is_pair, shorten
-from annotator.cleaning.replies.lines import Line, cut_line
+from annotator.cleaning.replies.cells import cut_line
+from annotator.cleaning.replies.evidence import Evidence, is_field, is_nothing, is_remark, is_shaped, likeness
+from annotator.cleaning.replies.items import Excluded, Item, Line, Steps, Visit, is_pair, shorten
 from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Bare, Node, fold, is_nested, names, remembered
 
 _WRAPPER_KEYS = frozenset(
@@ -65,15 +65,16 @@ def read_object(items: list[Node], group: str | None, evidence: Evidence) -> Ste
             strays.append(Visit(item))
         elif (name := _name(item[0])) in _EXCLUDED_KEYS:
             steps.append(Excluded(shorten(item)))
-        elif not (_is_aside(name) and (item[1] is None or isinstance(item[1], list))):
-            value = _opened(name, item[1])
+        elif not (_is_aside(name) and (item[1] is None or isinstance(item[1], list | Bare))):
+            value = _named(item[1]) if name in _LABEL_RANK else _opened(name, item[1])
             entries.append((item[0], value))
             fields.setdefault(name, value)
-    if any(_is_no(fields[key]) for key in _FLAG_KEYS & fields.keys()):
+    if "trigger" in fields or any(_is_no(fields[key]) for key in _FLAG_KEYS & fields.keys()):  # an event, or none
         return [Excluded(shorten(items))]
     wrapped = {key for key, value in fields.items() if isinstance(value, list) and key in _WRAPPER_KEYS}
     text, label = _roles(fields, group, evidence)
-    if label and (grouped := _of_group(fields, label, evidence)):
+    kind = label or (text if text in ("name", "id") and evidence.type_weight(str(fields[text])) >= 2 else None)
+    if kind and (grouped := _of_group(fields, kind, evidence)):
         return [*steps, *grouped, *strays]
     if (text and label and wrapped <= {"mentions", "spans"}) or not any(is_nested(fields[key]) for key in wrapped):
         records = _records(fields, text, label, group, evidence)
@@ -96,7 +97,17 @@ def _name(key: str) -> str:
 
 
 def _is_aside(name: str) -> bool:
-    return name in _ASIDE_KEYS or name.endswith("_attributes")
+    return name in _ASIDE_KEYS or name.endswith(("_attributes", "_index"))
+
+
+def _named(value: Node) -> Node:
+    """The name of a type that is an object with a score, ``{"value": "PER", "confidence": 0.9}``, or a list of them."""
+    if not isinstance(value, list):
+        return value
+    texts = [item[1] for item in value if isinstance(item, tuple) and type(item[1]) is str]
+    if len(texts) == 1 and all(isinstance(item, tuple) and not isinstance(item[1], list) for item in value):
+        return texts[0]
+    return [*map(_named, value)] if all(isinstance(item, list) for item in value) else value
 
 
 def _opened(name: str, value: Node) -> Node:
@@ -122,12 +133,12 @@ def _of_group(fields: dict[str, Node], label: str, evidence: Evidence) -> Steps:
     lists = [(key, value) for key, value in fields.items() if isinstance(value, list) and value and key != label]
     if len(lists) != 1 or not isinstance(kind, str) or _is_constant(kind) or evidence.type_weight(kind) < 0.3:
         return []
-    (key, values), texts = lists[0], fields.keys() & _TEXT_RANK.keys()
+    (key, values), texts = lists[0], fields.keys() & _TEXT_RANK.keys() - {label}
     if any(not isinstance(fields[name], list) for name in texts) or any(isinstance(item, tuple) for item in values):
         return []
     if is_nested(values):
         return [Visit(values, kind)]
-    return [Item((item, kind), "record") for item in values] if key not in _TEXT_RANK else []
+    return [Item((item, kind), "record") for item in values] if key not in _TEXT_RANK or label in _TEXT_RANK else []
 
 
 def _records(
@@ -149,7 +160,8 @@ def _records(
 def _product(fields: dict[str, Node], text: str, label: str, evidence: Evidence) -> Steps:
     """Pair one text with one type or several, several texts with one type, or as many types as texts."""
     texts, labels = (value if isinstance(value, list) else [value] for value in (fields[text], fields[label]))
-    if len(texts) == len(labels) > 1 and all(isinstance(one, str) and evidence.stands(one) for one in texts):
+    words = [one for one in texts if isinstance(one, str) and any(map(str.isalnum, one))]
+    if len(texts) == len(labels) > 1 and words and all(map(evidence.stands, words)):
         return [Item(pair, "record") for pair in zip(texts, labels, strict=True)]
     several = text.endswith("s") or text.startswith("các_")
     pairs: Steps = [Item((one, kind), "record", several) for one in texts for kind in labels]
@@ -164,7 +176,7 @@ def _half(fields: dict[str, Node], text: str | None, label: str | None, group: s
     if isinstance(name, str) and isinstance(value, str):
         return [Item((name, value), "entry")]
     is_map = any(isinstance(value, list) for value in fields.values())
-    is_type = text in ("name", "id") and not fields.keys() & _PROSE_KEYS  # "name" may as well be a type
+    is_type = text in ("name", "id") and len(fields) > 1 and not fields.keys() & _PROSE_KEYS  # it may as well be one
     in_words = text in _WRAPPER_KEYS and len(fields) == 1  # {"entities": "Hà Nội: city, Huế: city"}
     is_half = not is_map and (label or (text and not is_type and not in_words))
     return [shorten([*fields.items()])] if is_half else None
@@ -269,7 +281,7 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
             head = group if within or (is_remark(key) and likeness(key) < 3) else key
             steps += _bare(value) if head is None else [Item((head, item), "listed entry") for item in value]
         elif isinstance(value, list) or (value is None and likeness(key)):
-            steps.append(Visit(value or [], group if within or _COUNTED.fullmatch(name) else key))
+            steps.append(Visit(value or [], group if within or _COUNTED.fullmatch(name) or is_field(name) else key))
         else:
             steps += _scalar(key, value, beside_list=bool(wrapped), alone=len(entries) == 1, is_wrapper=is_wrapper)
     return steps

@@ -19,7 +19,8 @@ from typing import Literal, TypeAlias
 from annotator.cleaning.replies.evidence import Evidence, is_placeholder, says_none
 from annotator.cleaning.replies.final_answer import final_answer, first_turn, unfenced
 from annotator.cleaning.replies.items import Excluded, Item, shorten
-from annotator.cleaning.replies.lines import delimited, read_lines
+from annotator.cleaning.replies.lines import read_lines
+from annotator.cleaning.replies.records import delimited
 from annotator.cleaning.replies.roles import settle
 from annotator.cleaning.replies.scanner import MAX_CHARS, Bare, Node, Unquoted, scan
 from annotator.cleaning.replies.trees import walk

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from annotator.cleaning.replies.cells import cells
 from annotator.cleaning.replies.evidence import (
     PASSAGE_ADDS,
     Evidence,
@@ -16,14 +17,13 @@ from annotator.cleaning.replies.evidence import (
     has_parts,
     is_no_type,
     is_nothing,
-    is_remark,
-    is_shaped,
     likeness,
     look,
 )
 from annotator.cleaning.replies.items import Item
-from annotator.cleaning.replies.lines import MAX_LINES, Prose, cells
-from annotator.cleaning.replies.scanner import Node, fold
+from annotator.cleaning.replies.line_roles import settle_lines
+from annotator.cleaning.replies.row_roles import settle_rows
+from annotator.cleaning.replies.scanner import Node
 
 Settled = Mapping[int, "list[tuple[Node, Node]] | None"]
 """By the id of an item: its pairs of mention and type, none where it is malformed, None where the reply excludes it."""
@@ -55,9 +55,9 @@ def settle(items: Sequence[Item], evidence: Evidence) -> Settled:
             pair = (second, first) if bare < 0 else (first, second)
             settled[id(item)] = _pairs(pair, item, evidence) if bare else []
     if rows := of["row"] if bare else [*of["bare pair"], *of["row"]]:
-        settled.update(_rows(rows, evidence))
+        settled.update(settle_rows(rows, evidence))
     if of["line"]:
-        settled.update(_lines(of["line"], evidence))
+        settled.update(settle_lines(of["line"], evidence))
     return settled
 
 
@@ -88,7 +88,8 @@ def _pairs(
     if not (isinstance(text, str) and isinstance(label, str)):
         return [pair]
     is_blank = item.form not in ("pair", "record") and not any(map(str.isalnum, text))
-    if is_blank or is_no_type(label) or (is_nothing(text) and (item.form != "pair" or evidence.known)):
+    is_none = is_nothing(text) and (item.form != "pair" or evidence.known)
+    if is_blank or is_none or is_no_type(label) or (label == "O" and evidence.known):
         return None
     if item.form == "entry" and len(label.split()) > 8:
         return []
@@ -170,181 +171,11 @@ def _bare_pairs_count(pairs: Sequence[Item], evidence: Evidence) -> int:
     stand = 2 * sum(map(evidence.stands, kinds)) > len(kinds)
     if order < 0 and (not evidence.known or stand or likely < 0.3):
         return 1 if not evidence.known and len(texts) > 1 else 0
-    if likely >= 2 or (likely > 0 and not stand):
+    named = [first if order >= 0 else second for first, second in texts]
+    if likely >= 2 or (likely > 0 and not stand and (not evidence.known or any(map(evidence.stands, named)))):
         return 1 if order >= 0 else -1
     return (
         1
         if evidence.known and not stand and all(evidence.stands(first) for first, _ in texts)
         else int(len(texts) > 1 and not stand)
     )
-
-
-# ---- rows of three strings and more ----
-
-
-def _rows(rows: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
-    """Read rows with an explanation, ``[type, mention, mention]``, mentions and types by turns; strings of both."""
-    readings: list[list[list[Pair]]] = []
-    for row in rows:
-        texts = [str(node).strip() for node in row.nodes if isinstance(node, str) and type(node) is str]
-        if len(texts) > 3 and fold(texts[0]) in ("entity", "thực_thể", "node"):
-            texts = texts[1:]
-        readings.append(
-            [
-                _explained(texts, evidence),
-                _described(texts, evidence),
-                _typed(texts, evidence),
-                _by_turns(texts, evidence),
-            ]
-        )
-    weights = [sum(evidence.weigh(*pair) for reading in readings for pair in reading[at]) for at in range(4)]
-    order = sorted(range(4), key=lambda at: -weights[at])
-    settled: dict[int, list[tuple[Node, Node]] | None] = {}
-    loose: list[Item] = []
-    owners: list[tuple[int, list[Item]]] = []
-    for row, reading in zip(rows, readings, strict=True):
-        best = reading[order[0]] or reading[order[1]] if weights[order[0]] > 0 else []
-        settled[id(row)] = [*best]
-        if not best and row.nodes and fold(str(row.nodes[0])) not in _RELATIONS:
-            parts = [
-                Item((str(node),), "line") for node in row.nodes if isinstance(node, str) and cells(str(node)[:300])
-            ]
-            if len(parts) == len(row.nodes):
-                loose += parts
-                owners.append((id(row), parts))
-    found = _lines(loose, evidence)
-    for owner, parts in owners:
-        pairs = [found[id(part)] for part in parts]
-        settled[owner] = [pair for one in pairs for pair in one or []]
-    return settled
-
-
-_RELATIONS = ("relationship", "relation", "quan_hệ", "content_keywords")
-
-
-def _explained(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """Read ``[mention, type, explanation]``; of a relation, the third is a mention and the second no known type."""
-    if len(texts) < 3 or not evidence.stands(texts[0]):
-        return []
-    weight = evidence.type_weight(texts[1])
-    is_type = weight >= 2 or (weight > 0.3 and not evidence.stands(texts[1]) and not evidence.stands(texts[2]))
-    return [(texts[0], texts[1])] if is_type and not is_no_type(texts[1]) else []
-
-
-def _described(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """Read ``[type, mention, explanation]``."""
-    if len(texts) < 3 or not evidence.stands(texts[1]) or evidence.stands(texts[2]):
-        return []
-    return [(texts[1], texts[0])] if evidence.type_weight(texts[0]) > 0.3 and not evidence.stands(texts[0]) else []
-
-
-def _typed(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """Read ``[type, mention, mention]``."""
-    if (
-        len(texts) < 3
-        or not all(map(evidence.stands, texts[1:]))
-        or any(evidence.type_weight(one) >= 2 for one in texts[1:])
-    ):
-        return []
-    weight = evidence.type_weight(texts[0])
-    return (
-        [(text, texts[0]) for text in texts[1:]]
-        if weight >= 2 or (weight > 0.3 and not evidence.stands(texts[0]))
-        else []
-    )
-
-
-def _by_turns(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
-    """Read ``[mention, type, mention, type]``, or types first."""
-    if len(texts) < 4 or len(texts) % 2:
-        return []
-    for mentions, kinds in ((texts[::2], texts[1::2]), (texts[1::2], texts[::2])):
-        weights = list(map(evidence.type_weight, kinds))
-        most = sum(weights) / len(weights) - sum(map(evidence.type_weight, mentions)) / len(weights)
-        fits = all(map(evidence.stands, mentions)) if evidence.known else most >= 1
-        if fits and most > 0.3 and min(weights) > 0:
-            return list(zip(mentions, kinds, strict=True))
-    return []
-
-
-# ---- lines ----
-
-_TRUE = ("true", "yes", "có", "đúng")
-_FALSE = ("false", "no", "sai", "không")
-
-
-def _lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
-    """Cut each line as it fits best with mentions first, and with types first; the better order for all counts."""
-    settled: dict[int, list[tuple[Node, Node]] | None] = {id(line): [] for line in lines}
-    cut: list[tuple[Item, list[tuple[str, ...]]]] = []
-    excluded = 0
-    for line in lines[:MAX_LINES]:
-        ways = [tuple(cell for cell in way if fold(cell) not in _TRUE) for way in cells(str(line.nodes[0])[:1000])]
-        if any(_is_excluded(way, evidence) for way in ways):
-            settled[id(line)] = None
-            excluded += 1
-        elif not is_nothing(str(line.nodes[0])) and not str(line.nodes[0]).endswith("?"):
-            cut.append((line, [way for way in ways if len(way) > 1]))
-    best: tuple[float, bool, list[tuple[Item, Pair]]] = (0.0, False, [])
-    for types_first in (False, True):
-        fits = [(line, pair) for line, ways in cut if (pair := _best(ways, types_first, evidence))]
-        score = sum(evidence.weigh(*pair) for _, pair in fits) - (0.3 if types_first else 0)
-        if _is_list(fits, len(cut), evidence, types_first) and score > best[0]:
-            best = score, types_first, fits
-    _, types_first, fits = best
-    if types_first and all(fold(label) == "title" for _, (_, label) in fits):
-        return settled  # "Title: ..." over prose
-    for line, (text, label) in fits:
-        whole = not types_first and (evidence.stands(text) or not evidence.known)
-        texts = [text] if whole else evidence.mentions(text, label)
-        settled[id(line)] = [(one, label) for one in texts if not is_nothing(one)]
-    return settled
-
-
-def _is_excluded(cells: Sequence[str], evidence: Evidence) -> bool:
-    """Whether a line says that its mention is no entity; "No, I cannot do that" is about no mention."""
-    if fold(cells[0]) in _FALSE and evidence.known and not any(map(evidence.stands, cells[1:])):
-        return False
-    return any(fold(cell) in _FALSE or cell == "O" or is_no_type(cell) for cell in cells) or (
-        len(cells) > 1 and is_nothing(cells[1])
-    )
-
-
-def _best(ways: Sequence[tuple[str, ...]], types_first: bool, evidence: Evidence) -> Pair | None:
-    """Return the mention and type of a line that fit best, with the mention or the type in its first cell."""
-    found: list[tuple[float, Pair]] = []
-    for way in ways:
-        for at, cell in enumerate(way[1:]):
-            text, label = (cell, way[0]) if types_first else (way[0], cell)
-            if text.isdigit() and len(way) > 2:
-                continue
-            likely = evidence.type_weight(label)
-            if (
-                not is_shaped(label)
-                or is_remark(text)
-                or likely < 0.3
-                or (evidence.known and not evidence.some_hold(text))
-            ):
-                continue
-            if not evidence.known and evidence.type_weight(text) >= 2 and likely < 3:
-                continue
-            if (
-                types_first
-                and likely < 1
-                and not (evidence.known and evidence.holds(text) and not evidence.stands(label))
-            ):
-                continue
-            found.append((evidence.weigh(text, label) - 0.1 * at, (text, label)))
-    return max(found, key=lambda one: one[0])[1] if found else None
-
-
-def _is_list(fits: Sequence[tuple[Item, Pair]], lines: int, evidence: Evidence, types_first: bool) -> bool:
-    """Whether lines are a list of items rather than prose: most fit, and their types are known or few."""
-    if not fits:
-        return False
-    known = sum(evidence.type_weight(label) >= (2 if evidence.known or types_first else 3) for _, (_, label) in fits)
-    if not evidence.known:
-        if any(isinstance(line.nodes[0], Prose) for line, _ in fits):
-            return False
-        return len(fits) == lines and (known == lines if types_first else 2 * known >= lines)
-    return 2 * len(fits) >= lines and (2 * known >= len(fits) or (len(fits) == lines and len(fits) > 1))

@@ -8,6 +8,7 @@ meant, while lists that are well formed in JSON or Python are read exactly. It d
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, wraps
@@ -17,8 +18,13 @@ _T = TypeVar("_T")
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return the words of ``text``."""
-    return tuple(text.split())
+    """Return the words of ``text``, those in Vietnamese also as they are typed without diacritics."""
+    return tuple(form for word in text.split() for form in dict.fromkeys((word, _without_diacritics(word))))
+
+
+def _without_diacritics(word: str) -> str:
+    apart = unicodedata.normalize("NFD", word.replace("đ", "d"))
+    return "".join(char for char in apart if not unicodedata.combining(char))
 
 
 def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
@@ -42,13 +48,14 @@ def fold(key: str) -> str:
 LABEL_KEYS = names("""
     type label entity_type category class tag kind entity_label entity_category entity_class entity_group ner_tag
     loại loại_thực_thể nhãn extraction_class mention_type semantic_type ner ner_label ner_type node_type types labels
-    kiểu kiểu_thực_thể phân_loại loại_hình nhãn_thực_thể categories entity_types tag_type
+    kiểu kiểu_thực_thể phân_loại loại_hình nhãn_thực_thể categories entity_types tag_type ner_tags
 """)
 TEXT_KEYS = names("""
     text mention entity span word name value entity_text entity_name entity_mention thực_thể
     mentions entities texts spans words names values
     extraction_text mention_text surface_form surface original_text phrase token named_entity entity_value string
     extracted_text tên tên_thực_thể cụm_từ từ văn_bản các_thực_thể named_entities term keyword id
+    tokens
 """)
 
 
@@ -104,6 +111,7 @@ _START = re.compile(  # a bracket in prose that may open a list; those of "(see 
     |(?!(?<=[-*+]\ )\[\ \])[\[{](?=\s*+(?:["'“‘\[({\])}\#]|-?\d[\d.]*+\s*+,|//|\.\.\.|…|None|null|\Z))
     |\{(?=\s*+\w{1,30}+\s*+:)
     |(?<=\w)\((?=\s*+\w{1,30}+\s*+=\s*+["'“‘])
+    |(?<=\w)\((?=\s*+"[^"\n]{1,100}+"\s*+,\s*+"[^"\n]{1,60}+"\s*+\))  # add_entity("Lê An", "person")
     |(?<!\w)\((?=\s*+(?:["'“‘\[({]|-?\d[\d.]*+\s*+,\s*+["'“‘]))""",
     re.VERBOSE,
 )
@@ -122,10 +130,12 @@ _STRING_ENDS = re.compile(  # what follows the quote that ends a string
     r"""[^\S\n]*+\n\s*+["'“‘]  # a comma was forgotten at the end of the line,
     |\s++["'“‘][^"'“”‘’\n]{1,60}+["'”’]\s*+[\])}]  # or before the last string of a bracket
     |\s*+(?:\Z|```|(?P<closer>[\])}])
+        |=>?\s*+["'“‘\[({]
         |[,;:]\s*+(?:\Z|["'“‘\[({\])},\d\#…]|-\d|//|\.\.\.|```
             |[^\W\d_][\w./ -]{0,60}+(?:[\])}:]|=[\w"'“‘\[({]|,\s*+["'“‘\[({]|\Z)))  # a bare word that is an item""",
     re.VERBOSE,
 )
+_NAMED_CONSTANT = re.compile(r"(\w{1,30}+)=(?:[A-Z]\w*+\.)([A-Z]\w*+)")  # type=EntityType.PERSON
 _MARKS = " \t\r,;*_`#>•-\"'“”"
 _HEADING = re.compile(
     r"""[\s,;*_`\#>•"'“”\]})–-]*+(?:\d{1,3}[.)]\s++)?[*_`"'“]*([^\W\d_][^:=.\n"'“”*`\[({]{0,50})[*_`"'”]*\s*
@@ -220,8 +230,7 @@ def _bracket(text: str, position: int) -> tuple[list[Node], int, bool]:
                 break
             top.add(value)
         elif kind == "bare" and position < len(text):
-            word = token[0].strip()
-            top.add(None if word in _NOTHING else Bare(word))
+            top.add(_bare(token[0].strip()))
         elif kind == "colon" and top.key is None and top.items and isinstance(top.items[-1], str):
             top.key = top.items[-1]
             top.items.pop()
@@ -229,6 +238,12 @@ def _bracket(text: str, position: int) -> tuple[list[Node], int, bool]:
             top.key = None
     _drop_broken(stack)
     return root, len(text) + 1, quoted
+
+
+def _bare(word: str) -> Node:
+    if named := _NAMED_CONSTANT.fullmatch(word):
+        return named[1], Bare(named[2])
+    return None if word in _NOTHING else Bare(word)
 
 
 def _string(text: str, start: int, top: _Open, depth: int) -> tuple[str | None, int]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from annotator.cleaning.replies.evidence import Evidence, is_remark, is_shaped
-from annotator.cleaning.replies.items import Excluded, Item, Step, Steps, Visit, is_pair, shorten
-from annotator.cleaning.replies.lines import Line, Table
+from annotator.cleaning.replies.evidence import Evidence, is_field, is_remark, is_shaped, likeness
+from annotator.cleaning.replies.items import Excluded, Item, Line, Step, Steps, Visit, is_pair, shorten
 from annotator.cleaning.replies.objects import read_object
+from annotator.cleaning.replies.records import Table
 from annotator.cleaning.replies.scanner import Bare, Heading, Node, is_nested
 
 _EXCLUDED_HEADING = re.compile(
@@ -87,7 +87,9 @@ def _under_heading(root: list[Node], evidence: Evidence) -> Steps | None:
     if _EXCLUDED_HEADING.search(heading):
         return [Excluded(shorten([heading, *node]) if isinstance(node, list) else shorten(node))]
     texts = [item for item in node if isinstance(item, str)] if isinstance(node, list) else []
-    if is_remark(heading) or not is_shaped(heading) or _GENERIC_HEADING.search(heading):
+    is_mention = heading.isupper() and evidence.has(heading) and likeness(heading) < 3  # "WHO" over "Geneva"
+    is_part = is_remark(heading) or is_field(heading) or _GENERIC_HEADING.search(heading)
+    if is_part or is_mention or not is_shaped(heading):
         return None
     weight = evidence.type_weight(heading)
     if isinstance(node, list) and is_nested(node):
@@ -111,6 +113,9 @@ def _is_object(node: Node) -> bool:
 def _of_list(items: list[Node], group: str | None) -> Steps:
     """Read a pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of whatever."""
     if not is_nested(items):
+        strings = [item for item in items if isinstance(item, str) and not isinstance(item, Bare)]
+        if len(strings) == 2 and not any(isinstance(item, Bare) and item[:1].isalpha() for item in items):
+            return [Item((strings[0], strings[1]), "pair")]  # offsets may stand anywhere
         if is_pair(items):
             return [Item((items[0], items[1]), "pair")]
         return [Item(tuple(items), "row")] if len(items) > 2 else [shorten(items)]

@@ -1,0 +1,112 @@
+"""Cut a line of an answer: its bullet, the items that share it, the cells of an item."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+MARKS = " \t\"'“”‘’`*_"
+BULLET = re.compile(r"\s*+(?:[-*•+–]|\d{1,4}+[.)])\s++")
+_INTRO = re.compile(
+    r"""[^:()\[\]]{0,50}\b(?:thực\ thể|entit(?:y|ies)|kết\ quả|results?|answer|đáp\ án)\b[^:()\[\]]{0,40}?
+    (?::|\s(?:are|is|include|là|gồm|bao\ gồm)(?::|\s))\s*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_TUPLE = re.compile(r"\(([^()\n]{1,400}+)\)")
+_ENDS = (  # where a line with several items is cut, if each part is one
+    re.compile(r"\s*;\s*"),
+    re.compile(r"\s*,\s+"),
+    re.compile(r"\s+\|\s+"),
+    re.compile(r"\s+[-–]\s+"),
+    re.compile(r"\.\s+(?=[^\s:.][^:.]{0,40}+:)"),
+)
+_ITEM = re.compile(r"[^(){}]*\S\s*[({][^(){}]+[)}]|[^:]*\S:\s+\S.*|.*\S\s(?:->|[→⇒⟶➔➜]|=>|=)\s.*", re.DOTALL)
+
+
+def indent(line: str) -> int:
+    """Count the white space before ``line``."""
+    return len(line) - len(line.lstrip())
+
+
+def without_bullet(line: str) -> str:
+    """Return what ``line`` says after its bullet or number, if it has one."""
+    match = BULLET.match(line)
+    return line[match.end() :].strip() if match else line.strip()
+
+
+def cut_line(body: str) -> Iterator[str]:
+    """Cut a line into its items: at semicolons or commas where each part has its own type, at tuples without quotes."""
+    if intro := _INTRO.match(body):
+        body = body[intro.end() :].rstrip(" .")
+    inner = body.strip("[]{} .") if body.startswith(("[", "{")) and body.endswith(("]", "}", "].")) else body
+    tuples = _TUPLE.findall(inner)
+    if tuples and not _TUPLE.sub("", inner).strip(", ;") and all("," in one for one in tuples):
+        yield from tuples
+        return
+    yield from parts_of(inner, lambda part: _ITEM.fullmatch(part) is not None)
+
+
+def parts_of(body: str, is_item: Callable[[str], bool]) -> list[str]:
+    """Cut ``body`` at the first mark between whose parts each is an item; one part where there is no such mark."""
+    for end in _ENDS:
+        parts = [part.removeprefix("and ").removeprefix("và ") for part in end.split(body) if part.strip()]
+        if len(parts) > 1 and all(map(is_item, parts)):
+            return parts
+    return [body]
+
+
+_SEPARATORS = tuple(
+    re.compile(mark)
+    for mark in (
+        r"\s*\|\s*",
+        r"\s*::\s*",
+        r"\s*(?:->|=>|[→⇒⟶➔➜])\s*",
+        r"\t+",
+        r"\s*=\s*",
+        r"\s*:[*_]*\s+",
+        r"\s+[-–—]\s+",
+        r"\s*[,;]\s*",
+        r"\s+(?=(?:[BIESLU]-\w+|O)\Z)",
+    )
+)
+_BRACKET = re.compile(r"(.*\S)\s*[(\[（{<]([^()\[\]（）{}<>]+)[)\]）}>]\W*")
+_LEADING_BRACKET = re.compile(r"\W*[(\[（{<]([^()\[\]（）{}<>]+)[)\]）}>][\s:*-]*(\S.*)", re.DOTALL)
+_FIRST_BRACKET = re.compile(
+    r"([^()\[\]]*[^()\[\]\s])[\s*_]*[(\[（]([^()\[\]（）]+)[)\]）][\s*_]*(?:[-–—:|,.=>](.*))?", re.DOTALL
+)
+_SENTENCE = re.compile(r"[.;:]\s+|\s+[-–—]\s+")
+_OPENING = re.compile(r"[(\[（{<]")
+_LONG_GAP = re.compile(r"\s{3,}")
+MAX_CELLS = 6
+
+
+def cells(line: str) -> list[tuple[str, ...]]:
+    """Return every way to cut ``line`` into cells, two or more, without marks and quotes; fewest doubts first."""
+    line = line.strip().rstrip(".,;")
+    found: list[tuple[str, ...]] = []
+    line = _LONG_GAP.sub(lambda gap: gap[0][:2], line)
+    brackets = (
+        [read.fullmatch(line) for read in (_BRACKET, _FIRST_BRACKET, _LEADING_BRACKET)] if _OPENING.search(line) else []
+    )
+    if "|" not in line:
+        found += [_clean([cell or "" for cell in bracket.groups()]) for bracket in brackets if bracket]
+    for separator in _SEPARATORS:
+        marks = list(separator.finditer(line))[:MAX_CELLS]
+        if not marks:
+            continue
+        parts = separator.split(line, MAX_CELLS)
+        spread: list[str] = parts[:1]
+        for part in parts[1:]:
+            inner = _BRACKET.fullmatch(part)
+            spread += [inner[1], inner[2]] if inner else [part]
+        found.append(_clean(spread))
+        found.append(_clean([*parts[:1], *(cell for part in parts[1:] for cell in _SENTENCE.split(part))]))
+        if len(marks) > 1:
+            found.append(_clean([line[: marks[-1].start()], line[marks[-1].end() :]]))
+            found.append(_clean([line[: marks[0].start()], line[marks[0].end() :]]))
+    return [way for way in dict.fromkeys(found) if len(way) > 1]
+
+
+def _clean(parts: Sequence[str]) -> tuple[str, ...]:
+    stripped = (part.strip(MARKS + ".-–:") if at else part.strip(MARKS + ":") for at, part in enumerate(parts))
+    return tuple(part for part in stripped if part and not part.isspace())

@@ -1,0 +1,94 @@
+"""Decide which cell of a line is the mention and which its type, for all lines of a reply at once.
+
+Mentions come first in all lines, or types do. Each line is cut as it then fits best; lines of which few fit are prose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from annotator.cleaning.replies.cells import cells
+from annotator.cleaning.replies.evidence import Evidence, Pair, is_no_type, is_nothing, is_remark, is_shaped
+from annotator.cleaning.replies.items import Item, Prose
+from annotator.cleaning.replies.lines import MAX_LINES
+from annotator.cleaning.replies.scanner import Node, fold
+
+_TRUE = ("true", "yes", "có", "đúng")
+_FALSE = ("false", "no", "sai", "không")
+
+
+def settle_lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
+    """Cut each line as it fits best with mentions first, and with types first; the better order for all counts."""
+    settled: dict[int, list[tuple[Node, Node]] | None] = {id(line): [] for line in lines}
+    cut: list[tuple[Item, list[tuple[str, ...]]]] = []
+    excluded = 0
+    for line in lines[:MAX_LINES]:
+        ways = [tuple(cell for cell in way if fold(cell) not in _TRUE) for way in cells(str(line.nodes[0])[:1000])]
+        if any(_is_excluded(way, evidence) for way in ways):
+            settled[id(line)] = None
+            excluded += 1
+        elif not is_nothing(str(line.nodes[0])) and not str(line.nodes[0]).endswith("?"):
+            cut.append((line, [way for way in ways if len(way) > 1]))
+    best: tuple[float, bool, list[tuple[Item, Pair]]] = (0.0, False, [])
+    for types_first in (False, True):
+        fits = [(line, pair) for line, ways in cut if (pair := _best(ways, types_first, evidence))]
+        score = sum(evidence.weigh(*pair) for _, pair in fits) - (0.3 if types_first else 0)
+        if _is_list(fits, len(cut), evidence, types_first) and score > best[0]:
+            best = score, types_first, fits
+    _, types_first, fits = best
+    if types_first and all(fold(label) == "title" for _, (_, label) in fits):
+        return settled  # "Title: ..." over prose
+    for line, (text, label) in fits:
+        whole = not types_first and (evidence.stands(text) or not evidence.known)
+        texts = [text] if whole else evidence.mentions(text, label)
+        settled[id(line)] = [(one, label) for one in texts if not is_nothing(one)]
+    return settled
+
+
+def _is_excluded(cells: Sequence[str], evidence: Evidence) -> bool:
+    """Whether a line says that its mention is no entity; "No, I cannot do that" is about no mention."""
+    if fold(cells[0]) in _FALSE and evidence.known and not any(map(evidence.stands, cells[1:])):
+        return False
+    return any(fold(cell) in _FALSE or cell == "O" or is_no_type(cell) for cell in cells) or (
+        len(cells) > 1 and is_nothing(cells[1])
+    )
+
+
+def _best(ways: Sequence[tuple[str, ...]], types_first: bool, evidence: Evidence) -> Pair | None:
+    """Return the mention and type of a line that fit best, with the mention or the type in its first cell."""
+    found: list[tuple[float, Pair]] = []
+    for way in ways:
+        for at, cell in enumerate(way[1:]):
+            text, label = (cell, way[0]) if types_first else (way[0], cell)
+            if text.isdigit() and len(way) > 2:
+                continue
+            likely = evidence.type_weight(label)
+            if (
+                not is_shaped(label)
+                or is_remark(text)
+                or likely < 0.3
+                or (evidence.known and not evidence.some_hold(text))
+            ):
+                continue
+            if not evidence.known and evidence.type_weight(text) >= 2 and likely < 3:
+                continue
+            if (
+                types_first
+                and likely < 1
+                and not (evidence.known and evidence.holds(text) and not evidence.stands(label))
+            ):
+                continue
+            found.append((evidence.weigh(text, label) - 0.1 * at, (text, label)))
+    return max(found, key=lambda one: one[0])[1] if found else None
+
+
+def _is_list(fits: Sequence[tuple[Item, Pair]], lines: int, evidence: Evidence, types_first: bool) -> bool:
+    """Whether lines are a list of items rather than prose: most fit, and their types are known or few."""
+    if not fits:
+        return False
+    known = sum(evidence.type_weight(label) >= (2 if evidence.known or types_first else 3) for _, (_, label) in fits)
+    if not evidence.known:
+        if any(isinstance(line.nodes[0], Prose) for line, _ in fits):
+            return False
+        return len(fits) == lines and (known == lines if types_first else 2 * known >= lines)
+    return 2 * len(fits) >= lines and (2 * known >= len(fits) or (len(fits) == lines and len(fits) > 1))

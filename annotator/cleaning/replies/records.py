@@ -1,0 +1,155 @@
+"""Answers without brackets that name what is what: tags, tuples of graphs, tables, ``key: value``, CSV."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+
+from annotator.cleaning.replies.cells import MARKS, parts_of, without_bullet
+from annotator.cleaning.replies.items import Line
+from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Heading, Node, fold, names
+
+_TAG = re.compile(
+    r"""<(?P<tag>[^\W\d][\w:.-]{0,40}+)(?P<attributes>(?:\s++[\w:-]{1,40}+\s*+=\s*+(?:"[^"<>]*+"|'[^'<>]*+'))*+)\s*+
+    (?:/>|>(?P<body>[^<>]{0,300}+)</(?P=tag)\s*+>)""",
+    re.VERBOSE,
+)
+_ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_HTML = frozenset(names("a b i u p em strong code span div li ul ol td tr th br h1 h2 h3 h4 mark small sup sub pre"))
+_LINK = re.compile(r"\[([^\[\]\n]{1,200}+)\](?:\(([^()\n:/.]{2,60}+)\)|\{([^{}\n:/.]{2,60}+)\})")
+_INLINE = re.compile(r"\[([^\[\]\n|:]{1,200}+)[|:]([^\[\]\n|:]{1,200}+)\]")
+_FIELD = re.compile(r"[\s*_\"'“]*([^\W\d][\w _-]{0,30}?)[\s*_\"'”]*[:=][\s*_]*+(.+)", re.DOTALL)
+
+
+# ---- tags ----
+
+
+def tags(text: str) -> list[Node]:
+    """``<person>Lê An</person>``, ``<entity type="person">Lê An</entity>``, or tags that name fields."""
+    fields: list[tuple[str, Node]] = []
+    nodes: list[Node] = []
+    for tag in _TAG.finditer(text):
+        name, body = tag["tag"], (tag["body"] or "").strip()
+        attributes = [(key, double or single) for key, double, single in _ATTRIBUTE.findall(tag["attributes"])]
+        if any(fold(key) in LABEL_KEYS for key, _ in attributes):
+            nodes.append([*([("text", body)] if body else []), *attributes])
+        elif fold(name) in TEXT_KEYS or fold(name) in LABEL_KEYS:
+            fields.append((name, body))
+        elif body and name.lower() not in _HTML:
+            nodes.append([(Heading(name), [Line(body)])])
+    return [*nodes, *_records(fields)]
+
+
+def links(text: str) -> list[Node]:
+    """Read ``[Lê An](person) sống ở [Hà Nội](city)``."""
+    links: list[Node] = [[(Heading(one or other), [Line(body)])] for body, one, other in _LINK.findall(text)]
+    return links or [Line(f"{first} | {second}") for first, second in _INLINE.findall(text)]
+
+
+def _records(fields: Sequence[tuple[str, Node]]) -> list[Node]:
+    """Cut fields that follow one another into records: a new one begins where a name comes again."""
+    if not any(fold(key) in LABEL_KEYS for key, _ in fields) or not any(fold(key) in TEXT_KEYS for key, _ in fields):
+        return []
+    records: list[list[Node]] = []
+    seen: set[str] = set()
+    for key, value in fields:
+        if not records or fold(key) in seen:
+            records.append([])
+            seen = set()
+        seen.add(fold(key))
+        records[-1].append((key, value))
+    return [*records]
+
+
+_DELIMITER = re.compile(r"<\|#?\|?>")
+
+
+def delimited(text: str) -> list[Node]:
+    """Read ``("entity"<|>"Hà Nội"<|>"city"<|>"thủ đô")##``, as prompts for knowledge graphs ask for."""
+    nodes: list[Node] = []
+    for record in re.split(r"##|\n", text):
+        head, *fields = (field.strip(MARKS + "()") for field in _DELIMITER.split(record))
+        if head.lower().endswith("entity") and len(fields) > 1:
+            nodes.append([("text", fields[0]), ("type", fields[1])])
+    return nodes
+
+
+# ---- tables ----
+
+
+def tables(lines: Sequence[str]) -> list[Node]:
+    """Read Markdown tables: records under a header that names its columns, else lines of cells."""
+    rows = [[cell.strip("* `") for cell in line.strip().strip("|").split("|")] for line in lines if "|" in line]
+    if len(rows) < 2:
+        return []
+    header, *body = rows
+    names = [fold(cell) for cell in header]
+    body = [row for row in body if not all(set(cell) <= set("-: ") for cell in row)]
+    is_ruled = len(body) < len(rows) - 1
+    if any(_is(name, TEXT_KEYS) for name in names) and any(_is(name, LABEL_KEYS) for name in names):
+        return [_row(names, row, "texts") for row in body]
+    if not is_ruled:
+        return []
+    columns: list[Node] = [
+        [(Heading(name), [Line(row[at]) for row in body if at < len(row) and row[at]])]
+        for at, name in enumerate(header)
+    ]
+    return [[Line(" | ".join(row))] for row in body] if len(header) < 2 else [Table(body, columns)]
+
+
+class Table(list[Node]):
+    """The rows of a table whose header names no column of mentions; ``columns`` reads its header as types."""
+
+    def __init__(self, rows: Sequence[Sequence[str]], columns: list[Node]) -> None:
+        """Keep both readings."""
+        super().__init__(Line(" | ".join(row)) for row in rows)
+        self.columns = columns
+
+
+def _row(names: Sequence[str], row: Sequence[str], text: str) -> Node:
+    if len(row) != len(names):
+        return [Line(" | ".join(row))]
+    fields: list[Node] = []
+    for name, cell in zip(names, row, strict=True):
+        key = "type" if _is(name, LABEL_KEYS) else text if _is(name, TEXT_KEYS) else name
+        fields.append((key, cell))
+    return fields
+
+
+def _is(name: str, keys: Sequence[str]) -> bool:
+    """Whether a column is called by one of ``keys``, alone or with a word before it."""
+    return name in keys or name.removesuffix("s") in keys or (name not in TEXT_KEYS and name.rpartition("_")[2] in keys)
+
+
+# ---- records of key: value, CSV ----
+
+
+def yaml_fields(lines: Sequence[str]) -> list[Node]:
+    """Read YAML and its like: ``- entity: Lê An`` over ``type: person``, on lines of their own or on one."""
+    fields: list[tuple[str, Node]] = []
+    for line in lines:
+        for part in parts_of(without_bullet(line), lambda part: _FIELD.fullmatch(part) is not None):
+            field = _FIELD.fullmatch(part)
+            if field and (fold(field[1]) in TEXT_KEYS or fold(field[1]) in LABEL_KEYS or fields):
+                fields.append((field[1].strip(), field[2].strip(MARKS + ",")))
+    return _records(fields)
+
+
+def csv_rows(lines: Sequence[str]) -> list[Node]:
+    """Read CSV, TSV or semicolons under a header that names its columns."""
+    rows = [line.strip() for line in lines if line.strip()]
+    for at, row in enumerate(rows[:5]):
+        for mark in (",", "\t", ";"):
+            names = [fold(cell.strip(MARKS)) for cell in row.split(mark)]
+            if (
+                len(names) > 1
+                and any(name in TEXT_KEYS for name in names)
+                and any(name in LABEL_KEYS for name in names)
+            ):
+                try:
+                    cells = list(csv.reader(rows[at + 1 :], delimiter=mark, skipinitialspace=True))
+                except csv.Error:
+                    return []
+                return [_row(names, [cell.strip() for cell in one], "text") for one in cells if len(one) == len(names)]
+    return []
