@@ -138,12 +138,7 @@ class RayEngine:
                 where = f"join the Ray cluster at {self._address}" if self._address else "start Ray on this machine"
                 raise ClusterError(f"cannot {where}: {_line(error)}; see docs/scale.md") from error
             self._joined = True
-        return max(1, int(self.resource("CPU")))
-
-    def resource(self, name: str) -> float:
-        """Return how much of a resource the cluster has: ``CPU``, ``GPU``."""
-        found: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
-        return found.get(name, 0.0)
+        return max(1, int(ray.cluster_resources().get("CPU", 0)))
 
     def close(self) -> None:
         """Leave the cluster; stop it if it was started here."""
