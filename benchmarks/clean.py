@@ -32,6 +32,7 @@ from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.records import Completion
 from annotator.run import stages as pipeline
+from annotator.run.context import Context
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Teacher, make_teacher
@@ -89,7 +90,7 @@ def one_round(source: RunDir, args: argparse.Namespace) -> dict[str, float]:
         teacher = make_teacher(config)
         if args.predictions:
             make_replies(run, teacher, args.predictions, args.wrong)
-        context = pipeline.Context(config, run, load_tokenizer(config.tokenizer), teacher, Silent())
+        context = Context(config, run, load_tokenizer(config.tokenizer), teacher, Silent())
         context.tokenizer.count("warm")
         before = resource.getrusage(resource.RUSAGE_SELF)
         figures: dict[str, float] = {"passages": tables.count(run.passages)}

@@ -22,14 +22,16 @@ from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
+from annotator.run.answers import answered, decider
 from annotator.run.arbitration import disputes
+from annotator.run.asking import ask
 from annotator.run.backends import make_engine
+from annotator.run.context import Context
 from annotator.run.ledgers import open_ledger
 from annotator.run.refusals import refuse_batch
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import Outcome, running
 from annotator.run.second import ByQuery, Second, choose_questions, make_second
-from annotator.run.stages import Context, answered, ask, decider
 from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import existing, opened, unfinished

@@ -20,12 +20,13 @@ from annotator.cleaning.clean import Cleaned, clean_reply
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
+from annotator.run.asking import ask
+from annotator.run.context import Context
 from annotator.run.ledgers import answers_of, open_ledger
 from annotator.run.plan import PASSAGES, Assumed, Kind, Plan, Seen
 from annotator.run.request_time import time_of
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
-from annotator.run.stages import Context, ask
 from annotator.storage import tables
 from annotator.storage.rundir import opened
 from annotator.teachers import Asked, Question, ask_about, make_teacher, require_key

@@ -25,6 +25,7 @@ from annotator.engines import Engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.backends import make_engine
+from annotator.run.context import Context
 from annotator.run.inputs import inputs_of, of_stage, teacher_of, version_of
 from annotator.run.ledgers import answers_of
 from annotator.run.recipe import check_source, compare_files, other_tools, write_recipe
@@ -38,7 +39,7 @@ from annotator.run.refusals import (
     refuse_second,
 )
 from annotator.run.response_format import settle_response_format
-from annotator.run.stages import RUN, Context
+from annotator.run.stages import RUN
 from annotator.run.stored_settings import spelling, storable, stored_settings
 from annotator.sources.locating import locate
 from annotator.storage.atomic import write_json

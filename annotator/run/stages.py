@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,36 +17,28 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from annotator.asking.batch_files import (
     WAITING,
     keys_in_open_batches,
-    outside_open_batches,
     read_batches,
     renamed_parameters,
 )
 from annotator.asking.batch_jobs import exchange
-from annotator.asking.endpoint_limits import context_window, retirement
-from annotator.asking.pool import ask_all, estimate_tokens, pace_of
 from annotator.checking import opinions, probabilities
 from annotator.checking.probabilities import asks_for_logprobs
 from annotator.cleaning.clean import PROJECT, Decider, LabelLog
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.entity_reviews import by_passage, read_reviews
-from annotator.cleaning.label_decisions import Decisions
-from annotator.cleaning.label_translation import Translations, ask_translations, unknown_labels
-from annotator.cleaning.typed_labels import TypedLabels
-from annotator.config.settings import Asking, RunConfig
+from annotator.cleaning.label_translation import Translations
 from annotator.duplicates.repeated_passages import STAGE as OVERLAP
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, rejections
-from annotator.engines import Engine
-from annotator.engines.local import LocalEngine
-from annotator.errors import ConfigError, LimitError
-from annotator.ledger import Answers, Failure
+from annotator.ledger import Answers
 from annotator.passages.chunking import BLOCK
-from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
-from annotator.records import Completion, Document, Passage, Rejected
+from annotator.records import Document, Rejected
+from annotator.run.answers import answered, asked_about, decider
 from annotator.run.arbitration import decisions
-from annotator.run.backends import ask_on_cluster
+from annotator.run.asking import ask
+from annotator.run.context import Context
 from annotator.run.ledgers import open_ledger
-from annotator.run.partitions import PART, Answered, Check, Part, People, chunk_part, clean_part, explode_part
-from annotator.run.question_keys import recorded, with_keys
+from annotator.run.partitions import PART, Check, Part, People, chunk_part, clean_part, explode_part
+from annotator.run.question_keys import recorded
 from annotator.run.second import Second, choose_questions, second_of
 from annotator.run.update_steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
@@ -58,36 +50,15 @@ from annotator.sources.screening import BOILERPLATE, Screening
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.funnel import PREDICTION, Flow, Rejects, rejects
-from annotator.storage.rundir import SPLITS, RunDir
-from annotator.teachers import Asked, Teacher, ask_about, make_translator
-from annotator.teachers.entity_types import Schema
+from annotator.storage.rundir import SPLITS
+from annotator.teachers import ask_about
 from annotator.teachers.responses import tokens_in
 from annotator.terminal.events import Progress
-from normalizers.labels import LabelNormalizer, load_lexicon
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Context:
-    """Objects that all stages share."""
-
-    config: RunConfig
-    run: RunDir
-    tokenizer: Tokenizer
-    teacher: Teacher
-    progress: Progress
-    decisions: Decisions = field(default_factory=Decisions)
-    """Decisions of the user about labels."""
-    asking: Asking = "now"
-    engine: Engine = field(default_factory=LocalEngine)
-    revision: str = ""
-    """Commit of a Hub dataset that is sampled."""
-    schema: Schema | None = None
-    """The types of ``--types``."""
 
 
 @dataclass(frozen=True)
@@ -166,38 +137,6 @@ def chunk_stage(context: Context) -> Result:
     return Result((flow, kept), report={"passages_by_step": by_step} if len(by_step) > 1 else {})
 
 
-def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
-    """Ask each of ``questions`` that has no answer in the ledger and is in no batch, one request a passage.
-
-    A question that cannot fit the model's window is not sent; the ledger records why.
-    """
-    config, teacher = context.config, context.teacher
-    counting = load_tokenizer(request_tokenizer(config.tokenizer))
-    overhead = counting.count(str(teacher.question("").content))
-    room = _room(config, overhead)
-    if gone := retirement(config):
-        context.progress.say(gone)
-
-    def fitting() -> Iterator[Asked]:
-        for asked in outside_open_batches(context.run, questions, context.progress):
-            passage, question = asked
-            if counting.name != config.tokenizer:
-                passage = replace(passage, n_tokens=counting.count(passage.text))
-            if passage.n_tokens <= room:
-                yield Asked(passage, question)
-            else:
-                detail = f"{passage.n_tokens} tokens, and the model's window leaves {room:.0f}; lower --max-tokens"
-                ledger.record_failures([Failure(question.key, passage.id, "does not fit", detail)])
-                context.progress.advance()
-
-    progress = context.progress
-    try:
-        if not ask_on_cluster(fitting(), ledger, context.engine, config, overhead, progress):
-            ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimate_tokens, overhead=overhead))
-    except LimitError as error:  # the answers so far are of use; a later run asks for the others
-        progress.say(str(error))
-
-
 def annotate_stage(context: Context) -> Result:
     """Passages -> completions, in the ledger."""
     run, teacher = context.run, context.teacher
@@ -212,7 +151,7 @@ def annotate_stage(context: Context) -> Result:
                 ask(context, questions, ledger)
         waiting = keys_in_open_batches(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
-            for (passage_id, text), key, completion in _asked(context, ledger):
+            for (passage_id, text), key, completion in asked_about(context, ledger):
                 first = (short := int(key[:16], 16)) not in keys  # passages with one text share one request
                 keys.add(short)
                 if completion:
@@ -236,18 +175,6 @@ def annotate_stage(context: Context) -> Result:
 def _count_tokens(flow: Flow, prompt: int, completion: int) -> None:
     flow.made["prompt token"] += prompt
     flow.made["completion token"] += completion
-
-
-def _room(config: RunConfig, overhead: int) -> float:
-    """Return the tokens that the model's window leaves for a passage; infinite where the window is unknown."""
-    window = context_window(config.teacher_model)
-    room = window - overhead - config.max_completion_tokens
-    if window and room < config.min_tokens:
-        raise ConfigError(
-            f"{config.teacher_model} takes {window} tokens; the prompt's {overhead} and --max-completion-tokens "
-            f"{config.max_completion_tokens} leave no room for a passage: lower --max-completion-tokens"
-        )
-    return room if window else float("inf")
 
 
 def clean_stage(context: Context) -> Result:
@@ -357,54 +284,6 @@ def _parts(
         sink.add_all(part.rejected)
         yield part
         context.progress.advance(part.taken)
-
-
-def _asked(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
-    """Yield id and text of every passage with the key of its question, and its answer or None."""
-    for batch, keys in with_keys(context.run, context.teacher, PART):
-        found = ledger.find(keys)
-        passages = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True)
-        yield from ((passage, key, found.get(key)) for passage, key in zip(passages, keys, strict=True))
-
-
-def answered(context: Context, ledger: Answers, second: Second | None = None) -> Iterator[Answered]:
-    """Yield the answered passages with their answers, a partition at a time."""
-    for batch, keys in with_keys(context.run, context.teacher, PART):
-        found = ledger.find(keys)
-        answers = [found[key] for key in keys if key in found]
-        passages = tables.pick(batch, [key in found for key in keys])
-        found_here = Answered(passages, tables.to_batch(answers, tables.COMPLETION))
-        yield second.add_answers(found_here, ledger) if second else found_here
-
-
-def decider(context: Context, ledger: Answers) -> Decider:
-    """Return the rules about labels as cleaning applies them; nothing is asked unless ``context`` says so."""
-    normalizer = LabelNormalizer(load_lexicon(), context.decisions.labels)
-    if context.schema:
-        return TypedLabels(context.schema, normalizer)
-    return _translated(context, ledger, normalizer) if context.config.translate_labels else normalizer
-
-
-def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
-    replies = (
-        pair
-        for part in answered(context, ledger)
-        for pair in zip(
-            tables.from_batch(part.passages, Passage),
-            tables.from_batch(part.completions, Completion),
-            strict=True,
-        )
-    )
-    unknown = unknown_labels(replies, labels)
-    translator = make_translator(context.config)
-    if context.asking != "never":
-        context.progress.start("translate", "labels", len(unknown))
-        ask_translations(unknown, translator, ledger, pace_of(context.config), context.progress)
-        context.progress.finish()
-    translations = Translations(unknown, translator, ledger, labels)
-    if translations.missing:
-        context.progress.say(f"{translations.missing:,} labels have no translation yet; the next build asks again")
-    return translations
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:
