@@ -44,7 +44,7 @@ def cleaned_with(*decisions: Decision) -> tuple[list[tuple[str, str, str]], list
     assert found.annotation is not None
     mentions = [(one.text, one.label, one.match) for one in found.annotation.mentions]
     assert all(TEXT[one.start : one.end] == one.text for one in found.annotation.mentions)
-    balanced = found.claims == found.kept + len([one for one in found.rejected if one.stage == "clean"])
+    balanced = found.predictions == found.kept + len([one for one in found.rejected if one.stage == "clean"])
     return mentions, [(one.value, one.reason) for one in found.rejected], balanced
 
 

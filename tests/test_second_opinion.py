@@ -127,7 +127,7 @@ def test_what_is_kept_and_rejected_adds_up(
     number = len(entities_of(first))
     found = apply(Cleaned(first, number, number, ()), pairs, keep, right)
     assert found.annotation is not None
-    assert found.claims == found.kept + len(found.rejected)
+    assert found.predictions == found.kept + len(found.rejected)
     kept = entities_of(found.annotation)
     assert len(kept) == found.kept
     spans = [(mention.start, mention.end, mention.label) for mention in found.annotation.mentions]
