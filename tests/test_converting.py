@@ -19,7 +19,9 @@ from annotator.errors import ConfigError, SourceError
 from annotator.records import Sample
 from annotator.storage import tables
 from annotator.terminal.events import Silent
-from training.convert.convert import FORMATS, convert
+from training.convert.convert import convert
+from training.convert.formats import FORMATS
+from training.convert.names import NAMES
 from training.convert.options import Options
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "xquad_vi" / "xquad.vi.json"
@@ -70,6 +72,11 @@ def conversation(text: str, *turns: tuple[str, str]) -> dict[str, Any]:
 
 
 OSLO = conversation("Anna lives in Oslo.", ("Location", '["Oslo", "Oslo"]'), ("animal", "[]"), ("person", "['Anna']"))
+
+
+def test_the_help_names_all_formats() -> None:
+    """Every format has its name in the module that the command line imports."""
+    assert tuple(FORMATS) == NAMES
 
 
 @pytest.mark.parametrize("form", ["array", "lines", "gz", "bom"])

@@ -23,6 +23,7 @@ from data_cards.exchange.exporting import export
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS, bring_back
 from data_cards.exchange.losses import CROSSING, NESTED, OFF_TOKENS, SEVERAL_LABELS, lost_when_flat
+from data_cards.exchange.names import NAMES
 from data_cards.exchange.offsets import from_utf16, to_utf16
 from data_cards.exchange.tokens import locate, syllables, words
 
@@ -91,6 +92,11 @@ def accept(name: str, path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_help_names_all_formats() -> None:
+    """Every format has its name in the module that the command line imports."""
+    assert tuple(FORMATS) == NAMES
+
+
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=30)
 @given(found=annotations())

@@ -11,14 +11,15 @@ import typer
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 from annotator.terminal.words import plural
+from data_cards.exchange.names import NAMES
 
-NAMES = "conll, conll-words, spacy, gliner, labelstudio, argilla, doccano, alpaca, universalner, jsonl"
+_NAMES = ", ".join(NAMES)
 
 ExportFormat = Annotated[
-    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"Write this format: {NAMES} (docs/export.md).")
+    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"Write this format: {_NAMES} (docs/export.md).")
 ]
 ImportFormat = Annotated[
-    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"Read this format: {NAMES} (docs/export.md).")
+    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"Read this format: {_NAMES} (docs/export.md).")
 ]
 
 

@@ -1,4 +1,4 @@
-"""The formats by name: what ``--format`` takes."""
+"""The formats by name: what ``--format`` takes. A new one needs its name in ``names.py``, too."""
 
 from __future__ import annotations
 

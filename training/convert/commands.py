@@ -9,6 +9,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Quiet, print_json, with_options
+from training.convert.names import NAMES
 from training.convert.options import Options
 
 
@@ -17,9 +18,7 @@ def convert(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="FORMAT", help="pile-ner, squad, alpaca, parallel, conll, enamex or samples (docs/convert.md)."
-        ),
+        typer.Argument(metavar="FORMAT", help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]} (docs/convert.md)."),
     ],
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files and folders of your copy.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Write this Parquet file.")],

@@ -1,15 +1,11 @@
-"""One conversion from end to end: files -> samples -> filters -> Parquet, with everything counted.
-
-To add a format, write a function from a ``Job`` to samples, and one line in ``FORMATS``.
-"""
+"""One conversion from end to end: files -> samples -> filters -> Parquet, with everything counted."""
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -26,37 +22,10 @@ from annotator.storage.outputs import check_output
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.events import Progress, displayed
 from normalizers.text import nfc
-from training.convert import conll, enamex, parallel, questions
+from training.convert.formats import FORMATS, Format
 from training.convert.job import Counts, Job
 from training.convert.options import Options
 
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """A format of published data sets."""
-
-    read: Callable[[Job], Iterator[Sample]]
-    suffixes: Sequence[tuple[str, ...]]
-    """Of a folder, the files of the first group that has any are read."""
-    options: tuple[str, ...] = ()
-    """The options that only this format and some others take."""
-    max_sample_tokens: int = 1024
-    """Tokens of input and output together; 0 for benchmarks: nothing is left out of them for its length."""
-
-
-_RECORDS: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
-_PAIRS: Final = ((".en", ".vi", ".en.gz", ".vi.gz"), (".tsv", ".tsv.gz"))
-_COLUMNS: Final = ((".conll", ".bio"), (".txt", ".tsv"), (".json", ".jsonl"))
-_TAGGED: Final = ((".muc",), (".xml", ".sgml"), (".txt",))
-FORMATS: Final = {
-    "pile-ner": Format(questions.read_pile_ner, _RECORDS, ("types", "without_empty")),
-    "squad": Format(questions.read_squad, _RECORDS),
-    "alpaca": Format(questions.read_alpaca, _RECORDS),
-    "parallel": Format(parallel.read_parallel, _PAIRS, ("direction",)),
-    "conll": Format(conll.read_conll, _COLUMNS, ("types", "columns", "level", "without_empty"), 0),
-    "enamex": Format(enamex.read_enamex, _TAGGED, ("types", "unit", "levels", "without_empty"), 0),
-    "samples": Format(questions.read_samples, ((".parquet",),), ("split", "without_empty")),
-}
 _SPARE: Final = 8
 """Tokens that a tokenizer may add to the bytes of a text and its answer, such as a mark at the beginning."""
 
