@@ -47,7 +47,7 @@ class Run:
     @property
     def settings(self) -> RunConfig:
         """Return the settings of the run."""
-        from annotator.run.stored_settings import settings_of
+        from annotator.run.manifest.stored_settings import settings_of
 
         return settings_of(self._directory)
 

@@ -38,7 +38,7 @@ from annotator.checking.opinions import Opinion, opinions
 from annotator.cleaning.clean import Cleaned
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.records import Annotation, Completion, Mention
-from annotator.run.forecast import AROUND_A_MESSAGE
+from annotator.run.forecast.build import AROUND_A_MESSAGE
 from annotator.run.runner import run
 from annotator.storage import tables
 from annotator.terminal.events import Silent

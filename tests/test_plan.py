@@ -13,8 +13,8 @@ from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.run.plan import Assumed
-from annotator.run.request_time import time_of
+from annotator.run.forecast.plan import Assumed
+from annotator.run.forecast.request_time import time_of
 from annotator.storage import tables
 from annotator.teachers.prices import price_of
 from data_cards.views.forecast import duration

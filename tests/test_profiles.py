@@ -11,7 +11,7 @@ from annotator.asking.endpoint_limits import EndpointLimits, context_window, pub
 from annotator.asking.pool import pace_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
-from annotator.run.request_time import DAY, time_of
+from annotator.run.forecast.request_time import DAY, time_of
 from annotator.storage import tables
 from tests.endpoint import Endpoint
 from tests.test_build import vner

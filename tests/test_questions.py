@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from annotator.config.settings import make_config
+from annotator.run.manifest.stored_settings import stored_settings
 from annotator.run.question_keys import with_keys
-from annotator.run.stored_settings import stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from annotator.config.addresses import without_secrets
 from annotator.config.settings import RunConfig
-from annotator.run.stored_settings import located, storable
+from annotator.run.manifest.stored_settings import located, storable
 from annotator.sources.locating import locate
 from annotator.storage.rundir import RunDir
 from tests.conftest import ROOT

@@ -28,11 +28,11 @@ from annotator.run.asking import ask
 from annotator.run.backends import make_engine
 from annotator.run.context import Context
 from annotator.run.ledgers import open_ledger
-from annotator.run.refusals import refuse_batch
+from annotator.run.manifest.refusals import refuse_batch
+from annotator.run.manifest.stored_settings import storable, stored_settings
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import Outcome, running
 from annotator.run.second import ByQuery, Second, choose_questions, make_second
-from annotator.run.stored_settings import storable, stored_settings
 from annotator.storage import tables
 from annotator.storage.rundir import existing, opened, unfinished
 from annotator.teachers import Asked, make_teacher, require_key

@@ -7,7 +7,7 @@ from pathlib import Path
 from annotator.cleaning.clean import Decider
 from annotator.cleaning.label_decisions import read_decisions
 from annotator.cleaning.typed_labels import TypedLabels
-from annotator.run.stored_settings import settings_of
+from annotator.run.manifest.stored_settings import settings_of
 from annotator.storage.rundir import RunDir
 from annotator.teachers.entity_types import EntityType, Schema, read_types
 from normalizers.labels import LabelNormalizer, load_lexicon

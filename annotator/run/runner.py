@@ -26,10 +26,10 @@ from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.backends import make_engine
 from annotator.run.context import Context
-from annotator.run.inputs import inputs_of, of_stage, teacher_of, version_of
 from annotator.run.ledgers import answers_of
-from annotator.run.recipe import check_source, compare_files, other_tools, write_recipe
-from annotator.run.refusals import (
+from annotator.run.manifest.inputs import inputs_of, of_stage, teacher_of, version_of
+from annotator.run.manifest.recipe import check_source, compare_files, other_tools, write_recipe
+from annotator.run.manifest.refusals import (
     PAID,
     refuse_batch,
     refuse_other_ledger,
@@ -38,9 +38,9 @@ from annotator.run.refusals import (
     refuse_partial_address,
     refuse_second,
 )
+from annotator.run.manifest.stored_settings import spelling, storable, stored_settings
 from annotator.run.response_format import settle_response_format
 from annotator.run.stages import RUN
-from annotator.run.stored_settings import spelling, storable, stored_settings
 from annotator.sources.locating import locate
 from annotator.storage.atomic import write_json
 from annotator.storage.funnel import merge_rejected

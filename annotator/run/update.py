@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from annotator.config.settings import EXECUTION, STAGES, Asking, RunConfig, flag
 from annotator.errors import ConfigError, RunDirError
+from annotator.run.manifest.stored_settings import settings_of
 from annotator.run.runner import Outcome, running
-from annotator.run.stored_settings import settings_of
 from annotator.storage.rundir import RunDir, existing
 from annotator.terminal.events import Progress
 from annotator.terminal.words import plural

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from annotator.run.stored_settings import settings_of
+from annotator.run.manifest.stored_settings import settings_of
 from annotator.run.update_steps import document_steps, passage_steps
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir

@@ -127,10 +127,10 @@ def plan(
     """
     with exits(debug, out):
         from annotator.errors import ConfigError
-        from annotator.run import forecast
         from annotator.run.check import CheckRequest
-        from annotator.run.forecast_check import plan_check
-        from annotator.run.plan import Assumed
+        from annotator.run.forecast import build as forecast
+        from annotator.run.forecast.check import plan_check
+        from annotator.run.forecast.plan import Assumed
         from annotator.terminal.progress import make_progress
         from data_cards.views.forecast import print_plan
 

@@ -12,7 +12,7 @@ from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.records import Annotation, Mention
 from annotator.run.label_rules import types_of
-from annotator.run.stored_settings import settings_of
+from annotator.run.manifest.stored_settings import settings_of
 from annotator.run.update_steps import negatives_of, splits_of
 from annotator.samples.explode import Negatives, samples_of
 from annotator.storage import tables

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from annotator.passages.tokenizers import request_tokenizer
-from annotator.run.plan import Plan, Seen
+from annotator.run.forecast.plan import Plan, Seen
 from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table

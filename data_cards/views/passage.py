@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Passage, Rejected
 from annotator.run.ledgers import answers_of
-from annotator.run.stored_settings import settings_of
+from annotator.run.manifest.stored_settings import settings_of
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir, unfinished
 from annotator.teachers import make_teacher

@@ -22,10 +22,10 @@ from annotator.run.answers import answered, decider
 from annotator.run.arbitration import disputes
 from annotator.run.check import CheckRequest, prepare_check
 from annotator.run.context import Context
-from annotator.run.forecast import forecast, passages_in_tokens, prompt_tokens_of
+from annotator.run.forecast.build import forecast, passages_in_tokens, prompt_tokens_of
+from annotator.run.forecast.plan import Arbiter, Assumed, Kind, Plan
 from annotator.run.ledgers import answers_of
 from annotator.run.partitions import Answered
-from annotator.run.plan import Arbiter, Assumed, Kind, Plan
 from annotator.run.second import ByQuery, Second, choose_questions
 from annotator.storage import tables
 from annotator.terminal.events import Progress

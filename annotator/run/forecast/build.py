@@ -22,9 +22,9 @@ from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tok
 from annotator.records import Completion, Passage
 from annotator.run.asking import ask
 from annotator.run.context import Context
+from annotator.run.forecast.plan import PASSAGES, Assumed, Kind, Plan, Seen
+from annotator.run.forecast.request_time import time_of
 from annotator.run.ledgers import answers_of, open_ledger
-from annotator.run.plan import PASSAGES, Assumed, Kind, Plan, Seen
-from annotator.run.request_time import time_of
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
 from annotator.storage import tables

@@ -14,7 +14,7 @@ from annotator.cleaning.entity_reviews import files_identity
 from annotator.config.addresses import without_secrets
 from annotator.errors import ConfigError, SourceError
 from annotator.run.context import Context
-from annotator.run.stored_settings import same_setting
+from annotator.run.manifest.stored_settings import same_setting
 from annotator.sources.hub import pin
 from annotator.sources.locating import HubDataset, fingerprint, hub_dataset
 from annotator.teachers import make_translator

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from annotator.config.settings import ADDED, RunConfig, flag, settings_of
 from annotator.errors import ConfigError
+from annotator.run.manifest.stored_settings import same_setting
 from annotator.run.second import second_of
-from annotator.run.stored_settings import same_setting
 from annotator.storage.rundir import RunDir
 from annotator.teachers.registry import PROVIDERS
 

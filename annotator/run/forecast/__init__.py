@@ -1,0 +1,1 @@
+"""Forecast what a build or a check costs: requests, tokens, money and time."""
