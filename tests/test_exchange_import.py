@@ -17,7 +17,6 @@ from annotator.cleaning.corrections import HUMAN, Corrected, Correction, clean_o
 from annotator.records import Annotation, Completion, Passage, Piece
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
-from data_cards.commands.exchange import NAMES
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
 from data_cards.exchange.offsets import from_utf16
@@ -387,11 +386,6 @@ def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
         assert (run.root.parent / "again").read_bytes() == first, name
         told = json.loads(again.stdout)
         assert told["spans"] == told["carried"] + sum(told["left_out"].values())
-
-
-def test_the_help_names_every_format() -> None:
-    """The list in the help is written down, for making it would import all formats."""
-    assert NAMES.split(", ") == list(FORMATS)
 
 
 @pytest.mark.parametrize(

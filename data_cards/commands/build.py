@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from annotator.config.settings import STAGES, Asking, RunConfig
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Batch, By, Config, Debug, Fresh, Keep, Quiet, Share, print_json
+from annotator.terminal.flags import AsJson, Batch, By, Config, Debug, Fresh, Keep, Quiet, Share, with_options
+from data_cards.commands.running import RunOptions, asking_of, run, with_file
 
-if TYPE_CHECKING:
-    from annotator.run.runner import Outcome
-
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", "-o", metavar="DIR", help="Write to this run directory.", show_default="runs/ and the name of SOURCE"
-    ),
-]
 STAGE_HELP: Final = {
     "sample": "Draw articles from the source: documents.parquet.",
     "chunk": "Cut the articles into passages: passages.parquet.",
@@ -30,16 +22,8 @@ STAGE_HELP: Final = {
 }
 
 
-def build(
-    *,
-    settings: dict[str, Any],
-    out: Out = None,
-    config: Config = None,
-    fresh: Fresh = False,
-    quiet: Quiet = False,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@with_options
+def build(*, settings: dict[str, Any], options: RunOptions) -> None:
     """Build a dataset: articles become passages, the teacher annotates them, clean instruction samples come out.
 
     Run it again to continue, or to apply a changed setting; an answer that was paid for is never asked again.
@@ -48,41 +32,21 @@ def build(
         vner-annotate build news/ --out runs/news --docs 300
         vner-annotate build news/ --provider openai --model llama-3-70b --base-url http://localhost:8000/v1
     """
-    run(settings, out, config, fresh=fresh, quiet=quiet, as_json=as_json, debug=debug)
+    _run_until(STAGES[-1], settings, options)
 
 
 def stage_command(name: str) -> Callable[..., None]:
     """Return the command that runs the method as far as the stage ``name``; ``annotate`` takes ``--batch``, too."""
 
-    def stage(
-        *,
-        settings: dict[str, Any],
-        out: Out = None,
-        config: Config = None,
-        fresh: Fresh = False,
-        quiet: Quiet = False,
-        as_json: AsJson = False,
-        debug: Debug = False,
-    ) -> None:
-        run(settings, out, config, fresh=fresh, quiet=quiet, as_json=as_json, debug=debug, until=name)
+    def stage(*, settings: dict[str, Any], options: RunOptions) -> None:
+        _run_until(name, settings, options)
 
-    def annotate(
-        *,
-        settings: dict[str, Any],
-        out: Out = None,
-        config: Config = None,
-        fresh: Fresh = False,
-        batch: Batch = False,
-        quiet: Quiet = False,
-        as_json: AsJson = False,
-        debug: Debug = False,
-    ) -> None:
-        asking: Asking = "batch" if batch else "now"
-        run(settings, out, config, fresh=fresh, quiet=quiet, as_json=as_json, debug=debug, until=name, asking=asking)
+    def annotate(*, settings: dict[str, Any], options: RunOptions, batch: Batch = False) -> None:
+        _run_until(name, settings, options, asking_of(batch=batch))
 
     command = annotate if name == "annotate" else stage
     command.__doc__ = f"{STAGE_HELP[name]}\n\nRuns the stages before it, too, where they are not done."
-    return command
+    return with_options(command)
 
 
 def plan(
@@ -135,7 +99,7 @@ def plan(
         from data_cards.views.forecast import print_plan
 
         assumed = Assumed(latency=latency, price_in=price_in, price_out=price_out)
-        merged, progress = _merged(settings, config), make_progress(quiet=quiet)
+        merged, progress = with_file(settings, config), make_progress(quiet=quiet)
         request = CheckRequest(by=by, share=share, keep=keep)
         if not checking and request != CheckRequest():
             raise ConfigError("--by, --share and --keep need --check")
@@ -148,68 +112,21 @@ def plan(
         print_plan(found, as_json=as_json)
 
 
-def run(
-    settings: dict[str, Any],
-    out: Path | None,
-    config: Path | None = None,
-    *,
-    fresh: bool = False,
-    quiet: bool,
-    as_json: bool,
-    debug: bool,
-    until: str = STAGES[-1],
-    asking: Asking = "now",
-) -> None:
-    """Run the stages as far as ``until``, print the result, and exit with 3 where passages are unanswered."""
-    with exits(debug):
-        merged = _merged(settings, config)
+def _run_until(stage: str, settings: dict[str, Any], options: RunOptions, asking: Asking = "now") -> None:
+    with exits(options.debug):
+        merged, out = with_file(settings, options.config), options.out
         if out is None:
             from annotator.storage.rundir import default_root
 
             out = default_root(merged.get("source", RunConfig().source))
             typer.echo(f"Run directory: {out}", err=True)
-    with exits(debug, out):
-        from annotator.run.runner import running
-        from annotator.terminal.progress import make_progress
-        from data_cards import summary
-
-        progress = make_progress(quiet=quiet)
-        with running(out, merged, progress, until=until, fresh=fresh, asking=asking) as outcome:
-            report = summary.finish(outcome)
-        conclude(outcome, report, batch=asking == "batch", as_json=as_json)
-
-
-def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: bool, updated: bool = False) -> None:
-    """Print the report of a run, and exit with 3 where passages are unanswered.
-
-    Args:
-        outcome: the run.
-        report: that of ``summary.finish``.
-        batch: whether a Batch API was asked.
-        as_json: print JSON instead of tables.
-        updated: whether articles were added to a finished run.
-    """
-    from data_cards import summary
-    from data_cards.views import batches
-
-    if batch:
-        report["batches"] = batches.report(outcome)
-    if as_json:
-        print_json(report)
-    else:
-        summary.print_report(outcome, report)
-        if updated:
-            summary.print_update(outcome, report)
-        if batch:
-            batches.show(outcome)
-    if outcome.unanswered:
-        collect = f"vner-annotate update {outcome.run.root} --batch" if updated else ""
-        typer.echo(batches.next_step(outcome, report["funnel"], batch=batch, collect=collect), err=True)
-        raise typer.Exit(3)
-
-
-def _merged(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
-    """Return the settings of the file and of the flags; flags win."""
-    from annotator.config.toml_files import read_toml
-
-    return {**(read_toml(config) if config else {}), **settings}
+    with exits(options.debug, out):
+        run(
+            out,
+            merged,
+            quiet=options.quiet,
+            as_json=options.as_json,
+            fresh=options.fresh,
+            until=stage,
+            asking=asking,
+        )

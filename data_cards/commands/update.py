@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from annotator.config.settings import Asking
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, Debug, Directory, Quiet
-from data_cards.commands.build import conclude
+from data_cards.commands.running import asking_of, conclude
 
 
 def update(
@@ -42,8 +41,8 @@ def update(
         from annotator.terminal.progress import make_progress
         from data_cards import summary
 
-        asking: Asking = "batch" if batch else "now"
         settings |= {"source": source} if source else {}
-        with updating(directory, docs, settings, make_progress(quiet=quiet), asking=asking) as outcome:
+        progress, asking = make_progress(quiet=quiet), asking_of(batch=batch)
+        with updating(directory, docs, settings, progress, asking=asking) as outcome:
             report = summary.finish(outcome)
         conclude(outcome, report, batch=batch, as_json=as_json, updated=True)

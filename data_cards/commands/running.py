@@ -1,0 +1,97 @@
+"""Run the stages for a command and print what came of it; the command turns errors into exit codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from annotator.config.settings import STAGES, Asking
+from annotator.terminal.flags import AsJson, Config, Debug, Fresh, Quiet, print_json
+
+if TYPE_CHECKING:
+    from annotator.run.runner import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The options of ``build`` and of the commands of single stages."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Write to this run directory.",
+            show_default="runs/ and the name of SOURCE",
+        ),
+    ] = None
+    config: Config = None
+    fresh: Fresh = False
+    quiet: Quiet = False
+    as_json: AsJson = False
+    debug: Debug = False
+
+
+def asking_of(*, batch: bool) -> Asking:
+    """Return how the teacher is asked with or without ``--batch``."""
+    return "batch" if batch else "now"
+
+
+def run(
+    out: Path,
+    settings: dict[str, Any],
+    *,
+    quiet: bool,
+    as_json: bool,
+    fresh: bool = False,
+    until: str = STAGES[-1],
+    asking: Asking = "now",
+) -> None:
+    """Run the stages as far as ``until``, print the result, and exit with 3 where passages are unanswered."""
+    from annotator.run.runner import running
+    from annotator.terminal.progress import make_progress
+    from data_cards import summary
+
+    with running(out, settings, make_progress(quiet=quiet), until=until, fresh=fresh, asking=asking) as outcome:
+        report = summary.finish(outcome)
+    conclude(outcome, report, batch=asking == "batch", as_json=as_json)
+
+
+def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: bool, updated: bool = False) -> None:
+    """Print the report of a run, and exit with 3 where passages are unanswered.
+
+    Args:
+        outcome: the run.
+        report: that of ``summary.finish``.
+        batch: whether a Batch API was asked.
+        as_json: print JSON instead of tables.
+        updated: whether articles were added to a finished run.
+    """
+    from data_cards import summary
+    from data_cards.views import batches
+
+    if batch:
+        report["batches"] = batches.report(outcome)
+    if as_json:
+        print_json(report)
+    else:
+        summary.print_report(outcome, report)
+        if updated:
+            summary.print_update(outcome, report)
+        if batch:
+            batches.show(outcome)
+    if outcome.unanswered:
+        collect = f"vner-annotate update {outcome.run.root} --batch" if updated else ""
+        typer.echo(batches.next_step(outcome, report["funnel"], batch=batch, collect=collect), err=True)
+        raise typer.Exit(3)
+
+
+def with_file(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
+    """Return the settings of the file ``config`` and of the flags; flags win."""
+    from annotator.config.toml_files import read_toml
+
+    return {**(read_toml(config) if config else {}), **settings}
