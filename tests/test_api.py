@@ -32,6 +32,7 @@ def settings_of(endpoint: Endpoint) -> dict[str, api.Setting]:
     return {"provider": "openai", "model": "m", "base_url": endpoint.url, "docs": 12}
 
 
+@pytest.mark.slow
 def test_a_build_in_a_running_event_loop_is_the_same_dataset(
     endpoint: Endpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

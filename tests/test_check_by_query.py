@@ -25,7 +25,8 @@ from data_cards.report import render
 from tests.batch_endpoint import BatchEndpoint, answered
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import build, vner, vner_process, wait_for
-from tests.test_second_opinion import ARBITER, TEXT, annotation, digests
+from tests.test_comparing import TEXT, annotation
+from tests.test_second_opinion import ARBITER, digests
 
 QUESTION = re.compile(r"Text: (.*)\n\nQuestion: (What describes (.*) in the text\?)\n\nAnswer with", re.DOTALL)
 TYPES = ("PERSON", "LOCATION", "ORGANIZATION", "LAW")
@@ -100,6 +101,7 @@ def test_verdicts_are_about_the_types_that_were_asked(checked: tuple[Path, Count
     assert {one.arbiter for one in rows if one.verdict == "nested"} == {"accepted", "rejected"}
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_by_query_it_asks_nothing_twice(
     built: Path, checked: tuple[Path, Counter[str]], tmp_path: Path
 ) -> None:
@@ -133,6 +135,7 @@ def len_of(out: Path) -> int:
         return len(ledger)
 
 
+@pytest.mark.slow
 def test_by_batch_the_queries_get_the_same_answers(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +222,7 @@ def test_what_was_not_asked_is_neither_a_candidate_nor_rejected() -> None:
     assert combined(Passage("p", TEXT, 20, (), 1), [QueryAnswer(0, "city", "", "stop")]) == (None, frozenset())
 
 
+@pytest.mark.slow
 def test_it_may_be_the_first_teacher_itself(built: Path, tmp_path: Path) -> None:
     """Without a provider the first one is asked; going back to passages asks the second teacher of passages."""
     out = tmp_path / "run"
@@ -243,6 +247,7 @@ def test_it_may_be_the_first_teacher_itself(built: Path, tmp_path: Path) -> None
     assert "by" not in json.loads((out / "check.json").read_text())
 
 
+@pytest.mark.slow
 def test_articles_that_are_added_leave_earlier_queries_as_they_are(tmp_path: Path) -> None:
     """After an update the same types are asked about earlier passages: only queries about new ones are sent."""
     out = tmp_path / "run"
@@ -305,6 +310,7 @@ def test_a_plan_prices_the_queries(built: Path, tmp_path: Path) -> None:
         assert after["seen"]["answers"] == plan["questions"]["to_ask"]
 
 
+@pytest.mark.slow
 def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
     """By an assumption that it names; then by the passages that both have answered; then exactly."""
     out = tmp_path / "run"

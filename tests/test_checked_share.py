@@ -84,6 +84,7 @@ def test_a_part_says_how_far_the_teachers_agree_in_all_passages() -> None:
     assert whole([], 0.5) == {}
 
 
+@pytest.mark.slow
 def test_what_a_part_says_is_printed_and_in_the_report(tmp_path: Path) -> None:
     """Interval and what becomes of unchecked passages, in terminal, audit, report and card; nothing of it for all."""
     out = tmp_path / "run"
@@ -106,6 +107,7 @@ def test_what_a_part_says_is_printed_and_in_the_report(tmp_path: Path) -> None:
         assert set(second.asked.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_check_from_before_there_were_strata_draws_as_it_did(tmp_path: Path) -> None:
     """Where check.json names no draw, the passages are those of the hash alone, and none is asked about again."""
     out = tmp_path / "run"
@@ -129,6 +131,7 @@ def test_a_check_from_before_there_were_strata_draws_as_it_did(tmp_path: Path) -
     assert "draw" not in json.loads((out / "check.json").read_text())
 
 
+@pytest.mark.slow
 def test_decisions_about_labels_change_nothing_about_the_draw(tmp_path: Path) -> None:
     """What was paid for stays in the share: the same passages are compared after a label was rejected."""
     out, labels = tmp_path / "run", tmp_path / "labels.toml"

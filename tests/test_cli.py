@@ -72,6 +72,7 @@ def test_a_stage_accepts_what_its_help_hides(tmp_path: Path) -> None:
     assert CliRunner().invoke(cli.app, ["chunk", "--docs", "2", "--seed", "3", "--out", str(out), "-q"]).exit_code == 0
 
 
+@pytest.mark.slow
 def test_help_pages_have_one_style() -> None:
     """Placeholders in capitals or choices, defaults without brackets, texts of two lines at most that start alike."""
     for name, page in _pages().items():

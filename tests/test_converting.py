@@ -367,6 +367,7 @@ def test_length_is_input_and_output_together(tmp_path: Path) -> None:
     assert run("alpaca", path, max_sample_tokens=120)[0] == fit
 
 
+@pytest.mark.slow
 def test_samples_of_a_run_filtered_and_shared(tmp_path: Path, finished: Path) -> None:
     """A split stays as it is; without empty answers none is left; a share keeps passages whole."""
     out = tmp_path / "a.parquet"

@@ -30,6 +30,7 @@ def described(run: RunDir) -> mlcroissant.Dataset:
     return mlcroissant.Dataset(jsonld=str(run.croissant))
 
 
+@pytest.mark.slow
 def test_it_is_valid(finished: Path) -> None:
     """No error, and no warning but that nothing is known of the licence, citation and address of an unnamed dataset."""
     issues = described(RunDir(finished)).metadata.ctx.issues

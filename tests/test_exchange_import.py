@@ -91,6 +91,7 @@ def by_text(run: RunDir, part: str) -> Annotation:
     return next(found for found in read(run).values() if part in found.text)
 
 
+@pytest.mark.slow
 def test_corrections_become_the_truth(run: RunDir) -> None:
     """One passage emptied, one relabelled and extended in Label Studio, the rest not looked at."""
     before = read(run)

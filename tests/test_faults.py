@@ -123,6 +123,7 @@ def test_an_odd_answer_is_kept(
     assert endpoint.asked.total() == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "groq"])
 def test_all_at_once(provider: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
     """Four passages in five meet some fault: all are answered, and no good answer is paid for twice."""

@@ -189,6 +189,7 @@ def test_an_exported_file_is_edited_and_applied(run: Path, tmp_path: Path) -> No
     assert set(listed(run)) == {SPECIALTY, GIFT}
 
 
+@pytest.mark.slow
 def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path) -> None:
     """The same decisions under another name change nothing; later builds read them; '' does without."""
     one, other = tmp_path / "one.toml", tmp_path / "other.toml"
@@ -230,6 +231,7 @@ def test_applying_asks_nobody_about_unanswered_passages(tmp_path: Path) -> None:
         assert "the stage annotate" in undone.stderr
 
 
+@pytest.mark.slow
 def test_the_teacher_translates_once(tmp_path: Path) -> None:
     """Only labels that are not English are asked about, once each; what makes no type changes nothing."""
     out = tmp_path / "run"
@@ -250,6 +252,7 @@ def test_the_teacher_translates_once(tmp_path: Path) -> None:
     assert rules(out)[HOLY][1] == "not english"
 
 
+@pytest.mark.slow
 def test_a_translation_that_failed_is_asked_again(made: Path, tmp_path: Path) -> None:
     """The run is done all the same; the next one asks for what is missing. Decisions win over translations."""
     run = Path(shutil.copytree(made, tmp_path / "run"))

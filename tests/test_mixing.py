@@ -52,6 +52,7 @@ def test_a_slice_has_whole_passages(data: Path) -> None:
     assert {(row // 3, row % 3) for row in rows} == {(p, n) for p in {row // 3 for row in rows} for n in range(3)}
 
 
+@pytest.mark.slow
 def test_tokens_are_made_once_and_the_long_left_out(data: Path, tmp_path: Path) -> None:
     """The second time the file is there; what is longer than the limit is not in it; lengths are those of the rows."""
     tokenizer = make_tokenizer([*WORDS, "Which instruction input answer task text"] * 3, 120)

@@ -276,6 +276,7 @@ def test_an_adapter_answers_by_its_own_name(student: Path, tmp_path: Path, monke
     assert len(identities) == 2
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]))))
 def test_the_grammar_lets_every_list_pass(mentions: list[str]) -> None:
     """What a student is taught to write can be written, and comes out as it is."""

@@ -39,6 +39,7 @@ def test_windows() -> None:
     assert context_window("my-own") == 0
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_found_before_it_is_sent(endpoint: Endpoint, tmp_path: Path) -> None:
     """Passages that are too long are recorded and cost no request; where none can fit, nothing is begun."""
     out = tmp_path / "run"

@@ -63,6 +63,7 @@ def original(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
     return place
 
 
+@pytest.mark.slow
 def test_a_recipe_and_a_ledger_rebuild_every_byte(original: Path, endpoint: Endpoint, tmp_path: Path) -> None:
     """Elsewhere, without a key, a request or the first directory; the command says so."""
     asked, expected = len(endpoint.requests), fingerprints(original / "run")
@@ -114,6 +115,7 @@ def test_other_articles_are_refused_before_anything_is_asked(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_result_that_differs_is_reported(original: Path, tmp_path: Path) -> None:
     """Other decisions about labels, the same answers."""
     (original / "labels.toml").write_text('"location" = "site"\n', encoding="utf-8")

@@ -133,6 +133,7 @@ def test_recall_is_a_ratio_over_passages() -> None:
     assert ratio([3, 2], [3, 2], population=2) == Estimate(1.0, 1.0, 1.0, 2)
 
 
+@pytest.mark.slow
 def test_recall_covers_the_truth() -> None:
     """Of 200 simulated reviews of 60 clustered passages, between 90 and 99 in a hundred intervals hold the truth."""
     random = np.random.default_rng(3)

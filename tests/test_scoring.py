@@ -266,6 +266,7 @@ def test_the_paired_test_tells_luck_from_difference() -> None:
     assert few["strict"]["micro"]["p"] > 0.3
 
 
+@pytest.mark.slow
 def test_the_paired_test_is_calibrated() -> None:
     """Between predictors that err alike, p is below a fifth about a fifth of the time."""
     rng = random.Random(5)

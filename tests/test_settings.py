@@ -65,9 +65,9 @@ def test_a_signed_address_is_read_and_not_stored(tmp_path: Path) -> None:
     lines = (bundled / "culture.jsonl").read_text(encoding="utf-8").splitlines()
     pq.write_table(_table(map(json.loads, lines)), corpus / "train-0.parquet")
     out = tmp_path / "run"
-    with FileServer(corpus.parent) as server:
+    with FileServer(corpus.parent) as server, Endpoint() as teacher:
         address = f"{server.url}/data/train-0.parquet?X-Amz-Signature=9f86d081884c"
-        first = vner("build", address, "--docs", "3", "--out", out, "-q")
+        first = vner("build", address, "--docs", "3", "--out", out, *asking(teacher), "-q")
         assert first.exit_code == 0, first.output
         assert b"9f86d081884c" not in everything(out)
         assert "9f86d081884c" not in first.output
@@ -93,6 +93,7 @@ def _table(rows: Iterable[dict[str, Any]]) -> Any:
     return pa.Table.from_pylist([{"id": row["id"], "text": row["text"]} for row in rows])
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_folder(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Source, prompt, labels and benchmark were given as relative paths; nothing is made or asked again."""
     here, there, out = tmp_path / "here", tmp_path / "there", tmp_path / "run"
@@ -118,6 +119,7 @@ def test_a_run_goes_on_from_another_folder(endpoint: Endpoint, tmp_path: Path, m
     assert len(endpoint.requests) == asked
 
 
+@pytest.mark.slow
 def test_a_manifest_of_the_version_before_keeps_its_stages(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

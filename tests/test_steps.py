@@ -53,6 +53,7 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 some_steps = st.lists(st.integers(1, 50), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=some_steps, seed=st.integers(0, 3))
 def test_a_draw_in_steps_begins_with_each_shorter_one(source: Path, steps: list[int], seed: int) -> None:

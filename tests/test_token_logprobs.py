@@ -177,6 +177,7 @@ def without(text: str, attempt: int) -> Answer:
     return Answer(content=sure_of_most(text, attempt).content)
 
 
+@pytest.mark.slow
 def test_they_are_stored_and_order_the_review(tmp_path: Path) -> None:
     """Asked for by an option; the dataset is the one without, and the review begins with the unsure entities."""
     with Endpoint(sure_of_most) as endpoint, Endpoint(without) as plain:
@@ -223,6 +224,7 @@ def test_a_batch_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert {bool(one.logprobs) for one in found} == {False, True}
 
 
+@pytest.mark.slow
 def test_with_a_second_teacher_they_enter_the_doubt(tmp_path: Path) -> None:
     """Of either teacher; without the option agreement.parquet has no column for them and other doubts stay."""
     out, other = tmp_path / "run", tmp_path / "other"
