@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,15 @@ def group_of(file: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the groups, which take longest, so that all processes end together."""
-    items.sort(key=lambda item: [*WORKERS, group_of(item.path.name)].index(group_of(item.path.name)))
+    """Begin with the groups, then the files with the most slow tests, so that all processes end together."""
+    slow = Counter(group_of(item.path.name) for item in items if item.get_closest_marker("slow"))
+    groups = list(WORKERS)
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        group = group_of(item.path.name)
+        return groups.index(group) if group in WORKERS else len(WORKERS), -slow[group]
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)

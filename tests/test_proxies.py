@@ -110,7 +110,7 @@ def test_a_dead_proxy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     """In one line, with the variables, and without its password."""
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:hunter2@127.0.0.1:{(port := free_port())}")
     where = ("--provider", "openai", "--model", "m", "--base-url", "http://teacher.invalid/v1")
-    result = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "run", *where)
+    result = vner("annotate", "sample", "--docs", 3, "--max-retries", 0, "--out", tmp_path / "run", *where)
     last = result.stderr.strip().splitlines()[-1]
     assert result.exit_code == 1
     assert f"cannot reach the proxy {scheme}://127.0.0.1:{port}" in last
