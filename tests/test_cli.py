@@ -97,6 +97,8 @@ def test_commands_stand_in_the_order_of_work() -> None:
     [
         (["bild"], "build"),
         (["build", "--doc", "3"], "did you mean --docs?"),
+        (["build", "--docs", "many"], "Invalid value for '--docs': not a valid integer\n"),
+        (["build", "--negatives", "x"], "Invalid value for '--negatives': not a valid number\n"),
         (["build", "--max_token", "3"], "did you mean --max-tokens?"),
         (["build", "--config", "run.toml", "--out", "run"], "did you mean max_tokens?"),
         (["build", "--provider", "opnai", "--out", "run"], "did you mean openai?"),

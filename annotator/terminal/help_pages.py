@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any, Final
 
 import typer
@@ -19,7 +20,7 @@ class Command(TyperCommand):
     """A command whose ``--help`` shows the options without a panel; ``--help-all`` shows all, panel by panel."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Answer ``--help-all``, and suggest an option for one that does not exist."""
+        """Answer ``--help-all``, and suggest an option for one that does not exist; shorten what pydantic says."""
         panels = self._panels(ctx)
         if SHOW_ALL in args and len(panels) > 1:
             ctx.meta[SHOW_ALL] = True
@@ -32,6 +33,7 @@ class Command(TyperCommand):
                 known = [name for params in panels.values() for param in params for name in param.opts]
                 error.message += did_you_mean(error.option_name, known)  # type: ignore[attr-defined]
                 error.possibilities = None
+            error.message = re.sub(r"^Input should be (a valid \w+), unable .*", r"not \1", error.message)  # pydantic's
             raise
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - as TyperCommand has it
