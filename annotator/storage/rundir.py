@@ -254,7 +254,9 @@ def existing(root: Path) -> RunDir:
     if not run.read_manifest():
         if run.recognised():
             raise unfinished(run)
-        fix = "give a folder that build made" if root.exists() else f"create one with: vner-annotate build --out {root}"
+        with explained(root):
+            taken = root.is_file() or (root.is_dir() and any(root.iterdir()))
+        fix = "give a folder that build made" if taken else f"create one with: vner-annotate build --out {root}"
         raise RunDirError(f"{root} is not a run directory; {fix}")
     return run
 
