@@ -98,6 +98,14 @@ def test_the_unresolved_by_frequency_with_examples(run: Path) -> None:
     assert found[HOLY]["examples"][0]["mention"] in shown
 
 
+def test_a_build_says_what_waits_for_a_decision(run: Path) -> None:
+    """With the command that asks for it."""
+    waiting = sum(entry["claims"] for entry in listed(run).values())
+    shown = vner("build", "--out", run, "-q").stdout
+    assert f"Note: {waiting} predictions left out, since no rule knows the label." in shown
+    assert f"vner-annotate labels review {run}\n" in shown
+
+
 def test_every_label_with_its_counts(run: Path) -> None:
     """Also those that are used and those that were rejected."""
     found = listed(run, "--all")

@@ -22,6 +22,8 @@ MALFORMED: Final = "malformed claim"
 PROJECT: Final = "project"
 """The stage that settles which occurrences are mentions."""
 
+NEEDS_REVIEW: Final = "label needs review"
+"""The reason of a label that no rule knows and nobody has decided about."""
 NOT_IN_TYPES: Final = "not in --types"
 """The reason of a rejected label that is none of the user's types."""
 
@@ -154,7 +156,7 @@ def _mentions_of(
             return NOT_IN_TYPES, entity.label
         return "label rejected", decision.rule
     if decision.status == "review":
-        return "label needs review", f"{decision.label} ({decision.rule})"
+        return NEEDS_REVIEW, f"{decision.label} ({decision.rule})"
     if isinstance(match, Miss):
         return match.reason, match.detail
     return [

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from annotator.cleaning.clean import NEEDS_REVIEW
 from annotator.cleaning.label_decisions import one_line
 from annotator.errors import RunDirError
 from annotator.records import LabelUse
@@ -85,7 +86,7 @@ def unresolved(run: RunDir) -> list[Label]:
     waiting = [label for label in all_labels(run) if label.status == "review"]
     by_raw = {raw: label for label in waiting for raw in label.raw}
     for item in tables.read_rejected(run.rejected) if waiting else ():
-        label = by_raw.get(item.label) if item.reason == "label needs review" else None
+        label = by_raw.get(item.label) if item.reason == NEEDS_REVIEW else None
         if label and len(label.examples) < EXAMPLES and item.value not in {found.mention for found in label.examples}:
             label.examples.append(Example(item.value, item.record_id))
     _add_contexts(run, waiting)

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from annotator.cleaning.clean import NEEDS_REVIEW
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
 from annotator.run.ledgers import address_of
 from annotator.storage.funnel import shown_unit
@@ -41,6 +42,10 @@ def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], exam
     console.print()
     for line in quality_lines(run):
         console.print(Text(line), soft_wrap=True)
+    if waiting := sum(flow["rejected"].get(NEEDS_REVIEW, 0) for flow in figures["funnel"]):
+        unknown = f"{plural(waiting, 'prediction')} left out, since no rule knows the label"
+        decide = f"vner-annotate labels review {run.root}"
+        console.print(Text(f"Note: {unknown}. Decide about each label: {decide}"), soft_wrap=True)
     for line in negatives_note(figures):
         add = f"vner-annotate build --out {run.root} --negatives 1"
         console.print(Text(f"Note: {line}. Add negatives without a new request: {add}"), soft_wrap=True)
