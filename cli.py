@@ -87,11 +87,11 @@ def _shown(stage: str) -> list[str]:
 COMMANDS: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
     (_BUILD, "build", with_settings(build, (*_OFTEN, "negatives", "config", "fresh"))),
     (_BUILD, "plan", with_settings(plan, (*_OFTEN, *_FORECAST))),
-    (_BUILD, "update", with_settings(update, _UPDATE, only=set(EXECUTION) - {"source"})),
+    (_BUILD, "update", with_settings(update, _UPDATE, only=set(EXECUTION) - {"source"}, defaults=False)),
     (_LOOK, "show", show),
     (_LOOK, "review", review),
     (_LOOK, "quality", quality),
-    (_LOOK, "check", with_settings(check, _CHECK, only=_of_panel("Teacher"))),
+    (_LOOK, "check", with_settings(check, _CHECK, only=_of_panel("Teacher"), defaults=False)),
     (_COUNT, "audit", with_settings(audit, ("target", "compare", "as_json", "debug"), only=_RUN)),
     (_COUNT, "report", report),
     (_PASS_ON, "export", export_command),

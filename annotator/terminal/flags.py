@@ -81,7 +81,11 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def with_settings(
-    command: Callable[..., None], shown: Collection[str], *, only: Collection[str] | None = None
+    command: Callable[..., None],
+    shown: Collection[str],
+    *,
+    only: Collection[str] | None = None,
+    defaults: bool = True,
 ) -> Callable[..., None]:
     """Give ``command`` an option for each setting of ``RunConfig``; those that are given arrive as ``settings``.
 
@@ -89,6 +93,7 @@ def with_settings(
         command: a function with a parameter ``settings``.
         shown: names of the options that ``--help`` shows, in this order; ``--help-all`` shows the others too.
         only: names of the settings that the command takes; None: all.
+        defaults: whether help names them; not where a setting that is not given is that of a run.
     """
     items = [item for item in dataclasses.fields(RunConfig) if only is None or item.name in only]
 
@@ -97,7 +102,7 @@ def with_settings(
         command(settings={name: value for name, value in settings.items() if value not in (None, [])}, **given)
 
     own = [param for param in inspect.signature(command, eval_str=True).parameters.values() if param.name != "settings"]
-    every = [*map(_parameter, items), *own]
+    every = [*(_parameter(item, defaults=defaults) for item in items), *own]
     parameters = [_in_panel(param, "" if param.name in {"source", *shown} else "Run") for param in every]
     order = {name: number for number, name in enumerate(("source", *shown))}
     parameters.sort(key=lambda param: order.get(param.name, len(order)))
@@ -107,7 +112,7 @@ def with_settings(
     return call
 
 
-def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
+def _parameter(item: dataclasses.Field[Any], *, defaults: bool) -> inspect.Parameter:
     """Return the option of a setting; its help, default and panel stand in ``RunConfig`` alone."""
     info: Any
     kind: Any = list[str] if item.default == () else type(item.default)
@@ -120,7 +125,7 @@ def _parameter(item: dataclasses.Field[Any]) -> inspect.Parameter:
             help=item.metadata["help"],
             metavar="|".join(CHOICES.get(item.name, ())) or PLACEHOLDERS.get(item.name, "N"),
             rich_help_panel=item.metadata["panel"],
-            show_default=default if item.default not in ("", (), False) else False,
+            show_default=default if defaults and item.default not in ("", (), False) else False,
         )
     annotation = Annotated[kind | None, info]
     return inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
