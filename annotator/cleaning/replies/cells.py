@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 MARKS = " \t\"'“”‘’`*_"
-BULLET = re.compile(r"\s*+(?:[-*•+–]|\d{1,4}+[.)])\s++")
+BULLET = re.compile(r"\s*+(?:(?:[-*•+–▪●○◦►➤]|\d{1,4}+[.)]|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?+)\s++){1,2}+")
 _INTRO = re.compile(
     r"""[^:()\[\]]{0,50}\b(?:thực\ thể|entit(?:y|ies)|kết\ quả|results?|answer|đáp\ án)\b[^:()\[\]]{0,40}?
     (?::|\s(?:are|is|include|là|gồm|bao\ gồm)(?::|\s))\s*""",
@@ -20,7 +20,11 @@ _ENDS = (  # where a line with several items is cut, if each part is one
     re.compile(r"\s+[-–]\s+"),
     re.compile(r"\.\s+(?=[^\s:.][^:.]{0,40}+:)"),
 )
-_ITEM = re.compile(r"[^(){}]*\S\s*[({][^(){}]+[)}]|[^:]*\S:\s+\S.*|.*\S\s(?:->|[→⇒⟶➔➜]|=>|=)\s.*", re.DOTALL)
+_ITEM = re.compile(
+    r"""[^(){}]*\S\s*[({][^(){}]+[)}] | [^:]*\S:\s+\S.* | .*\S\s(?:->|[→⇒⟶➔➜]|=>|=)\s.*
+    | .*\S\s?/\s?[^\W\d][\w\ ]*""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def indent(line: str) -> int:
@@ -66,6 +70,8 @@ _SEPARATORS = tuple(
         r"\s*:[*_]*\s+",
         r"\s+[-–—]\s+",
         r"\s*[,;]\s*",
+        r"\s*/\s*(?=[^\W\d][\w ]*\Z)",
+        r"\s{2}",
         r"\s+(?=(?:[BIESLU]-\w+|O)\Z)",
     )
 )
@@ -83,6 +89,8 @@ MAX_CELLS = 6
 def cells(line: str) -> list[tuple[str, ...]]:
     """Return every way to cut ``line`` into cells, two or more, without marks and quotes; fewest doubts first."""
     line = line.strip().rstrip(".,;")
+    if line.startswith("(") and line.endswith(")") and line.count("(") == 1:
+        line = line[1:-1]
     found: list[tuple[str, ...]] = []
     line = _LONG_GAP.sub(lambda gap: gap[0][:2], line)
     brackets = (
@@ -108,5 +116,10 @@ def cells(line: str) -> list[tuple[str, ...]]:
 
 
 def _clean(parts: Sequence[str]) -> tuple[str, ...]:
+    parts = [_unboxed(part.strip()) for part in parts]
     stripped = (part.strip(MARKS + ".-–:") if at else part.strip(MARKS + ":") for at, part in enumerate(parts))
     return tuple(part for part in stripped if part and not part.isspace())
+
+
+def _unboxed(part: str) -> str:
+    return part[1:-1] if part.startswith("[") and part.endswith("]") else part

@@ -5,6 +5,7 @@ Mentions come first in all lines, or types do. Each line is cut as it then fits 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from annotator.cleaning.replies.cells import cells
@@ -13,6 +14,7 @@ from annotator.cleaning.replies.items import Item, Prose
 from annotator.cleaning.replies.lines import MAX_LINES
 from annotator.cleaning.replies.scanner import Node, fold
 
+_EMPTY = re.compile(r":[\s*]*(?:[-–—]|\[\]|\{\})\s*\Z")
 _TRUE = ("true", "yes", "có", "đúng")
 _FALSE = ("false", "no", "sai", "không")
 
@@ -24,10 +26,11 @@ def settle_lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tu
     excluded = 0
     for line in lines[:MAX_LINES]:
         ways = [tuple(cell for cell in way if fold(cell) not in _TRUE) for way in cells(str(line.nodes[0])[:1000])]
-        if any(_is_excluded(way, evidence) for way in ways):
+        text = str(line.nodes[0])
+        if any(_is_excluded(way, evidence) for way in ways) or (not ways and _EMPTY.search(text)):
             settled[id(line)] = None
             excluded += 1
-        elif not is_nothing(str(line.nodes[0])) and not str(line.nodes[0]).endswith("?"):
+        elif not (is_nothing(text) or text.endswith("?") or ("/" in text and evidence.stands(text))):
             cut.append((line, [way for way in ways if len(way) > 1]))
     best: tuple[float, bool, list[tuple[Item, Pair]]] = (0.0, False, [])
     for types_first in (False, True):

@@ -12,19 +12,20 @@ from itertools import zip_longest
 
 from annotator.cleaning.replies.cells import BULLET, MARKS, cut_line, indent
 from annotator.cleaning.replies.items import Line, Prose
-from annotator.cleaning.replies.records import csv_rows, links, tables, tags, yaml_fields
+from annotator.cleaning.replies.records import csv_rows, links, tables, tags, without_table_tags, yaml_fields
 from annotator.cleaning.replies.scanner import Heading, Node
 
 MAX_LINES = 2_000
 _MAX_WIDTH = 1_000
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_WORDS = re.compile(r"[^\W\d_]++(?: [^\W\d_]++){0,4}")
+_WORDS = re.compile(r"[^\W\d_]++(?:[ _][^\W\d_]++){0,4}")
+_NUMERAL = re.compile(r"\A(?:[IVX]{1,4}|[A-H])[.)]\s+")
 _OWN_TYPE = re.compile(r"[^:]{1,60}:\s+\S")
 
 
 def read_lines(text: str) -> list[Node]:
     """Read ``text`` as tags, else as a table, records of ``key: value``, or lines of items."""
-    text = _BREAK.sub(", ", text)
+    text = without_table_tags(_BREAK.sub(", ", text))
     if nodes := tags(text) or links(text):
         return nodes
     lines = [line[:_MAX_WIDTH] for line in text.split("\n") if not line.lstrip().startswith("```")][:MAX_LINES]
@@ -36,11 +37,16 @@ def _items(lines: Sequence[str]) -> list[Node]:
     found: list[tuple[Heading | None, bool, Line]] = []
     heading: Heading | None = None
     lines = [line for line in lines if line.strip()]
+    was_title = False  # two in a row are a heading and an item under it
     for line, after in zip_longest(lines, lines[1:], fillvalue=""):
         match = BULLET.match(line)
         body = line[match.end() :].strip() if match else line.strip()
         if new := _as_heading(body) or _over_bullets(line, body, after):
             heading = new
+            continue
+        was_title = not was_title and bool(after and not match and _title(body))
+        if was_title:
+            heading = Heading(_title(body))
             continue
         if not match and heading and not line.startswith((" ", "\t")) and _OWN_TYPE.match(body):
             heading = None
@@ -80,5 +86,12 @@ def _as_heading(body: str) -> Heading | None:
 
 def _over_bullets(line: str, body: str, after: str) -> Heading | None:
     """Read a heading of a few words without a colon, over bullets that stand deeper or are the first."""
+    body = _NUMERAL.sub("", body)
     is_over = BULLET.match(after) and (not BULLET.match(line) or indent(after) > indent(line))
     return Heading(body) if is_over and _WORDS.fullmatch(body) else None
+
+
+def _title(body: str) -> str:
+    """Return a line that is a few words in capitals, or in square brackets."""
+    is_boxed = body.startswith("[") and body.endswith("]")
+    return body if _WORDS.fullmatch(body.strip("[]")) and (is_boxed or body.isupper()) else ""

@@ -154,7 +154,7 @@ def _records(
     typed = [(fields[key], fields[f"{key}_type"]) for key in fields if f"{key}_type" in fields]
     if typed or fields.keys() & _RELATED:  # head, head_type, tail, tail_type
         return [Item(pair, "record") for pair in typed if all(isinstance(value, str) for value in pair)]
-    return _half(fields, text, label, group)
+    return _half(fields, text, label, group, evidence)
 
 
 def _product(fields: dict[str, Node], text: str, label: str, evidence: Evidence) -> Steps:
@@ -168,15 +168,20 @@ def _product(fields: dict[str, Node], text: str, label: str, evidence: Evidence)
     return pairs if len(texts) < 2 or len(labels) < 2 else [shorten([*fields.items()])]
 
 
-def _half(fields: dict[str, Node], text: str | None, label: str | None, group: str | None) -> Steps | None:
+def _half(
+    fields: dict[str, Node], text: str | None, label: str | None, group: str | None, evidence: Evidence
+) -> Steps | None:
     """Read a record whose type stands above it, or without a type."""
     if text and group and not label and not any(map(is_nested, fields.values())):
         return [Item((fields[text], group), "record")]  # {"person": [{"name": ...}]}
     name, value = fields.get("name"), fields.get("value")
     if isinstance(name, str) and isinstance(value, str):
         return [Item((name, value), "entry")]
-    is_map = any(isinstance(value, list) for value in fields.values())
-    is_type = text in ("name", "id") and len(fields) > 1 and not fields.keys() & _PROSE_KEYS  # it may as well be one
+    has_lists = any(isinstance(value, list) for value in fields.values())
+    is_described = has_lists and text in ("name", "id") and evidence.stands(str(fields[text]))
+    is_map = has_lists and not is_described
+    may_be_type = text in ("name", "id") and len(fields) > 1 and not fields.keys() & _PROSE_KEYS
+    is_type = may_be_type and not is_described
     in_words = text in _WRAPPER_KEYS and len(fields) == 1  # {"entities": "Hà Nội: city, Huế: city"}
     is_half = not is_map and (label or (text and not is_type and not in_words))
     return [shorten([*fields.items()])] if is_half else None
@@ -280,11 +285,20 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
                 continue
             head = group if within or (is_remark(key) and likeness(key) < 3) else key
             steps += _bare(value) if head is None else [Item((head, item), "listed entry") for item in value]
+        elif name in _LABEL_RANK and _is_of_text(value, fields):
+            steps.append(shorten((key, value)))
         elif isinstance(value, list) or (value is None and likeness(key)):
             steps.append(Visit(value or [], group if within or _COUNTED.fullmatch(name) or is_field(name) else key))
         else:
             steps += _scalar(key, value, beside_list=bool(wrapped), alone=len(entries) == 1, is_wrapper=is_wrapper)
     return steps
+
+
+def _is_of_text(value: Node, fields: dict[str, Node]) -> bool:
+    """Whether the object ``value`` says several things of the one text beside it."""
+    texts = [text for key in _TEXT_RANK.keys() & fields.keys() if isinstance(text := fields[key], str)]
+    is_object = isinstance(value, list) and any(isinstance(item, tuple) for item in value)
+    return is_object and any(len(text) <= 100 for text in texts)
 
 
 def _bare(values: list[Node]) -> Steps:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from annotator.cleaning.replies.evidence import Evidence, is_placeholder, says_none
+from annotator.cleaning.replies.evidence import Evidence, is_placeholder, is_remark, says_none
 from annotator.cleaning.replies.final_answer import final_answer, first_turn, unfenced
 from annotator.cleaning.replies.items import Excluded, Item, shorten
 from annotator.cleaning.replies.lines import read_lines
@@ -65,18 +65,31 @@ def parse_reply(reply: str, passage: str = "", *, truncated: bool = False) -> Pa
         return ParsedReply((), "repaired", ())
     if body[:50].lstrip().lower().startswith(("<!doctype", "<html")):
         return ParsedReply((), "unparsable", ())
-    truncated = truncated or len(body) > MAX_CHARS
-    body = body[:MAX_CHARS]
+    return _read_loosely(body[:MAX_CHARS], evidence, truncated or len(body) > MAX_CHARS)
+
+
+def _read_loosely(body: str, evidence: Evidence, truncated: bool) -> ParsedReply:
+    """Read what is not strict JSON: brackets, and the lines of a text without any but empty ones."""
     if nodes := delimited(body):
         return _judge(nodes, evidence, "truncated" if truncated else "repaired")
     roots, cut = scan(body)
     if (not roots or isinstance(roots[0], Unquoted)) and '\\"' in body:
         roots, cut = scan(body.replace('\\"', '"'))  # quotes escaped with no string around them
     status: Status = "truncated" if cut or truncated else "repaired"
-    if not roots or (isinstance(roots[0], Unquoted) and not evidence.known):
-        lines = body.splitlines()[: -1 if truncated else None]
-        return _judge(read_lines("\n".join(lines)), evidence, status)
-    return _judge(roots, evidence, status)
+    parsed = _judge(roots, evidence, status)
+    if parsed.mentions and (evidence.known or not isinstance(roots[0], Unquoted)):
+        return parsed
+    if not all(isinstance(root, Unquoted) or _is_empty_type(root) for root in roots):
+        return parsed
+    lines = body.splitlines()[: -1 if truncated else None]
+    read = _judge(read_lines("\n".join(lines)), evidence, status)
+    return read if read.mentions or not any(map(_is_empty_type, roots)) else parsed
+
+
+def _is_empty_type(root: Node) -> bool:
+    """Whether ``root`` is the ``event: []`` or ``attributes: {}`` of an answer that has other lines."""
+    entry = root[0] if isinstance(root, list) and len(root) == 1 else None
+    return isinstance(entry, tuple) and not entry[1] and not is_remark(entry[0])
 
 
 _BIO = re.compile(r"([BIESLU])-(.+)")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
+from itertools import pairwise, zip_longest
 
-from annotator.cleaning.replies.cells import MARKS, parts_of, without_bullet
+from annotator.cleaning.replies.cells import BULLET, MARKS, indent, parts_of, without_bullet
 from annotator.cleaning.replies.items import Line
 from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Heading, Node, fold, names
 
@@ -15,10 +16,12 @@ _TAG = re.compile(
     (?:/>|>(?P<body>[^<>]{0,300}+)</(?P=tag)\s*+>)""",
     re.VERBOSE,
 )
-_ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?:data-)?([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _HTML = frozenset(names("a b i u p em strong code span div li ul ol td tr th br h1 h2 h3 h4 mark small sup sub pre"))
 _LINK = re.compile(r"\[([^\[\]\n]{1,200}+)\](?:\(([^()\n:/.]{2,60}+)\)|\{([^{}\n:/.]{2,60}+)\})")
-_INLINE = re.compile(r"\[([^\[\]\n|:]{1,200}+)[|:]([^\[\]\n|:]{1,200}+)\]")
+_INLINE = re.compile(r"[\[{]([^\[\]{}\n|:]{1,200}+)[|:]([^\[\]{}\n|:]{1,200}+)[\]}]")
+_BOLD = re.compile(r"\*\*([^*\n]{1,200}+)\*\* ?\(([^()\n]{2,60}+)\)")
+_TABLE_TAG = re.compile(r"<(/?[a-z]{2,6})(?:\s[^<>]{0,200}+)?>", re.IGNORECASE)
 _FIELD = re.compile(r"[\s*_\"'“]*([^\W\d][\w _-]{0,30}?)[\s*_\"'”]*[:=][\s*_]*+(.+)", re.DOTALL)
 
 
@@ -26,7 +29,7 @@ _FIELD = re.compile(r"[\s*_\"'“]*([^\W\d][\w _-]{0,30}?)[\s*_\"'”]*[:=][\s*_
 
 
 def tags(text: str) -> list[Node]:
-    """``<person>Lê An</person>``, ``<entity type="person">Lê An</entity>``, or tags that name fields."""
+    """Read ``<person>Lê An</person>``, ``<entity type="person">Lê An</entity>``, or tags that name fields."""
     fields: list[tuple[str, Node]] = []
     nodes: list[Node] = []
     for tag in _TAG.finditer(text):
@@ -44,7 +47,18 @@ def tags(text: str) -> list[Node]:
 def links(text: str) -> list[Node]:
     """Read ``[Lê An](person) sống ở [Hà Nội](city)``."""
     links: list[Node] = [[(Heading(one or other), [Line(body)])] for body, one, other in _LINK.findall(text)]
-    return links or [Line(f"{first} | {second}") for first, second in _INLINE.findall(text)]
+    inline = _INLINE.findall(text)
+    if any(len(_BOLD.findall(line)) > 1 for line in text.split("\n")):
+        inline += _BOLD.findall(text)  # **Lê An** (person) sống ở **Hà Nội** (city)
+    return links or [Line(f"{first} | {second}") for first, second in inline]
+
+
+def without_table_tags(text: str) -> str:
+    """Write a table of HTML as one of Markdown."""
+    if "<td" not in text:
+        return text
+    marks = {"tr": "\n", "td": " | ", "th": " | "}
+    return _TABLE_TAG.sub(lambda tag: marks.get(tag[1].lower(), ""), text)
 
 
 def _records(fields: Sequence[tuple[str, Node]]) -> list[Node]:
@@ -88,6 +102,10 @@ def tables(lines: Sequence[str]) -> list[Node]:
     body = [row for row in body if not all(set(cell) <= set("-: ") for cell in row)]
     is_ruled = len(body) < len(rows) - 1
     if any(_is(name, TEXT_KEYS) for name in names) and any(_is(name, LABEL_KEYS) for name in names):
+        for above, row in pairwise(body):
+            if len(above) == len(row) == len(names):  # a type written once stands for the rows under it
+                for at, name in enumerate(names):
+                    row[at] = row[at] or (above[at] if _is(name, LABEL_KEYS) else "")
         return [_row(names, row, "texts") for row in body]
     if not is_ruled:
         return []
@@ -126,14 +144,38 @@ def _is(name: str, keys: Sequence[str]) -> bool:
 
 
 def yaml_fields(lines: Sequence[str]) -> list[Node]:
-    """Read YAML and its like: ``- entity: Lê An`` over ``type: person``, on lines of their own or on one."""
+    """Read YAML and its like: ``- entity: Lê An`` over ``type: person``, on lines of their own or on one.
+
+    Mentions may also be listed under their name, or each stand over what is said about it.
+    """
     fields: list[tuple[str, Node]] = []
-    for line in lines:
-        for part in parts_of(without_bullet(line), lambda part: _FIELD.fullmatch(part) is not None):
-            field = _FIELD.fullmatch(part)
-            if field and (fold(field[1]) in TEXT_KEYS or fold(field[1]) in LABEL_KEYS or fields):
-                fields.append((field[1].strip(), field[2].strip(MARKS + ",")))
+    values: list[Node] = []
+    is_named = any(_name_of(line) in TEXT_KEYS or _begins_list(line) for line in lines)
+    for line, after in zip_longest(lines, lines[1:], fillvalue=""):
+        body = without_bullet(line)
+        parts = [field for part in parts_of(body, _is_field) if (field := _FIELD.fullmatch(part))]
+        known = [field for field in parts if fields or fold(field[1]) in TEXT_KEYS or fold(field[1]) in LABEL_KEYS]
+        fields += [(field[1].strip(), field[2].strip(MARKS + ",")) for field in known]
+        if _begins_list(line) and BULLET.match(after) and not _name_of(after):
+            fields.append((body.strip(MARKS + ":"), values := []))
+        elif not parts and fields and fields[-1][1] is values and BULLET.match(line):
+            values.append(body.strip(MARKS + ","))
+        elif not parts and not is_named and _name_of(after) in LABEL_KEYS and indent(after) > indent(line):
+            fields.append(("text", body.strip(MARKS + ":")))
     return _records(fields)
+
+
+def _name_of(line: str) -> str:
+    field = _FIELD.fullmatch(without_bullet(line))
+    return fold(field[1]) if field else ""
+
+
+def _is_field(part: str) -> bool:
+    return _FIELD.fullmatch(part) is not None
+
+
+def _begins_list(line: str) -> bool:
+    return line.rstrip().endswith(":") and fold(without_bullet(line).strip(MARKS + ":")) in TEXT_KEYS
 
 
 def csv_rows(lines: Sequence[str]) -> list[Node]:

@@ -176,7 +176,7 @@ def scan(text: str) -> tuple[list[Node], bool]:
         elif quoted or cut or (closed and not root):
             kept = announced if stands or is_nested(root) else embedded
             heading = _heading(text, end, start.start())
-            kept.append([(heading, root)] if heading and root else root)
+            kept.append([(heading, root)] if heading else root)
     return announced or embedded or unquoted, cut
 
 

@@ -83,11 +83,13 @@ def _under_heading(root: list[Node], evidence: Evidence) -> Steps | None:
     entry = root[0]
     if not isinstance(entry, tuple):
         return None
-    heading, node = re.sub(r"\s*\([^()]*\)\Z", "", entry[0]), entry[1]
+    heading, node = re.sub(r"\s*\([^()]*\)\Z", "", entry[0]).strip("[]"), entry[1]
     if _EXCLUDED_HEADING.search(heading):
         return [Excluded(shorten([heading, *node]) if isinstance(node, list) else shorten(node))]
     texts = [item for item in node if isinstance(item, str)] if isinstance(node, list) else []
-    is_mention = heading.isupper() and evidence.has(heading) and likeness(heading) < 3  # "WHO" over "Geneva"
+    stands_alone = heading.isupper() or entry[0].startswith("[")  # with no mark that makes it a heading
+    is_known = likeness(heading) == 3 or not (heading.isupper() and evidence.has(heading))
+    is_mention = stands_alone and not (is_known and evidence.type_weight(heading))  # "WHO" over "Geneva"
     is_part = is_remark(heading) or is_field(heading) or _GENERIC_HEADING.search(heading)
     if is_part or is_mention or not is_shaped(heading):
         return None
