@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from data_cards.audit.compute import audit
 from data_cards.card import FIGURES, REPORT, Publication, pictures, unanswered, without_paths, write_card
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN
+from data_cards.publication import MAIN, Item, Plan, Receipt, Target
 from data_cards.report import render
 from data_cards.review.quality import measure_run
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import DatasetInfo
 
-MAIN: Final = "main"
 SILENCE: Final = 300.0
 """Seconds without a byte after which a connection is closed."""
 MANIFEST: Final = "manifest.json"
@@ -42,54 +41,6 @@ EXTRAS: Final[Mapping[str, Callable[[RunDir], Path]]] = {
     "ledger": lambda run: run.ledger,
 }
 """Files that are sent only with --include."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to publish, and how."""
-
-    name: str
-    """``org/name``"""
-    private: bool = False
-    revision: str = MAIN
-    message: str = ""
-    licence: str = UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One file on its way to the Hub."""
-
-    path: str
-    """Its place there."""
-    content: Path | bytes
-    size: int
-    """In bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Files to send, and problems that stop the publication."""
-
-    target: Target
-    url: str
-    items: tuple[Item, ...]
-    problems: tuple[str, ...]
-    """Why it should not be published as it is."""
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Result of a publication."""
-
-    url: str
-    commit: str
-    changed: bool
-    """False when the Hub had all of it already."""
-    private: bool
-    removed: tuple[str, ...]
-    """Files of an earlier publication that this one does not have."""
 
 
 def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:

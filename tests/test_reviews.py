@@ -19,7 +19,8 @@ from annotator.run.runner import run
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import make_progress
-from data_cards.publish import Target, prepare
+from data_cards.publication import Target
+from data_cards.publish import prepare
 from data_cards.report import write_report
 from data_cards.review.predictions import read_predictions
 from data_cards.review.quality import write_quality

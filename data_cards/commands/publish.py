@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
-from annotator.terminal.words import plural
-
-if TYPE_CHECKING:
-    from data_cards.publish import Plan, Receipt
 
 
 def publish(
@@ -52,13 +48,15 @@ def publish(
     """
     with exits(debug, directory):
         from annotator.storage.rundir import existing, opened
-        from data_cards.publish import Target, prepare, refuse, send
+        from data_cards.publication import Target
+        from data_cards.publish import prepare, refuse, send
+        from data_cards.views.publication import print_plan, print_receipt
 
         existing(directory)
         with opened(directory) as run:
             plan = prepare(run, Target(name, private, revision, message, licence), include)
             if not as_json:
-                _show(plan)
+                print_plan(plan)
             if not anyway:
                 refuse(plan)
             receipt = None
@@ -66,9 +64,9 @@ def publish(
                 _settle_output(quiet=quiet)
                 receipt = send(plan)
         if as_json:
-            print_json(_as_json(plan, receipt))
+            print_json(plan.as_dict(receipt))
         elif receipt:
-            _show_receipt(receipt)
+            print_receipt(receipt)
         else:
             typer.echo("\nNothing was sent (--dry-run).")
 
@@ -80,58 +78,3 @@ def _settle_output(*, quiet: bool) -> None:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     if quiet or not sys.stderr.isatty():
         disable_progress_bars()
-
-
-def _show(plan: Plan) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from annotator.terminal.progress import printable
-    from annotator.terminal.tables import Cell, text_table
-
-    console = Console(highlight=False)
-    target = plan.target
-    seen = "private" if target.private else "public"
-    console.print(Text(f"To {plan.url} ({seen} dataset, licence {target.licence})", style="bold"), soft_wrap=True)
-    rows: list[tuple[Cell, Cell]] = [(item.path, size(item.size)) for item in plan.items]
-    rows.append((Text(plural(len(rows), "file"), style="bold"), size(sum(item.size for item in plan.items))))
-    console.print(text_table(rows, ("file", "size"), figures=("size",)))
-    for warning in plan.warnings:
-        console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
-    for problem in plan.problems:
-        console.print(Text(f"problem: {printable(problem)}", style="red"), soft_wrap=True)
-
-
-def _show_receipt(receipt: Receipt) -> None:
-    for path in receipt.removed:
-        typer.echo(f"removed there, since it is no longer part of the dataset: {path}")
-    what = f"Published as commit {receipt.commit[:10]}" if receipt.changed else "Nothing new: the Hub had all of it"
-    typer.echo(f"\n{what} ({'private' if receipt.private else 'public'}):\n{receipt.url}")
-
-
-def size(number: int) -> str:
-    """Return bytes for a person, such as ``1.2 MB``."""
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
-
-
-def _as_json(plan: Plan, receipt: Receipt | None) -> dict[str, object]:
-    target = plan.target
-    return {
-        "repository": target.name,
-        "url": plan.url,
-        "revision": target.revision,
-        "licence": target.licence,
-        "private": receipt.private if receipt else target.private,
-        "sent": receipt is not None,
-        "commit": receipt.commit if receipt else None,
-        "changed": receipt.changed if receipt else None,
-        "files": [{"path": item.path, "size": item.size} for item in plan.items],
-        "removed": list(receipt.removed) if receipt else [],
-        "problems": list(plan.problems),
-        "notes": list(plan.warnings),
-    }
