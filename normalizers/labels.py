@@ -28,8 +28,8 @@ MAX_ALTERNATIVES = 3
 MAX_SYLLABLES = 9  # Vietnamese writes every syllable as a word of its own
 
 _KEY = (
-    r"(?:(?:named[ _-]?)?entity(?:[ _-]?(?:type|label|class|category))?|types?|labels?|category|class|tag"
-    r"|ner(?:[ _-]?(?:type|label|tag))?|lo[aạ]i(?:[ _]th[uự]c[ _]th[eể])?|nhãn|kiểu)"
+    r"(?:(?:named[ _-]?)?entity(?:[ _-]?(?:type|label|class|category))?|types?|labels?(?:[ _-]?type)?"
+    r"|category|class|tag|ner(?:[ _-]?(?:type|label|tag))?|lo[aạ]i(?:[ _]th[uự]c[ _]th[eể])?|nhãn|kiểu)"
 )
 _CODE = re.compile(rf"^[\W_]*{_KEY}[\s\"'`]*(?::|=|->|\.)[\W_]*(?=\w)", re.IGNORECASE)
 _MARKUP = re.compile(rf"<\s*/?\s*{_KEY}\s*/?\s*>", re.IGNORECASE)
@@ -41,6 +41,7 @@ _BIO = re.compile(
 _GLOSS = re.compile(r"(.*\w.*?)\s*[(\[{<]([^()\[\]{}<>]*)[)\]}>]?[\W_]*")
 _STEP = re.compile(r"\s*(?:-+>|>+|→|»|:+)\s*|\s+[-–—]+\s+")
 _EITHER = re.compile(r"\s+and/or\s+|\s*[/\\|,;]+\s*|(?<=\w)\s*\+\s*(?=\w)", re.IGNORECASE)
+_CAPITALS_IN_PLURAL = re.compile(r"\b([A-Z]{2,})s\b")
 _DOTTED = re.compile(r"\b(?:[^\W\d_]\.)+[^\W\d_]\b\.?")
 _WORD_AFTER_CAPITALS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z]{2})")
 _JUNK = re.compile(r"[^\w\s'/>-]|_|'(?!\w)|(?<!\w)'")
@@ -172,6 +173,11 @@ def _joined(joiner: str, parts: Iterable[str]) -> str:
     return joiner.join(stripped for part in parts if (stripped := part.strip()))
 
 
+def _singular_capitals(text: str) -> str:
+    """Write ``GPUs`` as ``GPU``, which no list of nouns has."""
+    return _CAPITALS_IN_PLURAL.sub(r"\1", text)
+
+
 def _without_dots(text: str) -> str:
     return _DOTTED.sub(lambda found: found[0].replace(".", ""), text)
 
@@ -197,6 +203,7 @@ _CLEANING: tuple[Callable[[str], str], ...] = (
     _without_code,
     _alternatives,
     _without_dots,
+    _singular_capitals,
     _split_camel,
     _words,
 )
