@@ -101,7 +101,7 @@ def _is_aside(name: str) -> bool:
 
 
 def _named(value: Node) -> Node:
-    """The name of a type that is an object with a score, ``{"value": "PER", "confidence": 0.9}``, or a list of them."""
+    """Name a type that is an object with a score, ``{"value": "PER", "confidence": 0.9}``, or a list of them."""
     if not isinstance(value, list):
         return value
     texts = [item[1] for item in value if isinstance(item, tuple) and type(item[1]) is str]
