@@ -97,6 +97,7 @@ def test_the_help_names_all_formats() -> None:
     assert tuple(FORMATS) == NAMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=30)
 @given(found=annotations())

@@ -294,6 +294,7 @@ def test_identity_names_both_versions() -> None:
     assert set(tagger.identity()) == {"underthesea", "rules"}
 
 
+@pytest.mark.slow
 def test_real_news_gives_slices_and_underthesea_tags(news_dir: Path) -> None:
     """On real articles too, mentions are slices, people and places are found, tags equal underthesea's."""
     from underthesea import ner

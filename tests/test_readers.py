@@ -400,6 +400,7 @@ def _hub_folder(root: Path, name: str = "train.jsonl", count: int = 30) -> str:
     return str(root)
 
 
+@pytest.mark.slow
 def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
     """The same seed gives the same order, another seed another; every row comes once."""
     folder = _hub_folder(tmp_path)

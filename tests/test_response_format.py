@@ -104,6 +104,7 @@ def test_where_it_is_ignored_nothing_is_paid_twice(endpoint: Endpoint, tmp_path:
     assert settled(tmp_path / "run") == "json"
 
 
+@pytest.mark.slow
 def test_what_is_settled_stays(endpoint: Endpoint, tmp_path: Path) -> None:
     """Whatever the endpoint takes later, and whichever way the command is given; the other format is refused."""
     refuses(endpoint, Answer(400))

@@ -279,6 +279,7 @@ def test_two_sessions_share_the_work_and_overlap_as_asked(built: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 def test_recall_comes_from_passages_read_blind(built: Path) -> None:
     """What the reader found and the teacher did not lowers recall; the passage is the reader's afterwards."""
     session = Session(RunDir(built), Settings(reviewer="an", mode="blind"))

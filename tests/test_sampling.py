@@ -95,6 +95,7 @@ def test_permutation_of_a_corpus_takes_no_memory() -> None:
     assert peak < 5_000_000
 
 
+@pytest.mark.slow
 @KINDS
 def test_draws_are_uniform(tmp_path: Path, kind: str) -> None:
     """Each of 12 documents is among 4 drawn equally often over 600 seeds: chi-square, 99.9 % for 11 degrees."""
@@ -263,6 +264,7 @@ def test_progress_is_told(tmp_path: Path, kind: str) -> None:
         assert told == [(1000, None), (2000, None), (2500, 2500)]
 
 
+@pytest.mark.slow
 def test_a_hub_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Hub dataset is streamed until enough documents stand; they carry its name."""
     _write(tmp_path, "jsonl", [ENGLISH, *map(_text, range(1, 1200))])
