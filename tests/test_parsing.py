@@ -510,3 +510,9 @@ def test_strict_json_is_read_to_its_end_and_the_rest_as_far_as_the_limit():
     python = fill("[", "('Hà Nội', 'location'),", "]", 600_000)
     parsed = parse_reply(python)
     assert (len(parsed.mentions), parsed.status) == ((500_000 - 1) // 23, "truncated")
+
+
+def test_a_complete_list_in_an_open_fence_is_complete():
+    """The token limit that ended a reply after its list, before the end of the code fence, cut nothing off."""
+    parsed = parse_reply('```json\n[["Hà Nội", "city"]]\n', truncated=True)
+    assert (pairs(parsed), parsed.status) == ([("Hà Nội", "city")], "ok")

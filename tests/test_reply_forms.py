@@ -119,6 +119,17 @@ RENDERERS = {
     "described": lambda pairs: lines(pairs, "1. **{0}** ({1}) - được nói đến trong bài viết này"),
     "equals": lambda pairs: lines(pairs, "{0} = {1}"),
     "pipes": lambda pairs: lines(pairs, "{0} | {1}"),
+    "slashes": lambda pairs: lines(pairs, "- {0} / {1}"),
+    "boxed headings": lambda pairs: "\n".join(
+        "\n".join([f"[{label}]", *items]) for label, items in by_type(pairs).items()
+    ),
+    "scored labels": lambda pairs: dump(
+        [{"text": mention, "labels": [{"value": label, "confidence": 0.9}]} for mention, label in pairs]
+    ),
+    "offsets within": lambda pairs: repr([(mention, 3, 9, label) for mention, label in pairs]),
+    "listed YAML": lambda pairs: "\n".join(
+        "\n    - ".join([f"- type: {label}\n  mentions:", *items]) for label, items in by_type(pairs).items()
+    ),
     "double colons": lambda pairs: lines(pairs, "{0}::{1}"),
     "checked": lambda pairs: f"{lines(pairs, CHECKED)}\n2. bài viết | False | ==NONE== | no",
     "headings": lambda pairs: "\n\n".join(

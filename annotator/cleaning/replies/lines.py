@@ -19,7 +19,7 @@ MAX_LINES = 2_000
 _MAX_WIDTH = 1_000
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d_]++(?:[ _][^\W\d_]++){0,4}")
-_NUMERAL = re.compile(r"\A(?:[IVX]{1,4}|[A-H])[.)]\s+")
+_NUMERAL = re.compile(r"\A(?:\d{1,3}|[IVX]{1,4}|[A-H])[.)]\s+")
 _OWN_TYPE = re.compile(r"[^:]{1,60}:\s+\S")
 
 
@@ -57,7 +57,7 @@ def _items(lines: Sequence[str]) -> list[Node]:
             heading = None if line.rstrip().endswith(".") else heading
     if any(is_bullet for _, is_bullet, _ in found):
         found = [one for one in found if one[1]]
-    elif len(found) == 1:
+    elif len(found) == 1 and found[0][0] is None:
         return [Prose(found[0][2])]
     nodes: list[Node] = []
     for above, _, item in found:
@@ -80,7 +80,7 @@ def _as_heading(body: str) -> Heading | None:
     plain = body.strip('*_#`" ').strip()
     is_marked = body.startswith("#") or (body.startswith("**") and body.endswith("**") and "**" not in body[2:-2])
     if plain.endswith(":") or is_marked:
-        return Heading(plain.rstrip(": ").strip(MARKS)[:200])
+        return Heading(_NUMERAL.sub("", plain).rstrip(": ").strip(MARKS)[:200])
     return None
 
 

@@ -104,7 +104,8 @@ def _named(value: Node) -> Node:
     """Name a type that is an object with a score, ``{"value": "PER", "confidence": 0.9}``, or a list of them."""
     if not isinstance(value, list):
         return value
-    texts = [item[1] for item in value if isinstance(item, tuple) and type(item[1]) is str]
+    fields = [item for item in value if isinstance(item, tuple) and fold(item[0]) not in _PROSE_KEYS]
+    texts = [text for _, text in fields if type(text) is str]
     if len(texts) == 1 and all(isinstance(item, tuple) and not isinstance(item[1], list) for item in value):
         return texts[0]
     return [*map(_named, value)] if all(isinstance(item, list) for item in value) else value

@@ -160,8 +160,8 @@ def yaml_fields(lines: Sequence[str]) -> list[Node]:
             fields.append((body.strip(MARKS + ":"), values := []))
         elif not parts and fields and fields[-1][1] is values and BULLET.match(line):
             values.append(body.strip(MARKS + ","))
-        elif not parts and not is_named and _name_of(after) in LABEL_KEYS and indent(after) > indent(line):
-            fields.append(("text", body.strip(MARKS + ":")))
+        elif not parts and not is_named and _name_of(after) in LABEL_KEYS and _is_over(line, after):
+            fields.append(("text", body.strip(MARKS + "#:")))
     return _records(fields)
 
 
@@ -172,6 +172,11 @@ def _name_of(line: str) -> str:
 
 def _is_field(part: str) -> bool:
     return _FIELD.fullmatch(part) is not None
+
+
+def _is_over(line: str, after: str) -> bool:
+    is_marked = line.startswith(("#", "**")) and BULLET.match(after) is not None
+    return is_marked or indent(after) > indent(line)
 
 
 def _begins_list(line: str) -> bool:
