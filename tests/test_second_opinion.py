@@ -14,6 +14,7 @@ import pytest
 
 from annotator.checking.compare import SAME
 from annotator.checking.opinions import read_opinions
+from annotator.cleaning.corrections import text_sha256
 from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
@@ -273,6 +274,31 @@ def test_reviews_follow_the_verdicts(checked: tuple[Path, dict[str, str], dict[s
     (run.root / "reviews" / "an.jsonl").unlink()
     assert found is not None
     assert found["precision"]["value"] == 1.0
+
+
+def test_people_have_the_last_word(checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path) -> None:
+    """What a person checked as right stays where the arbiter rejects it, and estimates have the entities of before."""
+    out = tmp_path / "run"
+    shutil.copytree(checked[0], out)
+    run = RunDir(out)
+
+    def entities(file: Path) -> set[tuple[str, str, str]]:
+        return {(one.passage_id, place.text, place.label) for one in tables.read_annotations(file)
+                for place in one.mentions}  # fmt: skip
+
+    before = entities(run.annotations)
+    gone = [one for one in read_opinions(run.agreement) if one.arbiter == "rejected" and one.teacher == "first"]
+    kept = (gone[0].passage_id, gone[0].mention, gone[0].label)
+    assert kept not in before
+    text = next(one.text for one in tables.read_passages(run.passages) if one.id == kept[0])
+    decision = {"reviewer": "an", "mode": "verify", "passage_id": kept[0], "mention": kept[1], "label": kept[2],
+                "text_sha256": text_sha256(text), "time": "2026-01-01T00:00:00Z", "verdict": "right"}  # fmt: skip
+    (out / "reviews").mkdir(exist_ok=True)
+    (out / "reviews" / "an.jsonl").write_text(json.dumps(decision, ensure_ascii=False) + "\n", encoding="utf-8")
+    result = vner("build", "--out", out, "--quiet")
+    assert result.exit_code == 0, result.output
+    assert entities(run.annotations) == before | {kept}
+    assert entities(run.predicted_before_review) == before
 
 
 def test_blind_passages_take_the_place_of_the_bound(

@@ -19,7 +19,11 @@ REASON: Final = "second teacher"
 
 
 def apply(
-    cleaned: Cleaned, pairs: Sequence[Pair], keep: str, accepted: frozenset[tuple[str, str]] | None = None
+    cleaned: Cleaned,
+    pairs: Sequence[Pair],
+    keep: str,
+    accepted: frozenset[tuple[str, str]] | None = None,
+    affirmed: frozenset[tuple[str, str]] = frozenset(),
 ) -> Cleaned:
     """Return ``cleaned``, which is the first teacher's, with the entities that ``keep`` leaves and adds.
 
@@ -29,13 +33,14 @@ def apply(
         keep: one of ``KEEP``.
         accepted: mention and label of the entities that the arbiter accepted; None: it has not decided, and the passage
             stays as it is.
+        affirmed: mention and label of the entities that people affirmed: they stay, whatever a teacher says.
     """
     annotation = cleaned.annotation
     if annotation is None or keep == "all" or (keep == "arbiter" and accepted is None):
         return cleaned
 
     def stays(one: Entity) -> bool:
-        return keep == "union" or (keep == "arbiter" and one.key in (accepted or ()))
+        return one.key in affirmed or keep == "union" or (keep == "arbiter" and one.key in (accepted or ()))
 
     differing = [pair for pair in pairs if pair.verdict in DIFFERENT]
     lost = [(pair, pair.first) for pair in differing if pair.first is not None and not stays(pair.first)]

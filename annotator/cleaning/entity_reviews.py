@@ -216,19 +216,29 @@ def apply(cleaned: Cleaned, passage: Passage, decisions: tuple[Decision, ...], l
     those that nobody looked at stay as they are.
     """
     identity = text_sha256(passage.text)
-    valid = [one for one in decisions if one.text_sha256 == identity]
-    whole = [one for one in valid if one.mode in WHOLE]
+    whole = [one for one in decisions if one.mode in WHOLE and one.text_sha256 == identity]
     if whole:
-        cleaned = _whole(cleaned, passage, max(whole, key=lambda one: one.time), labels)
-    entities: dict[Subject, list[Decision]] = defaultdict(list)
-    for one in valid:
-        if one.mode not in WHOLE:
-            entities[one.subject].append(one)
-    verdicts = [verdict_of(own) for own in entities.values()]
-    counting = [one for one in verdicts if one is not None and one.verdict in WRONG]
-    if cleaned.annotation is None or not counting or whole:
+        return _whole(cleaned, passage, max(whole, key=lambda one: one.time), labels)
+    wrong = [one for one in _standing(passage, decisions) if one.verdict in WRONG]
+    if cleaned.annotation is None or not wrong:
         return cleaned
-    return _entities(cleaned, cleaned.annotation, counting, labels)
+    return _entities(cleaned, cleaned.annotation, wrong, labels)
+
+
+def affirmed(passage: Passage, decisions: tuple[Decision, ...]) -> frozenset[tuple[str, str]]:
+    """Return mention and label of the predictions that people hold for an entity, be it of another span or type."""
+    standing = _standing(passage, decisions)
+    return frozenset((one.mention, one.label) for one in standing if one.verdict in ("right", "type", "span"))
+
+
+def _standing(passage: Passage, decisions: tuple[Decision, ...]) -> list[Decision]:
+    """The decision that counts about each single entity of ``passage``."""
+    identity = text_sha256(passage.text)
+    entities: dict[Subject, list[Decision]] = defaultdict(list)
+    for one in decisions:
+        if one.mode not in WHOLE and one.text_sha256 == identity:
+            entities[one.subject].append(one)
+    return [decided for own in entities.values() if (decided := verdict_of(own))]
 
 
 def _whole(cleaned: Cleaned, passage: Passage, decision: Decision, labels: Decider) -> Cleaned:

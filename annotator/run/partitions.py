@@ -17,7 +17,7 @@ from annotator.checking.keeping import apply as keep_only
 from annotator.checking.query_answers import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
 from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
-from annotator.cleaning.entity_reviews import Decision, apply
+from annotator.cleaning.entity_reviews import Decision, affirmed, apply
 from annotator.duplicates.repeated_passages import Fingerprints, fingerprints
 from annotator.passages.chunking import chunk_block
 from annotator.passages.tokenizers import Tokenizer
@@ -121,15 +121,19 @@ def clean_part(
     rejected: list[Rejected] = []
     kept, log = 0, LabelLog()
     for passage, first, pairs, sure in _both(answered, labels, people.corrections, logprobs=logprobs):
-        cleaned = first
+        cleaned = judged = first
+        decisions = reviews.get(passage.id, ())
         probable += probabilities.rows(passage.id, sure[0])
         if check and pairs is not None:
             accepted = check.accepted.get(passage.id)
             compared += opinions.opinions(passage.id, pairs, accepted, sure)
-            cleaned = keep_only(first, pairs, check.keep, accepted)
-        if cleaned.annotation and reviews:
-            predicted.append(cleaned.annotation)
-        cleaned = apply(cleaned, passage, reviews.get(passage.id, ()), labels)
+            judged = keep_only(first, pairs, check.keep, accepted)
+            cleaned = keep_only(first, pairs, check.keep, accepted, affirmed(passage, decisions))
+        if (
+            judged.annotation and reviews
+        ):  # without what stays only since somebody drew it: that would bend the estimate
+            predicted.append(judged.annotation)
+        cleaned = apply(cleaned, passage, decisions, labels)
         log.add(cleaned)
         rejected += cleaned.rejected
         kept += cleaned.kept
