@@ -232,7 +232,7 @@ def affirmed(passage: Passage, decisions: tuple[Decision, ...]) -> frozenset[tup
 
 
 def _standing(passage: Passage, decisions: tuple[Decision, ...]) -> list[Decision]:
-    """The decision that counts about each single entity of ``passage``."""
+    """Return the decision that counts about each single entity of ``passage``."""
     identity = text_sha256(passage.text)
     entities: dict[Subject, list[Decision]] = defaultdict(list)
     for one in decisions:
