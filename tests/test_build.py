@@ -305,7 +305,7 @@ def test_unanswered_passages_are_recorded_and_finished_later(
 
 def test_killed_again_and_again(tmp_path: Path, undisturbed: Path) -> None:
     """SIGKILL at random moments: no answer that reached the ledger is asked for again, and the result is the same."""
-    out, kills, in_flight = tmp_path / "killed", 4, 4
+    out, kills, in_flight = tmp_path / "killed", 6, 4
     rng = random.Random(7)
 
     def slow(passage: str, attempt: int) -> Answer:
