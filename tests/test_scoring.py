@@ -11,19 +11,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+import cli
 from annotator.cleaning.replies.mention_lists import read_answer
 from annotator.errors import SourceError
 from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
 from training.benchmarks import gold_of, read_benchmark, read_predictions
-from training.score.evaluating import evaluate, evaluate_pair, join
+from training.score.evaluating import evaluate, evaluate_pair
 from training.score.matching import MATCHINGS, count, same_text
-from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally
+from training.score.metrics import Tally, bootstrap, compare, figures, tally
 
 WORDS = st.sampled_from(["Hà", "Nội", "Huế", "An", "Hội", "Sở", "Y", "tế", "hoà", "hòa", "TP.HCM", "]", "[x]", "the"])
 MENTIONS = st.lists(st.lists(WORDS, min_size=1, max_size=3).map(" ".join), max_size=5)
-QUERIES = st.lists(st.tuples(MENTIONS, MENTIONS), min_size=1, max_size=12)
+QUERIES = st.lists(st.tuples(MENTIONS, MENTIONS), min_size=1, max_size=6)
 
 
 def scored(queries: list[tuple[list[str], list[str]]], types: int = 3) -> Tally:
@@ -32,8 +34,7 @@ def scored(queries: list[tuple[list[str], list[str]]], types: int = 3) -> Tally:
         query(f"q{n}", " ".join(sorted({*gold, *answer})), gold, f"t{n % types}", f"p{n // 2}")
         for n, (gold, answer) in enumerate(queries)
     ]
-    said = {f"q{n}": json.dumps(answer, ensure_ascii=False) for n, (_, answer) in enumerate(queries)}
-    return tally(samples, join(samples, said).mentions)
+    return tally(samples, [answer for _, answer in queries])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_universalner_damages_vietnamese() -> None:
 @given(QUERIES)
 def test_perfect_answers_score_one(queries: list[tuple[list[str], list[str]]]) -> None:
     """Gold given back is 1 everywhere, for types without a mention too."""
-    report = figures(scored([(gold, gold) for gold, _ in queries]), 0)
+    report = figures(scored([(gold, gold) for gold, _ in queries]))
     for matching in MATCHINGS:
         found = report[matching]
         for share in (found["micro"], found["macro"], *found["per_type"].values()):
@@ -132,9 +133,9 @@ def test_perfect_answers_score_one(queries: list[tuple[list[str], list[str]]]) -
 @given(QUERIES, st.randoms())
 def test_bounds_order_and_strictness(queries: list[tuple[list[str], list[str]]], rng: random.Random) -> None:
     """Shares lie between 0 and 1, strict is never above relaxed, and the order of mentions is of no account."""
-    report = figures(scored(queries), 0)
+    report = figures(scored(queries))
     shuffled = [(rng.sample(gold, len(gold)), rng.sample(answer, len(answer)) + answer[:1]) for gold, answer in queries]
-    assert figures(scored(shuffled), 0) == report
+    assert figures(scored(shuffled)) == report
     for average in ("micro", "macro"):
         for share in ("precision", "recall", "f1"):
             assert 0 <= report["strict"][average][share] <= report["relaxed"][average][share] <= 1
@@ -168,16 +169,16 @@ def apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 def benchmark_of_spans() -> tuple[Tally, list[tuple[str, list[tuple[int, int]], list[tuple[int, int]]]]]:
     """Three hundred queries whose mentions occur once each, so that strings and spans mean the same."""
     rng = random.Random(7)
-    samples, said, spans = [], {}, []
+    samples, answers, spans = [], [], []
     for number in range(300):
         words, gold, answer = sentence(rng, number)
         answer = apart(answer)
         label = ("PER", "LOC", "ORG")[number % 3]
         texts = [[" ".join(words[a:b]) for a, b in side] for side in (gold, answer)]
         samples.append(query(f"q{number}", " ".join(words), texts[0], label, f"p{number}"))
-        said[f"q{number}"] = json.dumps(texts[1])
+        answers.append(texts[1])
         spans.append((label, gold, answer))
-    return tally(samples, join(samples, said).mentions), spans
+    return tally(samples, answers), spans
 
 
 def test_strict_agrees_with_seqeval() -> None:
@@ -200,7 +201,7 @@ def test_strict_agrees_with_seqeval() -> None:
         mode="strict",
         scheme=IOB2,
     )
-    report = figures(ours, 0)["strict"]
+    report = figures(ours)["strict"]
     for name, found in {"micro avg": report["micro"], "macro avg": report["macro"], **report["per_type"]}.items():
         for share, value in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
             assert found[share] == pytest.approx(theirs[name][value])
@@ -219,7 +220,7 @@ def test_relaxed_agrees_with_nervaluate() -> None:
         [[{"label": item[0], "start": a, "end": b - 1} for a, b in item[side]] for item in spans] for side in (1, 2)
     )
     theirs = Evaluator(gold, answers, tags=["PER", "LOC", "ORG"], loader="dict").evaluate()["overall"]["partial"]
-    found = figures(ours, 0)["relaxed"]["micro"]
+    found = figures(ours)["relaxed"]["micro"]
     assert theirs.partial > 50
     assert found["precision"] == pytest.approx(theirs.precision)
     assert found["recall"] == pytest.approx(theirs.recall)
@@ -229,12 +230,12 @@ def test_relaxed_agrees_with_nervaluate() -> None:
 def test_intervals_hold_the_figure_and_follow_the_seed() -> None:
     """The same seed draws the same; more passages make the interval narrower; a lone passage has no spread."""
     ours, _ = benchmark_of_spans()
-    f1 = figures(ours, 0)["strict"]["micro"]["f1"]
-    low, high = bootstrap(ours, Draws(400, 1))["strict"]["micro"]["f1"]
+    f1 = figures(ours)["strict"]["micro"]["f1"]
+    low, high = bootstrap(ours, 400, 1)["strict"]["micro"]["f1"]
     assert low < f1 < high
-    assert bootstrap(ours, Draws(400, 1)) == bootstrap(ours, Draws(400, 1)) != bootstrap(ours, Draws(400, 2))
+    assert bootstrap(ours, 400, 1) == bootstrap(ours, 400, 1) != bootstrap(ours, 400, 2)
     alone = scored([(["Hà Nội"], ["Hà Nội", "Huế"])])
-    assert bootstrap(alone, Draws(50))["strict"]["micro"]["precision"] == [0.5, 0.5]
+    assert bootstrap(alone, 50, 0)["strict"]["micro"]["precision"] == [0.5, 0.5]
 
 
 def test_intervals_agree_with_resampling_by_hand() -> None:
@@ -247,7 +248,7 @@ def test_intervals_agree_with_resampling_by_hand() -> None:
         rows = {int(passage): row[0] for passage, row in zip(ours.passage, ours.counts, strict=True)}
         credit, predicted, gold = np.sum([rows[number] for number in drawn], axis=0)
         micro.append(2 * credit / (predicted + gold))
-    found = bootstrap(ours, Draws(600))["strict"]["micro"]["f1"]
+    found = bootstrap(ours, 600, 0)["strict"]["micro"]["f1"]
     assert found == pytest.approx(list(np.quantile(micro, [0.025, 0.975])), abs=0.01)
 
 
@@ -257,12 +258,12 @@ def test_the_paired_test_tells_luck_from_difference() -> None:
     gold = [[f"tên{n}"] for n in range(400)]
     good = scored([(mentions, mentions) for mentions in gold])
     worse = scored([(mentions, mentions if rng.random() > 0.2 else []) for mentions in gold])
-    same = compare(good, good, Draws(200))["strict"]["micro"]
+    same = compare(good, good, 200, 0)["strict"]["micro"]
     assert (same["p"], same["difference"]["f1"]) == (1.0, 0.0)
-    found = compare(good, worse, Draws(200))["strict"]["micro"]
+    found = compare(good, worse, 200, 0)["strict"]["micro"]
     assert found["p"] == pytest.approx(1 / 201)
     assert 0 < found["interval"]["f1"][0] < found["difference"]["f1"] < found["interval"]["f1"][1]
-    few = compare(scored([(["a"], ["a"])] * 6), scored([(["a"], ["a"])] * 4 + [(["a"], [])] * 2), Draws(200))
+    few = compare(scored([(["a"], ["a"])] * 6), scored([(["a"], ["a"])] * 4 + [(["a"], [])] * 2), 200, 0)
     assert few["strict"]["micro"]["p"] > 0.3
 
 
@@ -273,7 +274,7 @@ def test_the_paired_test_is_calibrated() -> None:
     below = 0
     for trial in range(80):
         pair = [scored([(["a"], ["a"] if rng.random() > 0.5 else []) for _ in range(40)], 1) for _ in range(2)]
-        below += compare(pair[0], pair[1], Draws(60, trial))["strict"]["micro"]["p"] < 0.2
+        below += compare(pair[0], pair[1], 60, trial)["strict"]["micro"]["p"] < 0.2
     assert 5 <= below <= 30
 
 
@@ -282,7 +283,8 @@ def test_what_is_missing_unknown_and_unreadable_is_counted(tmp_path: Path) -> No
     samples = [query(f"q{n}", "Huế", ["Huế"], "location", f"p{n}") for n in range(4)]
     lines = [("q0", '["Huế"]'), ("q1", "tôi không biết"), ("lạ", '["Huế"]'), ("q2", ["Huế"])]
     told: list[str] = []
-    report = evaluate(samples, write_predictions(tmp_path / "p.jsonl", lines), Draws(20), told.append)
+    benchmark = write_benchmark(tmp_path / "b.parquet", samples)
+    report = evaluate(benchmark, write_predictions(tmp_path / "p.jsonl", lines), told.append, draws=20)
     assert (report["missing"], report["unparsable"], report["unknown"]) == (1, 1, 1)
     assert report["strict"]["micro"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3)}
     assert len(told) == 3
@@ -317,7 +319,7 @@ def test_a_benchmark_that_is_none_is_refused(tmp_path: Path) -> None:
         read_benchmark(write_benchmark(tmp_path / "b.parquet", [one, one]))
     broken = Sample("q0", "?", "Huế", "Huế", "location", negative=False, passage_id="p0")
     with pytest.raises(SourceError, match="gold of q0"):
-        tally([broken], join([broken], {}).mentions)
+        tally([broken], [[]])
 
 
 def test_two_files_are_scored_against_one_benchmark(tmp_path: Path) -> None:
@@ -326,10 +328,44 @@ def test_two_files_are_scored_against_one_benchmark(tmp_path: Path) -> None:
     benchmark = write_benchmark(tmp_path / "b.parquet", samples)
     files = [write_predictions(tmp_path / f"{name}.jsonl", [(f"q{n}", said) for n in range(30)])
              for name, said in (("a", '["Huế"]'), ("b", "[]"))]  # fmt: skip
-    report = evaluate_pair(benchmark, (files[0], files[1]), Draws(100), print)
+    report = evaluate_pair(benchmark, (files[0], files[1]), print, draws=100)
     assert report["a"]["strict"]["micro"]["f1"] == 1
     assert report["b"]["strict"]["micro"]["f1"] == 0
     assert report["comparison"]["strict"]["micro"]["p"] == pytest.approx(1 / 101)
+
+
+def test_the_command_prints_tables_and_writes_them_as_markdown(tmp_path: Path) -> None:
+    """One file with its types, or two beside each other."""
+    samples = [query(f"q{n}", "Ở Huế.", ["Huế"], "location", f"p{n}") for n in range(30)]
+    benchmark = str(write_benchmark(tmp_path / "b.parquet", samples))
+    a, b = (
+        str(write_predictions(tmp_path / f"{name}.jsonl", [(f"q{n}", output) for n in range(right)]))
+        for name, output, right in (("a", '["Huế"]', 30), ("b", '["huế"]', 15))
+    )
+    table = tmp_path / "table.md"
+    shown = CliRunner().invoke(cli.app, ["evaluate", benchmark, b, "--draws", "20", "--markdown", str(table)])
+    assert shown.exit_code == 0
+    assert "15 queries without an answer" in shown.stderr
+    assert "| location | 30 | 0.00 | 0.00 | 0.00 | 0.00 | 66.67 |" in table.read_text(encoding="utf-8")
+    assert "30 queries, 30 passages, 0 unparsable" in shown.stdout
+    arguments = ["evaluate", benchmark, "--compare", a, b, "--draws", "20", "--markdown", str(table)]
+    assert "strict, micro" in CliRunner().invoke(cli.app, arguments).stdout
+    assert "| strict, micro | 100.00 | 0.00 | +100.00 | 100.00 to 100.00 |" in table.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give PREDICTIONS.jsonl"),
+        (["p.jsonl", "--compare", "a", "b"], "give PREDICTIONS.jsonl"),
+        (["--compare", "a", "b", "--draws", "0"], "--draws must be at least 1"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(arguments: list[str], message: str) -> None:
+    """Exit code 2 and one line."""
+    result = CliRunner().invoke(cli.app, ["evaluate", "b.parquet", *arguments])
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert message in result.stderr
 
 
 def test_a_benchmark_in_another_unicode_form_is_the_same(tmp_path: Path) -> None:

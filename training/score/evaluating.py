@@ -1,165 +1,122 @@
-"""Score files of predictions against a benchmark: one alone, two beside each other, or one for each variant of it."""
+"""Score files of predictions against a benchmark, one alone or two beside each other, and show the scores as tables."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from annotator.cleaning.replies.mention_lists import read_answer
-from annotator.errors import ConfigError
 from annotator.records import Sample
-from annotator.storage import tables
-from annotator.storage.atomic import replacing
-from training.benchmarks import fingerprint, read_benchmark, read_predictions
-from training.predict.running import note_of
-from training.score.metrics import Draws, Tally, bootstrap, compare, figures, tally
-from training.score.variants import VARIANTS, variant
+from annotator.terminal.words import plural
+from training.benchmarks import read_benchmark, read_predictions
+from training.score.matching import MATCHINGS, UNIVERSALNER_WARNING
+from training.score.metrics import AVERAGES, LEVEL, SHARES, Tally, bootstrap, compare, figures, tally
+from training.tables import Grid, percent
 
-ORIGINAL: Final = "original"
 Say: TypeAlias = Callable[[str], Any]
 """Prints a line that a reader of the figures must see."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """The answers of a predictor to the queries of a benchmark."""
-
-    mentions: tuple[tuple[str, ...], ...]
-    """Of each query, in the order of the benchmark; none where there is no answer or no readable one."""
-    unparsable: int
-    """Answers in which no list could be found."""
-    missing: int
-    """Queries without an answer; they count as answered with ``[]``."""
-    unknown: int
-    """Answers whose id is not in the benchmark; they count for nothing."""
-
-
-def join(samples: Sequence[Sample], predictions: Mapping[str, str]) -> Answers:
-    """Put the answers beside the queries."""
-    read = [read_answer(predictions[sample.id]) if sample.id in predictions else None for sample in samples]
-    return Answers(
-        mentions=tuple(answer.mentions if answer else () for answer in read),
-        unparsable=sum(answer is not None and not answer.readable for answer in read),
-        missing=read.count(None),
-        unknown=len(predictions.keys() - {sample.id for sample in samples}),
-    )
-
-
-def evaluate(samples: Sequence[Sample], predictions: Path, draws: Draws, say: Say) -> dict[str, Any]:
+def evaluate(benchmark: Path, predictions: Path, say: Say, *, draws: int = 0, seed: int = 0) -> dict[str, Any]:
     """Score one file of predictions.
 
     Args:
-        samples: the queries of the benchmark.
+        benchmark: Parquet file of samples with gold outputs.
         predictions: JSON lines with ``id`` and ``output``.
-        draws: of the bootstrap; none where its number is 0.
         say: prints what is missing, unreadable or unknown.
+        draws: resamples of the bootstrap; 0: no intervals.
+        seed: of the bootstrap.
 
     Returns:
         ``strict``, ``relaxed`` and ``universalner``, each with ``micro``, ``macro`` and ``per_type`` as shares from 0
         to 1; ``unparsable``, ``missing``, ``unknown``, ``queries``, ``passages`` as numbers; ``intervals``.
 
     Raises:
-        SourceError: the predictions cannot be read, have an id twice, or a gold is no list.
+        SourceError: a file cannot be read, has an id twice, or a gold is no list.
     """
-    return _report(*_read(samples, predictions, say), draws)
+    scored, numbers = _score(read_benchmark(benchmark), predictions, say)
+    return {**figures(scored), **numbers, "intervals": bootstrap(scored, draws, seed) if draws else {}}
 
 
-def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], draws: Draws, say: Say) -> dict[str, Any]:
+def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], say: Say, *, draws: int, seed: int = 0) -> dict[str, Any]:
     """Score two files of predictions of one benchmark, and test whether they differ: ``a``, ``b``, ``comparison``.
 
     Raises:
         SourceError: as ``evaluate`` does.
     """
     samples = read_benchmark(benchmark)
-    a, b = (_read(samples, path, say) for path in pair)
-    reports = {"a": _report(*a, Draws(0)), "b": _report(*b, Draws(0))}
-    files = [str(path) for path in pair]
-    return {"files": files, "draws": draws.number, **reports, "comparison": compare(a[1], b[1], draws)}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Paths of a benchmark, and of the folder with its variants and the predictions for them."""
-
-    benchmark: Path
-    folder: Path
-    predictions: Path | None = None
-    """Of the original, where they are not in the folder."""
-
-    def samples(self, name: str) -> Path:
-        """Return the file of the queries of a variant."""
-        return self.benchmark if name == ORIGINAL else self.folder / f"{name}.parquet"
-
-    def answers(self, name: str) -> Path:
-        """Return the file of the predictions for a variant, by whatever made them."""
-        return (name == ORIGINAL and self.predictions) or self.folder / f"{name}.jsonl"
-
-
-def evaluate_variants(
-    place: Place, predict: Callable[[Path, Path], Any] | None, draws: Draws, say: Say
-) -> dict[str, Any]:
-    """Write each variant, then score it and the original. The same benchmark and seed give the same bytes.
-
-    Args:
-        place: where everything is.
-        predict: answers a benchmark in a file; without it only the predictions that are there are scored.
-        draws: of the intervals; its seed is that of the variants.
-        say: as for ``evaluate``.
-
-    Returns:
-        ``variants``: name to the report of ``evaluate`` with ``changed``, the share of queries whose text differs from
-        the original's; None for one without predictions.
-
-    Raises:
-        SourceError: the benchmark cannot be read.
-        ConfigError: predictions belong to another benchmark or seed.
-        AnnotateError: as ``predict`` does.
-    """
-    originals = read_benchmark(place.benchmark)
-    for name in VARIANTS:
-        with replacing(place.samples(name)) as file:
-            tables.write_records(file, tables.SAMPLE, variant(name, originals, draws.seed))
-    reports: dict[str, Any] = {}
-    for name in (ORIGINAL, *VARIANTS):
-        answers = place.answers(name)
-        if predict and answers != place.predictions:
-            predict(place.samples(name), answers)
-        samples = read_benchmark(place.samples(name))
-        reports[name] = None
-        if answers.exists():
-            note = note_of(answers)
-            if note.exists() and json.loads(note.read_text("utf-8")).get("benchmark") != fingerprint(samples):
-                raise ConfigError(
-                    f"{answers} answers another benchmark, or variants of another seed; choose another --out"
-                )
-            changed = sum(one.input != other.input for one, other in zip(samples, originals, strict=True))
-            reports[name] = {**evaluate(samples, answers, draws, say), "changed": changed / len(samples)}
-    return {"folder": str(place.folder), "variants": reports}
-
-
-def _read(samples: Sequence[Sample], path: Path, say: Say) -> tuple[Answers, Tally]:
-    """Read and count the answers, and say what a reader of the figures must know of them."""
-    answers = join(samples, read_predictions(path))
-    for number, what in (
-        (answers.missing, "have no answer and count as answered with []"),
-        (answers.unparsable, "have an answer without a readable list, which counts as []"),
-    ):
-        if number:
-            say(f"{path}: {number:,} of {len(samples):,} queries {what}")
-    if answers.unknown:
-        say(f"{path}: {answers.unknown:,} answers have an id that the benchmark does not have; they count for nothing")
-    return answers, tally(samples, answers.mentions)
-
-
-def _report(answers: Answers, scored: Tally, draws: Draws) -> dict[str, Any]:
+    (a, a_numbers), (b, b_numbers) = (_score(samples, path, say) for path in pair)
     return {
-        **figures(scored, answers.unparsable),
-        "missing": answers.missing,
-        "unknown": answers.unknown,
-        "queries": len(answers.mentions),
-        "passages": scored.passages,
-        "intervals": bootstrap(scored, draws) if draws.number else {},
+        "files": [str(path) for path in pair],
+        "draws": draws,
+        "a": {**figures(a), **a_numbers, "intervals": {}},
+        "b": {**figures(b), **b_numbers, "intervals": {}},
+        "comparison": compare(a, b, draws, seed),
     }
+
+
+def _score(samples: Sequence[Sample], path: Path, say: Say) -> tuple[Tally, dict[str, int]]:
+    """Compare the predictions in ``path`` with gold, and count those that are missing, unreadable or unknown."""
+    predictions = read_predictions(path)
+    answers = [read_answer(predictions[sample.id]) if sample.id in predictions else None for sample in samples]
+    scored = tally(samples, [answer.mentions if answer else () for answer in answers])
+    numbers = {
+        "unparsable": sum(answer is not None and not answer.readable for answer in answers),
+        "missing": answers.count(None),
+        "unknown": len(predictions.keys() - {sample.id for sample in samples}),
+        "queries": len(samples),
+        "passages": scored.passages,
+    }
+    for name, what in (
+        ("missing", "queries without an answer, which count as answered with []"),
+        ("unparsable", "answers without a readable list, which count as []"),
+        ("unknown", "answers to queries that the benchmark does not have, which count for nothing"),
+    ):
+        if numbers[name]:
+            say(f"{path}: {numbers[name]:,} {what}")
+    return scored, numbers
+
+
+def score_grids(report: Mapping[str, Any]) -> list[Grid]:
+    """Return the tables of one scored file, in percent: micro and macro under each matching, then each type."""
+    rows = []
+    for matching in MATCHINGS:
+        for average in AVERAGES:
+            interval = report["intervals"][matching][average]["f1"] if report["intervals"] else ()
+            rows.append([f"{matching}, {average}", *_percents(report[matching][average]), _between(interval)])
+    title = (
+        f"{plural(report['queries'], 'query')}, {plural(report['passages'], 'passage')}, "
+        f"{report['unparsable']:,} unparsable"
+    )
+    overall = Grid(title, ["", "precision", "recall", "F1", f"{LEVEL:.0%} interval"], rows, UNIVERSALNER_WARNING)
+    each = []
+    for name, found in sorted(report["strict"]["per_type"].items(), key=lambda item: (-item[1]["support"], item[0])):
+        others = [percent(report[matching]["per_type"][name]["f1"]) for matching in MATCHINGS[1:]]
+        nothing = not found["support"] and found["f1"] == 1  # nothing to find and nothing found
+        each.append([name, f"{found['support']:,}", *(["-"] * 5 if nothing else [*_percents(found), *others])])
+    header = ["type", "mentions", "precision", "recall", "F1", *MATCHINGS[1:]]
+    return [overall, Grid("By type: strict, and the F1 of the others", header, each)]
+
+
+def comparison_grids(report: Mapping[str, Any]) -> list[Grid]:
+    """Return the table of ``--compare``: F1 of both in percent, their difference with its interval, and p."""
+    rows = []
+    for matching in MATCHINGS:
+        for average in AVERAGES:
+            a, b = (percent(report[side][matching][average]["f1"]) for side in ("a", "b"))
+            tested = report["comparison"][matching][average]
+            difference, interval = f"{100 * tested['difference']['f1']:+.2f}", _between(tested["interval"]["f1"])
+            rows.append([f"{matching}, {average}", a, b, difference, interval, f"{tested['p']:.4f}"])
+    title = f"A = {report['files'][0]}, B = {report['files'][1]}"
+    header = ["F1", "A", "B", "A - B", f"{LEVEL:.0%} interval", "p"]
+    note = f"p: approximate randomisation over {report['draws']:,} draws; below 0.05, chance is no good explanation"
+    return [Grid(title, header, rows, note)]
+
+
+def _percents(found: Mapping[str, float]) -> list[str]:
+    return [percent(found[name]) for name in SHARES]
+
+
+def _between(interval: Sequence[float]) -> str:
+    return " to ".join(map(percent, interval)) or "-"

@@ -21,9 +21,8 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from scipy.sparse import csr_matrix
@@ -61,17 +60,14 @@ def count(gold: Sequence[str], answer: Sequence[str], passage: str) -> tuple[Cou
         answer: the given ones; their order and repetitions do not matter.
         passage: the text that the query was about.
     """
-    right, given = _distinct(filter(None, map(same_text, gold))), _distinct(filter(None, map(same_text, answer)))
-    equal = [mention for mention in given if mention in set(right)]
+    right, given = ({same_text(mention) for mention in mentions} - {""} for mentions in (gold, answer))
+    equal = right & given
     strict = Counts(len(equal), len(given), len(right))
     # To match what is equal first costs nothing: one whole credit is no less than the two halves it may prevent.
-    left = (
-        [mention for mention in right if mention not in equal],
-        [mention for mention in given if mention not in equal],
-    )
-    relaxed = strict._replace(credit=len(equal) + PARTIAL * _most_overlaps(*left, passage))
-    theirs, ours = _distinct(map(universalner, gold)), _distinct(map(universalner, answer))
-    return strict, relaxed, Counts(len(set(theirs) & set(ours)), len(ours), len(theirs))
+    overlaps = _most_overlaps(sorted(right - equal), sorted(given - equal), passage)
+    relaxed = strict._replace(credit=len(equal) + PARTIAL * overlaps)
+    theirs, ours = ({universalner(mention) for mention in mentions} for mentions in (gold, answer))
+    return strict, relaxed, Counts(len(theirs & ours), len(ours), len(theirs))
 
 
 def same_text(mention: str) -> str:
@@ -84,23 +80,14 @@ def universalner(mention: str) -> str:
     return " ".join(_ARTICLES.sub(" ", mention.lower().translate(_NO_PUNCTUATION)).split())
 
 
-def _distinct(keys: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(keys))
-
-
 def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
     """Return the greatest number of overlapping pairs in which no mention is twice."""
     if not gold or not answer:
         return 0
-    text = _passage_key(passage)
+    text = same_text(passage)
     spans = {mention: _occurrences(mention, text) for mention in (*gold, *answer)}
     overlaps = csr_matrix([[_overlap(one, other, spans) for one in gold] for other in answer])
     return int((maximum_bipartite_matching(overlaps) >= 0).sum())
-
-
-@lru_cache(maxsize=64)  # the queries of a passage come together
-def _passage_key(passage: str) -> str:
-    return same_text(passage)
 
 
 def _occurrences(mention: str, text: str) -> list[tuple[int, int]]:

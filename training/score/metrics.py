@@ -6,7 +6,7 @@ over queries, so a resample is a weight for each query, and no string is compare
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,14 +41,6 @@ class Tally:
     passages: int
 
 
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """How often to draw, and from which seed."""
-
-    number: int = 1000
-    seed: int = 0
-
-
 def tally(samples: Sequence[Sample], answers: Sequence[Sequence[str]]) -> Tally:
     """Compare each answer with its gold under every matching.
 
@@ -65,6 +57,12 @@ def tally(samples: Sequence[Sample], answers: Sequence[Sequence[str]]) -> Tally:
         np.array([numbers[sample.passage_id] for sample, _ in pairs], np.int64),
         len(numbers),
     )
+
+
+def totals(scored: Tally, of_passages: Floats | None = None) -> Floats:
+    """Sum the counts by type, ``[type, matching, 3]``, each query times the weight of its passage."""
+    weighted = scored.counts if of_passages is None else scored.counts * of_passages[scored.passage, None, None]
+    return np.add.reduceat(weighted, scored.first, axis=0)
 
 
 def shares(totals: Floats) -> Floats:
@@ -90,83 +88,76 @@ def summarize(by_type: Floats) -> Floats:
     return np.stack([micro, np.where(number == 0, 1.0, mean)], axis=1)
 
 
-def totals(counts: Floats, first: NDArray[np.int64], weights: Floats | None = None) -> Floats:
-    """Sum ``counts`` by type, each query times its weight."""
-    weighted = counts if weights is None else counts * weights[:, None, None]
-    return np.add.reduceat(weighted, first, axis=0)
-
-
-def figures(scored: Tally, unparsable: int) -> dict[str, Any]:
-    """Return the shares as the command line prints them with ``--json``."""
-    by_type = totals(scored.counts, scored.first)
+def figures(scored: Tally) -> dict[str, Any]:
+    """Return the shares of each matching: ``micro``, ``macro``, and ``per_type`` with the number of gold mentions."""
+    by_type = totals(scored)
     each = shares(by_type)
-    overall = summarize(by_type)
-    report: dict[str, Any] = _grid(lambda m, a: _named(overall[m, a]))
+    report = _named(summarize(by_type))
     for m, matching in enumerate(MATCHINGS):
         report[matching]["per_type"] = {
-            name: {**_named(each[t, m]), "support": int(by_type[t, m, 2])} for t, name in enumerate(scored.types)
+            name: {**dict(zip(SHARES, each[t, m].tolist(), strict=True)), "support": int(by_type[t, m, 2])}
+            for t, name in enumerate(scored.types)
         }
-    return {**report, "unparsable": unparsable}
+    return report
 
 
-def bootstrap(scored: Tally, draws: Draws) -> dict[str, Any]:
+def bootstrap(scored: Tally, draws: int, seed: int) -> dict[str, Any]:
     """Return percentile intervals of the shares, resampling passages (Efron & Tibshirani, 1993, chapter 13)."""
-    rng = np.random.default_rng(draws.seed)
-    drawn = [summarize(totals(scored.counts, scored.first, _resample(scored, rng))) for _ in range(draws.number)]
-    ends = _ends(drawn)
-    return _grid(lambda m, a: _interval(ends[:, m, a]))
+    rng = np.random.default_rng(seed)
+    return _intervals([summarize(totals(scored, _resample(scored, rng))) for _ in range(draws)])
 
 
-def compare(a: Tally, b: Tally, draws: Draws) -> dict[str, Any]:
-    """Whether ``a`` and ``b``, which answered the same queries, differ by more than chance.
+def compare(a: Tally, b: Tally, draws: int, seed: int) -> dict[str, Any]:
+    """Test whether ``a`` and ``b``, which answered the same queries, differ by more than chance.
 
     ``difference`` is a - b, with its percentile interval under resampling of passages for both alike. ``p`` is the
     two-sided probability of a difference in F1 at least as large if the two were the same: approximate randomisation,
     which exchanges the answers of a passage by the toss of a coin (Noreen, 1989; Yeh, 2000).
     """
-    rng = np.random.default_rng(draws.seed)
-    sum_a, sum_b, gap = totals(a.counts, a.first), totals(b.counts, b.first), a.counts - b.counts
+    rng = np.random.default_rng(seed)
+    sum_a, sum_b = totals(a), totals(b)
     observed = summarize(sum_a) - summarize(sum_b)
     at_least = np.zeros(observed.shape[:2])
     drawn = []
-    for _ in range(draws.number):
+    for _ in range(draws):
         weights = _resample(a, rng)
-        drawn.append(summarize(totals(a.counts, a.first, weights)) - summarize(totals(b.counts, b.first, weights)))
-        moved = totals(gap, a.first, rng.integers(0, 2, a.passages).astype(np.float64)[a.passage])
+        drawn.append(summarize(totals(a, weights)) - summarize(totals(b, weights)))
+        coins = rng.integers(0, 2, a.passages).astype(np.float64)
+        moved = totals(a, coins) - totals(b, coins)
         by_chance = summarize(sum_a - moved) - summarize(sum_b + moved)
         at_least += np.abs(by_chance[..., 2]) >= np.abs(observed[..., 2]) - 1e-12  # sums are not exact to the last bit
-    ends, p = _ends(drawn), (1 + at_least) / (1 + draws.number)
-    return _grid(
-        lambda m, a: {
-            "difference": _named(observed[m, a]),
-            "interval": _interval(ends[:, m, a]),
-            "p": float(p[m, a]),
-        }
-    )
-
-
-def _resample(scored: Tally, rng: np.random.Generator) -> Floats:
-    """Return how often each query is drawn when as many passages as there are are drawn with replacement."""
-    drawn = np.bincount(rng.integers(0, scored.passages, scored.passages), minlength=scored.passages)
-    return drawn.astype(np.float64)[scored.passage]
-
-
-def _ends(drawn: Sequence[Floats]) -> Floats:
-    """Return the ends of the intervals: ``[2, matching, average, 3]``."""
-    ends: Floats = np.quantile(np.stack(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return ends
-
-
-def _grid(show: Callable[[int, int], Any]) -> dict[str, Any]:
-    """Return what ``show`` gives for the numbers of each matching and average, by their names."""
+    p = (1 + at_least) / (1 + draws)
+    differences, intervals = _named(observed), _intervals(drawn)
     return {
-        matching: {average: show(m, a) for a, average in enumerate(AVERAGES)} for m, matching in enumerate(MATCHINGS)
+        matching: {
+            average: {
+                "difference": differences[matching][average],
+                "interval": intervals[matching][average],
+                "p": chance,
+            }
+            for average, chance in zip(AVERAGES, row, strict=True)
+        }
+        for matching, row in zip(MATCHINGS, p.tolist(), strict=True)
     }
 
 
-def _named(values: Floats) -> dict[str, float]:
-    return dict(zip(SHARES, values.tolist(), strict=True))
+def _resample(scored: Tally, rng: np.random.Generator) -> Floats:
+    """Return how often each passage is drawn when as many as there are are drawn with replacement."""
+    drawn = rng.integers(0, scored.passages, scored.passages)
+    return np.bincount(drawn, minlength=scored.passages).astype(np.float64)
 
 
-def _interval(ends: Floats) -> dict[str, list[float]]:
-    return dict(zip(SHARES, ends.T.tolist(), strict=True))
+def _intervals(drawn: Sequence[Floats]) -> dict[str, Any]:
+    """Return the ends of the percentile intervals of ``[matching, average, share]``."""
+    ends = np.quantile(np.stack(drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return _named(np.moveaxis(ends, 0, -1))
+
+
+def _named(table: Floats) -> dict[str, Any]:
+    """Return ``[matching, average, share]`` by their names; a fourth axis becomes lists."""
+    return {
+        matching: {
+            average: dict(zip(SHARES, values, strict=True)) for average, values in zip(AVERAGES, row, strict=True)
+        }
+        for matching, row in zip(MATCHINGS, table.tolist(), strict=True)
+    }

@@ -44,11 +44,9 @@ def predict_with(student: str, benchmark: Path, out: Path, device: str, progress
 
 def score_of(benchmark: Path, predictions: Path, progress: Progress) -> dict[str, float]:
     """Return the micro F1 of ``predictions`` as shares, by matching."""
-    from training.benchmarks import read_benchmark
     from training.score.evaluating import evaluate
-    from training.score.metrics import Draws
 
-    report = evaluate(read_benchmark(benchmark), predictions, Draws(0), progress.say)
+    report = evaluate(benchmark, predictions, progress.say)
     return {matching: float(report[matching]["micro"]["f1"]) for matching in MATCHINGS}
 
 
