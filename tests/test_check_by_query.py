@@ -312,7 +312,7 @@ def test_a_plan_prices_the_queries(built: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
-    """By an assumption that it names; then by the passages that both have answered; then exactly."""
+    """At most a question a passage before both have answered; then exactly."""
     out = tmp_path / "run"
     shutil.copytree(built, out)
 
@@ -326,20 +326,19 @@ def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
         teacher = ["--provider", "openai", "--model", "m2", "--base-url", second.url, "--quiet"]
         flags = ["plan", "--out", out, "--check", "--keep", "arbiter", *teacher, "--price-in", 1, "--price-out", 2]
         assumed = json.loads(vner(*flags, "--json").stdout)["arbiter"]
-        assert "an F1 of 0.7" in assumed["basis"]
-        assert 0 < assumed["requests"] <= tables.count(out / "passages.parquet")
+        assert "at most" in assumed["basis"]
+        assert assumed["requests"] == tables.count(out / "passages.parquet")
         assert assumed["usd"] == pytest.approx((assumed["prompt_tokens"] + 2 * assumed["completion_tokens"]) / 1e6)
-        assert "an F1 of 0.7" in " ".join(vner(*flags).stdout.split())
+        assert "at most" in " ".join(vner(*flags).stdout.split())
         assert "arbiter" not in json.loads(vner(*flags, "--json", "--keep", "all").stdout)
         assert not second.requests
         assert vner("check", out, *teacher, "--share", 0.8).exit_code == 0
-        seen = json.loads(vner(*flags, "--json", "--share", 1).stdout)["arbiter"]
-        assert "passages that both teachers have answered" in seen["basis"]
+        more = json.loads(vner(*flags, "--json", "--share", 1).stdout)["arbiter"]
         exact = json.loads(vner(*flags, "--json").stdout)["arbiter"]
         before = second.asked.total()
         assert vner("check", out, "--keep", "arbiter", "--quiet").exit_code == 0
         assert second.asked.total() - before == exact["requests"] > 0
-        assert seen["requests"] == pytest.approx(exact["requests"] / 0.8, abs=3)
+        assert exact["requests"] < more["requests"] <= assumed["requests"]
         assert json.loads(vner(*flags, "--json").stdout)["arbiter"]["requests"] == 0
 
 

@@ -11,7 +11,7 @@ from annotator.asking.endpoint_limits import EndpointLimits, context_window, pub
 from annotator.asking.pool import pace_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
-from annotator.run.forecast.request_time import DAY, time_of
+from annotator.run.forecast.plan import DAY, time_of
 from annotator.storage import tables
 from tests.endpoint import Endpoint
 from tests.test_build import vner
@@ -72,9 +72,9 @@ def test_a_plan_counts_the_days(tmp_path: Path) -> None:
     assert plan["time"]["bound_by"] == "--tpm"  # 118 passages fit in a day
     assert plan["passages"]["to_ask"] < a_day
     config = RunConfig(provider="groq", model="openai/gpt-oss-120b", limits="groq-free")
-    seconds, bound = time_of(config, 1000, 500.0, 2.0)
+    seconds, bound = time_of(config, 1000, 500_000, 2.0)
     assert bound == "tokens a day"
-    assert 2 * DAY < seconds < 3 * DAY
-    seconds, bound = time_of(config, 2001, 10.0, 2.0)
+    assert seconds == 2 * DAY
+    seconds, bound = time_of(config, 2001, 20_010, 2.0)
     assert bound == "requests a day"
-    assert 2 * DAY < seconds < 2 * DAY + 60
+    assert seconds == 2 * DAY

@@ -13,6 +13,7 @@ from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
+from annotator.records import Passage
 from annotator.run.backends import ask_on_cluster
 from annotator.run.context import Context
 from annotator.teachers import Asked
@@ -24,17 +25,14 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
     A question that cannot fit the model's window is not sent; the ledger records why.
     """
     config, teacher = context.config, context.teacher
-    counting = load_tokenizer(request_tokenizer(config.tokenizer))
-    overhead = counting.count(str(teacher.question("").content))
+    overhead = load_tokenizer(request_tokenizer(config.tokenizer)).count(str(teacher.question("").content))
     room = _room(config, overhead)
     if gone := retirement(config):
         context.progress.say(gone)
 
     def fitting() -> Iterator[Asked]:
         for asked in outside_open_batches(context.run, questions, context.progress):
-            passage, question = asked
-            if counting.name != config.tokenizer:
-                passage = replace(passage, n_tokens=counting.count(passage.text))
+            passage, question = in_request_tokens(asked.passage, config), asked.question
             if passage.n_tokens <= room:
                 yield Asked(passage, question)
             else:
@@ -48,6 +46,14 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
             ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimate_tokens, overhead=overhead))
     except LimitError as error:  # the answers so far are of use; a later run asks for the others
         progress.say(str(error))
+
+
+def in_request_tokens(passage: Passage, config: RunConfig) -> Passage:
+    """Return the passage with its length in tokens as the teacher reads them, where it is counted in words."""
+    spec = request_tokenizer(config.tokenizer)
+    if spec == config.tokenizer:
+        return passage
+    return replace(passage, n_tokens=load_tokenizer(spec).count(passage.text))
 
 
 def _room(config: RunConfig, overhead: int) -> float:

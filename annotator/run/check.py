@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,13 @@ from annotator.asking.batch_jobs import exchange
 from annotator.asking.pool import ask_all, pace_of
 from annotator.checking.arbiter import NEWEST, make_arbiter
 from annotator.checking.settings import BY, TEACHER, CheckSettings, read_check, write_check
-from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import Asking, RunConfig, make_config
 from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.run.answers import answered, decider
-from annotator.run.arbitration import disputes
+from annotator.run.answers import choose_questions, decider, disputes
 from annotator.run.asking import ask
 from annotator.run.backends import make_engine
 from annotator.run.context import Context
@@ -32,7 +29,7 @@ from annotator.run.manifest.refusals import refuse_batch
 from annotator.run.manifest.stored_settings import storable, stored_settings
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import Outcome, running
-from annotator.run.second import ByQuery, Second, choose_questions, make_second
+from annotator.run.second import ByQuery, Second, make_second
 from annotator.storage import tables
 from annotator.storage.rundir import existing, opened, unfinished
 from annotator.teachers import Asked, make_teacher, require_key
@@ -87,7 +84,7 @@ def checking(
         _refuse_same(context, second)
         with open_ledger(run, own.ledger) as ledger:
             labels = decider(context, ledger)
-            second = choose_questions(second, run, partial(answered, context, ledger), labels, context.engine)
+            second = choose_questions(second, context, ledger, labels)
             digest, missing = _ask(dataclasses.replace(context, asking=asking), second, ledger)
             passages = tables.read_passages(run.passages)
             queries = second.counted(passages, ledger) if isinstance(second, ByQuery) else None
@@ -180,10 +177,8 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
 
 def _ask_arbiter(context: Context, second: Second, ledger: Answers, digest: Any) -> int:
     """Ask the arbiter about all differences; return how many of its answers are missing."""
-    corrections = read_corrections(context.run.corrections)
-    both = answered(context, ledger, second)
     labels = decider(dataclasses.replace(context, asking="never"), ledger)
-    questions = [one for one, _ in disputes(both, labels, corrections, second, context.engine)]
+    questions = [one for one, _ in disputes(context, ledger, second, labels)]
     context.progress.start("arbiter", "passages", len(questions))
     with displayed(context.progress):
         try:

@@ -42,6 +42,14 @@ class Answered(NamedTuple):
     queries: pa.RecordBatch | None = None
     """Its answers to queries in place of these, where it was asked such; by the order of the passages."""
 
+    def checked(self) -> Iterator[str]:
+        """Yield the ids of the passages that the second teacher has answered, too."""
+        ids = self.passages.column("id").to_pylist()
+        if self.queries is not None:
+            yield from (ids[place] for place in set(self.queries.column("place").to_pylist()))
+        elif self.others is not None:
+            yield from (one for one, key in zip(ids, self.others.column("key").to_pylist(), strict=True) if key)
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from annotator.checking.drawing import Outline, fraction, positions
-from annotator.checking.query_answers import ABSENT, SCHEMA, QueryAnswer
+from annotator.checking.drawing import fraction
+from annotator.checking.query_answers import SCHEMA, QueryAnswer
 from annotator.checking.settings import CheckSettings, read_check
-from annotator.cleaning.clean import Decider
 from annotator.config.settings import RunConfig
-from annotator.engines import Engine
 from annotator.ledger import Answers
 from annotator.records import Completion, Passage
-from annotator.run.partitions import Answered, outlines_part
-from annotator.run.update_steps import passage_steps, splits_of_passages
-from annotator.samples.explode import Negatives, asked_as, instruction
+from annotator.run.partitions import Answered
+from annotator.samples.explode import asked_as, instruction
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Teacher, make_teacher
 from annotator.teachers.entity_types import read_types
 from annotator.teachers.query_teacher import make_query_teacher, query_text
-from normalizers.labels import LabelNormalizer, load_lexicon
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -152,48 +146,6 @@ def second_of(run: RunDir, config: RunConfig) -> Second | None:
     """
     settings = read_check(run.check)
     return make_second(settings, config) if settings else None
-
-
-def choose_questions(
-    second: Second, run: RunDir, answered: Callable[[], Iterable[Answered]], labels: Decider, engine: Engine
-) -> Second:
-    """Choose passages and types for the second teacher, where they follow from the first teacher's answers.
-
-    The draw of a share does not follow decisions of people about labels and entities: these change nothing about which
-    passages were paid for. Queries are about the types of the dataset, which do follow decisions about labels. What is
-    drawn for a step of the run depends on that step and earlier ones alone.
-
-    Args:
-        second: the second teacher.
-        run: the run directory.
-        answered: returns the first teacher's answers.
-        labels: the decisions about labels.
-        engine: for tasks.
-    """
-    config, settings = second.config, second.settings
-    stratified, queried = settings.share < 1 and settings.draw == "stratified", isinstance(second, ByQuery)
-    if not stratified and not queried:
-        return second
-
-    def outlines(rules: Decider) -> dict[str, Counter[str] | None]:
-        parts = engine.spread(partial(outlines_part, labels=rules), answered())
-        return {identity: entities for part in parts for identity, entities in part}
-
-    as_answered = outlines(LabelNormalizer(load_lexicon())) if stratified else {}
-    as_labelled = outlines(labels) if queried else {}
-    splits, places, types = splits_of_passages(run, config), dict[str, float](), dict[str, Types]()
-    frequency: Counter[str] = Counter()
-    for step, rows in enumerate(passage_steps(run)):
-        block = list(islice(splits, len(rows)))
-        if stratified:
-            known = [Outline(identity, split, as_answered.get(identity)) for identity, split in block]
-            places |= positions(known, config.seed + step)
-        present = {identity: tuple(found) for identity, _ in block if (found := as_labelled.get(identity)) is not None}
-        frequency.update(entity_type for found in present.values() for entity_type in found)
-        negatives = Negatives(frequency, ABSENT, config.seed)
-        types |= {identity: Types(found, negatives.types(identity, found)) for identity, found in present.items()}
-    second = replace(second, positions=places)
-    return replace(second, types=types) if isinstance(second, ByQuery) else second
 
 
 def _texts(answered: Answered) -> Iterator[tuple[str, str]]:

@@ -23,23 +23,20 @@ from annotator.asking.batch_files import (
 from annotator.asking.batch_jobs import exchange
 from annotator.checking import opinions, probabilities
 from annotator.checking.probabilities import asks_for_logprobs
-from annotator.cleaning.clean import PROJECT, Decider, LabelLog
+from annotator.cleaning.clean import PROJECT, LabelLog
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.entity_reviews import by_passage, read_reviews
 from annotator.cleaning.label_translation import Translations
 from annotator.duplicates.repeated_passages import STAGE as OVERLAP
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, rejections
-from annotator.ledger import Answers
 from annotator.passages.chunking import BLOCK
 from annotator.records import Document, Rejected
-from annotator.run.answers import answered, asked_about, decider
-from annotator.run.arbitration import decisions
+from annotator.run.answers import answered, asked_about, choose_questions, decider, decisions
 from annotator.run.asking import ask
 from annotator.run.context import Context
 from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Check, Part, People, chunk_part, clean_part, explode_part
-from annotator.run.question_keys import recorded
-from annotator.run.second import Second, choose_questions, second_of
+from annotator.run.second import second_of
 from annotator.run.update_steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
 from annotator.sources.documents import Columns, Reading
@@ -144,11 +141,11 @@ def annotate_stage(context: Context) -> Result:
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity, keys = hashlib.sha256(), set[int]()
     with open_ledger(run, context.config.ledger) as ledger:
-        with recorded(run, ask_about(tables.read_passages(run.passages), teacher), teacher) as questions:
-            if context.asking == "batch":
-                exchange(run, context.config, questions, ledger, context.progress)
-            else:
-                ask(context, questions, ledger)
+        questions = ask_about(tables.read_passages(run.passages), teacher)
+        if context.asking == "batch":
+            exchange(run, context.config, questions, ledger, context.progress)
+        else:
+            ask(context, questions, ledger)
         waiting = keys_in_open_batches(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for (passage_id, text), key, completion in asked_about(context, ledger):
@@ -195,10 +192,11 @@ def clean_stage(context: Context) -> Result:
         _optional(run.probabilities, probabilities.SCHEMA, wanted=asks_for_logprobs(config)) as write_probabilities,
         _optional(run.agreement, opinions.schema(logprobs=logprobs), wanted=second is not None) as write_agreement,
     ):
-        labels = decider(context, ledger)
+        labels, check = decider(context, ledger), None
         if second:
-            second = choose_questions(second, run, partial(answered, context, ledger), labels, context.engine)
-        check = None if second is None else _check(context, second, labels, people, ledger)
+            second = choose_questions(second, context, ledger, labels)
+            by_arbiter = second.settings.keep == "arbiter"
+            check = Check(second.settings.keep, decisions(context, ledger, second, labels) if by_arbiter else {})
         context.progress.start("clean", "passages", tables.count(run.passages))
         work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)
         for part in _parts(context, work, answered(context, ledger, second), sink, predictions):
@@ -265,14 +263,6 @@ def _optional(path: Path, schema: pa.Schema, *, wanted: bool) -> Iterator[Callab
         return
     with replacing(path) as file, tables.writer(file, schema) as write:
         yield write
-
-
-def _check(context: Context, second: Second, labels: Decider, people: People, ledger: Answers) -> Check:
-    """Return what to do with the second teacher's answers, with what the arbiter decided."""
-    if second.settings.keep != "arbiter":
-        return Check(second.settings.keep)
-    both = answered(context, ledger, second)
-    return Check("arbiter", decisions(second, both, labels, people.corrections, ledger, context.engine))
 
 
 def _parts(

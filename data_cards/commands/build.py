@@ -63,15 +63,15 @@ def plan(
     ] = 0,
     latency: Annotated[
         float | None,
-        typer.Option("--latency", metavar="SECONDS", help="Assume this time for an answer, until some were measured."),
+        typer.Option("--latency", metavar="SECONDS", min=0, help="Assume this time for an answer, until some were measured."),
     ] = None,
     price_in: Annotated[
         float | None,
-        typer.Option("--price-in", metavar="USD", help="Assume this price for a million prompt tokens."),
+        typer.Option("--price-in", metavar="USD", min=0, help="Assume this price for a million prompt tokens."),
     ] = None,
     price_out: Annotated[
         float | None,
-        typer.Option("--price-out", metavar="USD", help="Assume this price for a million completion tokens."),
+        typer.Option("--price-out", metavar="USD", min=0, help="Assume this price for a million completion tokens."),
     ] = None,
     checking: Annotated[
         bool, typer.Option("--check", help="Forecast check: the settings of the teacher are the second one's.")

@@ -44,9 +44,9 @@ def duration(seconds: float) -> str:
 
 def _rows(plan: Plan) -> list[tuple[str, str, str]]:
     config, seen = plan.config, plan.seen
-    answers = f"seen in {seen.answers:,} answers" if seen.answers else f"{plan.kind.answer_ratio} per token of passage"
+    answers = f"seen in {seen.answers:,} answers" if seen.answers else f"{plan.answer_ratio} per token of passage"
     latency = f"{plan.latency:.2f} s an answer ({'seen' if seen.timed else 'assumed; see --latency'})"
-    limits = plan.limits
+    limits, (seconds, bound) = plan.limits, plan.time
     by = {
         "": "nothing to ask",
         "--concurrency": f"{config.concurrency} at once",
@@ -54,9 +54,9 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
         "--tpm": f"--tpm {limits.tpm}",
         "requests a day": f"{limits.rpd:,} requests a day",
         "tokens a day": f"{limits.tpd:,} tokens a day",
-    }[plan.bound]
+    }[bound]
     return [
-        (plan.kind.unit, f"{plan.passages:,}", ""),
+        (plan.unit, f"{plan.count:,}", ""),
         ("answered already", f"{plan.answered:,}", "in the ledger, or the text of another passage"),
         *([("in a batch", f"{plan.in_batch:,}", "paid for, not collected")] if plan.in_batch else []),
         ("to ask", f"{plan.to_ask:,}", config.teacher_model or "the embedded teacher"),
@@ -68,7 +68,7 @@ def _rows(plan: Plan) -> list[tuple[str, str, str]]:
         ("completion tokens", f"{plan.completion_tokens:,}", answers),
         *_costs(plan),
         *_arbiter(plan),
-        ("time", duration(plan.seconds), f"{by}, {latency}"),
+        ("time", duration(seconds), f"{by}, {latency}"),
     ]
 
 
@@ -92,7 +92,7 @@ def _arbiter(plan: Plan) -> list[tuple[str, str, str]]:
     if not plan.arbiter:
         return []
     own = plan.arbiter
-    cost = [("cost of the arbiter", _usd(plan.arbiter_cost), "besides")] if plan.arbiter_cost is not None else []
+    cost = [("cost of the arbiter", _usd(own.usd), "besides")] if own.usd is not None else []
     tokens = own.prompt_tokens + own.completion_tokens
     return [("arbiter", f"{own.requests:,}", own.basis), ("tokens of the arbiter", f"{tokens:,}", ""), *cost]
 

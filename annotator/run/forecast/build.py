@@ -6,11 +6,10 @@ the assumptions.
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +19,9 @@ from annotator.cleaning.clean import Cleaned, clean_reply
 from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
-from annotator.run.asking import ask
+from annotator.run.asking import ask, in_request_tokens
 from annotator.run.context import Context
-from annotator.run.forecast.plan import PASSAGES, Assumed, Kind, Plan, Seen
-from annotator.run.forecast.request_time import time_of
+from annotator.run.forecast.plan import Assumed, Plan, Seen
 from annotator.run.ledgers import answers_of, open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
@@ -35,6 +33,9 @@ from annotator.teachers.registry import PROVIDERS
 from annotator.terminal.events import Progress, displayed
 from normalizers.labels import LabelNormalizer, load_lexicon
 
+ANSWER_RATIO: Final = 0.5
+"""Assumed answer tokens for each passage token, until there are answers. The embedded teacher, with few types, needs
+0.31 (150 passages of real news); a large model with free types needs more."""
 AROUND_A_MESSAGE: Final = 5
 """Tokens that a chat template puts around a message (Llama 3; others take 3 or 4), and around the whole."""
 LATENCY: Final = 2.0
@@ -76,7 +77,8 @@ def plan(
     """
     if pilot and root is None:
         raise ConfigError("--pilot needs --out DIR: its answers are paid for, and that is where they are kept")
-    with _place(root) as place:
+    with tempfile.TemporaryDirectory(prefix="vner-plan-") if root is None else nullcontext(str(root)) as folder:
+        place = Path(folder)
         outcome = run(place, settings, progress, until="chunk", fresh=fresh)
         config = outcome.config
         if pilot:
@@ -87,16 +89,8 @@ def plan(
         if pilot:
             with opened(place):
                 _ask_some(context, pilot)
-        return forecast(context, assumed, ask_about(passages_in_tokens(context), context.teacher))
-
-
-@contextmanager
-def _place(root: Path | None) -> Iterator[Path]:
-    if root is not None:
-        yield root
-        return
-    with tempfile.TemporaryDirectory(prefix="vner-plan-") as folder:
-        yield Path(folder)
+        passages = (in_request_tokens(one, config) for one in tables.read_passages(context.run.passages))
+        return forecast(context, assumed, ask_about(passages, context.teacher))
 
 
 def _ask_some(context: Context, pilot: int) -> None:
@@ -115,7 +109,9 @@ def forecast(
     context: Context,
     assumed: Assumed,
     questions: Iterable[Asked],
-    kind: Kind = PASSAGES,
+    *,
+    unit: str = "passages",
+    answer_ratio: float = ANSWER_RATIO,
     read: Callable[[Passage, Completion], Cleaned | None] = _read_reply,
 ) -> Plan:
     """Forecast the cost of those of ``questions`` that have no answer yet.
@@ -124,7 +120,8 @@ def forecast(
         context: the run, with the settings of the teacher that is asked.
         assumed: assumptions of the user.
         questions: each with a passage whose length is in tokens of the request.
-        kind: what is asked.
+        unit: what the questions are counted as.
+        answer_ratio: assumed answer tokens for each passage token.
         read: returns what is in an answer; None where it cannot be read.
     """
     config = context.config
@@ -143,51 +140,32 @@ def forecast(
             if completion:
                 seen.add(passage, completion, read(passage, completion), tokenizer)
                 seen.expected_prompt_tokens += expected if completion.prompt_tokens else 0
-                continue
-            if question.key in waiting:
+            elif question.key in waiting:
                 in_batch += 1
-                continue
-            to_ask += 1
-            prompt_tokens += expected
-            passage_tokens += passage.n_tokens
-            if ledger and (failure := ledger.failure(question.key)):
-                seen.failures[failure.kind] += 1
+            else:
+                to_ask += 1
+                prompt_tokens += expected
+                passage_tokens += passage.n_tokens
+                if ledger and (failure := ledger.failure(question.key)):
+                    seen.failures[failure.kind] += 1
 
     correction = seen.prompt_tokens / seen.expected_prompt_tokens if seen.expected_prompt_tokens else 1.0
-    ratio = seen.completion_tokens / seen.passage_tokens if seen.answers else kind.answer_ratio
-    prompt = round(prompt_tokens * correction)
-    completion_tokens = min(round(passage_tokens * ratio), to_ask * config.max_completion_tokens)
-    is_chat = PROVIDERS[config.provider].chat
-    if not is_chat:  # it counts no tokens
-        completion_tokens = 0
+    ratio = seen.completion_tokens / seen.passage_tokens if seen.answers else answer_ratio
+    is_chat = PROVIDERS[config.provider].chat  # the embedded teacher counts no tokens
     latency = assumed.latency if assumed.latency is not None else LATENCY if is_chat else LOCAL_LATENCY
-    if seen.timed:
-        latency = seen.seconds / seen.timed
-    seconds, bound = time_of(config, to_ask, (prompt + completion_tokens) / max(to_ask, 1), latency)
     return Plan(
         config=config,
-        passages=total,
+        unit=unit,
+        count=total,
         answered=total - to_ask - in_batch,
         in_batch=in_batch,
-        prompt_tokens=prompt,
-        completion_tokens=completion_tokens,
-        latency=latency,
-        seconds=seconds,
-        bound=bound,
+        prompt_tokens=round(prompt_tokens * correction),
+        completion_tokens=min(round(passage_tokens * ratio), to_ask * config.max_completion_tokens) if is_chat else 0,
+        answer_ratio=answer_ratio,
+        latency=seen.seconds / seen.timed if seen.timed else latency,
         price=price_of(config, assumed.price_in, assumed.price_out),
         seen=seen,
-        kind=kind,
     )
-
-
-def passages_in_tokens(context: Context) -> Iterator[Passage]:
-    """Yield the passages with their length in tokens of the request."""
-    tokenizer = load_tokenizer(request_tokenizer(context.config.tokenizer))
-    for passage in tables.read_passages(context.run.passages):
-        if tokenizer.name == context.config.tokenizer:
-            yield passage
-        else:
-            yield dataclasses.replace(passage, n_tokens=tokenizer.count(passage.text))
 
 
 def prompt_tokens_of(question: Question, tokenizer: Tokenizer) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -9,27 +10,13 @@ from typing import Any, Final
 from annotator.asking.endpoint_limits import EndpointLimits, limits_of, retirement
 from annotator.cleaning.clean import Cleaned
 from annotator.config.settings import RunConfig
-from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer
 from annotator.records import Completion, Passage
 from annotator.teachers.prices import Price
+from annotator.teachers.registry import PROVIDERS
 
-ANSWER_RATIO: Final = 0.5
-"""Assumed answer tokens for each passage token, until there are answers. The embedded teacher, with few types, needs
-0.31 (150 passages of real news); a large model with free types needs more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What a question asks for."""
-
-    unit: str
-    """What questions are counted as."""
-    answer_ratio: float
-    """Assumed answer tokens for each passage token."""
-
-
-PASSAGES: Final = Kind("passages", ANSWER_RATIO)
+DAY: Final = 86400.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +29,6 @@ class Assumed:
     """US dollars for a million prompt tokens."""
     price_out: float | None = None
     """US dollars for a million tokens of answer."""
-
-    def __post_init__(self) -> None:
-        """Refuse negative and infinite values."""
-        for name, value in asdict(self).items():
-            if value is not None and not 0 <= value < float("inf"):
-                raise ConfigError(f"--{name.replace('_', '-')} must be 0 or more, not {value}")
 
 
 @dataclass
@@ -109,6 +90,8 @@ class Arbiter:
     """Requests to come."""
     prompt_tokens: int
     completion_tokens: int
+    usd: float | None
+    """None where the price is not known."""
     basis: str
     """What the expectation rests on, in words."""
 
@@ -118,27 +101,27 @@ class Plan:
     """Forecast of the requests that are left."""
 
     config: RunConfig
-    passages: int
+    unit: str
+    """What questions are counted as: passages, or questions."""
+    count: int
     answered: int
-    """Passages that need no request: the ledger has the answer, or another passage has the same text."""
+    """Questions that need no request: the ledger has the answer, or another passage has the same text."""
     in_batch: int
-    """Passages that are in an open batch."""
+    """Questions that are in an open batch."""
     prompt_tokens: int
     completion_tokens: int
+    answer_ratio: float
+    """Tokens of answer for each token of the passage that were assumed."""
     latency: float
-    seconds: float
-    bound: str
-    """The bottleneck: the name of a flag, or of a limit a day."""
     price: Price | None
     seen: Seen
-    kind: Kind = PASSAGES
     arbiter: Arbiter | None = None
     """Of ``check --keep arbiter``."""
 
     @property
     def to_ask(self) -> int:
         """Requests to come."""
-        return self.passages - self.answered - self.in_batch
+        return self.count - self.answered - self.in_batch
 
     @property
     def limits(self) -> EndpointLimits:
@@ -156,17 +139,12 @@ class Plan:
         return self.price.of(self.prompt_tokens, self.completion_tokens) if self.price else None
 
     @property
-    def arbiter_cost(self) -> float | None:
-        """US dollars for the arbiter, or None where there is none or the price is not known."""
-        own = self.arbiter
-        return self.price.of(own.prompt_tokens, own.completion_tokens) if own and self.price else None
-
-    def _arbiter(self, own: Arbiter) -> dict[str, Any]:
-        return {**asdict(own), "usd": None if self.arbiter_cost is None else round(self.arbiter_cost, 6)}
+    def time(self) -> tuple[float, str]:
+        """Seconds, and what bounds them; see ``time_of``."""
+        return time_of(self.config, self.to_ask, self.prompt_tokens + self.completion_tokens, self.latency)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        guessed = "seen" if self.seen.answers else "assumed"
         cost = None
         if self.price and self.cost is not None:
             cost = {
@@ -176,10 +154,11 @@ class Plan:
                 "price_out": self.price.output,
                 "source": self.price.origin,
             }
+        seconds, bound = self.time
         return {
             "model": self.config.teacher_model or self.config.provider,
-            self.kind.unit: {
-                "count": self.passages,
+            self.unit: {
+                "count": self.count,
                 "answered": self.answered,
                 "in_batch": self.in_batch,
                 "to_ask": self.to_ask,
@@ -188,18 +167,41 @@ class Plan:
                 "prompt": self.prompt_tokens,
                 "completion": self.completion_tokens,
                 "total": self.prompt_tokens + self.completion_tokens,
-                "basis": guessed,
+                "basis": "seen" if self.seen.answers else "assumed",
             },
             "cost": cost,
             "time": {
-                "seconds": round(self.seconds, 1),
+                "seconds": round(seconds, 1),
                 "latency": round(self.latency, 3),
                 "basis": "seen" if self.seen.timed else "assumed",
-                "bound_by": self.bound,
+                "bound_by": bound,
                 "concurrency": self.config.concurrency,
                 **asdict(self.limits),
             },
-            **({"arbiter": self._arbiter(self.arbiter)} if self.arbiter else {}),
+            **({"arbiter": asdict(self.arbiter)} if self.arbiter else {}),
             "warning": self.warning,
             "seen": self.seen.as_dict() if self.seen.answers or self.seen.failures else None,
         }
+
+
+def time_of(config: RunConfig, requests: int, tokens: float, latency: float) -> tuple[float, str]:
+    """Return the seconds for so many requests with so many tokens in all, and what bounds them.
+
+    That is what takes longest of: the requests by ``--concurrency``, each of ``latency`` seconds, or by the limits a
+    minute; and the full days that are over before the last request, by the limits a day of ``--limits``.
+    """
+    if not requests:
+        return 0.0, ""
+    limits = limits_of(config)
+    at_once = config.concurrency if PROVIDERS[config.provider].chat else min(config.concurrency, config.processes)
+    seconds = {"--concurrency": max(requests / at_once, 1.0) * latency}
+    if limits.rpm:
+        seconds["--rpm"] = requests / limits.rpm * 60
+    if limits.tpm:
+        seconds["--tpm"] = tokens / limits.tpm * 60
+    if limits.rpd:
+        seconds["requests a day"] = (math.ceil(requests / limits.rpd) - 1) * DAY
+    if limits.tpd:
+        seconds["tokens a day"] = (math.ceil(tokens / limits.tpd) - 1) * DAY
+    bound = max(seconds, key=lambda name: seconds[name])
+    return seconds[bound], bound
