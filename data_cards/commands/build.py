@@ -63,7 +63,9 @@ def plan(
     ] = 0,
     latency: Annotated[
         float | None,
-        typer.Option("--latency", metavar="SECONDS", min=0, help="Assume this time for an answer, until some were measured."),
+        typer.Option(
+            "--latency", metavar="SECONDS", min=0, help="Assume this time for an answer, until some were measured."
+        ),
     ] = None,
     price_in: Annotated[
         float | None,
