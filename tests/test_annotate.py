@@ -289,7 +289,7 @@ def test_those_that_wait_to_try_again_are_bounded(ledger: Ledger, make_passage: 
 
     error = TeacherError("cut", kind="malformed answer", retry_after=0.05)
     teacher = Failing({f"passage {index}": [error] for index in range(1, 100)})
-    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=4, resting=10), Silent())
+    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=4, waiting=10), Silent())
     assert len(ledger) == 100
     assert 10 <= most <= 10 + 4
 

@@ -14,12 +14,13 @@ from typer.testing import Result
 
 from annotator.asking import batch_jobs as batching
 from annotator.asking.batch_files import read_batches
+from annotator.asking.endpoint_limits import BatchLimits, batch_limits
 from annotator.errors import TeacherError
 from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_question
-from annotator.teachers.batch import BatchLimits, batch_limits, read_result, request_line
+from annotator.teachers.batch import read_result, request_line
 from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late
 from tests.endpoint import Endpoint
 from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for

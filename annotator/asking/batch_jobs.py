@@ -9,8 +9,11 @@ between the order and the receipt.
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from typing import IO, Final
 
 from annotator.asking.batch_files import (
     Batch,
@@ -22,16 +25,22 @@ from annotator.asking.batch_files import (
     write_batches,
     write_questions,
 )
-from annotator.asking.batch_results import store_results
-from annotator.asking.request_file import RequestFile
+from annotator.asking.endpoint_limits import batch_limits
+from annotator.asking.recorder import completion_of
 from annotator.asking.retry_policy import Action, rule_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
-from annotator.ledger import Answers
+from annotator.ledger import Answers, Attempt, Failure
+from annotator.records import Completion
+from annotator.storage.atomic import explained
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked
-from annotator.teachers.batch import BatchApi, RemoteBatch, batch_limits, request_line
+from annotator.teachers.batch import BatchApi, RemoteBatch, read_result, request_line
+from annotator.teachers.chat import other_names
 from annotator.terminal.events import Progress
+
+WRITE: Final = 500
+"""Results a transaction."""
 
 
 def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger: Answers, progress: Progress) -> None:
@@ -80,9 +89,11 @@ class _Batches:
     def find_again(self) -> None:
         """Finish what a killed process began: an order without a receipt is looked for before it is repeated."""
         for batch in [batch for batch in self.open if not batch.id]:
+            if self._take_over(batch):
+                continue
             if batch.file:
                 self._order(batch)
-            elif not self._take_over(batch):
+            else:
                 self._drop(batch)  # nothing was ordered; its questions come up again
 
     def collect(self) -> int:
@@ -100,64 +111,66 @@ class _Batches:
 
     def submit(self, questions: Iterable[Asked], *, again: bool) -> None:
         """Submit every question that is not answered and in no batch; those that failed before only if ``again``."""
-        limits = batch_limits(self._config.provider)
-        known, sent_as = keys_in_open_batches(self._run), self.sent_as
-        file: RequestFile | None = None
-        try:
-            for passage, question in questions:
-                self._progress.advance()
-                if question.key in known or self._ledger.has(question.key):
-                    continue
-                if not again and self._ledger.failure(question.key):
-                    continue
-                known.add(question.key)
+        limits, sent_as = batch_limits(self._config.provider), self.sent_as
+        folder = self._run.asked_in("").parent
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        with explained(folder), tempfile.TemporaryFile(dir=folder) as file:
+            asked: list[tuple[str, str]] = []
+            for passage, question in self._to_submit(questions, again=again):
                 line = request_line(question, sent_as)
-                if file and (len(file.asked) >= limits.requests or file.size + len(line) > limits.size):
-                    self._send(file)
-                    file = None
-                file = file or RequestFile(self._run)
-                file.add(question, passage, line)
-            if file:
-                self._send(file)
-        finally:
-            if file:
-                file.discard()
+                if asked and (len(asked) >= limits.requests or file.tell() + len(line) > limits.size):
+                    self._send(file, asked)
+                    asked = []
+                file.write(line)
+                asked.append((question.key, passage.id))
+            if asked:
+                self._send(file, asked)
 
-    def _send(self, file: RequestFile) -> None:
-        batch = Batch(file.mark, self._config.provider, self._api.address, len(file.asked), created=_now())
-        write_questions(self._run, batch, file.asked)
+    def _to_submit(self, questions: Iterable[Asked], *, again: bool) -> Iterator[Asked]:
+        known = keys_in_open_batches(self._run)
+        for asked in questions:
+            self._progress.advance()
+            key = asked.question.key
+            if key not in known and not self._ledger.known([key]) and (again or not self._ledger.failure(key)):
+                known.add(key)
+                yield asked
+
+    def _send(self, file: IO[bytes], asked: list[tuple[str, str]]) -> None:
+        """Submit the request file with the questions ``asked`` (key and passage id), and empty it."""
+        mark = hashlib.sha256(bytes.fromhex("".join(key for key, _ in asked))).hexdigest()
+        batch = Batch(mark, self._config.provider, self._api.address, len(asked), created=_now())
+        write_questions(self._run, batch, asked)
         self._batches.append(batch)
         self._save()
         try:
             found = self._take_over(batch)
-            batch.file = "" if found else self._api.upload(file.close(), f"vner-{batch.mark[:16]}.jsonl")
+            file.seek(0)
+            batch.file = "" if found else self._api.upload(file, f"vner-{mark[:16]}.jsonl")
         except TeacherError:  # nothing was ordered
             self._drop(batch)
             raise
         if not found:
             batch.status = "uploaded"
             self._save()
-            self._order(batch, sure=True)
-        file.discard()
+            self._order(batch)
+        file.seek(0)
+        file.truncate()
         self._progress.say(f"batch {batch.id}: {batch.requests:,} questions submitted")
 
-    def _order(self, batch: Batch, *, sure: bool = False) -> None:
-        """Make a batch of the uploaded file, unless (``sure``: it cannot be) it was made already."""
-        if not sure and self._take_over(batch):
-            return
+    def _order(self, batch: Batch) -> None:
+        """Make a batch of the uploaded file."""
         try:
             self._note(batch, self._api.create(batch.file, batch.mark))
         except TeacherError as error:
-            if rule_of(error.kind).action not in (Action.REFUSE, Action.STOP):
-                raise
-            self._drop(batch)  # it says that there is no batch
-            if sure:
-                raise
+            if rule_of(error.kind).action in (Action.REFUSE, Action.STOP):
+                self._drop(batch)  # it says that there is no batch
+            raise
 
     def _take_over(self, batch: Batch) -> bool:
         """Look at the provider's for a batch of the same questions that this run does not know."""
         known = {other.id for other in self._batches}
-        for found in self._api.ours({batch.mark}):
+        for found in self._api.ours(batch.mark):
             if found.id not in known and found.status not in ("failed", "cancelling", "cancelled"):
                 self._note(batch, found)
                 self._progress.say(f"batch {batch.id} has these questions already: taken over, not ordered again")
@@ -178,7 +191,41 @@ class _Batches:
         write_batches(self._run, self._batches)
 
     def _read_results(self, batch: Batch, found: RemoteBatch) -> None:
-        tokens = store_results(batch, self._lines(batch, found), questions_in(self._run, batch), self._ledger)
+        left = questions_in(self._run, batch)
+        answers: list[Completion] = []
+        attempts: list[Attempt] = []  # written at the end: where the download breaks off, all lines are read again
+        failures: dict[str, Failure] = {}
+        batch.completed = batch.unknown = tokens = 0
+        for line in self._lines(batch, found):
+            try:
+                key, answer = read_result(line)
+            except ValueError:
+                key, answer = "", None
+            passage_id = left.get(key)
+            if answer is None or passage_id is None:
+                batch.unknown += 1
+            elif isinstance(answer, TeacherError):
+                if answer.body:  # paid for
+                    attempts.append(Attempt(key, passage_id, answer.kind, answer.body, time.time()))
+                if answer.kind == "http 400":
+                    batch.sent_as |= other_names(str(answer))
+                failures[key] = Failure(key, passage_id, answer.kind, str(answer))
+            else:
+                del left[key]
+                answers.append(completion_of(key, passage_id, answer, latency=0.0))
+                batch.completed += 1
+                tokens += answer.prompt_tokens + answer.completion_tokens
+                if len(answers) >= WRITE:
+                    self._ledger.append(answers)
+                    answers = []
+        self._ledger.append(answers)
+        for attempt in attempts:
+            self._ledger.keep_attempt(attempt)
+        batch.failed = len(left)
+        why = batch.complaint or "the results have no line for it"
+        silent = f"batch {batch.status}"
+        self._ledger.record_failures([failures.get(key) or Failure(key, left[key], silent, why) for key in left])
+        self._ledger.flush()
         batch.collected = True
         self._save()
         forget_questions(self._run, batch)

@@ -1,4 +1,4 @@
-"""Published facts about endpoints and models: rate limits, context windows, retired models."""
+"""Published facts about endpoints and models: rate limits, sizes of batches, context windows, retired models."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ class EndpointLimits:
     """Requests a day."""
     tpd: int = 0
     """Tokens a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """The size limits of one batch."""
+
+    requests: int
+    size: int
+    """Bytes of the request file."""
 
 
 def limits_of(config: RunConfig) -> EndpointLimits:
@@ -55,6 +64,12 @@ def published_limits(profile: str, model: str) -> EndpointLimits:
             "give --rpm and --tpm instead"
         )
     return EndpointLimits(**models[model])
+
+
+def batch_limits(provider: str) -> BatchLimits:
+    """Return the size limits of a batch of ``provider``."""
+    entry = _facts()["batches"][provider]
+    return BatchLimits(requests=entry["requests"], size=entry["megabytes"] * 1_000_000)
 
 
 def retirement(config: RunConfig) -> str:

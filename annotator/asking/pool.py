@@ -1,11 +1,12 @@
 """Ask the teacher about every passage that has no answer yet; lose none and ask none twice.
 
-    passages -> workers, each asking until it is answered -> ledger
+    passages -> workers, each asking one question at a time -> ledger
+                   a failed question waits for its next try
 
-The workers share one stream and each takes the next passage when it is free; no more is read ahead than one block,
-whose questions are looked up in the ledger together. The first question goes out alone: a wrong key, model, address
-or parameter shows before anything more is asked. A worker asks again once its answer is in the ledger: a killed process
-loses the requests in flight and nothing else.
+There are as many workers as requests may be out at once. They share one stream and each takes the next passage when it
+is free; no more is read ahead than one block, whose questions are looked up in the ledger together. The first question
+goes out alone: a wrong key, model, address or parameter shows before anything more is asked. A worker asks again once
+its answer is in the ledger: a killed process loses the requests in flight and nothing else.
 """
 
 from __future__ import annotations
@@ -13,33 +14,26 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import islice
 from typing import Final
 
 from annotator.asking.endpoint_limits import limits_of
 from annotator.asking.rate_limits import WINDOW, Pace
 from annotator.asking.recorder import Recorder
-from annotator.asking.retrying import Requests
+from annotator.asking.retrying import Requests, Task
 from annotator.config.settings import RunConfig
-from annotator.errors import FatalTeacherError, LimitError, TeacherError
+from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Answers
 from annotator.records import Passage
-from annotator.teachers import Asked, Question, Teacher
+from annotator.teachers import Asked, Teacher
 from annotator.terminal.events import Progress
 
 BLOCK: Final = 100
 """Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
-
-
-@dataclass(slots=True)
-class _Task:
-    passage: Passage
-    question: Question
-    replaced: bool = False
-    """Its worker waits, and another has taken that one's place."""
 
 
 def ask_all(
@@ -99,23 +93,27 @@ class _Pool:
         progress: Progress,
         estimate: Callable[[Passage], int],
     ) -> None:
-        self._teacher, self._ledger, self._estimate = teacher, ledger, estimate
+        self._teacher, self._ledger, self._pace, self._estimate = teacher, ledger, pace, estimate
         self._recorder = Recorder(ledger, progress)
-        self._requests, self._concurrency, self._warm = Requests(teacher, pace, progress), pace.concurrency, pace.warm
+        self._requests = Requests(teacher, pace, progress)
         if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
             self._requests.remember(recent_usage(ledger))
-        self._workers: asyncio.TaskGroup | None = None
-        self._resting = 0
-        """Workers that wait to try again, while another has taken their place."""
-        self._most_resting = pace.resting
+        self._fresh: deque[Task] = deque()
+        """Read, and not asked yet."""
+        self._waiting: list[tuple[float, str, Task]] = []
+        """Heap of those that are asked again: moment of the next try, key, task."""
         self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
 
     async def run(self, questions: Iterable[Asked]) -> None:
-        self._tasks = self._unanswered(questions)
+        self._questions = iter(questions)
         try:
             async with asyncio.TaskGroup() as group:
                 flusher = group.create_task(self._recorder.flush_regularly())
-                await self._ask_all()
+                if not self._pace.warm:
+                    await self._ask_first()
+                async with asyncio.TaskGroup() as workers:
+                    for _ in range(self._pace.concurrency):
+                        workers.create_task(self._work())
                 flusher.cancel()
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
@@ -125,66 +123,65 @@ class _Pool:
             finally:
                 await self._teacher.close()
 
-    def _unanswered(self, questions: Iterable[Asked]) -> Iterator[_Task | None]:
-        """Yield what to ask; None after each block, so that a long answered stretch delays no worker."""
-        stream, size = iter(questions), min(BLOCK, self._concurrency)
-        while block := [_Task(*asked) for asked in islice(stream, size)]:
-            known = self._ledger.known([task.question.key for task in block])
-            fresh = []
-            for task in block:  # all at once: what is asked meanwhile is not known here
-                key = task.question.key
-                if key in known or key in self._asking:
-                    self._recorder.skip()
-                else:
-                    self._asking.add(key)
-                    fresh.append(task)
-            yield from fresh
-            yield None
-
-    async def _ask_all(self) -> None:
-        if not self._warm:
-            first = await _next(self._tasks)
-            if first is None:
-                return
-            await self._answer(first, first=True)
-        async with asyncio.TaskGroup() as self._workers:
-            for _ in range(self._concurrency):
-                self._workers.create_task(self._work())
+    async def _ask_first(self) -> None:
+        if task := await self._next():
+            while (wait := await self._ask(task, first=True)) is not None:
+                await asyncio.sleep(wait)
 
     async def _work(self) -> None:
-        while (task := await _next(self._tasks)) is not None:
-            await self._answer(task)
-            if task.replaced:
-                self._resting -= 1
-                return
+        while task := await self._next():
+            if (wait := await self._ask(task)) is not None:
+                heappush(self._waiting, (time.monotonic() + wait, task.question.key, task))
 
-    def _rest(self, task: _Task) -> None:
-        """Let another worker take the place of the one that has to wait before it tries again."""
-        if self._workers and not task.replaced and self._resting < self._most_resting:
-            self._resting += 1
-            task.replaced = True
-            self._workers.create_task(self._work())
+    async def _next(self) -> Task | None:
+        """Return a question whose wait is over, else a new one, else the one whose wait ends next; None at the end."""
+        while not self._is_due():
+            if self._fresh:
+                return self._fresh.popleft()
+            if not self._read_block():
+                break
+            await asyncio.sleep(0)  # a long answered stretch delays no worker
+        if not self._waiting:
+            return None
+        due, _, task = heappop(self._waiting)
+        await asyncio.sleep(due - time.monotonic())
+        return task
 
-    async def _answer(self, task: _Task, *, first: bool = False) -> None:
-        passage, key = task.passage, task.question.key
+    def _is_due(self) -> bool:
+        """Whether a question that waits comes before a new one: its wait is over, or too many wait."""
+        waiting = self._waiting
+        return bool(waiting) and (waiting[0][0] <= time.monotonic() or len(waiting) >= self._pace.waiting)
+
+    def _read_block(self) -> bool:
+        """Read some passages and keep those that have no answer; False at the end."""
+        block = list(islice(self._questions, min(BLOCK, self._pace.concurrency)))
+        known = self._ledger.known([question.key for _, question in block]) if block else set()
+        for passage, question in block:
+            if question.key in known or question.key in self._asking:
+                self._recorder.skip()
+            else:
+                self._asking.add(question.key)
+                self._fresh.append(Task(passage, question, self._estimate(passage)))
+        return bool(block)
+
+    async def _ask(self, task: Task, *, first: bool = False) -> float | None:
+        """Ask once; return the seconds until the next try, or None when the question is answered or given up."""
         try:
-            reply, latency = await self._requests.ask(
-                task.question,
-                self._estimate(passage),
-                before_wait=lambda: self._rest(task),
-                keep=lambda error: self._recorder.keep_attempt(key, passage.id, error),
-            )
-        except (FatalTeacherError, LimitError):
-            raise
+            reply, latency = await self._requests.send(task)
         except TeacherError as error:
+            if error.body:
+                self._recorder.keep_attempt(task, error)
+            if (wait := await self._requests.wait_after(error, task)) is not None:
+                return wait
             if first and await self._requests.refuses_all(error):
                 raise FatalTeacherError(
                     f"{error}; a request of one word is refused as well, so no passage was asked about", kind=error.kind
                 ) from error
-            self._recorder.give_up(key, passage.id, error)
+            self._recorder.give_up(task, error)
         else:
-            await self._recorder.write(key, passage.id, reply, latency)
-        self._asking.discard(key)
+            await self._recorder.write(task, reply, latency)
+        self._asking.discard(task.question.key)
+        return None
 
 
 @contextmanager
@@ -199,15 +196,6 @@ def _fewer_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-async def _next(tasks: Iterator[_Task | None]) -> _Task | None:
-    """Return the next task; None at the end."""
-    for task in tasks:
-        if task is not None:
-            return task
-        await asyncio.sleep(0)
-    return None
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

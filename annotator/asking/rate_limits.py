@@ -33,8 +33,8 @@ class Pace:
     warm: bool = False
     """Somebody has had an answer: the first question need not go out alone."""
     patience: Patience = field(default_factory=Patience)
-    resting: int = 2048
-    """Passages that may wait to be tried again, beside those that are asked: some 20 kB each, 40 MB."""
+    waiting: int = 2048
+    """Questions that may wait for their next try while others are asked, some kB each."""
 
 
 class Limit(Protocol):
@@ -155,36 +155,30 @@ class Gate:
         self.out = 0
         """Requests that are out now."""
         self._most, self._cuts, self._share = most, 0, 0.0
-        self._first: deque[asyncio.Future[None]] = deque()
-        self._again: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self, *, again: bool = False) -> int:
-        """Wait for a place, first come, first served, but first tries before others.
-
-        What will hang is found out early so, and its time-out passes while there is something else to do.
-
-        Returns:
-            The ticket for ``note``.
-        """
-        if self._first or self._again or self.out >= int(self.allowed):
+    async def enter(self) -> int:
+        """Wait for a place, first come, first served; returns the ticket for ``leave``."""
+        if self._queue or self.out >= int(self.allowed):
             place = asyncio.get_running_loop().create_future()
-            (self._again if again else self._first).append(place)
+            self._queue.append(place)
             await place
         else:
             self.out += 1
         return self._cuts
 
-    def leave(self) -> None:
-        """Give the place back."""
+    def leave(self, ticket: int, *, overloaded: bool = False) -> bool:
+        """Give the place back; true when ``overloaded`` is one of many that say so, and all should slow down."""
+        crowded = self._note(ticket, overloaded=overloaded)
         self.out -= 1
-        while (queue := self._first or self._again) and self.out < int(self.allowed):
-            place = queue.popleft()
+        while self._queue and self.out < int(self.allowed):
+            place = self._queue.popleft()
             if not place.done():  # else the run is being cancelled
                 self.out += 1
                 place.set_result(None)
+        return crowded
 
-    def note(self, ticket: int, *, overloaded: bool) -> bool:
-        """Learn from an answer; true when it is one of many that say "too much", so that all should slow down."""
+    def _note(self, ticket: int, *, overloaded: bool) -> bool:
         if ticket < self._cuts:
             return overloaded  # sent before the number was cut: that is what it was cut for
         self._share += (overloaded - self._share) / max(8.0, self.allowed)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Final
 
+from annotator.asking.retrying import Task
 from annotator.errors import TeacherError
 from annotator.ledger import Answers, Attempt, Failure
 from annotator.records import Completion
@@ -42,23 +43,23 @@ class Recorder:
         self._unwritten: list[Completion] = []
         self._done = self._tokens = 0  # passages and tokens that progress has not heard of
 
-    async def write(self, key: str, passage_id: str, reply: Reply, latency: float) -> None:
+    async def write(self, task: Task, reply: Reply, latency: float) -> None:
         """Write the answer to a question; when this returns, it survives the process."""
         together = self._unwritten
-        together.append(completion_of(key, passage_id, reply, latency))
+        together.append(completion_of(task.question.key, task.passage.id, reply, latency))
         await asyncio.sleep(0)  # until every worker that has an answer in this turn has come here
         if together is self._unwritten:  # no other worker has written it
             self._write()
 
-    def give_up(self, key: str, passage_id: str, error: TeacherError) -> None:
+    def give_up(self, task: Task, error: TeacherError) -> None:
         """Record why a question has no answer."""
-        self._ledger.record_failures([Failure(key, passage_id, error.kind, str(error))])
+        self._ledger.record_failures([Failure(task.question.key, task.passage.id, error.kind, str(error))])
         self._progress.count(f"gave up: {error.kind}")
         self._done += 1
 
-    def keep_attempt(self, key: str, passage_id: str, error: TeacherError) -> None:
+    def keep_attempt(self, task: Task, error: TeacherError) -> None:
         """Keep the body of a response that was paid for and is not the answer."""
-        self._ledger.keep_attempt(Attempt(key, passage_id, error.kind, error.body, time.time()))
+        self._ledger.keep_attempt(Attempt(task.question.key, task.passage.id, error.kind, error.body, time.time()))
 
     def skip(self) -> None:
         """Count a passage whose question is answered already, or on its way."""

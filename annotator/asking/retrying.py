@@ -1,14 +1,13 @@
-"""Ask one question until it is answered: through gate, rate limits and circuit breaker, again where that can help.
+"""Send requests through gate, rate limits and circuit breaker, and decide what is done about a failure.
 
-``retry_policy.RULES`` says what is done about a failure. One while the endpoint is down is the endpoint's and costs the
-passage nothing; any other that is asked again is a try of the passage's own, and it has ``1 + max_retries`` of them.
+``retry_policy.RULES`` says what. A failure while the endpoint is down is the endpoint's and costs the passage nothing;
+any other that is asked again is a try of the passage's own, and it has ``1 + max_retries`` of them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from annotator.asking.circuit_breaker import Breaker
 from annotator.asking.rate_limits import Gate, Limit, Pace, RateLimit
 from annotator.asking.retry_policy import Action, rule_of, wait_before
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
+from annotator.records import Passage
 from annotator.teachers import Question, Reply, Teacher
 from annotator.terminal.events import Progress
 
@@ -23,8 +23,24 @@ DOUBT: Final = 5
 """Failures in a row, and no fewer than requests are out, after which the endpoint is suspected to be down."""
 
 
+@dataclass(slots=True)
+class Task:
+    """A question about a passage, and its tries so far."""
+
+    passage: Passage
+    question: Question
+    tokens: int
+    """What it will cost, prompt and answer, by the best estimate there is."""
+    failed: int = 0
+    """Tries that failed while the endpoint was up."""
+    put_off: int = 0
+    """Times it was asked to come back later."""
+    was_empty: bool = False
+    """An answer without a word came, and it was asked once more."""
+
+
 class Requests:
-    """Asks for all workers: what one of them learns about the endpoint holds for the others."""
+    """Sends for all workers: what one of them learns about the endpoint holds for the others."""
 
     def __init__(self, teacher: Teacher, pace: Pace, progress: Progress) -> None:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
@@ -32,46 +48,71 @@ class Requests:
         self._limit: Limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
         self._gate = Gate(pace.concurrency)
         self._breaker = Breaker(self._probe, progress.say, pace.patience)
-        self._cut_thinking = 0
+        self._cut_thinking = False
 
     def remember(self, spent: Iterable[tuple[float, int]]) -> None:
         """Count requests of an earlier command against the limits: seconds ago, and tokens."""
         if isinstance(self._limit, RateLimit):  # what several processes share remembers for itself
             self._limit.remember(spent)
 
-    async def ask(
-        self,
-        question: Question,
-        tokens: int,
-        before_wait: Callable[[], None],
-        keep: Callable[[TeacherError], None],
-    ) -> tuple[Reply, float]:
-        """Ask until there is an answer, or no try is left.
-
-        Args:
-            question: what to ask.
-            tokens: what it will cost, prompt and answer, by the best estimate there is.
-            before_wait: called before a wait between two tries: another worker may take this one's place.
-            keep: called with a failure that came with a body that was paid for.
+    async def send(self, task: Task) -> tuple[Reply, float]:
+        """Send one request, when gate, breaker and limits let it go.
 
         Returns:
-            The answer, and the seconds from sending it to the last byte of the try that succeeded.
+            The answer, and the seconds from sending the request to its last byte.
 
         Raises:
-            TeacherError: of the last try.
+            TeacherError: there is no answer, or the first empty one; ``wait_after`` says what is done about it.
+        """
+        ticket = await self._gate.enter()
+        try:
+            entry = await self._wait_for_permission(task.tokens)
+            began = time.monotonic()
+            reply = await self._teacher.ask(task.question)
+            latency = time.monotonic() - began
+        except TeacherError as error:
+            if self._gate.leave(ticket, overloaded=rule_of(error.kind).crowded):
+                self._pause(error.retry_after or 0.0)
+            raise
+        self._gate.leave(ticket)
+        self._breaker.alive()
+        self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
+        self._pause(reply.pause)
+        if reply.only_thinking:
+            self._report_cut_thinking()
+        if _says_nothing(reply) and not task.was_empty and task.failed < self._retries:
+            task.was_empty = True
+            empty = TeacherError("the answer is empty", kind="empty answer", retry_after=0.0)
+            empty.body = reply.body
+            raise empty
+        return reply, latency
+
+    async def wait_after(self, error: TeacherError, task: Task) -> float | None:
+        """Return the seconds until the next try after a failure, or None where there is none.
+
+        Raises:
             FatalTeacherError: no question will be answered.
             LimitError: the endpoint wants a longer wait than anyone waits.
         """
-        tries = _Tries(question, tokens)
-        while True:
-            try:
-                return await self._send(tries)
-            except TeacherError as error:
-                if error.body:
-                    keep(error)
-                wait = await self._handle_failure(error, tries)
-            before_wait()
-            await asyncio.sleep(wait)
+        action = rule_of(error.kind).action
+        if action is Action.STOP:
+            raise FatalTeacherError(str(error), kind=error.kind) from error
+        if (error.retry_after or 0) > self._patience.pause:
+            raise _limit_error(error.retry_after or 0, error) from error
+        if action is Action.REFUSE:
+            self._breaker.alive()
+            return None
+        self._progress.count(error.kind)
+        if action is Action.WAIT:
+            self._breaker.alive()
+            task.put_off += 1
+        elif await self._breaker.was_down(error, self._failures_before_doubt(task)):
+            return 0.0
+        else:
+            task.failed += 1
+        if task.failed > self._retries or task.put_off > self._patience.put_off:
+            return None
+        return wait_before(error.retry_after, task.failed + task.put_off, self._patience.between_tries)
 
     async def refuses_all(self, error: TeacherError) -> bool:
         """Whether the endpoint refuses even the smallest request, as it refused the first question with ``error``."""
@@ -83,65 +124,11 @@ class Requests:
             return rule_of(again.kind).action in (Action.REFUSE, Action.STOP)
         return False
 
-    async def _handle_failure(self, error: TeacherError, tries: _Tries) -> float:
-        """Handle a failure: return the seconds until the next try, or raise when there is none."""
-        action = rule_of(error.kind).action
-        if action is Action.STOP:
-            raise FatalTeacherError(str(error), kind=error.kind) from error
-        if (error.retry_after or 0) > self._patience.pause:
-            raise _limit_error(error.retry_after or 0, error) from error
-        if action is Action.REFUSE:
-            self._breaker.alive()
-            raise error
-        self._progress.count(error.kind)
-        if action is Action.WAIT:
-            self._breaker.alive()
-            tries.put_off += 1
-            if tries.put_off > self._patience.put_off:
-                raise error
-        elif await self._breaker.was_down(error, self._failures_before_doubt(tries)):
-            return 0.0
-        else:
-            tries.failed += 1
-            if tries.failed > self._retries:
-                raise error
-        return wait_before(error.retry_after, tries.failed + tries.put_off, self._patience.between_tries)
-
-    def _failures_before_doubt(self, tries: _Tries) -> int:
+    def _failures_before_doubt(self, task: Task) -> int:
         """Return the failures in a row that make one doubt the endpoint: fewer before a passage is given up."""
-        if tries.failed >= self._retries:
+        if task.failed >= self._retries:
             return min(DOUBT, 1 + self._retries)
         return max(DOUBT, self._gate.out)
-
-    async def _send(self, tries: _Tries) -> tuple[Reply, float]:
-        """Send one request, when gate, breaker and limits let it go."""
-        ticket = await self._gate.enter(again=tries.sent)
-        tries.sent = True
-        try:
-            entry = await self._wait_for_permission(tries.tokens)
-            began = time.monotonic()
-            reply = await self._teacher.ask(tries.question)
-            latency = time.monotonic() - began
-        except TeacherError as error:
-            crowded = self._gate.note(ticket, overloaded=rule_of(error.kind).crowded)
-            if crowded and error.retry_after and error.retry_after <= self._patience.pause:
-                self._pause(error.retry_after)
-            raise
-        finally:  # in the next turn: whoever waits for the place sends nothing before this answer is written
-            asyncio.get_running_loop().call_soon(self._gate.leave)
-        self._gate.note(ticket, overloaded=False)
-        self._breaker.alive()
-        self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
-        if 0 < reply.pause <= self._patience.pause:  # else the next request finds out how long it really is
-            self._pause(reply.pause)
-        if reply.only_thinking:
-            self._report_cut_thinking()
-        if _says_nothing(reply) and not tries.was_empty and tries.failed < self._retries:
-            tries.was_empty = True
-            empty = TeacherError("the answer is empty", kind="empty answer", retry_after=0.0)
-            empty.body = reply.body
-            raise empty
-        return reply, latency
 
     async def _wait_for_permission(self, tokens: int) -> Any:
         """Wait until breaker and limits both let a request go; returns its entry in the limits."""
@@ -156,32 +143,18 @@ class Requests:
         await self._teacher.probe(whole=whole)
 
     def _pause(self, seconds: float) -> None:
-        if self._limit.pause(seconds) and seconds >= 1:
+        """Let everyone wait; longer than anyone waits, the next request finds out how long it really is."""
+        if 0 < seconds <= self._patience.pause and self._limit.pause(seconds) and seconds >= 1:
             self._progress.say(f"the endpoint asked for a pause of {seconds:.1f} s")
 
     def _report_cut_thinking(self) -> None:
         self._progress.count("cut while thinking")
-        self._cut_thinking += 1
-        if self._cut_thinking == 1:
+        if not self._cut_thinking:
             self._progress.say(
                 "an answer was cut off (finish_reason=length) with nothing but thinking in it: give the model more "
                 "room with --max-completion-tokens, or less to think with --option (docs/reliability.md)"
             )
-
-
-@dataclass(slots=True)
-class _Tries:
-    """The tries of one question so far."""
-
-    question: Question
-    tokens: int
-    sent: bool = False
-    failed: int = 0
-    """Tries that failed while the endpoint was up."""
-    put_off: int = 0
-    """Times it was asked to come back later."""
-    was_empty: bool = False
-    """An answer without a word came, and it was asked once more."""
+        self._cut_thinking = True
 
 
 def _limit_error(seconds: float, error: TeacherError) -> LimitError:

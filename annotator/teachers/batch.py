@@ -7,21 +7,19 @@ The SDKs come from one generator; where they differ is in the providers' modules
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module, resources
+from importlib import import_module
 from itertools import islice
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import IO, Any, Final, NamedTuple, Self
 
 from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.http import explained
 from annotator.teachers.registry import PROVIDERS
-from annotator.teachers.responses import message_in, read_reply
+from annotator.teachers.responses import read_reply, words_of
 
 ENDPOINT: Final = "/v1/chat/completions"
 WINDOW: Final = "24h"
@@ -33,15 +31,6 @@ ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 
 # Line ends to some readers of lines, but not to JSON, which leaves them as they are.
 _ESCAPES: Final = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """The size limits of one batch."""
-
-    requests: int
-    size: int
-    """Bytes of the request file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +54,11 @@ class RemoteBatch:
         return self.status in ENDED
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """One line of a result file: an answer, or why there is none."""
 
     key: str
     answer: Reply | TeacherError
-
-
-def batch_limits(provider: str) -> BatchLimits:
-    """Return the limits of ``provider``, from a dated table."""
-    text = resources.files(__package__).joinpath("batch_limits.toml").read_text(encoding="utf-8")
-    entry = tomllib.loads(text)[provider]
-    return BatchLimits(requests=entry["requests"], size=entry["megabytes"] * 1_000_000)
 
 
 def request_line(question: Question, sent_as: Mapping[str, str]) -> bytes:
@@ -105,12 +86,12 @@ def read_result(line: bytes) -> Result:
             # A code such as batch_expired; without one, what there is.
             code = error.get("code") if isinstance(error, dict) else None
             kind = " ".join(str(code or "batch error").replace("_", " ").split())[:60]
-            return Result(key, TeacherError(_words(error), kind=kind))
+            return Result(key, TeacherError(words_of(error), kind=kind))
         status, body = response["status_code"], response["body"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
         raise ValueError(f"not a line of batch results: {problem}") from problem
     if status != 200:
-        return Result(key, TeacherError(_words(body), kind=f"http {status}"))
+        return Result(key, TeacherError(words_of(body), kind=f"http {status}"))
     try:
         return Result(key, read_reply(json.dumps(body).encode("utf-8"), {}))
     except TeacherError as problem:
@@ -139,9 +120,9 @@ class BatchApi:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def upload(self, path: Path, name: str) -> str:
+    def upload(self, file: IO[bytes], name: str) -> str:
         """Send a request file; returns its id. It costs nothing before there is a batch of it."""
-        with self._explained(), path.open("rb") as file:
+        with self._explained():
             return str(self._client.files.create(file=(name, file, "application/jsonl"), purpose="batch").id)
 
     def create(self, file_id: str, mark: str) -> RemoteBatch:
@@ -159,11 +140,11 @@ class BatchApi:
         with self._explained():
             return _remote(self._client.batches.retrieve(batch_id))
 
-    def ours(self, marks: Collection[str]) -> Iterator[RemoteBatch]:
-        """Yield the batches of the account with one of ``marks``, the newest first."""
+    def ours(self, mark: str) -> Iterator[RemoteBatch]:
+        """Yield the batches of the account with this ``mark``, the newest first."""
         with self._explained():
             for entry in islice(self._provider.list_batches(self._client), LOOK_BACK):
-                if (batch := _remote(entry)).mark in marks:
+                if (batch := _remote(entry)).mark == mark:
                     yield batch
 
     def lines(self, file_id: str) -> Iterator[bytes]:
@@ -174,21 +155,15 @@ class BatchApi:
         """
         rest = b""
         with self._explained(), self._client.files.with_streaming_response.content(file_id) as response:
-            for block in self._blocks(response):
-                *whole, rest = (rest + block).split(b"\n")  # and at nothing else: see _ESCAPES
-                yield from whole
+            try:
+                for block in response.iter_bytes(1 << 16):
+                    *whole, rest = (rest + block).split(b"\n")  # and at nothing else: see _ESCAPES
+                    yield from whole
+            except Exception as error:  # the HTTP library's own, and that is another one for each SDK
+                cause = words_of(str(error) or type(error).__name__)
+                message = f"the results broke off ({cause}); run the same command again"
+                raise TeacherError(message, kind="connection") from error
         yield rest
-
-    def _blocks(self, response: Any) -> Iterator[bytes]:
-        try:
-            yield from response.iter_bytes(1 << 16)
-        except GeneratorExit:
-            raise
-        except Exception as error:  # the HTTP library's own, and that is another one for each SDK
-            raise TeacherError(
-                f"the results broke off ({_words(str(error) or type(error).__name__)}); run the same command again",
-                kind="connection",
-            ) from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -197,33 +172,28 @@ class BatchApi:
             yield
         except sdk.APIConnectionError as error:  # a time-out is one
             raise TeacherError(
-                f"cannot reach {self.address} ({_words(str(error))}); run the same command again", kind="connection"
+                f"cannot reach {self.address} ({words_of(str(error))}); run the same command again", kind="connection"
             ) from error
         except sdk.APIStatusError as error:
             raise self._status_error(error.status_code, error.body) from error
         except sdk.APIError as error:
             raise TeacherError(
-                f"{self.address} sent no answer of a Batch API ({_words(str(error))})", kind="malformed answer"
+                f"{self.address} sent no answer of a Batch API ({words_of(str(error))})", kind="malformed answer"
             ) from error
 
     def _status_error(self, status: int, error: object) -> TeacherError:
-        words = _words(error)
-        if self._key:
-            words = words.replace(self._key, "...")
-        line, kind = f"{self.address} answered {status}: {words}", f"http {status}"
-        fix = {
-            401: f"check {PROVIDERS[self._config.provider].key}",
-            403: f"check {PROVIDERS[self._config.provider].key}",
-            404: "does it have a Batch API? see --base-url",
-        }.get(status, "run the same command again later" if status in (408, 409, 429) or status >= 500 else "")
-        return TeacherError(f"{line}; {fix}" if fix else line, kind=kind)
+        key = f"check {PROVIDERS[self._config.provider].key}"
+        later = "run the same command again later" if status in (408, 409, 429) or status >= 500 else ""
+        fix = {401: key, 403: key, 404: "does it have a Batch API? see --base-url"}.get(status, later)
+        line = f"{self.address} answered {status}: {words_of(error, self._key)}"
+        return TeacherError(f"{line}; {fix}" if fix else line, kind=f"http {status}")
 
 
 def _remote(batch: Any) -> RemoteBatch:
     """Return the used fields of an SDK's batch."""
     counts, errors = batch.request_counts, batch.errors
     metadata = batch.metadata if isinstance(batch.metadata, dict) else {}
-    complaints = (errors.data or []) if errors else []
+    complaints = dict.fromkeys(str(item.message or item.code) for item in (errors and errors.data) or ())
     return RemoteBatch(
         id=str(batch.id),
         status=str(batch.status),
@@ -231,12 +201,5 @@ def _remote(batch: Any) -> RemoteBatch:
         completed=(counts.completed or 0) if counts else 0,
         failed=(counts.failed or 0) if counts else 0,
         results=tuple(file for file in (batch.output_file_id, batch.error_file_id) if file),
-        complaint=_words("; ".join(dict.fromkeys(str(item.message or item.code) for item in complaints)))
-        if complaints
-        else "",
+        complaint=words_of("; ".join(complaints)) if complaints else "",
     )
-
-
-def _words(error: object) -> str:
-    """Return what an error says, on one line of at most 200 characters."""
-    return " ".join(message_in(error).split())[:200] or "nothing"

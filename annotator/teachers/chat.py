@@ -5,6 +5,7 @@ What went wrong is a ``TeacherError`` with its kind; ``annotator.asking.retry_po
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from importlib import import_module
@@ -12,15 +13,18 @@ from typing import Any, Final
 
 from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
+from annotator.ledger import canonical
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.http import Answer, Connection
-from annotator.teachers.parameters import MAX_TOKENS, other_names, renamed
 from annotator.teachers.rate_limit_headers import retry_after
 from annotator.teachers.registry import PROVIDERS
-from annotator.teachers.request_template import Form
 from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, wrong_key
 from prompts import Prompt
 
+MAX_TOKENS: Final = "max_tokens"
+SUCCESSOR: Final = "max_completion_tokens"
+"""OpenAI's reasoning models refuse ``max_tokens`` and name this in its place."""
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _MEANS: Final[Mapping[int, tuple[str, str]]] = {
     401: ("the key was not accepted", "check {key}"),
     402: ("the account has no credit", "see the account's billing"),
@@ -80,14 +84,19 @@ class ChatTeacher:
             },
         }
         self.sent_as: dict[str, str] = {}
-        self._settings = settings
-        self._form = Form(prompt, settings)
+        self._settings, self._prompt = settings, prompt
+        self._prepare()
         self._connection: Connection | None = None  # made at the first question; without one no key is needed
         self._key = ""
 
     def question(self, passage: str) -> Question:
         """Return the prompt, filled with ``passage``."""
-        return self._form.fill(passage)
+        text = _encode(passage)[1:-1]
+        digest = self._hashed.copy()
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(self._unhashed)
+        body = self._before + text.encode("utf-8", "replace") + self._after
+        return Question(digest.hexdigest(), self._content(passage), body)
 
     async def ask(self, question: Question) -> Reply:
         """Send one request."""
@@ -107,18 +116,33 @@ class ChatTeacher:
             await self._connection.close()
             self._connection = None
 
+    def _prepare(self) -> None:
+        """Encode and hash once what is the same in all questions: for each it would cost more than the rest of it."""
+        place = self._prompt.sha256  # no file holds its own
+        content = self._content(place)
+        before, _, after = canonical(content).partition(place)
+        self._hashed = hashlib.sha256(before.encode("utf-8", "surrogatepass"))
+        self._unhashed = after.encode("utf-8", "surrogatepass")
+        sent = {name: value for name, value in content.items() if name != "prompt"}
+        before, _, after = _encode(sent).partition(place)
+        self._before, self._after = before.encode("utf-8", "replace"), after.encode("utf-8", "replace")
+
+    def _content(self, text: str) -> dict[str, Any]:
+        version = f"{self._prompt.name}.{self._prompt.version}"
+        return {"messages": self._prompt.messages(text), **self._settings, "prompt": version}
+
     async def _post(self, body: bytes, *, probing: bool = False) -> Reply:
         if self._connection is None:
             self._key = require_key(self._config)
             self._connection = import_module(PROVIDERS[self._config.provider].module).connect(self._config, self._key)
-        answer = await self._connection.post(renamed(body, self.sent_as))
+        answer = await self._connection.post(_renamed(body, self.sent_as))
         if (
             answer.status == 400
             and not self.sent_as
             and (learnt := other_names(answer.body.decode("utf-8", "replace")))
         ):
             self.sent_as |= learnt
-            answer = await self._connection.post(renamed(body, self.sent_as))
+            answer = await self._connection.post(_renamed(body, self.sent_as))
         if answer.status >= 300:
             raise self._http_error(self._connection.where, answer)
         return read_reply(answer.body, answer.headers, self._key, probing=probing)
@@ -142,3 +166,18 @@ class ChatTeacher:
         if status == 400 and "temperature" in message:
             message = f"{message.rstrip('.')}; give --option temperature=1, or null to leave it out"
         return TeacherError(f"{where} answered {status}: {message}", kind=kind, retry_after=retry_after(answer.headers))
+
+
+def other_names(refusal: str) -> dict[str, str]:
+    """Return the parameters to send under another name, by what a 400 says; empty where it is about something else.
+
+    A question and its key stay as they are; only what is sent changes.
+    """
+    return {MAX_TOKENS: SUCCESSOR} if MAX_TOKENS in refusal and SUCCESSOR in refusal else {}
+
+
+def _renamed(body: bytes, sent_as: Mapping[str, str]) -> bytes:
+    """Return a JSON body with parameters under the names in ``sent_as``."""
+    for name, other in sent_as.items():  # in a text these quotes would be escaped
+        body = body.replace(f'"{name}":'.encode(), f'"{other}":'.encode())
+    return body

@@ -156,10 +156,14 @@ def _arguments(calls: Any) -> str | None:
 def message_of(content: bytes, secret: str = "") -> str:
     """Return what an error body says, on one line of at most 200 characters; ``secret`` is blotted out."""
     try:
-        message = message_in(json.loads(content))
+        return words_of(json.loads(content), secret)
     except (ValueError, RecursionError):
-        message = content[:1000].decode("utf-8", "replace")
-    return _clean(" ".join(_without(message, secret).split())[:200]) or "nothing"
+        return words_of(content[:1000].decode("utf-8", "replace"), secret)
+
+
+def words_of(error: object, secret: str = "") -> str:
+    """Return what an error, as JSON or text, says, as ``message_of`` does."""
+    return _clean(" ".join(_without(message_in(error), secret).split())[:200]) or "nothing"
 
 
 def message_in(body: object) -> str:
