@@ -40,7 +40,7 @@ from annotator.passages.sentences import split_sentences
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.records import Document, Passage
 from annotator.run.partitions import chunk_part
-from annotator.sources.documents import Columns, Reading
+from annotator.sources.documents import Columns
 from annotator.sources.sampling import sample
 from annotator.storage.tables import DOCUMENT, to_batch
 
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="also spread over so many processes")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     args = parser.parse_args()
-    drawn = sample(args.corpus, args.docs, 0, Reading(Columns(text=args.text_field, id="id")))
+    drawn = sample(args.corpus, args.docs, 0, Columns(text=args.text_field, id="id"))
     documents = [item for item in drawn if isinstance(item, Document)]
     megabytes = sum(len(document.text.encode()) for document in documents) / 1e6
     encoding: Any = load_tokenizer("llama3")._encoding  # type: ignore[attr-defined]

@@ -34,7 +34,7 @@ from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
 from annotator.records import Completion, Document
 from annotator.run import runner
-from annotator.sources.documents import Columns, Reading
+from annotator.sources.documents import Columns
 from annotator.sources.sampling import sample
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
@@ -49,7 +49,7 @@ TYPES = ("person", "ORGANIZATION", "địa điểm", "date", "product_name", "ev
 
 def make_corpus(source: str, path: Path, documents: int) -> None:
     """Write ``documents`` rows to one Parquet file: those of ``source`` in turns, each a little different."""
-    drawn = sample(source, 1 << 20, 0, Reading(Columns(text="text", id="id")))
+    drawn = sample(source, 1 << 20, 0, Columns(text="text", id="id"))
     kept = [item for item in drawn if isinstance(item, Document)]
     rng = random.Random(0)
     words = [word for document in kept[:500] for word in WORD.findall(document.text) if word.islower()]

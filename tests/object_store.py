@@ -9,8 +9,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from annotator.sources import remote
-
 
 @contextmanager
 def bucket(name: str) -> Iterator[Any]:
@@ -20,7 +18,6 @@ def bucket(name: str) -> Iterator[Any]:
     from moto.server import ThreadedMotoServer
 
     def forget() -> None:
-        remote._system.cache_clear()
         s3fs.S3FileSystem.clear_instance_cache()  # it knows file systems by their arguments, not by the environment
 
     store = ThreadedMotoServer("127.0.0.1", 0, verbose=False)

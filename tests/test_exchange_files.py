@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from annotator.errors import SourceError
-from annotator.sources.formats.files import local
+from annotator.sources.formats.files import lines, local
 from annotator.sources.formats.json import read as read_json
-from annotator.sources.formats.text import lines
 
 ITEMS = [{"text": "Chiều 12/3 😀 \u2028 bà Hoà", "at": [1, 2.5, None, True]}, {"text": ""}]
 
@@ -53,16 +51,3 @@ def test_line_ends_go_and_other_white_space_stays(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes("a \r\nb\u00a0\n\u2028c".encode())
     assert [line.value for line in lines(local(path))] == ["a ", "b\u00a0", "\u2028c"]
-
-
-def test_an_array_on_one_line_is_not_read_whole(tmp_path: Path) -> None:
-    """As Label Studio writes it."""
-    path = tmp_path / "x.json"
-    path.write_text(json.dumps([{"text": "x" * 1000}] * 20_000), encoding="utf-8")
-    tracemalloc.start()
-    try:
-        assert sum(1 for _ in read_json(local(path))) == 20_000
-        most = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert most < path.stat().st_size / 10

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from annotator.asking import rate_limits as limits
@@ -27,7 +25,6 @@ from annotator.errors import ClusterError, SourceError, TeacherError
 from annotator.storage.rundir import RunDir
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.object_store import bucket
 from tests.processes import die, die_once, square_or_fail
 from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
 
@@ -35,20 +32,6 @@ pytestmark = pytest.mark.slow
 
 SMALL = ("--min-tokens", 30, "--max-tokens", 60)
 """Some six hundred passages of the bundled sample: several partitions to ask about."""
-
-
-@pytest.fixture
-def news(tmp_path: Path) -> Iterator[Path]:
-    """Two Parquet files of twenty row groups in an object store on loopback, and here."""
-    with bucket("news") as client:
-        for part in range(2):
-            ids = range(100 * part, 100 * part + 100)
-            texts = [f"Bản tin số {number}: " + " ".join(f"ở phố {number + place} trời mưa" for place in range(40))
-                     for number in ids]  # fmt: skip
-            file = tmp_path / f"{part}.parquet"
-            pq.write_table(pa.table({"id": ids, "text": texts}), file, row_group_size=5)
-            client.upload_file(str(file), "news", f"2017/{file.name}")
-        yield tmp_path
 
 
 def on(cluster: Any, *more: object) -> tuple[object, ...]:
@@ -203,25 +186,6 @@ def test_a_file_for_a_ledger_is_asked_into_by_the_driver(
     assert result.exit_code == 0, result.output
     assert "the ledger is a file, so this process asks" in result.stderr
     assert fingerprints(out) == expected
-
-
-def test_files_elsewhere_are_read_by_tasks(
-    nodes: Any, news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the keys of the driver, which no node has; the documents and the counts are those of one machine."""
-    made = {}
-    command = ("sample", "s3://news/2017/", "--docs", 40, "--near-duplicates", 0)
-    for name, more in (("local", ("--json",)), ("ray", on(nodes))):
-        if name == "ray":  # a driver that reads by itself fails
-            monkeypatch.setattr("annotator.sources.parquet_rows.take_from", None)
-        result = vner(*command, "--out", tmp_path / name, *more)
-        assert result.exit_code == 0, result.output
-        report = json.loads(result.stdout)
-        made[name] = [report[key] for key in ("row_groups_read", "bytes_read", "documents", "screened")]
-    assert made["ray"] == made["local"]
-    documents = [(tmp_path / name / "documents.parquet").read_bytes() for name in made]
-    assert documents[0] == documents[1]
-    assert made["ray"][0] > 8  # several tasks
 
 
 def test_an_audit_by_tasks_is_the_same(nodes: Any, finished: Path, tmp_path: Path) -> None:

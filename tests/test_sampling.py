@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
-from annotator.sources.documents import Columns, Reading, Row
+from annotator.sources.documents import Columns, Row
 from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import permutation
 from annotator.sources.sampling import sample as draw
@@ -297,13 +297,15 @@ def test_bundled_sample() -> None:
 def test_other_columns(tmp_path: Path) -> None:
     """Field names reach the reader."""
     (tmp_path / "a.jsonl").write_text(json.dumps({"uid": 5, "body": _text(1)}))
-    assert _documents(sample(tmp_path, 1, 0, Reading(Columns("body", "uid")))) == [Document("5", _text(1), "a.jsonl")]
+    assert _documents(sample(tmp_path, 1, 0, Columns("body", "uid"))) == [Document("5", _text(1), "a.jsonl")]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.csv", "id,text\n", "no usable Vietnamese document in .*: it has no rows; check"),
+        ("a.jsonl", "", "empty file 1; the first: a.jsonl: it has no content; check"),
+        ("a.parquet", "", "empty file 1; the first: a.parquet: it has no content; check"),
         ("a.txt", "", "empty 1; the first: a: the text has no letters; check"),
         ("a.txt", "a\0", 'broken record 1; the first: a.txt: field "text" holds a NUL'),
         ("a.jsonl", "{\n[]\n", "broken record 2; the first: a.jsonl:1: not JSON"),

@@ -80,8 +80,7 @@ def read_predictions(path: Path) -> dict[str, str]:
     Raises:
         SourceError: it is not there, a line is no such object, or an id is there twice.
     """
-    from annotator.sources.formats.files import local
-    from annotator.sources.formats.text import lines
+    from annotator.sources.formats.files import lines, local
 
     if not path.is_file():
         raise SourceError(f"cannot read predictions {path}: no such file; vner-annotate predict makes them")

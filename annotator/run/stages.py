@@ -39,7 +39,7 @@ from annotator.run.partitions import PART, Check, Part, People, chunk_part, clea
 from annotator.run.second import second_of
 from annotator.run.update_steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
-from annotator.sources.documents import Columns, Reading
+from annotator.sources.documents import Columns
 from annotator.sources.locating import at_revision
 from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import sample
@@ -76,7 +76,6 @@ def sample_stage(context: Context) -> Result:
     config, run = context.config, context.run
     flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"cut character": 0})
     columns = Columns(text=config.text_field, id=config.id_field)
-    reading = Reading(columns, context.engine)
     report = SampleReport(on_progress=_rows_read(context.progress))
     context.progress.start("sample", "rows read")
 
@@ -88,7 +87,7 @@ def sample_stage(context: Context) -> Result:
     with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
         screening = Screening(near_duplicates=config.near_duplicates, repairs_encoding=config.repair_encoding)
         source = at_revision(config.source, context.revision)
-        drawn = sample(source, config.steps, config.seed, reading, screening, report)
+        drawn = sample(source, config.steps, config.seed, columns, screening, report)
         flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)), tables.ARTICLES)
     cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())

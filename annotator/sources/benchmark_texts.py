@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import ConfigError, SourceError
-from annotator.sources.formats import json, parquet
-from annotator.sources.formats.files import Record, SourceFile, local
-from annotator.sources.formats.text import lines
+from annotator.sources.formats import json
+from annotator.sources.formats.columns import read_parquet
+from annotator.sources.formats.files import Record, SourceFile, lines, local
 
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>")
 _LABEL: Final = re.compile(r"O|[BIESLU]-\S+")
@@ -44,7 +44,7 @@ def read_texts(path: Path) -> Iterator[str]:
 
 def _texts(file: SourceFile) -> Iterator[str]:
     if _is_parquet(file):
-        yield from _all_strings(parquet.read(file))
+        yield from _all_strings(read_parquet(file))
         return
     every = _sound(lines(file))
     head = list(islice(every, _HEAD))

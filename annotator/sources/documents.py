@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TypeAlias
 
-from annotator.engines import Engine
 from annotator.errors import SourceError, did_you_mean
 from annotator.records import Document, Rejected
 from annotator.sources.formats import records
-from annotator.sources.formats.files import SHOWN, Record, SourceFile
+from annotator.sources.formats.files import SHOWN, EmptyFileError, Record, SourceFile
 from normalizers.text import nfc
 
 STAGE = "sample"
@@ -30,15 +29,6 @@ class Columns:
     """Any other name than the default must be there; without the default, ids are made from the text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Settings for reading rows."""
-
-    columns: Columns = Columns()
-    engine: Engine | None = None
-    """Reads remote Parquet files where it is distributed; else this process does."""
-
-
 def rejected(reason: str, where: str, value: str, detail: str) -> Rejected:
     """Return a rejected record of this stage with at most ``SHOWN`` characters of ``value``, always encodable."""
     return Rejected(STAGE, reason, where, value[:SHOWN].encode("utf-8", "replace").decode(), detail)
@@ -49,13 +39,21 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def empty_file(file: SourceFile) -> Rejected:
+    """Return the rejection of a file without content."""
+    return rejected("empty file", file.name, "", "it has no content")
+
+
 def read_documents(file: SourceFile, columns: Columns) -> Iterator[Row]:
     """Yield the rows of one file in their order.
 
     Raises:
-        SourceError: the file cannot be read, is empty, is not of its type, or lacks a needed column.
+        SourceError: the file cannot be read, is not of its type, or lacks a needed column.
     """
-    return to_rows(file.name, records(file, (columns.text, columns.id)), columns, str(file.path))
+    try:
+        yield from to_rows(file.name, records(file, (columns.text, columns.id)), columns, str(file.path))
+    except EmptyFileError:
+        yield empty_file(file)
 
 
 def check_columns(where: str, there: Collection[str], columns: Columns) -> None:

@@ -15,8 +15,7 @@ class Drawn:
         """Begin with none."""
         self._database = temporary_database(
             "documents (number INTEGER PRIMARY KEY, id TEXT, text TEXT, source TEXT)",
-            "texts (hash BLOB PRIMARY KEY, id TEXT) WITHOUT ROWID",
-            "ids (id TEXT PRIMARY KEY) WITHOUT ROWID",
+            "accepted (id TEXT PRIMARY KEY, hash BLOB UNIQUE) WITHOUT ROWID",
         )
 
     def __enter__(self) -> Self:
@@ -43,12 +42,12 @@ class Drawn:
 
     def accepted_as(self, text: bytes) -> str | None:
         """Return the id under which a text with this hash was accepted, or None."""
-        found = self._database.execute("SELECT id FROM texts WHERE hash = ?", (text,)).fetchone()
+        found = self._database.execute("SELECT id FROM accepted WHERE hash = ?", (text,)).fetchone()
         return str(found[0]) if found else None
 
     def has_id(self, identity: str) -> bool:
         """Return whether a document with this id was accepted."""
-        return self._database.execute("SELECT 1 FROM ids WHERE id = ?", (identity,)).fetchone() is not None
+        return self._database.execute("SELECT 1 FROM accepted WHERE id = ?", (identity,)).fetchone() is not None
 
     def accept(self, identity: str, text: bytes) -> None:
         """Remember a new id and the hash of a new text.
@@ -57,5 +56,4 @@ class Drawn:
             RunDirError: the disk is full.
         """
         with full_disk_explained():
-            self._database.execute("INSERT INTO texts VALUES (?, ?)", (text, identity))
-            self._database.execute("INSERT INTO ids VALUES (?)", (identity,))
+            self._database.execute("INSERT INTO accepted VALUES (?, ?)", (identity, text))

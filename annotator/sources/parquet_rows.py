@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left, bisect_right
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 from annotator.errors import SourceError
 from annotator.records import Rejected
-from annotator.sources.documents import Columns, Reading, Row, check_columns, rejected, to_row
-from annotator.sources.formats.files import EmptyFileError, Record, SourceFile
-from annotator.sources.formats.parquet import BATCH, opened
-from annotator.sources.formats.table import is_text, refuse_repeated, values
-from annotator.sources.remote import READERS, RemoteFile, credentials, together
+from annotator.sources.documents import Columns, Row, check_columns, empty_file, to_row
+from annotator.sources.formats.columns import BATCH, is_text, opened_parquet, values
+from annotator.sources.formats.files import EmptyFileError, Record, SourceFile, refuse_repeated
+from annotator.sources.remote import RemoteFile, together
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-_HELD = 4096  # rows of one remote row group that are kept in memory at most; where more are needed, they are streamed
-_RANGES = 4096  # byte ranges of a file that are kept apart before they are joined
-_HELD_HERE = 512  # as above, of a local file, where there is nothing to wait for
+_HELD = 4096  # rows of a remote row group that are kept in memory at most; where more are needed, they are streamed
 
 
 @dataclass(frozen=True, slots=True)
-class RowGroup:
-    """One row group: all that a worker needs in order to read rows of it."""
-
+class _RowGroup:
     file: SourceFile
     index: int
     """Its number in its file."""
@@ -41,66 +32,42 @@ class RowGroup:
     """Rows of its file that come before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Rows of one row group, by their ascending numbers in the source."""
-
-    group: RowGroup
-    rows: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Rows with their numbers, and the byte ranges of the file that were read for them."""
-
-    rows: tuple[tuple[int, Row], ...]
-    file: SourceFile
-    ranges: tuple[tuple[int, int], ...]
-
-
 class ParquetFiles:
     """The rows of several files, numbered from zero in the order of the files; only footers are read to begin with."""
 
-    def __init__(self, files: Sequence[SourceFile], reading: Reading) -> None:
+    def __init__(self, files: Sequence[SourceFile], columns: Columns) -> None:
         """Read the footers, several at once.
 
         Raises:
-            SourceError: a file is not Parquet, cannot be read, or lacks a needed column; the only file is empty.
+            SourceError: a file is not Parquet, cannot be read, or lacks a needed column.
         """
-        self._columns = reading.columns
-        self._engine = reading.engine if reading.engine and reading.engine.distributed else None
-        self._groups: list[RowGroup] = []
-        self._metadata: dict[SourceFile, pq.FileMetaData] = {}
-        self._touched: set[int] = set()
-        self._ranges: dict[SourceFile, list[tuple[int, int]]] = {}
+        self._columns = columns
+        self._groups: list[_RowGroup] = []
+        self._footers: dict[SourceFile, pq.FileMetaData] = {}
+        self._bytes: dict[int, int] = {}  # that were read of a row group, by its first row
+        self._footer_bytes = 0
+        self._remote = any(isinstance(file.path, RemoteFile) for file in files)
         self.row_count = 0
         self.empty: list[Rejected] = []
-        """Files without a byte, among others."""
+        """Files without a byte."""
         self.bytes_total = sum(file.size for file in files)
-        found = together(lambda file: _footer(file, self._columns, alone=len(files) == 1), list(files))
-        for file, footer in zip(files, found, strict=True):
+        for file, (footer, size) in zip(files, together(self._read_footer, files), strict=True):
             if footer is None:
-                self.empty.append(rejected("empty file", file.name, "", "it has no bytes"))
+                self.empty.append(empty_file(file))
                 continue
-            self._metadata[file] = metadata = footer[0]
-            self._add_ranges(file, footer[1])
+            self._footers[file] = footer
+            self._footer_bytes += size
             before = 0
-            for index in range(metadata.num_row_groups):
-                self._groups.append(RowGroup(file, index, self.row_count + before, before))
-                before += metadata.row_group(index).num_rows
+            for index in range(footer.num_row_groups):
+                self._groups.append(_RowGroup(file, index, self.row_count + before, before))
+                before += footer.row_group(index).num_rows
             self.row_count += before
         self._starts = [group.first for group in self._groups]
 
     @property
     def bytes_read(self) -> int:
-        """Bytes of the files that were read, each counted once."""
-        return sum(end - start for ranges in self._ranges.values() for start, end in _union(ranges))
-
-    def _add_ranges(self, file: SourceFile, ranges: Iterable[tuple[int, int]]) -> None:
-        known = self._ranges.setdefault(file, [])
-        known += ranges
-        if len(known) > _RANGES:
-            self._ranges[file] = _union(known)
+        """Bytes of the footers and row groups that were read; those of a row group that is read again count once."""
+        return self._footer_bytes + sum(self._bytes.values())
 
     @property
     def row_groups(self) -> int:
@@ -109,146 +76,62 @@ class ParquetFiles:
 
     @property
     def row_groups_read(self) -> int:
-        """Row groups that ``take`` has opened so far, each counted once."""
-        return len(self._touched)
+        """Row groups that ``take`` has read so far, each counted once."""
+        return len(self._bytes)
 
     def take(self, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
         """Yield the rows of these ascending numbers, each with its number; only row groups that hold one are read.
 
-        Several row groups are read at once; they come in order. Those of files elsewhere are read by the tasks, where
-        there are any; one of which many rows are wanted is read here, batch by batch.
+        Remote row groups are read several at once, in order.
 
         Raises:
             SourceError: a file is damaged or has become unreadable.
         """
         wanted = (
-            Wanted(self._groups[place], tuple(members))
+            (self._groups[place], list(members))
             for place, members in groupby(rows, key=lambda row: bisect_right(self._starts, row) - 1)
         )
-        held = _HELD if self._are_remote else _HELD_HERE
-        for many, some in groupby(wanted, key=lambda one: len(one.rows) > held):
-            if many:
-                for one in some:
-                    self._touched.add(one.group.first)
-                    yield from self._streamed(one.group, one.rows)
+        for ahead, some in groupby(wanted, key=lambda one: self._remote and len(one[1]) <= _HELD):
+            if ahead:
+                yield from chain.from_iterable(together(lambda one: list(self._read_rows(*one)), some))
             else:
-                for found in self._spread(some) if self._engine and self._are_remote else self._by_threads(some):
-                    self._add_ranges(found.file, found.ranges)
-                    yield from found.rows
+                for group, members in some:
+                    yield from self._read_rows(group, members)
 
-    @property
-    def _are_remote(self) -> bool:
-        return any(isinstance(file.path, RemoteFile) for file in self._metadata)
+    def _read_rows(self, group: _RowGroup, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
+        """Yield rows of one row group by their ascending numbers, decoded batch by batch up to the last of them."""
+        with opened_parquet(group.file, self._footers[group.file]) as (parquet, stream):
+            there = parquet.schema_arrow.names
+            wanted = [name for name in (self._columns.text, self._columns.id) if name in there]
+            first = group.first
+            for batch in parquet.iter_batches(BATCH, row_groups=[group.index], columns=wanted, use_threads=False):
+                members = rows[bisect_left(rows, first) : bisect_left(rows, first + len(batch))]
+                picked = [values(batch.column(name), [row - first for row in members]) for name in wanted]
+                for row, cells in zip(members, zip(*picked, strict=True), strict=True):
+                    where = f"{group.file.name}:{row - group.first + group.before + 1}"
+                    record = Record(where, dict(zip(wanted, cells, strict=True)))
+                    yield row, to_row(group.file.name, record, self._columns)
+                first += len(batch)
+                if first > rows[-1]:
+                    break
+            self._bytes[group.first] = max(stream.bytes_read, self._bytes.get(group.first, 0))
 
-    def _by_threads(self, wanted: Iterable[Wanted]) -> Iterator[Taken]:
-        readers = READERS if self._are_remote else min(4, os.cpu_count() or 1)
-        pool, waiting = ThreadPoolExecutor(readers), deque[Future[Taken]]()
+    def _read_footer(self, file: SourceFile) -> tuple[pq.FileMetaData | None, int]:
+        """Return a file's footer, None for an empty file, and the bytes that were read for it.
+
+        Raises:
+            SourceError: it is not Parquet, lacks a needed column or has it twice, or its text is no text.
+        """
+        text = self._columns.text
         try:
-            for one in wanted:
-                self._touched.add(one.group.first)
-                metadata = self._metadata[one.group.file]
-                waiting.append(pool.submit(take_from, one.group, one.rows, self._columns, metadata))
-                if len(waiting) > readers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-    def _spread(self, wanted: Iterable[Wanted]) -> Iterator[Taken]:
-        assert self._engine  # noqa: S101 - checked by the caller
-        work = partial(_take, columns=self._columns, environment=credentials())
-        for found in self._engine.spread(work, self._parts(wanted)):
-            yield from found
-
-    def _parts(self, wanted: Iterable[Wanted]) -> Iterator[tuple[list[Wanted], pq.FileMetaData]]:
-        """Row groups of one file for each task, so that its footer, which can be long, travels with several."""
-        for file, some in groupby(wanted, key=lambda one: one.group.file):
-            part: list[Wanted] = []
-            for one in some:
-                if len(part) == READERS or sum(len(other.rows) for other in part) + len(one.rows) > _HELD:
-                    yield part, self._metadata[file]
-                    part = []
-                self._touched.add(one.group.first)
-                part.append(one)
-            yield part, self._metadata[file]
-
-    def _streamed(self, group: RowGroup, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
-        with opened(group.file, self._metadata[group.file]) as (parquet, stream):
-            yield from _rows(parquet, group, rows, self._columns)
-            self._add_ranges(group.file, stream.ranges)
-
-
-def _take(
-    part: tuple[list[Wanted], pq.FileMetaData], columns: Columns, environment: Mapping[str, str]
-) -> tuple[Taken, ...]:
-    """What a task does: read some row groups of a file elsewhere, all at once."""
-    os.environ.update(environment)
-    wanted, metadata = part
-    return tuple(together(lambda one: take_from(one.group, one.rows, columns, metadata), wanted))
-
-
-def take_from(group: RowGroup, rows: Sequence[int], columns: Columns, metadata: pq.FileMetaData | None = None) -> Taken:
-    """Read the rows of these ascending numbers of one row group, decoded batch by batch up to the last of them.
-
-    Args:
-        group: where they lie.
-        rows: their numbers in the source.
-        columns: what of them is wanted; nothing else is read.
-        metadata: the file's footer, so that it need not be read again.
-
-    Raises:
-        SourceError: the file is damaged or has become unreadable.
-    """
-    with opened(group.file, metadata) as (parquet, stream):
-        found = tuple(_rows(parquet, group, rows, columns))
-        return Taken(found, group.file, tuple(stream.ranges))
-
-
-def _rows(parquet: pq.ParquetFile, group: RowGroup, rows: Sequence[int], columns: Columns) -> Iterator[tuple[int, Row]]:
-    there = parquet.schema_arrow.names
-    wanted = [name for name in (columns.text, columns.id) if name in there]
-    first = group.first
-    for batch in parquet.iter_batches(BATCH, row_groups=[group.index], columns=wanted, use_threads=False):
-        members = rows[bisect_left(rows, first) : bisect_left(rows, first + len(batch))]
-        if members:
-            picked = [values(batch.column(name), [row - first for row in members]) for name in wanted]
-            for row, cells in zip(members, zip(*picked, strict=True), strict=True):
-                where = f"{group.file.name}:{row - group.first + group.before + 1}"
-                yield row, to_row(group.file.name, Record(where, dict(zip(wanted, cells, strict=True))), columns)
-        first += len(batch)
-        if first > rows[-1]:
-            return
-
-
-def _footer(file: SourceFile, columns: Columns, *, alone: bool) -> tuple[pq.FileMetaData, list[tuple[int, int]]] | None:
-    """Return a file's footer, and the byte ranges that were read for it; None for an empty file among others."""
-    try:
-        with opened(file) as (parquet, stream):
-            _check_schema(file, parquet, columns)
-            return parquet.metadata, stream.ranges
-    except EmptyFileError:
-        if alone:
-            raise
-        return None
-
-
-def _check_schema(file: SourceFile, parquet: pq.ParquetFile, columns: Columns) -> None:
-    """Raise a SourceError unless the needed columns are there, each once, and the text is text."""
-    names = parquet.schema_arrow.names
-    refuse_repeated(file, names, (columns.text, columns.id))
-    check_columns(str(file.path), names, columns)
-    kind = parquet.schema_arrow.field(columns.text).type
-    if not is_text(kind):
-        raise SourceError(f'column "{columns.text}" of {file.path} is {kind}, not text; name another with --text-field')
-
-
-def _union(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return ``ranges`` in order, those that touch or overlap joined."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(joined[-1][1], end)
-        else:
-            joined.append((start, end))
-    return joined
+            with opened_parquet(file) as (parquet, stream):
+                schema = parquet.schema_arrow
+                refuse_repeated(file, schema.names, (text, self._columns.id))
+                check_columns(str(file.path), schema.names, self._columns)
+                kind = schema.field(text).type
+                if not is_text(kind):
+                    flaw = f'column "{text}" of {file.path} is {kind}, not text'
+                    raise SourceError(f"{flaw}; name another with --text-field")
+                return parquet.metadata, stream.bytes_read
+        except EmptyFileError:
+            return None, 0

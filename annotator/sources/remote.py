@@ -1,25 +1,24 @@
 """Read remote files by byte ranges through fsspec: from a web server, the Hub, or an object store.
 
 Each read requests exactly its bytes. fsspec's own caches are off: they are made for sequential reading, and fetch
-megabytes around the kilobytes of a Parquet footer or a page. Transient failures are retried.
+megabytes around the kilobytes of a Parquet footer or a page. Temporary failures are retried.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from annotator.config.addresses import shown
-from annotator.engines.environment import carried
 from annotator.errors import SourceError
-from annotator.sources.byte_ranges import ByteRanges
 
+Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 READERS: Final = 8
@@ -29,8 +28,7 @@ _LONGEST_WAIT: Final = 8.0  # seconds between two tries
 _SILENCE: Final = 60  # seconds without a byte after which a connection counts as dead
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # one letter is a drive of Windows
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>)]+", re.IGNORECASE)
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses that may be another next time
-_PACKAGES: Final = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+_TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +44,29 @@ class RemoteFile:
         return shown(self.url)
 
     def open(self, mode: str = "rb") -> BinaryIO:
-        """Open it for reading by ranges."""
+        """Open it for reading from its beginning."""
         assert mode == "rb"  # noqa: S101 - nothing else is ever asked for
         return cast(BinaryIO, io.BufferedReader(self.ranges(), 1 << 20))
 
-    def ranges(self) -> ByteRanges:
-        """Open it without a buffer: a read is a request."""
-        system = _system(urlsplit(self.url).scheme)
-        remote = _tried(lambda: system.open(self.url, "rb", cache_type="none", size=self.size), self.url)
+    def ranges(self) -> Any:
+        """Open it as a file of fsspec without a buffer; ``bytes_read`` counts what was fetched."""
+        file = _retried(lambda: _system(self.url).open(self.url, "rb", cache_type="none", size=self.size), self.url)
+        fetch = file.cache.fetcher
+        file.bytes_read = 0
 
-        def fetch(start: int, size: int) -> bytes:
-            remote.seek(start)
-            content = bytes(remote.read(size))
-            if len(content) < size:
-                raise ConnectionError(f"{len(content)} of {size} bytes came")
+        def whole(start: int, end: int) -> bytes:
+            content = bytes(fetch(start, end))
+            if len(content) < end - start:
+                raise ConnectionError(f"{len(content)} of {end - start} bytes came")
             return content
 
-        return ByteRanges(lambda start, size: _tried(lambda: fetch(start, size), self.url), self.size, remote.close)
+        def fetcher(start: int, end: int) -> bytes:
+            content = _retried(lambda: whole(start, min(end, self.size)), self.url)
+            file.bytes_read += len(content)
+            return content
+
+        file.cache.fetcher = fetcher
+        return file
 
 
 def is_url(source: str) -> bool:
@@ -76,7 +80,7 @@ def listed(url: str, suffixes: tuple[str, ...]) -> list[RemoteFile]:
     Raises:
         SourceError: nothing is there, it may not be read, or the scheme needs a package that is not installed.
     """
-    system = _system(urlsplit(url).scheme)
+    system = _system(url)
     web = urlsplit(url).scheme.lower() in {"http", "https"}
 
     def look() -> list[RemoteFile]:
@@ -87,25 +91,23 @@ def listed(url: str, suffixes: tuple[str, ...]) -> list[RemoteFile]:
         else:
             names = sorted(system.ls(url, detail=False) if web else system.find(url))
         wanted = [name for name in names if urlsplit(name).path.lower().endswith(suffixes)]
-        return together(lambda name: _described(system, name), wanted)
+        return list(together(lambda name: _described(system, name), wanted))
 
-    return list(_tried(look, url))
-
-
-def credentials() -> dict[str, str]:
-    """Return the environment variables that file systems read, with the Hub's token from where its client keeps it."""
-    from huggingface_hub import get_token
-
-    found, token = carried("HF_ENDPOINT", "AWS_", "GOOGLE_", "AZURE_", "FSSPEC_"), get_token()
-    return {**found, "HF_TOKEN": token} if token else found
+    return _retried(look, url)
 
 
-def together(function: Callable[[Any], Value], items: list[Any]) -> list[Value]:
-    """Call ``function`` for each item, several at once, and return the results in order."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(2 * READERS) as pool:
-        return list(pool.map(function, items))
+def together(function: Callable[[Item], Value], items: Iterable[Item]) -> Iterator[Value]:
+    """Yield ``function(item)`` of each item, in order; ``READERS`` threads work ahead."""
+    pool, waiting = ThreadPoolExecutor(READERS), deque[Future[Value]]()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > READERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _described(system: Any, name: str) -> RemoteFile:
@@ -119,43 +121,42 @@ def _described(system: Any, name: str) -> RemoteFile:
     return RemoteFile(url, int(info["size"]), next((str(value) for value in versions if value), ""))
 
 
-@lru_cache(maxsize=8)
-def _system(scheme: str) -> Any:
-    """Return fsspec's file system for a scheme, without its memory of listings and pieces."""
+def _system(url: str) -> Any:
+    """Return fsspec's file system for the scheme of ``url``."""
     import fsspec
 
-    options: dict[str, Any] = {}
-    if scheme.lower() in {"http", "https"}:
+    scheme, options = urlsplit(url).scheme.lower(), dict[str, Any]()
+    if scheme in {"http", "https"}:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)
         options = {"client_kwargs": {"timeout": timeout, "trust_env": True}}
     try:
-        return fsspec.filesystem(scheme.lower(), **options)
-    except ImportError as error:
-        package = _PACKAGES.get(scheme.lower(), f"fsspec[{scheme}]")
-        raise SourceError(f"{scheme}:// needs a package that is not installed; pip install '{package}'") from error
-    except ValueError as error:
-        raise SourceError(f"no file system is known for {scheme}://; give https://, hf://, s3:// or a path") from error
+        return fsspec.filesystem(scheme, **options)
+    except (ImportError, ValueError) as error:  # ValueError: an unknown scheme
+        raise SourceError(f"cannot read {scheme}://: {error}; or give https://, hf://, s3:// or a path") from error
 
 
-def _tried(ask: Callable[[], Value], url: str) -> Value:
-    """Call ``ask``, again after a while where the failure may pass; turn what remains into one line.
+def _retried(ask: Callable[[], Value], url: str) -> Value:
+    """Call ``ask``, again after a while where the failure is temporary.
 
     Raises:
-        SourceError: it failed for good.
+        SourceError: it failed for good; one line with cause and fix.
     """
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
     wait = wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
-    with _explained(url):
-        return Retrying(stop=stop_after_attempt(_TRIES), wait=wait, retry=retry_if_exception(_may_pass), reraise=True)(
-            ask
-        )
+    retry = retry_if_exception(lambda error: _status(error) in _TEMPORARY or _is_broken_connection(error))
+    try:
+        return Retrying(stop=stop_after_attempt(_TRIES), wait=wait, retry=retry, reraise=True)(ask)
+    except SourceError:
+        raise
+    except Exception as error:  # each file system has errors of its own
+        raise SourceError(_explanation(error, shown(url))) from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and those behind it."""
+    """Yield an error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -170,49 +171,22 @@ def _status(error: BaseException) -> int | None:
     return None
 
 
-def _is_broken_line(error: BaseException) -> bool:
-    """Return whether an error or its cause is one of the connection."""
+def _is_broken_connection(error: BaseException) -> bool:
+    """Return whether no HTTP status came, because the connection failed."""
     import aiohttp
     import httpx2
 
-    kinds = (
-        aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, httpx2.TransportError, TimeoutError, ConnectionError,
-    )  # fmt: skip
-    return any(isinstance(one, kinds) for one in _chain(error))
+    kinds = (aiohttp.ClientError, httpx2.TransportError, TimeoutError, ConnectionError)
+    return _status(error) is None and any(isinstance(one, kinds) for one in _chain(error))
 
 
-def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, SourceError):
-        return False
-    status = _status(error)
-    return status in _PASSING if status else _is_broken_line(error)
-
-
-@contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Turn what the libraries raise into one line that says how to fix it."""
-    try:
-        yield
-    except SourceError:
-        raise
-    except Exception as error:  # each file system has errors of its own
-        status, broken, where = _status(error), _is_broken_line(error), shown(url)
-        if status in {401, 403} or isinstance(error, PermissionError):
-            reason = f"access to {where} is refused ({status or 403}); check your token or credentials"
-        elif status in {404, 410} or (status is None and isinstance(error, FileNotFoundError) and not broken):
-            reason = f"nothing is at {where} ({status or 404}); check the address"
-        elif status is None and broken:
-            reason = f"cannot reach {where}: {_one_line(error)}; check the network and run the same command again"
-        elif status is None and "range requests" in str(error):
-            reason = f"the server of {where} sends whole files only; download it and give the file"
-        else:
-            cause = f"its server answers {status}" if status else _one_line(error)
-            reason = f"cannot read {where}: {cause}; run the same command again, or download it"
-        raise SourceError(reason) from error
-
-
-def _one_line(error: Exception) -> str:
-    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
-        error = error.__cause__
-    line = _ADDRESS.sub(lambda match: shown(match[0]), " ".join(str(error).split()))
-    return line[:200] or type(error).__name__
+def _explanation(error: Exception, where: str) -> str:
+    """Return cause and fix of a failure, on one line without secrets."""
+    status, missing = _status(error), isinstance(error, FileNotFoundError) and not _is_broken_connection(error)
+    if status in {401, 403} or isinstance(error, PermissionError):
+        return f"access to {where} is refused ({status or 403}); check your token or credentials"
+    if status in {404, 410} or (status is None and missing):
+        return f"nothing is at {where} ({status or 404}); check the address"
+    *_, root = _chain(error)
+    cause = _ADDRESS.sub(lambda match: shown(match[0]), " ".join(str(root).split()))[:200] or type(root).__name__
+    return f"cannot read {where}: {cause}; check the network and run the same command again, or download it"

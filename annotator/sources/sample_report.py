@@ -44,12 +44,6 @@ class SampleReport:
     peak_rss_mb: float | None = None
     """Most memory the process ever held, in MiB; None where the system does not tell."""
 
-    def next_round(self, docs: int) -> int:
-        """How many rows to try next until ``docs`` documents stand, by how many stood so far."""
-        missing = docs - self.documents
-        share = max(self.documents, 1) / max(self.rows_taken, 1)
-        return min(int(missing / share * 1.25), 4 * docs) + 8
-
     def finish(self, seconds: float) -> None:
         """Record what the whole draw took."""
         self.seconds, self.peak_rss_mb = seconds, _peak_rss_mb()

@@ -15,15 +15,14 @@ import time
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias
+from typing import NamedTuple
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
-from annotator.sources.documents import Reading, Row, read_documents, rejected, text_hash
+from annotator.sources.documents import Columns, Row, read_documents, text_hash
 from annotator.sources.drawn_documents import Drawn
-from annotator.sources.formats.files import EmptyFileError, SourceFile
+from annotator.sources.formats.files import SourceFile
 from annotator.sources.hub import parquet_files, stream
 from annotator.sources.locating import HubDataset, locate
 from annotator.sources.parquet_rows import ParquetFiles
@@ -31,17 +30,23 @@ from annotator.sources.sample_report import SampleReport
 from annotator.sources.screening import Screen, Screening
 from normalizers.encodings import is_damaged, repair
 
-_Draw: TypeAlias = tuple[int, "Rejected | int"]
-"""The number of a row, and what it is: a rejection, or the number of a document in ``Drawn``."""
-_Rounds: TypeAlias = Generator["_Round | list[_Draw]", None, None]
 _PROGRESS_EVERY = 1000  # rows
+
+
+class _Round(NamedTuple):
+    """Rows in the order in which they are to be screened."""
+
+    numbers: Sequence[int]
+    """Their numbers in the source."""
+    places: Sequence[int]
+    """Where each waits, see ``_Draw.put``."""
 
 
 def sample(
     source: str | os.PathLike[str] | None,
     docs: int | Sequence[int],
     seed: int,
-    reading: Reading | None = None,
+    columns: Columns | None = None,
     screening: Screening | None = None,
     report: SampleReport | None = None,
 ) -> Iterator[Row]:
@@ -58,20 +63,15 @@ def sample(
     if min(steps, default=0) < 1:
         raise ConfigError(f"--docs is {min(steps, default=0)}; give 1 or more")
     located = locate(source)
-    drawing = _Drawing(steps, seed, reading or Reading(), report or SampleReport(), Drawn())
-    if isinstance(located, HubDataset) and not (files := parquet_files(located)):
-        rounds = drawing.from_hub(located)
-    elif isinstance(located, HubDataset):
-        rounds = drawing.from_parquet(ParquetFiles(files, drawing.reading))
-    elif all(file.suffix == ".parquet" for file in located):
-        rounds = drawing.from_parquet(ParquetFiles(located, drawing.reading))
+    draw = _Draw(steps, seed, columns or Columns(), screening or Screening(), report or SampleReport())
+    files = parquet_files(located) if isinstance(located, HubDataset) else located
+    if isinstance(located, HubDataset) and not files:
+        rounds = draw.from_hub(located)
+    elif all(file.suffix == ".parquet" for file in files):
+        rounds = draw.from_parquet(files)
     else:
-        rounds = drawing.from_streams(located)
-    screening = screening or Screening()
-    if screening.repairs_encoding:
-        rounds = drawing.repaired(rounds)
-    screen = Screen(screening, drawing.drawn)
-    return drawing.screened(rounds, screen, str(source or "sample"))
+        rounds = draw.from_streams(files)
+    return draw.screened(rounds, str(source or "sample"))
 
 
 def permutation(total: int, seed: int) -> Iterator[int]:
@@ -91,162 +91,119 @@ def permutation(total: int, seed: int) -> Iterator[int]:
             moved[other] = here
 
 
-class _Round:
-    """Numbered rows in the order in which they are to be screened, at 16 bytes each."""
+class _Draw:
+    """One draw on its way: what is wanted, where rows wait, what it cost."""
 
-    def __init__(self, numbers: Iterable[int]) -> None:
-        self.numbers = array("q", numbers)
-        self._rows = array("q", bytes(8 * len(self.numbers)))
-        self._rejected: list[Rejected] = []
+    def __init__(
+        self, steps: tuple[int, ...], seed: int, columns: Columns, screening: Screening, report: SampleReport
+    ) -> None:
+        self.steps, self.docs, self.seed = steps, sum(steps), seed
+        self.columns, self.screening, self.report = columns, screening, report
+        self.drawn = Drawn()
+        self.rejections: list[Rejected] = []
+        self.repaired: set[int] = set()
+        """Places of documents whose encoding was repaired."""
+        self.began = time.monotonic()
 
-    def put(self, at: int, row: Rejected | int) -> None:
-        """Say what stands ``at`` a place of the order."""
+    def put(self, row: Row) -> int:
+        """Store a row, and return its place: the number of a document in ``drawn``, or a negative one of a rejection.
+
+        The encoding of a document is repaired where that is wanted and certain.
+        """
         if isinstance(row, Rejected):
-            self._rejected.append(row)
-            row = -len(self._rejected)
-        self._rows[at] = row
+            self.rejections.append(row)
+            return -len(self.rejections)
+        repairs = self.screening.repairs_encoding and is_damaged(row.text)
+        if not (text := repair(row.text) if repairs else None):
+            return self.drawn.put(row)
+        has_own_id = row.id != text_hash(row.text)[:16]
+        place = self.drawn.put(Document(row.id if has_own_id else text_hash(text)[:16], text, row.source))
+        self.repaired.add(place)
+        return place
 
-    def __iter__(self) -> Iterator[_Draw]:
-        for number, row in zip(self.numbers, self._rows, strict=True):
-            yield number, row if row >= 0 else self._rejected[-row - 1]
-
-
-@dataclass(slots=True)
-class _Drawing:
-    """One draw on its way: what is wanted, where documents wait, what it cost."""
-
-    steps: tuple[int, ...]
-    """Documents of each step. The size of the first one alone decides the first round, of which a screen learns."""
-    seed: int
-    reading: Reading
-    report: SampleReport
-    drawn: Drawn
-    places_repaired: set[int] = field(default_factory=set)
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def docs(self) -> int:
-        """Documents of all steps."""
-        return sum(self.steps)
-
-    def from_parquet(self, files: ParquetFiles) -> _Rounds:
+    def from_parquet(self, sources: Sequence[SourceFile]) -> Generator[_Round, None, None]:
         """Yield rows in the order of a seeded permutation; a round is read in the order of the files."""
         import numpy as np
 
-        report = self.report
+        report, files = self.report, ParquetFiles(sources, self.columns)
         report.rows_total, report.row_groups_total = files.row_count, files.row_groups
         report.bytes_total, report.bytes_read, report.row_groups_read = files.bytes_total, files.bytes_read, 0
-        if files.empty:
-            yield list(enumerate(files.empty))
+        yield _Round(range(len(files.empty)), [self.put(row) for row in files.empty])
         order = permutation(files.row_count, self.seed)
         asked = done = 0
-        size = min(self.steps[0], files.row_count)
-        while (drawn := _Round(islice(order, size))).numbers:
-            asked += len(drawn.numbers)
-            by_number = np.argsort(drawn.numbers)
-            for at, (_, row) in zip(by_number, files.take(array("q", np.sort(drawn.numbers).tobytes())), strict=True):
-                drawn.put(at, self._set_aside(row))
+        size = self.steps[0]
+        while len(numbers := np.fromiter(islice(order, size), np.int64)):
+            asked += len(numbers)
+            places = np.zeros(len(numbers), np.int64)
+            by_number = np.argsort(numbers)
+            for at, (_, row) in zip(by_number, files.take(numbers[by_number].tolist()), strict=True):
+                places[at] = self.put(row)
                 done += 1
                 if done % _PROGRESS_EVERY == 0 or done == asked:
                     report.on_progress(done, asked)
             report.row_groups_read, report.bytes_read = files.row_groups_read, files.bytes_read
-            yield drawn
-            size = report.next_round(self.docs)
+            yield _Round(numbers.tolist(), places.tolist())
+            size = self._next_round()
 
-    def from_streams(self, files: tuple[SourceFile, ...]) -> _Rounds:
-        """Yield rows in the order of a random priority, which each gets as it passes by; a heap knows the foremost.
+    def from_streams(self, files: Sequence[SourceFile]) -> Generator[_Round, None, None]:
+        """Yield rows in the order of a random priority, which each gets as it passes by; a heap has the first ones.
 
         This is reservoir sampling with priorities: one pass, and memory for the reservoir only. What cannot be a
-        document is yielded at once. If all that the heap held is used up, the files are read again for the next ones.
+        document comes first. If all that the heap held is used up, the files are read again for the next ones.
         """
         report = self.report
         report.bytes_total, report.bytes_read = sum(file.size for file in files), 0
-        floor = (-1.0, -1)  # priority and number of the last row that was yielded
-        first_round = self.steps[0] + _spare(self.steps[0])
+        last = -1.0  # priority of the last row that was yielded
+        first_round, size = self.steps[0] + _spare(self.steps[0]), self.docs + _spare(self.docs)
         more = True
         while more:
+            is_first_pass, more, number = last < 0, False, -1
             rng = random.Random(self.seed)
-            heap: list[tuple[float, int, int]] = []  # negated, so that the hindmost row lies on top
-            size = self.docs + _spare(self.docs)
-            first_pass, more = floor[1] < 0, False
-            rows = (row for file in files for row in self._read(file, alone=len(files) == 1))
-            number = -1
-            for number, row in enumerate(rows):
+            heap: list[tuple[float, int, int]] = []  # negated priority, so that the last row lies on top
+            broken: list[int] = []
+            rows = (row for file in files for row in read_documents(file, self.columns))
+            for number, row in self._counted(rows, report.rows_total):
                 priority = rng.random()
                 if isinstance(row, Rejected):
-                    if first_pass:
-                        yield [(number, row)]
-                elif (priority, number) > floor:
-                    if len(heap) < size:
-                        heapq.heappush(heap, (-priority, -number, self.drawn.put(row)))
-                    else:
-                        more = True
-                        if (-priority, -number) > heap[0][:2]:
-                            heapq.heapreplace(heap, (-priority, -number, self.drawn.put(row)))
-                if (number + 1) % _PROGRESS_EVERY == 0:
-                    report.on_progress(number + 1, report.rows_total)
-            report.rows_total = number + 1
-            report.bytes_read = report.bytes_total
+                    if is_first_pass:
+                        broken.append(self.put(row))
+                elif priority > last and len(heap) < size:
+                    heapq.heappush(heap, (-priority, number, self.put(row)))
+                elif priority > last:
+                    more = True
+                    if -priority > heap[0][0]:
+                        heapq.heapreplace(heap, (-priority, number, self.put(row)))
+            report.rows_total, report.bytes_read = number + 1, report.bytes_total
             report.on_progress(report.rows_total, report.rows_total)
-            if heap:
-                floor = (-min(heap)[0], -min(heap)[1])
-                ordered: list[_Draw] = [(-negated, place) for _, negated, place in sorted(heap, reverse=True)]
-                if first_pass:
-                    yield ordered[:first_round]
-                    del ordered[:first_round]
-                if ordered:
-                    yield ordered
+            ordered = sorted(heap, reverse=True)
+            last = -ordered[-1][0] if ordered else last
+            end = first_round if is_first_pass else 0
+            for part, rejected in ((ordered[:end], broken), (ordered[end:], [])):
+                yield _Round([0] * len(rejected) + [row[1] for row in part], rejected + [row[2] for row in part])
 
-    def repaired(self, rounds: _Rounds) -> _Rounds:
-        """Yield the rounds with each text in its own encoding, where that is certain; what is repaired is counted."""
-        for rows in rounds:
-            yield [(number, row if isinstance(row, Rejected) else self._repaired(row)) for number, row in rows]
-
-    def _repaired(self, place: int) -> int:
-        document = self.drawn.get(place)
-        text = repair(document.text) if is_damaged(document.text) else None
-        if text is None:
-            return place
-        made = document.id == text_hash(document.text)[:16]
-        place = self.drawn.put(Document(text_hash(text)[:16] if made else document.id, text, document.source))
-        self.places_repaired.add(place)
-        return place
-
-    def _read(self, file: SourceFile, *, alone: bool) -> Iterator[Row]:
-        try:
-            yield from read_documents(file, self.reading.columns)
-        except EmptyFileError:
-            if alone:
-                raise
-            yield rejected("empty file", file.name, "", "it has no content")
-
-    def from_hub(self, dataset: HubDataset) -> _Rounds:
+    def from_hub(self, dataset: HubDataset) -> Generator[_Round, None, None]:
         """Yield rows as the shuffled stream brings them, see ``stream``."""
-        rows = enumerate(stream(dataset, self.reading.columns, self.seed))
+        rows = self._counted(stream(dataset, self.columns, self.seed), None)
         size = self.steps[0]
-        while batch := [self._counted(number, row) for number, row in islice(rows, size)]:
-            yield batch
-            size = self.report.next_round(self.docs)
+        while batch := [(number, self.put(row)) for number, row in islice(rows, size)]:
+            yield _Round(*zip(*batch, strict=True))
+            size = self._next_round()
 
-    def _counted(self, number: int, row: Row) -> _Draw:
-        if (number + 1) % _PROGRESS_EVERY == 0:
-            self.report.on_progress(number + 1, None)
-        return number, self._set_aside(row)
-
-    def screened(self, rounds: _Rounds, screen: Screen, source: str) -> Iterator[Row]:
+    def screened(self, rounds: Generator[_Round, None, None], source: str) -> Iterator[Row]:
         """Screen rows until the documents of each step stand; they come then, in the order of their numbers."""
         import numpy as np
 
         report = self.report
         first = ""
         with self.drawn, closing(rounds):
+            screen = Screen(self.screening, self.drawn)
             rows = self._one_by_one(rounds, screen)
             for docs in self.steps:
                 numbers, places = array("q"), array("q")
-                while len(places) < docs and (drawn := next(rows, None)):
-                    number, row = drawn
+                while len(places) < docs and (row := next(rows, None)):
+                    number, place = row
                     report.rows_taken += 1
-                    judged, removed = (row, []) if isinstance(row, Rejected) else screen(row)
+                    judged, removed = screen(place) if place > 0 else (self.rejections[-place - 1], [])
                     if isinstance(judged, Rejected):
                         first = first or f"; the first: {judged.record_id}: {judged.detail}"
                         report.screened[judged.reason] += 1
@@ -255,7 +212,7 @@ class _Drawing:
                         numbers.append(number)
                         places.append(self.drawn.put(judged))
                         report.documents += 1
-                        report.encodings_repaired += row in self.places_repaired
+                        report.encodings_repaired += place in self.repaired
                         report.characters_cut += sum(len(piece.value) for piece in removed)
                         yield from removed
                 report.finish(time.monotonic() - self.began)
@@ -268,14 +225,25 @@ class _Drawing:
                 for at in np.argsort(numbers):
                     yield self.drawn.get(places[at])
 
-    def _one_by_one(self, rounds: _Rounds, screen: Screen) -> Iterator[_Draw]:
-        for rows in rounds:
-            if any(not isinstance(row, Rejected) for _, row in rows):
-                screen.learn(self.drawn.get(row) for _, row in rows if not isinstance(row, Rejected))
-            yield from rows
+    def _one_by_one(self, rounds: Generator[_Round, None, None], screen: Screen) -> Iterator[tuple[int, int]]:
+        for numbers, places in rounds:
+            documents = [place for place in places if place > 0]
+            if documents:
+                screen.learn(map(self.drawn.get, documents))
+            yield from zip(numbers, places, strict=True)
 
-    def _set_aside(self, row: Row) -> Rejected | int:
-        return row if isinstance(row, Rejected) else self.drawn.put(row)
+    def _counted(self, rows: Iterable[Row], total: int | None) -> Iterator[tuple[int, Row]]:
+        """Yield rows with their numbers, and report the progress."""
+        for number, row in enumerate(rows):
+            yield number, row
+            if (number + 1) % _PROGRESS_EVERY == 0:
+                self.report.on_progress(number + 1, total)
+
+    def _next_round(self) -> int:
+        """Return how many rows to try next until all documents stand, by how many stood so far."""
+        missing = self.docs - self.report.documents
+        share = max(self.report.documents, 1) / max(self.report.rows_taken, 1)
+        return min(int(missing / share * 1.25), 4 * self.docs) + 8
 
 
 def _spare(docs: int) -> int:

@@ -14,8 +14,7 @@ from typing import IO
 
 from annotator.errors import SourceError
 from annotator.records import Annotation, Mention
-from annotator.sources.formats.files import Record, local, opened, refuse_binary
-from annotator.sources.formats.text import lines
+from annotator.sources.formats.files import Record, lines, local, opened, refuse_binary
 from data_cards.exchange.json_files import checked
 from data_cards.exchange.losses import lost_off_tokens, lost_when_flat
 from data_cards.exchange.passages import Exported, Reviewed, Unread

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 from annotator.records import Sample
 from annotator.samples.explode import INSTRUCTION
 from annotator.sources import formats
-from annotator.sources.formats import text
+from annotator.sources.formats.files import lines as decoded_lines
 from annotator.sources.formats.files import local
 from annotator.storage.funnel import Flow
 from normalizers.text import nfc
@@ -174,7 +174,7 @@ class Job:
 
 def lines(path: Path) -> Iterator[Line]:
     """Yield each line in NFC and without its end; only line feeds end one."""
-    for line in text.lines(local(path)):
+    for line in decoded_lines(local(path)):
         yield line.where, line.raw if line.error else nfc(line.value).removeprefix("\ufeff"), line.error
 
 

@@ -1,6 +1,6 @@
 """Files as records: one reader a format, for sources, imports, converters and benchmarks.
 
-To add a format, write a module with a function ``read``, name it in ``READERS`` and its suffix in ``files.SUFFIXES``.
+To add a format, write a function ``read``, name it in ``READERS`` and its suffix in ``files.SUFFIXES``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from annotator.sources.formats import arrow, csv, json, parquet, text
-from annotator.sources.formats.files import Record, SourceFile
+from annotator.sources.formats import csv, json
+from annotator.sources.formats.columns import read_arrow, read_parquet
+from annotator.sources.formats.files import Record, SourceFile, read_text
 
 READERS: Final[Mapping[str, Callable[[SourceFile, Sequence[str]], Iterator[Record]]]] = MappingProxyType(
     {
@@ -18,9 +19,9 @@ READERS: Final[Mapping[str, Callable[[SourceFile, Sequence[str]], Iterator[Recor
         ".json": json.read,
         ".csv": csv.read,
         ".tsv": csv.read,
-        ".txt": text.read,
-        ".parquet": parquet.read,
-        ".arrow": arrow.read,
+        ".txt": read_text,
+        ".parquet": read_parquet,
+        ".arrow": read_arrow,
     }
 )
 

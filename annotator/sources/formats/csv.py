@@ -6,17 +6,15 @@ import csv
 import io
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from annotator.errors import SourceError
-from annotator.sources.formats.files import SHOWN, Record, SourceFile, opened, refuse_binary
-from annotator.sources.formats.table import refuse_repeated
+from annotator.sources.formats.files import SHOWN, Record, SourceFile, opened, refuse_binary, refuse_repeated
 
 DELIMITERS: Final = (",", ";", "\t")
 _LONGEST_CELL: Final = 2**31 - 1  # characters: the most that a C long holds on every platform
 _LONGEST: Final = 1 << 25  # characters of a record; with more, its quote was never closed
-_AHEAD: Final = 10_000  # lines without a quote that are looked at before they count as records
 
 
 def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
@@ -26,44 +24,38 @@ def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
     read. It comes as one record with an error, which counts the lines that went with it.
 
     Args:
-        file: its first row names the columns. What is not UTF-8 comes through as lone surrogates.
+        file: its first line names the columns. What is not UTF-8 comes through as lone surrogates.
         fields: the columns that are needed; the delimiter is the one that gives the first of them.
 
     Raises:
-        SourceError: the file cannot be read, is empty, its first row is broken, or a needed column occurs twice.
+        SourceError: the file cannot be read, is empty, its first line is broken, or a needed column occurs twice.
     """
     csv.field_size_limit(_LONGEST_CELL)
     with opened(file) as stream:
         refuse_binary(file, stream)
         lines = _Lines(io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline=""))
-        header, delimiter = _header(file, lines, fields)
+        header, delimiter = _header(file, next(filter(str.strip, lines)), fields)
         refuse_repeated(file, header, fields)
         yield from _rows(file, lines, header, delimiter)
 
 
-def _header(file: SourceFile, lines: _Lines, fields: Sequence[str]) -> tuple[list[str], str]:
-    readings: list[tuple[bool, int, list[str], str, list[str]]] = []
-    flaw = "it has no rows"
+def _header(file: SourceFile, line: str, fields: Sequence[str]) -> tuple[list[str], str]:
+    """Return the columns and the delimiter: the one that gives the needed column, or the most columns."""
+    readings: list[tuple[bool, int, list[str], str]] = []
+    flaw = ""
     for delimiter in DELIMITERS:
-        lines.begin()
         try:
-            header = next((cells for cells in csv.reader(lines, delimiter=delimiter, strict=True) if cells), [])
+            header = next(csv.reader([line], delimiter=delimiter, strict=True))
+            readings.append((bool(fields) and fields[0] in header, len(header), header, delimiter))
         except csv.Error as error:
             flaw = str(error)
-        else:
-            readings.append((bool(fields) and fields[0] in header, len(header), header, delimiter, list(lines.record)))
-        lines.push_back(lines.record)
     if not readings:
         raise SourceError(f"{file.path} is not CSV: {flaw}; fix its first line")
-    _, _, header, delimiter, used = max(readings, key=lambda found: found[:2])
-    for _ in used:
-        next(lines)
-    return header, delimiter
+    return max(readings, key=lambda reading: reading[:2])[2:]
 
 
 def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str) -> Iterator[Record]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    resume = _Resume(lines, delimiter, len(header))
     while True:
         lines.begin()
         number = lines.number + 1
@@ -78,7 +70,7 @@ def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str
             flaw = f"{len(cells)} cells under {len(header)} columns"
         if flaw:
             lines.push_back(lines.record[1:])
-            resume.skip()
+            _skip_remains(lines, _row_pattern(delimiter, len(header)))
             if swallowed := lines.number - number:
                 flaw += f"; {swallowed:,} lines after it are part of it"
             yield Record(f"{file.name}:{number}", raw=raw.splitlines()[0] if raw else "", error=flaw)
@@ -89,8 +81,8 @@ def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str
 class _Lines:
     """The lines of a file, of which those of the last record can be put back."""
 
-    def __init__(self, file: io.TextIOBase) -> None:
-        self._file = file
+    def __init__(self, file: Iterable[str]) -> None:
+        self._file = iter(file)
         self._waiting: deque[str] = deque()
         self.number = 0
         """Lines that were read and not put back."""
@@ -120,45 +112,35 @@ class _Lines:
         return line
 
 
-class _Resume:
-    """Finds the row at which reading goes on after a broken record.
+def _row_pattern(delimiter: str, width: int) -> re.Pattern[str]:
+    """Return what a row after a broken record must match.
 
-    The remains of a broken cell can look like rows. So a row to go on with has all its columns, quotes only around
-    whole cells, and no space after a delimiter, as prose has; and lines without a quote belong to the broken cell if
-    the next line with one does.
+    The remains of a broken cell can look like a row. So it has all its columns, quotes only around whole cells, and no
+    space after a delimiter, as prose has.
     """
+    between = re.escape(delimiter)
+    cell = rf'(?:"(?:[^"]|"")*+"|(?![ ])[^"{between}\r\n]*+)'
+    return re.compile(rf"(?:{cell}{between}){{{width - 1}}}{cell}[\r\n]*")
 
-    def __init__(self, lines: _Lines, delimiter: str, width: int) -> None:
-        self._lines = lines
-        between = re.escape(delimiter)
-        cell = rf'(?:"(?:[^"]|"")*+"|(?![ ])[^"{between}\r\n]*+)'
-        self._row = re.compile(rf"(?:{cell}{between}){{{width - 1}}}{cell}[\r\n]*")
 
-    def skip(self) -> None:
-        """Leave out lines up to the next row that can be read."""
-        undecided: list[str] = []
-        while len(undecided) < _AHEAD:
-            found = self._candidate()
-            if len(found) == 1 and '"' not in found[0]:
-                undecided += found
-                continue
-            if not found or self._row.fullmatch("".join(found)):
-                self._lines.push_back(found)
+def _skip_remains(lines: _Lines, row: re.Pattern[str]) -> None:
+    """Leave out lines up to the next row that can be read."""
+    while found := _candidate(lines):
+        if row.fullmatch("".join(found)):
+            lines.push_back(found)
+            return
+        lines.push_back(found[1:])
+
+
+def _candidate(lines: _Lines) -> list[str]:
+    """Return the next line, and those after it up to the one that closes its quotes."""
+    lines.begin()
+    quotes = 0
+    try:
+        for line in lines:
+            quotes += line.count('"')
+            if quotes % 2 == 0:
                 break
-            self._lines.push_back(found[1:])
-            undecided = []
-        at = next((at for at, row in enumerate(undecided) if self._row.fullmatch(row)), len(undecided))
-        self._lines.push_back(undecided[at:])
-
-    def _candidate(self) -> list[str]:
-        """Return the next line, and those after it up to the one that closes its quotes."""
-        self._lines.begin()
-        quotes = 0
-        try:
-            for line in self._lines:
-                quotes += line.count('"')
-                if quotes % 2 == 0:
-                    break
-        except csv.Error:  # too long: the quote was never closed
-            pass
-        return self._lines.record
+    except csv.Error:  # too long: the quote was never closed
+        pass
+    return lines.record

@@ -1,4 +1,4 @@
-"""Open a file of any format: local or remote, plain or gzip, with or without a byte order mark."""
+"""Open a file of any format: local or remote, plain or gzip, with or without a byte order mark. Read plain text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +124,32 @@ def refuse_binary(file: SourceFile, stream: io.BufferedReader) -> None:
         )
 
 
-def decoded(where: str, content: bytes) -> Record:
+def refuse_repeated(file: SourceFile, names: Sequence[str], fields: Sequence[str]) -> None:
+    """Raise a SourceError if one of ``fields`` (of ``names`` where there are none) occurs twice in ``names``."""
+    if name := next((name for name in fields or names if names.count(name) > 1), ""):
+        raise SourceError(f'{file.path} has two columns "{name}"; rename one of them')
+
+
+def read_text(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
+    """Yield the whole file as one record: the text, and the name without its suffix as the id."""
+    with opened(file) as stream:
+        record = _decoded(file.name, stream.read())
+    if record.error:
+        yield Record(file.name, raw=record.raw, error=record.error.removesuffix(" of the line"))
+        return
+    text = record.value.replace("\r\n", "\n").replace("\r", "\n")
+    values = (text, file.name[: len(file.name) - len(file.suffix)])
+    yield Record(file.name, dict(zip(fields or ("text", "id"), values, strict=False)), record.raw)
+
+
+def lines(file: SourceFile) -> Iterator[Record]:
+    """Yield each line without its end, blank ones too; only a line feed ends one."""
+    with opened(file) as stream:
+        for number, line in enumerate(stream, start=1):
+            yield _decoded(f"{file.name}:{number}", line.removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def _decoded(where: str, content: bytes) -> Record:
     """Return a line of UTF-8 as a record."""
     try:
         text = content.decode("utf-8")

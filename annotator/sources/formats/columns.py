@@ -1,0 +1,144 @@
+"""Formats that store columns: Parquet, and Arrow (streams, as ``datasets.save_to_disk`` writes them, and files)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from annotator.errors import SourceError, one_line
+from annotator.sources.formats.files import LFS, EmptyFileError, Record, SourceFile, opened, refuse_repeated
+from annotator.sources.remote import RemoteFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+BATCH: Final = 1024
+"""Rows that are decoded at a time."""
+_BUFFER: Final = 1 << 20  # bytes: a column chunk is streamed, never loaded whole
+_REMOTE_BUFFER: Final = 4 << 20  # bytes a request asks for: enough to make little of the way there and back
+_SHORT: Final = 512  # bytes; a Git LFS pointer has fewer
+_ARROW_FILE: Final = b"ARROW1"  # how Arrow's file form begins; a stream begins otherwise
+_TEXTUAL: Final = frozenset({"string", "large_string", "string_view", "binary", "large_binary", "binary_view", "null"})
+
+
+class _CountedFile(io.FileIO):
+    """A local file that counts what is read of it, like ``RemoteFile.ranges``."""
+
+    bytes_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        self.bytes_read += len(content)
+        return content
+
+
+def read_parquet(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
+    """Yield the rows of a Parquet file: the columns ``fields`` that are there, or all.
+
+    Raises:
+        SourceError: the file cannot be read, is not Parquet, or a needed column occurs twice.
+    """
+    with opened_parquet(file) as (parquet, _):
+        names = parquet.schema_arrow.names
+        refuse_repeated(file, names, fields)
+        wanted = [name for name in names if name in fields] or (None if not fields else [])
+        before = 0
+        for group in range(parquet.num_row_groups):
+            for batch in parquet.iter_batches(BATCH, row_groups=[group], columns=wanted, use_threads=False):
+                yield from _records(batch, file.name, before)
+                before += len(batch)
+
+
+@contextmanager
+def opened_parquet(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterator[tuple[pq.ParquetFile, Any]]:
+    """Open a Parquet file, with its footer where that was read before; yields also the stream, with ``bytes_read``.
+
+    Raises:
+        SourceError: it is empty, damaged or not Parquet, or becomes unreadable while it is open.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    remote = isinstance(file.path, RemoteFile)
+    try:
+        with file.path.ranges() if isinstance(file.path, RemoteFile) else _CountedFile(file.path) as stream:
+            if metadata is None and file.size < _SHORT:
+                _refuse_short(file, stream.read(_SHORT))
+            size = _REMOTE_BUFFER if remote else _BUFFER
+            with pq.ParquetFile(stream, metadata=metadata, buffer_size=size, pre_buffer=False) as parquet:
+                yield parquet, stream
+    except pa.ArrowException as error:
+        if isinstance(error.__context__, SourceError):
+            raise error.__context__ from error
+        raise SourceError(f"{file.path} is not a whole Parquet file: {one_line(error)}; get it again") from error
+    except OSError as error:
+        cause = error.strerror or one_line(error)
+        raise SourceError(f"cannot read {file.path}: {cause}; check the permissions, or get it again") from error
+
+
+def _refuse_short(file: SourceFile, content: bytes) -> None:
+    if not content:
+        raise EmptyFileError(f"{file.path} is empty, not a whole Parquet file; get it again, or leave it out")
+    if content.startswith(LFS):
+        raise SourceError(f"{file.path} is a Git LFS pointer, not the file itself; run: git lfs pull")
+
+
+def read_arrow(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
+    """Yield the rows of an Arrow file; memory holds one batch.
+
+    Raises:
+        SourceError: the file cannot be read, is not Arrow, or a needed column occurs twice.
+    """
+    import pyarrow as pa
+
+    with opened(file) as stream:
+        if not stream.peek(1):
+            raise EmptyFileError(f"{file.path} is empty; get it again, or leave it out")
+        try:
+            if stream.peek(len(_ARROW_FILE)).startswith(_ARROW_FILE):
+                reader = pa.ipc.open_file(stream)
+                batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+            else:
+                reader = batches = pa.ipc.open_stream(stream)
+            refuse_repeated(file, reader.schema.names, fields)
+            wanted = [name for name in reader.schema.names if name in fields] if fields else reader.schema.names
+            before = 0
+            for batch in batches:
+                yield from _records(batch.select(wanted), file.name, before)
+                before += len(batch)
+        except pa.ArrowException as error:
+            raise SourceError(f"{file.path} is not a whole Arrow file: {one_line(error)}; get it again") from error
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether the values of a column of this type are text, bytes of text or nothing."""
+    import pyarrow as pa
+
+    return str(kind.value_type if pa.types.is_dictionary(kind) else kind) in _TEXTUAL
+
+
+def values(column: pa.Array, rows: Sequence[int] | None = None) -> list[Any]:
+    """Return the values of a column (of ``rows`` alone); strings that are not UTF-8 come as bytes."""
+    if rows is not None:  # not take(), which has no kernel for views
+        return [_value(column[row]) for row in rows]
+    try:
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        return [_value(scalar) for scalar in column]
+
+
+def _records(batch: pa.RecordBatch, name: str, before: int) -> Iterator[Record]:
+    """Yield the rows of a batch, ``before`` of whose file came earlier."""
+    columns = [values(column) for column in batch.columns]
+    for number, cells in enumerate(zip(*columns, strict=True), start=before + 1):
+        yield Record(f"{name}:{number}", dict(zip(batch.schema.names, cells, strict=True)))
+
+
+def _value(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes()
