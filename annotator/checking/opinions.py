@@ -43,6 +43,20 @@ entities from right ones much better than token probabilities do (AUROC 0.66 to 
 entities of one verdict, and never lift an agreed one above one on which the teachers differ. docs/second-opinion.md has
 the figures.
 """
+SCHEMA: Final = pa.schema(
+    [
+        ("passage_id", pa.string()),
+        ("mention", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("label", pa.string()),
+        ("other_label", pa.string()),
+        ("verdict", pa.string()),
+        ("doubt", pa.float64()),
+        ("teacher", pa.string()),
+        ("arbiter", pa.string()),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +84,7 @@ class Opinion:
 
 def schema(*, logprobs: bool) -> pa.Schema:
     """Return the columns of ``agreement.parquet``; one more where a teacher was asked for token probabilities."""
-    columns = tables.schema_of(Opinion)
-    return columns if logprobs else columns.remove(columns.get_field_index("probability"))
+    return SCHEMA.append(pa.field("probability", pa.float64())) if logprobs else SCHEMA
 
 
 def opinions(
@@ -136,4 +149,6 @@ def read_opinions(path: Path) -> Iterator[Opinion]:
     Raises:
         RunDirError: the file is damaged.
     """
-    return tables.read_records(path, Opinion) if path.exists() else iter(())
+    if path.exists():
+        for batch in tables.batches(path, size=tables.HELD):
+            yield from tables.from_batch(batch, Opinion)

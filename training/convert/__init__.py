@@ -1,1 +1,1 @@
-"""``convert``: published data sets and benchmarks as samples. A format is one module and one line in ``convert.py``."""
+"""``convert``: published data sets and benchmarks as samples. A format is a function and a line in ``convert.py``."""

@@ -9,7 +9,6 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Quiet, print_json, with_options
-from training.convert.names import NAMES
 from training.convert.options import Options
 
 
@@ -18,7 +17,10 @@ def convert(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     name: Annotated[
         str,
-        typer.Argument(metavar="FORMAT", help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]} (docs/convert.md)."),
+        typer.Argument(
+            metavar="FORMAT",
+            help="pile-ner, squad, alpaca, parallel, conll, enamex or samples (docs/convert.md).",
+        ),
     ],
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Files and folders of your copy.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Write this Parquet file.")],
@@ -34,9 +36,13 @@ def convert(  # noqa: PLR0913 - the parameters of a command are its flags
         vner-annotate convert samples runs/news --split train --out data/news.parquet
     """
     with exits(debug, kept="nothing was written"):
-        from annotator.terminal.progress import make_progress
-        from training.convert import convert as converting
-        from training.convert.report import show
+        from annotator.terminal.progress import make_progress, printable
+        from training.convert.convert import convert as run
+        from training.convert.convert import report_lines
 
-        report = converting.convert(name, sources, out, options, make_progress(quiet=quiet))
-        print_json(report) if as_json else show(report)
+        report = run(name, sources, out, options, make_progress(quiet=quiet))
+        if as_json:
+            print_json(report)
+            return
+        for line in report_lines(report):
+            typer.echo(printable(line))

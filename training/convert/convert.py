@@ -1,11 +1,12 @@
-"""One conversion from end to end: files -> samples -> filters -> Parquet, with everything counted."""
+"""One conversion from end to end: files -> samples -> filter -> Parquet, with everything counted."""
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -19,15 +20,44 @@ from annotator.samples.explode import seeded
 from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.outputs import check_output
-from annotator.storage.rundir import SPLITS, RunDir
+from annotator.storage.rundir import SPLITS
 from annotator.terminal.events import Progress, displayed
+from annotator.terminal.words import plural
 from normalizers.text import nfc
-from training.convert.formats import FORMATS, Format
-from training.convert.job import Counts, Job
+from training.convert import conll, enamex, parallel, questions
+from training.convert.job import Job
 from training.convert.options import Options
 
-_SPARE: Final = 8
-"""Tokens that a tokenizer may add to the bytes of a text and its answer, such as a mark at the beginning."""
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of published data sets."""
+
+    read: Callable[[Job], Iterator[Sample]]
+    suffixes: Sequence[tuple[str, ...]]
+    """Of a folder, the files of the first group that has any are read."""
+    options: tuple[str, ...] = ()
+    """The options that only this format and some others take."""
+    max_sample_tokens: int = 1024
+    """Tokens of input and output together; 0 for benchmarks: nothing is left out of them for its length."""
+
+
+_RECORDS: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
+_PAIRS: Final = ((".en", ".vi", ".en.gz", ".vi.gz"),)
+_COLUMNS: Final = ((".conll", ".bio"), (".txt", ".tsv"))
+_TAGGED: Final = ((".muc",), (".xml", ".sgml"), (".txt",))
+FORMATS: Final = {
+    "pile-ner": Format(questions.read_pile_ner, _RECORDS, ("types", "without_empty")),
+    "squad": Format(questions.read_squad, _RECORDS),
+    "alpaca": Format(questions.read_alpaca, _RECORDS),
+    "parallel": Format(parallel.read_parallel, _PAIRS, ("direction",)),
+    "conll": Format(conll.read_conll, _COLUMNS, ("types", "columns", "level", "without_empty"), 0),
+    "enamex": Format(enamex.read_enamex, _TAGGED, ("types", "unit", "levels", "without_empty"), 0),
+    "samples": Format(questions.read_samples, ((".parquet",),), ("split", "without_empty")),
+}
+"""To add a format, write a function from a ``Job`` to samples, a line here, and its name in the help of ``convert``."""
+_EXAMPLES: Final = 3  # of each reason, on the screen
+_TYPES: Final = 12  # on the screen
 
 
 def convert(name: str, sources: Sequence[Path], out: Path, options: Options, progress: Progress) -> dict[str, Any]:
@@ -49,51 +79,83 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
     files = [path for source in sources for path in _files(source, name, options.split)]
     check_output(out, "--out", inputs=files)
     limit = form.max_sample_tokens if options.max_sample_tokens is None else options.max_sample_tokens
-    tokenizer = load_tokenizer(_tokenizer_spec(options.tokenizer)) if limit else None
-    types = published[options.set].get("types", ()) if options.set else ()
-    job = Job(files, options, types, _type_names(options.types, shipped=name != "pile-ner"))
-    written, found_types = Counter[str](), Counter[str]()
+    tokenizer = load_tokenizer(options.tokenizer) if limit else None
+    asked = published[options.set].get("types", ()) if options.set else ()
+    job = Job(files, options, asked, _type_names(options.types))
+    negative, types = 0, Counter[str]()
 
-    def counted(stream: Iterable[Sample]) -> Iterator[Sample]:
-        for sample in stream:
-            written.update(samples=1, negative=int(sample.negative))
+    def kept() -> Iterator[Sample]:
+        nonlocal negative
+        for sample in form.read(job):
+            if reason := _why_not(sample, options, tokenizer, limit):
+                job.counts.drop("samples", reason, sample.id, sample.instruction)
+                continue
+            job.counts.keep("samples")
+            negative += sample.negative
             if sample.entity_type:
-                found_types[sample.entity_type] += not sample.negative
+                types[sample.entity_type] += not sample.negative
             progress.advance()
             yield sample
 
     progress.start("convert", "samples")
     with displayed(progress), replacing(out) as file:
-        stream = _chosen(form.read(job), options, job.counts)
-        if tokenizer:
-            stream = _short_enough(stream, tokenizer, limit, job.counts)
-        tables.write_records(file, tables.SAMPLE, counted(stream))
-        if not written["samples"]:
-            raise SourceError(_nothing(name, files, job.counts))
-    found = {**job.counts.found, "samples": written["samples"], "types": len(found_types)}
+        samples = tables.write_records(file, tables.SAMPLE, kept())
+        funnel = job.counts.funnel()
+        if not samples:
+            raise SourceError(
+                f"nothing in {files[0]} became a sample{_why(funnel)}; is it really of the format {name}?"
+            )
     return {
         "format": name,
         "out": str(out),
         "files": len(files),
-        "samples": written["samples"],
-        "negative": written["negative"],
-        "types": dict(found_types.most_common()),
-        **job.counts.as_dict(),
+        "samples": samples,
+        "negative": negative,
+        "types": dict(types.most_common()),
+        "funnel": funnel,
+        "notes": job.counts.notes,
         "tokenizer": tokenizer and {"name": tokenizer.name, "max_sample_tokens": limit},
         "published": [
-            {"set": name, "part": part, "counts": counts, "same": counts.items() <= found.items()}
+            {"set": name, "part": part, "counts": numbers}
             for name, entry in published.items()
-            for part, counts in entry["parts"].items()
+            for part, numbers in entry["parts"].items()
         ],
-        "found": found,
     }
+
+
+def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a report for a person; they may hold anything that stands in the files."""
+    for flow in report["funnel"]:
+        yield f"{flow['unit']}: {flow['in']:,} read, {flow['out']:,} kept"
+        yield from _reasons(flow["left_out"])
+    if report["notes"]:
+        yield "Good to know:"
+        yield from _reasons(report["notes"])
+    if types := report["types"]:
+        shown = ", ".join(f"{name} {number:,}" for name, number in list(types.items())[:_TYPES])
+        yield f"{plural(len(types), 'type')}, by samples with an answer: {shown}"
+    for part in report["published"]:
+        counts = ", ".join(f"{number:,} {unit}" for unit, number in part["counts"].items())
+        yield f"Published {part['set']}, {part['part']}: {counts}"
+    if limit := report["tokenizer"]:
+        yield f"Length: at most {limit['max_sample_tokens']:,} tokens of input and output, counted with {limit['name']}"
+    else:
+        yield "Length: no limit; --max-sample-tokens N sets one"
+    summary = f"{plural(report['samples'], 'sample')} ({report['negative']:,} answered [])"
+    yield f"{report['out']}: {summary} from {plural(report['files'], 'file')}"
+
+
+def _reasons(reasons: Mapping[str, Any]) -> Iterator[str]:
+    for reason, found in reasons.items():
+        yield f"  {found['count']:,} {reason}"
+        for example in found["examples"][:_EXAMPLES]:
+            yield f"    {': '.join(filter(None, (example['where'], example['value'][:80], example['detail'])))}"
 
 
 def _format(name: str, options: Options) -> Format:
     """Return the format ``name``, which must take all options that are given."""
     if name not in FORMATS:
         raise ConfigError(f"no format {name!r}{did_you_mean(name, FORMATS, listed=True)}")
-    options.check()
     for item in dataclasses.fields(options):
         takers = [taker for taker, form in FORMATS.items() if item.name in form.options]
         if takers and name not in takers and getattr(options, item.name) != item.default:
@@ -103,24 +165,19 @@ def _format(name: str, options: Options) -> Format:
 
 def _published(name: str, only: str) -> dict[str, Any]:
     """Return the published sets of a format, or the set ``only``, from ``published.toml``."""
-    sets = {key: entry for key, entry in _shipped("published.toml").items() if entry["format"] == name}
+    every = tomllib.loads(resources.files(__package__).joinpath("published.toml").read_text(encoding="utf-8"))
+    sets = {key: entry for key, entry in every.items() if entry["format"] == name}
     if only and only not in sets:
         raise ConfigError(f"--set {only}: no known set of the format {name}; known: {', '.join(sets) or 'none'}")
     return {only: sets[only]} if only else sets
 
 
-def _type_names(given: Path | None, *, shipped: bool) -> dict[str, str]:
-    """Return names of types by the raw type in lower case: the user's, and those that are shipped."""
-    names = _shipped("types.toml") if shipped else {}
-    for raw, name in (parse_toml(given, f"--types {given}") if given else {}).items():
-        if not isinstance(name, str):
-            raise ConfigError(f'{given}: the name of {raw} is no text; write {raw} = "readable name"')
-        names[raw] = name
+def _type_names(given: Path | None) -> dict[str, str]:
+    """Return the user's names of types by the raw type in lower case."""
+    names = parse_toml(given, f"--types {given}") if given else {}
+    if wrong := [raw for raw, name in names.items() if not isinstance(name, str)]:
+        raise ConfigError(f'{given}: the name of {wrong[0]} is no text; write {wrong[0]} = "readable name"')
     return {nfc(raw).lower(): " ".join(nfc(name).lower().split()) for raw, name in names.items()}
-
-
-def _shipped(name: str) -> dict[str, Any]:
-    return tomllib.loads(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
 
 
 def _files(source: Path, name: str, split: str) -> list[Path]:
@@ -130,13 +187,12 @@ def _files(source: Path, name: str, split: str) -> list[Path]:
     if not source.is_dir():
         raise SourceError(f"no such file or folder: {source}; give the path of your copy of the data set")
     if name == "samples":
-        run = RunDir(source)
-        source = run.samples("train").parent if run.manifest.exists() else source
-        splits = [source / f"{part}.parquet" for part in (SPLITS if split == "all" else (split,))]
-        if named := [path for path in splits if path.is_file()]:
-            return named
+        folder = source / "samples" if (source / "samples").is_dir() else source
+        splits = [folder / f"{part}.parquet" for part in (SPLITS if split == "all" else (split,))]
+        if files := [path for path in splits if path.is_file()]:
+            return files
         if split != "all":
-            raise SourceError(f"{source} has no samples of the split {split}; --split names one that is there")
+            raise SourceError(f"{folder} has no samples of the split {split}; --split names one that is there")
     found = [path for path in sorted(source.rglob("*")) if path.is_file()]
     found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(source).parts)]
     for group in FORMATS[name].suffixes:
@@ -146,48 +202,23 @@ def _files(source: Path, name: str, split: str) -> list[Path]:
     raise SourceError(f"no file to read in {source}; the format needs files of type {known}")
 
 
-def _chosen(stream: Iterator[Sample], options: Options, counts: Counts) -> Iterator[Sample]:
-    """Apply ``--share`` and ``--without-empty``."""
-    if options.share == 1 and not options.without_empty:
-        yield from stream
-        return
-    counts.stage("choose", "sample")
-    for sample in stream:
-        if options.share < 1 and seeded(options.seed, "share", sample.passage_id).random() >= options.share:
-            counts.drop("choose", "outside the share", sample.id)
-        elif options.without_empty and sample.entity_type and sample.output == "[]":
-            counts.drop("choose", "empty answer", sample.id, sample.entity_type)
-        else:
-            counts.keep("choose")
-            yield sample
+def _why_not(sample: Sample, options: Options, tokenizer: Tokenizer | None, limit: int) -> str:
+    """Return the reason for which a sample is left out, or nothing."""
+    if options.share < 1 and seeded(options.seed, "share", sample.passage_id).random() >= options.share:
+        return "outside the share"
+    if options.without_empty and sample.entity_type and sample.output == "[]":
+        return "empty answer"
+    parts = (sample.input or sample.instruction, sample.output)
+    # A token is at least one byte, so most samples need no tokenizer at all.
+    if tokenizer and sum(len(part.encode()) for part in parts) > limit and sum(map(tokenizer.count, parts)) > limit:
+        return "too long"
+    return ""
 
 
-def _short_enough(stream: Iterator[Sample], tokenizer: Tokenizer, limit: int, counts: Counts) -> Iterator[Sample]:
-    """Pass samples whose input (or instruction, where there is none) and output have ``limit`` tokens together."""
-    counts.stage("length", "sample")
-    for sample in stream:
-        parts = (sample.input or sample.instruction, sample.output)
-        # A token is at least one byte, so most samples need no tokenizer at all.
-        unsure = sum(len(part.encode("utf-8")) for part in parts) + _SPARE > limit
-        number = sum(map(tokenizer.count, parts)) if unsure else 0
-        if number > limit:
-            counts.drop("length", "too long", sample.id, sample.instruction, f"{number:,} tokens, over {limit:,}")
-        else:
-            counts.keep("length")
-            yield sample
-
-
-def _tokenizer_spec(spec: str) -> str:
-    """Resolve ``hf:DIR`` of a folder here to the folder, as it is for a student."""
-    local = spec.removeprefix("hf:")
-    return local if local != spec and Path(local).expanduser().is_dir() else spec
-
-
-def _nothing(name: str, files: Sequence[Path], counts: Counts) -> str:
-    """Say why nothing became a sample: the first reason, with its first example."""
-    why = ""
-    if left_out := counts.as_dict()["left_out"]:
-        item, example = left_out[0], left_out[0]["examples"][0]
-        why = f": {item['count']:,} {item['reason']}, the first at {example['where']} "
-        why += f"({example['detail'] or example['value']})"
-    return f"nothing in {files[0]} became a sample{why}; is it really of the format {name}?"
+def _why(funnel: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first reason for which something was left out, with its first example."""
+    for reason, found in (item for flow in funnel for item in flow["left_out"].items()):
+        example = found["examples"][0]
+        detail = example["detail"] or example["value"]
+        return f": {found['count']:,} {reason}, the first at {example['where']} ({detail})"
+    return ""

@@ -1,122 +1,170 @@
-"""The job of a converter: its files, options and counts, and the maker of samples."""
+"""What every converter works with: the files and options of a conversion, its counts, and the samples it makes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import ValidationError
 
 from annotator.records import Sample
-from annotator.samples.explode import INSTRUCTION
+from annotator.samples.explode import instruction
 from annotator.sources import formats
-from annotator.sources.formats.files import lines as decoded_lines
-from annotator.sources.formats.files import local
-from annotator.storage.funnel import Flow
+from annotator.sources.formats.files import SHOWN, Record, local
+from annotator.sources.formats.files import lines as source_lines
 from normalizers.text import nfc
 from training.convert.options import Options
 
-STAGES: Final = ("read", "ask", "mentions", "tags", "choose", "length")
-"""The order of the stages in a report; a format has some of them."""
-SHOWN: Final = 5
+EXAMPLES: Final = 5
 """Examples that are kept of each reason."""
-LONGEST: Final = 200
-"""Characters of an example that are kept."""
+_NAMES: Final = {"per": "person", "loc": "location", "org": "organization", "misc": "miscellaneous"}
+"""How questions call the types that published sets abbreviate."""
+Content = TypeVar("Content")
+Reasons: TypeAlias = dict[str, dict[str, Any]]
+"""By reason, how often it was met (``count``), and the first ``examples``: where, value and detail."""
 
 
-def _storable(text: str) -> str:
-    text.encode()  # half of a surrogate pair cannot be stored; UnicodeEncodeError is a ValueError
-    return nfc(text)
+class LeftOutError(ValueError):
+    """A record that can be read and is no sample; the message is the reason."""
 
 
-Text: TypeAlias = Annotated[str, AfterValidator(_storable)]
-"""A field of a record, in NFC."""
-Line: TypeAlias = tuple[str, str, str]
-"""File and number of a line, the line in NFC, and why it cannot be read, in which case it is as it stands."""
-Model = TypeVar("Model", bound=BaseModel)
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a benchmark."""
+
+    where: str
+    text: str
+    mentions: Sequence[tuple[str, str, int]]
+    """Raw type and text of each gold mention, and its level of nesting: 1 for an outermost one."""
 
 
 class Counts:
-    """Counts of everything that was read. For every stage, in = kept + left out."""
+    """Counts of what was read, by unit: sentences, entities, ... For every unit, in = kept + left out."""
 
     def __init__(self) -> None:
-        self.flows: dict[str, Flow] = {}
-        self.found: Counter[str] = Counter()
-        """What the source holds, in the words of its publishers: sentences, entities, files, ..."""
-        self._notes: Counter[str] = Counter()
-        self._examples: dict[tuple[str, str], list[dict[str, str]]] = {}
+        self._kept: Counter[str] = Counter()
+        self._left_out: defaultdict[str, Reasons] = defaultdict(dict)
+        self.notes: Reasons = {}
+        """What was fixed or is worth knowing, and lost nothing."""
 
-    def stage(self, stage: str, unit: str) -> None:
-        """Begin a stage that counts in ``unit``."""
-        self.flows[stage] = Flow(stage, unit)
-
-    def keep(self, stage: str) -> None:
+    def keep(self, unit: str) -> None:
         """Count one unit that goes on."""
-        self.flows[stage].out += 1
+        self._kept[unit] += 1
 
-    def drop(self, stage: str, reason: str, where: str, value: object = "", detail: object = "") -> None:
-        """Count one unit that is left out, with an example of the first ones."""
-        self.flows[stage].rejected[reason] += 1
-        self._remember(stage, reason, where, value, detail)
+    def drop(self, unit: str, reason: str, where: str, value: object = "", detail: object = "") -> None:
+        """Count one unit that is left out."""
+        self._kept[unit] += 0  # so that the funnel has it where none is kept
+        _add(self._left_out[unit], reason, where, value, detail)
 
-    def note(self, what: str, where: str, value: str = "") -> None:
-        """Count something that was fixed or is worth knowing, and lost nothing."""
-        self._notes[what] += 1
-        self._remember("note", what, where, value, "")
+    def note(self, what: str, where: str, value: str) -> None:
+        """Count one of ``notes``."""
+        _add(self.notes, what, where, value)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return funnel, examples and notes, ready for JSON."""
-        flows = sorted(self.flows.items(), key=lambda item: STAGES.index(item[0]))
-        return {
-            "funnel": [flow.as_dict() for _, flow in flows],
-            "found": dict(self.found),
-            "left_out": [
-                {"stage": stage, "reason": reason, "count": number, "examples": self._examples[stage, reason]}
-                for stage, flow in flows
-                for reason, number in flow.rejected.most_common()
-            ],
-            "notes": [
-                {"what": what, "count": number, "examples": self._examples["note", what]}
-                for what, number in self._notes.most_common()
-            ],
-        }
-
-    def _remember(self, stage: str, reason: str, where: str, value: object, detail: object) -> None:
-        kept = self._examples.setdefault((stage, reason), [])
-        if len(kept) < SHOWN:
-            if isinstance(detail, ValidationError):
-                first = detail.errors(include_url=False)[0]
-                detail = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
-            example = {"where": where, "value": str(value)[:LONGEST], "detail": str(detail)}
-            kept.append({name: shown.encode("utf-8", "replace").decode() for name, shown in example.items()})
+    def funnel(self) -> list[dict[str, Any]]:
+        """Return what came in and what was kept of each unit, and the reasons of what was left out."""
+        rows = []
+        for unit, kept in self._kept.items():
+            reasons = self._left_out[unit]
+            left_out = sum(reason["count"] for reason in reasons.values())
+            rows.append({"unit": unit, "in": kept + left_out, "out": kept, "left_out": reasons})
+        return rows
 
 
-class Maker:
-    """Makes samples with ids by content; what comes again word for word gets an id of its own."""
+def _add(reasons: Reasons, reason: str, where: str, value: object, detail: object = "") -> None:
+    """Count one more of ``reason``; the first ones are its examples."""
+    found = reasons.setdefault(reason, {"count": 0, "examples": []})
+    found["count"] += 1
+    if len(found["examples"]) < EXAMPLES:
+        if isinstance(detail, ValidationError):
+            first = detail.errors(include_url=False)[0]
+            detail = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        example = {"where": where, "value": str(value)[:SHOWN], "detail": str(detail)}
+        found["examples"].append({name: shown.encode("utf-8", "replace").decode() for name, shown in example.items()})
 
-    def __init__(self) -> None:
-        self._times: Counter[int] = Counter()
 
-    def query(self, passage_id: str, text: str, entity_type: str, mentions: Iterable[str]) -> Sample:
-        """Make the question for one type about one passage; the distinct mentions answer it, none is an answer too."""
-        distinct = list(dict.fromkeys(mentions))
-        identity, answer = _digest(passage_id, entity_type), json.dumps(distinct, ensure_ascii=False)
-        instruction = INSTRUCTION.format(entity_type=entity_type)
-        return Sample(self._apart(identity), instruction, text, answer, entity_type, not distinct, passage_id)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One conversion. Its samples have ids by content; what comes again word for word gets an id of its own."""
 
-    def query_all(self, text: str, types: Sequence[str], gold: Mapping[str, Sequence[str]]) -> Iterator[Sample]:
-        """Ask for each of ``types`` about one sentence; a type without mentions in ``gold`` is answered ``[]``."""
-        passage_id = self.passage(text)
-        return (self.query(passage_id, text, entity_type, gold.get(entity_type, ())) for entity_type in types)
+    files: Sequence[Path]
+    options: Options
+    types: Sequence[str] = ()
+    """Raw types of the published set that ``--set`` names."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """How the user calls a type, by the raw type in lower case; an empty name leaves it out."""
+    counts: Counts = field(default_factory=Counts)
+    _times: Counter[int] = field(default_factory=Counter)
+    """How often each id came, by its value: a number is smaller than its digits."""
+
+    def records(self, parse: Callable[[Any], Content], unit: str, under: str = "") -> Iterator[tuple[str, Content]]:
+        """Yield place and content of each record of all files; see ``parsed``.
+
+        A file that is one object without the field ``under`` is read as the only list in it.
+        """
+        for path in self.files:
+            for record in formats.records(local(path), (under,) if under else ()):
+                content = self.parsed(parse, unit, record)
+                if content is not None:
+                    yield record.where, content
+
+    def parsed(self, parse: Callable[[Any], Content], unit: str, record: Record) -> Content | None:
+        """Return ``parse`` of a record's value, counted as one ``unit``; None where it is left out.
+
+        ``parse`` raises a ``LeftOutError``, or any other ValueError or TypeError for a broken record.
+        """
+        try:
+            if record.error:
+                raise ValueError(record.error)
+            content = parse(record.value)
+        except (ValueError, TypeError) as error:
+            reason, detail = (str(error), "") if isinstance(error, LeftOutError) else ("broken record", error)
+            self.counts.drop(unit, reason, record.where, record.raw or record.value, detail)
+            return None
+        self.counts.keep(unit)
+        return content
+
+    def name(self, raw_type: str) -> str:
+        """Name a type: ``SYMPTOM_AND_DISEASE`` -> ``symptom and disease``; empty when it is to be left out."""
+        lower = raw_type.lower()
+        return self.names.get(lower, _NAMES.get(lower, " ".join(lower.replace("_", " ").split())))
+
+    def ask(self, sentences: Iterable[Sentence]) -> Iterator[Sample]:
+        """Ask for each type of the set about each sentence; a type that a sentence lacks is answered ``[]``.
+
+        The types are those of the published set, then those of the sentences, which are read whole for it.
+        """
+        sentences = list(sentences)
+        others = {raw_type for sentence in sentences for raw_type, _, _ in sentence.mentions} - set(self.types)
+        types = dict.fromkeys(filter(None, map(self.name, [*self.types, *sorted(others)])))
+        for sentence in sentences:
+            self.counts.keep("sentences")
+            gold = defaultdict[str, list[str]](list)
+            for raw_type, mention, level in sentence.mentions:
+                name = self.name(raw_type)
+                reason = "nested deeper than --levels" if level > self.options.levels else "type left out"
+                if name and level <= self.options.levels:
+                    self.counts.keep("entities")
+                    gold[name].append(mention)
+                else:
+                    self.counts.drop("entities", reason, sentence.where, f"{raw_type}: {mention}")
+            passage_id = self.passage(sentence.text)
+            for entity_type in types:
+                yield self.query(passage_id, sentence.text, entity_type, gold[entity_type])
 
     def passage(self, text: str) -> str:
         """Return the id of a passage; the second sentence of the same words is another passage."""
         return self._apart(_digest(text))
+
+    def query(self, passage_id: str, text: str, entity_type: str, mentions: Iterable[str]) -> Sample:
+        """Make the question for one type about one passage; the distinct mentions answer it, none is an answer too."""
+        distinct = list(dict.fromkeys(mentions))
+        identity, answer = self._apart(_digest(passage_id, entity_type)), json.dumps(distinct, ensure_ascii=False)
+        return Sample(identity, instruction(entity_type), text, answer, entity_type, not distinct, passage_id)
 
     def instruct(self, about: str, instruction: str, text: str, output: str) -> Sample:
         """Make a sample of another task: no type, never negative. Those about the same have one ``passage_id``."""
@@ -129,53 +177,10 @@ class Maker:
         return identity if self._times[key] == 1 else _digest(identity, str(self._times[key] - 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One conversion."""
-
-    files: Sequence[Path]
-    options: Options
-    types: Sequence[str] = ()
-    """Raw types of the published set that ``--set`` names."""
-    names: Mapping[str, str] = field(default_factory=dict)
-    """How questions call a type, by the raw type in lower case; an empty name leaves it out."""
-    counts: Counts = field(default_factory=Counts)
-    make: Maker = field(default_factory=Maker)
-
-    def name(self, raw_type: str) -> str:
-        """Name a type: ``SYMPTOM_AND_DISEASE`` -> ``symptom and disease``; empty when it is to be left out."""
-        return self.names.get(raw_type.lower(), " ".join(raw_type.lower().replace("_", " ").split()))
-
-    def asked(self, found: Iterable[str]) -> list[str]:
-        """Return the names of all raw types that are asked for: the published set's first, then those ``found``."""
-        raw_types = [*self.types, *sorted(set(found) - set(self.types))]
-        return list(dict.fromkeys(filter(None, map(self.name, raw_types))))
-
-    def records(
-        self, model: type[Model], unit: str = "", *, under: str = "", reason: str = "broken record"
-    ) -> Iterator[tuple[str, Model]]:
-        """Yield place and content of each record of all files, counted as ``unit``; a broken one is left out.
-
-        A file that is one object without the field ``under`` is read as the only list in it.
-        """
-        for path in self.files:
-            for record in formats.records(local(path), (under,) if under else ()):
-                if unit:
-                    self.counts.found[unit] += 1
-                try:
-                    if record.error:
-                        raise ValueError(record.error)
-                    content = model.model_validate(record.value)
-                except ValueError as error:
-                    self.counts.drop("read", reason, record.where, record.raw or record.value, error)
-                else:
-                    yield record.where, content
-
-
-def lines(path: Path) -> Iterator[Line]:
-    """Yield each line in NFC and without its end; only line feeds end one."""
-    for line in decoded_lines(local(path)):
-        yield line.where, line.raw if line.error else nfc(line.value).removeprefix("\ufeff"), line.error
+def lines(path: Path) -> Iterator[Record]:
+    """Yield each line in NFC, without its end; one that is not UTF-8 has an ``error``, and its raw text as value."""
+    for line in source_lines(local(path)):
+        yield replace(line, value=line.raw if line.error else nfc(line.value))
 
 
 def _digest(*parts: str) -> str:

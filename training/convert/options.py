@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from annotator.errors import ConfigError
-
 
 def _of_format(metavar: str, text: str, **more: Any) -> Any:
     return typer.Option(metavar=metavar, help=text, rich_help_panel="Options of one format", **more)
@@ -29,7 +27,7 @@ class Options:
         bool, typer.Option("--without-empty", help="Drop samples whose output is [], as EngNER_01 does.")
     ] = False
     share: Annotated[
-        float, typer.Option(metavar="SHARE", help="Keep this share of the passages, drawn by --seed.", max=1)
+        float, typer.Option(metavar="SHARE", help="Keep this share of the passages, drawn by --seed.", min=0, max=1)
     ] = 1.0
     seed: Annotated[int, typer.Option(metavar="N", help="Seed --share and --direction random.", min=0)] = 0
     tokenizer: Annotated[
@@ -64,20 +62,3 @@ class Options:
         Literal["all", "train", "validation", "test"],
         _of_format("all|train|validation|test", "Convert this split (samples)."),
     ] = "all"
-
-    @property
-    def tag_columns(self) -> list[int]:
-        """Return the numbers in ``columns``."""
-        return [int(number) for number in self.columns.split(",") if number]
-
-    def check(self) -> None:
-        """Refuse what the command line lets pass.
-
-        Raises:
-            ConfigError: no share, or columns that are no numbers from 1.
-        """
-        if self.share <= 0:
-            raise ConfigError(f"--share must be above 0, not {self.share:g}")
-        numbers = self.columns.split(",") if self.columns else []
-        if not all(number.strip().isdecimal() and int(number) for number in numbers):
-            raise ConfigError(f"--columns takes numbers from 1, such as 4,5, not {self.columns!r}")

@@ -1,8 +1,7 @@
-"""Translation pairs (PhoMT): two files of lines, one a language, or a table with English and Vietnamese in columns."""
+"""Translation pairs (PhoMT): two files of lines, ``NAME.en`` and ``NAME.vi``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -18,70 +17,47 @@ PROMPTS: Final = {
     "vi-en": "Translate this Vietnamese text into English.",
 }
 
-Pair = tuple[str, str | None, str | None, str]
-"""File and line, English, Vietnamese (None: that side has no such line), and why the line cannot be read."""
-
 
 def read_parallel(job: Job) -> Iterator[Sample]:
-    """Yield one sample a pair and direction; those of a pair have one ``passage_id``."""
-    job.counts.stage("read", "pair")
-    for where, english, vietnamese, problem in _pairs(job.files):
-        job.counts.found["pairs"] += 1
-        if problem:
-            job.counts.drop("read", "broken line", where, english or vietnamese, problem)
-        elif english is None or vietnamese is None:
-            lone = english or vietnamese or ""
-            job.counts.drop("read", "no line on the other side", where, lone, "the files differ in length")
-        elif not english.strip() or not vietnamese.strip():
-            job.counts.drop("read", "empty side", where, english + vietnamese)
-        else:
-            job.counts.keep("read")
-            text = {"en": english.strip(), "vi": vietnamese.strip()}
-            directions = list(PROMPTS) if job.options.direction == "both" else [job.options.direction]
-            if job.options.direction == "random":
-                directions = [seeded(job.options.seed, "direction", *text.values()).choice(list(PROMPTS))]
-            for direction in directions:
-                source, _, target = direction.partition("-")
-                yield job.make.instruct("\t".join(text.values()), PROMPTS[direction], text[source], text[target])
+    """Yield one sample a pair and direction; those of a pair have one ``passage_id``.
+
+    Raises:
+        SourceError: a file is in neither language, or has no partner.
+    """
+    for where, english, vietnamese in _pairs(job):
+        text = {"en": english.strip(), "vi": vietnamese.strip()}
+        if not all(text.values()):
+            job.counts.drop("pairs", "empty side", where, english + vietnamese)
+            continue
+        job.counts.keep("pairs")
+        directions = list(PROMPTS) if job.options.direction == "both" else [job.options.direction]
+        if job.options.direction == "random":
+            directions = [seeded(job.options.seed, "direction", *text.values()).choice(list(PROMPTS))]
+        for direction in directions:
+            source, _, target = direction.partition("-")
+            yield job.instruct("\t".join(text.values()), PROMPTS[direction], text[source], text[target])
 
 
-def _pairs(paths: Sequence[Path]) -> Iterator[Pair]:
-    tables = [path for path in paths if ".tsv" in path.suffixes[-2:]]
-    for path in tables:
-        yield from _table(path)
-    for pair in _partners([path for path in paths if path not in tables]):
-        for english, vietnamese in zip_longest(*map(lines, pair), fillvalue=("", None, "")):
-            yield english[0] or vietnamese[0], english[1], vietnamese[1], english[2] or vietnamese[2]
+def _pairs(job: Job) -> Iterator[tuple[str, str, str]]:
+    """Yield place, English and Vietnamese of each pair; a line that is broken or has no partner is left out."""
+    for files in _partners(job.files):
+        for english, vietnamese in zip_longest(*map(lines, files)):
+            if english is None or vietnamese is None:
+                lone, detail = english or vietnamese, "the files differ in length"
+                job.counts.drop("pairs", "no line on the other side", lone.where, lone.value, detail)
+            elif problem := english.error or vietnamese.error:
+                job.counts.drop("pairs", "broken line", english.where, english.value, problem)
+            else:
+                yield english.where, english.value, vietnamese.value
 
 
-def _partners(paths: list[Path]) -> Iterator[tuple[Path, Path]]:
-    """Pair files of one name but for their language; two of other names are English and Vietnamese in that order."""
-    sides: dict[str, dict[str | None, Path]] = {}
+def _partners(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pair the files of one name; ``.gz`` is no part of it."""
+    sides: dict[str, dict[str, Path]] = {}
     for path in paths:
-        found = re.fullmatch(r"(.*?)(?:\.(en|vi))?(?:\.gz)?", str(path), re.DOTALL)
-        assert found  # noqa: S101 - it matches any name
-        sides.setdefault(found[1], {})[found[2]] = path
-    if len(paths) == 2 and all(side.keys() == {None} for side in sides.values()):
-        yield paths[0], paths[1]
-        return
-    for side in sides.values():
+        name, _, language = str(path).removesuffix(".gz").rpartition(".")
+        sides.setdefault(name, {})[language] = path
+    for name, side in sides.items():
         if side.keys() != {"en", "vi"}:
-            lone = next(iter(side.values()))
-            raise SourceError(
-                f"{lone} has no partner; give NAME.en and NAME.vi, or first the English file, then the other"
-            )
-        yield side["en"], side["vi"]
-
-
-def _table(path: Path) -> Iterator[Pair]:
-    """Read two columns; a first line that names them ``en`` and ``vi`` gives their order, which is English first."""
-    order = (0, 1)
-    for number, (where, line, problem) in enumerate(lines(path)):
-        cells = line.split("\t")
-        heads = [cell.strip().lower() for cell in cells]
-        if number == 0 and {"en", "vi"} <= set(heads):
-            order = (heads.index("en"), heads.index("vi"))
-        elif problem or len(cells) <= max(order):
-            yield where, line, None, problem or f"{len(cells)} column, not two"
-        else:
-            yield where, cells[order[0]], cells[order[1]], ""
+            raise SourceError(f"{next(iter(side.values()))} has no partner; give {name}.en and {name}.vi")
+    return [(side["en"], side["vi"]) for side in sides.values()]

@@ -36,10 +36,10 @@ COMPARED: Final = "relaxed"
 
 def predict_with(student: str, benchmark: Path, out: Path, device: str, progress: Progress) -> None:
     """Answer the queries of ``benchmark`` with ``student``; ``out`` gets ``{id, output}`` lines, and is continued."""
-    from training.predict import seq2seq
+    from training.predict.predictors import PredictorOptions, make_predictor
     from training.predict.running import predict
 
-    predict(benchmark, seq2seq.make(student, device=device), out, progress)
+    predict(benchmark, make_predictor(f"hf:{student}", out, PredictorOptions(device=device)), out, progress)
 
 
 def score_of(benchmark: Path, predictions: Path, progress: Progress) -> dict[str, float]:
