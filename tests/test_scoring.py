@@ -294,7 +294,7 @@ def test_what_is_missing_unknown_and_unreadable_is_counted(tmp_path: Path) -> No
 def test_an_id_twice_is_refused(tmp_path: Path) -> None:
     """Which of the two answers counts is not for the scorer to choose."""
     path = write_predictions(tmp_path / "p.jsonl", [("q0", "[]"), ("q0", '["Huế"]')])
-    with pytest.raises(SourceError, match=r"line 2: the id 'q0' is there twice"):
+    with pytest.raises(SourceError, match=r"p\.jsonl:2: the id 'q0' is there twice"):
         read_predictions(path)
 
 
@@ -303,7 +303,7 @@ def test_a_line_that_is_no_prediction_is_named(line: str, tmp_path: Path) -> Non
     """File and line stand in the error."""
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "q0", "output": "[]"}\n' + line, encoding="utf-8")
-    with pytest.raises(SourceError, match=r"p\.jsonl, line 2"):
+    with pytest.raises(SourceError, match=r"p\.jsonl:2"):
         read_predictions(path)
 
 
@@ -312,7 +312,7 @@ def test_a_benchmark_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no benchmark"):
         read_benchmark(tmp_path / "b.parquet")
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
-    with pytest.raises(SourceError, match="no readable Parquet"):
+    with pytest.raises(SourceError, match="is not a whole Parquet file"):
         read_benchmark(tmp_path / "b.parquet")
     one = query("q0", "Huế", ["Huế"], "location", "p0")
     with pytest.raises(SourceError, match="'q0' twice"):

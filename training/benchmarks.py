@@ -9,12 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import TypeAdapter
+
 from annotator.errors import SourceError
 from annotator.records import Sample
-from annotator.samples.explode import INSTRUCTION
+from annotator.samples.explode import instruction
+from annotator.sources.formats import json as json_format
+from annotator.sources.formats.columns import read_parquet
+from annotator.sources.formats.files import local
 from normalizers.text import nfc
 
 _NEEDED: Final = ("id", "input", "output", "entity_type")
+_MENTIONS: Final = TypeAdapter(list[str])
 
 
 def read_benchmark(path: Path) -> list[Sample]:
@@ -23,18 +29,9 @@ def read_benchmark(path: Path) -> list[Sample]:
     Raises:
         SourceError: it is not there, no Parquet file of samples, empty, or has an id twice.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise SourceError(f"no benchmark {path}; give a .parquet file of samples, such as convert and build write")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{path} is no readable Parquet file; give a file of samples, see convert") from error
-    if missing := [name for name in _NEEDED if name not in table.column_names]:
-        raise SourceError(f"{path} has no column {missing[0]!r}; samples have {', '.join(_NEEDED)}")
-    samples = [_sample(row) for batch in table.to_batches() for row in batch.to_pylist()]
+    samples = [_sample(record.value, path) for record in read_parquet(local(path))]
     if not samples:
         raise SourceError(f"{path} holds no samples")
     if twice := [identity for identity, times in Counter(sample.id for sample in samples).items() if times > 1]:
@@ -42,12 +39,17 @@ def read_benchmark(path: Path) -> list[Sample]:
     return samples
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def _sample(row: dict[str, Any], path: Path) -> Sample:
     """Make a sample of a row, in NFC; what a foreign file may lack is put in."""
+    if missing := [name for name in _NEEDED if name not in row]:
+        raise SourceError(f"{path} has no column {missing[0]!r}; samples have {', '.join(_NEEDED)}")
     text = {name: str(row[name]) if name == "id" else nfc(str(row[name])) for name in _NEEDED}
-    instruction = row.get("instruction") or INSTRUCTION.format(entity_type=text["entity_type"])
-    negative = bool(row.get("negative", text["output"] == "[]"))
-    return Sample(**text, instruction=instruction, negative=negative, passage_id=row.get("passage_id") or text["id"])
+    return Sample(
+        **text,
+        instruction=row.get("instruction") or instruction(text["entity_type"]),
+        negative=bool(row.get("negative", text["output"] == "[]")),
+        passage_id=row.get("passage_id") or text["id"],
+    )
 
 
 def gold_of(sample: Sample) -> list[str]:
@@ -57,12 +59,10 @@ def gold_of(sample: Sample) -> list[str]:
         SourceError: its output is no JSON list of strings.
     """
     try:
-        mentions = json.loads(sample.output)
-    except (ValueError, RecursionError):
-        mentions = None
-    if not isinstance(mentions, list) or not all(isinstance(mention, str) for mention in mentions):
-        raise SourceError(f"the gold of {sample.id} is no JSON list of strings: {sample.output[:80]!r}")
-    return list(map(nfc, mentions))
+        return list(map(nfc, _MENTIONS.validate_json(sample.output)))
+    except ValueError as error:
+        message = f"the gold of {sample.id} is no JSON list of strings: {sample.output[:80]!r}"
+        raise SourceError(message) from error
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:
@@ -80,26 +80,18 @@ def read_predictions(path: Path) -> dict[str, str]:
     Raises:
         SourceError: it is not there, a line is no such object, or an id is there twice.
     """
-    from annotator.sources.formats.files import lines, local
-
     if not path.is_file():
         raise SourceError(f"cannot read predictions {path}: no such file; vner-annotate predict makes them")
     found: dict[str, str] = {}
-    for number, line in enumerate(lines(local(path)), start=1):
-        if not line.error and not line.value.strip():
-            continue
-        try:
-            if line.error:
-                raise ValueError(line.error)
-            record = json.loads(line.value)
-            identity, output = str(record["id"]), record["output"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            cause = f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")
+    for record in json_format.read(local(path)) if path.stat().st_size else ():
+        value = record.value
+        if not isinstance(value, dict) or not {"id", "output"} <= value.keys():
             raise SourceError(
-                f'{path}, line {number}: wants {{"id": ..., "output": ...}} ({cause}); remove that line '
-                "(where predict was stopped in it, the same command does)"
-            ) from error
+                f'{record.where} is not {{"id": ..., "output": ...}} ({record.error or record.raw[:80]}); remove that '
+                "line (where predict was stopped in it, the same command does)"
+            )
+        identity, output = str(value["id"]), value["output"]
         if identity in found:
-            raise SourceError(f"{path}, line {number}: the id {identity!r} is there twice; remove one of the lines")
+            raise SourceError(f"{record.where}: the id {identity!r} is there twice; remove one of the lines")
         found[identity] = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
     return found
