@@ -144,10 +144,11 @@ def test_a_model_behind_an_endpoint_answers(tmp_path: Path) -> None:
     """Each query is one request, in words of the versioned prompt; what comes back can be scored."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     with Endpoint(places) as endpoint:
-        asking = ("--predictor", "openai:m", "--base-url", endpoint.url, "--out", out, "--quiet")
+        asking = ("--predictor", "openai:m", "--base-url", endpoint.url, "--option", "top_k=1", "--out", out, "--quiet")
         assert run("predict", source, *asking).exit_code == 0
         assert run("predict", source, *asking).exit_code == 0
     assert endpoint.asked.total() == 18
+    assert endpoint.requests[0]["top_k"] == 1
     content = endpoint.requests[0]["messages"][-1]["content"]
     assert content.startswith("Text: Ông Nguyễn Văn An đến Hà Nội lần thứ 0.\n\nQuestion: What describes person in")
     assert json.loads(note_of(out).read_text())["predictor"]["prompt"]["name"] == "query-ner-vi"

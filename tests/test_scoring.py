@@ -272,10 +272,10 @@ def test_the_paired_test_is_calibrated() -> None:
     """Between predictors that err alike, p is below a fifth about a fifth of the time."""
     rng = random.Random(5)
     below = 0
-    for trial in range(80):
+    for trial in range(50):
         pair = [scored([(["a"], ["a"] if rng.random() > 0.5 else []) for _ in range(40)], 1) for _ in range(2)]
         below += compare(pair[0], pair[1], 60, trial)["strict"]["micro"]["p"] < 0.2
-    assert 5 <= below <= 30
+    assert 4 <= below <= 18
 
 
 def test_what_is_missing_unknown_and_unreadable_is_counted(tmp_path: Path) -> None:

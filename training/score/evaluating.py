@@ -35,8 +35,8 @@ def evaluate(benchmark: Path, predictions: Path, say: Say, *, draws: int = 0, se
     Raises:
         SourceError: a file cannot be read, has an id twice, or a gold is no list.
     """
-    scored, numbers = _score(read_benchmark(benchmark), predictions, say)
-    return {**figures(scored), **numbers, "intervals": bootstrap(scored, draws, seed) if draws else {}}
+    scored, report = _score(read_benchmark(benchmark), predictions, say)
+    return {**report, "intervals": bootstrap(scored, draws, seed) if draws else {}}
 
 
 def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], say: Say, *, draws: int, seed: int = 0) -> dict[str, Any]:
@@ -46,36 +46,33 @@ def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], say: Say, *, draws: 
         SourceError: as ``evaluate`` does.
     """
     samples = read_benchmark(benchmark)
-    (a, a_numbers), (b, b_numbers) = (_score(samples, path, say) for path in pair)
-    return {
-        "files": [str(path) for path in pair],
-        "draws": draws,
-        "a": {**figures(a), **a_numbers, "intervals": {}},
-        "b": {**figures(b), **b_numbers, "intervals": {}},
-        "comparison": compare(a, b, draws, seed),
-    }
+    (a, report_a), (b, report_b) = (_score(samples, path, say) for path in pair)
+    files = [str(path) for path in pair]
+    return {"files": files, "draws": draws, "a": report_a, "b": report_b, "comparison": compare(a, b, draws, seed)}
 
 
-def _score(samples: Sequence[Sample], path: Path, say: Say) -> tuple[Tally, dict[str, int]]:
-    """Compare the predictions in ``path`` with gold, and count those that are missing, unreadable or unknown."""
+def _score(samples: Sequence[Sample], path: Path, say: Say) -> tuple[Tally, dict[str, Any]]:
+    """Compare the predictions in ``path`` with gold; return the counts, and the report without intervals."""
     predictions = read_predictions(path)
     answers = [read_answer(predictions[sample.id]) if sample.id in predictions else None for sample in samples]
     scored = tally(samples, [answer.mentions if answer else () for answer in answers])
-    numbers = {
+    report = {
+        **figures(scored),
         "unparsable": sum(answer is not None and not answer.readable for answer in answers),
         "missing": answers.count(None),
         "unknown": len(predictions.keys() - {sample.id for sample in samples}),
         "queries": len(samples),
         "passages": scored.passages,
+        "intervals": {},
     }
     for name, what in (
         ("missing", "queries without an answer, which count as answered with []"),
         ("unparsable", "answers without a readable list, which count as []"),
         ("unknown", "answers to queries that the benchmark does not have, which count for nothing"),
     ):
-        if numbers[name]:
-            say(f"{path}: {numbers[name]:,} {what}")
-    return scored, numbers
+        if report[name]:
+            say(f"{path}: {report[name]:,} {what}")
+    return scored, report
 
 
 def score_grids(report: Mapping[str, Any]) -> list[Grid]:
