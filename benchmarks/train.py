@@ -43,7 +43,7 @@ HOURS_FOR = 377_240 + 45_834
 
 
 def main() -> None:
-    """Prepare model and samples, run both kinds by turns, tell."""
+    """Prepare model and samples, run both kinds by turns, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["speed", "curve", "child"])
     parser.add_argument("samples", nargs="?", default="")
@@ -81,7 +81,7 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
     from annotator.terminal.events import Silent
     from tests.students import make_tokenizer, make_untied
     from training.students import quiet_transformers
-    from training.train.data import take, tokenised
+    from training.train.data import select, tokenise
     from training.train.recipes import Portion
 
     shape = SHAPES[given.shape]
@@ -93,8 +93,8 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
     with quiet_transformers():
         make_untied(MT5Config(**shape)).save_pretrained(place / "base")
         tokenizer.save_pretrained(place / "base")
-    taken = take(Portion(set="samples", limit=6000), samples, 0)
-    tokenised(taken, tokenizer, 1024, place, Silent()).rename(place / "tokens.arrow")
+    selected, _ = select(Portion(set="samples", limit=6000), samples, 0, place)
+    tokenise(selected, tokenizer, 1024, place, Silent()).save_to_disk(place / "tokens")
 
 
 def run(place: Path, **wishes: Any) -> dict[str, Any]:
@@ -110,22 +110,23 @@ def run(place: Path, **wishes: Any) -> dict[str, Any]:
 
 def child(wishes: dict[str, Any]) -> dict[str, Any]:
     """Train so many steps one way; seconds a step after the first, peak memory, losses."""
+    import datasets
     import numpy as np
     import torch
     from transformers import DataCollatorForSeq2Seq, Seq2SeqTrainer, TrainerCallback, set_seed
 
     from training.students import load_tokenizer
-    from training.train.data import Order, mixed
+    from training.train.data import Order
     from training.train.recipes import Settings
-    from training.train.stages import prepare as prepared
     from training.train.trainer import StudentTrainer, training_arguments
+    from training.train.trainer import prepare as prepared
 
     place, ours, device = Path(wishes["place"]), wishes["kind"] == "ours", wishes["device"]
     cuda = device != "cpu"
     settings = Settings(max_steps=wishes["steps"], seed=wishes["seed"], log_every=1, checkpoint_every=10**9,
                         window=64 if ours else 0, precision="bf16" if ours else "fp32",
                         **wishes["settings"])  # fmt: skip
-    samples = mixed([place / "tokens.arrow"])
+    samples = datasets.load_from_disk(place / "tokens")
     held_out, samples = samples.select(range(64)), samples.select(range(64, len(samples)))
     lengths = np.asarray(samples["length"], np.int64)
     tokenizer = load_tokenizer(place / "base")

@@ -1,8 +1,9 @@
-"""What a stage takes of its data, its tokens on the disk, and the order of learning."""
+"""The samples that a stage uses, their tokens, and the order of training."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from annotator.errors import StudentError
 from annotator.terminal.events import Silent
 from tests.students import make_tokenizer, sample, write_samples
-from training.train.data import Order, find, mixed, take, tokenised
+from training.train.data import Order, find, select, tokenise
 from training.train.recipes import DataSet, Portion
 
 WORDS = [f"{first}{rest}" for first in "bcdđghkl" for rest in ("an", "ôi", "ưng", "iều")]
@@ -32,47 +33,56 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_rows_are_filtered_then_drawn_by_the_seed(data: Path) -> None:
+def rows(data: Path, cache: Path, seed: int = 0, **portion: Any) -> list[int]:
+    """Numbers of the selected samples, as their instructions have them."""
+    selected, _ = select(Portion(set="a", **portion), data / "a.parquet", seed, cache)
+    return [int(text.removeprefix("Which ").removesuffix("?")) for text in selected["instruction"]]
+
+
+def test_rows_are_filtered_then_drawn_by_the_seed(data: Path, tmp_path: Path) -> None:
     """Without empty answers 60 are left; half of them are 30; at most 10 are 10; the same seed draws the same."""
-    path = data / "a.parquet"
-    assert len(take(Portion(set="a"), path, 0).rows) == 90
-    without = take(Portion(set="a", empty=False), path, 0)
-    assert (len(without.rows), without.without_answer, without.in_file) == (60, 30, 90)
-    assert not [row for row in without.rows if row % 3 == 0]
-    assert len(take(Portion(set="a", empty=False, share=0.5), path, 0).rows) == 30
-    ten = Portion(set="a", limit=10)
-    assert len(take(ten, path, 0).rows) == 10
-    assert take(ten, path, 0).fingerprint() == take(ten, path, 0).fingerprint() != take(ten, path, 1).fingerprint()
+    assert rows(data, tmp_path) == list(range(90))
+    assert rows(data, tmp_path, empty=False) == [row for row in range(90) if row % 3]
+    assert len(rows(data, tmp_path, empty=False, share=0.5)) == 30
+    ten = rows(data, tmp_path, limit=10)
+    assert len(ten) == 10
+    assert ten == rows(data, tmp_path / "elsewhere", limit=10) != rows(data, tmp_path, limit=10, seed=1)
+    _, record = select(Portion(set="a", empty=False, limit=10), data / "a.parquet", 0, tmp_path)
+    assert record == {"set": "a", "file": "a.parquet", "rows": 10, "in_file": 90, "without_answer": 30}
 
 
-def test_a_slice_has_whole_passages(data: Path) -> None:
-    """Five passages are their fifteen samples."""
-    rows = take(Portion(set="a", passages=5), data / "a.parquet", 0).rows
-    assert len(rows) == 15
-    assert {(row // 3, row % 3) for row in rows} == {(p, n) for p in {row // 3 for row in rows} for n in range(3)}
+def test_a_slice_has_whole_passages(data: Path, tmp_path: Path) -> None:
+    """Five passages are their fifteen samples, and a larger slice contains a smaller one."""
+    five = rows(data, tmp_path, passages=5)
+    assert len(five) == 15
+    assert set(five) == {3 * (row // 3) + n for row in five for n in range(3)} < set(rows(data, tmp_path, passages=9))
+
+
+def test_a_damaged_file_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
+    """Nothing that is no Parquet file of samples."""
+    (tmp_path / "b.parquet").write_bytes(b"PAR1")
+    with pytest.raises(StudentError, match=r"cannot read .*b\.parquet.*convert it again") as caught:
+        select(Portion(set="b"), tmp_path / "b.parquet", 0, tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow
-def test_tokens_are_made_once_and_the_long_left_out(data: Path, tmp_path: Path) -> None:
-    """The second time the file is there; what is longer than the limit is not in it; lengths are those of the rows."""
+def test_samples_that_are_too_long_are_left_out(data: Path, tmp_path: Path) -> None:
+    """In input or output; lengths are those of the rows."""
     tokenizer = make_tokenizer([*WORDS, "Which instruction input answer task text"] * 3, 120)
-    taken = take(Portion(set="a", limit=20), data / "a.parquet", 0)
-    path = tokenised(taken, tokenizer, 1024, tmp_path, Silent())
-    stamp = path.stat().st_mtime_ns
-    assert tokenised(taken, tokenizer, 1024, tmp_path, Silent()) == path
-    assert path.stat().st_mtime_ns == stamp
-    rows = mixed([path])
-    assert len(rows) == 20
-    assert all(len(row["input_ids"]) + len(row["labels"]) == row["length"] for row in rows)
-    middle = int(np.median([len(row["input_ids"]) for row in rows]))
-    shorter = mixed([tokenised(taken, tokenizer, middle, tmp_path, Silent())])
+    selected, _ = select(Portion(set="a", limit=20), data / "a.parquet", 0, tmp_path)
+    tokens = tokenise(selected, tokenizer, 1024, tmp_path / "all", Silent())
+    assert len(tokens) == 20
+    assert all(len(row["input_ids"]) + len(row["labels"]) == row["length"] for row in tokens)
+    middle = int(np.median([len(row["input_ids"]) for row in tokens]))
+    shorter = tokenise(selected, tokenizer, middle, tmp_path / "shorter", Silent())
     assert 0 < len(shorter) < 20
     assert max(len(row["input_ids"]) for row in shorter) <= middle
 
 
-def test_missing_data_are_all_named_with_what_makes_them(tmp_path: Path) -> None:
+def test_missing_data_are_all_named_with_their_commands(tmp_path: Path) -> None:
     """One line for a person who has none of it yet."""
-    sets = {name: DataSet(name=name, file=f"{name}.parquet", convert=f"make {name} --out {{out}}") for name in "ab"}
+    sets = {name: DataSet(file=f"{name}.parquet", convert=f"make {name} --out {{out}}") for name in "ab"}
     with pytest.raises(StudentError) as caught:
         find(sets, tmp_path)
     assert f"make a --out {tmp_path / 'a.parquet'}" in str(caught.value)

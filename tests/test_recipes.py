@@ -35,7 +35,7 @@ def own(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_row_and_point_of_the_document_has_its_recipe() -> None:
+def test_every_row_and_point_of_the_thesis_has_its_recipe() -> None:
     """Six and two rows, five and five points; each resolves to mT0-base with the thesis's settings."""
     rows = [name for experiment in NAMES for name in load_experiment(experiment).rows]
     assert len(rows) == 6 + 2 + 5 + 5
@@ -49,7 +49,7 @@ def test_every_row_and_point_of_the_document_has_its_recipe() -> None:
             assert (settings.epochs, settings.max_tokens, settings.lora_r, settings.lora_targets) == (1, 1024, 8, "q,v")
 
 
-def test_the_published_figures_are_those_of_the_document() -> None:
+def test_the_published_figures_are_those_of_the_thesis() -> None:
     """PhoNER test and VLSP 2018 dev, in percent; a point that the thesis leaves out has none."""
     found = {name: tuple(load_recipe(name).published.values()) for name in shipped()}
     assert found["table-4.1.engner02-phomt-viquad"] == (76.16, 79.58)
@@ -82,15 +82,13 @@ def test_a_recipe_stands_on_its_base(own: Path) -> None:
 
 
 def test_the_command_line_has_the_last_word(own: Path) -> None:
-    """--set for all stages, or for one; --limit caps every set; --model and another seed."""
-    changes = Changes("other", 7, ["batch=2", "one.epochs=0.5", "precision=bf16"], seed=3)
+    """--set for all stages, or for one; --limit caps every set; --model."""
+    changes = Changes("other", 7, ["batch=2", "one.epochs=0.5", "precision=bf16"])
     recipe = load_recipe(str(own), changes)
     (stage,) = recipe.stages
     assert (recipe.model, stage.data[0].limit) == ("other", 7)
     settings = stage.settings
-    assert (settings.batch, settings.epochs, settings.precision, settings.seed) == (2, 0.5, "bf16", 3)
-    unseeded = load_recipe(str(own), Changes(seed=3, reseeded=("supervised",)))
-    assert unseeded.stages[0].settings.seed == 0
+    assert (settings.batch, settings.epochs, settings.precision) == (2, 0.5, "bf16")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +106,7 @@ def test_the_command_line_has_the_last_word(own: Path) -> None:
         ("learning_rate=inf", "learning_rate must be a finite number"),
     ],
 )
-def test_a_wrong_setting_is_refused_with_the_mend(own: Path, given: str, said: str) -> None:
+def test_a_wrong_setting_is_refused_with_the_fix(own: Path, given: str, said: str) -> None:
     """One line names the setting and what it wants."""
     with pytest.raises(ConfigError, match=re.escape(said)) as caught:
         load_recipe(str(own), Changes(sets=[given]))
@@ -137,7 +135,7 @@ def test_a_wrong_setting_is_refused_with_the_mend(own: Path, given: str, said: s
         (('file = "a.parquet"', 'path = "a.parquet"'), "sets.a.file Field required"),
     ],
 )
-def test_a_wrong_recipe_is_refused_with_the_mend(own: Path, change: tuple[str, str], said: str) -> None:
+def test_a_wrong_recipe_is_refused_with_the_fix(own: Path, change: tuple[str, str], said: str) -> None:
     """Nothing unknown is passed over."""
     own.write_text(OWN.replace(*change), encoding="utf-8")
     with pytest.raises(ConfigError, match=re.escape(said)):

@@ -33,12 +33,12 @@ def test_mt0_base_has_884736_of_583286016_parameters_to_learn(monkeypatch: pytes
     import torch
     from transformers import MT5Config
 
-    from training.train import stages
+    from training.train import trainer
 
     with torch.device("meta"):
         model = make_untied(MT5Config(**MT0_BASE))
-        monkeypatch.setattr(stages, "load_model", lambda _: model)
-        adapted = stages.prepare("mt0-base", Settings())
+        monkeypatch.setattr(trainer, "load_model", lambda _: model)
+        adapted = trainer.prepare("mt0-base", Settings())
     assert adapted.get_nb_trainable_parameters() == (884_736, 583_286_016)
     assert round(100 * 884_736 / 583_286_016, 4) == 0.1517
 
@@ -76,7 +76,7 @@ def test_what_is_no_student_is_refused_in_one_line(base: Path, tmp_path: Path, m
     (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
     shutil.copytree(base, tmp_path / "damaged")
     (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
-    said = {"empty": "holds no student", "pickled": "no safetensors", "damaged": "cannot load"}
+    said = {"empty": "holds no student", "pickled": "holds no student", "damaged": "cannot load"}
     for name, text in said.items():
         with pytest.raises(StudentError, match=text) as caught:
             load_student(tmp_path / name, device="cpu")

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.errors import ConfigError, StudentError
+from annotator.errors import ConfigError, StudentError, one_line
 
 ADAPTER: Final = "adapter_config.json"
 NEEDED: Final = ("torch", "transformers", "peft", "accelerate", "sentencepiece")
@@ -61,12 +61,12 @@ def load_student(path: str | Path, *, device: str | None = None) -> Student:
     """
     check_extra()
     folder = Path(path).expanduser()
+    adapted = (folder / ADAPTER).is_file()
+    model = load_model(adapter_base(folder) if adapted else path)
+    if adapted:
+        model = load_adapter(model, folder)
     where = device or default_device()
-    if (folder / ADAPTER).is_file():
-        model, tokenizer = _with_adapter(load_model(adapter_base(folder)), folder), load_tokenizer(folder)
-    else:
-        model, tokenizer = load_model(path), load_tokenizer(path)
-    return Student(model.to(where).eval(), tokenizer, where)
+    return Student(model.to(where).eval(), load_tokenizer(path), where)
 
 
 def default_device() -> str:
@@ -77,19 +77,31 @@ def default_device() -> str:
 
 
 def adapter_base(folder: Path) -> str:
-    """Return the model of the adapter in ``folder``: a Hub name, or a path (relative ones from ``folder``).
+    """Return the model that the adapter in ``folder`` belongs to: a folder, or a name on the Hub.
 
     Raises:
         StudentError: the adapter does not say.
     """
     try:
-        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+        return str(json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudentError(
             f"cannot read {folder / ADAPTER} ({error!r}); train again, or copy the whole folder"
         ) from error
-    beside = (folder / str(base)).resolve()
-    return str(beside) if base and beside.is_dir() else str(base)
+
+
+def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
+    """Put the adapter in ``folder`` on its base ``model``.
+
+    Raises:
+        StudentError: it is not there as safetensors, or does not fit.
+    """
+    from peft import PeftModel
+
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
+    with loading(f"the adapter in {folder}"):
+        return PeftModel.from_pretrained(model, str(folder), is_trainable=trainable)
 
 
 def load_model(name: str | Path) -> Any:
@@ -98,17 +110,19 @@ def load_model(name: str | Path) -> Any:
     Raises:
         StudentError: it is not there, is no safetensors, or its output head is lost.
     """
+    from huggingface_hub import HfApi, try_to_load_from_cache
     from transformers import AutoModelForSeq2SeqLM
 
     folder = Path(name).expanduser()
     local = folder.is_dir()
-    if local and not (folder / "config.json").is_file():
-        raise StudentError(f"{folder} holds no student (no {ADAPTER}, no config.json); give a folder saved by train")
     if local and not any(folder.glob("*.safetensors")):
-        raise StudentError(f"{folder} holds no safetensors; save the model again with save_pretrained")
+        raise StudentError(
+            f"{folder} holds no student ({ADAPTER}, or config.json with safetensors); "
+            "give a folder written by train or save_pretrained"
+        )
     with loading(str(name), "; give a folder with a model, or a Hub name"):
-        if not local:
-            _check_hub(str(name))
+        if not local and not isinstance(try_to_load_from_cache(str(name), "config.json"), str):
+            HfApi().model_info(str(name), timeout=10)  # once; transformers repeats each of its requests for a minute
         model = AutoModelForSeq2SeqLM.from_pretrained(
             str(folder) if local else str(name),
             dtype="float32",
@@ -178,42 +192,11 @@ def loading(what: str, hint: str = "") -> Iterator[None]:
     Raises:
         StudentError: whatever the libraries raise, in one line.
     """
+    from httpx2 import TransportError
     from safetensors import SafetensorError
 
     try:
         with quiet_transformers():
             yield
-    except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
-        raise StudentError(f"cannot load {what}: {one_line(error)}{hint}") from error
-
-
-def _check_hub(name: str) -> None:
-    """Ask the Hub once for a model that is not in the cache; transformers would repeat each of its requests.
-
-    Raises:
-        OSError: the Hub does not have it, or cannot be reached.
-        ValueError: no model can have this name.
-    """
-    from httpx2 import TransportError
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
-    if isinstance(try_to_load_from_cache(name, "config.json"), str):
-        return
-    try:
-        HfApi().model_info(name, timeout=10)
-    except TransportError as error:
-        raise OSError(f"there is no such folder, and the Hub cannot be reached ({error})") from error
-
-
-def _with_adapter(model: Any, folder: Path) -> Any:
-    from peft import PeftModel
-
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
-    with loading(f"the adapter in {folder}"):
-        return PeftModel.from_pretrained(model, str(folder))
-
-
-def one_line(error: Exception) -> str:
-    """Return the message of an error in one line of at most 160 characters."""
-    return " ".join(str(error).split())[:160].rstrip(" :;.")
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError, TransportError) as error:
+        raise StudentError(f"cannot load {what}: {one_line(error, 160).rstrip(' :;.')}{hint}") from error

@@ -11,12 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.errors import ConfigError, StudentError
+from annotator.errors import ConfigError, StudentError, one_line
 from annotator.records import Sample
 from annotator.terminal.events import Progress
 from training.predict import Prediction, Predictor, fingerprint, model_folder
 from training.predict.tags import Tagged, TagMap, answering, fold
-from training.students import check_extra, default_device, loading, one_line
+from training.students import check_extra, default_device, loading
 
 BATCH: Final = 16
 """Sentences that a token-classification model reads at once."""
@@ -135,7 +135,7 @@ def gliner(path: str, tags: TagMap) -> Predictor:
         try:
             model = import_module("gliner").GLiNER.from_pretrained(str(folder), local_files_only=True)
         except Exception as error:  # the package raises nothing narrower
-            cause = f"{type(error).__name__}: {one_line(error)}"
+            cause = f"{type(error).__name__}: {one_line(error, 160)}"
             raise StudentError(f"cannot load {folder} as a GLiNER model ({cause})") from error
         model = model.to(default_device()).eval()
         types = {fold(sample.entity_type) for sample in samples}

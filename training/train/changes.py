@@ -1,4 +1,4 @@
-"""Changes of a recipe by the command line."""
+"""Changes of a recipe by the command line; light to import, for the help pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,3 @@ class Changes:
             "--set", metavar="NAME=VALUE", help="Set a hyper-parameter, such as batch=8 or STAGE.batch=8. Repeatable."
         ),
     ] = None
-    seed: int | None = None
-    """Another seed for the stages in ``reseeded``."""
-    reseeded: tuple[str, ...] = ()
-    """Names of stages; none: all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ from annotator.terminal.words import plural
 from training.train.changes import Changes
 
 if TYPE_CHECKING:
-    from training.train.recipes import Portion, Recipe
+    from training.train.recipes import Recipe
 
 _KEPT = "finished stages and the last checkpoint are kept"
 _DATA = typer.Option("--data", metavar="DIR", help="Read converted Parquet files from this folder (docs/train.md).")
@@ -56,11 +57,10 @@ def train(  # noqa: PLR0913 - the parameters of a command are its flags
 
         if listed:
             recipes = {name: load_recipe(name) for name in shipped()}
-            width = max(map(len, recipes))
             if as_json:
                 print_json({name: one.model_dump() for name, one in recipes.items()})
             else:
-                typer.echo("\n".join(f"{name:<{width}}  {one.description}" for name, one in recipes.items()))
+                typer.echo("\n".join(f"{name:<34}{one.description}" for name, one in recipes.items()))
             return
         if not recipe:
             raise ConfigError("which recipe? vner-annotate train --list shows them; or give the path of a .toml file")
@@ -73,10 +73,11 @@ def train(  # noqa: PLR0913 - the parameters of a command are its flags
                 "train needs --data DIR (the converted files) and --out DIR; --show only shows the recipe"
             )
         from annotator.terminal.progress import make_progress
-        from training.train.training import Job
+        from training.train.directories import Job
         from training.train.training import train as run
 
-        record = run(Job(resolved, data, out, device, merge, fresh), make_progress(quiet=quiet))
+        job = Job(data, out, device, make_progress(quiet=quiet))
+        record = run(resolved, job, merged=merge, fresh=fresh)
         if as_json:
             print_json({**record, "out": str(out), "merged": str(out / "merged") if merge else None})
         else:
@@ -106,63 +107,54 @@ def experiment(  # noqa: PLR0913 - the parameters of a command are its flags
     with exits(debug, out, kept=_KEPT):
         from annotator.terminal.progress import make_progress
         from training.tables import show_grids
-        from training.train.experiments import Plan, grid, run
+        from training.train.directories import Job
+        from training.train.experiments import grid, run
 
-        plan = Plan(name, data, out, options, seeds, device)
-        report = run(plan, make_progress(quiet=quiet))
+        report = run(name, Job(data, out, device, make_progress(quiet=quiet)), options, seeds)
         if as_json:
             print_json(report)
         else:
             show_grids([grid(report)])
-            typer.echo(f"{out / report['name']}.md, .json, .png, .svg", err=True)
+            typer.echo(f"{out / name}.md, .json, .png, .svg", err=True)
 
 
 def _print_recipe(recipe: Recipe) -> None:
-    """Print everything that a recipe resolves to; settings that are the same in all stages stand once."""
+    """Print everything that a recipe resolves to; settings that are the same in all stages are printed once."""
     from training.train.recipes import Settings
 
     typer.echo(f"{recipe.name}: {recipe.description}\nmodel  {recipe.model}")
     for number, stage in enumerate(recipe.stages, start=1):
         typer.echo(f"\nstage {number}: {stage.name}")
         for portion in stage.data:
-            typer.echo(f"  {recipe.sets[portion.set].file:<26}{_taken(portion, recipe)}")
-    if recipe.stages:
-        typer.echo("\nsettings" if len(recipe.stages) == 1 else "\nsettings (of all stages, or stage by stage)")
-        for name, setting in Settings.model_fields.items():
-            values = [str(getattr(stage.settings, name)) for stage in recipe.stages]
-            shown = values[0] if len(set(values)) == 1 else " | ".join(values)
-            typer.echo(f"  {name:<18}{shown:<12}{setting.description}")
+            options = portion.model_dump(exclude_defaults=True, exclude={"set"})
+            listed = ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
+            rows = recipe.sets[portion.set].rows
+            published = f" (the thesis has {rows:,} samples)" if rows else ""
+            typer.echo(f"  {recipe.sets[portion.set].file:<26}{listed or 'all'}{published}")
+    typer.echo("\nsettings (of all stages, or stage by stage)")
+    for name, setting in Settings.model_fields.items():
+        values = [str(getattr(stage.settings, name)) for stage in recipe.stages]
+        shown = " | ".join(values if len(set(values)) > 1 else values[:1])
+        typer.echo(f"  {name:<18}{shown:<12}{setting.description}")
     typer.echo("\nbenchmarks")
-    for benchmark in recipe.benchmarks:
-        published = recipe.published.get(benchmark.name)
-        typer.echo(f"  {benchmark.file:<26}{'' if published is None else f'the thesis: F1 {published:.2f}'}".rstrip())
-    typer.echo("\nfiles it needs in --data, and the commands that make them")
-    for data_set in (*recipe.sets.values(), *recipe.benchmarks):
+    for name, benchmark in recipe.benchmarks.items():
+        published = f"the thesis: F1 {recipe.published[name]:.2f}" if name in recipe.published else ""
+        typer.echo(f"  {benchmark.file:<26}{published}".rstrip())
+    typer.echo("\nfiles it needs in --data, and the commands that write them")
+    for data_set in (*recipe.sets.values(), *recipe.benchmarks.values()):
         typer.echo(f"  {data_set.convert.format(out='DATA/' + data_set.file)}")
 
 
-def _taken(portion: Portion, recipe: Recipe) -> str:
-    parts = [
-        "" if portion.empty else "without empty answers",
-        f"{portion.share:.0%} of it" if portion.share < 1 else "",
-        plural(portion.passages, "passage") if portion.passages else "",
-        f"{plural(portion.limit, 'sample')} at most" if portion.limit else "",
-    ]
-    rows = recipe.sets[portion.set].rows
-    return (", ".join(filter(None, parts)) or "all") + (f" (the thesis has {rows:,} samples)" if rows else "")
-
-
 def _print_trained(record: Mapping[str, Any], out: Path, student: Path) -> None:
-    """Print what was learnt from, how it ended, and the command that comes next."""
+    """Print the data that were used, how the training ended, and the command that comes next."""
     for stage in record["stages"]:
-        sets = " + ".join(f"{taken['rows']:,} of {taken['set']}" for taken in stage["data"])
+        sets = " + ".join(f"{selected['rows']:,} of {selected['set']}" for selected in stage["data"])
         too_long = f" ({stage['too_long']:,} too long)" if stage["too_long"] else ""
         typer.echo(f"stage {stage['stage']}: {plural(stage['samples'], 'sample')}{too_long}: {sets}; "
-                   f"{plural(stage['steps'], 'step')}, "
-                   f"mean loss {stage['loss']:.3f}")  # fmt: skip
+                   f"{plural(stage['steps'], 'step')}, mean loss {stage['loss']:.3f}")  # fmt: skip
     last = record["stages"][-1]
     typer.echo(f"{last['trainable']:,} of {last['parameters']:,} parameters trained "
                f"({100 * last['trainable'] / last['parameters']:.4f} %), in {last['settings']['precision']} "
                f"on {record['device']}")  # fmt: skip
-    typer.echo(f"student: {out}; loss: {out / 'loss.png'}; made of: {out / 'training.json'}")
+    typer.echo(f"student: {out}; loss: {out / 'loss.png'}; record: {out / 'training.json'}")
     typer.echo(f"next: vner-annotate predict BENCHMARK.parquet --predictor hf:{student} --out predictions.jsonl")

@@ -1,143 +1,103 @@
-"""Data of a stage: which rows are taken, their tokens on the disk, and the order in which they are learnt.
+"""Data of a stage: the samples that it uses, their tokens, and the order in which they are trained on.
 
-No data set is held in memory: ``datasets`` reads the files and keeps tokens in mapped Arrow files. What is kept are row
-numbers and lengths, 16 bytes a sample.
+``datasets`` reads the files and keeps what it computes in memory-mapped Arrow files, so that a data set may be larger
+than memory. Only lengths and row numbers are held, 16 bytes a sample.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from annotator.errors import StudentError
-from annotator.storage import tables
+from annotator.errors import StudentError, one_line
 from annotator.terminal.events import Progress
-from training.prompting import student_input, template
+from training.prompting import student_input
 from training.train.recipes import DataSet, Portion
 
-Numbers = npt.NDArray[np.int64]
+_COLUMNS: Final = ["instruction", "input", "output"]
 _EMPTY: Final = frozenset({"", "[]"})
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The part of a file that a stage uses."""
-
-    name: str
-    path: Path
-    sha256: str
-    """Of the file's bytes."""
-    rows: Numbers
-    """Row numbers, ascending."""
-    in_file: int
-    without_answer: int
-    """Rows left out since their answer is empty."""
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what identifies the choice, for a person and for a hash."""
-        chosen = hashlib.sha256(self.rows.astype("<i8").tobytes()).hexdigest()
-        return {"set": self.name, "sha256": self.sha256, "rows": len(self.rows), "rows_sha256": chosen}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what the record of a stage says of it."""
-        counts = {"in_file": self.in_file, "without_answer": self.without_answer}
-        return {**self.fingerprint(), "file": self.path.name, **counts}
 
 
 def find(sets: Mapping[str, DataSet], data: Path) -> dict[str, Path]:
     """Find the files of data sets in ``data``, or at the absolute path that the recipe gives.
 
     Raises:
-        StudentError: some are missing; the message names them and the commands that make them.
+        StudentError: some are missing; the message names them and the commands that write them.
     """
     paths = {name: data / Path(one.file).expanduser() for name, one in sets.items()}
     if missing := [name for name, path in paths.items() if not path.is_file()]:
-        made_by = "; ".join(sets[name].convert.format(out=paths[name]) for name in missing)
-        raise StudentError(f"missing data: {', '.join(sets[name].file for name in missing)}; made by: {made_by}")
+        files = ", ".join(sets[name].file for name in missing)
+        commands = "; ".join(sets[name].convert.format(out=paths[name]) for name in missing)
+        raise StudentError(f"missing data: {files}; to write them: {commands}")
     return paths
 
 
-def take(portion: Portion, path: Path, seed: int) -> Taken:
-    """Choose the rows of ``portion``: filtered, then drawn by the seed, the same whatever else is in the mixture."""
-    answered: list[bool] = []
-    passages: list[str] = []
-    for batch in tables.batches(path, ["output", "passage_id"] if portion.passages else ["output"]):
-        answered += [answer.strip() not in _EMPTY for answer in batch.column("output").to_pylist()]
-        passages += batch.column("passage_id").to_pylist() if portion.passages else []
-    rows = np.arange(len(answered)) if portion.empty else np.flatnonzero(np.array(answered, bool))
-    rng = _rng(seed, "take", portion.set)
-    if portion.passages:
-        names = sorted({passages[row] for row in rows})
-        drawn = {names[number] for number in rng.permutation(len(names))[: portion.passages]}
-        rows = np.array([row for row in rows if passages[row] in drawn], np.int64)
-    wanted = min(round(portion.share * len(rows)), portion.limit or len(rows))
-    chosen = np.sort(rng.permutation(rows)[:wanted]).astype(np.int64)
-    left_out = 0 if portion.empty else answered.count(False)
-    return Taken(portion.set, path, file_sha256(path), chosen, len(answered), left_out)
+def select(portion: Portion, path: Path, seed: int, cache: Path) -> tuple[Any, dict[str, Any]]:
+    """Select the samples of ``portion``: filtered, then drawn by the seed, the same whatever else is in the mixture.
 
+    Returns:
+        The samples as a ``datasets.Dataset`` with its files in ``cache``, and what a record says of them.
 
-def tokenised(taken: Taken, tokenizer: Any, max_tokens: int, cache: Path, progress: Progress) -> Path:
-    """Return the tokens of ``taken`` as an Arrow file in ``cache``, made once: input, labels, their length together.
-
-    A sample whose input or whose output has more than ``max_tokens`` tokens is left out.
+    Raises:
+        StudentError: the file cannot be read, or lacks a column.
     """
     import datasets
+    from pyarrow import ArrowException
 
-    key = {**taken.fingerprint(), "tokenizer": tokenizer_sha256(tokenizer), "template": template().sha256,
-           "max_tokens": max_tokens}  # fmt: skip
-    path = cache / f"{taken.name}-{digest(key)[:16]}.arrow"
-    if path.is_file():
-        return path
-
-    def encode(rows: dict[str, list[str]]) -> dict[str, list[Any]]:
-        texts = [student_input(*pair) for pair in zip(rows["instruction"], rows["input"], strict=True)]
-        labels = tokenizer(text_target=rows["output"])["input_ids"]
-        pairs = [
-            pair
-            for pair in zip(tokenizer(texts)["input_ids"], labels, strict=True)
-            if max(map(len, pair)) <= max_tokens
-        ]
-        progress.advance(len(texts))
-        return {
-            "input_ids": [source for source, _ in pairs],
-            "labels": [target for _, target in pairs],
-            "length": [len(source) + len(target) for source, target in pairs],
-        }
-
-    progress.start("tokens", "samples", len(taken.rows))
-    copy = cache / "parquet"  # the rows as datasets maps them; removed when their tokens are there
-    ids = datasets.List(datasets.Value("int32"))
     datasets.disable_progress_bars()
-    whole = datasets.Dataset.from_parquet(str(taken.path), cache_dir=str(copy))
-    whole.select(taken.rows).map(
-        encode,
-        batched=True,
-        batch_size=512,
-        remove_columns=whole.column_names,
-        features=datasets.Features({"input_ids": ids, "labels": ids, "length": datasets.Value("int32")}),
-        cache_file_name=str(path),
-        new_fingerprint=digest(key)[:16],
+    columns = [*_COLUMNS, "passage_id"] if portion.passages else _COLUMNS
+    try:
+        rows = datasets.Dataset.from_parquet(str(path), columns=columns, cache_dir=str(cache))
+    except (datasets.exceptions.DatasetsError, ArrowException) as error:
+        raise StudentError(f"cannot read {path}: {one_line(error)}; convert it again") from error
+    in_file = without_answer = len(rows)
+    if not portion.empty:
+        rows = rows.filter(lambda output: output.strip() not in _EMPTY, input_columns="output")
+    without_answer -= len(rows)
+    if portion.passages:
+        names = np.random.default_rng(seed).permutation(sorted(rows.unique("passage_id")))
+        drawn = set(names[: portion.passages].tolist())
+        rows = rows.filter(lambda name: name in drawn, input_columns="passage_id")
+    wanted = min(round(portion.share * len(rows)), portion.limit or len(rows))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:wanted])
+    record = {
+        "set": portion.set,
+        "file": path.name,
+        "rows": wanted,
+        "in_file": in_file,
+        "without_answer": without_answer,
+    }
+    return rows.select(chosen).select_columns(_COLUMNS), record
+
+
+def tokenise(rows: Any, tokenizer: Any, max_tokens: int, cache: Path, progress: Progress) -> Any:
+    """Return the tokens of samples as a ``datasets.Dataset``: input, labels, and their length together.
+
+    A sample whose input or whose output has more than ``max_tokens`` tokens is left out. What ``cache`` holds is used
+    again: it must be for these samples and this tokenizer alone.
+    """
+
+    def encode(samples: dict[str, list[str]]) -> dict[str, Any]:
+        texts = [student_input(*pair) for pair in zip(samples["instruction"], samples["input"], strict=True)]
+        inputs, labels = tokenizer(texts)["input_ids"], tokenizer(text_target=samples["output"])["input_ids"]
+        progress.advance(len(texts))
+        lengths = [len(one) + len(other) for one, other in zip(inputs, labels, strict=True)]
+        return {"input_ids": inputs, "labels": labels, "length": lengths}
+
+    progress.start("tokens", "samples", len(rows))
+    path = cache / "tokens.arrow"
+    # With a fingerprint of our own, since datasets would hash the tokenizer, whose state changes when it is used.
+    tokens = rows.map(
+        encode, batched=True, remove_columns=_COLUMNS, cache_file_name=str(path), new_fingerprint="tokens"
     )
-    shutil.rmtree(copy, ignore_errors=True)
     progress.finish()
-    return path
-
-
-def mixed(files: Sequence[Path]) -> Any:
-    """Return the samples of all ``files`` as one ``datasets.Dataset``, mapped, not read."""
-    import datasets
-
-    parts = [datasets.Dataset.from_file(str(path)) for path in files]
-    return datasets.concatenate_datasets([part for part in parts if len(part)] or parts[:1])
+    return tokens.filter(
+        lambda inputs, labels: max(len(inputs), len(labels)) <= max_tokens, input_columns=["input_ids", "labels"]
+    )
 
 
 class Order:
@@ -145,11 +105,11 @@ class Order:
 
     Shuffled samples are gathered by ``window`` batches, sorted by length in there, cut into batches, and the batches of
     the whole epoch are shuffled. So each step of the optimiser sees as many samples as without, drawn at random from
-    all data, but of like length. What fills no batch comes last. (transformers' ``group_by_length`` does not shuffle
+    all data, but of similar length. What fills no batch comes last. (transformers' ``group_by_length`` does not shuffle
     its batches.)
     """
 
-    def __init__(self, lengths: Numbers, *, batch: int, window: int, seed: int) -> None:
+    def __init__(self, lengths: npt.NDArray[np.int64], *, batch: int, window: int, seed: int) -> None:
         self._lengths, self._batch, self._window, self._seed = lengths, batch, window, seed
         self._epoch = 0
 
@@ -161,43 +121,13 @@ class Order:
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._numbers().tolist())
-
-    def _numbers(self) -> Numbers:
-        rng = _rng(self._seed, "order", str(self._epoch))
+        rng = np.random.default_rng([self._seed, self._epoch])
         order = rng.permutation(len(self._lengths))
-        if self._window < 2:
-            return order
-        whole = len(order) // self._batch * self._batch
-        full, rest = order[:whole], order[whole:]
-        step = self._window * self._batch
-        gathered = [full[start : start + step] for start in range(0, whole, step)]
-        by_length = [part[np.argsort(self._lengths[part], kind="stable")] for part in gathered]
-        batches = np.concatenate([*by_length, full[:0]]).reshape(-1, self._batch)
-        return np.concatenate([rng.permutation(batches).ravel(), rest])
-
-
-def digest(value: Any) -> str:
-    """Return the sha256 of canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")).hexdigest()
-
-
-def tokenizer_sha256(tokenizer: Any) -> str:
-    """Return what the tokenizer does, as a hash: of its vocabulary and rules."""
-    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode("utf-8")).hexdigest()
-
-
-def _rng(seed: int, *what: str) -> np.random.Generator:
-    return np.random.default_rng([seed, *hashlib.sha256(" ".join(what).encode()).digest()])
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes; a file as old and as long as when it was read last is not read again."""
-    about = path.stat()
-    return _sha256(path, about.st_mtime_ns, about.st_size)
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, _time: int, _size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if self._window > 1:
+            whole = len(order) // self._batch * self._batch
+            step = self._window * self._batch
+            gathered = [order[start : min(start + step, whole)] for start in range(0, whole, step)]
+            by_length = [part[np.argsort(self._lengths[part], kind="stable")] for part in gathered]
+            batches = np.concatenate([*by_length, order[:0]]).reshape(-1, self._batch)
+            order = np.concatenate([rng.permutation(batches).ravel(), order[whole:]])
+        return iter(order.tolist())

@@ -1,12 +1,11 @@
 """``experiment``: all rows of a table or figure of the thesis, trained, predicted, scored, and beside its figures.
 
-Nothing is done twice: stages that rows share are trained once, and a row that is scored is read from its file.
+Stages that rows share are trained once, and answers that are there are not predicted again.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,18 +14,22 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from annotator.errors import ConfigError, did_you_mean
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
-from annotator.terminal.events import Progress
-from training.students import check_extra, load_tokenizer
+from training.benchmarks import read_benchmark
+from training.predict.predictors import PredictorOptions, make_predictor
+from training.predict.running import predict
+from training.score.evaluating import evaluate
 from training.tables import Grid, markdown, percent
-from training.train import data
 from training.train.changes import Changes
-from training.train.directories import TrainingDirectories, held, register
-from training.train.recipes import Portion, Recipe, load_recipe
-from training.train.stages import model_identity, run_stages
-from training.train.training import settle_device, versions
+from training.train.data import find
+from training.train.directories import Job, held, register
+from training.train.figures import comparison
+from training.train.recipes import Recipe, load_recipe
+from training.train.training import STAGE_RECORD, STAGES, check, read_record, run_stages, versions
 
 NAMES: Final = ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3")
 MATCHINGS: Final = ("strict", "relaxed")
@@ -34,49 +37,18 @@ COMPARED: Final = "relaxed"
 """The matching that stands beside the thesis's figures, which call theirs relaxed."""
 
 
-def predict_with(student: str, benchmark: Path, out: Path, device: str, progress: Progress) -> None:
-    """Answer the queries of ``benchmark`` with ``student``; ``out`` gets ``{id, output}`` lines, and is continued."""
-    from training.predict.predictors import PredictorOptions, make_predictor
-    from training.predict.running import predict
-
-    predict(benchmark, make_predictor(f"hf:{student}", out, PredictorOptions(device=device)), out, progress)
-
-
-def score_of(benchmark: Path, predictions: Path, progress: Progress) -> dict[str, float]:
-    """Return the micro F1 of ``predictions`` as shares, by matching."""
-    from training.score.evaluating import evaluate
-
-    report = evaluate(benchmark, predictions, progress.say)
-    return {matching: float(report[matching]["micro"]["f1"]) for matching in MATCHINGS}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """A table or figure of the thesis."""
 
-    name: str
     title: str
-    kind: str
-    """``table`` or ``curve``."""
     benchmarks: Sequence[str]
     rows: Sequence[str]
     """Recipes."""
-    repeat: Sequence[str] = ()
-    """Stages that other seeds train again; none: all."""
+    repeat: str = ""
+    """The stage that other seeds train again; empty: all stages."""
     others: Mapping[str, float] = field(default_factory=dict)
     """Results that the thesis compares with: name -> F1 in percent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Arguments of ``experiment``."""
-
-    name: str
-    data: Path
-    out: Path
-    changes: Changes
-    seeds: int = 1
-    device: str = ""
 
 
 def load_experiment(name: str) -> Experiment:
@@ -88,11 +60,11 @@ def load_experiment(name: str) -> Experiment:
     if name not in NAMES:
         raise ConfigError(f"no experiment {name!r}{did_you_mean(name, NAMES, listed=True)}")
     entry = tomllib.loads((resources.files("training") / "experiments" / f"{name}.toml").read_text(encoding="utf-8"))
-    return Experiment(name=name, **entry)
+    return Experiment(**entry)
 
 
-def run(plan: Plan, progress: Progress) -> dict[str, Any]:
-    """Do what is not done yet, and write ``NAME.md``, ``NAME.json`` and the figure.
+def run(name: str, job: Job, changes: Changes, seeds: int = 1) -> dict[str, Any]:
+    """Train, predict and score what is not done yet, and write ``NAME.md``, ``NAME.json`` and the figure.
 
     Returns:
         The content of the JSON file.
@@ -101,157 +73,116 @@ def run(plan: Plan, progress: Progress) -> dict[str, Any]:
         ConfigError: there is no such experiment, or a change fits none of its recipes.
         StudentError: data are missing (reported before anything is trained), or a training cannot go on.
     """
-    from training.train.figures import Result, bars, curve
-
-    experiment = load_experiment(plan.name)
-    plain = [load_recipe(row) for row in experiment.rows]
-    variants = [_seeds(recipe, plain, plan, experiment) for recipe in plain]
-    recipes = [recipe for row in variants for recipe in row]
-    sets = {name: item for recipe in recipes for name, item in recipe.sets.items()}
-    sets |= {item.name: item for item in recipes[0].benchmarks if item.name in experiment.benchmarks}
-    found = data.find(sets, plan.data)
-    check_extra()
-    places = TrainingDirectories(plan.data, plan.out, settle_device(plan.device))
-    with held(plan.out):
-        products = [f"{plan.name}.{kind}" for kind in ("json", "md", "png", "svg")]
-        register(plan.out, ["stages", "scores", "predictions", "benchmarks", *products])
-        benchmarks = {name: _limited(found[name], plan) for name in experiment.benchmarks}
-        rows = []
-        for number, row in enumerate(variants, start=1):
-            progress.say(f"{plan.name}, row {number} of {len(variants)}: {row[0].label}")
-            rows.append(_row(row, benchmarks, plan, places, progress))
+    experiment = load_experiment(name)
+    rows = [_variants(row, experiment, changes, seeds) for row in experiment.rows]
+    recipe = rows[0][0]
+    benchmarks = {one: recipe.benchmarks[one] for one in experiment.benchmarks}
+    sets = {key: item for row in rows for key, item in row[0].sets.items()}
+    job = check(job, sets | benchmarks)
+    with held(job.out):
+        register(
+            job.out, [STAGES, "benchmarks", "predictions", *(f"{name}.{kind}" for kind in ("json", "md", "png", "svg"))]
+        )
+        paths = {one: _limited(path, changes.limit, job.out) for one, path in find(benchmarks, job.data).items()}
         report = {
-            "name": plan.name,
+            "name": name,
             "title": experiment.title,
-            "kind": experiment.kind,
-            "benchmarks": list(experiment.benchmarks),
-            "model": recipes[0].model,
-            "limit": plan.changes.limit,
-            "set": plan.changes.sets or [],
-            "seeds": plan.seeds,
-            "repeated": list(experiment.repeat) or "all stages",
+            "benchmarks": experiment.benchmarks,
+            "model": recipe.model,
+            "limit": changes.limit,
+            "set": changes.sets or [],
+            "seeds": seeds,
+            "repeated": experiment.repeat or "all stages",
             "compared": COMPARED,
-            "others": dict(experiment.others),
-            "rows": rows,
+            "others": experiment.others,
+            "rows": [_row(row, paths, job) for row in rows],
             "made_by": versions(),
         }
-        write_json(plan.out / f"{plan.name}.json", report)
-        with replacing(plan.out / f"{plan.name}.md") as file:
+        write_json(job.out / f"{name}.json", report)
+        with replacing(job.out / f"{name}.md") as file:
             file.write(markdown([grid(report)]).encode("utf-8"))
-        results = [
-            Result(row["label"], name, 100 * found["mean"], 100 * found["spread"], row["published"].get(name))
-            for row in rows
-            for name, found in ((name, row["ours"][name][COMPARED]) for name in experiment.benchmarks)
-        ]
-        if experiment.kind == "curve":
-            curve(plan.out / plan.name, experiment.title, results, experiment.others)
-        else:
-            bars(plan.out / plan.name, experiment.title, results, f"micro F1, {COMPARED} matching, %")
+        comparison(job.out / name, report)
         return report
 
 
-def _seeds(recipe: Recipe, rows: Sequence[Recipe], plan: Plan, experiment: Experiment) -> list[Recipe]:
+def _variants(row: str, experiment: Experiment, changes: Changes, seeds: int) -> list[Recipe]:
     """Return the recipe of a row with each seed, without ``--set`` of stages that only other rows have."""
-
-    def elsewhere(assignment: str) -> bool:
-        stage, dot, _ = assignment.partition("=")[0].strip().rpartition(".")
-        having = [row.name for row in rows if stage in {one.name for one in row.stages}]
-        return bool(dot and having and recipe.name not in having)
-
-    changes = dataclasses.replace(plan.changes, sets=[one for one in plan.changes.sets or () if not elsewhere(one)])
-    if plan.seeds == 1:  # the recipe's own seed, or that of --set
-        return [load_recipe(recipe.name, changes)]
+    stages = {name: [stage.name for stage in load_recipe(name).stages] for name in experiment.rows}
+    elsewhere = {stage for names in stages.values() for stage in names}.difference(stages[row])
+    seeded = [[f"{experiment.repeat}.seed={seed}".lstrip(".")] for seed in range(seeds)] if seeds > 1 else [[]]
     return [
-        load_recipe(recipe.name, dataclasses.replace(changes, seed=seed, reseeded=tuple(experiment.repeat)))
-        for seed in range(plan.seeds)
+        load_recipe(
+            row, dataclasses.replace(changes, sets=[one for one in sets if one.partition(".")[0] not in elsewhere])
+        )
+        for sets in ([*(changes.sets or ()), *seed] for seed in seeded)
     ]
 
 
-def _row(
-    variants: Sequence[Recipe], benchmarks: Mapping[str, Path], plan: Plan, places: TrainingDirectories,
-    progress: Progress,
-) -> dict[str, Any]:  # fmt: skip
-    """Run one row: all its seeds, those that come to the same student once."""
-    scored: dict[str, dict[str, Mapping[str, float]]] = {}
-    stages: list[Mapping[str, Any]] = []
-    for recipe in variants:
-        trained = run_stages(recipe, places, progress)
-        student = str(trained[-1].folder) if trained else recipe.model
-        identity = trained[-1].identity if trained else model_identity(recipe.model, load_tokenizer(recipe.model))
-        stages = [stage.record for stage in trained]
-        if identity not in scored:
-            scored[identity] = {
-                name: _scored(student, identity, path, plan, progress) for name, path in benchmarks.items()
-            }
+def _row(variants: Sequence[Recipe], benchmarks: Mapping[str, Path], job: Job) -> dict[str, Any]:
+    """Train, predict and score one row with all its seeds; those that come to the same student count once."""
     first = variants[0]
+    job.progress.say(f"{first.name}: {first.label}")
+    trained = {folders[-1]: folders for folders in (run_stages(recipe, job) for recipe in variants)}
+    stages = [read_record(folder / STAGE_RECORD) for folder in next(iter(trained.values()))]
+    ours: dict[str, Any] = {}
+    for name, benchmark in benchmarks.items():
+        scores = [_scores(student, benchmark, job) for student in trained]
+        ours[name] = {matching: _spread([one[matching] for one in scores]) for matching in MATCHINGS}
     return {
         "recipe": first.name,
         "label": first.label,
         "published": {name: first.published[name] for name in benchmarks if name in first.published},
         "samples": [stage["samples"] for stage in stages],
         "steps": [stage["steps"] for stage in stages],
-        "ours": {
-            name: {matching: _spread([one[name][matching] for one in scored.values()]) for matching in MATCHINGS}
-            for name in benchmarks
-        },
+        "ours": ours,
     }
 
 
-def _scored(student: str, identity: str, benchmark: Path, plan: Plan, progress: Progress) -> Mapping[str, float]:
-    """Score a student on a benchmark: from the file of its scores, or predicted and computed."""
-    key = f"{benchmark.stem}-{data.file_sha256(benchmark)[:8]}-{identity[:12]}"
-    path = plan.out / "scores" / f"{key}.json"
-    if path.is_file():
-        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-        return found
-    answers = plan.out / "predictions" / f"{key}.jsonl"
-    answers.parent.mkdir(parents=True, exist_ok=True)
-    predict_with(student, benchmark, answers, settle_device(plan.device), progress)
-    scores = score_of(benchmark, answers, progress)
-    write_json(path, scores)
-    return scores
+def _scores(student: Path, benchmark: Path, job: Job) -> dict[str, float]:
+    """Predict what is not answered yet, and return the micro F1 as shares, by matching."""
+    answers = job.out / "predictions" / f"{benchmark.stem}-{student.name}.jsonl"
+    predictor = make_predictor(f"hf:{student}", answers, PredictorOptions(device=job.device))
+    predict(benchmark, predictor, answers, job.progress)
+    report = evaluate(benchmark, answers, job.progress.say)
+    return {matching: float(report[matching]["micro"]["f1"]) for matching in MATCHINGS}
 
 
-def _limited(benchmark: Path, plan: Plan) -> Path:
-    """Return the benchmark, or ``--limit`` of its queries, drawn by a fixed seed."""
-    if not plan.changes.limit:
+def _limited(benchmark: Path, limit: int, out: Path) -> Path:
+    """Return the benchmark, or one of at most ``limit`` of its queries, drawn by a fixed seed."""
+    if not limit:
         return benchmark
-    chosen = set(data.take(Portion(set=benchmark.stem, limit=plan.changes.limit), benchmark, 0).rows.tolist())
-    path = plan.out / "benchmarks" / f"{benchmark.stem}-{plan.changes.limit}.parquet"
+    samples = read_benchmark(benchmark)
+    drawn = np.sort(np.random.default_rng(0).permutation(len(samples))[:limit])
+    path = out / "benchmarks" / f"{benchmark.stem}-{limit}.parquet"
     with replacing(path) as file:
-        samples = (item for row, item in enumerate(tables.read_samples(benchmark)) if row in chosen)
-        tables.write_records(file, tables.SAMPLE, samples)
+        tables.write_records(file, tables.SAMPLE, (samples[number] for number in drawn))
     return path
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:
     """Return mean and standard deviation (of a sample) over the seeds."""
-    return {
-        "mean": statistics.fmean(values),
-        "spread": statistics.stdev(values) if len(values) > 1 else 0.0,
-        "values": list(values),
-    }
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "spread": spread, "values": values}
 
 
 def grid(report: Mapping[str, Any]) -> Grid:
     """Return the report as a table: ours under both matchings beside the thesis's, F1 in percent."""
-    head = ["training sentences" if report["kind"] == "curve" else "training data", "samples"]
+    head = ["training data", "samples"]
     for name in report["benchmarks"]:
         head += [f"{name}: ours, strict", f"{name}: ours, relaxed", f"{name}: the thesis"]
     rows = []
     for row in report["rows"]:
         cells = [row["label"], " + ".join(f"{number:,}" for number in row["samples"])]
         for name in report["benchmarks"]:
-            published = row["published"].get(name)
             for one in (row["ours"][name][matching] for matching in MATCHINGS):
                 spread = f" ± {percent(one['spread'])}" if len(one["values"]) > 1 else ""
                 cells.append(percent(one["mean"]) + spread)
+            published = row["published"].get(name)
             cells.append("not given" if published is None else f"{published:.2f}")
         rows.append(cells)
     notes = [f"Micro F1 in percent; model {report['model']}."]
     if report["seeds"] > 1:
-        stages = report["repeated"] if isinstance(report["repeated"], str) else ", ".join(report["repeated"])
-        notes.append(f"Mean ± standard deviation over {report['seeds']} seeds (repeated: {stages}).")
+        notes.append(f"Mean ± standard deviation over {report['seeds']} seeds (repeated: {report['repeated']}).")
     if report["limit"] or report["set"]:
         limits = [f"{report['limit']:,} samples of each data set at most"] if report["limit"] else []
         notes.append(f"Scaled down or changed: {'; '.join([*limits, *report['set']])}. Not a reproduction.")

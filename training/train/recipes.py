@@ -1,7 +1,7 @@
-"""Recipes: which model learns from which data in which stages, and on what it is measured. TOML, strictly read.
+"""Recipes: which model is trained on which data in which stages, and on what it is measured. TOML, strictly read.
 
-A recipe may name a ``base``: it takes everything from there, changes what it names itself, and its stages follow those
-of the base.
+A recipe may name a ``base``: it has everything of the base but ``label`` and ``published``, changes what it names
+itself, and its stages follow those of the base.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -21,7 +20,6 @@ from pydantic import (
     NonNegativeInt,
     PositiveInt,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -29,10 +27,6 @@ from annotator.config.toml_files import parse_toml
 from annotator.errors import ConfigError, did_you_mean
 from training.train.changes import Changes
 
-_OWN: Final = ("label", "published")
-"""What a recipe does not take from its base."""
-_DEEPEST: Final = 8
-"""Recipes on top of one another before it is called a circle."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -50,7 +44,7 @@ class Settings(_Strict):
     learning_rate: NonNegativeFloat = 3e-5
     """Learning rate of AdamW."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How the learning rate goes on."""
+    """How the learning rate changes."""
     warmup_steps: NonNegativeInt = 0
     """Steps in which the learning rate rises from 0; not with constant."""
     weight_decay: NonNegativeFloat = 0.0
@@ -58,23 +52,23 @@ class Settings(_Strict):
     max_grad_norm: NonNegativeFloat = 1.0
     """Gradients are scaled down to this norm."""
     epochs: NonNegativeFloat = 1.0
-    """Times that the data are gone through."""
+    """Passes over the data."""
     max_steps: NonNegativeInt = 0
-    """Steps at most; 0: as the epochs say."""
+    """Steps at most; 0: as many as the epochs need."""
     batch: PositiveInt = 4
-    """Samples a step of the optimiser."""
+    """Samples per step of the optimiser."""
     micro_batch: NonNegativeInt = 0
     """Samples that are computed at once; 0: the whole batch."""
     window: NonNegativeInt = 64
-    """Batches of shuffled samples among which those of like length meet; 0: none."""
+    """Batches of shuffled samples among which those of similar length are grouped; 0: none."""
     max_tokens: int = Field(default=1024, ge=8)
-    """Longer inputs and longer outputs are left out, in tokens."""
+    """Samples with a longer input or output are left out, in tokens."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """bf16: bfloat16 products and frozen base. fp32: the thesis's. auto: bf16 where the device computes it natively."""
     lora_r: NonNegativeInt = 8
-    """Rank of the adapter; 0: no adapter, every weight learns."""
+    """Rank of the adapter; 0: no adapter, every weight is trained."""
     lora_alpha: PositiveInt = 8
-    """The adapter counts alpha / r times."""
+    """The adapter is scaled by alpha / r."""
     lora_dropout: NonNegativeFloat = 0.0
     """Dropout in the adapter."""
     lora_targets: str = "q,v"
@@ -99,19 +93,14 @@ class Settings(_Strict):
             raise ValueError("epochs or max_steps must be above 0")
         return self
 
-    def that_decide(self) -> dict[str, Any]:
-        """Return the settings that change the final weights: all but how often something is written."""
-        return self.model_dump(exclude={"log_every", "checkpoint_every"})
-
 
 class DataSet(_Strict):
     """A file of samples that the user has."""
 
-    name: str
     file: str
     """In the folder given with ``--data``, or an absolute path."""
     convert: str
-    """What makes it, with ``{out}`` where its path goes."""
+    """The command that writes it, with ``{out}`` for its path."""
     rows: int = 0
     """Rows that the published work reports; 0: none reported."""
 
@@ -121,12 +110,12 @@ class Portion(_Strict):
 
     set: str
     empty: bool = True
-    """Whether samples whose answer is empty are taken too."""
+    """Whether samples whose answer is empty are used too."""
     share: float = Field(default=1.0, gt=0, le=1)
     passages: NonNegativeInt = 0
-    """Only the samples of so many passages; 0: of all."""
+    """Only the samples of this many passages; 0: of all."""
     limit: NonNegativeInt = 0
-    """So many samples at most; 0: all."""
+    """Samples at most; 0: all."""
 
     @model_validator(mode="before")
     @classmethod
@@ -135,7 +124,7 @@ class Portion(_Strict):
 
 
 class Stage(_Strict):
-    """One pass of training over a mixture."""
+    """One training over a mixture of data sets."""
 
     name: str
     data: list[Portion]
@@ -153,13 +142,13 @@ class Recipe(_Strict):
     stages: list[Stage]
     sets: dict[str, DataSet]
     """Those that the stages use, in order of first use."""
-    benchmarks: list[DataSet]
+    benchmarks: dict[str, DataSet]
     published: dict[str, float]
     """Benchmark -> micro F1 of the thesis, in percent."""
 
 
 class _StageTable(_Strict):
-    """A stage as it is written in a recipe."""
+    """A stage as it is written in a file."""
 
     name: str
     data: list[Portion] = Field(min_length=1)
@@ -167,7 +156,7 @@ class _StageTable(_Strict):
 
 
 class _Table(_Strict):
-    """A recipe as it is written."""
+    """A recipe as it is written in a file."""
 
     base: str = ""
     label: str = ""
@@ -179,15 +168,10 @@ class _Table(_Strict):
     stages: list[_StageTable] = []
     published: dict[str, float] = {}
 
-    @field_validator("sets", "benchmarks", mode="before")
-    @classmethod
-    def _named(cls, entries: Any) -> Any:
-        return {name: {"name": name, **entry} for name, entry in entries.items()}
-
 
 def shipped() -> tuple[str, ...]:
     """Return the names of the recipes that come with the package."""
-    names = (entry.name for entry in _folder().iterdir())
+    names = (entry.name for entry in (resources.files("training") / "recipes").iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
@@ -198,21 +182,16 @@ def load_recipe(name: str, changes: Changes | None = None) -> Recipe:
         ConfigError: there is none, it is not TOML, or something in it is unknown or cannot work.
     """
     changes = changes or Changes()
-    whole, stem = _read(name, ())
+    table, stem = _read(name), Path(name).name.removesuffix(".toml")
     where = f"recipe {stem}"
-    table = _checked(_Table, whole, where)
-    names = [stage.name for stage in table.stages]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{where} has two stages of one name: {', '.join(names)}")
     if not (model := changes.model or table.model):
         raise ConfigError(f'{where} names no model; add model = "...", or give --model')
-    overall, of_stage = _overrides(changes.sets or (), names, stem)
+    overrides = _overrides(changes.sets or (), [stage.name for stage in table.stages], where)
     stages = []
     for stage in table.stages:
-        layers = {**table.settings, **stage.settings, **overall, **of_stage.get(stage.name, {})}
-        if changes.seed is not None and stage.name in (changes.reseeded or names):
-            layers["seed"] = changes.seed
-        settings = _checked(Settings, layers, f"{where}, stage {stage.name}")
+        layers = (table.settings, stage.settings, overrides.get("", {}), overrides.get(stage.name, {}))
+        values = {key: value for layer in layers for key, value in layer.items()}
+        settings = _checked(Settings, values, f"{where}, stage {stage.name}")
         data = [_limited(portion, changes.limit) for portion in stage.data]
         stages.append(Stage(name=stage.name, data=data, settings=settings))
     used = dict.fromkeys(portion.set for stage in stages for portion in stage.data)
@@ -226,37 +205,39 @@ def load_recipe(name: str, changes: Changes | None = None) -> Recipe:
         model=model,
         stages=stages,
         sets={one: table.sets[one] for one in used},
-        benchmarks=list(table.benchmarks.values()),
+        benchmarks=table.benchmarks,
         published=table.published,
     )
 
 
-def _folder() -> Traversable:
-    return resources.files("training") / "recipes"
-
-
-def _read(name: str, above: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """Return the recipe on top of its bases, as one table, and its name."""
-    if len(above) > _DEEPEST:
-        raise ConfigError(f"recipes go round in a circle: {' -> '.join(above)}")
+def _read(name: str, above: tuple[str, ...] = ()) -> _Table:
+    """Read a recipe and put it on top of its bases; ``above`` are the recipes that named it as their base."""
+    if name in above:
+        raise ConfigError(f"recipes go round in a circle: {' -> '.join((*above, name))}")
     own = name.endswith(".toml")
-    stem = Path(name).name.removesuffix(".toml")
     if not own and name not in shipped():
         hint = did_you_mean(name, shipped(), listed=True)
         raise ConfigError(f"no recipe {name!r}{hint} (or the path of a .toml file)")
-    found = parse_toml(Path(name) if own else _folder() / f"{name}.toml", f"recipe {name}")
-    _checked(_Table, found, f"recipe {stem}")
-    if not (base := found.pop("base", "")):
-        return found, stem
-    beside = Path(name).parent / base if own and base.endswith(".toml") else base
-    below, _ = _read(str(beside), (*above, stem))
-    below = {key: value for key, value in below.items() if key not in _OWN}
-    tables = {key: {**below.get(key, {}), **found.get(key, {})} for key in ("settings", "sets", "benchmarks")}
-    return {**below, **found, **tables, "stages": [*below.get("stages", []), *found.get("stages", [])]}, stem
+    path = Path(name) if own else resources.files("training") / "recipes" / f"{name}.toml"
+    table = _checked(_Table, parse_toml(path, f"recipe {name}"), f"recipe {name}")
+    if not table.base:
+        return table
+    beside = str((Path(name).parent / table.base).resolve())
+    base = _read(beside if own and table.base.endswith(".toml") else table.base, (*above, name))
+    return table.model_copy(
+        update={
+            "description": table.description or base.description,
+            "model": table.model or base.model,
+            "settings": base.settings | table.settings,
+            "sets": base.sets | table.sets,
+            "benchmarks": base.benchmarks | table.benchmarks,
+            "stages": base.stages + table.stages,
+        }
+    )
 
 
 def _checked(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
-    """Make a record of what somebody wrote.
+    """Return ``values``, which a user wrote, as a record.
 
     Raises:
         ConfigError: a name that the record does not have, or a value that cannot work.
@@ -274,31 +255,27 @@ def _checked(model: type[Model], values: Mapping[str, Any], where: str) -> Model
 
 
 def _limited(portion: Portion, limit: int) -> Portion:
-    """Take at most ``limit`` samples of the portion; 0: as it is."""
+    """Return the portion with at most ``limit`` samples; 0: as it is."""
     return portion.model_copy(update={"limit": min(limit, portion.limit or limit)}) if limit else portion
 
 
-def _overrides(
-    assignments: Iterable[str], stages: list[str], recipe: str
-) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Read ``--set``: the settings of all stages, and those of single stages."""
-    overall: dict[str, Any] = {}
-    of_stage: dict[str, dict[str, Any]] = {}
+def _overrides(assignments: Iterable[str], stages: list[str], where: str) -> dict[str, dict[str, Any]]:
+    """Read ``--set``: the settings of each stage that is named, and under ``""`` those of all stages."""
+    found: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         key, equals, text = (part.strip() for part in assignment.partition("="))
-        stage, dot, name = key.rpartition(".")
+        stage, _, name = key.rpartition(".")
         if not equals:
             raise ConfigError(f"--set takes name=value, such as --set learning_rate=1e-4, not {assignment!r}")
         if name not in Settings.model_fields:
             raise ConfigError(
                 f"--set: unknown setting {name!r}{did_you_mean(name, Settings.model_fields, listed=True)}"
             )
-        if dot and stage not in stages:
-            hint = did_you_mean(stage, stages, listed=True)
-            raise ConfigError(f"--set {key}: recipe {recipe} has no stage {stage!r}{hint}")
+        if stage and stage not in stages:
+            raise ConfigError(f"--set {key}: {where} has no stage {stage!r}{did_you_mean(stage, stages, listed=True)}")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:  # text without quotes
             value = text
-        (of_stage.setdefault(stage, {}) if dot else overall)[name] = value
-    return overall, of_stage
+        found.setdefault(stage, {})[name] = value
+    return found

@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+from peft import LoraConfig, TaskType, get_peft_model
+from transformers import DataCollatorForSeq2Seq, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from annotator.errors import StudentError
 from annotator.terminal.events import Progress
+from training.students import ADAPTER, adapter_base, load_adapter, load_model, quiet_transformers
 from training.train.data import Order
-from training.train.recipes import Settings
+from training.train.directories import WORK, Job
+from training.train.recipes import Settings, Stage
 
+LOG: Final = "loss.jsonl"
 _KEPT: Final = 2
 """Checkpoints that are kept: the newest whole one, and the one that is being written."""
+_NATIVE: Final = ("avx512_bf16", "amx_bf16")
+"""Instructions of a CPU for products of bfloat16; without them they are computed by detours, slower than fp32."""
 
 
 class StudentTrainer(Seq2SeqTrainer):
@@ -71,7 +78,7 @@ class TrainingLogger(TrainerCallback):
         self._stage, self._progress = stage, progress
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Begin where the checkpoint stands."""
+        """Begin at the step of the checkpoint."""
         self._progress.start(f"train {self._stage}", "steps", state.max_steps)
         self._progress.advance(state.global_step)
 
@@ -88,6 +95,95 @@ class TrainingLogger(TrainerCallback):
                 f"{args.learning_rate:g}); lower it with --set learning_rate, or use --set precision=fp32"
             )
         self._progress.show(f"loss {loss:.3f}")
+
+
+def train_stage(stage: Stage, start: str, samples: Any, tokenizer: Any, folder: Path, job: Job) -> dict[str, Any]:
+    """Train the model ``start`` and save it to ``folder``; the newest checkpoint in there is continued.
+
+    Returns:
+        Figures for the record of the stage.
+
+    Raises:
+        StudentError: the model cannot be loaded, the memory does not suffice, or the loss is no number.
+    """
+    settings, checkpoints = stage.settings, folder / WORK / "checkpoints"
+    set_seed(settings.seed)
+    model = prepare(start, settings)
+    lengths = samples.with_format("numpy")["length"][:]
+    with quiet_transformers():
+        trainer = StudentTrainer(
+            order=Order(lengths, batch=settings.batch, window=settings.window, seed=settings.seed),
+            model=model,
+            args=training_arguments(settings, checkpoints, job.device),
+            train_dataset=samples.select_columns(["input_ids", "labels"]),
+            data_collator=DataCollatorForSeq2Seq(tokenizer),
+            processing_class=tokenizer,
+            callbacks=[TrainingLogger(stage.name, job.progress)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        checkpoint = newest_checkpoint(checkpoints)
+        if checkpoint:
+            job.progress.say(f"stage {stage.name} continues from {Path(checkpoint).name}")
+        try:
+            result = trainer.train(resume_from_checkpoint=checkpoint)
+        except torch.OutOfMemoryError as error:
+            raise StudentError(
+                f"stage {stage.name} needs more memory than {job.device} has; the same command with "
+                f"--set micro_batch={max(1, (settings.micro_batch or settings.batch) // 2)} gives the same with less"
+            ) from error
+        finally:
+            job.progress.finish()
+        model.save_pretrained(folder)
+        (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+        tokenizer.save_pretrained(folder)
+    (folder / LOG).write_bytes(loss_log(stage.name, trainer.state.log_history).encode("utf-8"))
+    return {
+        "steps": result.global_step,
+        "loss": round(float(result.training_loss), 6),
+        "trainable": sum(value.numel() for value in model.parameters() if value.requires_grad),
+        "parameters": sum(value.numel() for value in model.parameters()),
+        "seconds_since_last_start": round(result.metrics["train_runtime"], 1),
+    }
+
+
+def prepare(start: str, settings: Settings) -> Any:
+    """Prepare the model that is trained: ``start`` with its adapter, with a new adapter, or with every weight free.
+
+    Raises:
+        StudentError: it cannot be loaded, or it has an adapter and every weight is to be trained.
+    """
+    folder = Path(start).expanduser()
+    adapted = (folder / ADAPTER).is_file()
+    if adapted and not settings.lora_r:
+        raise StudentError(f"{start} has an adapter, so lora_r cannot be 0; train all stages with one lora_r")
+    model = load_model(adapter_base(folder) if adapted else start)
+    if folder.is_dir() and not adapted:
+        model.name_or_path = str(folder.resolve())  # the base that the adapter names
+    if not settings.lora_r:
+        return model
+    if settings.precision == "bf16":
+        model = model.to(torch.bfloat16)  # the frozen part; the adapter stays in float32
+    if adapted:
+        return load_adapter(model, folder, trainable=True)
+    lora = LoraConfig(
+        task_type=TaskType.SEQ_2_SEQ_LM,
+        r=settings.lora_r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=[name.strip() for name in settings.lora_targets.split(",")],
+    )
+    with quiet_transformers():
+        return get_peft_model(model, lora)
+
+
+def best_precision(device: str) -> str:
+    """Return ``bf16`` where ``device`` computes products of bfloat16 natively, else ``fp32``."""
+    if device != "cpu":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return "fp32"
+    able: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot tell
+    return "bf16" if any(able.get(name) for name in _NATIVE) else "fp32"
 
 
 def loss_log(stage: str, history: Sequence[Mapping[str, Any]]) -> str:

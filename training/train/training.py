@@ -1,20 +1,23 @@
-"""``train``: the stages of a recipe, and the student that comes out of them with all that it was made of."""
+"""``train``: the stages of a recipe in sequence, and the student that comes out of them.
+
+A stage is identified by what decides its weights: it is trained once, and resumed where it stopped.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import ConfigError, RunDirError, StudentError
-from annotator.storage.atomic import explained, replacing, write_json
-from annotator.terminal.events import Progress
+from annotator.storage.atomic import explained, flush_folder, write_json
+from training.predict import fingerprint
 from training.prompting import TEMPLATE, template
 from training.students import (
     check_extra,
@@ -22,35 +25,36 @@ from training.students import (
     has_own_head,
     load_model,
     load_student,
+    load_tokenizer,
     quiet_transformers,
     settle_head,
 )
-from training.train.data import find
-from training.train.directories import TrainingDirectories, forget, held, register
-from training.train.recipes import Recipe
-from training.train.stages import LOG, Trained, run_stages
-from training.train.stages import RECORD as STAGE_RECORD
+from training.train import data
+from training.train.directories import WORK, Job, forget, held, register
+from training.train.figures import loss_figure
+from training.train.recipes import DataSet, Recipe, Stage
 
 RECORD: Final = "training.json"
-"""Of a finished student: what it was made of."""
+"""Of a finished student: recipe, data, versions."""
+STAGES: Final = "stages"
+"""The directory with a folder for each stage; recipes that begin alike share them."""
+STAGE_RECORD: Final = "stage.json"
+"""Written last: a folder that has it is a finished stage."""
+LOG: Final = "loss.jsonl"
 MERGED: Final = "merged"
-_VERSIONS: Final = ("vner-annotate", "torch", "transformers", "peft", "accelerate", "datasets", "tokenizers")
+_HOW_OFTEN: Final = {"log_every", "checkpoint_every"}
+"""Settings that do not change the final weights."""
+_LIBRARIES: Final = ("vner-annotate", "torch", "transformers", "peft", "accelerate", "datasets", "tokenizers")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Arguments of ``train``."""
-
-    recipe: Recipe
-    data: Path
-    out: Path
-    device: str = ""
-    merge: bool = False
-    fresh: bool = False
-
-
-def train(job: Job, progress: Progress) -> dict[str, Any]:
+def train(recipe: Recipe, job: Job, *, merged: bool = False, fresh: bool = False) -> dict[str, Any]:
     """Run the stages of the recipe and save the student to ``job.out``; finished stages are not run again.
+
+    Args:
+        recipe: What to train.
+        job: Where, and on which device.
+        merged: Whether to write a model without adapter too.
+        fresh: Whether to delete first what an earlier training wrote.
 
     Returns:
         The content of ``training.json``.
@@ -60,38 +64,113 @@ def train(job: Job, progress: Progress) -> dict[str, Any]:
         RunDirError: the folder holds other things than a training.
         StudentError: data are missing, or the training cannot go on.
     """
-    if not job.recipe.stages:
-        raise ConfigError(f"recipe {job.recipe.name} has no stage; choose one that has (vner-annotate train --list)")
-    check_device(job.device)
-    find(job.recipe.sets, job.data)  # before torch is imported
-    check_extra()
-    places = TrainingDirectories(job.data, job.out, settle_device(job.device))
+    if not recipe.stages:
+        raise ConfigError(f"recipe {recipe.name} has no stage; choose one that has (vner-annotate train --list)")
+    job = check(job, recipe.sets)
     with held(job.out):
-        if job.fresh:
+        if fresh:
             forget(job.out)
-        before = read_record(job.out)
-        register(job.out, [places.stages.name])
-        done = run_stages(job.recipe, places, progress)
-        if before and before["identity"] != done[-1].identity:
+        register(job.out, [STAGES])
+        folders = run_stages(recipe, job)
+        stages = [read_record(folder / STAGE_RECORD) for folder in folders]
+        trained = (job.out / RECORD).exists()
+        record = read_record(job.out / RECORD) if trained else _finish(recipe, job, folders, stages)
+        if record["identity"] != stages[-1]["identity"]:
             raise ConfigError(
-                f"{job.out} holds a student of other data or settings (recipe {before['recipe']['name']}); "
-                "choose another --out, or add --fresh"
+                f"{job.out} holds a student of other data or settings (recipe {record['recipe']['name']}), or of "
+                "another version; choose another --out, or add --fresh"
             )
-        record = before or _finish(job, places, done)
-        if job.merge and not (job.out / MERGED / "config.json").is_file():
+        if merged and not (job.out / MERGED).exists():
             register(job.out, [MERGED, f".{MERGED}"])
             merge(job.out, job.out / MERGED)
         return record
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read what a finished student was trained from; empty where there is none."""
+def check(job: Job, sets: Mapping[str, DataSet]) -> Job:
+    """Check that the data are there and this machine can train, first what needs no torch; settle the device.
+
+    Raises:
+        ConfigError: there is no such device, or the extra ``train`` is not installed.
+        StudentError: data are missing.
+    """
+    if job.device not in ("", "cpu", "cuda", "cuda:0"):
+        raise ConfigError(f"--device must be cpu or cuda, not {job.device!r}; choose a GPU with CUDA_VISIBLE_DEVICES=1")
+    data.find(sets, job.data)
+    check_extra()
+    found = default_device()
+    if job.device.startswith("cuda") and found == "cpu":
+        raise ConfigError(f"--device {job.device}: torch sees no GPU here; use --device cpu, or install torch for CUDA")
+    return dataclasses.replace(job, device="cpu" if job.device == "cpu" else found)
+
+
+def run_stages(recipe: Recipe, job: Job) -> list[Path]:
+    """Run all stages of ``recipe``, each from the student of the one before; finished ones are not run again.
+
+    Returns:
+        The folder of each stage: a student that ``load_student`` loads, the stage's record and its loss log.
+
+    Raises:
+        StudentError: data are missing or empty, or the training cannot go on.
+    """
+    paths, base = data.find(recipe.sets, job.data), Path(recipe.model).expanduser()
+    model = fingerprint([base]) if base.is_dir() else recipe.model
+    start, before = recipe.model, _sha256({"model": model, "template": template().sha256})
+    folders: list[Path] = []
+    for stage in recipe.stages:
+        files = [(paths[portion.set], _file_sha256(paths[portion.set])) for portion in stage.data]
+        decisive = stage.model_dump(exclude={"settings": _HOW_OFTEN})
+        identity = _sha256({"before": before, "stage": decisive, "files": [sha256 for _, sha256 in files]})
+        folder = job.out / STAGES / f"{stage.name}-{identity[:12]}"
+        with explained(folder):
+            if not (folder / STAGE_RECORD).is_file():
+                record = {"stage": stage.name, "identity": identity, "start": start}
+                record |= _run_stage(stage, start, files, folder, job)
+                flush_folder(folder)  # everything that the record speaks of comes before it
+                write_json(folder / STAGE_RECORD, record)
+            shutil.rmtree(folder / WORK, ignore_errors=True)  # last: until then nothing is lost by a kill
+        folders.append(folder)
+        start, before = str(folder), identity
+    return folders
+
+
+def _run_stage(stage: Stage, start: str, files: list[tuple[Path, str]], folder: Path, job: Job) -> dict[str, Any]:
+    """Train one stage from the model ``start``, save the student to ``folder``, and return what its record says."""
+    import datasets
+
+    from training.train.trainer import best_precision, train_stage
+
+    settings, work = stage.settings, folder / WORK
+    if settings.precision == "auto":
+        settings = settings.model_copy(update={"precision": best_precision(job.device)})
+    parts = [
+        data.select(portion, path, settings.seed, work) for portion, (path, _) in zip(stage.data, files, strict=True)
+    ]
+    rows = datasets.concatenate_datasets([selected for selected, _ in parts])
+    tokenizer = load_tokenizer(start)
+    samples = data.tokenise(rows, tokenizer, settings.max_tokens, work, job.progress) if len(rows) else rows
+    if not len(samples):
+        names = ", ".join(portion.set for portion in stage.data)
+        raise StudentError(f"stage {stage.name} has no samples: {names} gave none")
+    stage = stage.model_copy(update={"settings": settings})
+    return {
+        "settings": settings.model_dump(),
+        "data": [{**about, "sha256": sha256} for (_, about), (_, sha256) in zip(parts, files, strict=True)],
+        "samples": len(samples),
+        "too_long": len(rows) - len(samples),
+        **train_stage(stage, start, samples, tokenizer, folder, job),
+    }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read the record of a finished stage or student.
+
+    Raises:
+        RunDirError: it is damaged.
+    """
     try:
-        found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunDirError(f"cannot read {folder / RECORD}: {error}; run with --fresh") from error
+        raise RunDirError(f"cannot read {path}: {error}; run with --fresh") from error
     return found
 
 
@@ -108,64 +187,45 @@ def merge(student: Path, out: Path) -> None:
     settle_head(whole, str(student))
     beside = out.with_name(f".{out.name}")
     with explained(out), quiet_transformers():
-        shutil.rmtree(beside, ignore_errors=True)
         whole.save_pretrained(beside)
         loaded.tokenizer.save_pretrained(beside)
         again = load_model(beside)
         if has_own_head(again) != has_own_head(whole) or again.num_parameters() != whole.num_parameters():
             raise StudentError(f"merging {student} lost the output head; the adapter itself is as it was")
-        shutil.rmtree(out, ignore_errors=True)
         beside.rename(out)
-
-
-def check_device(device: str) -> None:
-    """Refuse a name that is no device of the trainer, without importing torch."""
-    if device not in ("", "cpu", "cuda", "cuda:0"):
-        raise ConfigError(f"--device must be cpu or cuda, not {device!r}; choose a GPU with CUDA_VISIBLE_DEVICES=1")
-
-
-def settle_device(device: str) -> str:
-    """Return the device to train on: ``device``, or the GPU where there is one.
-
-    Raises:
-        ConfigError: a device that the trainer cannot use.
-    """
-    check_device(device)
-    found = default_device()
-    if device.startswith("cuda") and found == "cpu":
-        raise ConfigError(f"--device {device}: torch sees no GPU here; use --device cpu, or install torch for CUDA")
-    return "cpu" if device == "cpu" else found
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and the libraries that decide results."""
-    found = {"python": platform.python_version()}
-    for name in _VERSIONS:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}}
 
 
-def _finish(job: Job, places: TrainingDirectories, done: Sequence[Trained]) -> dict[str, Any]:
+def _finish(recipe: Recipe, job: Job, folders: list[Path], stages: list[dict[str, Any]]) -> dict[str, Any]:
     """Put the last stage's student, the whole loss log and its figure into ``job.out``, and the record last."""
-    from training.train.figures import loss_figure
-
-    last = done[-1]
+    student = [path for path in folders[-1].iterdir() if path.name not in {STAGE_RECORD, LOG}]
+    register(job.out, [*(path.name for path in student), RECORD, LOG, "loss.png", "loss.svg"])
     with explained(job.out):
-        student = [path for path in last.folder.iterdir() if path.is_file() and path.name not in {STAGE_RECORD, LOG}]
-        register(job.out, [*(path.name for path in student), RECORD, LOG, "loss.png", "loss.svg"])
         for path in student:
-            shutil.copy2(path, job.out / path.name)
-        with replacing(job.out / LOG) as file:
-            file.writelines((stage.folder / LOG).read_bytes() for stage in done)
+            shutil.copy2(path, job.out)
+        (job.out / LOG).write_bytes(b"".join((folder / LOG).read_bytes() for folder in folders))
     loss_figure(job.out / LOG, job.out)
     record = {
-        "identity": last.identity,
-        "recipe": job.recipe.model_dump(),
-        "stages": [dict(stage.record) for stage in done],
+        "identity": stages[-1]["identity"],
+        "recipe": recipe.model_dump(),
+        "stages": stages,
         "template": {"file": TEMPLATE, "sha256": template().sha256},
-        "device": places.device,
+        "device": job.device,
         "made_by": versions(),
     }
     write_json(job.out / RECORD, record)
-    return read_record(job.out)
+    return record
+
+
+def _sha256(value: Any) -> str:
+    """Return the sha256 of canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
