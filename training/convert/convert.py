@@ -37,7 +37,7 @@ class Format:
     suffixes: Sequence[tuple[str, ...]]
     """Of a folder, the files of the first group that has any are read."""
     options: tuple[str, ...] = ()
-    """The options that only this format and some others take."""
+    """The options that this format takes and not all others do."""
     max_sample_tokens: int = 1024
     """Tokens of input and output together; 0 for benchmarks: nothing is left out of them for its length."""
 
@@ -102,8 +102,9 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
         samples = tables.write_records(file, tables.SAMPLE, kept())
         funnel = job.counts.funnel()
         if not samples:
+            why = [line.strip() for flow in funnel for line in _reasons(flow["left_out"])][:2]
             raise SourceError(
-                f"nothing in {files[0]} became a sample{_why(funnel)}; is it really of the format {name}?"
+                f"nothing in {files[0]} became a sample; is it really of the format {name}? {': '.join(why)}".strip()
             )
     return {
         "format": name,
@@ -115,11 +116,7 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
         "funnel": funnel,
         "notes": job.counts.notes,
         "tokenizer": tokenizer and {"name": tokenizer.name, "max_sample_tokens": limit},
-        "published": [
-            {"set": name, "part": part, "counts": numbers}
-            for name, entry in published.items()
-            for part, numbers in entry["parts"].items()
-        ],
+        "published": {key: entry["parts"] for key, entry in published.items()},
     }
 
 
@@ -134,9 +131,9 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     if types := report["types"]:
         shown = ", ".join(f"{name} {number:,}" for name, number in list(types.items())[:_TYPES])
         yield f"{plural(len(types), 'type')}, by samples with an answer: {shown}"
-    for part in report["published"]:
-        counts = ", ".join(f"{number:,} {unit}" for unit, number in part["counts"].items())
-        yield f"Published {part['set']}, {part['part']}: {counts}"
+    for name, parts in report["published"].items():
+        for part, counts in parts.items():
+            yield f"Published {name}, {part}: " + ", ".join(f"{number:,} {unit}" for unit, number in counts.items())
     if limit := report["tokenizer"]:
         yield f"Length: at most {limit['max_sample_tokens']:,} tokens of input and output, counted with {limit['name']}"
     else:
@@ -146,6 +143,7 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _reasons(reasons: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each reason with its count, and its first examples."""
     for reason, found in reasons.items():
         yield f"  {found['count']:,} {reason}"
         for example in found["examples"][:_EXAMPLES]:
@@ -212,13 +210,4 @@ def _why_not(sample: Sample, options: Options, tokenizer: Tokenizer | None, limi
     # A token is at least one byte, so most samples need no tokenizer at all.
     if tokenizer and sum(len(part.encode()) for part in parts) > limit and sum(map(tokenizer.count, parts)) > limit:
         return "too long"
-    return ""
-
-
-def _why(funnel: Sequence[Mapping[str, Any]]) -> str:
-    """Return the first reason for which something was left out, with its first example."""
-    for reason, found in (item for flow in funnel for item in flow["left_out"].items()):
-        example = found["examples"][0]
-        detail = example["detail"] or example["value"]
-        return f": {found['count']:,} {reason}, the first at {example['where']} ({detail})"
     return ""

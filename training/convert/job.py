@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -115,13 +115,13 @@ class Job:
     def parsed(self, parse: Callable[[Any], Content], unit: str, record: Record) -> Content | None:
         """Return ``parse`` of a record's value, counted as one ``unit``; None where it is left out.
 
-        ``parse`` raises a ``LeftOutError``, or any other ValueError or TypeError for a broken record.
+        ``parse`` raises a ``LeftOutError``, or a ValueError, TypeError or KeyError for a broken record.
         """
         try:
             if record.error:
                 raise ValueError(record.error)
             content = parse(record.value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             reason, detail = (str(error), "") if isinstance(error, LeftOutError) else ("broken record", error)
             self.counts.drop(unit, reason, record.where, record.raw or record.value, detail)
             return None
@@ -146,11 +146,11 @@ class Job:
             gold = defaultdict[str, list[str]](list)
             for raw_type, mention, level in sentence.mentions:
                 name = self.name(raw_type)
-                reason = "nested deeper than --levels" if level > self.options.levels else "type left out"
                 if name and level <= self.options.levels:
                     self.counts.keep("entities")
                     gold[name].append(mention)
                 else:
+                    reason = "nested deeper than --levels" if name else "type left out"
                     self.counts.drop("entities", reason, sentence.where, f"{raw_type}: {mention}")
             passage_id = self.passage(sentence.text)
             for entity_type in types:
@@ -180,7 +180,7 @@ class Job:
 def lines(path: Path) -> Iterator[Record]:
     """Yield each line in NFC, without its end; one that is not UTF-8 has an ``error``, and its raw text as value."""
     for line in source_lines(local(path)):
-        yield replace(line, value=line.raw if line.error else nfc(line.value))
+        yield Record(line.where, line.raw if line.error else nfc(line.value), line.raw, line.error)
 
 
 def _digest(*parts: str) -> str:

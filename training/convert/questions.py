@@ -111,21 +111,20 @@ class _Article(BaseModel):
 def read_squad(job: Job) -> Iterator[Sample]:
     """Yield one sample a question that has an answer in its context; of several answers the most frequent."""
 
-    def parse(context: str, value: Any) -> tuple[str, str]:
-        question = _Question.model_validate(value)
+    def parse(context: str, value: Any) -> tuple[str, str, str]:
+        question, context = _Question.model_validate(value), _storable(context)
         if question.is_impossible or not question.answers:
             raise LeftOutError("unanswerable")
         sound = [answer.strip() for answer in question.answers if answer.strip() and answer in context]
         if not sound:
             raise LeftOutError("answer is not in its context")
-        return question.question, Counter(sound).most_common(1)[0][0]
+        return question.question, context, Counter(sound).most_common(1)[0][0]
 
     for where, article in job.records(_Article.model_validate, "records", under="context"):
         for paragraph in article.paragraphs:
-            context = nfc(paragraph.context)
             for value in paragraph.qas:
-                if found := job.parsed(partial(parse, context), "questions", Record(where, value)):
-                    yield job.instruct(paragraph.context, found[0], context, found[1])
+                if found := job.parsed(partial(parse, paragraph.context), "questions", Record(where, value)):
+                    yield job.instruct(paragraph.context, *found)
 
 
 class _Row(BaseModel):
