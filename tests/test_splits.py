@@ -24,7 +24,7 @@ def splits(passages: Sequence[Passage], shares: Sequence[float], seed: int = 0) 
         parts = [passages[begin : begin + 7] for begin in range(0, len(passages), 7)]
         return [tables.to_batch(part, tables.PASSAGE).select(columns) for part in parts]
 
-    pairs = list(assign_splits([read], shares, seed)())
+    pairs = list(assign_splits([read], shares, seed))
     assert [identity for identity, _ in pairs] == [passage.id for passage in passages]
     return dict(pairs)
 

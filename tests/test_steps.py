@@ -91,7 +91,7 @@ def divided(passages: Sequence[Passage], ends: Sequence[int], seed: int) -> list
         return [tables.to_batch(passages[begin:end], tables.PASSAGE).select(columns)]
 
     reads = [lambda columns, rows=rows: part(*rows, columns) for rows in pairwise([0, *ends])]
-    pairs = list(assign_splits(reads, SHARES, seed)())
+    pairs = list(assign_splits(reads, SHARES, seed))
     assert [identity for identity, _ in pairs] == [passage.id for passage in passages]
     return [split for _, split in pairs]
 

@@ -56,7 +56,7 @@ def annotation_steps(run: RunDir) -> list[range]:
 def splits_of_passages(run: RunDir, config: RunConfig) -> Iterator[tuple[str, int]]:
     """Yield the id of every passage and the number of its split, in the order of the passages."""
     reads = [partial(tables.batches, run.passages, rows=rows) for rows in passage_steps(run)]
-    return assign_splits(reads, config.split_shares, config.seed)()
+    return assign_splits(reads, config.split_shares, config.seed)
 
 
 def splits_of(run: RunDir, config: RunConfig) -> Callable[[str], int]:

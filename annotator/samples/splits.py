@@ -1,13 +1,11 @@
 """Divide passages into splits by document, so that no article is in two.
 
-Documents and texts are 64-bit hashes in memory: about 100 bytes a passage while documents are grouped, so 4 GB for the
-40 million passages of 16.8 million articles. Two ids or texts with one hash would only share a split.
+Texts are 64-bit hashes in memory, and ids Arrow strings. Two texts with one hash would only share a split.
 """
 
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -15,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from annotator.samples.explode import digest
 
@@ -27,8 +26,8 @@ _SIZE: Final = 8
 """Bytes of a hash."""
 
 
-def assign_splits(reads: Sequence[Read], shares: Sequence[float], seed: int) -> Callable[[], Iterator[tuple[str, int]]]:
-    """Split by document.
+def assign_splits(reads: Sequence[Read], shares: Sequence[float], seed: int) -> Iterator[tuple[str, int]]:
+    """Yield the id of every passage and the index of its share, in the order of the passages.
 
     Documents that share a passage, or have a passage word for word the same, stay together. The groups are put in a
     seeded order and fill the shares one after the other, so that the shares of passages are as close as whole groups
@@ -41,68 +40,20 @@ def assign_splits(reads: Sequence[Read], shares: Sequence[float], seed: int) -> 
         reads: for each step in which documents were added, a function that reads its passages.
         shares: of each split; they sum to 1.
         seed: of the order.
-
-    Returns:
-        A function that yields the id of every passage and the index of its share, in the order of the passages.
     """
     done: list[Numbers] = []
     texts = np.array([], np.uint64)
     for read in reads:
-        groups = _groups(read)
+        groups = _groups(read, seed)
         fixed = _inherited(groups, texts, np.concatenate([*done, np.array([], np.int8)]))
         have = sum((np.bincount(own, minlength=len(shares)) for own in done), np.zeros(len(shares), np.int64))
-        done.append(_filled(groups, _order(read, groups, seed), fixed, shares, have))
+        done.append(_filled(groups, fixed, shares, have))
         texts = np.append(texts, groups.texts) if len(reads) > 1 else texts
-
-    def walk() -> Iterator[tuple[str, int]]:
-        for read, splits in zip(reads, done, strict=True):
-            begin = 0
-            for batch in read(["id"]):
-                yield from zip(batch.column("id").to_pylist(), splits[begin : begin + len(batch)].tolist(), strict=True)
-                begin += len(batch)
-
-    return walk
-
-
-def _inherited(groups: _Groups, texts: Hashes, splits: Numbers) -> Numbers:
-    """Return the split of each group, at its leader: that of the first earlier passage with a text of it, else -1.
-
-    Args:
-        groups: those of a step.
-        texts: the hashes of all earlier passages.
-        splits: those of the same passages.
-    """
-    if not len(texts):
-        return np.full(len(groups.leaders), -1, np.int8)
-    known, first = np.unique(texts, return_index=True)
-    place = np.minimum(np.searchsorted(known, groups.texts), len(known) - 1)
-    same = known[place] == groups.texts
-    earliest = np.full(len(groups.leaders), len(splits), np.int64)
-    np.minimum.at(earliest, groups.leaders[groups.of_passage[same]], first[place[same]])
-    return np.append(splits, np.int8(-1))[earliest]
-
-
-def _filled(groups: _Groups, order: Hashes, fixed: Numbers, shares: Sequence[float], have: Numbers) -> Numbers:
-    """Return the split of each passage of a step: those of ``fixed`` stay, the others fill what ``have`` lacks."""
-    sizes = np.bincount(groups.leaders[groups.of_passage], minlength=len(groups.leaders))
-    split = fixed.copy()
-    kept = np.bincount(np.maximum(fixed, 0), sizes * (fixed >= 0), len(shares))
-    free = np.flatnonzero((groups.leaders == np.arange(len(groups.leaders))) & (fixed < 0))
-    free = free[np.argsort(order[free], kind="stable")]
-    lacking = _lacking(shares, have + kept, len(groups.of_passage) + int(have.sum()))
-    bounds = [bound * int(sizes[free].sum()) for bound in accumulate(lacking)]
-    middle = np.cumsum(sizes[free]) - sizes[free] / 2
-    last = max(number for number, share in enumerate(lacking) if share > 0)
-    split[free] = np.minimum(np.searchsorted(bounds, middle, side="right"), last)
-    return split[groups.leaders][groups.of_passage]
-
-
-def _lacking(shares: Sequence[float], have: Numbers, total: int) -> Sequence[float]:
-    """Return the shares of the passages to come by which all ``total`` come closest to ``shares``."""
-    if not have.any():
-        return shares
-    lacking = [max(share * total - own, 0.0) for share, own in zip(shares, have.tolist(), strict=True)]
-    return [one / sum(lacking) for one in lacking] if any(lacking) else shares
+    for read, splits in zip(reads, done, strict=True):
+        begin = 0
+        for batch in read(["id"]):
+            yield from zip(batch.column("id").to_pylist(), splits[begin : begin + len(batch)].tolist(), strict=True)
+            begin += len(batch)
 
 
 def in_order(pairs: Iterable[tuple[str, Value]]) -> Callable[[str], Value]:
@@ -122,79 +73,87 @@ def in_order(pairs: Iterable[tuple[str, Value]]) -> Callable[[str], Value]:
 class _Groups(NamedTuple):
     """The documents of a step in groups that stay together."""
 
-    documents: Hashes
-    """The hashes of all documents, sorted."""
     of_passage: Numbers
-    """For each passage the number of its first document."""
-    leaders: Numbers
-    """For each document the number of the one that leads its group."""
+    """For each passage the number of its group."""
+    order: Hashes
+    """For each group its place in the seeded order: a hash of its smallest document id."""
     texts: Hashes
     """For each passage the hash of its text."""
 
 
-def _groups(read: Read) -> _Groups:
+def _groups(read: Read, seed: int) -> _Groups:
     """Group the documents."""
-    pieces, texts, sizes = bytearray(), bytearray(), array("q")
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ids: list[pa.Array] = []
+    sizes, texts = [np.zeros(0, np.int64)], bytearray()
     for batch in read(["text", "pieces"]):
-        pieces += _hashed(_documents(batch))
-        texts += _hashed(batch.column("text").to_pylist())
-        sizes.extend(batch.column("pieces").value_lengths().to_pylist())
-    documents, of_piece = np.unique(np.frombuffer(pieces, np.uint64), return_inverse=True)
-    del pieces
-    of_piece = of_piece.astype(np.int32)
-    number = np.frombuffer(sizes, np.int64)
-    of_passage = of_piece[np.cumsum(number) - number]
-    leader = array("q", range(len(documents)))
-
-    def find(document: int) -> int:
-        while (above := leader[document]) != document:
-            leader[document] = leader[above]
-            document = above
-        return document
-
-    def join(ones: Numbers, others: Numbers) -> None:
-        differ = ones != others
-        for one, other in zip(ones[differ].tolist(), others[differ].tolist(), strict=True):
-            leader[find(one)] = find(other)
-
-    join(np.repeat(of_passage, number), of_piece)
-    del of_piece
+        pieces = batch.column("pieces")
+        ids.append(pieces.flatten().field("document_id"))
+        sizes.append(pieces.value_lengths().to_numpy())
+        for text in batch.column("text").to_pylist():
+            texts += hashlib.blake2b(text.encode("utf-8"), digest_size=_SIZE).digest()
+    encoded = pa.chunked_array(ids, pa.string()).combine_chunks().dictionary_encode()
+    documents, of_piece = encoded.dictionary, encoded.indices.to_numpy()
+    number = np.concatenate(sizes)
+    first_of_passage = of_piece[np.cumsum(number) - number]
     hashes = np.frombuffer(texts, np.uint64)
     by_text = np.argsort(hashes, kind="stable")
     same = hashes[by_text[1:]] == hashes[by_text[:-1]]
-    join(of_passage[by_text[1:][same]], of_passage[by_text[:-1][same]])
-    leaders = np.fromiter(map(find, range(len(documents))), np.int32, len(documents))
-    return _Groups(documents, of_passage, leaders, hashes)
-
-
-def _order(read: Read, groups: _Groups, seed: int) -> Hashes:
-    """Return for each group, at the number of its leader, its place in the seeded order: a hash of its smallest id."""
-    documents, group = groups.documents, groups.leaders
-    order = np.zeros(len(group), np.uint64)
-    alone = np.bincount(group, minlength=len(group)) == 1
-    smallest: dict[int, str] = {}
-    for batch in read(["pieces"]):
-        ids = list(dict.fromkeys(_documents(batch)))
-        own = group[np.searchsorted(documents, np.frombuffer(_hashed(ids), np.uint64))]
-        for number, is_alone, identity in zip(own.tolist(), alone[own].tolist(), ids, strict=True):
-            if is_alone:
-                order[number] = _place(seed, identity)
-            else:
-                smallest[number] = min(smallest.get(number, identity), identity)
-    for number, identity in smallest.items():
-        order[number] = _place(seed, identity)
-    return order
+    ones = np.concatenate([np.repeat(first_of_passage, number), first_of_passage[by_text[1:][same]]])
+    others = np.concatenate([of_piece, first_of_passage[by_text[:-1][same]]])
+    differ = ones != others
+    links = np.ones(differ.sum(), bool), (ones[differ], others[differ])
+    shared = coo_array(links, shape=(len(documents), len(documents)))
+    _, group = connected_components(shared, directed=False)
+    by_id = pc.sort_indices(documents).to_numpy()
+    _, smallest = np.unique(group[by_id], return_index=True)
+    leaders = documents.take(by_id[smallest])
+    order = np.fromiter((_place(seed, identity) for identity in leaders.to_pylist()), np.uint64, len(leaders))
+    return _Groups(group[first_of_passage], order, hashes)
 
 
 def _place(seed: int, identity: str) -> int:
     return int.from_bytes(digest(seed, "split", identity)[:_SIZE], "big")
 
 
-def _documents(batch: pa.RecordBatch) -> list[str]:
-    """Return the document of each piece of each passage."""
-    documents: list[str] = batch.column("pieces").flatten().field("document_id").to_pylist()
-    return documents
+def _inherited(groups: _Groups, texts: Hashes, splits: Numbers) -> Numbers:
+    """Return the split of each group: that of the first earlier passage with a text of it, else -1.
+
+    Args:
+        groups: those of a step.
+        texts: the hashes of all earlier passages.
+        splits: those of the same passages.
+    """
+    if not len(texts):
+        return np.full(len(groups.order), -1, np.int8)
+    known, first = np.unique(texts, return_index=True)
+    place = np.minimum(np.searchsorted(known, groups.texts), len(known) - 1)
+    same = known[place] == groups.texts
+    earliest = np.full(len(groups.order), len(splits), np.int64)
+    np.minimum.at(earliest, groups.of_passage[same], first[place[same]])
+    return np.append(splits, np.int8(-1))[earliest]
 
 
-def _hashed(values: Iterable[str]) -> bytes:
-    return b"".join(hashlib.blake2b(value.encode("utf-8"), digest_size=_SIZE).digest() for value in values)
+def _filled(groups: _Groups, fixed: Numbers, shares: Sequence[float], have: Numbers) -> Numbers:
+    """Return the split of each passage of a step: groups that are ``fixed`` stay, others fill what ``have`` lacks."""
+    sizes = np.bincount(groups.of_passage, minlength=len(groups.order))
+    split = fixed.copy()
+    kept = np.bincount(np.maximum(fixed, 0), sizes * (fixed >= 0), len(shares))
+    free = np.flatnonzero(fixed < 0)
+    free = free[np.argsort(groups.order[free], kind="stable")]
+    lacking = _lacking(shares, have + kept, len(groups.of_passage) + int(have.sum()))
+    bounds = [bound * int(sizes[free].sum()) for bound in accumulate(lacking)]
+    middle = np.cumsum(sizes[free]) - sizes[free] / 2
+    last = max(number for number, share in enumerate(lacking) if share > 0)
+    split[free] = np.minimum(np.searchsorted(bounds, middle, side="right"), last)
+    return split[groups.of_passage]
+
+
+def _lacking(shares: Sequence[float], have: Numbers, total: int) -> Sequence[float]:
+    """Return the shares of the passages to come by which all ``total`` come closest to ``shares``."""
+    if not have.any():
+        return shares
+    lacking = [max(share * total - own, 0.0) for share, own in zip(shares, have.tolist(), strict=True)]
+    return [one / sum(lacking) for one in lacking] if any(lacking) else shares
