@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from annotator.engines import Engine
 from annotator.errors import RunDirError
-from annotator.storage.scratch import temporary_folder
 
 Item = TypeVar("Item")
 Counts = Mapping[str, Counter[Any]]
@@ -61,12 +60,12 @@ class Database:
         self._rows: dict[str, int] = {}
         self._open = ExitStack()
         with _readable_errors():
-            folder = self._open.enter_context(temporary_folder("vner-audit-"))
+            folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="vner-audit-"))
             self._connection = duckdb.connect(
                 config={
                     "memory_limit": MEMORY,
                     "threads": 1,  # each needs memory of its own, and reading takes most of the time
-                    "temp_directory": str(folder),
+                    "temp_directory": folder,
                     "preserve_insertion_order": False,
                     "autoload_known_extensions": False,
                     "autoinstall_known_extensions": False,
