@@ -249,6 +249,7 @@ def test_only_some_row_groups_are_read(tmp_path: Path) -> None:
         "documents": 2,
         "screened": {},
         "characters_cut": 0,
+        "encodings_repaired": 0,
     }
 
 

@@ -94,28 +94,6 @@ def test_row_groups_do_not_depend_on_how_batches_come() -> None:
     assert one.getvalue() == parts.getvalue()
 
 
-@given(
-    st.lists(st.builds(Sample, text, text, st.sampled_from("abcde"), text, text, st.booleans(), text), max_size=30),
-    st.lists(st.booleans(), min_size=30, max_size=30),
-)
-def test_a_text_in_a_dictionary_is_written_as_any_other(samples: list[Sample], wanted: list[bool]) -> None:
-    """Samples that travel with their texts once give the same bytes; what is not picked leaves nothing behind."""
-    wanted = wanted[: len(samples)]
-    plain, packed = io.BytesIO(), io.BytesIO()
-    kept = [sample for sample, is_wanted in zip(samples, wanted, strict=True) if is_wanted]
-    tables.write_records(plain, tables.SAMPLE, kept)
-    with tables.writer(packed, tables.SAMPLE) as write:
-        for begin in range(0, len(samples), 7):
-            some = slice(begin, begin + 7)
-            picked = tables.pick(tables.to_batch(samples[some], tables.SAMPLE_PART), wanted[some])
-            assert set(picked.column("input").dictionary.to_pylist()) == set(
-                picked.column("input").dictionary_decode().to_pylist()
-            )
-            write(picked)
-    if kept:
-        assert packed.getvalue() == plain.getvalue()
-
-
 def test_a_damaged_file_is_said(tmp_path: Path) -> None:
     """With the way out."""
     path = tmp_path / "x.parquet"

@@ -37,7 +37,6 @@ SEEN_N: Final = 8
 SEEN: Final = 0.5
 """Share of its n-grams in earlier passages from which on a passage is rejected."""
 _SHOWN: Final = 300  # characters of what is shared
-_WAITING: Final = 1 << 20  # hashes of a benchmark that wait to be sorted
 _ONE_IN: Final = 8  # n-grams that are compared, chosen by their hashes
 _BITS: Final = 16  # of the first filter for each n-gram that is compared
 _DOUBLED: Final = 4  # times that later filters have twice the bits of the one before
@@ -203,19 +202,13 @@ def _ngrams_of(texts: Iterable[str]) -> dict[int, Hashes]:
     """Return the sorted n-grams of a benchmark by n: ``BENCHMARK_N``, and the lengths of shorter texts."""
     import numpy as np
 
-    waiting: defaultdict[int, list[Hashes]] = defaultdict(list)
-    number: defaultdict[int, int] = defaultdict(int)
+    found: defaultdict[int, list[Hashes]] = defaultdict(list)
     for text in texts:
         own = syllables(text)
         n = min(len(own), BENCHMARK_N)
         if n >= WHOLE:
-            found = ngrams(own, n)
-            waiting[n].append(found)
-            number[n] += len(found)
-            if number[n] >= _WAITING:
-                waiting[n] = [np.unique(np.concatenate(waiting[n]))]
-                number[n] = 0
-    return {n: np.unique(np.concatenate(found)) for n, found in sorted(waiting.items())}
+            found[n].append(ngrams(own, n))
+    return {n: np.unique(np.concatenate(found[n])) for n in sorted(found)}
 
 
 def _among(found: Hashes, known: Hashes) -> Hashes:

@@ -233,5 +233,5 @@ def explode_part(
     results = list(explode(passages, negatives, tokenizer, max_tokens, definitions))
     samples = [result for result in results if not isinstance(result, Rejected)]
     rejected = [result for result in results if isinstance(result, Rejected)]
-    made = tables.to_batch(samples, tables.SAMPLE_PART), tables.to_batch(rejected, tables.REJECTED)
+    made = tables.to_batch(samples, tables.SAMPLE), tables.to_batch(rejected, tables.REJECTED)
     return Part(len(annotations), *made, len(samples))

@@ -21,7 +21,6 @@ from annotator.sources.formats.files import Record, SourceFile, lines, local
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>")
 _LABEL: Final = re.compile(r"O|[BIESLU]-\S+")
 _HEAD: Final = 200  # lines that tell CoNLL from prose
-_RECENT: Final = 4096  # strings that are not repeated: samples have the text of a passage in several rows
 
 
 def read_texts(path: Path) -> Iterator[str]:
@@ -87,14 +86,8 @@ def _sound(records: Iterable[Record]) -> Iterator[Any]:
 
 
 def _all_strings(records: Iterable[Record]) -> Iterator[str]:
-    recent: set[str] = set()
     for value in _sound(records):
-        for string in _strings(value):
-            if string not in recent:
-                recent.add(string)
-                yield string
-        if len(recent) > _RECENT:
-            recent.clear()
+        yield from _strings(value)
 
 
 def _strings(value: Any) -> Iterator[str]:

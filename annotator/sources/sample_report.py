@@ -5,22 +5,17 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Receives now and then the number of rows that were read, and their total where it is known."""
 
 
-def _say_nothing(done: int, total: int | None) -> None:
-    """Ignore the progress."""
-
-
 @dataclass(slots=True)
 class SampleReport:
     """The cost of sampling, filled while ``sample`` is consumed. None where a figure does not apply to the source."""
 
-    on_progress: Progress = field(default=_say_nothing, compare=False, repr=False)
     rows_total: int | None = None
     """Rows of the source; None for a streamed Hub dataset, which is not read to its end."""
     rows_taken: int = 0
@@ -31,7 +26,10 @@ class SampleReport:
     bytes_total: int | None = None
     """Size of all files; None for a streamed Hub dataset."""
     bytes_read: int | None = None
-    """Bytes of them that were read, footers too; each counted once."""
+    """Bytes of them that were read, footers too; a row group that is read twice counts once."""
+    seconds: float = 0.0
+    peak_rss_mb: float | None = None
+    """Most memory the process ever held, in MiB; None where the system does not tell."""
     documents: int = 0
     """Accepted documents."""
     screened: Counter[str] = field(default_factory=Counter)
@@ -40,28 +38,16 @@ class SampleReport:
     """Characters of boilerplate that were removed from the accepted documents."""
     encodings_repaired: int = 0
     """Accepted documents whose encoding was repaired."""
-    seconds: float = 0.0
-    peak_rss_mb: float | None = None
-    """Most memory the process ever held, in MiB; None where the system does not tell."""
+    on_progress: Progress = field(default=lambda *_: None, compare=False, repr=False)
 
     def finish(self, seconds: float) -> None:
         """Record what the whole draw took."""
-        self.seconds, self.peak_rss_mb = seconds, _peak_rss_mb()
+        self.seconds, self.peak_rss_mb = round(seconds, 3), _peak_rss_mb()
 
     def as_dict(self) -> dict[str, object]:
-        """As it stands in the manifest and in the output of ``--json``."""
-        names = ("rows_total", "rows_taken", "row_groups_total", "row_groups_read", "bytes_total", "bytes_read")
-        figures = {name: getattr(self, name) for name in names}
-        by_reason = dict(sorted(self.screened.items(), key=lambda item: (-item[1], item[0])))
-        return {
-            **figures,
-            "seconds": round(self.seconds, 3),
-            "peak_rss_mb": self.peak_rss_mb,
-            "documents": self.documents,
-            "screened": by_reason,
-            "characters_cut": self.characters_cut,
-            **({"encodings_repaired": self.encodings_repaired} if self.encodings_repaired else {}),
-        }
+        """Return the figures as they are in the manifest and in the output of ``--json``."""
+        figures = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "on_progress"}
+        return {**figures, "screened": dict(sorted(self.screened.items(), key=lambda item: (-item[1], item[0])))}
 
 
 def _peak_rss_mb() -> float | None:

@@ -82,7 +82,7 @@ class Rejects:
 @contextmanager
 def rejects(path: Path, *flows: Flow) -> Iterator[Rejects]:
     """Write the rejected records of the stages of ``flows`` to ``path``, all or nothing."""
-    with replacing(path) as file, tables.record_writer(file, tables.REJECTED) as write:
+    with replacing(path) as file, tables.writer(file, tables.REJECTED) as write:
         yield Rejects(write, {flow.stage: flow for flow in flows})
 
 

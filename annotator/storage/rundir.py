@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -228,17 +229,10 @@ def _remove_unfinished(root: Path) -> None:
 
 
 def _remove_empty(run: RunDir, created: list[Path]) -> None:
-    if not created:
-        return
-    with suppress(OSError):
-        for name in FOLDERS:
-            with suppress(OSError):
-                (run.root / name).rmdir()  # fails where it is not empty, or does not exist
-        if {entry.name for entry in run.root.iterdir()} <= {".lock", run.manifest.name}:
-            run.manifest.unlink(missing_ok=True)
-            (run.root / ".lock").unlink(missing_ok=True)
-            for folder in created:
-                folder.rmdir()
+    """Remove the folders that were created, if no file of results is in them."""
+    files = (path.name for path in run.root.rglob("*") if not path.is_dir())
+    if created and set(files) <= {".lock", run.manifest.name}:
+        shutil.rmtree(created[-1], ignore_errors=True)
 
 
 def existing(root: Path) -> RunDir:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotator.errors import RunDirError
@@ -61,63 +60,42 @@ PASSAGE: Final = schema_of(Passage)
 COMPLETION: Final = schema_of(Completion)
 ANNOTATION: Final = schema_of(Annotation)
 SAMPLE: Final = schema_of(Sample)
-SAMPLE_PART: Final = SAMPLE.set(2, pa.field("input", pa.dictionary(pa.int32(), pa.string())))
-"""Samples between processes: those of one passage repeat its text."""
 REJECTED: Final = schema_of(Rejected)
 LABEL: Final = schema_of(LabelUse)
 
 
 @contextmanager
-def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """Yield a function that writes one batch; row groups have ``rows`` rows, whatever the size of the batches."""
-    pending: list[pa.RecordBatch] = []
-    held = 0
+def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that writes one record, or a batch of them; row groups have ``rows`` rows, however they come."""
+    records: list[Any] = []
+    batches: list[pa.RecordBatch] = []
     with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
 
-        def flush() -> None:
-            table = pa.Table.from_batches(pending).combine_chunks()  # pages end with chunks
-            pending.clear()
-            parquet.write_table(table.cast(schema))
+        def add(batch: pa.RecordBatch) -> None:
+            batches.append(batch)
+            while sum(map(len, batches)) >= rows:
+                table = pa.Table.from_batches(batches)
+                parquet.write_table(table.slice(0, rows).combine_chunks())  # pages end with chunks
+                batches[:] = table.slice(rows).to_batches()
 
-        def write(batch: pa.RecordBatch) -> None:
-            nonlocal held
-            begin = 0
-            while held + len(batch) - begin >= rows:
-                end = begin + rows - held
-                pending.append(batch.slice(begin, end - begin))
-                flush()
-                begin, held = end, 0
-            if begin < len(batch) or not (len(batch) or pending):  # a file without rows has a row group
-                pending.append(batch.slice(begin))
-                held += len(batch) - begin
+        def add_records() -> None:
+            if records:
+                add(to_batch(records, schema))
+                records.clear()
+
+        def write(item: Any) -> None:
+            if isinstance(item, pa.RecordBatch):
+                add_records()
+                add(item)
+            else:
+                records.append(item)
+                if len(records) >= HELD:
+                    add_records()
 
         yield write
-        if pending:
-            flush()
-
-
-@contextmanager
-def record_writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that writes one record, or a batch of them; records go to the file in batches."""
-    waiting: list[Any] = []
-    with writer(file, schema, rows) as write:
-
-        def flush() -> None:
-            if waiting:
-                write(to_batch(waiting, schema))
-                waiting.clear()
-
-        def add(record: Any) -> None:
-            if isinstance(record, pa.RecordBatch):
-                flush()
-                write(record)
-                return
-            waiting.append(record)
-            if len(waiting) >= HELD:
-                flush()
-
-        yield add
-        flush()
+        add_records()
+        if batches:
+            parquet.write_table(pa.Table.from_batches(batches).combine_chunks())
 
 
 def to_batch(records: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
@@ -133,10 +111,6 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_list(kind):
         offsets = pa.array([0, *accumulate(map(len, values))], pa.int32())
         return pa.ListArray.from_arrays(offsets, _column(list(chain.from_iterable(values)), kind.value_type), type=kind)
-    if pa.types.is_dictionary(kind):
-        codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
-        column = pa.array([codes[value] for value in values], kind.index_type)
-        return pa.DictionaryArray.from_arrays(column, pa.array(list(codes), kind.value_type))
     if pa.types.is_struct(kind):
         return pa.StructArray.from_arrays(_columns(values, kind), fields=list(kind))
     return pa.array(values, kind)
@@ -145,7 +119,7 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any], rows: int = ROWS) -> int:
     """Write records, ``rows`` of them a row group; returns how many."""
     total = 0
-    with record_writer(file, schema, rows) as add:
+    with writer(file, schema, rows) as add:
         for total, record in enumerate(records, start=1):  # noqa: B007 - the last number is the result
             add(record)
     return total
@@ -179,14 +153,11 @@ def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordB
     held: list[pa.RecordBatch] = []
     for batch in stream:
         held.append(batch)
-        del batch
-        if sum(part.num_rows for part in held) >= size:
+        if sum(map(len, held)) >= size:
             table = pa.Table.from_batches(held).combine_chunks()
-            whole = table.num_rows - table.num_rows % size
-            made, held = table.slice(0, whole).to_batches(size), table.slice(whole).to_batches()
-            del table
-            while made:
-                yield made.pop(0)
+            whole = len(table) - len(table) % size
+            yield from table.slice(0, whole).to_batches(size)
+            held = table.slice(whole).to_batches()
     if held:
         yield from pa.Table.from_batches(held).combine_chunks().to_batches(size)
 
@@ -268,15 +239,8 @@ def _records(path: Path, kind: type[Record], rows: range | None = None) -> Itera
 
 
 def pick(batch: pa.RecordBatch, wanted: Sequence[bool]) -> pa.RecordBatch:
-    """Return the wanted rows, with dictionaries reduced to the values that they use."""
-    rows = batch.filter(pa.array(wanted, pa.bool_()))
-    columns = [_compact(column) if pa.types.is_dictionary(column.type) else column for column in rows.columns]
-    return pa.RecordBatch.from_arrays(columns, schema=rows.schema)
-
-
-def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    used = column.indices.unique()
-    return pa.DictionaryArray.from_arrays(pc.index_in(column.indices, used), column.dictionary.take(used))
+    """Return the wanted rows."""
+    return batch.filter(pa.array(wanted, pa.bool_()))
 
 
 def from_batch(batch: pa.RecordBatch, kind: type[Record]) -> Iterator[Record]:
