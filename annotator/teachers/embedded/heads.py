@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from annotator.teachers.embedded.atoms import Atom, joined, run_end
+from annotator.teachers.embedded.atoms import Atom, is_person, is_word, joined, known, run_end
 from annotator.teachers.embedded.lexicon import LOCATION, ORGANIZATION, lexicon
-from annotator.teachers.embedded.shapes import is_person, is_word, known
 
 _NUMBER = re.compile(r"\d{1,3}[A-Z]?|[A-ZĐ]{1,3}\d{1,4}")
 _TEAM = re.compile(r"U\.?\d\d")

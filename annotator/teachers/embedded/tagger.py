@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
@@ -18,9 +19,9 @@ from typing import Any
 
 from annotator.passages.dictionary import dictionary
 from annotator.passages.sentences import split_sentences
-from annotator.teachers.embedded.agreement import agree
 from annotator.teachers.embedded.atoms import Atom
-from annotator.teachers.embedded.finding import find_names
+from annotator.teachers.embedded.finding import Name, find_names
+from annotator.teachers.embedded.lexicon import ORGANIZATION, PERSON
 from annotator.teachers.embedded.rules import Span, find_spans
 from normalizers.text import fold_tones
 
@@ -54,9 +55,44 @@ def extract(text: str) -> list[tuple[str, str]]:
     spans = find_spans(text)
     # The CRF works best on one sentence, and a name never spans two.
     sentences = (atoms(text, sentence.start, sentence.end, spans) for sentence in split_sentences(text))
-    names = agree(name for sentence in sentences for part in _parted(sentence) for name in find_names(part))
+    names = _agree(name for sentence in sentences for part in _parted(sentence) for name in find_names(part))
     pairs = [(text[start:end], label) for start, end, label in sorted([*spans, *names])]
     return _longest_forms(text, list(dict.fromkeys(pairs)))
+
+
+def _agree(found: Iterable[Name]) -> Iterator[tuple[int, int, str]]:
+    """Give each name of a passage one type; names of no type are left out.
+
+    The occurrences of a name vote, and its longest form in a passage speaks for shorter ones.
+    """
+    names = list(found)
+    votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for name in names:
+        if name.label:
+            votes[name.text][name.label] += len(names) if name.sure else 1  # one rule outweighs the CRF
+    types = {text: ballot.most_common(1)[0][0] for text, ballot in votes.items()}
+    certain = {name.text for name in names if name.sure and name.label}
+    inside = {name.text for name in names if not name.opens_sentence}
+    people = " | ".join(text for text, label in types.items() if label == PERSON and " " in text)
+    bodies = " | ".join(text for text in certain if types[text] == ORGANIZATION)
+    surnames = {text for text in certain if types[text] == PERSON and " " not in text}
+    previous = ""
+    for name in names:
+        label = types.get(name.text, "")
+        if not label and name.joined and not name.sure and (name.foreign or " " in name.text):
+            label = previous  # "Nadal và Murray"
+        if name.text not in certain:
+            if (" " in name.text or name.text.isupper()) and f" {name.text} |" in f"{bodies} |":
+                label = ORGANIZATION  # "Tân Phong", once "Công ty Tân Phong" has been named
+            elif f" {name.text} " in f" {people} " or (name.foreign and not surnames.isdisjoint(name.text.split())):
+                label = PERSON  # "Chí Công", once "Trần Chí Công" has; "Moon Jae-in", once "ông Moon" has
+            elif not name.foreign and name.text.isalnum() and name.text not in inside:
+                label = ""  # a common word at the head of a sentence: the CRF has nothing to go by
+            elif name.text.isupper() and " " not in name.text and label == PERSON:
+                label = ""  # an acronym
+        previous = label
+        if label:
+            yield name.start, name.end, label
 
 
 def _longest_forms(text: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
