@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.asking import rate_limits as limits
-from annotator.asking.rate_limits import WINDOW, Gate, RateLimit
+from annotator.asking.rate_limits import WINDOW, RateLimit
 from annotator.errors import ConfigError
 
 
@@ -100,62 +100,3 @@ def test_estimates_are_corrected_by_what_requests_cost() -> None:
     sent = run_through(RateLimit(tpm=1000), clock, [(60, 90)] * 60)
     for moment, _ in sent:
         assert sum(tokens for time, tokens in sent if moment <= time < moment + WINDOW - 1e-6) <= 1000
-
-
-def drive(gate: Gate, outcomes: Sequence[bool]) -> list[float]:
-    """Send one round of requests after another, as many as are allowed; each outcome says "overloaded" or not."""
-
-    async def rounds() -> list[float]:
-        left, seen = list(outcomes), []
-        while left:
-            tickets = [await gate.enter() for _ in range(min(int(gate.allowed), len(left)))]
-            for ticket in tickets:
-                gate.leave(ticket, overloaded=left.pop(0))
-            seen.append(gate.allowed)
-        return seen
-
-    return asyncio.run(rounds())
-
-
-def test_overload_halves_the_number_in_flight_once_a_round() -> None:
-    """Down to one, however many complain; and up again to what was asked for when it is over."""
-    gate = Gate(64)
-    assert drive(gate, [True] * (64 + 32 + 16))[:3] == [32, 16, 8]
-    drive(gate, [True] * 40)
-    assert gate.allowed == 1
-    grown = drive(gate, [False] * 2000)
-    assert grown == sorted(grown)
-    assert grown[-1] == 64
-
-
-@given(st.lists(st.booleans(), max_size=300), st.integers(1, 40))
-def test_the_number_in_flight_stays_in_its_bounds(outcomes: list[bool], most: int) -> None:
-    """Between one and what was asked for, whatever comes."""
-    gate = Gate(most)
-    assert all(1 <= allowed <= most for allowed in drive(gate, outcomes))
-
-
-def test_bad_luck_of_a_few_is_not_overload() -> None:
-    """One refusal in twenty leaves the number as it is."""
-    gate = Gate(64)
-    assert set(drive(gate, [index % 20 == 0 for index in range(3000)])) == {64}
-
-
-def test_places_are_given_in_order() -> None:
-    """First come, first served, and never more than allowed."""
-    gate, order, most = Gate(2), [], 0
-
-    async def one(index: int) -> None:
-        nonlocal most
-        ticket = await gate.enter()
-        order.append(index)
-        most = max(most, gate.out)
-        await asyncio.sleep(0)
-        gate.leave(ticket)
-
-    async def all_of_them() -> None:
-        await asyncio.gather(*(one(index) for index in range(9)))
-
-    asyncio.run(all_of_them())
-    assert order == list(range(9))
-    assert most == 2

@@ -26,7 +26,6 @@ from annotator.asking.batch_files import (
     write_questions,
 )
 from annotator.asking.endpoint_limits import batch_limits
-from annotator.asking.recorder import completion_of
 from annotator.asking.retry_policy import Action, rule_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
@@ -34,7 +33,7 @@ from annotator.ledger import Answers, Attempt, Failure
 from annotator.records import Completion
 from annotator.storage.atomic import explained
 from annotator.storage.rundir import RunDir
-from annotator.teachers import Asked
+from annotator.teachers import Asked, completion_of
 from annotator.teachers.batch import BatchApi, RemoteBatch, read_result, request_line
 from annotator.teachers.chat import other_names
 from annotator.terminal.events import Progress

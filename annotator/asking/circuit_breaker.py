@@ -25,18 +25,13 @@ class Breaker:
     def __init__(self, probe: Callable[[], Awaitable[None]], say: Callable[[str], None], patience: Patience) -> None:
         self._probe, self._say, self._patience = probe, say, patience
         self._in_a_row = 0
-        self._served = False
-        self._verdict: asyncio.Future[bool] | None = None  # there while somebody is finding out
-
-    @property
-    def open(self) -> bool:
-        """Whether no request should be sent now."""
-        return self._verdict is not None
+        self._served = self._was_down = False
+        self._closed = asyncio.Event()
+        self._closed.set()
 
     async def closed(self) -> None:
         """Wait until asking makes sense."""
-        while self._verdict is not None:
-            await asyncio.shield(self._verdict)
+        await self._closed.wait()
 
     def alive(self) -> None:
         """Note that the endpoint has answered a question, or refused one."""
@@ -50,16 +45,17 @@ class Breaker:
         Raises:
             FatalTeacherError: it does not come back.
         """
-        if self._verdict is not None:
-            return await asyncio.shield(self._verdict)
+        if not self._closed.is_set():
+            await self._closed.wait()
+            return self._was_down
         self._in_a_row += 1
         if self._in_a_row < (enough if self._served else min(enough, START_TRIPS)):
             return False
-        self._verdict = asyncio.get_running_loop().create_future()
-        down = await self._wait_for_it(error)  # if this raises, the run ends, and nobody may ask before it does
-        verdict, self._verdict, self._in_a_row = self._verdict, None, 0
-        verdict.set_result(down)
-        return down
+        self._closed.clear()
+        self._was_down = await self._wait_for_it(error)  # if this raises, the run ends, and nobody may ask before
+        self._in_a_row = 0
+        self._closed.set()
+        return self._was_down
 
     async def _wait_for_it(self, error: TeacherError) -> bool:
         """Probe until there is an answer; whether that took more than one probe."""

@@ -22,18 +22,20 @@ from itertools import islice
 from typing import Final
 
 from annotator.asking.endpoint_limits import limits_of
-from annotator.asking.rate_limits import WINDOW, Pace
-from annotator.asking.recorder import Recorder
+from annotator.asking.rate_limits import WINDOW, Pace, RateLimit
+from annotator.asking.retry_policy import rule_of
 from annotator.asking.retrying import Requests, Task
 from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
-from annotator.ledger import Answers
-from annotator.records import Passage
-from annotator.teachers import Asked, Teacher
+from annotator.ledger import Answers, Attempt, Failure
+from annotator.records import Completion, Passage
+from annotator.teachers import Asked, Reply, Teacher, completion_of
 from annotator.terminal.events import Progress
 
 BLOCK: Final = 100
 """Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
+FLUSH_EVERY: Final = 0.05
+"""Seconds between two flushes of the ledger to the disk, and two reports of progress: what a power cut can cost."""
 
 
 def ask_all(
@@ -94,10 +96,11 @@ class _Pool:
         estimate: Callable[[Passage], int],
     ) -> None:
         self._teacher, self._ledger, self._pace, self._estimate = teacher, ledger, pace, estimate
-        self._recorder = Recorder(ledger, progress)
-        self._requests = Requests(teacher, pace, progress)
+        self._recorder = _Recorder(ledger, progress)
+        limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
         if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
-            self._requests.remember(recent_usage(ledger))
+            limit.remember(recent_usage(ledger))
+        self._requests = Requests(teacher, limit, pace, progress)
         self._fresh: deque[Task] = deque()
         """Read, and not asked yet."""
         self._waiting: list[tuple[float, str, Task]] = []
@@ -172,7 +175,10 @@ class _Pool:
             if error.body:
                 self._recorder.keep_attempt(task, error)
             if (wait := await self._requests.wait_after(error, task)) is not None:
-                return wait
+                if not rule_of(error.kind).overloaded:
+                    return wait
+                await asyncio.sleep(wait)  # here, so that fewer requests are out
+                return 0.0
             if first and await self._requests.refuses_all(error):
                 raise FatalTeacherError(
                     f"{error}; a request of one word is refused as well, so no passage was asked about", kind=error.kind
@@ -182,6 +188,68 @@ class _Pool:
             await self._recorder.write(task, reply, latency)
         self._asking.discard(task.question.key)
         return None
+
+
+class _Recorder:
+    """Records what becomes of each question. A worker asks again only after ``write`` has returned.
+
+    The answers that arrive in one turn of the event loop share a transaction, which costs as much as one for each.
+    """
+
+    def __init__(self, ledger: Answers, progress: Progress) -> None:
+        self._ledger, self._progress = ledger, progress
+        self._unwritten: list[Completion] = []
+        self._done = self._tokens = 0  # passages and tokens that progress has not heard of
+
+    async def write(self, task: Task, reply: Reply, latency: float) -> None:
+        """Write the answer to a question; when this returns, it survives the process."""
+        together = self._unwritten
+        together.append(completion_of(task.question.key, task.passage.id, reply, latency))
+        await asyncio.sleep(0)  # until every worker that has an answer in this turn has come here
+        if together is self._unwritten:  # no other worker has written it
+            self._write()
+
+    def give_up(self, task: Task, error: TeacherError) -> None:
+        """Record why a question has no answer."""
+        self._ledger.record_failures([Failure(task.question.key, task.passage.id, error.kind, str(error))])
+        self._progress.count(f"gave up: {error.kind}")
+        self._done += 1
+
+    def keep_attempt(self, task: Task, error: TeacherError) -> None:
+        """Keep the body of a response that was paid for and is not the answer."""
+        self._ledger.keep_attempt(Attempt(task.question.key, task.passage.id, error.kind, error.body, time.time()))
+
+    def skip(self) -> None:
+        """Count a passage whose question is answered already, or on its way."""
+        self._done += 1
+
+    async def flush_regularly(self) -> None:
+        """Flush and report until cancelled."""
+        while True:
+            await asyncio.sleep(FLUSH_EVERY)
+            await asyncio.to_thread(self._ledger.flush)  # a busy disk takes its time
+            self._report()
+
+    def finish(self) -> None:
+        """Write what cancelled workers have left, flush and report."""
+        if self._unwritten:
+            self._write()
+        self._ledger.flush()
+        self._report()
+
+    def _write(self) -> None:
+        answers = self._unwritten
+        self._ledger.append(answers)
+        self._unwritten = []  # only now: if the ledger raises, no worker may take its answer for written
+        self._tokens += sum(answer.prompt_tokens + answer.completion_tokens for answer in answers)
+        self._done += len(answers)
+
+    def _report(self) -> None:
+        if self._tokens:
+            self._progress.count("tokens", self._tokens)
+        if self._done:
+            self._progress.advance(self._done)
+        self._done = self._tokens = 0
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Rate limits: requests and tokens in any 60 seconds, and as many concurrent requests as the endpoint accepts."""
+"""Rate limits: requests and tokens in any 60 seconds, and pauses that the endpoint asks for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from annotator.asking.retry_policy import Patience
 from annotator.errors import ConfigError
@@ -16,8 +16,6 @@ WINDOW = 60.0
 """Seconds."""
 MARGIN: Final = 0.3
 """Seconds a window is kept longer than it is: requests arrive a little later or sooner than they were sent."""
-CROWDED: Final = 0.3
-"""Share of late answers that say "too much" from which on it is meant for everyone, not bad luck of a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +26,13 @@ class Pace:
     max_retries: int = 6
     rpm: int = 0
     tpm: int = 0
-    shared: Limit | None = None
-    """Keeps ``rpm`` and ``tpm`` over several processes."""
+    shared: Any = None
+    """Keeps ``rpm`` and ``tpm`` over several processes: ``acquire``, ``settle`` and ``pause`` as in ``RateLimit``."""
     warm: bool = False
     """Somebody has had an answer: the first question need not go out alone."""
     patience: Patience = field(default_factory=Patience)
     waiting: int = 2048
     """Questions that may wait for their next try while others are asked, some kB each."""
-
-
-class Limit(Protocol):
-    """Says when a request may go. What ``acquire`` returns is for ``settle``."""
-
-    async def acquire(self, tokens: int) -> Any:
-        """Wait until one request of about ``tokens`` tokens fits."""
-        ...
-
-    def settle(self, entry: Any, tokens: int) -> None:
-        """Replace the estimate by what the endpoint counted."""
-        ...
-
-    def pause(self, seconds: float) -> bool:
-        """Start no request for ``seconds``; return whether one could have started before."""
-        ...
 
 
 class RateLimit:
@@ -139,53 +121,3 @@ class RateLimit:
                 if surplus <= 1e-6:
                     return max(wait, sent + window - now)
         return wait
-
-
-class Gate:
-    """Lets ``most`` requests out at once; half as many when the endpoint is overloaded, then step by step more again.
-
-    Additive increase, multiplicative decrease, as TCP does. One refused request among many good answers changes
-    nothing: only when the share of refusals in the late answers passes ``CROWDED`` is the number halved, once for all
-    requests that were out at that moment.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.allowed = float(most)
-        """Requests that may be out now."""
-        self.out = 0
-        """Requests that are out now."""
-        self._most, self._cuts, self._share = most, 0, 0.0
-        self._queue: deque[asyncio.Future[None]] = deque()
-
-    async def enter(self) -> int:
-        """Wait for a place, first come, first served; returns the ticket for ``leave``."""
-        if self._queue or self.out >= int(self.allowed):
-            place = asyncio.get_running_loop().create_future()
-            self._queue.append(place)
-            await place
-        else:
-            self.out += 1
-        return self._cuts
-
-    def leave(self, ticket: int, *, overloaded: bool = False) -> bool:
-        """Give the place back; true when ``overloaded`` is one of many that say so, and all should slow down."""
-        crowded = self._note(ticket, overloaded=overloaded)
-        self.out -= 1
-        while self._queue and self.out < int(self.allowed):
-            place = self._queue.popleft()
-            if not place.done():  # else the run is being cancelled
-                self.out += 1
-                place.set_result(None)
-        return crowded
-
-    def _note(self, ticket: int, *, overloaded: bool) -> bool:
-        if ticket < self._cuts:
-            return overloaded  # sent before the number was cut: that is what it was cut for
-        self._share += (overloaded - self._share) / max(8.0, self.allowed)
-        if not overloaded:
-            self.allowed = min(float(self._most), self.allowed + max(1.0, self._most / 16) / self.allowed)
-            return False
-        if self._share <= CROWDED:
-            return False
-        self.allowed, self._share, self._cuts = max(1.0, self.allowed / 2), 0.0, self._cuts + 1
-        return True

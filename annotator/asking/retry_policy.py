@@ -29,16 +29,16 @@ class Rule(NamedTuple):
     """The action, and what the failure shows about the endpoint."""
 
     action: Action
-    crowded: bool = False
-    """It says "too much": when many do, fewer requests are let out at once."""
+    overloaded: bool = False
+    """It says "too much": its worker waits with it, so that fewer requests are out at once."""
 
 
 RULES: Final[Mapping[str, Rule]] = {
-    "http 429": Rule(Action.WAIT, crowded=True),  # the pace is too high
-    "http 503": Rule(Action.RETRY, crowded=True),  # overloaded, or down
-    "http 529": Rule(Action.RETRY, crowded=True),  # overloaded, by Anthropic
-    "http 498": Rule(Action.RETRY, crowded=True),  # no capacity, by Groq
-    "timeout": Rule(Action.RETRY, crowded=True),  # no whole answer within --timeout
+    "http 429": Rule(Action.WAIT, overloaded=True),  # the pace is too high
+    "http 503": Rule(Action.RETRY, overloaded=True),  # overloaded, or down
+    "http 529": Rule(Action.RETRY, overloaded=True),  # overloaded, by Anthropic
+    "http 498": Rule(Action.RETRY, overloaded=True),  # no capacity, by Groq
+    "timeout": Rule(Action.RETRY, overloaded=True),  # no whole answer within --timeout
     "connection": Rule(Action.RETRY),  # refused, reset, cut off, or no HTTP
     "malformed answer": Rule(Action.RETRY),  # 200, but no chat completion that can be read
     "unfinished answer": Rule(Action.RETRY),  # 200, but an unknown finish reason such as "error"

@@ -1,4 +1,4 @@
-"""Send requests through gate, rate limits and circuit breaker, and decide what is done about a failure.
+"""Send requests through rate limits and circuit breaker, and decide what is done about a failure.
 
 ``retry_policy.RULES`` says what. A failure while the endpoint is down is the endpoint's and costs the passage nothing;
 any other that is asked again is a try of the passage's own, and it has ``1 + max_retries`` of them.
@@ -7,12 +7,11 @@ any other that is asked again is a try of the passage's own, and it has ``1 + ma
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from annotator.asking.circuit_breaker import Breaker
-from annotator.asking.rate_limits import Gate, Limit, Pace, RateLimit
+from annotator.asking.rate_limits import Pace
 from annotator.asking.retry_policy import Action, rule_of, wait_before
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.records import Passage
@@ -20,7 +19,7 @@ from annotator.teachers import Question, Reply, Teacher
 from annotator.terminal.events import Progress
 
 DOUBT: Final = 5
-"""Failures in a row, and no fewer than requests are out, after which the endpoint is suspected to be down."""
+"""Failures in a row, and no fewer than there are workers, after which the endpoint is suspected to be down."""
 
 
 @dataclass(slots=True)
@@ -42,21 +41,15 @@ class Task:
 class Requests:
     """Sends for all workers: what one of them learns about the endpoint holds for the others."""
 
-    def __init__(self, teacher: Teacher, pace: Pace, progress: Progress) -> None:
+    def __init__(self, teacher: Teacher, limit: Any, pace: Pace, progress: Progress) -> None:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
-        self._patience = pace.patience
-        self._limit: Limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
-        self._gate = Gate(pace.concurrency)
+        self._patience, self._concurrency = pace.patience, pace.concurrency
+        self._limit = limit
         self._breaker = Breaker(self._probe, progress.say, pace.patience)
         self._cut_thinking = False
 
-    def remember(self, spent: Iterable[tuple[float, int]]) -> None:
-        """Count requests of an earlier command against the limits: seconds ago, and tokens."""
-        if isinstance(self._limit, RateLimit):  # what several processes share remembers for itself
-            self._limit.remember(spent)
-
     async def send(self, task: Task) -> tuple[Reply, float]:
-        """Send one request, when gate, breaker and limits let it go.
+        """Send one request, when breaker and limits let it go.
 
         Returns:
             The answer, and the seconds from sending the request to its last byte.
@@ -64,17 +57,11 @@ class Requests:
         Raises:
             TeacherError: there is no answer, or the first empty one; ``wait_after`` says what is done about it.
         """
-        ticket = await self._gate.enter()
-        try:
-            entry = await self._wait_for_permission(task.tokens)
-            began = time.monotonic()
-            reply = await self._teacher.ask(task.question)
-            latency = time.monotonic() - began
-        except TeacherError as error:
-            if self._gate.leave(ticket, overloaded=rule_of(error.kind).crowded):
-                self._pause(error.retry_after or 0.0)
-            raise
-        self._gate.leave(ticket)
+        await self._breaker.closed()
+        entry = await self._limit.acquire(task.tokens)
+        began = time.monotonic()
+        reply = await self._teacher.ask(task.question)
+        latency = time.monotonic() - began
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
         self._pause(reply.pause)
@@ -126,17 +113,7 @@ class Requests:
 
     def _failures_before_doubt(self, task: Task) -> int:
         """Return the failures in a row that make one doubt the endpoint: fewer before a passage is given up."""
-        if task.failed >= self._retries:
-            return min(DOUBT, 1 + self._retries)
-        return max(DOUBT, self._gate.out)
-
-    async def _wait_for_permission(self, tokens: int) -> Any:
-        """Wait until breaker and limits both let a request go; returns its entry in the limits."""
-        while True:
-            await self._breaker.closed()
-            entry = await self._limit.acquire(tokens)
-            if not self._breaker.open:
-                return entry
+        return min(DOUBT, 1 + self._retries) if task.failed >= self._retries else max(DOUBT, self._concurrency)
 
     async def _probe(self, *, whole: bool = False) -> None:
         await self._limit.acquire(0)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
 from annotator.records import Completion
@@ -65,7 +64,7 @@ class Answers(Protocol):
 
     def get(self, key: str) -> Completion | None:
         """Return the answer to ``key``, or None."""
-        ...
+        return self.find((key,)).get(key)
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the answers to those of ``keys`` that have one."""
@@ -77,7 +76,7 @@ class Answers(Protocol):
 
     def has(self, key: str) -> bool:
         """Whether ``key`` has an answer."""
-        ...
+        return bool(self.known((key,)))
 
     def since(self, moment: float) -> list[tuple[float, int]]:
         """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
@@ -91,20 +90,21 @@ class Answers(Protocol):
         """Return the number of answers."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def close(self) -> None:
+        """Close the file or the connection."""
+        ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 canonical: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
 ).encode
 """JSON with sorted names, no white space, Unicode as it is: what keys are made of."""
-# dataclasses.astuple copies deeply, at ten times the cost.
-# Token probabilities have a table of their own.
-completion_row = attrgetter(*(column.name for column in fields(Completion) if column.name != "logprobs"))
-failure_row = attrgetter(*(column.name for column in fields(Failure)))
-attempt_row = attrgetter(*(column.name for column in fields(Attempt)))
 
 
 def request_key(content: Mapping[str, Any]) -> str:

@@ -11,11 +11,13 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from annotator.errors import RunDirError
-from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure, attempt_row, completion_row, failure_row
+from annotator.ledger.rows import SCHEMA_VERSION, Answers, Attempt, Failure
 from annotator.records import Completion
 from annotator.storage.rundir import APPLICATION_ID
 
@@ -42,8 +44,14 @@ _SELECT_LOGPROBS: Final = (
 )
 _INSERT: Final = "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)"
 
+# dataclasses.astuple copies deeply, at ten times the cost.
+# Token probabilities have a table of their own.
+_completion_row = attrgetter(*(column.name for column in fields(Completion) if column.name != "logprobs"))
+_failure_row = attrgetter(*(column.name for column in fields(Failure)))
+_attempt_row = attrgetter(*(column.name for column in fields(Attempt)))
 
-class Ledger:
+
+class Ledger(Answers):
     """Answers by key, in one SQLite file. But for ``flush``, not to be used by two threads at once."""
 
     def __init__(self, path: Path) -> None:
@@ -78,8 +86,6 @@ class Ledger:
                 f"BEGIN; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
                 f" PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
-        self._failed = self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone() is not None
-        """Whether there is any failure to forget."""
         named = "SELECT 1 FROM sqlite_master WHERE name = 'logprobs'"
         self._select = _SELECT_LOGPROBS if self._db.execute(named).fetchone() else _SELECT
 
@@ -87,30 +93,24 @@ class Ledger:
         """Write answers in one transaction; when this returns they survive the process. A key that is there stays."""
         with _explained(self.path):
             given = [(item.key, item.logprobs) for item in completions if item.logprobs]
-            if len(completions) == 1 and not self._failed and not given:
-                self._db.execute(_INSERT, completion_row(completions[0]))  # a transaction of its own
-                self._unflushed = True
-                return
             with self._transaction():
-                self._db.executemany(_INSERT, map(completion_row, completions))
+                self._db.executemany(_INSERT, map(_completion_row, completions))
                 if given:
                     self._db.execute(_LOGPROBS)
                     self._db.executemany("INSERT OR IGNORE INTO logprobs VALUES (?,?)", given)
                     self._select = _SELECT_LOGPROBS
-                if self._failed:
-                    self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
+                self._db.executemany("DELETE FROM failures WHERE key=?", [(item.key,) for item in completions])
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Record why questions have no answer, in place of earlier records."""
         with _explained(self.path), self._transaction():
-            self._failed = True
-            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(failure_row, failures))
+            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
 
     def keep_attempt(self, attempt: Attempt) -> None:
         """Keep what came of a try that is not the answer."""
         with _explained(self.path), self._transaction():
             self._db.execute(_ATTEMPTS)
-            self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", attempt_row(attempt))
+            self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", _attempt_row(attempt))
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield all that ``keep_attempt`` has kept."""
@@ -135,15 +135,12 @@ class Ledger:
             finally:
                 os.close(descriptor)
 
-    def get(self, key: str) -> Completion | None:
-        """Return the answer to ``key``, or None."""
-        with _explained(self.path):
-            row = self._db.execute(f"{self._select} WHERE completions.key=?", (key,)).fetchone()
-        return Completion(*row) if row else None
-
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the answers to those of ``keys`` that have one."""
-        return {key: answer for key in keys if (answer := self.get(key))}
+        query = f"{self._select} WHERE completions.key=?"
+        with _explained(self.path):
+            rows = (self._db.execute(query, (key,)).fetchone() for key in keys)
+            return {row[0]: Completion(*row) for row in rows if row}
 
     def batches(self, size: int) -> Iterator[list[Completion]]:
         """Yield all answers, ``size`` at a time, in order of their keys."""
@@ -157,11 +154,6 @@ class Ledger:
                 return
             yield [Completion(*row) for row in rows]
             last = rows[-1][0]
-
-    def has(self, key: str) -> bool:
-        """Whether ``key`` has an answer."""
-        with _explained(self.path):
-            return self._db.execute("SELECT 1 FROM completions WHERE key=?", (key,)).fetchone() is not None
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of ``keys`` (up to some thousands) that have an answer."""
@@ -193,12 +185,6 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

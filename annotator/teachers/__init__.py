@@ -7,6 +7,7 @@ is imported here before it is needed.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from annotator.errors import ConfigError
+from annotator.records import Completion
 from annotator.teachers.registry import PROVIDERS
 
 if TYPE_CHECKING:
@@ -56,6 +58,21 @@ class Reply:
     """The answer was cut before the model had finished thinking."""
     logprobs: str = ""
     """Token probabilities of ``text`` in the form of ``token_logprobs``; empty where none came."""
+
+
+def completion_of(key: str, passage_id: str, reply: Reply, latency: float) -> Completion:
+    """Make the ledger's record of ``reply``, now; ``latency`` in seconds, 0 where there is none, as in a batch."""
+    return Completion(
+        key=key,
+        passage_id=passage_id,
+        reply=reply.text,
+        finish_reason=reply.finish_reason,
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        latency=latency,
+        created=time.time(),
+        logprobs=reply.logprobs,
+    )
 
 
 class Teacher(Protocol):
