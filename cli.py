@@ -67,7 +67,6 @@ _TEACHER: Final = ("provider", "model", "base_url", "limits")
 _OFTEN: Final = ("out", "docs", "text_field", *_TEACHER)
 _FORECAST: Final = ("pilot", "latency", "price_in", "price_out", "checking", "by", "share", "keep", "config")
 _CHECK: Final = ("directory", *_TEACHER, "by", "share", "keep", "batch", "differences", "quiet", "as_json", "debug")
-_RUN: Final = ("workers", "engine", "ray_address")
 _UPDATE: Final = ("directory", "source", "docs", "base_url", "concurrency", "batch", "quiet", "as_json", "debug")
 
 
@@ -92,7 +91,7 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
     (_LOOK, "review", review),
     (_LOOK, "quality", quality),
     (_LOOK, "check", with_settings(check, _CHECK, only=_of_panel("Teacher"), defaults=False)),
-    (_COUNT, "audit", with_settings(audit, ("target", "compare", "as_json", "debug"), only=_RUN)),
+    (_COUNT, "audit", audit),
     (_COUNT, "report", report),
     (_PASS_ON, "export", export_command),
     (_PASS_ON, "import", import_command),

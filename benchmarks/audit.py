@@ -1,13 +1,13 @@
 """Time and memory of the audit, by number of samples.
 
     python benchmarks/audit.py make RUN OUT --samples 1000000   # a run directory of so many samples
-    python benchmarks/audit.py measure OUT --workers 1           # seconds, and the largest memory
+    python benchmarks/audit.py measure OUT                       # seconds, and the largest memory
 
 ``make`` repeats a run: every copy has its own ids, and its texts are written in another alphabet (small letters
 exchanged, the same in the mentions), so that copies are no duplicates of each other, while offsets, lengths, types and
 the leaks within a copy stay. ``measure`` audits in a fresh process, after the imports.
 
-Measured from a run over 300 real articles with the local teacher, on two busy cores, with ``--workers 1``:
+Measured from a run over 300 real articles with the local teacher, on two busy cores:
 
       1,003,266 samples     49.4 s of CPU    415 MB at most (133 MB of them libraries)
 """
@@ -19,7 +19,6 @@ import json
 import random
 import resource
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -85,25 +84,21 @@ def _letters(number: int) -> bytes:
     return bytes.maketrans(LETTERS, bytes(order))
 
 
-def measure(target: Path, workers: int) -> None:
-    """Audit, and print what it took; the memory of the largest process is reported apart from that of this one."""
+def measure(target: Path) -> None:
+    """Audit, and print what it took."""
     import pandas  # noqa: F401 - what the audit needs is loaded before the clock starts
 
-    from annotator.engines.local import LocalEngine
     from data_cards.audit.compute import audit_dataset
     from data_cards.audit.dataset import find
 
     dataset = find(str(target))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin, used = time.perf_counter(), time.process_time()
-    with closing(LocalEngine(workers)) as engine:
-        figures = audit_dataset(dataset, engine).figures
+    figures = audit_dataset(dataset).figures
     wall, cpu = time.perf_counter() - begin, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    others = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"{figures['samples']['count']:,} samples, {workers} workers: {wall:.1f} s; processor time {cpu:.1f} s here, "
-          f"{others.ru_utime + others.ru_stime:.1f} s in others; {before // 1024} MB before, "
-          f"at most {peak // 1024} MB, {others.ru_maxrss // 1024} MB in each other")  # fmt: skip
+    print(f"{figures['samples']['count']:,} samples: {wall:.1f} s, {cpu:.1f} s of CPU; {before // 1024} MB before, "
+          f"at most {peak // 1024} MB")  # fmt: skip
     print(json.dumps({name: number for name, number in figures["leaks"].items() if name != "examples"}))
     print(figures["problems"][:3])
 
@@ -117,9 +112,8 @@ if __name__ == "__main__":
     making.add_argument("--samples", type=int, default=1_000_000)
     measuring = commands.add_parser("measure")
     measuring.add_argument("target", type=Path)
-    measuring.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.command == "make":
         make(RunDir(arguments.run), RunDir(arguments.out), arguments.samples)
     else:
-        measure(arguments.target, arguments.workers)
+        measure(arguments.target)

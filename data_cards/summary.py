@@ -45,7 +45,7 @@ def finish(outcome: Outcome) -> dict[str, Any]:
         report |= sampling
     report["sampling"] = sampling
     if set(manifest["stages"]) == set(STAGES):
-        figures = audit(run, outcome.engine)
+        figures = audit(run)
         write_card(run, figures)
         report |= {name: figures[name] for name in ("passages", "labels", "mentions", "samples")}
         report |= {name: figures[name] for name in ("agreement", "changelog") if name in figures}

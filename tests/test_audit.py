@@ -14,8 +14,8 @@ from annotator.records import Annotation, LabelUse, Mention, Passage, Piece, Sam
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.rundir import SPLITS, RunDir
-from data_cards.audit.arrays import distribution
 from data_cards.audit.compute import audit
+from data_cards.audit.mentions import distribution
 
 TEXT = "Bà Hoà ở Đại học Hà Nội."
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import tempfile
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -26,15 +28,12 @@ from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
 from data_cards.audit import dataset as datasets_of
 from data_cards.audit.alike import alike
-from data_cards.audit.arrays import distribution
 from data_cards.audit.compute import audit, audit_dataset
 from data_cards.audit.database import Database
 from data_cards.audit.dataset import find
-from data_cards.audit.labels import frequency, label_figures
-from data_cards.audit.mentions import mention_figures
-from data_cards.audit.ngrams import ngrams_of
+from data_cards.audit.mentions import distribution, frequency, label_figures, mention_figures, span_figures
 from data_cards.audit.problems import notes
-from data_cards.audit.reading import nesting, read_annotations
+from data_cards.audit.reading import N, ngrams_of, read_annotations
 from tests.rundirs import Item, make_run, rewrite, write
 
 ITEMS = (
@@ -200,31 +199,36 @@ def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
         assert example["overlap"] > 0.8
 
 
-@given(st.lists(st.text("aă b\n", max_size=60), min_size=1, max_size=6))
+@given(st.lists(st.text("aă \n", max_size=60), min_size=1, max_size=6))
 def test_the_ngrams_of_a_text_are_its_own(texts: list[str]) -> None:
-    """Texts beside it change nothing; every text has at least one."""
-    found = ngrams_of(texts)
-    owner = found.owners
-    for number, text in enumerate(texts):
-        own = found.hashes[owner == number].tolist()
-        assert len(own) == found.sizes[number] >= 1
-        assert own == ngrams_of([text]).hashes.tolist()
+    """Texts beside it change nothing; each n-gram counts once."""
+    for text, own in zip(texts, ngrams_of(pa.array(texts)).to_pylist(), strict=True):
+        words = text.lower().split()
+        assert own == ngrams_of(pa.array([text])).to_pylist()[0]
+        assert len(own) == len({tuple(words[place : place + N]) for place in range(len(words) - N + 1)})
+
+
+@contextmanager
+def annotated(annotations: list[Annotation]) -> Iterator[Database]:
+    """The database of an audit that has read these annotations."""
+    with tempfile.TemporaryDirectory() as folder, Database() as database:
+        run = RunDir(Path(folder))
+        write(run.annotations, tables.ANNOTATION, annotations)
+        read_annotations(database, run)
+        yield database
 
 
 @settings(max_examples=25)
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["Huế", "hà nội"])), max_size=6)))
 def test_types_are_counted_as_by_hand(passages: list[list[tuple[str, str]]]) -> None:
-    """Types, mentions, and types together, whatever the batches."""
+    """Types, mentions, and types together."""
     annotations = [
         Annotation(
             f"p{number}", "", tuple(Mention(text, label, label, 0, 3, "exact") for label, text in mentions), "ok"
         )
         for number, mentions in enumerate(passages)
     ]
-    with Database() as database:
-        for begin in range(0, len(passages), 2):
-            batch = tables.to_batch(annotations[begin : begin + 2], tables.ANNOTATION)
-            database.add(read_annotations(batch, np.zeros(0, np.uint64)).tables)
+    with annotated(annotations) as database:
         figures = label_figures(database, frequency(database))
         mentions = mention_figures(database, len(passages))
     types = [sorted({label for label, _ in passage}) for passage in passages]
@@ -238,10 +242,10 @@ def test_types_are_counted_as_by_hand(passages: list[list[tuple[str, str]]]) -> 
     assert {entry["label"]: entry["samples"] for entry in figures["top"]} == samples
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.integers(1, 5))))
 def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]) -> None:
     """Of the same passage; and those with several labels are those that stand there twice."""
-    owner, start, length = (np.array([span[place] for span in spans], np.int64) for place in range(3))
     places = Counter((one, first, first + size) for one, first, size in spans)
     nested = sum(
         any(
@@ -250,7 +254,14 @@ def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]
         )
         for one, first, last in places
     )
-    assert nesting(owner, start, start + length) == (nested, sum(number > 1 for number in places.values()))
+    mentions: dict[int, list[Mention]] = {}
+    for owner, first, size in spans:
+        mentions.setdefault(owner, []).append(Mention("", "x", "x", first, first + size, "exact"))
+    own = [Annotation(str(owner), "", tuple(found), "ok") for owner, found in mentions.items()]
+    with annotated(own) as database:
+        found = span_figures(database)
+    assert found["spans_nested"] == nested
+    assert found["spans_with_several_labels"] == sum(number > 1 for number in places.values())
 
 
 def test_types_that_look_like_one(tmp_path: Path) -> None:

@@ -6,23 +6,21 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections import deque
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from annotator.engines.local import LocalEngine
 from annotator.errors import RunDirError
 from annotator.records import Passage, Piece
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
-from data_cards.audit import leaks, ngrams
-from data_cards.audit.compute import audit, audit_dataset
+from data_cards.audit import leaks
+from data_cards.audit.compute import audit
 from data_cards.audit.database import Database
-from data_cards.audit.dataset import find
+from data_cards.audit.reading import N
 from tests.conftest import ROOT
 from tests.rundirs import Item, make_run, write
 
@@ -44,10 +42,11 @@ def many() -> list[Item]:
     return items
 
 
-def hashes(begin: int, end: int) -> dict[str, pa.Table]:
-    """Rows of the table ``annotations``; each hash occurs in three of 3,000,000."""
-    numbers = np.arange(begin, end, dtype=np.uint64) % np.uint64(1_000_000)
-    return {"annotations": pa.table({"passage": numbers, "text": numbers})}
+def add_rows(database: Database) -> None:
+    """Insert 3,000,000 rows, in which each number occurs three times."""
+    for begin in range(0, 3_000_000, 100_000):
+        numbers = np.arange(begin, begin + 100_000, dtype=np.uint64) % np.uint64(1_000_000)
+        database.insert("pieces", "SELECT number, number FROM batch", pa.table({"number": numbers}))
 
 
 @pytest.mark.slow
@@ -56,9 +55,8 @@ def test_what_memory_does_not_hold_comes_back(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Database() as database:
         database.run("SET memory_limit = '24MB'")
-        for begin in range(0, 3_000_000, 100_000):
-            database.add(hashes(begin, begin + 100_000))
-        thrice = "SELECT count(*) FROM (SELECT passage FROM annotations GROUP BY passage HAVING count(*) = 3)"
+        add_rows(database)
+        thrice = "SELECT count(*) FROM (SELECT passage FROM pieces GROUP BY passage HAVING count(*) = 3)"
         assert database.number(thrice) == 1_000_000
         assert any(path.is_file() for path in tmp_path.rglob("*"))
     assert not list(tmp_path.iterdir())
@@ -70,7 +68,7 @@ def test_the_folder_of_a_killed_audit_is_deleted_by_the_next(tmp_path: Path, mon
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "cwd": ROOT}
-    script = "from data_cards.audit.database import Database; found = Database(); print(flush=True); input()"
+    script = "from data_cards.audit.database import Database\nwith Database(): print(flush=True); input()"
     with ExitStack() as running:
         killed, alive = (
             running.enter_context(subprocess.Popen([sys.executable, "-c", script], **pipes)) for _ in range(2)
@@ -106,24 +104,9 @@ def test_the_order_changes_no_figure(tmp_path: Path) -> None:
     assert run.audit.read_bytes() == whole
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("alone", [False, True])
-def test_processes_change_no_figure(tmp_path: Path, processes: type[LocalEngine], alone: bool) -> None:
-    """What several processes counted is what one counts, byte for byte, of a run and of samples alone."""
-    run = make_run(tmp_path, many())
-    for split in SPLITS:  # several parts of each file
-        rows = pa.Table.from_batches(tables.batches(run.samples(split)), tables.SAMPLE)
-        pa.parquet.write_table(rows, run.samples(split), row_group_size=7)
-    dataset = find(str(run.root / "samples" if alone else run.root))
-    with closing(LocalEngine(1)) as engine:
-        expected = audit_dataset(dataset, engine)
-    with closing(processes(2)) as engine:
-        assert audit_dataset(dataset, engine) == expected
-
-
 def shingles(text: str) -> set[str]:
     words = text.lower().split()
-    return {" ".join(words[place : place + ngrams.N]) for place in range(len(words) - ngrams.N + 1)}
+    return {" ".join(words[place : place + N]) for place in range(len(words) - N + 1)}
 
 
 def test_near_duplicates_are_counted_exactly(tmp_path: Path) -> None:
@@ -143,11 +126,10 @@ def test_near_duplicates_are_counted_exactly(tmp_path: Path) -> None:
     assert found["identical_passages"] == sum(len(splits) > 1 for splits in texts.values()) > 0
 
 
-def test_what_everybody_prints_is_not_compared_with_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_everybody_prints_is_not_compared_with_everything(tmp_path: Path) -> None:
     """A notice in many passages of both splits makes no pairs of all with all, and is told; a copy is found still."""
-    monkeypatch.setattr(leaks, "CROWD", 3)
     notice = news(0, 30)
-    made = [notice + news(number, 60) for number in range(1, 41)]
+    made = [notice + news(number, 60) for number in range(1, 2 * leaks.CROWD + 3)]
     items = [Item(f"p{n}", " ".join(words), [(words[0], "x")], "test" if n % 2 else "train")
              for n, words in enumerate([*made, [*made[0], "thêm"]])]  # fmt: skip
     items[-1] = Item("copy", items[-1].text, items[-1].entities, "test")
@@ -171,7 +153,7 @@ def test_a_full_disk_is_one_line() -> None:
         database.run("SET memory_limit = '24MB'")
         database.run("SET max_temp_directory_size = '1MB'")
         with pytest.raises(RunDirError, match=r"free some space, or set TMPDIR") as caught:
-            deque(map(database.add, (hashes(begin, begin + 100_000) for begin in range(0, 3_000_000, 100_000))), 0)
+            add_rows(database)
     assert "\n" not in str(caught.value)
 
 

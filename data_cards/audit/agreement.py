@@ -7,13 +7,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from annotator.checking.compare import AGREED, DIFFERENT, GRAIN, NOT_ASKED, ONLY_FIRST, ONLY_SECOND, TYPE, VERDICTS
+from annotator.checking.compare import (
+    AGREED,
+    DIFFERENT,
+    GRAIN,
+    NOT_ASKED,
+    ONLY_FIRST,
+    ONLY_SECOND,
+    SAME,
+    TYPE,
+    VERDICTS,
+)
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.settings import read_check
 from annotator.storage.rundir import RunDir
 from annotator.teachers.query_teacher import prompt_of
-from data_cards.audit.checked_part import whole
-from data_cards.estimates import Estimate, jeffreys
+from data_cards.estimates import Estimate, jeffreys, ratio
 
 TYPES_SHOWN: Final = 30
 PASSAGES_SHOWN: Final = 20
@@ -103,6 +112,38 @@ def query_figures(opinions: Iterable[Opinion], answered: Mapping[str, int]) -> d
     with_entities, absent = len(second - first), answered.get("absent", 0)
     share = Estimate(with_entities / absent, *jeffreys(with_entities / absent, absent), absent) if absent else None
     return {**answered, "absent_with_entities": with_entities, **({"absent_share": share.as_dict()} if share else {})}
+
+
+def whole(opinions: Iterable[Opinion], share: float) -> dict[str, Any]:
+    """Return estimates for all passages, each with a 95 % interval; nothing where the part has no entities.
+
+    ``f1``: of one teacher against the other, the same entities. ``confirmed``: the share of the first teacher's
+    entities that the second has too, types of another grain included. The passages count as drawn at random, which
+    makes the intervals of a stratified draw somewhat too wide.
+
+    Args:
+        opinions: on the passages that both teachers were asked about.
+        share: of all passages that these are.
+    """
+    agreed: Counter[str] = Counter()
+    same: Counter[str] = Counter()
+    first: Counter[str] = Counter()
+    both: Counter[str] = Counter()
+    for one in opinions:
+        if one.verdict == NOT_ASKED:
+            continue
+        identity = one.passage_id
+        agreed[identity] += one.verdict == AGREED
+        both[identity] += 2 if one.verdict == AGREED else 1
+        first[identity] += one.teacher != "second"
+        same[identity] += one.teacher != "second" and one.verdict in SAME
+    order = sorted(both)
+    population = round(len(order) / share)
+    estimates = {
+        "f1": ratio([agreed[one] for one in order], [both[one] / 2 for one in order], population),
+        "confirmed": ratio([same[one] for one in order], [first[one] for one in order], population),
+    }
+    return {name: found.as_dict() for name, found in estimates.items() if found}
 
 
 def f1(pairs: Mapping[str, int], first: int, second: int) -> dict[str, float]:

@@ -6,15 +6,11 @@ from collections import defaultdict
 from itertools import combinations
 from typing import Any, Final
 
-import numpy as np
-
 from data_cards.audit.database import Database
-from data_cards.audit.labels import Frequency
+from data_cards.audit.mentions import Frequency
 from normalizers.labels import near, related
 
 LISTED: Final = 50
-SKETCH: Final = 256
-"""Distinct mentions of a type that are compared, those with the smallest hashes: a fair sample of all of them."""
 SHARED: Final = 5
 """Mentions in lower case that two types must have in common to be compared by them."""
 OVERLAP: Final = 0.3
@@ -23,10 +19,16 @@ _SHORTEST: Final = 5
 """Letters of a name from which on a difference of one letter may be a typing error."""
 _CROWD: Final = 50
 """A form that more names than this share says nothing and is ignored."""
-_SKETCHES: Final = f"""
-SELECT label, text FROM (SELECT DISTINCT label, text FROM mentions)
-QUALIFY row_number() OVER (PARTITION BY label ORDER BY text) <= {SKETCH} ORDER BY label, text
-"""  # noqa: S608 - a number of this module
+_SAME_MENTIONS: Final = f"""
+WITH named AS (SELECT DISTINCT label, text FROM mentions),
+     sizes AS (SELECT label, count(*) AS size FROM named GROUP BY label),
+     shared AS (SELECT * FROM named QUALIFY count(*) OVER (PARTITION BY text) BETWEEN 2 AND {_CROWD}),
+     pairs AS (SELECT a.label AS one, b.label AS other, count(*) AS common
+               FROM shared a JOIN shared b ON a.text = b.text AND a.label < b.label
+               GROUP BY ALL HAVING common >= {SHARED})
+SELECT one, other, common, common / (a.size + b.size - common) AS overlap
+FROM pairs JOIN sizes a ON one = a.label JOIN sizes b ON other = b.label WHERE overlap >= {OVERLAP}
+"""  # noqa: S608 - numbers of this module
 
 
 def alike(database: Database, frequency: Frequency) -> dict[str, Any]:
@@ -40,8 +42,8 @@ def alike(database: Database, frequency: Frequency) -> dict[str, Any]:
     for pair in _one_letter(labels):
         if "same words" not in evidence[pair]:
             evidence[pair].append("one letter apart")
-    for pair, (common, overlap) in _same_mentions(database, labels).items():
-        evidence[pair].append(f"{common} mentions in common, {overlap:.0%} of both")
+    for one, other, common, overlap in database.rows(_SAME_MENTIONS):
+        evidence[one, other].append(f"{common} mentions in common, {overlap:.0%} of both")
     found: list[dict[str, Any]] = [
         {"labels": list(pair), "samples": [frequency[label]["samples"] for label in pair], "evidence": reasons}
         for pair, reasons in evidence.items()
@@ -84,32 +86,6 @@ def _near(one: str, other: str) -> bool:
         swapped = len(differing) == 2 and differing[1] == differing[0] + 1 and sorted(one) == sorted(other)
         return len(differing) == 1 or swapped
     return abs(len(one) - len(other)) == 1
-
-
-def _same_mentions(database: Database, labels: list[str]) -> dict[tuple[str, str], tuple[int, float]]:
-    """Find types whose mentions overlap: how many are common, and their share; estimated beyond ``SKETCH`` mentions."""
-    sketches = database.columns(_SKETCHES)
-    texts = sketches["text"]
-    codes = np.searchsorted(np.array(labels, object), np.asarray(sketches["label"], object)) if labels else texts
-    order = np.argsort(texts, kind="stable")
-    groups = np.split(codes[order], np.flatnonzero(np.diff(texts[order])) + 1)
-    together: defaultdict[tuple[int, int], int] = defaultdict(int)
-    for group in groups:
-        if 1 < len(group) <= _CROWD:
-            for pair in combinations(sorted(group.tolist()), 2):
-                together[pair] += 1
-    begins = np.searchsorted(codes, np.arange(len(labels) + 1))
-    found = {}
-    for (one, other), common in together.items():
-        if common >= SHARED:
-            left, right = (texts[begins[code] : begins[code + 1]] for code in (one, other))
-            union = np.union1d(left, right)
-            smallest = union[:SKETCH] if SKETCH in (len(left), len(right)) else union
-            both = int((np.isin(smallest, left) & np.isin(smallest, right)).sum())
-            if both >= OVERLAP * len(smallest):
-                names = sorted((labels[one], labels[other]))
-                found[names[0], names[1]] = (common, both / len(smallest))
-    return found
 
 
 def _pairs(groups: dict[str, list[str]]) -> set[tuple[str, str]]:

@@ -10,13 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-import pyarrow as pa
-
 from annotator.run.manifest.stored_settings import settings_of
 from annotator.run.update_steps import document_steps, passage_steps
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
-from data_cards.audit.arrays import hashes
 from data_cards.audit.database import Database
 
 NEW_TYPES: Final = 20
@@ -45,8 +42,7 @@ def changelog(run: RunDir, database: Database, splits: Sequence[str]) -> list[di
     database.run("CREATE TABLE steps (passage UBIGINT, step INTEGER)")
     for step, rows in enumerate(passages):
         for batch in tables.batches(run.passages, ["id"], rows=rows):
-            number = pa.repeat(pa.scalar(step, pa.int32()), len(batch))
-            database.add({"steps": pa.table({"passage": hashes(batch.column("id")), "step": number})})
+            database.insert("steps", f"SELECT hashed(id), {step} FROM batch", batch)  # noqa: S608 - a number
     samples = {(step, splits[number]): count for step, number, count in database.rows(_SAMPLES)}
     mentions = dict(database.rows(_MENTIONS))
     types = [Counter[str]() for _ in passages]

@@ -5,36 +5,26 @@ The same files give the same bytes: nothing depends on the time, the machine or 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from annotator.config.settings import STAGES
-from annotator.engines import Engine
-from annotator.engines.local import LocalEngine
-from annotator.storage import tables
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
 from data_cards.audit import leaks
 from data_cards.audit.agreement import agreement_figures
 from data_cards.audit.alike import alike
-from data_cards.audit.arrays import descending
 from data_cards.audit.changelog import changelog
-from data_cards.audit.database import Database, load
-from data_cards.audit.dataset import PART, Dataset, of_run
-from data_cards.audit.labels import Frequency, frequency, label_figures
-from data_cards.audit.mentions import mention_figures, span_figures
-from data_cards.audit.merges import merges
-from data_cards.audit.passages import disagreements, passage_figures, sources
+from data_cards.audit.database import Database
+from data_cards.audit.dataset import Dataset, of_run
+from data_cards.audit.logs import merges, rejection_figures
+from data_cards.audit.mentions import Frequency, descending, frequency, label_figures, mention_figures, span_figures
 from data_cards.audit.problems import counted as counted_lines
 from data_cards.audit.problems import negatives_note, notes, of_funnel, of_leaks, of_samples
-from data_cards.audit.reading import document_rows, read_annotations, read_passages, read_samples
-from data_cards.audit.rejections import rejection_figures, too_long
-from data_cards.audit.samples import balance, duplicates, sample_figures
+from data_cards.audit.reading import read_annotations, read_documents, read_passages, read_samples
+from data_cards.audit.samples import balance, disagreements, duplicates, passage_figures, sample_figures, sources
 
 VERSION: Final = 1
 
@@ -48,38 +38,28 @@ class Audit:
     """Samples and mentions of every type, the most frequent first."""
 
 
-def audit(run: RunDir, engine: Engine | None = None) -> dict[str, Any]:
+def audit(run: RunDir) -> dict[str, Any]:
     """Compute the figures of ``run`` and write them to ``audit.json``.
-
-    Args:
-        run: a finished run.
-        engine: reads the parts of the files; default: a process for each core.
 
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
     """
-    figures = audit_dataset(of_run(run), engine).figures
+    figures = audit_dataset(of_run(run)).figures
     write_json(run.audit, figures)
     return figures
 
 
-def audit_dataset(dataset: Dataset, engine: Engine | None = None) -> Audit:
+def audit_dataset(dataset: Dataset) -> Audit:
     """Compute the figures of a run directory, a folder of samples or a Hub dataset; write nothing.
 
     Args:
         dataset: see ``data_cards.audit.dataset``.
-        engine: as for ``audit``.
 
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
     """
-    with (
-        nullcontext(engine) if engine else closing(LocalEngine(os.cpu_count() or 1)) as working,
-        Database() as database,
-    ):
-        if dataset.run:
-            return _audit_run(dataset, dataset.run, database, working)
-        return _audit_samples(dataset, database, working)
+    with Database() as database:
+        return _audit_run(dataset, dataset.run, database) if dataset.run else _audit_samples(dataset, database)
 
 
 def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -88,28 +68,26 @@ def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [flow for stage in STAGES if stage in stages for flow in stages[stage]["funnel"]]
 
 
-def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine) -> Audit:
-    manifest = run.read_manifest()
+def _audit_run(dataset: Dataset, run: RunDir, database: Database) -> Audit:
+    manifest, splits = run.read_manifest(), list(dataset.splits)
     flows = funnel(manifest)
     rejected, kinds = rejection_figures(run.rejected)
-    for batch in tables.batches(run.documents, ["id", "source"]) if run.documents.exists() else ():
-        database.add({"documents": document_rows(batch)})
-    passages = tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"], PART)
-    annotations = tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"], PART)
-    read = partial(read_annotations, too_long=too_long(run.rejected))
-    counts = load(database, engine, read_passages, passages)
-    counts.update(load(database, engine, read, annotations))
-    own, wrong, counted = _of_samples(dataset, database, engine, counts["status"].total())
+    read_documents(database, run)
+    read_passages(database, run)
+    read_annotations(database, run)
+    statuses = database.counts("SELECT status, count(*) FROM annotations GROUP BY status")
+    own, wrong, counted = _of_samples(dataset, database, sum(statuses.values()))
+    spans = span_figures(database)
     figures = {
         "version": VERSION,
         "funnel": flows,
-        "passages": passage_figures(counts, manifest["config"]["min_tokens"], manifest["config"]["max_tokens"]),
+        "passages": passage_figures(database, manifest["config"]["min_tokens"], manifest["config"]["max_tokens"]),
         "labels": {**own["labels"], **merges(run.labels)},
-        "mentions": {**own["mentions"], **span_figures(counts)},
-        "replies": descending(counts["status"]),
+        "mentions": {**own["mentions"], **spans},
+        "replies": descending(statuses),
         "samples": own["samples"],
         "duplicates": own["duplicates"],
-        "balance": {**own["balance"], "sources": sources(database, list(dataset.splits))},
+        "balance": {**own["balance"], "sources": sources(database, splits)},
         "leaks": own["leaks"],
         "rejected": rejected,
         "usage": usage(flows),
@@ -118,29 +96,29 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database, engine: Engine
         "source": manifest["source"],
         "lexicon": manifest["lexicon"],
         **agreement_figures(run),
-        **({"changelog": versions} if (versions := changelog(run, database, list(dataset.splits))) else {}),
+        **({"changelog": versions} if (versions := changelog(run, database, splits)) else {}),
     }
-    broken = {"mentions are not what stands at their offsets": counts["spans"]["broken"]}
+    broken = {"mentions are not what stands at their offsets": spans["spans_broken"]}
     problems = [*of_funnel(figures, kinds), *counted_lines({**broken, **disagreements(database)})]
     return Audit(_concluded(figures, problems, wrong), counted)
 
 
-def _audit_samples(dataset: Dataset, database: Database, engine: Engine) -> Audit:
-    figures, wrong, counted = _of_samples(dataset, database, engine)
+def _audit_samples(dataset: Dataset, database: Database) -> Audit:
+    figures, wrong, counted = _of_samples(dataset, database)
     return Audit(_concluded({"version": VERSION, **figures}, [], wrong), counted)
 
 
 def _of_samples(
-    dataset: Dataset, database: Database, engine: Engine, passages: int | None = None
+    dataset: Dataset, database: Database, passages: int | None = None
 ) -> tuple[dict[str, Any], Counter[str], Frequency]:
     """Read the samples; return the figures that every dataset has, what is wrong with single samples, and the types.
 
     ``passages`` are those with annotations; None counts the passages of the samples.
     """
     splits = list(dataset.splits)
-    read = partial(read_samples, compared=len(splits) > 1, alone=dataset.run is None)
-    batches = ((number, rows) for number, split in enumerate(splits) for rows in dataset.splits[split]())
-    wrong = load(database, engine, read, batches)["wrong"]
+    wrong: Counter[str] = Counter()
+    for number, read in enumerate(dataset.splits.values()):
+        wrong += read_samples(database, number, read(), compared=len(splits) > 1, alone=dataset.run is None)
     counted = frequency(database)
     if passages is None:
         passages = database.number("SELECT count(DISTINCT input) FROM samples")
@@ -150,7 +128,7 @@ def _of_samples(
         "samples": sample_figures(database, splits),
         "duplicates": duplicates(database),
         "balance": {"splits": balance(database, splits)},
-        "leaks": leaks.figures(database, dataset, engine),
+        "leaks": leaks.figures(database, splits),
     }
     return figures, wrong, counted
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,14 +14,10 @@ import pyarrow.parquet as pq
 
 from annotator.errors import SourceError, did_you_mean
 from annotator.storage.rundir import SPLITS, RunDir, unfinished
-from annotator.storage.tables import BUFFER, count, damaged, row_groups
+from annotator.storage.tables import ROWS, batches, damaged
 
-PART: Final = 2048
-"""Rows that are read together; their hashes take several times their memory."""
 COLUMNS: Final = ("input", "output", "entity_type")
 """Columns that samples must have; ``negative`` and ``passage_id`` are optional."""
-_REPEATED: Final = ("input", "entity_type", "passage_id")
-"""Columns that repeat their values: read as dictionaries."""
 _HUB: Final = re.compile(r"[\w.-]+/[\w.-]+")
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
@@ -28,13 +25,11 @@ Batches = Callable[[], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Samples by split, which can be read several times, and their run directory, if any."""
+    """Samples by split, and their run directory, if any."""
 
     name: str
     run: RunDir | None
     splits: Mapping[str, Batches]
-    sizes: Mapping[str, int]
-    """Samples per split."""
 
 
 def find(target: str) -> Dataset:
@@ -81,12 +76,13 @@ def _of_folder(root: Path) -> Dataset:
 
 def _of_files(name: str, run: RunDir | None, files: Mapping[str, list[Path]]) -> Dataset:
     order = sorted(files, key=lambda split: (SPLITS.index(split) if split in SPLITS else len(SPLITS), split))
-    return Dataset(
-        name,
-        run,
-        {split: _reader(files[split]) for split in order},
-        {split: sum(count(path) for path in files[split]) for split in order},
-    )
+    return Dataset(name, run, {split: partial(_read, files[split]) for split in order})
+
+
+def _read(paths: list[Path]) -> Iterator[pa.RecordBatch]:
+    for path in paths:
+        there = _schema(path).names
+        yield from batches(path, [name for name in (*COLUMNS, "negative", "passage_id") if name in there])
 
 
 def _of_hub(name: str) -> Dataset:
@@ -102,47 +98,12 @@ def _of_hub(name: str) -> Dataset:
         if missing := set(COLUMNS) - set(table.column_names):
             raise SourceError(f"{name}, split {split}, has no column {min(missing)}; it is no dataset of this form")
         _check_text(f"{name}, split {split}", table.features.arrow_schema)
-
-    def reader(table: Any) -> Batches:
-        def read() -> Iterator[pa.RecordBatch]:
-            for part in table.with_format("arrow").iter(batch_size=PART):
-                yield from map(_plain, part.combine_chunks().to_batches())
-
-        return read
-
-    return Dataset(
-        name,
-        None,
-        {split: reader(table) for split, table in loaded.items()},
-        {split: len(table) for split, table in loaded.items()},
-    )
+    return Dataset(name, None, {split: partial(_of_table, table) for split, table in loaded.items()})
 
 
-def _reader(paths: list[Path]) -> Batches:
-    def read() -> Iterator[pa.RecordBatch]:
-        for path in paths:
-            try:
-                there = _schema(path).names
-                names: list[str] = [name for name in (*COLUMNS, "negative", "passage_id") if name in there]
-                repeated = [name for name in names if name in _REPEATED]
-                with pq.ParquetFile(path, read_dictionary=repeated, buffer_size=BUFFER, pre_buffer=False) as parquet:
-                    yield from map(_plain, row_groups(parquet, names, PART))
-            except (OSError, pa.ArrowException) as error:
-                raise damaged(path, error) from error
-
-    return read
-
-
-def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the rows with text as ``string``, and dictionaries no longer than the rows: each travels with its part."""
-    return pa.RecordBatch.from_arrays([_plain_column(column) for column in rows.columns], rows.schema.names)
-
-
-def _plain_column(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        is_long = len(column.dictionary) > len(column)
-        return column.dictionary_decode().dictionary_encode() if is_long else column
-    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
+def _of_table(table: Any) -> Iterator[pa.RecordBatch]:
+    for part in table.with_format("arrow").iter(batch_size=ROWS):
+        yield from part.to_batches()
 
 
 def _check_text(where: str, schema: pa.Schema) -> None:

@@ -1,216 +1,169 @@
-"""Read a batch of a file for the audit: columns of hashes for the database, and counts.
-
-The functions ``read_...`` run in worker processes; texts do not leave them.
-"""
+"""Read the files of a dataset into the database of the audit, batch by batch: hashes and counts, no long texts."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annotator.duplicates.ngrams import ngrams
 from annotator.samples.explode import sample_id
-from data_cards.audit.arrays import Hashes, Ints, bools, encoded, hashed, hashes, ints, syllables
-from data_cards.audit.database import Part
-from data_cards.audit.ngrams import ngrams_of
+from annotator.storage import tables
+from annotator.storage.rundir import RunDir
+from data_cards.audit.database import Database
 
+N: Final = 8
+"""Syllables of an n-gram."""
+BEGINNING: Final = 120
+"""Characters of a passage that an example shows."""
+
+_MARKS: Final = "[\u0300-\u036f]"
+"""Combining marks, as decomposed Vietnamese has them."""
+_BITS: Final = np.uint64(48)
+"""Bits of an n-gram's hash; the number of its text is stored above them while a batch is sorted."""
+_REST: Final = np.uint64(16)
 _JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an answer as exploding does."""
+_STRINGS: Final = pa.list_(pa.string())
+_PASSAGES: Final = """
+SELECT hashed(id), hashed(text), hashed(pieces[1].document_id), n_tokens, cut, len(pieces) FROM batch
+"""
+_PIECES: Final = "SELECT hashed(id), hashed(unnest(pieces).document_id) FROM batch"
+_ANNOTATIONS: Final = "SELECT hashed(passage_id), hashed(text), reply_status FROM batch"
+_MEASURES: Final = """
+hashed(lower(text)), len(regexp_extract_all(text, '[^\\s\\pZ\\x0b\\x1c-\\x1f\\x{85}]+')), length(text)
+"""
+_MENTIONS: Final = f"""
+SELECT passage, label, {_MEASURES}, "start", "end", match,
+       "start" < 0 OR "start" >= "end" OR substr(body, "start" + 1, "end" - "start") <> text
+FROM (SELECT hashed(passage_id) AS passage, text AS body, unnest(mentions, max_depth := 2)
+      FROM (SELECT passage_id, text, mentions FROM batch))
+"""  # noqa: S608 - an expression of this module
+_EXPECTED: Final = "SELECT hashed(passage), label, hashed(answer) FROM batch"
+_SAMPLES: Final = """
+SELECT split, hashed(passage_id), hashed(input), entity_type, hashed(output), negative FROM batch
+"""
+_TEXTS: Final = """
+SELECT hashed(input), split, min(passage_id), any_value(input)[:{beginning}] FROM batch GROUP BY input, split
+"""
+_ANSWERED: Final = f"""
+SELECT passage, label, {_MEASURES}, NULL, NULL, NULL, NULL
+FROM (SELECT hashed(input) AS passage, entity_type AS label, unnest(mentions) AS text FROM batch)
+"""  # noqa: S608 - an expression of this module
+_NGRAMS: Final = """
+SELECT unnest(ngrams), passage, {split}, size
+FROM (SELECT ngrams, hashed(text) AS passage, len(ngrams) AS size FROM batch)
+"""
 
 
-def document_rows(batch: pa.RecordBatch) -> pa.Table:
-    """Return ids and sources."""
-    return pa.table({"id": hashes(batch.column("id")), "source": batch.column("source")})
+def read_documents(database: Database, run: RunDir) -> None:
+    """Read ids and sources."""
+    for batch in tables.batches(run.documents, ["id", "source"]) if run.documents.exists() else ():
+        database.insert("documents", "SELECT hashed(id), source FROM batch", batch)
 
 
-def read_passages(batch: pa.RecordBatch) -> Part:
+def read_passages(database: Database, run: RunDir) -> None:
     """Read lengths, texts and pieces."""
-    column = batch.column("pieces")
-    lengths, ids = ints(pc.list_value_length(column)), hashes(batch.column("id"))
-    documents = hashes(pc.struct_field(column.flatten(), "document_id"))
-    first = np.cumsum(lengths) - lengths
-    of_first = pa.array(np.append(documents, np.uint64(0))[np.where(lengths > 0, first, -1)], mask=lengths == 0)
-    return Part(
-        {
-            "passages": pa.table({"id": ids, "text": hashes(batch.column("text")), "document": of_first}),
-            "pieces": pa.table({"passage": np.repeat(ids, lengths), "document": documents}),
-        },
-        {
-            "tokens": _counts(batch.column("n_tokens")),
-            "cuts": Counter({name or "none": number for name, number in _counts(batch.column("cut")).items()}),
-            "joined": Counter({True: int((lengths > 1).sum())}),
-        },
-    )
+    for batch in tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"]):
+        database.insert("passages", _PASSAGES, batch)
+        database.insert("pieces", _PIECES, batch)
 
 
-def read_annotations(batch: pa.RecordBatch, too_long: Hashes) -> Part:
-    """Read mentions, check their offsets, and work out which samples must follow.
+def read_annotations(database: Database, run: RunDir) -> None:
+    """Read mentions, and work out which samples must follow."""
+    left_out = _too_long(run.rejected)
+    for batch in tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"]):
+        database.insert("annotations", _ANNOTATIONS, batch)
+        database.insert("mentions", _MENTIONS, batch)
+        database.insert("expected", _EXPECTED, _following(batch, left_out))
+
+
+def read_samples(
+    database: Database, split: int, batches: Iterable[pa.RecordBatch], *, compared: bool, alone: bool
+) -> Counter[str]:
+    """Read the samples of a split; return how many are wrong, and in what.
 
     Args:
-        batch: rows of ``annotations.parquet``.
-        too_long: hashes of the ids of the samples that the length filter rejected.
-    """
-    column = batch.column("mentions")
-    mentions, lengths = column.flatten(), ints(pc.list_value_length(column))
-    label, text, start, end = (mentions.field(name) for name in ("label", "text", "start", "end"))
-    ids = hashes(batch.column("passage_id"))
-    nested, conflicts = nesting(np.repeat(np.arange(len(batch)), lengths), ints(start), ints(end))
-    broken, expected = _follow(batch, lengths, (label, text, start, end), too_long)
-    return Part(
-        {
-            "annotations": pa.table({"passage": ids, "text": hashes(batch.column("text"))}),
-            "mentions": _mentions(np.repeat(ids, lengths), label, text),
-            "expected": expected,
-        },
-        {
-            "match": _counts(mentions.field("match")),
-            "status": _counts(batch.column("reply_status")),
-            "spans": Counter({"nested": nested, "several labels": conflicts, "broken": broken}),
-        },
-    )
-
-
-def read_samples(some: tuple[int, pa.RecordBatch], *, compared: bool, alone: bool) -> Part:
-    """Read samples.
-
-    Args:
-        some: the number of their split, and the samples.
+        database: what reads them.
+        split: the number of the split.
+        batches: the samples, with the columns ``negative`` and ``passage_id`` if they have them.
         compared: whether there are other splits to compare the passages with.
         alone: whether there are no annotations, so that mentions are read from the answers.
     """
-    split, rows = some
-    whole = rows.drop_null() if any(column.null_count for column in rows.columns) else rows
-    batch = distinct(whole)
-    inputs = batch.hashes[batch.codes]
-    empty = bools(pc.equal(whole.column("output"), "[]"))
-    negative = bools(whole.column("negative")) if "negative" in whole.schema.names else empty
-    wrong = Counter({"incomplete": len(rows) - len(whole), "contradicting": int((negative != empty).sum())})
-    zeros = np.zeros(len(whole), np.uint64)
-    tables = {
-        "samples": pa.table(
-            {
-                "split": np.full(len(whole), split, np.uint8),
-                "passage": zeros if alone else hashes(whole.column("passage_id")),
-                "input": inputs,
-                "label": _text(whole.column("entity_type")),
-                "answer": zeros if alone else hashes(whole.column("output")),
-                "negative": negative,
-            }
-        )
-    }
-    if alone:
-        tables["mentions"] = _read_answers(whole, batch, inputs, wrong)
-    if compared:
-        tables["ngrams"] = _ngrams(batch, split)
-    return Part(tables, {"wrong": wrong})
+    wrong: Counter[str] = Counter()
+    for rows in batches:
+        table = pa.Table.from_batches([rows]).drop_null()
+        wrong["incomplete"] += len(rows) - len(table)
+        empty = pc.equal(table["output"].cast(pa.string()), "[]")
+        if "negative" not in table.column_names:
+            table = table.append_column("negative", empty)
+        if "passage_id" not in table.column_names:
+            table = table.append_column("passage_id", pa.repeat("", len(table)))
+        wrong["contradicting"] += pc.sum(pc.not_equal(table["negative"], empty)).as_py() or 0
+        table = table.append_column("split", pa.repeat(pa.scalar(split, pa.uint8()), len(table)))
+        database.insert("samples", _SAMPLES, table)
+        database.insert("texts", _TEXTS.format(beginning=BEGINNING), table)
+        if alone:
+            answers = [_answer(output) for output in table["output"].to_pylist()]
+            wrong["unreadable"] += answers.count(None)
+            wrong["absent"] += sum(
+                not all(mention in text for mention in answer or ())
+                for text, answer in zip(table["input"].to_pylist(), answers, strict=True)
+            )
+            database.insert("mentions", _ANSWERED, table.append_column("mentions", pa.array(answers, _STRINGS)))
+        if compared:
+            texts = table["input"].cast(pa.string()).unique()
+            found = pa.table({"text": texts, "ngrams": ngrams_of(texts)})
+            database.insert("ngrams", _NGRAMS.format(split=split), found)
+    return wrong
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
-    """The distinct passages of a batch of samples."""
-
-    rows: pa.RecordBatch
-    texts: list[str]
-    codes: Ints
-    """For each sample, the number of its passage."""
-    hashes: Hashes
-
-    def identity(self, number: int) -> str:
-        """Return the (smallest) id of a passage, empty where samples have none."""
-        if "passage_id" not in self.rows.schema.names:
-            return ""
-        return min(map(str, self.rows.column("passage_id").take(np.flatnonzero(self.codes == number)).to_pylist()))
-
-
-def distinct(rows: pa.RecordBatch) -> Distinct:
-    """Find the distinct passages of a batch of samples."""
-    texts, codes = encoded(rows.column("input"))
-    return Distinct(rows, texts, codes, hashed(texts))
+def ngrams_of(texts: pa.Array) -> pa.ListArray:
+    """Hash the distinct n-grams of each text, ignoring case, white space and the Unicode form."""
+    if pc.any(pc.match_substring_regex(texts, _MARKS)).as_py():
+        texts = pc.utf8_normalize(texts, form="NFC")
+    words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(texts)))
+    syllables = words.flatten().dictionary_encode()
+    vocabulary = pd.util.hash_array(syllables.dictionary.to_numpy(zero_copy_only=False), categorize=False)
+    found = ngrams(vocabulary[syllables.indices.to_numpy()], N)
+    owner = np.repeat(np.arange(len(texts), dtype=np.uint64), pc.list_value_length(words).to_numpy())
+    whole = owner[: len(found)] == owner[N - 1 :]  # it ends in the text in which it begins
+    packed = np.sort(owner[: len(found)][whole] << _BITS | found[whole] >> _REST)
+    packed = packed[np.flatnonzero(np.diff(packed, prepend=~packed[:1]))]
+    sizes = np.bincount((packed >> _BITS).astype(np.int64), minlength=len(texts))
+    return pa.ListArray.from_arrays(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32), packed << _REST)
 
 
-def nesting(owner: Ints, start: Ints, end: Ints) -> tuple[int, int]:
-    """Count the distinct spans that lie within another of the same passage, and those that occur twice or more."""
-    order = np.lexsort((-end, start, owner))
-    owner, start, end = owner[order], start[order], end[order]
-    if not len(owner):
-        return 0, 0
-    begins = np.flatnonzero(np.r_[True, (owner[1:] != owner[:-1]) | (start[1:] != start[:-1]) | (end[1:] != end[:-1])])
-    conflicts = int((np.diff(np.r_[begins, len(owner)]) > 1).sum())
-    owner, end = owner[begins], end[begins]
-    far = int(end.max()) + 1
-    reach = np.maximum.accumulate(owner * far + end)
-    nested = (owner[1:] == owner[:-1]) & (reach[:-1] >= owner[1:] * far + end[1:])
-    return int(nested.sum()), conflicts
+def _too_long(path: Path) -> set[str]:
+    """Return the ids of the samples that the length filter rejected."""
+    batches = tables.batches(path, ["stage", "record_id"]) if path.exists() else ()
+    exploded = (batch.filter(pc.equal(batch.column("stage"), "explode")) for batch in batches)
+    return {identity for part in exploded for identity in part.column("record_id").to_pylist()}
 
 
-def _follow(
-    batch: pa.RecordBatch, lengths: Ints, columns: tuple[pa.Array, ...], too_long: Hashes
-) -> tuple[int, pa.Table]:
-    """Count the mentions that are not the slice at their offsets, and list the samples that must follow."""
-    ids, labels, outputs = [], [], []
-    broken = 0
-    fields = zip(*(column.to_pylist() for column in columns), strict=True)
-    for identity, passage, length in zip(
-        batch.column("passage_id").to_pylist(), batch.column("text").to_pylist(), lengths.tolist(), strict=True
-    ):
+def _following(batch: pa.RecordBatch, left_out: set[str]) -> pa.Table:
+    """Return the samples that must follow from annotations: passage, label and answer, without those left out."""
+    rows = []
+    mentions = batch["mentions"].flatten()
+    pairs = zip(mentions.field("label").to_pylist(), mentions.field("text").to_pylist(), strict=True)
+    numbers = pc.list_value_length(batch["mentions"]).to_pylist()
+    for passage, number in zip(batch["passage_id"].to_pylist(), numbers, strict=True):
         by_type: dict[str, dict[str, None]] = {}
-        for label, text, start, end in islice(fields, length):
-            broken += passage[start:end] != text or not 0 <= start < end
+        for label, text in islice(pairs, number):
             by_type.setdefault(label, {})[text] = None
-        for label, found in by_type.items():
-            ids.append(identity)
-            labels.append(label)
-            outputs.append(_JSON(list(found)))
-    columns_of = {"passage": hashed(ids), "label": pa.array(labels, pa.string()), "answer": hashed(outputs)}
-    expected = pa.table(columns_of)
-    if len(too_long) and len(expected):
-        names = zip(ids, labels, strict=True)
-        expected = expected.filter(pa.array(~np.isin(hashed([sample_id(*name) for name in names]), too_long)))
-    return broken, expected
-
-
-def _mentions(passages: Hashes, labels: pa.Array, texts: pa.Array) -> pa.Table:
-    return pa.table(
-        {
-            "passage": passages,
-            "label": _text(labels),
-            "text": hashes(pc.utf8_lower(texts)),
-            "syllables": syllables(texts).astype(np.int32),
-            "characters": pc.utf8_length(texts),
-        }
-    )
-
-
-def _ngrams(batch: Distinct, split: int) -> pa.Table:
-    found = ngrams_of(batch.texts)
-    owners = found.owners
-    return pa.table(
-        {
-            "hash": found.hashes,
-            "passage": batch.hashes[owners],
-            "split": np.full(len(owners), split, np.uint8),
-            "size": found.sizes[owners].astype(np.int32),
-        }
-    )
-
-
-def _read_answers(rows: pa.RecordBatch, batch: Distinct, inputs: Hashes, wrong: Counter[str]) -> pa.Table:
-    read = [_answer(output) for output in rows.column("output").to_pylist()]
-    answers = [answer or [] for answer in read]
-    wrong["unreadable"] = read.count(None)
-    wrong["absent"] = sum(
-        not all(mention in batch.texts[code] for mention in answer)
-        for answer, code in zip(answers, batch.codes.tolist(), strict=True)
-    )
-    owner = np.repeat(np.arange(len(answers)), [len(answer) for answer in answers])
-    texts = pa.array([text for answer in answers for text in answer], pa.string())
-    return _mentions(inputs[owner], _text(rows.column("entity_type")).take(pa.array(owner)), texts)
+        for label, texts in by_type.items():
+            if not left_out or sample_id(passage, label) not in left_out:
+                rows.append((passage, label, _JSON(list(texts))))
+    columns = zip(*rows, strict=True) if rows else ((), (), ())
+    return pa.table([pa.array(column, pa.string()) for column in columns], ["passage", "label", "answer"])
 
 
 def _answer(output: str) -> list[str] | None:
@@ -220,11 +173,3 @@ def _answer(output: str) -> list[str] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, list) and all(isinstance(item, str) for item in answer) else None
-
-
-def _text(column: pa.Array) -> pa.Array:
-    return column.cast(pa.string())
-
-
-def _counts(column: pa.Array) -> Counter[Any]:
-    return Counter({row["values"]: row["counts"] for row in column.value_counts().to_pylist()})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from annotator.config.settings import make_config
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, print_json
 
@@ -17,7 +15,6 @@ def audit(
         str, typer.Argument(metavar="DATASET", help="A run directory, a folder of samples, or a Hub dataset ORG/NAME.")
     ],
     *,
-    settings: dict[str, Any],
     compare: Annotated[
         str | None,
         typer.Option("--compare", metavar="DATASET", help="Compare with this dataset and show the differences."),
@@ -36,7 +33,6 @@ def audit(
     with exits(debug):
         from rich.console import Console
 
-        from annotator.run.backends import make_engine
         from annotator.storage.atomic import write_json
         from data_cards.audit import comparing
         from data_cards.audit.compute import audit_dataset
@@ -48,15 +44,13 @@ def audit(
 
         console = Console(highlight=False)
         dataset = find(target)
-        with closing(make_engine(make_config(settings))) as working:
-            found = audit_dataset(dataset, working)
-            other = audit_dataset(find(compare), working) if compare is not None else None
-        if other:
-            changes = comparing.compare(found, other)
+        found = audit_dataset(dataset)
+        if compare is not None:
+            changes = comparing.compare(found, audit_dataset(find(compare)))
             if as_json:
                 print_json(changes)
             else:
-                auditview.show_comparison(console, changes, target, str(compare))
+                auditview.show_comparison(console, changes, target, compare)
             return
         if dataset.run:
             write_json(dataset.run.audit, found.figures)

@@ -1,21 +1,46 @@
-"""How the teacher's labels became types, from the merge log ``labels.parquet``."""
+"""Figures of the logs of a run: rejected records, and how the teacher's labels became types."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from annotator.records import Rejected
 from annotator.storage import tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
+EXAMPLES: Final = 3
+LONGEST: Final = 200
+"""Characters of an example that are shown."""
 TOP_MERGED: Final = 20
 """Types listed with the raw labels that became them."""
 RAW_SHOWN: Final = 10
 """Raw labels listed for each of them, the most frequent."""
+
+Kinds = Counter[tuple[str, str]]
+"""Rejected records by stage and reason."""
+
+
+def rejection_figures(path: Path) -> tuple[list[dict[str, Any]], Kinds]:
+    """Return the reasons with examples, and counts; stages in the order of the file, the most frequent reason first."""
+    counts: Kinds = Counter()
+    examples: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for item in tables.read_rejected(path) if path.exists() else ():
+        kind = (item.stage, item.reason)
+        counts[kind] += 1
+        if counts[kind] <= EXAMPLES:
+            examples.setdefault(kind, []).append(_example(item))
+    stages = list(dict.fromkeys(stage for stage, _ in counts))
+    order = sorted(counts, key=lambda kind: (stages.index(kind[0]), -counts[kind], kind[1]))
+    return [
+        {"stage": stage, "reason": reason, "count": counts[stage, reason], "examples": examples[stage, reason]}
+        for stage, reason in order
+    ], counts
 
 
 def merges(path: Path) -> dict[str, Any]:
@@ -40,6 +65,11 @@ def merges(path: Path) -> dict[str, Any]:
             if len(group) > 1
         ],
     }
+
+
+def _example(item: Rejected) -> dict[str, str]:
+    shown = {"record_id": item.record_id, "value": item.value[:LONGEST], "detail": item.detail[:LONGEST]}
+    return {**shown, "label": item.label} if item.label else shown
 
 
 def _by(uses: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
