@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
 import resource
@@ -24,13 +23,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from annotator.config.settings import RunConfig, make_config
-from annotator.engines.local import LocalEngine
 from annotator.ledger import Ledger
 from annotator.records import Completion, Document
 from annotator.run import runner
@@ -91,8 +88,7 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
     elif stage == "audit":
         from data_cards.audit.compute import audit
 
-        with closing(LocalEngine(workers or os.cpu_count() or 1)) as engine:
-            audit(run, engine)
+        audit(run)
     else:
         documents = tables.count(corpus)
         settings = {"source": str(corpus), "docs": documents, "workers": workers}

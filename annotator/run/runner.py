@@ -21,7 +21,6 @@ from typing import Any, Final
 from annotator.asking.endpoint_limits import limits_of
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import RECIPE, STAGES, Asking, RunConfig, make_config
-from annotator.engines import Engine
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.backends import make_engine
@@ -64,14 +63,12 @@ class Outcome:
     """Passages without an answer; the same command asks for them again."""
     skipped: tuple[str, ...]
     """Stages that were current."""
-    engine: Engine
-    """Engine of the run, for the audit that follows; closed when the run is left."""
     rebuilt: Mapping[str, bool] = field(default_factory=dict)
     """For each file that a recipe lists, whether this run's is the same byte for byte; empty without a recipe."""
 
 
 def run(root: Path, settings: Mapping[str, Any], progress: Progress, **options: Any) -> Outcome:
-    """Run the method as ``running`` does, and leave the run directory and the engine when the last stage has ended."""
+    """Run the method as ``running`` does, and leave the run directory when the last stage has ended."""
     with running(root, settings, progress, **options) as outcome:
         return outcome
 
@@ -180,7 +177,7 @@ def _run_stages(
     if set(kept) == set(STAGES) and not (directory.recipe.exists() and len(skipped) == len(wanted)):
         write_recipe(directory)
     rebuilt = _rebuilt(context, recipe, inputs) if wanted[-1] == STAGES[-1] else {}
-    return Outcome(directory, context.config, unanswered, tuple(skipped), context.engine, rebuilt)
+    return Outcome(directory, context.config, unanswered, tuple(skipped), rebuilt)
 
 
 def _rebuilt(context: Context, recipe: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, bool]:
