@@ -67,12 +67,19 @@ _TEACHER: Final = ("provider", "model", "base_url", "limits")
 _OFTEN: Final = ("out", "docs", "text_field", *_TEACHER)
 _FORECAST: Final = ("pilot", "latency", "price_in", "price_out", "checking", "by", "share", "keep", "config")
 _CHECK: Final = ("directory", *_TEACHER, "by", "share", "keep", "batch", "differences", "quiet", "as_json", "debug")
+_PREDICT: Final = (
+    "benchmark", "predictor", "out", "map_file", "show_map", "batch_size", "device", "base_url", "prompt", "rpm", "tpm",
+    "quiet", "as_json", "debug",
+)  # fmt: skip
 _UPDATE: Final = ("directory", "source", "docs", "base_url", "concurrency", "batch", "quiet", "as_json", "debug")
 
 
 def _of_panel(panel: str) -> list[str]:
     """Return the names of the settings of a panel."""
     return [item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == panel]
+
+
+_ENDPOINT: Final = set(_of_panel("Teacher")) - {"provider", "model", "response_format"}
 
 
 def _shown(stage: str) -> list[str]:
@@ -100,7 +107,7 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
     (_TRAIN, "convert", convert),
     (_TRAIN, "train", train),
     (_TRAIN, "experiment", experiment),
-    (_TRAIN, "predict", predict),
+    (_TRAIN, "predict", with_settings(predict, _PREDICT, only=_ENDPOINT, defaults=False)),
     (_TRAIN, "evaluate", evaluate),
 )
 """Panel, name and function of each command, in the order of work."""

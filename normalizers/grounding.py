@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import cached_property, partial
 from itertools import repeat
 
 from normalizers.text import (
@@ -95,12 +96,12 @@ class _View:
     starts: Sequence[int]
     ends: Sequence[int]
 
+    @classmethod
+    def of(cls, text: str) -> _View:
+        return cls(text, range(len(text)), range(1, len(text) + 1))
 
-def _view(text: str) -> _View:
-    return _View(text, range(len(text)), range(1, len(text) + 1))
 
-
-def _rewrite(view: _View, pattern: re.Pattern[str], new: Callable[[re.Match[str]], str]) -> _View:
+def _rewrite(pattern: re.Pattern[str], new: Callable[[re.Match[str]], str], view: _View) -> _View:
     """Put ``new(match)`` for what ``pattern`` matches: for its named group if it has one, else for the whole."""
     key: list[str] = []
     starts: list[int] = []
@@ -120,8 +121,9 @@ def _rewrite(view: _View, pattern: re.Pattern[str], new: Callable[[re.Match[str]
     return _View("".join((*key, view.key[done:])), [*starts, *view.starts[done:]], [*ends, *view.ends[done:]])
 
 
-def _fold_unicode(view: _View) -> _View:
-    return _rewrite(view, _UNUSUAL, _usual)
+def _translate(fold: Callable[[str], str], view: _View) -> _View:
+    """Fold code point for code point."""
+    return _View(fold(view.key), view.starts, view.ends)
 
 
 def _usual(match: re.Match[str]) -> str:
@@ -131,18 +133,6 @@ def _usual(match: re.Match[str]) -> str:
     base, *marks = list(unicodedata.normalize("NFD", match[0]))
     once = dict.fromkeys(sorted(marks, key=lambda mark: mark not in _VOWEL_MARKS))
     return unicodedata.normalize("NFKC", "".join((base, *once)))
-
-
-def _fold_tone(view: _View) -> _View:
-    return _View(fold_tones(view.key), view.starts, view.ends)
-
-
-def _fold_case(view: _View) -> _View:
-    return _View(fold_case(view.key), view.starts, view.ends)
-
-
-def _fold_space(view: _View) -> _View:
-    return _rewrite(view, _SPACES, _one_space)
 
 
 def _one_space(match: re.Match[str]) -> str:
@@ -160,19 +150,14 @@ def _is_wordlike(char: str) -> bool:
     return char.isalnum() or unicodedata.category(char)[0] == "M"
 
 
-def _fold_punctuation(view: _View) -> _View:
-    return _rewrite(view, _PUNCTUATION, lambda match: _PLAIN[match.lastgroup or ""])
-
-
-_FOLDS: tuple[tuple[str, Callable[[_View], _View]], ...] = (
-    ("unicode", _fold_unicode),
-    ("tone", _fold_tone),
-    ("case", _fold_case),
-    ("space", _fold_space),
-    ("punctuation", _fold_punctuation),
-)
-
-RULES = ("exact", "trim", *(rule for rule, _ in _FOLDS), "underscore")
+_FOLDS: Mapping[str, Callable[[_View], _View]] = {
+    "unicode": partial(_rewrite, _UNUSUAL, _usual),
+    "tone": partial(_translate, fold_tones),
+    "case": partial(_translate, fold_case),
+    "space": partial(_rewrite, _SPACES, _one_space),
+    "punctuation": partial(_rewrite, _PUNCTUATION, lambda match: _PLAIN[match.lastgroup or ""]),
+}
+RULES = ("exact", "trim", *_FOLDS, "underscore")
 """The names of the rules, in the order in which they are tried."""
 
 
@@ -180,9 +165,10 @@ def fold(text: str, rule: str) -> str:
     """Return the key of ``text`` under ``rule``: two strings are the same mention under a rule when their keys are."""
     if rule == "exact":
         return text
-    view = _view(trim(text.replace("_", " ") if rule == "underscore" else text))
-    for _, folded in _FOLDS[: RULES.index(rule) - 1]:
-        view = folded(view)
+    view = _View.of(trim(text.replace("_", " ") if rule == "underscore" else text))
+    for one, folded in _FOLDS.items():
+        if RULES.index(one) <= RULES.index(rule):
+            view = folded(view)
     return view.key
 
 
@@ -194,17 +180,27 @@ def letters(text: str) -> str:
 class Grounder:
     """One passage, in which any number of mentions are looked up. Folded views of it are made when first needed."""
 
-    __slots__ = ("_letters", "_matcher", "_padded", "_segmented", "_skeleton", "_text", "_views")
-
     def __init__(self, text: str) -> None:
         """Take a passage in NFC."""
         self._text = text
         self._padded = text + "  "  # so that the neighbours of any slice exist: [-1] is a space too
-        self._views = [_view(text)]
-        self._segmented: Grounder | None = None
-        self._letters: str | None = None
-        self._skeleton = ""
-        self._matcher: SequenceMatcher[str] | None = None
+        self._views = [_View.of(text)]
+
+    @cached_property
+    def _letters(self) -> str:
+        return letters(self._text)
+
+    @cached_property
+    def _segmented(self) -> Grounder:
+        return Grounder(self._text.replace("_", " "))
+
+    @cached_property
+    def _skeleton(self) -> str:
+        return fold_case(bare(self._text))
+
+    @cached_property
+    def _matcher(self) -> SequenceMatcher[str]:
+        return SequenceMatcher(None, "", self._skeleton, autojunk=False)
 
     def ground(self, mention: str) -> Match | Miss:
         """Return every place where the passage has ``mention``, under the first rule that finds any, or why not."""
@@ -217,14 +213,9 @@ class Grounder:
         trimmed = trim(mention)
         if trimmed != mention and (spans := self._exact(trimmed)):
             return Match("trim", spans)
-        if letters(trimmed) not in self._letters_of_text():
+        if letters(trimmed) not in self._letters:
             return self._miss(trimmed)  # no rule can find it: the views need not be made
         return self._folded(trimmed) or self._spaced(trimmed) or self._miss(trimmed)
-
-    def _letters_of_text(self) -> str:
-        if self._letters is None:
-            self._letters = letters(self._text)
-        return self._letters
 
     def _exact(self, mention: str) -> tuple[tuple[int, int], ...]:
         text, size = self._padded, len(mention)
@@ -242,8 +233,8 @@ class Grounder:
         return tuple(spans)
 
     def _folded(self, mention: str) -> Match | None:
-        wanted = _view(nfc(mention))
-        for level, (rule, folded) in enumerate(_FOLDS, start=1):
+        wanted = _View.of(nfc(mention))
+        for level, (rule, folded) in enumerate(_FOLDS.items(), start=1):
             wanted = folded(wanted)
             if len(self._views) == level:
                 self._views.append(folded(self._views[-1]))
@@ -269,8 +260,6 @@ class Grounder:
         """Look for ``mention`` with spaces for underscores, on either side; the spans stay what they are."""
         if "_" not in mention and "_" not in self._text:
             return None
-        if self._segmented is None:
-            self._segmented = Grounder(self._text.replace("_", " "))
         found = self._segmented.ground(trim(mention.replace("_", " ")))
         return Match("underscore", found.spans) if isinstance(found, Match) else None
 
@@ -280,15 +269,13 @@ class Grounder:
         Near is a text that has half of the mention's words in a row (two at least), or most of its characters in order.
         """
         wanted = fold_case(bare(nfc(mention)))[:_COMPARED]
-        if self._matcher is None:
-            self._skeleton = fold_case(bare(self._text))
-            self._matcher = SequenceMatcher(None, "", self._skeleton, autojunk=False)
         text, words = self._skeleton, [word.span() for word in re.finditer(r"\w+", wanted)]
         fewest = min(len(words), max(2, (len(words) + 1) // 2))
         for size in range(len(words), max(0, fewest - 1), -1):
             for first in range(len(words) - size + 1):
-                if place := _find_words(text, wanted[words[first][0] : words[first + size - 1][1]]):
-                    return self._near(*place)
+                run = wanted[words[first][0] : words[first + size - 1][1]]
+                if run in text and (place := re.search(rf"(?<![^\W_]){re.escape(run)}(?![^\W_])", text)):
+                    return self._near(*place.span())
         self._matcher.set_seq1(wanted)
         longest = self._matcher.find_longest_match()
         first, slack = longest.b - longest.a, len(wanted) // 4
@@ -305,17 +292,6 @@ class Grounder:
         while end < len(self._text) and not self._text[end].isspace():
             end += 1
         return Miss("near miss", f"the nearest text is {trim(self._text[start:end])!r}")
-
-
-def _find_words(text: str, words: str) -> tuple[int, int] | None:
-    """Return where ``words`` first stands in ``text`` with no letter or digit on either side."""
-    start = text.find(words)
-    while start >= 0:
-        end = start + len(words)
-        if not (text[max(0, start - 1) : start].isalnum() or text[end : end + 1].isalnum()):
-            return start, end
-        start = text.find(words, start + 1)
-    return None
 
 
 def _case_fits(mention: str, written: str) -> bool:

@@ -30,32 +30,32 @@ def test_rename_keep_and_drop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "words"),
     [
-        ('# x\n\n"a b" = 3', 3, "needs a type in double quotes, true to keep it, or false to drop it"),
-        ('"a b" = ""', 1, "false to drop it"),
-        ('"a b" = "--"', 1, "needs a type"),
-        ('"a b" = ["c"]', 1, "needs a type"),
-        ('ok = true\nvùng đất = "region"', 2, "with both in double quotes"),
-        ('ok = true\n"vùng đất"', 2, "with both in double quotes"),
-        ('"a" = "b" "c"', 1, "column 11"),
-        ('"a b" = """c', 1, "double quotes"),
-        ("[drop]", 1, "sections are not used"),
-        ('a.b = "c"', 1, "put the label in double quotes"),
-        ('"a" = "b"\n# x\n"a" = "c"', 3, "decided in line 1 already"),
-        ('"x y" = "z"\n"aa" = "bb"\n# x\n"bb" = "cc"\n"cc" = "aa"\n"dd" = "aa"', 5, "circle: aa -> bb -> cc -> aa"),
-        ('"12" = true', 1, "no label with letters"),
-        (b'"ok" = true\n"\xff" = true', 2, "not UTF-8"),
-        ("x = " + "[" * 5000, 1, "double quotes"),
+        ('# x\n\n"a b" = 3', "'a b' needs a type in double quotes, true to keep it, or false to drop it"),
+        ('"a b" = ""', "false to drop it"),
+        ('"a b" = "--"', "needs a type"),
+        ('"a b" = ["c"]', "needs a type"),
+        ('ok = true\nvùng đất = "region"', "at line 2, column 2); a line is"),
+        ('ok = true\n"vùng đất"', "with both in double quotes"),
+        ('"a" = "b" "c"', "at line 1, column 11"),
+        ('"a b" = """c', "double quotes"),
+        ("[drop]", "'drop' begins a section"),
+        ('a.b = "c"', "'a' begins a section; write one line a label"),
+        ('"a" = "b"\n# x\n"a" = "c"\n', "overwrite a value (at line 3"),
+        ('"aa" = "bb"\n# x\n"bb" = "cc"\n"cc" = "aa"\n"dd" = "aa"', "circle: aa -> bb -> cc -> aa"),
+        ('"12" = true', "no label with letters"),
+        (b'"ok" = true\n"\xff" = true', "in UTF-8"),
+        ("x = " + "[" * 5000, "double quotes"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:
-    """On one line, as a configuration error."""
+def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, words: str) -> None:
+    """On one line, as a configuration error: the line that is no TOML, or the label."""
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         read_decisions(path)
     message = str(caught.value)
-    assert f"{path}, line {line}: " in message
+    assert f"--labels {path}: " in message
     assert words in message
     assert "\n" not in message
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from annotator.teachers.embedded import tagger
 from annotator.teachers.embedded.rules import find_spans
 from normalizers.text import nfc
+from tests.conftest import ROOT
 
 FOUND = [
     ("date", "Họp ngày 5 tháng 6 năm 2024.", "ngày 5 tháng 6 năm 2024"),
@@ -292,6 +295,16 @@ def test_identity_names_both_versions() -> None:
     """What is cached under it is never mixed up with the answers of other rules or models."""
     assert tagger.TEACHER_VERSION in tagger.identity().values()
     assert set(tagger.identity()) == {"underthesea", "rules"}
+
+
+@pytest.mark.slow
+def test_it_loads_only_what_it_uses() -> None:
+    """Torch and transformers, which underthesea imports where they are installed, are no part of it."""
+    script = (
+        "import sys; from annotator.teachers.embedded import tagger; assert tagger.extract('Ông Nguyễn Văn Anh'); "
+        "assert not {'torch', 'transformers', 'underthesea'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
 @pytest.mark.slow

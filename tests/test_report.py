@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import cli
-from annotator.checking.opinions import SCHEMA as OPINIONS
-from annotator.checking.opinions import Opinion
+from annotator.checking.opinions import Opinion, schema
 from annotator.checking.settings import CheckSettings, write_check
 from annotator.records import Mention, Rejected
 from annotator.storage import tables
@@ -64,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
         Opinion("p4", "Vinh", 18, 22, NASTY, "", "only second", 0.75, "second", ""),
     ]
     with made.agreement.open("wb") as file:
-        tables.write_records(file, OPINIONS, differing)
+        tables.write_records(file, schema(logprobs=False), differing)
     told = CliRunner().invoke(cli.app, ["report", str(root), "--debug"])
     assert told.exit_code == 0, told.output
     return made

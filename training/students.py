@@ -8,9 +8,10 @@ configuration of a loaded model is set to the truth: otherwise a later ``tie_wei
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +24,9 @@ ADAPTER: Final = "adapter_config.json"
 NEEDED: Final = ("torch", "transformers", "peft", "accelerate", "sentencepiece")
 _OWN_HEAD: Final = frozenset({"mt5", "umt5"})
 """Model types whose published checkpoints have an output head that is not the embedding matrix."""
+
+_DECIDES: Final = (".safetensors", ".json", ".model", ".txt", ".bin")
+"""Endings of the files that decide what a model answers: weights, configuration, vocabulary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +204,15 @@ def loading(what: str, hint: str = "") -> Iterator[None]:
             yield
     except (OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError, TransportError) as error:
         raise StudentError(f"cannot load {what}: {one_line(error, 160).rstrip(' :;.')}{hint}") from error
+
+
+def fingerprint_models(folders: Iterable[Path]) -> str:
+    """Return the sha256, in hex, over the files that decide what the models in ``folders`` answer, and their names."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            if path.suffix in _DECIDES and path.is_file():
+                with path.open("rb") as file:
+                    content = hashlib.file_digest(file, "sha256").hexdigest()
+                digest.update(f"{path.name} {content}\n".encode())
+    return digest.hexdigest()

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from annotator.terminal.progress import printable
+from annotator.terminal.tables import text_table
 
 MOST_ROWS = 25
 """Rows that the screen shows; the files have all."""
@@ -30,14 +30,8 @@ def show_grids(grids: Iterable[Grid]) -> None:
     """Print grids as tables."""
     console = Console(highlight=False)
     for grid in grids:
-        table = Table(title=Text(printable(grid.title), style="bold"), title_justify="left", box=None,
-                      padding=(0, 2, 0, 0), header_style="dim")  # fmt: skip
-        for number, name in enumerate(grid.header):
-            left = not number or name in grid.text
-            table.add_column(Text(name), justify="left" if left else "right", overflow="fold")
-        for row in grid.rows[:MOST_ROWS]:
-            table.add_row(*(Text(printable(cell)) for cell in row))
-        console.print(table)
+        figures = {name for name in grid.header[1:] if name not in grid.text}
+        console.print(text_table(grid.rows[:MOST_ROWS], grid.header, figures=figures, title=grid.title))
         if (more := len(grid.rows) - MOST_ROWS) > 0:
             console.print(f"... and {more:,} more: --json and --markdown have all", style="dim")
         if grid.note:

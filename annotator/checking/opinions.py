@@ -43,20 +43,6 @@ entities from right ones much better than token probabilities do (AUROC 0.66 to 
 entities of one verdict, and never lift an agreed one above one on which the teachers differ. docs/second-opinion.md has
 the figures.
 """
-SCHEMA: Final = pa.schema(
-    [
-        ("passage_id", pa.string()),
-        ("mention", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("label", pa.string()),
-        ("other_label", pa.string()),
-        ("verdict", pa.string()),
-        ("doubt", pa.float64()),
-        ("teacher", pa.string()),
-        ("arbiter", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +70,8 @@ class Opinion:
 
 def schema(*, logprobs: bool) -> pa.Schema:
     """Return the columns of ``agreement.parquet``; one more where a teacher was asked for token probabilities."""
-    return SCHEMA.append(pa.field("probability", pa.float64())) if logprobs else SCHEMA
+    columns = tables.schema_of(Opinion)
+    return columns if logprobs else columns.remove(columns.get_field_index("probability"))
 
 
 def opinions(
@@ -149,6 +136,4 @@ def read_opinions(path: Path) -> Iterator[Opinion]:
     Raises:
         RunDirError: the file is damaged.
     """
-    if path.exists():
-        for batch in tables.batches(path, size=tables.HELD):
-            yield from tables.from_batch(batch, Opinion)
+    return tables.read_records(path, Opinion) if path.exists() else iter(())

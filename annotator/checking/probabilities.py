@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import pyarrow as pa
-
 from annotator.checking.compare import Entity
 from annotator.config.settings import RunConfig
 from annotator.storage import tables
@@ -22,9 +20,6 @@ from annotator.teachers.token_logprobs import least_probability
 
 Probabilities: TypeAlias = Mapping[tuple[str, str], float]
 """By mention and type of an entity of one passage."""
-SCHEMA: Final = pa.schema(
-    [("passage_id", pa.string()), ("mention", pa.string()), ("label", pa.string()), ("probability", pa.float64())]
-)
 _BETWEEN: Final = r"\W{1,40}(?:\w{1,20}\W{1,40})?"
 """Between a mention and its type: quotes and commas, and at most one word, such as the key ``type``."""
 
@@ -37,6 +32,9 @@ class EntityProbability:
     mention: str
     label: str
     probability: float
+
+
+SCHEMA: Final = tables.schema_of(EntityProbability)
 
 
 def asks_for_logprobs(config: RunConfig) -> bool:
@@ -70,9 +68,7 @@ def read_probabilities(path: Path) -> Iterator[EntityProbability]:
     Raises:
         RunDirError: the file is damaged.
     """
-    if path.exists():
-        for batch in tables.batches(path, size=tables.HELD):
-            yield from tables.from_batch(batch, EntityProbability)
+    return tables.read_records(path, EntityProbability) if path.exists() else iter(())
 
 
 def _named(entity: Entity, reply: str) -> Iterator[tuple[int, int]]:

@@ -6,22 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import pyarrow as pa
-
 from annotator.cleaning.clean import Cleaned, clean_parsed
 from annotator.cleaning.replies.mention_lists import read_answer
 from annotator.cleaning.replies.parser import ParsedReply
 from annotator.records import Passage, RawMention
+from annotator.storage import tables
 from normalizers.labels import LabelDecision
 
 ABSENT: Final = 0.5
 """Types that the first teacher did not find and that are asked about, for each type that it found."""
-SCHEMA: Final = pa.schema(
-    [
-        ("place", pa.int64()),
-        *((name, pa.string()) for name in ("entity_type", "reply", "finish_reason", "logprobs")),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +28,9 @@ class QueryAnswer:
     finish_reason: str
     logprobs: str = ""
     """Token probabilities of the reply, as in ``annotator.records.Completion``."""
+
+
+SCHEMA: Final = tables.schema_of(QueryAnswer)
 
 
 def combined(passage: Passage, answers: Sequence[QueryAnswer]) -> tuple[Cleaned | None, frozenset[str]]:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-
 from annotator.cleaning.clean import Cleaned, Decider, clean_reply
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Mention, Passage, Rejected
@@ -24,22 +22,6 @@ HUMAN: Final = "human"
 """The ``match`` of a mention that a person added or changed."""
 REVIEWED: Final = "reviewed"
 """The ``reply_status`` of a passage whose mentions a person has settled."""
-
-SCHEMA: Final = pa.schema(
-    [
-        ("passage_id", pa.string()),
-        ("text_sha256", pa.string()),
-        (
-            "mentions",
-            pa.list_(
-                pa.struct(
-                    [("start", pa.int64()), ("end", pa.int64()), ("raw_label", pa.string()), ("match", pa.string())]
-                )
-            ),
-        ),
-        ("tool", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +62,17 @@ def read_corrections(path: Path) -> dict[str, Correction]:
     if not path.exists():
         return {}
     try:
-        rows = list(tables.rows(path))
+        return {one.passage_id: one for one in tables.read_records(path, Correction)}
     except RunDirError as error:
         raise RunDirError(f"cannot read {path}; restore it from a copy, or remove it and import again") from error
-    return {
-        row["passage_id"]: Correction(**{**row, "mentions": tuple(Corrected(**mention) for mention in row["mentions"])})
-        for row in rows
-    }
 
 
 def write_corrections(path: Path, corrections: Mapping[str, Correction]) -> None:
     """Write corrections in the order of their ids, so that the same ones give the same bytes."""
     with replacing(path) as file:
-        tables.write_records(file, SCHEMA, (corrections[identity] for identity in sorted(corrections)))
+        tables.write_records(
+            file, tables.schema_of(Correction), (corrections[identity] for identity in sorted(corrections))
+        )
 
 
 def file_identity(path: Path) -> dict[str, str]:

@@ -36,6 +36,7 @@ _COLUMN_TYPES: Final[Mapping[Any, pa.DataType]] = {
     str | None: pa.string(),
     int: pa.int64(),
     float: pa.float64(),
+    float | None: pa.float64(),
     bool: pa.bool_(),
 }
 
@@ -204,35 +205,35 @@ def count(path: Path) -> int:
 
 def read_documents(path: Path) -> Iterator[Document]:
     """Read documents."""
-    return _records(path, Document)
+    return read_records(path, Document)
 
 
 def read_passages(path: Path) -> Iterator[Passage]:
     """Read passages."""
-    return _records(path, Passage)
+    return read_records(path, Passage)
 
 
 def read_annotations(path: Path, rows: range | None = None) -> Iterator[Annotation]:
     """Read annotations: all, or those with the numbers ``rows``."""
-    return _records(path, Annotation, rows)
+    return read_records(path, Annotation, rows)
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
     """Read samples."""
-    return _records(path, Sample)
+    return read_records(path, Sample)
 
 
 def read_rejected(path: Path) -> Iterator[Rejected]:
     """Read rejected records."""
-    return _records(path, Rejected)
+    return read_records(path, Rejected)
 
 
 def read_labels(path: Path) -> Iterator[LabelUse]:
     """Read the merge log."""
-    return _records(path, LabelUse)
+    return read_records(path, LabelUse)
 
 
-def _records(path: Path, kind: type[Record], rows: range | None = None) -> Iterator[Record]:
+def read_records(path: Path, kind: type[Record], rows: range | None = None) -> Iterator[Record]:
     """Read records of ``kind`` by column names."""
     for batch in batches(path, size=HELD, rows=rows):
         yield from from_batch(batch, kind)

@@ -33,7 +33,7 @@ def text_table(
         show_header=bool(header),
     )
     for name in header:
-        table.add_column(name, justify="right" if name in figures else "left")
+        table.add_column(Text(name), justify="right" if name in figures else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
     return table

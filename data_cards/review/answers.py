@@ -24,8 +24,8 @@ class Answers:
         Raises:
             ValueError: they are no entities of this passage.
         """
-        spans = {name: self._spans(annotation, answer.get(name, [])) for name in ("entities", "marked")}
-        return reviews.parse({**common, **spans})
+        entities, marked = (self._spans(annotation, answer.get(name, [])) for name in ("entities", "marked"))
+        return Decision(**common, entities=entities, marked=marked)
 
     def of_entity(self, annotation: Annotation, answer: Mapping[str, Any], common: Mapping[str, Any]) -> Decision:
         """Return the decision about an entity: ``mention``, ``label``, ``verdict``, ``new_label`` and ``new_span``.
@@ -54,9 +54,18 @@ class Answers:
             if verdict == "span" and (not new_mention or new_mention == mention):
                 raise ValueError("a wrong span needs another one")
         sampled = drawn is not None and common["mode"] == "verify"
-        place = {"stratum": drawn.stratum, "rank": drawn.rank, "size": drawn.size} if drawn and sampled else {}
-        return reviews.parse({**common, "mention": mention, "label": label, "verdict": verdict,
-                              "new_mention": new_mention, "new_label": new_label, **place})  # fmt: skip
+        place: dict[str, Any] = (
+            {"stratum": drawn.stratum, "rank": drawn.rank, "size": drawn.size} if drawn and sampled else {}
+        )
+        return Decision(
+            **common,
+            mention=mention,
+            label=label,
+            verdict=verdict,
+            new_mention=new_mention,
+            new_label=new_label,
+            **place,
+        )
 
     def _label(self, raw: Any) -> str:
         if not isinstance(raw, str):
@@ -65,7 +74,7 @@ class Answers:
             return raw
         return (self._labels.decide(raw).label or "") if raw.strip() else ""
 
-    def _spans(self, annotation: Annotation, given: Any) -> list[Span]:
+    def _spans(self, annotation: Annotation, given: Any) -> tuple[Span, ...]:
         if not isinstance(given, list):
             raise ValueError("entities are a list")
         spans: set[Span] = set()
@@ -78,4 +87,4 @@ class Answers:
                     spans.add((start, end, label))
                 case _:
                     raise ValueError("an entity is [start, end, type] within its passage")
-        return sorted(spans, key=lambda span: (span[0], -span[1], span[2]))
+        return tuple(sorted(spans, key=lambda span: (span[0], -span[1], span[2])))

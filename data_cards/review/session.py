@@ -111,7 +111,7 @@ class Session:
             raise ValueError("the run has no such passage")
         common = {"reviewer": self.settings.reviewer, "mode": mode, "passage_id": annotation.passage_id,
                   "text_sha256": text_sha256(annotation.text), "time": _now()}  # fmt: skip
-        types = {"types": list(self.settings.types)} if mode == "blind" else {}
+        types = {"types": self.settings.types} if mode == "blind" else {}
         read = self._answers.of_passage if mode in reviews.WHOLE else self._answers.of_entity
         decision = read(annotation, answer, {**common, **types})
         reviews.append(self._path, decision)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Quiet, print_json, with_options
-from training.predict.predictors import KINDS, PredictorOptions
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
+
+TAGGERS: Final = ("underthesea", "token-classification", "gliner")
+KINDS: Final = "hf:DIR, openai:MODEL, groq:MODEL, underthesea, token-classification:DIR or gliner:DIR"
 
 
-@with_options
 def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     benchmark: Annotated[
@@ -27,14 +29,26 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
         Path | None,
         typer.Option("--out", "-o", metavar="FILE.jsonl", help="Write a line per answer, with id and output."),
     ] = None,
+    map_file: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="FILE", help="Read from this TOML file which types a tagger's tags answer for."),
+    ] = None,
     show_map: Annotated[
-        bool, typer.Option("--show-map", help="Print the table of tags, and the types it lacks; predict nothing.")
+        bool, typer.Option("--show-map", help="Print the table of a tagger's tags; predict nothing.")
     ] = False,
-    options: PredictorOptions,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", min=1, help="Give a student this many queries at once.")
+    ] = 16,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="NAME", help="Run a student on this device: cpu, cuda, cuda:0.",
+                     show_default="the GPU where there is one"),
+    ] = None,
+    settings: Mapping[str, Any],
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
-) -> None:
+) -> None:  # fmt: skip
     """Answer the queries of a benchmark with a student, a model or a tagger (docs/evaluate.md).
 
     Run it again to continue: it asks only what has no answer yet.
@@ -46,15 +60,27 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     with exits(debug, out):
         from annotator.errors import ConfigError
         from annotator.terminal.progress import make_progress
-        from training.predict import running
-        from training.predict.predictors import make_predictor
+        from training.predict import chat, running, seq2seq, taggers
 
+        kind, _, name = predictor.partition(":")
+        if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, "hf", "openai", "groq"}:
+            raise ConfigError(f"--predictor must be {KINDS}, not {predictor!r}")
+        if (map_file or show_map) and kind not in TAGGERS:
+            raise ConfigError(
+                f"only {', '.join(TAGGERS)} have a table of tags; {kind} is asked for the types themselves"
+            )
         if show_map:
-            _show_map(benchmark, predictor, options.map_file)
+            typer.echo(taggers.load_map(kind, map_file).as_toml(), nl=False)
             return
         if out is None:
             raise ConfigError("predict needs --out FILE.jsonl")
-        outcome = running.predict(benchmark, make_predictor(predictor, out, options), out, make_progress(quiet=quiet))
+        if kind == "hf":
+            made = seq2seq.make(name, batch_size=batch_size, device=device)
+        elif kind in TAGGERS:
+            made = taggers.make(kind, name, taggers.load_map(kind, map_file))
+        else:
+            made = chat.make(kind, name, out, settings)
+        outcome = running.predict(benchmark, made, out, make_progress(quiet=quiet))
         if as_json:
             print_json(dataclasses.asdict(outcome))
         else:
@@ -65,18 +91,3 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
             typer.echo(f"{left:,} of {outcome.queries:,} queries have no answer; the same command asks again",
                        err=True)  # fmt: skip
             raise typer.Exit(3)
-
-
-def _show_map(benchmark: Path, predictor: str, map_file: Path | None) -> None:
-    from annotator.terminal.progress import printable
-    from training.benchmarks import read_benchmark
-    from training.predict.predictors import tag_map
-    from training.predict.tags import fold
-
-    tags = tag_map(predictor, map_file)
-    typer.echo(tags.as_toml(), nl=False)
-    answered = {kind for tag in tags.types for kind in tags.of(tag)}
-    types = sorted({fold(sample.entity_type) for sample in read_benchmark(benchmark)})
-    if left := [kind for kind in types if kind not in answered]:
-        shown = printable(", ".join(left[:40])) + (f" and {len(left) - 40:,} more" if len(left) > 40 else "")
-        typer.echo(f"# types of {benchmark} that only a tag of the same name answers for: {shown}")

@@ -1,13 +1,13 @@
 """A JSON list of strings as a small automaton, and a student that can write nothing else.
 
-At each step the tokens that would leave the grammar are out of the question; the model chooses among the others. What
-is cut off by the limit is closed after its last whole string, so that every answer is a list that can be read.
+At each step the tokens that would leave the grammar are masked, and the model chooses among the others. What is cut off
+by the limit keeps its complete strings, so that every answer is a list that can be read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import StudentError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 START, OPEN, STRING, ESCAPE, AFTER, COMMA, DONE = range(7)
-STATES: Final = 7
 DEAD: Final = -1
 
 _SPACES: Final = "▁Ġ "  # as SentencePiece and byte-level vocabularies write a space
@@ -29,6 +28,7 @@ _STEPS: Final = {
     COMMA: {'"': STRING},
     DONE: {},
 }
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\["\\/bfnrt])*"')
 
 
 def step(state: int, text: str) -> int:
@@ -41,28 +41,6 @@ def step(state: int, text: str) -> int:
         if state == DEAD:
             return DEAD
     return state
-
-
-def close(text: str) -> str:
-    """Close ``text``, which the automaton let pass, to a whole list: cut after its last whole string."""
-    state, end = START, 0  # end: where the last whole string ends
-    for at, char in enumerate(text, start=1):
-        state = step(state, char)
-        if state in (OPEN, AFTER):
-            end = at
-        if state in (DONE, DEAD):
-            break
-    return text[:at] if state == DONE else f"{text[:end].rstrip()}]" if end else "[]"
-
-
-def transitions(pieces: Sequence[str | None]) -> list[list[int]]:
-    """Return, for each state, the state after each piece of a vocabulary; None marks pieces that are never allowed."""
-    table = [[DEAD] * len(pieces) for _ in range(STATES)]
-    for number, piece in enumerate(pieces):
-        if piece:
-            for state in range(STATES - 1):
-                table[state][number] = step(state, piece)
-    return table
 
 
 class ListOnly:
@@ -78,8 +56,11 @@ class ListOnly:
 
         special = set(tokenizer.all_special_ids)
         pieces = tokenizer.convert_ids_to_tokens(list(range(min(len(tokenizer), size))))
-        known = [None if number in special else piece for number, piece in enumerate(pieces)]
-        table = transitions([*known, *[None] * (size - len(known))])
+        table = [[DEAD] * size for _ in _STEPS]  # table[state][token]: the state after the token
+        for number, piece in enumerate(pieces):
+            if piece and number not in special:
+                for state in range(DONE):
+                    table[state][number] = step(state, piece)
         table[DONE][tokenizer.eos_token_id] = DONE
         table[DONE][tokenizer.pad_token_id] = DONE
         if stuck := [state for state in (START, OPEN, STRING, AFTER, COMMA) if max(table[state]) == DEAD]:
@@ -103,5 +84,8 @@ class ListOnly:
 
 
 def as_list(text: str) -> str:
-    """Return what a student wrote under the grammar, as the canonical JSON of its strings."""
-    return json.dumps(json.loads(close(text)), ensure_ascii=False)
+    """Return what a student wrote under the grammar as the canonical JSON of its strings; one that was cut off is lost.
+
+    Byte tokens may spell what the grammar forbids, such as a line break in a string: the result is a list all the same.
+    """
+    return json.dumps([json.loads(string, strict=False) for string in _STRING.findall(text)], ensure_ascii=False)

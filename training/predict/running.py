@@ -7,18 +7,36 @@ ends the file is written again in the order of the benchmark. A note beside it n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from annotator.errors import ConfigError, RunDirError
+from annotator.errors import ConfigError
 from annotator.records import Sample
 from annotator.storage.atomic import explained, locked, replacing, write_json
 from annotator.storage.outputs import check_output
 from annotator.terminal.events import Progress
 from training.benchmarks import fingerprint, read_benchmark, read_predictions
-from training.predict import Predictor
+
+Prediction: TypeAlias = tuple[str, str]
+"""The id of a query, and its answer as the model gave it."""
+
+Answering: TypeAlias = Callable[[Sequence[Sample], Container[str], Progress], Iterator[Prediction]]
+"""Answers each query of a benchmark that has no answer yet, once and in any order, and advances the progress by each.
+
+It gets all queries and the ids that are answered already, so that what belongs together in a batch is the same whether
+a run was interrupted or not.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """Something that answers queries."""
+
+    identity: Mapping[str, Any]
+    """All that decides its answers besides the query, as JSON."""
+    answer: Answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +54,9 @@ def predict(benchmark: Path, predictor: Predictor, out: Path, progress: Progress
     """Answer the queries of ``benchmark`` that ``out`` does not answer yet.
 
     Raises:
-        SourceError: the benchmark cannot be read.
+        SourceError: the benchmark cannot be read, or ``out`` is no file of predictions.
         ConfigError: ``out`` holds answers of another predictor, or to another benchmark.
-        RunDirError: ``out`` cannot be written, is no file of predictions, or another process writes it.
+        RunDirError: ``out`` cannot be written, or another process writes it.
         AnnotateError: as the predictor does; all answers so far are kept.
     """
     check_output(out, "--out", inputs=[benchmark])
@@ -50,9 +68,8 @@ def predict(benchmark: Path, predictor: Predictor, out: Path, progress: Progress
 
 
 def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progress: Progress) -> Outcome:
-    _settle_note(out, {"predictor": dict(predictor.identity), "benchmark": fingerprint(samples)})
+    _check_note(out, {"predictor": dict(predictor.identity), "benchmark": fingerprint(samples)})
     answers = _resume(out)
-    wanted = {sample.id for sample in samples}
     before = len(answers)
     if before < len(samples):
         progress.start("predict", "queries", len(samples))
@@ -60,12 +77,11 @@ def _predict(samples: Sequence[Sample], predictor: Predictor, out: Path, progres
         try:
             with out.open("ab", buffering=0) as file:  # one write a line: what a kill can tear is the last one
                 for identity, output in predictor.answer(samples, frozenset(answers), progress):
-                    if identity in wanted and identity not in answers:
-                        answers[identity] = output
-                        file.write(_line(identity, output))
+                    answers[identity] = output
+                    file.write(_line(identity, output))
         except BaseException:
-            if not out.stat().st_size:  # it could not start
-                out.unlink()
+            if not answers:  # it could not start
+                out.unlink(missing_ok=True)
                 note_of(out).unlink()
             raise
         progress.finish()
@@ -81,18 +97,15 @@ def note_of(out: Path) -> Path:
     return out.with_name(f"{out.name}.note.json")
 
 
-def _settle_note(out: Path, mine: dict[str, Any]) -> None:
-    """Write the note, or refuse to mix answers that do not belong together."""
+def _check_note(out: Path, mine: dict[str, Any]) -> None:
+    """Write the note of a new file, or refuse to mix answers that do not belong together."""
     path = note_of(out)
-    if not path.exists():
-        if out.exists() and out.stat().st_size:
-            raise ConfigError(f"{out} is there, and predict did not make it; choose another --out, or remove it")
+    if not out.exists() or not out.stat().st_size:
         write_json(path, mine)
         return
-    try:
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunDirError(f"cannot read {path}: {error}; remove it and {out} to start over") from error
+    if not path.exists():
+        raise ConfigError(f"{out} is there, and predict did not make it; choose another --out, or remove it")
+    theirs = json.loads(path.read_text(encoding="utf-8"))
     if theirs == mine:
         return
     what = "to another benchmark"

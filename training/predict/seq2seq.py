@@ -1,4 +1,4 @@
-"""A student answers: batches of queries of like length, greedy search, held to a JSON list (see ``grammar.py``).
+"""Ask a student: batches of queries of similar length, greedy search, constrained to a JSON list (see ``grammar.py``).
 
 The batches depend on the benchmark alone, not on what was answered before a run was interrupted: sums in another order
 round differently, and could tip a choice between two tokens.
@@ -10,13 +10,12 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from annotator.errors import ConfigError
 from annotator.records import Sample
 from annotator.terminal.events import Progress
-from training.predict import Prediction, Predictor, fingerprint
 from training.predict.grammar import ListOnly, as_list
+from training.predict.running import Prediction, Predictor
 from training.prompting import student_input, template
-from training.students import ADAPTER, Student, adapter_base, check_extra, load_student
+from training.students import ADAPTER, adapter_base, check_extra, fingerprint_models, load_student
 
 MAX_INPUT: Final = 1024
 """Tokens of a query that are read; the method has no longer ones."""
@@ -24,7 +23,7 @@ MAX_ANSWER: Final = 256
 """Tokens of an answer at most; what is longer is closed after its last whole mention."""
 
 
-def make(path: str, *, batch_size: int, device: str | None) -> Predictor:
+def make(path: str, *, batch_size: int = 16, device: str | None = None) -> Predictor:
     """Make a predictor of the student in the folder (or of the Hub name) ``path``, with or without an adapter.
 
     Raises:
@@ -32,8 +31,6 @@ def make(path: str, *, batch_size: int, device: str | None) -> Predictor:
         StudentError: there is no such student.
     """
     check_extra()
-    if batch_size < 1:
-        raise ConfigError(f"--batch-size must be at least 1, not {batch_size}")
     identity = {
         "predictor": "hf",
         "model": _identity(path),
@@ -43,7 +40,34 @@ def make(path: str, *, batch_size: int, device: str | None) -> Predictor:
     }
 
     def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
-        yield from _answer(load_student(path, device=device), samples, known, (batch_size, progress))
+        import torch
+
+        student = load_student(path, device=device)
+        tokenizer, model = student.tokenizer, student.model
+        grammar = ListOnly(tokenizer, len(model.get_output_embeddings().weight), student.device)
+        texts = [student_input(sample.instruction, sample.input) for sample in samples]
+        tokens = tokenizer(texts, truncation=True, max_length=MAX_INPUT)["input_ids"]
+        if cut := sum(len(row) == MAX_INPUT for row in tokens):
+            progress.say(f"{cut:,} queries have {MAX_INPUT} tokens or more; what is beyond is not read")
+        # The longest first: what does not fit the memory shows at once, and the remaining time is not underestimated.
+        order = sorted(range(len(samples)), key=lambda index: (-len(tokens[index]), samples[index].id))
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            waiting = {samples[index].id for index in batch if samples[index].id not in known}
+            if not waiting:
+                continue
+            padded = tokenizer.pad({"input_ids": [tokens[index] for index in batch]}, return_tensors="pt")
+            grammar.restart()
+            with torch.inference_mode():
+                written = model.generate(
+                    **padded.to(student.device), max_new_tokens=MAX_ANSWER, do_sample=False, num_beams=1,
+                    logits_processor=[grammar],
+                )  # fmt: skip
+            decoded = tokenizer.batch_decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            for index, text in zip(batch, decoded, strict=True):
+                if samples[index].id in waiting:
+                    yield samples[index].id, as_list(text)
+            progress.advance(len(waiting))
 
     return Predictor(identity, answer)
 
@@ -53,43 +77,6 @@ def _identity(path: str) -> str:
     if not folder.is_dir():
         return path  # a name on the Hub
     if not (folder / ADAPTER).is_file():
-        return fingerprint([folder])
-    base = Path(adapter_base(folder))
-    return fingerprint([folder, base]) if base.is_dir() else fingerprint([folder]) + adapter_base(folder)
-
-
-def _answer(
-    student: Student, samples: Sequence[Sample], known: Container[str], how: tuple[int, Progress]
-) -> Iterator[Prediction]:
-    import torch
-
-    batch_size, progress = how
-    tokenizer, model = student.tokenizer, student.model
-    texts = [student_input(sample.instruction, sample.input) for sample in samples]
-    tokens = tokenizer(texts, truncation=True, max_length=MAX_INPUT)["input_ids"]
-    if cut := sum(len(row) == MAX_INPUT for row in tokens):
-        progress.say(f"{cut:,} queries have {MAX_INPUT} tokens or more; what is beyond is not read")
-    # The longest first: what does not fit the memory shows at once, and the time that remains is never underestimated.
-    order = sorted(range(len(samples)), key=lambda index: (-len(tokens[index]), samples[index].id))
-    grammar: ListOnly | None = None
-    for start in range(0, len(order), batch_size):
-        batch = order[start : start + batch_size]
-        waiting = [index for index in batch if samples[index].id not in known]
-        if not waiting:
-            continue
-        padded = tokenizer.pad({"input_ids": [tokens[index] for index in batch]}, return_tensors="pt").to(
-            student.device
-        )
-        if grammar is None:
-            size = int(model.get_output_embeddings().weight.shape[0])
-            grammar = ListOnly(tokenizer, size, student.device)
-        grammar.restart()
-        with torch.inference_mode():
-            written = model.generate(
-                **padded, max_new_tokens=MAX_ANSWER, do_sample=False, num_beams=1, logits_processor=[grammar]
-            )
-        decoded = tokenizer.batch_decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        for index, text in zip(batch, decoded, strict=True):
-            if samples[index].id not in known:
-                yield samples[index].id, as_list(text)
-        progress.advance(len(waiting))
+        return fingerprint_models([folder])
+    base = adapter_base(folder)
+    return fingerprint_models([folder, Path(base)]) if Path(base).is_dir() else fingerprint_models([folder]) + base

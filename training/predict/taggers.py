@@ -1,83 +1,181 @@
-"""Taggers to compare with: underthesea, token-classification models of transformers, and GLiNER.
+"""Ask taggers to compare with: underthesea, token-classification models of transformers, and GLiNER.
 
-Each passage is tagged once; the mentions of a tag answer for its types (see ``tags.py``).
+Each passage is tagged once. A table, which the user can change, says which types of a benchmark a tag answers for::
+
+    PER = ["person", "name"]
+
+A tag that has the name of a type (``LOCATION``, ``SYMPTOM_AND_DISEASE``) needs no line. Several tags may answer for one
+type, and one tag for several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
+import json
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module, resources
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from annotator.errors import ConfigError, StudentError, one_line
+from annotator.config.toml_files import parse_toml
+from annotator.errors import ConfigError
 from annotator.records import Sample
 from annotator.terminal.events import Progress
-from training.predict import Prediction, Predictor, fingerprint, model_folder
-from training.predict.tags import Tagged, TagMap, answering, fold
-from training.students import check_extra, default_device, loading
+from training.predict.running import Answering, Prediction, Predictor
+from training.students import check_extra, default_device, fingerprint_models, loading
 
-BATCH: Final = 16
-"""Sentences that a token-classification model reads at once."""
+Tagged: TypeAlias = tuple[str, str]
+"""A slice of the text, and its tag."""
+Tagger: TypeAlias = Callable[[Sequence[str]], Iterable[Sequence[Tagged]]]
+"""What a tagger finds in each of some texts."""
+Span: TypeAlias = tuple[int, int, str]
+
+AT_ONCE: Final = 16
+"""Passages that a tagger is given at once, and sentences that a token-classification model reads at once."""
 THRESHOLD: Final = 0.5
 """Score below which a span of GLiNER is no entity: the package's own default."""
+_BARE: Final = re.compile(r"[\w-]+", re.ASCII)
 
 
-def underthesea(tags: TagMap) -> Predictor:
-    """Make a predictor of underthesea's CRF model, sentence by sentence. Offline; Apache-2.0."""
-    from annotator.teachers.embedded.tagger import identity
+@dataclass(frozen=True, slots=True)
+class TagMap:
+    """Which types a tag answers for."""
 
-    version = identity()["underthesea"]
-    asked = {"predictor": "underthesea", "version": version, "map": tags.as_toml()}
-    return Predictor(asked, answering(tag_texts, tags))
+    types: Mapping[str, Sequence[str]]
+
+    def of(self, tag: str) -> frozenset[str]:
+        """Return the types, folded, for which ``tag`` answers."""
+        return frozenset(map(fold, self.types.get(tag, (tag,))))
+
+    def as_toml(self) -> str:
+        """Return the table as a user would write it."""
+        return "".join(
+            f"{tag if _BARE.fullmatch(tag) else json.dumps(tag, ensure_ascii=False)} = "
+            f"{json.dumps(list(types), ensure_ascii=False)}\n"
+            for tag, types in self.types.items()
+        )
 
 
-def tag_texts(texts: Sequence[str]) -> Iterator[list[Tagged]]:
-    """Return the names that underthesea finds in each text."""
-    return map(_underthesea_names, texts)
+def fold(name: str) -> str:
+    """Fold a type or tag as it is compared: lower case, spaces between words."""
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split())
 
 
-def _underthesea_names(text: str) -> list[Tagged]:
+def load_map(kind: str, path: Path | None) -> TagMap:
+    """Load the shipped table for a kind of tagger, or the user's in its place.
+
+    Raises:
+        ConfigError: the file cannot be read or is no such table.
+    """
+    shipped = resources.files(__package__) / "maps.toml"
+    table = parse_toml(path, f"--map {path}") if path else parse_toml(shipped, "maps.toml")[kind]
+    for tag, names in table.items():
+        if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
+            raise ConfigError(f'{path}: {tag} takes a list of types, such as {tag} = ["person"]')
+    return TagMap(table)
+
+
+def make(kind: str, path: str, tags: TagMap) -> Predictor:
+    """Make a predictor of the tagger ``kind``, whose model is in the folder ``path``; underthesea brings its own.
+
+    Raises:
+        ConfigError: the folder is not there, or a package is not installed.
+    """
+    if kind == "underthesea":
+        made_by = {"predictor": kind, "version": version("underthesea"), "map": tags.as_toml()}
+        return Predictor(made_by, answering(lambda _: tag_with_underthesea, tags))
+    check_extra()
+    folder = Path(path).expanduser()
+    if not (folder.is_dir() and any(folder.glob("*config.json"))):
+        raise ConfigError(f"{kind}:{path} is no folder with a model (no config.json); download it there first")
+    identity: dict[str, Any] = {"predictor": kind, "model": fingerprint_models([folder]), "map": tags.as_toml()}
+    if kind == "token-classification":
+        return Predictor(identity, answering(lambda _: load_token_classifier(folder), tags))
+    if find_spec("gliner") is None:
+        raise ConfigError("gliner:DIR needs the package gliner: pip install --no-deps gliner")
+    return Predictor(
+        {**identity, "threshold": THRESHOLD}, answering(lambda types: load_gliner(folder, types, tags), tags)
+    )
+
+
+def answering(load: Callable[[set[str]], Tagger], tags: TagMap) -> Answering:
+    """Answer queries by tagging each passage once; the mentions of a tag answer for its types.
+
+    Args:
+        load: loads the tagger when there is something to tag; gets the types of the benchmark, folded.
+        tags: the table in use.
+    """
+
+    def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
+        queries: dict[str, list[Sample]] = {}
+        for sample in samples:
+            if sample.id not in known:
+                queries.setdefault(sample.input, []).append(sample)
+        tagger = load({fold(sample.entity_type) for sample in samples})
+        passages = list(queries)
+        for start in range(0, len(passages), AT_ONCE):
+            texts = passages[start : start + AT_ONCE]
+            for text, found in zip(texts, tagger(texts), strict=True):
+                for sample in queries[text]:
+                    wanted = fold(sample.entity_type)
+                    mentions = dict.fromkeys(mention for mention, tag in found if wanted in tags.of(tag))
+                    yield sample.id, json.dumps(list(mentions), ensure_ascii=False)
+                    progress.advance()
+
+    return answer
+
+
+def tag_with_underthesea(texts: Sequence[str]) -> Iterator[list[Tagged]]:
+    """Return the names that underthesea's CRF model finds in each text, sentence by sentence. Offline; Apache-2.0."""
     from annotator.passages.sentences import split_sentences
     from annotator.teachers.embedded.tagger import atoms
 
-    spans: list[tuple[int, int, str]] = []
-    for sentence in split_sentences(text):
-        inside = ""  # the tag of the name that the last atom belongs to
-        for atom in atoms(text, sentence.start, sentence.end, []):
-            place, _, tag = atom.tag.partition("-")
-            if tag and tag == inside and not (place == "B" and atom.opens):
-                spans[-1] = (spans[-1][0], atom.end, tag)
-            elif tag:
-                spans.append((atom.start, atom.end, tag))
-            inside = tag
-    return [(text[start:end], tag) for start, end, tag in spans]
+    for text in texts:
+        spans: list[Span] = []
+        for sentence in split_sentences(text):
+            inside = ""  # the tag of the name that the last atom belongs to
+            for atom in atoms(text, sentence.start, sentence.end, []):
+                place, _, tag = atom.tag.partition("-")
+                if tag and tag == inside and not (place == "B" and atom.opens):
+                    spans[-1] = (spans[-1][0], atom.end, tag)
+                elif tag:
+                    spans.append((atom.start, atom.end, tag))
+                inside = tag
+        yield [(text[start:end], tag) for start, end, tag in spans]
 
 
-def token_classification(path: str, tags: TagMap) -> Predictor:
-    """Make a predictor of a fine-tuned model (PhoBERT, XLM-R, ...) in the folder ``path``, sentence by sentence.
+def load_token_classifier(folder: Path) -> Tagger:
+    """Load a fine-tuned model (PhoBERT, XLM-R, ...), which reads sentence by sentence.
 
     Raises:
-        ConfigError: the folder is not there, or the extra ``train`` is not installed.
-        StudentError: it holds no such model.
+        ConfigError: its tokenizer does not say where its tokens stand.
+        StudentError: the folder holds no such model.
     """
-    check_extra()
-    folder = model_folder("token-classification", path)
-    pipe: list[Any] = []  # loaded when the first text comes
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+    from annotator.passages.sentences import split_sentences
+
+    with loading(str(folder), "; it needs safetensors and a tokenizer"):
+        model = AutoModelForTokenClassification.from_pretrained(
+            str(folder), use_safetensors=True, local_files_only=True
+        )
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    if not tokenizer.is_fast:
+        raise ConfigError(f"the tokenizer in {folder} has no tokenizer.json, so tokens cannot be found in the text")
+    positions = getattr(model.config, "max_position_embeddings", 514) - 2  # RoBERTa's family cannot use two of them
+    tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
+    pipe = pipeline("token-classification", model=model, tokenizer=tokenizer, device=default_device())
 
     def tag(texts: Sequence[str]) -> Iterator[list[Tagged]]:
-        from annotator.passages.sentences import split_sentences
-
-        if not pipe:
-            pipe.append(_pipeline(folder))
         cut = [[text[span.start : span.end] for span in split_sentences(text)] for text in texts]
         sentences = [sentence for part in cut for sentence in part]
-        found = iter(pipe[0](sentences, batch_size=BATCH) if sentences else [])
+        found = iter(pipe(sentences, batch_size=AT_ONCE) if sentences else [])
         return ([name for sentence in part for name in join_tokens(sentence, next(found))] for part in cut)
 
-    asked = {"predictor": "token-classification", "model": fingerprint([folder]), "map": tags.as_toml()}
-    return Predictor(asked, answering(tag, tags))
+    return tag
 
 
 def join_tokens(sentence: str, tokens: Iterable[Mapping[str, Any]]) -> list[Tagged]:
@@ -85,7 +183,7 @@ def join_tokens(sentence: str, tokens: Iterable[Mapping[str, Any]]) -> list[Tagg
 
     A word has the tag of its first token, as such models are trained.
     """
-    spans: list[tuple[int, int, str]] = []
+    spans: list[Span] = []
     for token in tokens:
         start, end = token["start"], token["end"]
         while start < end and sentence[start].isspace():  # SentencePiece counts the space before a word to it
@@ -102,52 +200,23 @@ def join_tokens(sentence: str, tokens: Iterable[Mapping[str, Any]]) -> list[Tagg
     return [(sentence[start:end], tag) for start, end, tag in spans]
 
 
-def _pipeline(folder: Path) -> Any:
-    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+def load_gliner(folder: Path, types: set[str], tags: TagMap) -> Tagger:
+    """Load GLiNER (Zaratiana et al., 2024), which reads a passage with the labels to look for.
 
-    with loading(str(folder), "; it needs safetensors and a tokenizer"):
-        model = AutoModelForTokenClassification.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True
-        )
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    if not tokenizer.is_fast:  # a slow one does not say where its tokens stand
-        raise ConfigError(f"the tokenizer in {folder} has no tokenizer.json, so tokens cannot be found in the text")
-    positions = getattr(model.config, "max_position_embeddings", 514) - 2  # RoBERTa's family cannot use two of them
-    tokenizer.model_max_length = min(tokenizer.model_max_length, positions)
-    return pipeline("token-classification", model=model, tokenizer=tokenizer, device=default_device())
-
-
-def gliner(path: str, tags: TagMap) -> Predictor:
-    """Make a predictor of GLiNER (Zaratiana et al., 2024), which reads a passage with the types to look for.
-
-    The ``gliner`` package is no dependency: its releases pin older versions of transformers; see docs/evaluate.md.
+    These are the labels of the table that answer for one of ``types``, and all other types by their own names. The
+    ``gliner`` package is no dependency: its releases pin older versions of transformers; see docs/evaluate.md.
 
     Raises:
-        ConfigError: the folder is not there, or ``gliner`` is not installed.
-        StudentError: it holds no such model.
+        StudentError: the folder holds no such model.
     """
-    check_extra()
-    if find_spec("gliner") is None:
-        raise ConfigError("gliner:DIR needs the package gliner: pip install --no-deps gliner")
-    folder = model_folder("gliner", path)
+    with loading(f"{folder} as a GLiNER model"):
+        model = import_module("gliner").GLiNER.from_pretrained(str(folder), local_files_only=True)
+    model = model.to(default_device()).eval()
+    named = [label for label in tags.types if tags.of(label) & types]
+    labels = [*named, *sorted(types.difference(*map(tags.of, named)))]
 
-    def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
-        try:
-            model = import_module("gliner").GLiNER.from_pretrained(str(folder), local_files_only=True)
-        except Exception as error:  # the package raises nothing narrower
-            cause = f"{type(error).__name__}: {one_line(error, 160)}"
-            raise StudentError(f"cannot load {folder} as a GLiNER model ({cause})") from error
-        model = model.to(default_device()).eval()
-        types = {fold(sample.entity_type) for sample in samples}
-        # Labels of the table for the types that it names; all other types by their own names.
-        named = [label for label in tags.types if tags.of(label) & types]
-        labels = [*named, *sorted(types - {kind for label in named for kind in tags.of(label)})]
+    def tag(texts: Sequence[str]) -> Iterator[list[Tagged]]:
+        for found in model.inference(list(texts), labels, threshold=THRESHOLD):
+            yield [(str(entity["text"]), str(entity["label"])) for entity in found]
 
-        def tag(texts: Sequence[str]) -> Iterator[list[Tagged]]:
-            for found in model.inference(list(texts), labels, threshold=THRESHOLD):
-                yield [(str(entity["text"]), str(entity["label"])) for entity in found]
-
-        return answering(tag, tags)(samples, known, progress)
-
-    asked = {"predictor": "gliner", "model": fingerprint([folder]), "map": tags.as_toml(), "threshold": THRESHOLD}
-    return Predictor(asked, answer)
+    return tag

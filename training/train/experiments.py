@@ -20,7 +20,7 @@ from annotator.errors import ConfigError, did_you_mean
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from training.benchmarks import read_benchmark
-from training.predict.predictors import PredictorOptions, make_predictor
+from training.predict import seq2seq
 from training.predict.running import predict
 from training.score.evaluating import evaluate
 from training.tables import Grid, markdown, percent
@@ -141,8 +141,7 @@ def _row(variants: Sequence[Recipe], benchmarks: Mapping[str, Path], job: Job) -
 def _scores(student: Path, benchmark: Path, job: Job) -> dict[str, float]:
     """Predict what is not answered yet, and return the micro F1 as shares, by matching."""
     answers = job.out / "predictions" / f"{benchmark.stem}-{student.name}.jsonl"
-    predictor = make_predictor(f"hf:{student}", answers, PredictorOptions(device=job.device))
-    predict(benchmark, predictor, answers, job.progress)
+    predict(benchmark, seq2seq.make(str(student), device=job.device), answers, job.progress)
     report = evaluate(benchmark, answers, job.progress.say)
     return {matching: float(report[matching]["micro"]["f1"]) for matching in MATCHINGS}
 

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from annotator.errors import ConfigError, RunDirError, StudentError
 from annotator.storage.atomic import explained, flush_folder, write_json
-from training.predict import fingerprint
 from training.prompting import TEMPLATE, template
 from training.students import (
     check_extra,
     default_device,
+    fingerprint_models,
     has_own_head,
     load_model,
     load_student,
@@ -113,7 +113,7 @@ def run_stages(recipe: Recipe, job: Job) -> list[Path]:
         StudentError: data are missing or empty, or the training cannot go on.
     """
     paths, base = data.find(recipe.sets, job.data), Path(recipe.model).expanduser()
-    model = fingerprint([base]) if base.is_dir() else recipe.model
+    model = fingerprint_models([base]) if base.is_dir() else recipe.model
     start, before = recipe.model, _sha256({"model": model, "template": template().sha256})
     folders: list[Path] = []
     for stage in recipe.stages:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec, module_from_spec
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from annotator.passages.dictionary import dictionary
 from annotator.passages.sentences import split_sentences
@@ -41,7 +44,7 @@ def identity() -> dict[str, str]:
 
 
 def warm_up() -> None:
-    """Load the models and the dictionary (two seconds, 150 MB), so that the first passage does not wait for them."""
+    """Load the models and the dictionary (one second, 150 MB), so that the first passage does not wait for them."""
     _models()
     dictionary()
 
@@ -128,11 +131,11 @@ def tag_words(sentence: str) -> list[tuple[str, str, str]]:
 
     The words are underthesea's, which corrects their spelling: they need not occur in ``sentence`` letter for letter.
     """
-    segment, pos, entities = _models()
-    tokens = segment(sentence)
-    kinds = pos.tag([(token, "X") for token in tokens])
+    models = _models()
+    tokens = models.segment(sentence)
+    kinds = models.parts_of_speech.tag([(token, "X") for token in tokens])
     # Column 2, the chunk, appears in no feature: its model need not run.
-    tags = entities.tag([(token, kind, "X", "X") for token, kind in zip(tokens, kinds, strict=True)])
+    tags = models.entities.tag([(token, kind, "X", "X") for token, kind in zip(tokens, kinds, strict=True)])
     return list(zip(tokens, kinds, tags, strict=True))
 
 
@@ -155,14 +158,46 @@ class _Tagger:
         return tags
 
 
-@cache
-def _models() -> tuple[Callable[[str], list[str]], _Tagger, _Tagger]:
-    """Load the word segmenter, the tagger of parts of speech and the tagger of entities, once a process."""
-    from underthesea.pipeline.ner import CRFNERPredictor
-    from underthesea.pipeline.pos_tag import CRFPOSTagPredictor
-    from underthesea.pipeline.word_tokenize import word_tokenize
+class _Models(NamedTuple):
+    """What the teacher uses of underthesea."""
 
-    return word_tokenize, _Tagger(CRFPOSTagPredictor.Instance()), _Tagger(CRFNERPredictor.Instance())
+    segment: Callable[[str], list[str]]
+    token_pattern: re.Pattern[str]
+    parts_of_speech: _Tagger
+    entities: _Tagger
+
+
+@cache
+def _models() -> _Models:
+    """Load the models once a process."""
+    with _only_submodules("underthesea"):
+        from underthesea.pipeline.text_normalize import text_normalize  # noqa: F401, I001 - the others import it in a circle
+        from underthesea.pipeline.ner import CRFNERPredictor
+        from underthesea.pipeline.pos_tag import CRFPOSTagPredictor
+        from underthesea.pipeline.word_tokenize import word_tokenize
+        from underthesea.pipeline.word_tokenize.regex_tokenize import patterns
+
+        word_tokenize("")  # its model is imported at the first call
+        parts_of_speech, entities = _Tagger(CRFPOSTagPredictor.Instance()), _Tagger(CRFNERPredictor.Instance())
+    return _Models(word_tokenize, patterns, parts_of_speech, entities)
+
+
+@contextmanager
+def _only_submodules(package: str) -> Iterator[None]:
+    """Import submodules of ``package`` without running the package itself, unless it is imported already.
+
+    Where torch and transformers are installed, ``import underthesea`` imports both for its translator: eight seconds of
+    CPU in each process.
+    """
+    spec = find_spec(package) if package not in sys.modules else None
+    if spec is None:
+        yield
+        return
+    sys.modules[package] = module_from_spec(spec)
+    try:
+        yield
+    finally:
+        del sys.modules[package]  # a later import of the package runs it as usual
 
 
 def _in_phrase(syllables: list[str]) -> list[bool]:
@@ -181,13 +216,11 @@ def _in_phrase(syllables: list[str]) -> list[bool]:
 
 def atoms(text: str, start: int, end: int, spans: list[Span]) -> list[Atom]:
     """Cut the sentence ``text[start:end]`` into atoms, each with its exact place in ``text``."""
-    from underthesea.pipeline.word_tokenize.regex_tokenize import patterns
-
     sentence = re.sub(
         r"\S+", lambda chunk: "x" * len(chunk[0]) if _LIKE_URL.search(chunk[0]) else chunk[0], text[start:end]
     )
     # A word is tokens of this pattern joined by single spaces, so counting tells where it stands; its letters do not.
-    places = [(start + match.start(), start + match.end()) for match in patterns.finditer(sentence)]
+    places = [(start + match.start(), start + match.end()) for match in _models().token_pattern.finditer(sentence)]
     described = [
         (index == 0, phrase, kind, tag)
         for word, kind, tag in tag_words(sentence)
