@@ -82,12 +82,12 @@ def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     from annotator.config.settings import RunConfig
     from annotator.ledger import Ledger
     from annotator.teachers import ask_about, make_teacher
-    from annotator.terminal.events import Silent
+    from annotator.terminal.events import Progress
 
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=base_url))
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "completions.sqlite") as ledger:
         watch = Watch()
-        ask_all(ask_about(passages(number), teacher), teacher, ledger, Pace(concurrency=concurrency), Silent())
+        ask_all(ask_about(passages(number), teacher), teacher, ledger, Pace(concurrency=concurrency), Progress())
         asked = watch.took()
         for passage in passages(number):
             completion = ledger.get(teacher.question(passage.text).key)

@@ -36,7 +36,7 @@ from annotator.run.context import Context
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Teacher, make_teacher
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 from normalizers.labels import load_lexicon
 
 NAMES = re.compile(r"(?<!\w)[A-ZĐÂÊÔƠƯ]\w*(?: [A-ZĐÂÊÔƠƯ]\w*)*|(?<![\w.,/])\d[\d.,/]*\d(?![\w.,/])")
@@ -90,7 +90,7 @@ def one_round(source: RunDir, args: argparse.Namespace) -> dict[str, float]:
         teacher = make_teacher(config)
         if args.predictions:
             make_replies(run, teacher, args.predictions, args.wrong)
-        context = Context(config, run, load_tokenizer(config.tokenizer), teacher, Silent())
+        context = Context(config, run, load_tokenizer(config.tokenizer), teacher, Progress())
         context.tokenizer.count("warm")
         before = resource.getrusage(resource.RUSAGE_SELF)
         figures: dict[str, float] = {"passages": tables.count(run.passages)}

@@ -36,7 +36,7 @@ from annotator.sources.sampling import sample
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 
 STAGES = ("sample", "chunk", "fill", "annotate", "clean", "explode", "audit")
 WORD = re.compile(r"(?<!\w)[^\W\d_]+(?!\w)")
@@ -92,7 +92,7 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
     else:
         documents = tables.count(corpus)
         settings = {"source": str(corpus), "docs": documents, "workers": workers}
-        runner.run(root, settings if stage == "sample" else {}, Silent(), until=stage)
+        runner.run(root, settings if stage == "sample" else {}, Progress(), until=stage)
 
 
 def measured(args: argparse.Namespace, stage: str, corpus: Path, root: Path) -> dict[str, float]:

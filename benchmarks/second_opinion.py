@@ -41,7 +41,7 @@ from annotator.records import Annotation, Completion, Mention
 from annotator.run.forecast.build import AROUND_A_MESSAGE
 from annotator.run.runner import run
 from annotator.storage import tables
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 from data_cards.audit.agreement import figures
 from data_cards.audit.checked_part import whole
 from data_cards.review.blind import Gold
@@ -93,7 +93,7 @@ class World:
 def make_world(prompt: str, arbiter: str) -> World:
     """Annotate the bundled sample with the embedded teacher."""
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run(Path(folder) / "run", {"source": "sample"}, Silent())
+        outcome = run(Path(folder) / "run", {"source": "sample"}, Progress())
         truth = [one for one in tables.read_annotations(outcome.run.annotations) if one.mentions]
     return World(truth, load_tokenizer("llama3"), load_prompt(prompt), load_prompt(arbiter, SLOT))
 

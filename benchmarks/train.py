@@ -78,7 +78,7 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
     from transformers import MT5Config
 
     from annotator.storage import tables
-    from annotator.terminal.events import Silent
+    from annotator.terminal.events import Progress
     from tests.students import make_tokenizer, make_untied
     from training.students import quiet_transformers
     from training.train.data import select, tokenise
@@ -94,7 +94,7 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
         make_untied(MT5Config(**shape)).save_pretrained(place / "base")
         tokenizer.save_pretrained(place / "base")
     selected, _ = select(Portion(set="samples", limit=6000), samples, 0, place)
-    tokenise(selected, tokenizer, 1024, place, Silent()).save_to_disk(place / "tokens")
+    tokenise(selected, tokenizer, 1024, place, Progress()).save_to_disk(place / "tokens")
 
 
 def run(place: Path, **wishes: Any) -> dict[str, Any]:

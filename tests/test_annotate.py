@@ -20,7 +20,7 @@ from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Reply, Teacher, ask_about, make_question
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 
 MakePassage = Callable[..., Passage]
 PATIENCE = Patience(between_tries=0.01, first_probe=0.001, last_probe=0.01, start=0.02)
@@ -85,7 +85,7 @@ class Outage(QueueTeacher):
         return reply
 
 
-class Counting(Silent):
+class Counting(Progress):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def passages(make: MakePassage, number: int) -> list[Passage]:
     return [make(f"passage {i}", f"p{i}") for i in range(number)]
 
 
-def annotate(passages: Iterable[Passage], teacher: Teacher, ledger: Ledger, pace: Pace, progress: Silent) -> None:
+def annotate(passages: Iterable[Passage], teacher: Teacher, ledger: Ledger, pace: Pace, progress: Progress) -> None:
     """Ask ``teacher`` about each of ``passages``."""
     ask_all(ask_about(passages, teacher), teacher, ledger, pace, progress)
 
@@ -131,7 +131,7 @@ def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage)
 
 def test_what_is_answered_is_not_asked_again(ledger: Ledger, make_passage: MakePassage) -> None:
     """A second run asks only for what is missing; two passages with one text are one question."""
-    annotate(passages(make_passage, 5), QueueTeacher(), ledger, pace(), Silent())
+    annotate(passages(make_passage, 5), QueueTeacher(), ledger, pace(), Progress())
     teacher, progress = QueueTeacher(), Counting()
     again = [*passages(make_passage, 8), make_passage("passage 7", "twin")]
     annotate(again, teacher, ledger, pace(), progress)
@@ -162,7 +162,7 @@ def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger,
     failure = ledger.failure(teacher.question("passage 1").key)
     assert failure is not None
     assert (failure.passage_id, failure.kind, failure.detail) == ("p1", "http 503", "busy")
-    annotate(passages(make_passage, 6), QueueTeacher(), ledger, pace(), Silent())
+    annotate(passages(make_passage, 6), QueueTeacher(), ledger, pace(), Progress())
     assert len(ledger) == 6
     assert ledger.failure(failure.key) is None
 
@@ -171,7 +171,7 @@ def test_a_request_to_come_back_later_costs_no_try(ledger: Ledger, make_passage:
     """429 is a wait, however often; the wait is the one that was asked for."""
     later = TeacherError("slow down", kind="http 429", retry_after=0.001)
     teacher = QueueTeacher({"passage 0": [later] * 20})
-    annotate(passages(make_passage, 3), teacher, ledger, pace(max_retries=0), Silent())
+    annotate(passages(make_passage, 3), teacher, ledger, pace(max_retries=0), Progress())
     assert len(ledger) == 3
     assert teacher.asked["passage 0"] == 21
 
@@ -180,7 +180,7 @@ def test_a_fatal_first_answer_stops_before_anything_more_is_asked(ledger: Ledger
     """A wrong key costs one request, not one a passage."""
     teacher = QueueTeacher({"passage 0": [TeacherError("no such key", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="no such key"):
-        annotate(passages(make_passage, 50), teacher, ledger, pace(), Silent())
+        annotate(passages(make_passage, 50), teacher, ledger, pace(), Progress())
     assert teacher.asked.total() == 1
     assert teacher.closed
 
@@ -189,7 +189,7 @@ def test_a_fatal_answer_later_keeps_what_was_answered(ledger: Ledger, make_passa
     """The key expired midway: all that came before is in the ledger."""
     teacher = QueueTeacher({"passage 30": [TeacherError("expired", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="expired"):
-        annotate(passages(make_passage, 500), teacher, ledger, pace(concurrency=4), Silent())
+        annotate(passages(make_passage, 500), teacher, ledger, pace(concurrency=4), Progress())
     answered = [text for text in teacher.asked if ledger.has(teacher.question(text).key)]
     assert 25 <= len(answered) < 100
     assert len(ledger) == len(answered)
@@ -201,7 +201,7 @@ def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_pas
     teacher = QueueTeacher({"passage 0": [gone] * 10})
     teacher.probes.extend([gone] * 100)
     with pytest.raises(FatalTeacherError, match="cannot reach"):
-        annotate(passages(make_passage, 50), teacher, ledger, pace(), Silent())
+        annotate(passages(make_passage, 50), teacher, ledger, pace(), Progress())
     assert teacher.asked == {"passage 0": 3}
     assert 1 < teacher.probed < 20
 
@@ -224,7 +224,7 @@ def test_an_endpoint_that_stays_away_stops_the_run(ledger: Ledger, make_passage:
     teacher = Outage(TeacherError("cannot reach it", kind="connection"), probes=10_000)
     brief = replace(PATIENCE, outage=0.02)
     with pytest.raises(FatalTeacherError, match="run the same command again later"):
-        annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=3, patience=brief), Silent())
+        annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=3, patience=brief), Progress())
     assert len(ledger) >= 100
 
 
@@ -232,7 +232,7 @@ def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePass
     """Nothing but failures comes any more, yet the endpoint answers a probe: they are recorded, each with its tries."""
     hopeless: list[str | Exception] = [TeacherError("it breaks on this", kind="http 500")] * 99
     teacher = QueueTeacher({f"passage {i}": list(hopeless) for i in range(80, 100)})
-    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=8, max_retries=3), Silent())
+    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=8, max_retries=3), Progress())
     assert len(ledger) == 80
     assert {teacher.asked[f"passage {i}"] for i in range(80, 100)} == {4}
     assert all(ledger.failure(teacher.question(f"passage {i}").key) for i in range(80, 100))
@@ -241,7 +241,7 @@ def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePass
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
     """The second is kept as it is; one that is empty for a reason is kept at once."""
     teacher = QueueTeacher({"passage 1": ["", "[1]"], "passage 2": ["", ""]})
-    annotate(passages(make_passage, 4), teacher, ledger, pace(), Silent())
+    annotate(passages(make_passage, 4), teacher, ledger, pace(), Progress())
     replies = [ledger.get(teacher.question(f"passage {i}").key) for i in range(4)]
     assert [reply and reply.reply for reply in replies] == ["[]", "[1]", "", "[]"]
     assert [teacher.asked[f"passage {i}"] for i in range(4)] == [1, 2, 2, 1]
@@ -253,10 +253,10 @@ def test_a_full_disk_stops_the_run(make_passage: MakePassage, tmp_path: Path) ->
         ledger._db.execute("PRAGMA max_page_count=12")
         scripts: dict[str, list[str | Exception]] = {f"passage {i}": ["Đ" * 3000] for i in range(200)}
         with pytest.raises(RunDirError, match="free some space"):
-            annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, pace(concurrency=1), Silent())
+            annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, pace(concurrency=1), Progress())
         kept = len(ledger)
         ledger._db.execute("PRAGMA max_page_count=100000")
-        annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, pace(), Silent())
+        annotate(passages(make_passage, 200), QueueTeacher(scripts), ledger, pace(), Progress())
         assert kept < 200
         assert len(ledger) == 200
 
@@ -273,7 +273,7 @@ def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) 
             assert read - teacher.asked.total() <= 3 * 4 + 2
             yield passage
 
-    annotate(stream(), teacher, ledger, pace(concurrency=4), Silent())
+    annotate(stream(), teacher, ledger, pace(concurrency=4), Progress())
     assert read == 400
 
 
@@ -289,7 +289,7 @@ def test_those_that_wait_to_try_again_are_bounded(ledger: Ledger, make_passage: 
 
     error = TeacherError("cut", kind="malformed answer", retry_after=0.05)
     teacher = Failing({f"passage {index}": [error] for index in range(1, 100)})
-    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=4, waiting=10), Silent())
+    annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=4, waiting=10), Progress())
     assert len(ledger) == 100
     assert 10 <= most <= 10 + 4
 
@@ -307,7 +307,7 @@ def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_pa
 
     cut = TeacherError("cut", kind="malformed answer", retry_after=0.0)
     teacher = Watched({f"passage {index}": [cut] for index in range(1, 200, 3)})
-    annotate(passages(make_passage, 200), teacher, ledger, pace(concurrency=6), Silent())
+    annotate(passages(make_passage, 200), teacher, ledger, pace(concurrency=6), Progress())
     assert max(at_risk) == 6
 
 
@@ -342,7 +342,7 @@ def test_answers_of_one_turn_share_a_transaction(ledger: Ledger, make_passage: M
             super().append(completions)
 
     with Watched(ledger.path) as watched:
-        annotate(passages(make_passage, 1 + 4 * 5), Together(5), watched, pace(concurrency=5), Silent())
+        annotate(passages(make_passage, 1 + 4 * 5), Together(5), watched, pace(concurrency=5), Progress())
     assert written == [1, 5, 5, 5, 5]
     assert len(ledger) == 21
 
@@ -351,14 +351,14 @@ def test_an_answer_beside_a_fatal_one_is_kept(ledger: Ledger, make_passage: Make
     """Although its worker is cancelled before it could write."""
     teacher = Together(6, {"passage 1": ["fatal"]})
     with pytest.raises(FatalTeacherError, match="expired"):
-        annotate(passages(make_passage, 50), teacher, ledger, pace(concurrency=6), Silent())
+        annotate(passages(make_passage, 50), teacher, ledger, pace(concurrency=6), Progress())
     assert len(ledger) == 6
 
 
 def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:
     """No passages, no question."""
     teacher = QueueTeacher()
-    annotate([], teacher, ledger, pace(), Silent())
+    annotate([], teacher, ledger, pace(), Progress())
     assert not teacher.asked
 
 
@@ -370,7 +370,7 @@ def test_an_error_in_the_source_of_passages_keeps_the_answers(ledger: Ledger, ma
         raise RunDirError("passages.parquet is damaged")
 
     with pytest.raises(RunDirError, match="damaged"):
-        annotate(broken(), QueueTeacher(), ledger, pace(concurrency=2), Silent())
+        annotate(broken(), QueueTeacher(), ledger, pace(concurrency=2), Progress())
     assert len(ledger) >= 30
 
 
@@ -384,7 +384,7 @@ def test_the_garbage_collector_is_left_as_it_was(ledger: Ledger, make_passage: M
             return await super().ask(question)
 
     young, *older = before = gc.get_threshold()
-    annotate(passages(make_passage, 2), Watched(), ledger, Pace(), Silent())
+    annotate(passages(make_passage, 2), Watched(), ledger, Pace(), Progress())
     assert set(seen) == {(10 * young, *older)}
     assert gc.get_threshold() == before
 
@@ -399,7 +399,11 @@ def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage) -> None:
             return await super().ask(question)
 
     annotate(
-        passages(make_passage, 14), Timed(), ledger, pace(concurrency=14, shared=RateLimit(rpm=5, window=0.2)), Silent()
+        passages(make_passage, 14),
+        Timed(),
+        ledger,
+        pace(concurrency=14, shared=RateLimit(rpm=5, window=0.2)),
+        Progress(),
     )
     assert len(ledger) == 14
     assert all(later - first > 0.19 for first, later in zip(times, times[5:], strict=False))

@@ -19,7 +19,7 @@ import cli
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Sample
 from annotator.storage import tables
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 from training.convert.conll import read_conll
 from training.convert.convert import FORMATS, convert
 from training.convert.job import Job
@@ -32,7 +32,7 @@ XQUAD = Path(os.environ.get("VNER_XQUAD", SHARED))
 def run(name: str, *sources: Path, **options: Any) -> tuple[list[Sample], dict[str, Any]]:
     """Convert, check what must always hold, and read back what was written."""
     out = sources[0].parent / "out" / "samples.parquet"
-    report = convert(name, sources, out, Options(**options), Silent())
+    report = convert(name, sources, out, Options(**options), Progress())
     samples = list(tables.read_samples(out))
     assert tables.pq.read_schema(out).equals(tables.SAMPLE)
     assert len({sample.id for sample in samples}) == len(samples) == report["samples"]
@@ -372,11 +372,11 @@ def test_length_is_input_and_output_together(tmp_path: Path) -> None:
 def test_samples_of_a_run_filtered_and_shared(tmp_path: Path, finished: Path) -> None:
     """A split stays as it is; without empty answers none is left; a share keeps passages whole."""
     out = tmp_path / "a.parquet"
-    report = convert("samples", [finished], out, Options(split="train", without_empty=True), Silent())
+    report = convert("samples", [finished], out, Options(split="train", without_empty=True), Progress())
     train = list(tables.read_samples(finished / "samples" / "train.parquet"))
     assert list(tables.read_samples(out)) == [sample for sample in train if not sample.negative]
     assert report["samples"] < len(train)
-    convert("samples", [finished], out, Options(share=0.5), Silent())
+    convert("samples", [finished], out, Options(share=0.5), Progress())
     kept = list(tables.read_samples(out))
     every = [
         one

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import cli
 from annotator.errors import ConfigError, StudentError
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 from tests.students import make_student, sample, write_samples
 from training.score.evaluating import evaluate
 from training.train.changes import Changes
@@ -49,7 +49,7 @@ def test_a_learning_curve_is_computed_once_with_its_spread(data: Path, tmp_path:
     """Zero-shot once, slices with two seeds; stages before are shared; the second time nothing is trained or asked."""
     out = tmp_path / "out"
     changes = Changes(str(data / "base"), 5, ["max_steps=1", "learning_rate=1e-3", "supervised.epochs=0.5"])
-    report = run("figure-4.2", Job(data, out, "cpu", Silent()), changes, seeds=2)
+    report = run("figure-4.2", Job(data, out, "cpu", Progress()), changes, seeds=2)
 
     names = sorted(path.name.partition("-")[0] for path in (out / "stages").iterdir())
     assert names == ["mixture", *["supervised"] * 8, "vietnamese"]
@@ -67,14 +67,14 @@ def test_a_learning_curve_is_computed_once_with_its_spread(data: Path, tmp_path:
     assert json.loads((out / "figure-4.2.json").read_text(encoding="utf-8")) == report
     written = {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
     figures = [(out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")]
-    assert run("figure-4.2", Job(data, out, "cpu", Silent()), changes, seeds=2) == report
+    assert run("figure-4.2", Job(data, out, "cpu", Progress()), changes, seeds=2) == report
     assert written == {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
     assert [(out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")] == figures
 
 
 def test_missing_data_are_reported_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
     """All that the rows need, benchmarks too, each with its command; no stage is begun."""
-    job = Job(data, tmp_path / "out", "cpu", Silent())
+    job = Job(data, tmp_path / "out", "cpu", Progress())
     with pytest.raises(
         StudentError, match=r"vi-alpaca\.parquet, vlsp2018-dev\.parquet.*convert alpaca.*convert enamex"
     ):

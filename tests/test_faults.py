@@ -17,7 +17,7 @@ from annotator.config.settings import RunConfig
 from annotator.ledger import Ledger
 from annotator.records import Passage
 from annotator.teachers import ask_about, make_teacher
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 from tests.endpoint import Answer, Endpoint
 
 GOOD = Answer(content='[["Hà Nội", "city"]]')
@@ -86,7 +86,7 @@ def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str =
     address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
     teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=address, timeout=2.0))
     pace = Pace(concurrency=16, max_retries=retries, patience=PATIENCE)
-    ask_all(ask_about(todo, teacher), teacher, ledger, pace, Silent())
+    ask_all(ask_about(todo, teacher), teacher, ledger, pace, Progress())
 
 
 @pytest.mark.parametrize("name", TRANSIENT)

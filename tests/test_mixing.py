@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import StudentError
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 from tests.students import make_tokenizer, sample, write_samples
 from training.train.data import Order, find, select, tokenise
 from training.train.recipes import DataSet, Portion
@@ -71,11 +71,11 @@ def test_samples_that_are_too_long_are_left_out(data: Path, tmp_path: Path) -> N
     """In input or output; lengths are those of the rows."""
     tokenizer = make_tokenizer([*WORDS, "Which instruction input answer task text"] * 3, 120)
     selected, _ = select(Portion(set="a", limit=20), data / "a.parquet", 0, tmp_path)
-    tokens = tokenise(selected, tokenizer, 1024, tmp_path / "all", Silent())
+    tokens = tokenise(selected, tokenizer, 1024, tmp_path / "all", Progress())
     assert len(tokens) == 20
     assert all(len(row["input_ids"]) + len(row["labels"]) == row["length"] for row in tokens)
     middle = int(np.median([len(row["input_ids"]) for row in tokens]))
-    shorter = tokenise(selected, tokenizer, middle, tmp_path / "shorter", Silent())
+    shorter = tokenise(selected, tokenizer, middle, tmp_path / "shorter", Progress())
     assert 0 < len(shorter) < 20
     assert max(len(row["input_ids"]) for row in shorter) <= middle
 

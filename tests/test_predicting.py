@@ -19,7 +19,7 @@ import cli
 from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
 from annotator.records import Sample
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 from tests.benchmarks import query, write_benchmark, write_predictions
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_build import vner_process, wait_for
@@ -76,49 +76,49 @@ def fixed(name: str = "x") -> Predictor:
 def test_answers_end_in_the_order_of_the_benchmark(tmp_path: Path) -> None:
     """However they come; a second run asks nothing and changes nothing."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "new" / "p.jsonl"
-    assert predict(source, fixed(), out, Silent()) == Outcome(18, 18, 18)
+    assert predict(source, fixed(), out, Progress()) == Outcome(18, 18, 18)
     before = out.read_bytes()
     assert [json.loads(line)["id"] for line in before.splitlines()][:4] == [
         "0-person", "0-location", "0-date", "1-person"]  # fmt: skip
-    assert predict(source, fixed(), out, Silent()) == Outcome(18, 18, 0)
+    assert predict(source, fixed(), out, Progress()) == Outcome(18, 18, 0)
     assert out.read_bytes() == before
 
 
 def test_a_torn_line_is_cut_off_and_asked_again(tmp_path: Path) -> None:
     """What a kill left of the last line is no answer; the whole lines before it are."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
-    predict(source, fixed(), out, Silent())
+    predict(source, fixed(), out, Progress())
     whole = out.read_bytes()
     for cut in (1, 9, len(whole) // 2, len(whole) - 1):
         out.write_bytes(whole[:cut])
         lines = whole[:cut].count(b"\n")
-        assert predict(source, fixed(), out, Silent()) == Outcome(18, 18, 18 - lines)
+        assert predict(source, fixed(), out, Progress()) == Outcome(18, 18, 18 - lines)
         assert out.read_bytes() == whole
 
 
 def test_what_does_not_belong_together_is_not_mixed(tmp_path: Path) -> None:
     """Another predictor's file, another benchmark's, and a file that predict did not make are refused."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
-    predict(source, fixed(), out, Silent())
+    predict(source, fixed(), out, Progress())
     with pytest.raises(ConfigError, match=r"of another predictor \(predictor: x, not y\)"):
-        predict(source, fixed("y"), out, Silent())
+        predict(source, fixed("y"), out, Progress())
     with pytest.raises(ConfigError, match="to another benchmark"):
-        predict(benchmark(tmp_path / "c.parquet", 7), fixed(), out, Silent())
+        predict(benchmark(tmp_path / "c.parquet", 7), fixed(), out, Progress())
     note_of(out).unlink()
     with pytest.raises(ConfigError, match="predict did not make it"):
-        predict(source, fixed(), out, Silent())
+        predict(source, fixed(), out, Progress())
     out.write_bytes(b"")  # a file without answers binds nobody
-    assert predict(source, fixed("y"), out, Silent()).new == 18
+    assert predict(source, fixed("y"), out, Progress()).new == 18
 
 
 def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
     """It is not thrown away: somebody may have paid for it."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
-    predict(source, fixed(), out, Silent())
+    predict(source, fixed(), out, Progress())
     lines = out.read_bytes().splitlines(keepends=True)
     out.write_bytes(b"".join([lines[0], b"{}\n", *lines[2:]]))
     with pytest.raises(SourceError, match=r":2 is not"):
-        predict(source, fixed(), out, Silent())
+        predict(source, fixed(), out, Progress())
 
 
 @pytest.mark.slow
@@ -133,8 +133,8 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     kept = out.read_bytes().count(b"\n")
     assert 45 < kept < 360
     predictor = taggers.make("underthesea", "", load_map("underthesea", None))
-    assert predict(source, predictor, out, Silent()) == Outcome(360, 360, 360 - kept)
-    predict(source, predictor, alone, Silent())
+    assert predict(source, predictor, out, Progress()) == Outcome(360, 360, 360 - kept)
+    predict(source, predictor, alone, Progress())
     assert out.read_bytes() == alone.read_bytes()
 
 
@@ -253,14 +253,14 @@ def test_batches_do_not_depend_on_what_is_known(student: Path, tmp_path: Path, m
     monkeypatch.setattr(MT5ForConditionalGeneration, "generate", generate)
     predictor = seq2seq.make(str(student), batch_size=4, device="cpu")
     samples = [query(f"q{n}", "Huế " * n, [], "person", "p") for n in range(1, 12)]
-    everything = dict(predictor.answer(samples, frozenset(), Silent()))
+    everything = dict(predictor.answer(samples, frozenset(), Progress()))
     assert len(everything) == 11
     whole = fed.copy()
     assert [len(batch) for batch in whole] == [4, 4, 3]
     assert len(whole[0][0]) > len(whole[-1][0])  # the longest first
     fed.clear()
     known = {"q11", "q10", "q9", "q8", "q7"}
-    assert {*dict(predictor.answer(samples, known, Silent()))} == {f"q{n}" for n in range(1, 7)}
+    assert {*dict(predictor.answer(samples, known, Progress()))} == {f"q{n}" for n in range(1, 7)}
     assert fed == whole[1:]
 
 
@@ -281,7 +281,7 @@ def test_an_adapter_answers_by_its_own_name(student: Path, tmp_path: Path, monke
         predictor = seq2seq.make(str(folder), device="cpu")
         identities.add(predictor.identity["model"])
         source = benchmark(tmp_path / "b.parquet", 1)
-        assert predict(source, predictor, tmp_path / f"{seed}.jsonl", Silent()).answered == 3
+        assert predict(source, predictor, tmp_path / f"{seed}.jsonl", Progress()).answered == 3
     assert len(identities) == 2
 
 
@@ -344,7 +344,7 @@ def test_a_tagger_reads_a_passage_once(tmp_path: Path) -> None:
     samples = [
         query(f"{n}-{label}", f"{n}", [], label, f"p{n}") for n in range(40) for label in ("person", "Place", "x")
     ]
-    answers = dict(answering(lambda _: tagger, tags)(samples, {"0-person", "0-Place", "0-x", "1-x"}, Silent()))
+    answers = dict(answering(lambda _: tagger, tags)(samples, {"0-person", "0-Place", "0-x", "1-x"}, Progress()))
     assert read == [str(n) for n in range(1, 40)]
     assert answers["1-Place"] == '["Hà Nội"]'
     assert answers["1-person"] == '["Nguyễn Văn An"]'
@@ -452,7 +452,7 @@ def test_gliner_is_asked_for_the_types_of_the_benchmark(tmp_path: Path, monkeypa
     tags = load_map("gliner", tmp_path / "map.toml")
     predictor = taggers.make("gliner", str(tmp_path / "model"), tags)
     out = tmp_path / "p.jsonl"
-    assert predict(benchmark(tmp_path / "b.parquet"), predictor, out, Silent()).answered == 18
+    assert predict(benchmark(tmp_path / "b.parquet"), predictor, out, Progress()).answered == 18
     assert [labels for _, labels in asked] == [["human being", "date", "location"]]
     assert read_predictions(out)["1-person"] == '["Trần Thị Bình"]'
     assert read_predictions(out)["1-location"] == "[]"

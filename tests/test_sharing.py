@@ -19,13 +19,13 @@ from annotator.errors import ConfigError
 from annotator.ledger import Ledger
 from annotator.records import Completion, Passage
 from annotator.teachers import ask_about, make_teacher
-from annotator.terminal.events import Silent
+from annotator.terminal.events import Progress
 
 MakePassage = Callable[..., Passage]
 TEACHER = make_teacher(RunConfig(provider="openai", model="m", base_url="http://127.0.0.1:1"))
 
 
-class Counting(Silent):
+class Counting(Progress):
     """Remembers what it was told."""
 
     def __init__(self) -> None:

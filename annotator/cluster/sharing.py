@@ -31,7 +31,7 @@ from annotator.ledger import Answers
 from annotator.records import Passage
 from annotator.teachers import Asked, ask_about, make_teacher
 from annotator.teachers.registry import PROVIDERS
-from annotator.terminal.events import Progress, Silent
+from annotator.terminal.events import Progress
 
 if TYPE_CHECKING:
     from annotator.cluster.ray import RayEngine
@@ -213,7 +213,7 @@ class _SharedLimit:
         return False  # the coordinator reports the pause
 
 
-class _WorkerProgress(Silent):
+class _WorkerProgress(Progress):
     """Reports the progress of a worker to the coordinator."""
 
     def __init__(self, coordinator: Any) -> None:

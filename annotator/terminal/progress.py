@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from annotator.terminal.events import Progress, Silent
+from annotator.terminal.events import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,14 +22,14 @@ PLAIN_EVERY: Final = 10.0
 def make_progress(*, quiet: bool) -> Progress:
     """Return the display that suits where stderr goes."""
     if quiet:
-        return Silent()
+        return Progress()
     from rich.console import Console
 
     console = Console(stderr=True)
     return LiveProgress(console) if console.is_terminal else PlainProgress(console)
 
 
-class PlainProgress:
+class PlainProgress(Progress):
     """Prints a line every ten seconds, and one when a stage ends."""
 
     def __init__(self, console: Console) -> None:
@@ -76,7 +76,7 @@ class PlainProgress:
         self.say(", ".join(part for part in parts if part))
 
 
-class LiveProgress:
+class LiveProgress(Progress):
     """Shows a bar for each stage with rate, tokens, failures by kind, and the time that remains."""
 
     def __init__(self, console: Console) -> None:
