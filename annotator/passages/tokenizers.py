@@ -12,7 +12,7 @@ from functools import cache
 from itertools import compress
 from operator import sub
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import ConfigError
 from annotator.passages import vocabularies
@@ -35,26 +35,26 @@ _LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
 """Punctuation at the end of a line, after a letter or digit: a token begins there, which may include the line break and
 a slash after it (o200k), but nothing else."""
 _SPACE: Final = ord(" ")
-_GAP: Final = 64
-"""Longest white space between two spans whose tokens are counted without the whole text."""
 
 
-class Tokenizer(Protocol):
+class Tokenizer:
     """Counts tokens. It can be pickled, for other processes."""
 
-    @property
-    def name(self) -> str:
-        """Return the spec it was loaded by."""
+    name: str
+    """The spec it was loaded by."""
+    fingerprint: str
+    """The sha256 of its vocabulary, in hex."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Return the sha256 of its vocabulary, in hex."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_tokenizer, (self.name,)
 
     def count(self, text: str) -> int:
         """Return the tokens of ``text``, without begin or end token; names of special tokens in it are plain text."""
+        raise NotImplementedError
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         """Return ``count`` of each text."""
+        return [self.count(text) for text in texts]
 
     def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
         """Count many slices of one text: in order, disjoint, without line breaks or white space at their ends.
@@ -63,6 +63,10 @@ class Tokenizer(Protocol):
             The tokens of each slice alone, and those that it adds to any text that ends with the slice before it;
             ``UNKNOWN`` where only counting the whole text can tell.
         """
+        import numpy as np
+
+        alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
+        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)
 
 
 @cache
@@ -102,36 +106,17 @@ def request_tokenizer(spec: str) -> str:
     return "llama3" if spec == WORDS else spec
 
 
-class _WhiteSpace:
+class _WhiteSpace(Tokenizer):
     """Counts words between white space, as ``str.split`` does."""
 
     name = WORDS
     fingerprint = hashlib.sha256(b"runs of characters that are not white space").hexdigest()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return load_tokenizer, (self.name,)
-
     def count(self, text: str) -> int:
         return len(text.split())
 
-    def count_many(self, texts: Sequence[str]) -> list[int]:
-        return [self.count(text) for text in texts]
 
-    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
-        import numpy as np
-
-        space = np.ones(len(text) + 1, np.bool_)
-        space[1:] = np.fromiter(map(str.isspace, text), np.bool_, len(text))
-        begins = space[:-1] & ~space[1:]  # a word begins at this character
-        words = np.concatenate(([0], np.cumsum(begins, dtype=np.int64)))
-        # Alone, a span that begins inside a word begins a word of its own.
-        alone = words[ends] - words[starts] + ~begins[starts]
-        added = alone.copy()
-        added[1:] = words[ends[1:]] - words[ends[:-1]]
-        return alone, added
-
-
-class _Tiktoken:
+class _Tiktoken(Tokenizer):
     """Byte-pair encoding by tiktoken.
 
     A single space between two characters that are not white space always begins a token (or is one): in the split
@@ -145,16 +130,10 @@ class _Tiktoken:
         self._first = Table(lambda words: [self._encoded(word) - self._encoded(f" {word}") for word in words])
         self._line_end = Table(lambda marks: [self._encoded(f"a{end}\n") - self._encoded(f"a{end}") for end in marks])
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return load_tokenizer, (self.name,)
-
     def count(self, text: str) -> int:
         words = text.encode().split(b" ")
         tokens = sum(map(self._after_space.__getitem__, words))
         return tokens + self._first[words[0]] if tokens < UNKNOWN else self._encoded(text)
-
-    def count_many(self, texts: Sequence[str]) -> list[int]:
-        return [self.count(text) for text in texts]
 
     def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
         import numpy as np
@@ -177,9 +156,9 @@ class _Tiktoken:
         # Anything but a single space between two spans has tokens of its own, or changes those around it.
         goes_on = is_whole & words.by_space[last - 1] & (ends + 1 == np.append(starts[1:], -1))
         gaps = np.flatnonzero(~goes_on[:-1])
-        edges = np.stack((starts[gaps], ends[gaps], starts[gaps + 1], ends[gaps + 1]), axis=1)
-        seams = np.array([self._seam(text, *edge) for edge in edges.tolist()], np.int64)
-        added[gaps + 1] = np.minimum(alone[gaps + 1] + seams, UNKNOWN)
+        edges = zip(starts[gaps].tolist(), ends[gaps].tolist(), starts[gaps + 1].tolist(), strict=True)
+        breaks = np.array([self._line_break(text, *edge) for edge in edges], np.int64)
+        added[gaps + 1] = np.minimum(alone[gaps + 1] + breaks, UNKNOWN)
         return alone, added
 
     def _in_place(self, words: Words) -> Positions:
@@ -191,17 +170,11 @@ class _Tiktoken:
         tokens[1:][blank[1:] & blank[:-1]] = UNKNOWN
         return tokens
 
-    def _seam(self, text: str, start: int, end: int, following: int, stop: int) -> int:
-        """Return the tokens that the gap between ``text[start:end]`` and ``text[following:stop]`` adds to both."""
-        gap = text[end:following]
-        if gap == "\n" and text[following] != "/" and (marks := _LINE_END.search(text[max(start, end - 6) : end])):
-            return self._line_end[marks[0].encode()]
-        space = text.rfind(" ", start, end)
-        if space < 0 or len(gap) > _GAP:
-            # With one word alone, the tokens at the gap can depend on what precedes it.
-            return UNKNOWN
-        last, first = text[space:end], text[following:stop].partition(" ")[0]
-        return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
+    def _line_break(self, text: str, start: int, end: int, following: int) -> int:
+        """Return the tokens that a line break between ``text[start:end]`` and ``following`` adds to the slices."""
+        marks = _LINE_END.search(text[max(start, end - 6) : end])
+        is_plain = text[end:following] == "\n" and text[following] != "/"
+        return self._line_end[marks[0].encode()] if marks and is_plain else UNKNOWN
 
     def _after_a_space(self, words: Sequence[str]) -> list[int]:
         """Return the tokens of each word with a space before it, encoded together: each space begins a token."""
@@ -222,7 +195,7 @@ class _Tiktoken:
         return sum(len(self._encoding.encode_ordinary(part)) for part in _slices(text))
 
 
-class _HuggingFace:
+class _HuggingFace(Tokenizer):
     """A ``tokenizer.json``, read by the ``tokenizers`` package."""
 
     def __init__(self, name: str, tokenizer: Any) -> None:
@@ -232,20 +205,11 @@ class _HuggingFace:
         self.name, self._tokenizer = name, tokenizer
         self.fingerprint = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return load_tokenizer, (self.name,)
-
     def count(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def count_many(self, texts: Sequence[str]) -> list[int]:
         return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
-        import numpy as np
-
-        alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
-        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)  # it may merge white space anywhere
 
 
 def _slices(text: str) -> Iterator[str]:
