@@ -17,21 +17,19 @@ MOST_ROWS = 25
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table with its heading; columns are figures but for the first and those named in ``text``."""
+    """A table with its heading; all columns but the first are figures."""
 
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
-    text: Sequence[str] = ()
 
 
 def show_grids(grids: Iterable[Grid]) -> None:
     """Print grids as tables."""
     console = Console(highlight=False)
     for grid in grids:
-        figures = {name for name in grid.header[1:] if name not in grid.text}
-        console.print(text_table(grid.rows[:MOST_ROWS], grid.header, figures=figures, title=grid.title))
+        console.print(text_table(grid.rows[:MOST_ROWS], grid.header, figures=grid.header[1:], title=grid.title))
         if (more := len(grid.rows) - MOST_ROWS) > 0:
             console.print(f"... and {more:,} more: --json and --markdown have all", style="dim")
         if grid.note:
