@@ -47,12 +47,12 @@ class TeacherError(AnnotateError):
     sent where that was paid for and is not the answer.
     """
 
-    def __init__(self, message: str, *, kind: str, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, kind: str, retry_after: float | None = None, body: str = "") -> None:
         """Make an error of ``kind`` with a one-line message."""
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
-        self.body = ""
+        self.body = body
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with the keyword arguments of ``__init__``."""

@@ -69,9 +69,7 @@ class Requests:
             self._report_cut_thinking()
         if _says_nothing(reply) and not task.was_empty and task.failed < self._retries:
             task.was_empty = True
-            empty = TeacherError("the answer is empty", kind="empty answer", retry_after=0.0)
-            empty.body = reply.body
-            raise empty
+            raise TeacherError("the answer is empty", kind="empty answer", retry_after=0.0, body=reply.body)
         return reply, latency
 
     async def wait_after(self, error: TeacherError, task: Task) -> float | None:

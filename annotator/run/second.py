@@ -18,9 +18,8 @@ from annotator.run.partitions import Answered
 from annotator.samples.explode import asked_as, instruction
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from annotator.teachers import Asked, Teacher, make_teacher
+from annotator.teachers import Asked, Teacher, make_query_teacher, make_teacher, query_text
 from annotator.teachers.entity_types import read_types
-from annotator.teachers.query_teacher import make_query_teacher, query_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

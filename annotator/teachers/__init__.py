@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from annotator.errors import ConfigError
 from annotator.records import Completion
@@ -21,6 +21,10 @@ from annotator.teachers.registry import PROVIDERS
 if TYPE_CHECKING:
     from annotator.config.settings import RunConfig
     from annotator.records import Passage
+    from prompts import Prompt
+
+QUERY_PROMPT: Final = "query-ner-vi"
+"""The default prompt of queries, "What describes X in the text?"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +165,10 @@ def make_teacher(config: RunConfig) -> Teacher:
 
     from annotator.config.settings import OPEN_PROMPT
     from annotator.teachers.chat import ENTITIES, ChatTeacher
-    from prompts import TYPES, load_prompt
+    from prompts import SLOT, TYPES
 
     name = "typed-ner-vi" if config.types and config.prompt == OPEN_PROMPT else config.prompt
-    try:
-        prompt = load_prompt(name)
-    except (LookupError, ValueError) as error:
-        raise ConfigError(f"--prompt: {error.args[0]}") from error
+    prompt = _load_prompt(name, SLOT)
     if bool(config.types) != (TYPES in prompt.user):
         needs = "has no {types}; leave --prompt out, or give one that has" if config.types else "needs --types FILE"
         raise ConfigError(f"--prompt {name} {needs}")
@@ -181,6 +182,37 @@ def make_teacher(config: RunConfig) -> Teacher:
 def make_translator(config: RunConfig) -> Teacher:
     """Make a teacher that asks the same model for the English name of a Vietnamese entity type."""
     from annotator.teachers.chat import ChatTeacher
+
+    return ChatTeacher(config, _load_prompt("label-translation", "{label}"))
+
+
+def make_query_teacher(config: RunConfig) -> Teacher:
+    """Make a teacher that asks the model of ``config`` the method's own question, about one entity type of a passage.
+
+    Raises:
+        ConfigError: an unknown prompt, or one that asks about whole passages.
+    """
+    from annotator.teachers.chat import ChatTeacher
+
+    return ChatTeacher(config, _load_prompt(query_prompt(config.prompt), "{query}"))
+
+
+def query_prompt(setting: str) -> str:
+    """Return the prompt of queries where ``--prompt`` is ``setting``: its default is one about whole passages."""
+    from annotator.config.settings import OPEN_PROMPT
+
+    return QUERY_PROMPT if setting in ("", OPEN_PROMPT) else setting
+
+
+def query_text(text: str, instruction: str) -> str:
+    """Return a query as it goes into the prompt, in the manner of UniversalNER's conversation."""
+    return f"Text: {text}\n\nQuestion: {instruction}"
+
+
+def _load_prompt(name: str, slot: str) -> Prompt:
     from prompts import load_prompt
 
-    return ChatTeacher(config, load_prompt("label-translation", slot="{label}"))
+    try:
+        return load_prompt(name, slot)
+    except (LookupError, ValueError) as error:
+        raise ConfigError(f"--prompt: {error.args[0]}") from error

@@ -15,7 +15,7 @@ from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
 from annotator.ledger import canonical
 from annotator.teachers import Question, Reply, require_key
-from annotator.teachers.http import Answer, Connection
+from annotator.teachers.http import PATH, Answer
 from annotator.teachers.rate_limit_headers import retry_after
 from annotator.teachers.registry import PROVIDERS
 from annotator.teachers.responses import message_of, moved_to, out_of_money, read_reply, wrong_key
@@ -86,7 +86,7 @@ class ChatTeacher:
         self.sent_as: dict[str, str] = {}
         self._settings, self._prompt = settings, prompt
         self._prepare()
-        self._connection: Connection | None = None  # made at the first question; without one no key is needed
+        self._connection: Any = None  # made at the first question; without one no key is needed
         self._key = ""
 
     def question(self, passage: str) -> Question:
@@ -135,7 +135,7 @@ class ChatTeacher:
         if self._connection is None:
             self._key = require_key(self._config)
             self._connection = import_module(PROVIDERS[self._config.provider].module).connect(self._config, self._key)
-        answer = await self._connection.post(_renamed(body, self.sent_as))
+        answer: Answer = await self._connection.post(_renamed(body, self.sent_as))
         if (
             answer.status == 400
             and not self.sent_as
@@ -160,7 +160,7 @@ class ChatTeacher:
             fix = fix.format(key=PROVIDERS[self._config.provider].key)
             return TeacherError(f"{where} answered {answer.status}, {meaning}: {message}; {fix}", kind=kind)
         if 300 <= status < 400:
-            place = moved_to(answer.headers, "chat/completions")
+            place = moved_to(answer.headers, PATH)
             fix = f"give --base-url {place}" if place else "see --base-url"
             return TeacherError(f"{where} answered {status}: the address has moved; {fix}", kind=kind)
         if status == 400 and "temperature" in message:

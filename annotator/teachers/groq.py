@@ -8,14 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from annotator.config.settings import RunConfig
-from annotator.teachers.http import Answer, Connection, client_options, explained, no_answer_in_time, unreachable
+from annotator.teachers.http import Answer, client_options, explained, no_answer_in_time, unreachable
 
 _OWN = ("messages", "model", "temperature", "max_tokens")
-
-
-def connect(config: RunConfig, key: str) -> Connection:
-    """Return a connection through the SDK; nothing is sent yet."""
-    return _Sdk(config, key)
 
 
 class _Sdk:
@@ -48,6 +43,11 @@ class _Sdk:
     async def close(self) -> None:
         """Close the SDK's client."""
         await self._client.close()
+
+
+def connect(config: RunConfig, key: str) -> _Sdk:
+    """Return a connection through the SDK; nothing is sent yet."""
+    return _Sdk(config, key)
 
 
 def batch_client(config: RunConfig, key: str) -> tuple[Any, Any]:

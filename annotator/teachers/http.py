@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -37,29 +37,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Connection(Protocol):
-    """Sends requests to one endpoint."""
-
-    @property
-    def where(self) -> str:
-        """Return the address, for a person."""
-        ...
-
-    async def post(self, body: bytes) -> Answer:
-        """Ask for a chat completion with a JSON ``body``; the whole answer must be there within the timeout.
-
-        Raises:
-            TeacherError: no answer came (``connection``, ``timeout``, ``malformed answer``).
-        """
-        ...
-
-    async def close(self) -> None:
-        """Close what is open."""
-        ...
-
-
 class HttpConnection:
-    """As many connections to one address as there are requests at once. To be made where an event loop runs."""
+    """Sends requests to one address, over as many connections as there are requests at once. Needs a running loop."""
 
     def __init__(self, address: str, headers: Mapping[str, str], timeout: float, kept: float = KEPT) -> None:
         """Prepare connections; nothing is sent yet.
@@ -98,7 +77,11 @@ class HttpConnection:
         )
 
     async def post(self, body: bytes) -> Answer:
-        """Send one request."""
+        """Ask for a chat completion with a JSON ``body``; the whole answer must be there within the timeout.
+
+        Raises:
+            TeacherError: no answer came (``connection``, ``timeout``).
+        """
         lib = self._aiohttp
         try:
             async with self._session.post(self._url, data=body, proxy=self._proxy, allow_redirects=False) as response:

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from annotator.config.settings import RunConfig
-from annotator.teachers.http import Connection, HttpConnection, client_options
+from annotator.teachers.http import HttpConnection, client_options
 
 OFFICIAL: Final = "https://api.openai.com/v1"
 
 
-def connect(config: RunConfig, key: str) -> Connection:
+def connect(config: RunConfig, key: str) -> HttpConnection:
     """Return a connection to the endpoint; nothing is sent yet."""
     address = config.base_url or os.environ.get("OPENAI_BASE_URL") or OFFICIAL
     return HttpConnection(address.rstrip("/") + "/", headers(key), config.timeout)

@@ -15,8 +15,8 @@ class Provider:
     """A provider: its module, and what is needed before the import."""
 
     module: str
-    """A chat provider's module has ``connect`` and, with a Batch API, ``batch_client`` and ``list_batches``; any other
-    has ``make_teacher``."""
+    """A chat provider's module has ``connect``, which returns what ``HttpConnection`` is, and with a Batch API
+    ``batch_client`` and ``list_batches``; any other has ``make_teacher``."""
     help: str
     """Description for ``--help``."""
     chat: bool = True

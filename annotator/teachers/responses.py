@@ -1,4 +1,4 @@
-"""Parse an endpoint's response: the reply or the error in its body. ``waits`` reads its headers.
+"""Parse an endpoint's response: the reply or the error in its body. ``rate_limit_headers`` reads its headers.
 
 The body is read by us, since an endpoint can answer 200 and still send an error object, an HTML page or half a JSON
 document.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from annotator.errors import TeacherError
@@ -50,20 +50,23 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
         choice = body["choices"][0]
         message = choice["message"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        cause = message_of(content, secret)
-        raise _no_answer(f"the answer is no chat completion: {cause}", "malformed answer", content, secret) from error
+        raise TeacherError(
+            f"the answer is no chat completion: {message_of(content, secret)}",
+            kind="malformed answer",
+            body=_whole(content, secret),
+        ) from error
     reason = str(choice.get("finish_reason") or "") if isinstance(choice, dict) else ""
     prompt_tokens, completion_tokens = _tokens(body.get("usage"))
     written = _read_message(message)
     if probing:
         return Reply("", reason, prompt_tokens, completion_tokens)
     if written is None:
-        raise _no_answer("the answer has an unknown form", "malformed answer", content, secret)
+        raise TeacherError("the answer has an unknown form", kind="malformed answer", body=_whole(content, secret))
     if reason.lower() not in FINAL:
         cause = f"the answer ended with finish_reason {_clean(reason)[:60]!r}"
-        raise _no_answer(cause, "unfinished answer", content, secret)
+        raise TeacherError(cause, kind="unfinished answer", body=_whole(content, secret))
     final = FINAL[reason.lower()]
-    text, thinking = written.text, written.thinking
+    text, thinking = written
     only_thinking = final == "length" and not text and bool(thinking)
     if not text and thinking:
         # A server that marks the whole answer as thinking, or an answer that was cut off before its first word.
@@ -71,7 +74,7 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
     text = _clean(text)
     return Reply(
         text=text,
-        finish_reason="refusal" if written.refused and not text and final in ("", "stop") else final,
+        finish_reason="refusal" if _refused(message) and not text and final in ("", "stop") else final,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         pause=pause(headers, prompt_tokens + completion_tokens),
@@ -81,43 +84,29 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
     )
 
 
-def _no_answer(message: str, kind: str, content: bytes, secret: str) -> TeacherError:
-    error = TeacherError(message, kind=kind)
-    error.body = _whole(content, secret)
-    return error
-
-
-class _Written(NamedTuple):
-    text: str
-    thinking: str
-    refused: bool
-
-
-def _read_message(message: Any) -> _Written | None:
-    """Read the content of a message: text, parts, tool calls, or thinking alone; None for anything else."""
+def _read_message(message: Any) -> tuple[str, str] | None:
+    """Return text and thinking of a message: text, parts, tool calls, or thinking alone; None for anything else."""
     if not isinstance(message, dict):
         return None
-    content, refused = message.get("content"), bool(message.get("refusal"))
+    content = message.get("content")
+    parts = [
+        _read_part(part) for part in (content if isinstance(content, list) else ["" if content is None else content])
+    ]
+    text: str | None = "".join(part[0] for part in parts if part)
     named = (message.get(name) for name in ("reasoning_content", "reasoning", "thinking"))
-    thinking = "".join([value for value in named if isinstance(value, str)][:1])
-    text = ""
-    if isinstance(content, str):
-        text = content
-    elif isinstance(content, list):
-        found = [_read_part(part) for part in content]
-        if None in found:
-            return None
-        text = "".join(part[0] for part in found if part)
-        thinking = thinking or "".join(part[1] for part in found if part)
-        refused = refused or any(isinstance(part, dict) and part.get("type") == "refusal" for part in content)
-    elif content is not None:
-        return None
+    thinking = next((value for value in named if isinstance(value, str)), "")
+    thinking = thinking or "".join(part[1] for part in parts if part)
     if not text and (calls := message.get("tool_calls") or message.get("function_call")):
-        called = _arguments(calls)
-        if called is None:
-            return None
-        text = called
-    return _Written(text, thinking, refused)
+        text = _arguments(calls)
+    return None if None in parts or text is None else (text, thinking)
+
+
+def _refused(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return bool(message.get("refusal")) or any(
+        isinstance(part, dict) and part.get("type") == "refusal" for part in parts
+    )
 
 
 def _read_part(part: Any) -> tuple[str, str] | None:

@@ -21,7 +21,7 @@ from annotator.checking.compare import (
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.settings import read_check
 from annotator.storage.rundir import RunDir
-from annotator.teachers.query_teacher import prompt_of
+from annotator.teachers import query_prompt
 from data_cards.estimates import Estimate, jeffreys, ratio
 
 TYPES_SHOWN: Final = 30
@@ -37,7 +37,7 @@ def agreement_figures(run: RunDir) -> dict[str, Any]:
     teacher = {name: settings.teacher.get(name, "") for name in ("provider", "model", "prompt")}
     found = figures(read_opinions(run.agreement))
     if settings.by == "query":
-        teacher["prompt"] = prompt_of(teacher["prompt"])
+        teacher["prompt"] = query_prompt(teacher["prompt"])
         found |= {
             "queries": query_figures(read_opinions(run.agreement), settings.queries or {}),
             "missed_by_both": None,

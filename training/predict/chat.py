@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from annotator.config.settings import make_config
 from annotator.records import Passage, Sample
-from annotator.teachers.query_teacher import PROMPT, make_query_teacher, query_text
+from annotator.teachers import QUERY_PROMPT, ask_about, make_query_teacher, query_text, require_key
 from annotator.terminal.events import Progress
 from training.predict.running import Prediction, Predictor
 
@@ -28,9 +28,8 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
     """
     from annotator.asking.pool import ask_all, pace_of
     from annotator.ledger import Ledger
-    from annotator.teachers import ask_about, require_key
 
-    config = make_config({"prompt": PROMPT, "provider": provider, "model": model}, settings)
+    config = make_config({"prompt": QUERY_PROMPT, "provider": provider, "model": model}, settings)
     require_key(config)
     teacher = make_query_teacher(config)
 
