@@ -126,13 +126,15 @@ def test_a_wrong_setting_is_refused_with_the_fix(own: Path, given: str, said: st
             "stages.0.data.0.share must be less than or equal to 1",
         ),
         (('data = ["a"]', 'data = [{ set = "a", empty = "no" }]'), "stages.0.data.0.empty must be a valid boolean"),
-        (('name = "one"', 'title = "one"'), "stages.0.name Field required"),
+        (('name = "one"', ""), "stages.0.name Field required"),
+        (('name = "one"', 'nam = "one"'), "unknown entry 'stages.0.nam'; did you mean name"),
+        (("[settings]", "[[settings]]"), "settings, sets and benchmarks must be tables"),
         (('model = "m"', 'modell = "m"'), "did you mean model"),
         (('model = "m"', ""), "names no model"),
         (('model = "m"', 'base = "own.toml"'), "go round in a circle"),
         (('model = "m"', 'base = "table-4.1.engner"'), "did you mean table-4.1.engner01"),
         (("[sets.a]", "[sets.a"), "not valid TOML"),
-        (('file = "a.parquet"', 'path = "a.parquet"'), "sets.a.file Field required"),
+        (('file = "a.parquet"', ""), "sets.a.file Field required"),
     ],
 )
 def test_a_wrong_recipe_is_refused_with_the_fix(own: Path, change: tuple[str, str], said: str) -> None:

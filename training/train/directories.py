@@ -71,10 +71,8 @@ def forget(out: Path) -> None:
 
 
 def _listed(out: Path) -> list[str]:
-    try:
-        names = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]
-    except FileNotFoundError:
+    """Return the names that the record lists; one that leads out of the folder was not written by us."""
+    if not (out / MARK).is_file():
         return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunDirError(f"cannot read {out / MARK} ({error!r}); choose another --out") from error
-    return [name for name in names if isinstance(name, str) and Path(name).name == name and name not in ("", "..")]
+    names = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]
+    return [name for name in names if Path(name).name == name and name not in ("", "..")]

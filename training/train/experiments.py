@@ -29,7 +29,7 @@ from training.train.data import find
 from training.train.directories import Job, held, register
 from training.train.figures import comparison
 from training.train.recipes import Recipe, load_recipe
-from training.train.training import STAGE_RECORD, STAGES, check, read_record, run_stages, versions
+from training.train.training import STAGES, check, run_stages, stage_record, versions
 
 NAMES: Final = ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3")
 MATCHINGS: Final = ("strict", "relaxed")
@@ -123,7 +123,7 @@ def _row(variants: Sequence[Recipe], benchmarks: Mapping[str, Path], job: Job) -
     first = variants[0]
     job.progress.say(f"{first.name}: {first.label}")
     trained = {folders[-1]: folders for folders in (run_stages(recipe, job) for recipe in variants)}
-    stages = [read_record(folder / STAGE_RECORD) for folder in next(iter(trained.values()))]
+    stages = [stage_record(folder) for folder in next(iter(trained.values()))]
     ours: dict[str, Any] = {}
     for name, benchmark in benchmarks.items():
         scores = [_scores(student, benchmark, job) for student in trained]

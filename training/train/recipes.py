@@ -7,10 +7,10 @@ itself, and its stages follow those of the base.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -26,8 +26,6 @@ from pydantic import (
 from annotator.config.toml_files import parse_toml
 from annotator.errors import ConfigError, did_you_mean
 from training.train.changes import Changes
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -127,46 +125,27 @@ class Stage(_Strict):
     """One training over a mixture of data sets."""
 
     name: str
-    data: list[Portion]
+    data: list[Portion] = Field(min_length=1)
     settings: Settings
 
 
 class Recipe(_Strict):
-    """A whole way from a model to a student."""
+    """A whole way from a model to a student, as it is written in files but for ``name`` and ``base``."""
 
     name: str
     label: str
     """Its name in the row of a table."""
-    description: str
+    description: str = ""
     model: str
     stages: list[Stage]
-    sets: dict[str, DataSet]
+    sets: dict[str, DataSet] = {}
     """Those that the stages use, in order of first use."""
-    benchmarks: dict[str, DataSet]
-    published: dict[str, float]
+    benchmarks: dict[str, DataSet] = {}
+    published: dict[str, float] = {}
     """Benchmark -> micro F1 of the thesis, in percent."""
 
 
-class _StageTable(_Strict):
-    """A stage as it is written in a file."""
-
-    name: str
-    data: list[Portion] = Field(min_length=1)
-    settings: dict[str, Any] = {}
-
-
-class _Table(_Strict):
-    """A recipe as it is written in a file."""
-
-    base: str = ""
-    label: str = ""
-    description: str = ""
-    model: str = ""
-    settings: dict[str, Any] = {}
-    sets: dict[str, DataSet] = {}
-    benchmarks: dict[str, DataSet] = {}
-    stages: list[_StageTable] = []
-    published: dict[str, float] = {}
+_ENTRIES: Final = {name for model in (Recipe, Stage, Settings, Portion, DataSet) for name in model.model_fields}
 
 
 def shipped() -> tuple[str, ...]:
@@ -181,36 +160,37 @@ def load_recipe(name: str, changes: Changes | None = None) -> Recipe:
     Raises:
         ConfigError: there is none, it is not TOML, or something in it is unknown or cannot work.
     """
-    changes = changes or Changes()
-    table, stem = _read(name), Path(name).name.removesuffix(".toml")
+    changes, stem = changes or Changes(), Path(name).name.removesuffix(".toml")
     where = f"recipe {stem}"
-    if not (model := changes.model or table.model):
+    try:
+        table = {"label": stem, **_read(name), "name": stem}
+        table["model"] = changes.model or table.get("model", "")
+        shared = table.pop("settings", {})
+        overrides = _overrides(changes.sets or (), [stage.get("name") for stage in table["stages"]], where)
+        for stage in table["stages"]:
+            layers = (shared, stage.get("settings", {}), overrides.get("", {}), overrides.get(stage.get("name"), {}))
+            stage["settings"] = {key: value for layer in layers for key, value in layer.items()}
+        recipe = Recipe.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first_of(error)}") from error
+    except (AttributeError, TypeError) as error:
+        raise ConfigError(
+            f"{where}: stages must be [[stages]]; settings, sets and benchmarks must be tables"
+        ) from error
+    if not recipe.model:
         raise ConfigError(f'{where} names no model; add model = "...", or give --model')
-    overrides = _overrides(changes.sets or (), [stage.name for stage in table.stages], where)
-    stages = []
-    for stage in table.stages:
-        layers = (table.settings, stage.settings, overrides.get("", {}), overrides.get(stage.name, {}))
-        values = {key: value for layer in layers for key, value in layer.items()}
-        settings = _checked(Settings, values, f"{where}, stage {stage.name}")
-        data = [_limited(portion, changes.limit) for portion in stage.data]
-        stages.append(Stage(name=stage.name, data=data, settings=settings))
-    used = dict.fromkeys(portion.set for stage in stages for portion in stage.data)
-    for one in used:
-        if one not in table.sets:
-            raise ConfigError(f"{where} uses the data set {one!r}{did_you_mean(one, table.sets, listed=True)}")
-    return Recipe(
-        name=stem,
-        label=table.label or stem,
-        description=table.description,
-        model=model,
-        stages=stages,
-        sets={one: table.sets[one] for one in used},
-        benchmarks=table.benchmarks,
-        published=table.published,
-    )
+    used = dict.fromkeys(portion.set for stage in recipe.stages for portion in stage.data)
+    if unknown := [one for one in used if one not in recipe.sets]:
+        hint = did_you_mean(unknown[0], recipe.sets, listed=True)
+        raise ConfigError(f"{where} uses the data set {unknown[0]!r}{hint}")
+    stages = [
+        stage.model_copy(update={"data": [_limited(portion, changes.limit) for portion in stage.data]})
+        for stage in recipe.stages
+    ]
+    return recipe.model_copy(update={"stages": stages, "sets": {one: recipe.sets[one] for one in used}})
 
 
-def _read(name: str, above: tuple[str, ...] = ()) -> _Table:
+def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read a recipe and put it on top of its bases; ``above`` are the recipes that named it as their base."""
     if name in above:
         raise ConfigError(f"recipes go round in a circle: {' -> '.join((*above, name))}")
@@ -219,39 +199,24 @@ def _read(name: str, above: tuple[str, ...] = ()) -> _Table:
         hint = did_you_mean(name, shipped(), listed=True)
         raise ConfigError(f"no recipe {name!r}{hint} (or the path of a .toml file)")
     path = Path(name) if own else resources.files("training") / "recipes" / f"{name}.toml"
-    table = _checked(_Table, parse_toml(path, f"recipe {name}"), f"recipe {name}")
-    if not table.base:
+    table = {"stages": [], **parse_toml(path, f"recipe {name}")}
+    if not (base := table.pop("base", "")):
         return table
-    beside = str((Path(name).parent / table.base).resolve())
-    base = _read(beside if own and table.base.endswith(".toml") else table.base, (*above, name))
-    return table.model_copy(
-        update={
-            "description": table.description or base.description,
-            "model": table.model or base.model,
-            "settings": base.settings | table.settings,
-            "sets": base.sets | table.sets,
-            "benchmarks": base.benchmarks | table.benchmarks,
-            "stages": base.stages + table.stages,
-        }
-    )
+    beside = str((Path(name).parent / base).resolve())
+    below = _read(beside if own and base.endswith(".toml") else base, (*above, name))
+    inherited = {key: value for key, value in below.items() if key not in ("label", "published")}
+    tables = {key: below.get(key, {}) | table.get(key, {}) for key in ("settings", "sets", "benchmarks")}
+    return {**inherited, **table, **tables, "stages": below["stages"] + table["stages"]}
 
 
-def _checked(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
-    """Return ``values``, which a user wrote, as a record.
-
-    Raises:
-        ConfigError: a name that the record does not have, or a value that cannot work.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            known = model.model_fields if len(first["loc"]) == 1 else ()
-            raise ConfigError(f"{where}: unknown entry {place!r}{did_you_mean(place, known, listed=True)}") from error
-        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        raise ConfigError(f"{where}: {place} {message}".replace(":  ", ": ")) from error
+def _first_of(error: ValidationError) -> str:
+    """Return where the first error of a recipe is, and how to fix it."""
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"unknown entry {place!r}{did_you_mean(str(first['loc'][-1]), _ENTRIES)}"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{place} {message}"
 
 
 def _limited(portion: Portion, limit: int) -> Portion:

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.errors import ConfigError, RunDirError, StudentError
+from annotator.errors import ConfigError, StudentError
 from annotator.storage.atomic import explained, flush_folder, write_json
 from training.prompting import TEMPLATE, template
 from training.students import (
@@ -72,10 +72,10 @@ def train(recipe: Recipe, job: Job, *, merged: bool = False, fresh: bool = False
             forget(job.out)
         register(job.out, [STAGES])
         folders = run_stages(recipe, job)
-        stages = [read_record(folder / STAGE_RECORD) for folder in folders]
-        trained = (job.out / RECORD).exists()
-        record = read_record(job.out / RECORD) if trained else _finish(recipe, job, folders, stages)
-        if record["identity"] != stages[-1]["identity"]:
+        if not (job.out / RECORD).is_file():
+            _finish(recipe, job, folders)
+        record: dict[str, Any] = json.loads((job.out / RECORD).read_text(encoding="utf-8"))
+        if record["identity"] != stage_record(folders[-1])["identity"]:
             raise ConfigError(
                 f"{job.out} holds a student of other data or settings (recipe {record['recipe']['name']}), or of "
                 "another version; choose another --out, or add --fresh"
@@ -161,16 +161,9 @@ def _run_stage(stage: Stage, start: str, files: list[tuple[Path, str]], folder: 
     }
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Read the record of a finished stage or student.
-
-    Raises:
-        RunDirError: it is damaged.
-    """
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunDirError(f"cannot read {path}: {error}; run with --fresh") from error
+def stage_record(folder: Path) -> dict[str, Any]:
+    """Read the record of the finished stage in ``folder``."""
+    found: dict[str, Any] = json.loads((folder / STAGE_RECORD).read_text(encoding="utf-8"))
     return found
 
 
@@ -200,7 +193,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in _LIBRARIES}}
 
 
-def _finish(recipe: Recipe, job: Job, folders: list[Path], stages: list[dict[str, Any]]) -> dict[str, Any]:
+def _finish(recipe: Recipe, job: Job, folders: list[Path]) -> None:
     """Put the last stage's student, the whole loss log and its figure into ``job.out``, and the record last."""
     student = [path for path in folders[-1].iterdir() if path.name not in {STAGE_RECORD, LOG}]
     register(job.out, [*(path.name for path in student), RECORD, LOG, "loss.png", "loss.svg"])
@@ -210,15 +203,14 @@ def _finish(recipe: Recipe, job: Job, folders: list[Path], stages: list[dict[str
         (job.out / LOG).write_bytes(b"".join((folder / LOG).read_bytes() for folder in folders))
     loss_figure(job.out / LOG, job.out)
     record = {
-        "identity": stages[-1]["identity"],
+        "identity": stage_record(folders[-1])["identity"],
         "recipe": recipe.model_dump(),
-        "stages": stages,
+        "stages": [stage_record(folder) for folder in folders],
         "template": {"file": TEMPLATE, "sha256": template().sha256},
         "device": job.device,
         "made_by": versions(),
     }
     write_json(job.out / RECORD, record)
-    return record
 
 
 def _sha256(value: Any) -> str:
