@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from annotator.asking.pool import ask_all
-from annotator.asking.rate_limits import Pace, RateLimit
+from annotator.asking.rate_limits import Pace
 from annotator.asking.retry_policy import Patience
 from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger
@@ -402,7 +402,7 @@ def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage) -> None:
         passages(make_passage, 14),
         Timed(),
         ledger,
-        pace(concurrency=14, shared=RateLimit(rpm=5, window=0.2)),
+        pace(concurrency=14, rpm=5, window=0.2),
         Progress(),
     )
     assert len(ledger) == 14

@@ -35,7 +35,7 @@ def test_the_later_layer_wins_and_none_says_nothing() -> None:
         ({"provider": "azure"}, "--provider must be one of local, openai, groq"),
         ({"provider": "openai"}, "--provider openai needs --model"),
         ({"provider": "openai", "model": "m", "option": ["api_key=x"]}, "--option api_key looks like a key"),
-        ({"model": "x"}, "need --provider openai or groq"),
+        ({"model": "x"}, "--model needs --provider openai or groq"),
         ({"min_tokens": 300}, "--max-tokens 256 is below --min-tokens 300"),
         ({"split": "0.5,0.5"}, "--split needs three shares"),
         ({"split": "0.9,0.9,-0.8"}, "--split shares must be between 0 and 1"),

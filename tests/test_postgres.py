@@ -94,7 +94,7 @@ def test_written_is_seen_by_others_and_flushed_is_on_the_disk(database: str) -> 
 
 
 def test_threads_take_turns(database: str) -> None:
-    """One flushes and one claims while another writes answers and failures: nothing is lost or mixed up."""
+    """One flushes while another writes answers and failures: nothing is lost or mixed up."""
     over, errors = threading.Event(), list[BaseException]()
 
     def again_and_again(work: Callable[[], None]) -> None:
@@ -105,12 +105,8 @@ def test_threads_take_turns(database: str) -> None:
                 errors.append(error)
                 return
 
-    def hold() -> None:
-        with ledger.locked("part"):
-            pass
-
     with PostgresLedger(database, alone=True) as ledger:
-        threads = [threading.Thread(target=again_and_again, args=(work,)) for work in (ledger.flush, hold)]
+        threads = [threading.Thread(target=again_and_again, args=(ledger.flush,))]
         for thread in threads:
             thread.start()
         try:
@@ -238,16 +234,6 @@ def test_one_run_has_the_ledger_alone(database: str, monkeypatch: pytest.MonkeyP
     first.stdout.close()
     monkeypatch.setattr(postgres, "LOCK_TIMEOUT", 30)
     PostgresLedger(database, alone=True).close()
-
-
-def test_the_lock_of_a_partition_is_exclusive_and_ends(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One worker at a time asks about a partition."""
-    monkeypatch.setattr(postgres, "RECONNECT", 0.1)
-    with PostgresLedger(database) as first, PostgresLedger(database) as second:
-        with first.locked("part 1"), second.locked("part 2"), pytest.raises(RunDirError), second.locked("part 1"):
-            pass
-        with second.locked("part 1"):
-            pass
 
 
 def test_a_run_over_a_database_makes_the_same(database: str, endpoint: Endpoint, tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ class _Pool:
     ) -> None:
         self._teacher, self._ledger, self._pace, self._estimate = teacher, ledger, pace, estimate
         self._recorder = _Recorder(ledger, progress)
-        limit = pace.shared or RateLimit(pace.rpm, pace.tpm)
-        if (pace.rpm or pace.tpm) and not pace.shared:  # another command may have asked a moment ago
+        limit = RateLimit(pace.rpm, pace.tpm, pace.window)
+        if pace.rpm or pace.tpm:  # another command may have asked a moment ago
             limit.remember(recent_usage(ledger))
         self._requests = Requests(teacher, limit, pace, progress)
         self._fresh: deque[Task] = deque()
@@ -112,8 +112,7 @@ class _Pool:
         try:
             async with asyncio.TaskGroup() as group:
                 flusher = group.create_task(self._recorder.flush_regularly())
-                if not self._pace.warm:
-                    await self._ask_first()
+                await self._ask_first()
                 async with asyncio.TaskGroup() as workers:
                     for _ in range(self._pace.concurrency):
                         workers.create_task(self._work())

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from annotator.asking.retry_policy import Patience
 from annotator.errors import ConfigError
@@ -26,10 +26,8 @@ class Pace:
     max_retries: int = 6
     rpm: int = 0
     tpm: int = 0
-    shared: Any = None
-    """Keeps ``rpm`` and ``tpm`` over several processes: ``acquire``, ``settle`` and ``pause`` as in ``RateLimit``."""
-    warm: bool = False
-    """Somebody has had an answer: the first question need not go out alone."""
+    window: float = WINDOW
+    """Seconds in which ``rpm`` and ``tpm`` count."""
     patience: Patience = field(default_factory=Patience)
     waiting: int = 2048
     """Questions that may wait for their next try while others are asked, some kB each."""
@@ -41,9 +39,9 @@ class RateLimit:
     Also holds everyone back when the endpoint said so: ``pause`` after a ``Retry-After`` is for all requests.
     """
 
-    def __init__(self, rpm: int = 0, tpm: int = 0, window: float | None = None) -> None:
+    def __init__(self, rpm: int = 0, tpm: int = 0, window: float = WINDOW) -> None:
         self._rpm, self._tpm = rpm, tpm
-        self._window = (WINDOW if window is None else window) + MARGIN
+        self._window = window + MARGIN
         self._sent: deque[list[float]] = deque()  # [time, tokens, first estimate], in order of time
         self._tokens = 0.0
         self._estimated = self._settled = 0.0  # of all settled requests: how far estimates are off

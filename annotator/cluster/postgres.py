@@ -1,4 +1,4 @@
-"""Stores the ledger in a PostgreSQL database, for workers on several machines.
+"""Stores the ledger in a PostgreSQL database, for run directories on several machines.
 
 The rows are those of the SQLite ledger. A commit does not wait for the server's disk (``synchronous_commit`` is off):
 once ``append`` has returned, an answer survives a crash of this program; once ``flush`` has, a crash of the server.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 RECONNECT = 60.0
-"""Seconds to try to reconnect, and to wait for the lock of a partition."""
+"""Seconds to try to reconnect, and to get the lock back."""
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for the lock of another run: the server releases the lock of a killed process after a moment."""
 _TABLES: Final = """
@@ -85,7 +85,7 @@ class PostgresLedger:
         except ImportError as error:
             raise ConfigError("--ledger postgresql://... needs the extra ray: pip install '.[ray]'") from error
         self._pg, self._address = psycopg, address
-        self._locks: list[str] = []
+        self._alone = alone
         self._unflushed = self._closed = False
         self._one_at_a_time = threading.RLock()  # the worker pool flushes in another thread
         with self._explained():
@@ -93,7 +93,7 @@ class PostgresLedger:
             try:
                 self._open()
                 if alone:
-                    self._lock("alone", LOCK_TIMEOUT)
+                    self._lock(LOCK_TIMEOUT)
             except BaseException:
                 self._db.close()
                 raise
@@ -201,22 +201,6 @@ class PostgresLedger:
         """Number of answers."""
         return int(self._rows("SELECT count(*) FROM vner_completions")[0][0])
 
-    @contextmanager
-    def locked(self, name: str) -> Iterator[None]:
-        """Hold the lock ``name``; if this process dies, the server releases it.
-
-        Raises:
-            RunDirError: another process holds it for more than ``RECONNECT`` seconds.
-        """
-        with self._one_at_a_time, self._explained():  # no statement of another thread in the transaction that waits
-            self._lock(name, RECONNECT)
-        try:
-            yield
-        finally:
-            with self._one_at_a_time:
-                self._locks.remove(name)
-                self._do(lambda db: db.execute("SELECT pg_advisory_unlock(%s)", [self._number(name)]))
-
     def close(self) -> None:
         """Close the connection, which releases every lock."""
         with self._one_at_a_time:
@@ -266,18 +250,15 @@ class PostgresLedger:
 
     def _connect_again(self) -> None:
         self._db = self._connected()
-        for name in self._locks:
-            self._wait_for(name, RECONNECT)
+        if self._alone:
+            self._lock(RECONNECT)
 
-    def _lock(self, name: str, seconds: float) -> None:
-        self._wait_for(name, seconds)
-        self._locks.append(name)
-
-    def _wait_for(self, name: str, seconds: float) -> None:
+    def _lock(self, seconds: float) -> None:
+        """Wait for the lock of those that want to be alone; it ends with the connection."""
         try:
             with self._db.transaction():
                 self._db.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(seconds * 1000)}ms"])
-                self._db.execute("SELECT pg_advisory_lock(%s)", [self._number(name)])
+                self._db.execute("SELECT pg_advisory_lock(%s)", [self._number("alone")])
         except self._pg.errors.LockNotAvailable as error:
             raise RunDirError(
                 f"another run is using the ledger {self._address}; wait for it to end, or use another database"

@@ -6,16 +6,13 @@ and returns its result. Nodes need no shared storage, only the driver's version 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import platform
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
-from importlib import metadata, resources
-from pathlib import Path
+from importlib import metadata
 from typing import Any, Final
 
 from annotator.engines import Item, Result
@@ -30,14 +27,10 @@ CONNECT: Final = 10.0
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 ALIKE: Final = ("vner-annotate", "pyarrow", "tiktoken", "llama-models", "tokenizers", "underthesea")
 """Packages that must have one version on all nodes: their versions can change the result of a stage."""
-_OWN: Final = ("annotator", "normalizers", "prompts", "data_cards")
-"""Packages of this program that tasks run."""
 
 
 class RayEngine:
     """Runs tasks on the Ray cluster at ``address``; without an address, on a new one here with ``workers`` CPUs."""
-
-    distributed = True
 
     def __init__(self, address: str, workers: int = 0) -> None:
         """Store the settings; the first task joins or starts the cluster.
@@ -65,56 +58,20 @@ class RayEngine:
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` of each item, in order; each is a task, repeated if its worker dies."""
-        cluster = self.join()
-        return self.tasks(function, items, AHEAD * cluster, ordered=True)
-
-    def tasks(
-        self, function: Callable[[Item], Result], items: Iterable[Item], at_once: int, *, ordered: bool, **options: Any
-    ) -> Iterator[Result]:
-        """Run tasks as ``spread`` does, at most ``at_once`` in progress; ``options`` are Ray's own of a task.
-
-        Without ``ordered``, results come as they are ready.
-        """
-        ray = self._ray
-        self.join()
-        run = ray.remote(_run).options(max_retries=RETRIES, **options)
-        work = ray.put((function, versions()))
+        ahead = AHEAD * self._join()
+        run: Any = self._ray.remote(_run).options(max_retries=RETRIES)
+        work = self._ray.put((function, versions()))
         waiting: deque[Any] = deque()
-
-        def take() -> Any:
-            task = waiting[0] if ordered else ray.wait(list(waiting))[0][0]
-            result = self._result(task)
-            waiting.remove(task)
-            return result
-
         # After an error no task is cancelled; they end with this process. Ray 2.60 aborts a process that cancels a
         # task at the moment when the task begins, and the error would be lost.
         for item in items:
             waiting.append(run.remote(work, item))
-            if len(waiting) >= at_once:
-                yield take()
+            if len(waiting) >= ahead:
+                yield self._result(waiting.popleft())
         while waiting:
-            yield take()
+            yield self._result(waiting.popleft())
 
-    def actor(self, kind: type[Any], *arguments: Any, **options: Any) -> Any:
-        """Start an actor on the driver's node, so that it lives as long as the driver."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        here = NodeAffinitySchedulingStrategy(self._ray.get_runtime_context().get_node_id(), soft=False)
-        return self._ray.remote(kind).options(num_cpus=0, scheduling_strategy=here, **options).remote(*arguments)
-
-    def answer(self, reference: Any) -> Any:
-        """Wait for the answer of an actor; None if the actor is gone."""
-        try:
-            return self._ray.get(reference)
-        except self._ray.exceptions.RayError:
-            return None
-
-    def stop(self, actor: Any) -> None:
-        """Stop an actor."""
-        self._ray.kill(actor)
-
-    def join(self) -> int:
+    def _join(self) -> int:
         """Join or start the cluster, and return the number of its CPUs.
 
         Raises:
@@ -174,23 +131,9 @@ def _run(work: tuple[Callable[[Item], Result], dict[str, str]], item: Item) -> R
     return function(item)
 
 
-@cache
 def versions() -> dict[str, str]:
     """Return the versions that must be the same on all nodes."""
-    own = {"vner-annotate's source": f"sha256 {source_sha256()[:12]}"}
-    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in ALIKE}, **own}
-
-
-@cache
-def source_sha256() -> str:
-    """Return the hash of the installed source and data files: two checkouts can have the same version number."""
-    digest = hashlib.sha256()
-    for package in _OWN:
-        root = Path(str(resources.files(package)))
-        for path in sorted(path for path in root.rglob("*") if path.suffix in {".py", ".toml"}):
-            digest.update(f"{package}/{path.relative_to(root).as_posix()}\0".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in ALIKE}}
 
 
 def _version(package: str) -> str:

@@ -23,21 +23,11 @@ STAGES: Final = ("sample", "chunk", "annotate", "clean", "explode")
 Asking: TypeAlias = Literal["now", "batch", "never"]
 """How to ask the teacher: request by request, by its Batch API, or not at all."""
 
-RESPONSE_FORMATS: Final = ("text", "json", "auto")
-ENGINES: Final = ("local", "ray")
-INSTRUCTIONS: Final = ("type", "definition")
 OPEN_PROMPT: Final = "open-ner-vi"
 """The default prompt; with ``--types`` it is ``typed-ner-vi``."""
-CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": RESPONSE_FORMATS, "engine": ENGINES,
-                  "instruction": INSTRUCTIONS}  # fmt: skip
+CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": ("text", "json", "auto"),
+                  "engine": ("local", "ray"), "instruction": ("type", "definition")}  # fmt: skip
 """Values of the settings that have a few."""
-PLACEHOLDERS: Final = {
-    "near_duplicates": "SHARE", "text_field": "COLUMN", "id_field": "COLUMN", "tokenizer": "NAME",
-    "decontaminate": "FILE", "model": "NAME", "prompt": "NAME", "base_url": "URL", "option": "NAME=VALUE",
-    "limits": "NAME", "timeout": "SECONDS", "labels": "FILE", "negatives": "RATIO", "split": "SHARES",
-    "ray_address": "HOST:PORT", "ledger": "URL", "types": "FILE", "added_docs": "N,N",
-}  # fmt: skip
-"""Placeholders of values on help pages; of all other settings it is N."""
 EXECUTION: Final = (
     "source", "base_url", "concurrency", "rpm", "tpm", "limits", "max_retries", "timeout", "workers", "engine",
     "ray_address",
@@ -193,19 +183,17 @@ class RunConfig:
         for item in dataclasses.fields(self):
             value, low = getattr(self, item.name), item.metadata["low"]
             kind: Any = type(item.default)
-            if kind is float and type(value) is int:
-                value = float(value)
-                object.__setattr__(self, item.name, value)
             if item.name == "option":
                 value = canonical_options(value)
-                object.__setattr__(self, item.name, value)
-            if kind is tuple and type(value) is list and all(type(part) is str for part in value):
+            elif kind is float and type(value) is int:
+                value = float(value)
+            elif kind is tuple and type(value) is list and all(type(part) is str for part in value):
                 value = tuple(value)
-                object.__setattr__(self, item.name, value)
             if type(value) is not kind:
                 raise ConfigError(f"{flag(item.name)} needs {_kind_name(kind)}, not {value!r}")
             if low is not None and not low <= value < float("inf"):
                 raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
+            object.__setattr__(self, item.name, value)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 wrong = getattr(self, name)
@@ -230,18 +218,11 @@ class RunConfig:
         if self.types and self.translate_labels:
             raise ConfigError("--translate-labels has no use with --types: write Vietnamese labels into it as synonyms")
         if not PROVIDERS[self.provider].chat:
-            if self.types:
+            default = RunConfig.__dataclass_fields__
+            foreign = ("types", "model", "base_url", "translate_labels", "response_format", "option")
+            if given := [flag(name) for name in foreign if getattr(self, name) != default[name].default]:
                 raise ConfigError(
-                    f"--types needs --provider {chat_providers()}; the local teacher has types of its own"
-                )
-            if self.model or self.base_url:
-                raise ConfigError(
-                    f"--model and --base-url need --provider {chat_providers()}; the local teacher has neither"
-                )
-            if self.translate_labels or self.response_format != "text" or self.option:
-                name = "translate_labels" if self.translate_labels else "option" if self.option else "response_format"
-                raise ConfigError(
-                    f"{flag(name)} needs --provider {chat_providers()}; the local teacher has one answer only"
+                    f"{given[0]} needs --provider {chat_providers()}; the local teacher has its own types and answers"
                 )
         elif not self.teacher_model:
             raise ConfigError(f"--provider {self.provider} needs --model NAME")
@@ -287,7 +268,7 @@ class RunConfig:
         """Settings that change the result of ``stage`` and of no stage before it."""
         return {
             name: getattr(self, name)
-            for name in settings_of([stage])
+            for name in names_of([stage])
             if name not in ADDED or getattr(self, name) != ADDED[name]
         }
 
@@ -300,7 +281,7 @@ ADDED: Final = {item.name: item.default for item in dataclasses.fields(RunConfig
 """Settings that runs of earlier versions do not have: they ran with these defaults."""
 
 
-def settings_of(stages: Collection[str]) -> list[str]:
+def names_of(stages: Collection[str]) -> list[str]:
     """Names of the settings that belong to ``stages``."""
     return [item.name for item in dataclasses.fields(RunConfig) if item.metadata["stage"] in stages]
 

@@ -16,9 +16,6 @@ Result = TypeVar("Result")
 class Engine(Protocol):
     """Applies functions to partitions."""
 
-    distributed: bool
-    """Whether tasks run on other machines too."""
-
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` of each item, in the order of the items; a bounded number is in progress.
 

@@ -26,8 +26,6 @@ _END: Final[Any] = object()
 class LocalEngine:
     """Runs tasks in ``workers`` processes, which start once there is enough work; until then in this one."""
 
-    distributed = False
-
     def __init__(self, workers: int = 1) -> None:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None

@@ -14,7 +14,6 @@ from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers, Failure
 from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
 from annotator.records import Passage
-from annotator.run.backends import ask_on_cluster
 from annotator.run.context import Context
 from annotator.teachers import Asked
 
@@ -42,8 +41,7 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
 
     progress = context.progress
     try:
-        if not ask_on_cluster(fitting(), ledger, context.engine, config, overhead, progress):
-            ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimate_tokens, overhead=overhead))
+        ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimate_tokens, overhead=overhead))
     except LimitError as error:  # the answers so far are of use; a later run asks for the others
         progress.say(str(error))
 

@@ -16,7 +16,6 @@ from annotator.checking.arbiter import NEWEST, make_arbiter
 from annotator.checking.settings import BY, TEACHER, CheckSettings, read_check, write_check
 from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import Asking, RunConfig, make_config
-from annotator.engines.local import LocalEngine
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
@@ -157,8 +156,6 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
     """Ask the second teacher, then the arbiter; return the identity of all their answers, and how many are missing."""
     run, progress = context.run, context.progress
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
-    if isinstance(second, ByQuery):  # the workers of a cluster make questions about passages
-        own = dataclasses.replace(own, engine=LocalEngine())
     questions = second.questions(tables.read_passages(run.passages))
     number = sum(second.number(one.id) for one in tables.read_passages(run.passages))
     progress.start("check", "questions" if isinstance(second, ByQuery) else "passages", number)

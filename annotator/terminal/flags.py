@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
 
 import typer
 
-from annotator.config.settings import CHOICES, PLACEHOLDERS, RunConfig, flag
+from annotator.config.settings import CHOICES, RunConfig, flag
 
 Directory: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The run directory.")]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -49,6 +49,14 @@ Keep: TypeAlias = Annotated[
 Fresh: TypeAlias = Annotated[
     bool, typer.Option("--fresh", help="Run all stages again; paid answers are kept and used.")
 ]
+
+PLACEHOLDERS: Final = {
+    "near_duplicates": "SHARE", "text_field": "COLUMN", "id_field": "COLUMN", "tokenizer": "NAME",
+    "decontaminate": "FILE", "model": "NAME", "prompt": "NAME", "base_url": "URL", "option": "NAME=VALUE",
+    "limits": "NAME", "timeout": "SECONDS", "labels": "FILE", "negatives": "RATIO", "split": "SHARES",
+    "ray_address": "HOST:PORT", "ledger": "URL", "types": "FILE", "added_docs": "N,N",
+}  # fmt: skip
+"""Placeholders of values on help pages; of all other settings it is N."""
 
 
 def print_json(value: Any) -> None:

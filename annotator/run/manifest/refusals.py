@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from annotator.config.settings import ADDED, RunConfig, flag, settings_of
+from annotator.config.settings import ADDED, RunConfig, flag, names_of
 from annotator.errors import ConfigError
 from annotator.run.manifest.stored_settings import same_setting
 from annotator.run.second import second_of
@@ -25,7 +25,7 @@ def refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: P
     run = RunDir(root)
     asked = run.ledger.exists() or (stored.get("ledger") and run.passages.exists())
     stages = PAID if asked else PAID[:2]
-    now = {name: getattr(config, name) for name in settings_of(stages)}
+    now = {name: getattr(config, name) for name in names_of(stages)}
     stored = {**ADDED, **stored} if stored else stored
     if run.ledger.exists() and stored:
         before = stored.get("response_format", "text")  # what it was before there was a choice
