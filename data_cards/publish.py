@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from annotator.config.settings import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
 from annotator.ledger import Ledger
-from annotator.run.ledgers import address_of
+from annotator.run.backends import address_of
 from annotator.run.manifest.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from annotator.terminal.words import have

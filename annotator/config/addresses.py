@@ -87,9 +87,3 @@ def without_secrets(address: str) -> str:
     except ValueError:
         return address.partition("://")[0] + "://"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="").geturl()
-
-
-def shown(url: str) -> str:
-    """Return ``url`` without a password or a signature in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -1,15 +1,22 @@
-"""Choose between this machine and a cluster. No other module outside ``annotator.cluster`` imports that package."""
+"""Choose engine and ledger: this machine or a cluster, the SQLite file of a run directory or a database.
+
+No other module outside ``annotator.cluster`` imports that package.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from annotator.config.settings import RunConfig
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
+from annotator.ledger import Answers, Ledger
+from annotator.storage.rundir import RunDir
 
-if TYPE_CHECKING:
-    from annotator.cluster.postgres import PostgresLedger
+COPY: Final = 1000
+"""Answers a transaction."""
 
 
 def make_engine(config: RunConfig) -> Engine:
@@ -21,13 +28,53 @@ def make_engine(config: RunConfig) -> Engine:
     return LocalEngine(config.processes)
 
 
-def database(address: str, *, alone: bool = False) -> PostgresLedger:
-    """Open the ledger in the database at ``address``; ``alone``: keep out every other process that wants to be alone.
+@contextmanager
+def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[Answers]:
+    """Open the ledger of ``run``: the database at ``address``, or without one the file in the directory.
+
+    The ledger is created if needed. Answers of the file are copied to the database, so that a directory can change
+    from one to the other.
+
+    Args:
+        run: the run directory, which this process holds.
+        address: of a database, without a password.
+        alone: keep out other processes that want to be alone. A process that asks the teacher needs that: two of them
+            could ask the same question.
 
     Raises:
-        ConfigError: the extra is not installed.
-        RunDirError: the database cannot be used.
+        ConfigError: the extra for databases is not installed.
+        RunDirError: the ledger cannot be used, or another process works with it.
     """
+    if not address:
+        with Ledger(run.ledger) as ledger:
+            yield ledger
+        return
     from annotator.cluster.postgres import PostgresLedger
 
-    return PostgresLedger(address, alone=alone)
+    with PostgresLedger(address, alone=alone) as database:
+        if alone and run.ledger.exists():
+            with Ledger(run.ledger) as file:
+                for answers in file.batches(COPY):
+                    database.append(answers)
+            database.flush()
+        yield database
+
+
+@contextmanager
+def answers_of(run: RunDir) -> Iterator[Answers | None]:
+    """Open the ledger of ``run`` for reading; yield None where there is none.
+
+    Raises:
+        RunDirError: the ledger cannot be used.
+    """
+    address = address_of(run)
+    if not address and not run.ledger.exists():
+        yield None
+        return
+    with open_ledger(run, address, alone=False) as ledger:
+        yield ledger
+
+
+def address_of(run: RunDir) -> str:
+    """Return the address of the database with the answers of ``run``; empty where it is the file in the directory."""
+    return str(run.read_manifest().get("config", {}).get("ledger", ""))

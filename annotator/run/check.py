@@ -21,9 +21,8 @@ from annotator.ledger import Answers
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.answers import choose_questions, decider, disputes
 from annotator.run.asking import ask
-from annotator.run.backends import make_engine
+from annotator.run.backends import make_engine, open_ledger
 from annotator.run.context import Context
-from annotator.run.ledgers import open_ledger
 from annotator.run.manifest.refusals import refuse_batch
 from annotator.run.manifest.stored_settings import storable, stored_settings
 from annotator.run.response_format import settle_response_format

@@ -206,8 +206,8 @@ def _both(
             second = clean_reply(passage, other, labels).annotation if other and other.key else None
             asked = None
             if place in queries:
-                told, asked = combined(passage, queries[place])
-                second = told.annotation if told else None
+                by_query, asked = combined(passage, queries[place])
+                second = by_query.annotation if by_query else None
             pairs = compare(first.annotation, second, asked) if second else None
             if logprobs:
                 sure[0] = probabilities.of_entities(entities_of(first.annotation), answer.reply, answer.logprobs)

@@ -14,7 +14,7 @@ from annotator.asking.retry_policy import Action, rule_of
 from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Failure
-from annotator.run.ledgers import open_ledger
+from annotator.run.backends import open_ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import ask_about, make_teacher

@@ -23,9 +23,8 @@ from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import RECIPE, STAGES, Asking, RunConfig, make_config
 from annotator.errors import ConfigError, SourceError
 from annotator.passages.tokenizers import load_tokenizer
-from annotator.run.backends import make_engine
+from annotator.run.backends import answers_of, make_engine
 from annotator.run.context import Context
-from annotator.run.ledgers import answers_of
 from annotator.run.manifest.inputs import inputs_of, of_stage, teacher_of, version_of
 from annotator.run.manifest.recipe import check_source, compare_files, other_tools, write_recipe
 from annotator.run.manifest.refusals import (

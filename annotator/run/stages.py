@@ -33,8 +33,8 @@ from annotator.passages.chunking import BLOCK
 from annotator.records import Document, Rejected
 from annotator.run.answers import answered, asked_about, choose_questions, decider, decisions
 from annotator.run.asking import ask
+from annotator.run.backends import open_ledger
 from annotator.run.context import Context
-from annotator.run.ledgers import open_ledger
 from annotator.run.partitions import PART, Check, Part, People, chunk_part, clean_part, explode_part
 from annotator.run.second import second_of
 from annotator.run.update_steps import document_steps, negatives_of, splits_of

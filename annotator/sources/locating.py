@@ -11,7 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
-from annotator.config.addresses import shown
+from annotator.config.addresses import without_secrets
 from annotator.errors import SourceError
 from annotator.sources.formats.files import SUFFIXES, SourceFile
 from annotator.sources.remote import RemoteFile, is_url, listed
@@ -125,7 +125,9 @@ def _remote(url: str) -> tuple[SourceFile, ...]:
     """List the files at ``url``; each is named by its address without the part that all of them share."""
     found = listed(url, SUFFIXES)
     if not found:
-        raise SourceError(f"no file to read at {shown(url)}; it must hold files of type {', '.join(SUFFIXES)}")
+        raise SourceError(
+            f"no file to read at {without_secrets(url)}; it must hold files of type {', '.join(SUFFIXES)}"
+        )
     addresses = [str(file) for file in found]
     shared = takewhile(
         lambda parts: len(set(parts)) == 1, zip(*(file.split("/")[:-1] for file in addresses), strict=False)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
-from annotator.config.addresses import shown
+from annotator.config.addresses import without_secrets
 from annotator.errors import SourceError
 
 Item = TypeVar("Item")
@@ -41,7 +41,7 @@ class RemoteFile:
     """ETag, hash or date of its content, from its server; empty where there is none."""
 
     def __str__(self) -> str:
-        return shown(self.url)
+        return without_secrets(self.url)
 
     def open(self, mode: str = "rb") -> BinaryIO:
         """Open it for reading from its beginning."""
@@ -117,7 +117,7 @@ def _described(system: Any, name: str) -> RemoteFile:
     )
     url = str(system.unstrip_protocol(name))
     if info.get("size") is None:
-        raise SourceError(f"{shown(url)} does not say how large it is; download it and give the file")
+        raise SourceError(f"{without_secrets(url)} does not say how large it is; download it and give the file")
     return RemoteFile(url, int(info["size"]), next((str(value) for value in versions if value), ""))
 
 
@@ -152,7 +152,7 @@ def _retried(ask: Callable[[], Value], url: str) -> Value:
     except SourceError:
         raise
     except Exception as error:  # each file system has errors of its own
-        raise SourceError(_explanation(error, shown(url))) from error
+        raise SourceError(_explanation(error, without_secrets(url))) from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -188,5 +188,7 @@ def _explanation(error: Exception, where: str) -> str:
     if status in {404, 410} or (status is None and missing):
         return f"nothing is at {where} ({status or 404}); check the address"
     *_, root = _chain(error)
-    cause = _ADDRESS.sub(lambda match: shown(match[0]), " ".join(str(root).split()))[:200] or type(root).__name__
+    cause = (
+        _ADDRESS.sub(lambda match: without_secrets(match[0]), " ".join(str(root).split()))[:200] or type(root).__name__
+    )
     return f"cannot read {where}: {cause}; check the network and run the same command again, or download it"

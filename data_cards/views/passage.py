@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Passage, Rejected
-from annotator.run.ledgers import answers_of
+from annotator.run.backends import answers_of
 from annotator.run.manifest.stored_settings import settings_of
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir, unfinished

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from annotator.cleaning.clean import NEEDS_REVIEW
 from annotator.records import Annotation, Completion, Passage, Rejected, Sample
-from annotator.run.ledgers import address_of
+from annotator.run.backends import address_of
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable

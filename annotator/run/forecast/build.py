@@ -20,9 +20,9 @@ from annotator.errors import ConfigError
 from annotator.passages.tokenizers import Tokenizer, load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
 from annotator.run.asking import ask, in_request_tokens
+from annotator.run.backends import answers_of, open_ledger
 from annotator.run.context import Context
 from annotator.run.forecast.plan import Assumed, Plan, Seen
-from annotator.run.ledgers import answers_of, open_ledger
 from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
 from annotator.storage import tables

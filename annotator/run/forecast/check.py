@@ -16,11 +16,11 @@ from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
 from annotator.run.answers import answered, choose_questions, decider, disputes
 from annotator.run.asking import in_request_tokens
+from annotator.run.backends import answers_of
 from annotator.run.check import CheckRequest, prepare_check
 from annotator.run.context import Context
 from annotator.run.forecast.build import forecast, prompt_tokens_of
 from annotator.run.forecast.plan import Arbiter, Assumed, Plan
-from annotator.run.ledgers import answers_of
 from annotator.run.second import ByQuery, Second
 from annotator.storage import tables
 from annotator.teachers.prices import Price
