@@ -5,8 +5,8 @@
 
 ``speed`` makes a model of the shape with random weights and trains it with LoRA on ``q`` and ``v`` over the same
 samples: *thesis* is Seq2SeqTrainer as it comes, batch 4, padded to the longest, fp32; *ours* is the same optimiser,
-learning rate, batch of 4 and number of steps by ``training.train``: like lengths together (window 64), output head
-on real target tokens only, no decoder cache, ``precision=bf16``. Each run is a process of its own, the kinds take
+learning rate, batch of 4 and number of steps by ``training.train``: similar lengths together (window 64),
+``precision=bf16``. Each run is a process of its own, the kinds take
 turns, and the first step does not count. Printed: samples/s (tokens without padding, over their mean in a sample), peak
 memory, their ratios, the share of what a large matrix product reaches on the same device, and the hours for the
 thesis's 377,240 + 45,834 samples at that speed. On a CPU, time is that of the process (one thread), so that
@@ -132,7 +132,7 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
     tokenizer = load_tokenizer(place / "base")
     set_seed(settings.seed)
     model = prepared(str(place / "base"), settings)
-    pad = DataCollatorForSeq2Seq(tokenizer)
+    pad = DataCollatorForSeq2Seq(tokenizer, model)
     learnt: list[int] = []
 
     def collator(rows: list[dict[str, Any]]) -> Any:

@@ -255,7 +255,7 @@ def test_the_loss_is_that_of_the_model_itself_whole_or_in_parts(place: Path, tmp
             model=model,
             args=training_arguments(settings, tmp_path / str(micro), "cpu"),
             train_dataset=rows,
-            data_collator=DataCollatorForSeq2Seq(tokenizer),
+            data_collator=DataCollatorForSeq2Seq(tokenizer, model),
         )
         trainer.train()
         line = trainer.state.log_history[0]

@@ -1,4 +1,4 @@
-"""transformers' Seq2SeqTrainer with an order of our own, and a loss that does not compute what is thrown away.
+"""transformers' Seq2SeqTrainer with an order of our own, and a loss that is right for a batch in parts.
 
 Heavy: it imports torch and transformers, and is imported only where something is trained. One device: a second GPU is
 left alone.
@@ -35,40 +35,25 @@ _NATIVE: Final = ("avx512_bf16", "amx_bf16")
 
 
 class StudentTrainer(Seq2SeqTrainer):
-    """Trains on single samples in the order of ``order``, on one device.
-
-    The loss is the mean cross entropy over the target tokens of the whole batch, as ``MT5ForConditionalGeneration``
-    computes it for a batch that is not split. Two things differ. The output head, 250,112 words wide, is applied to
-    real target tokens alone, not to padding. And a batch in several parts is divided by its tokens once: transformers
-    5.23 takes MT5 for a model that does so itself, which it does not, and adds up the means of the parts undivided.
-    """
-
-    loss_is_scaled_for_ga = True
+    """Trains on samples in the order of ``order``, on one device, with the loss of ``token_loss``."""
 
     def __init__(self, *, order: Order, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(compute_loss_func=token_loss, **kwargs)
         self._order = order
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:  # noqa: ARG002 - the trainer's own signature
         return self._order
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Return the summed cross entropy of this part, divided by the target tokens of the whole batch."""
-        whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-        labels, mask = inputs["labels"], inputs["attention_mask"]
-        real = labels != -100
-        with self.accelerator.autocast():
-            encoded = whole.encoder(input_ids=inputs["input_ids"], attention_mask=mask)[0]
-            shifted = whole.prepare_decoder_input_ids_from_labels(labels=labels)
-            decoded = whole.decoder(
-                input_ids=shifted, encoder_hidden_states=encoded, encoder_attention_mask=mask, use_cache=False
-            )[0]
-            logits = whole.get_output_embeddings()(decoded[real])
-        loss = torch.nn.functional.cross_entropy(logits.float(), labels[real], reduction="sum")
-        loss = loss / (real.sum() if num_items_in_batch is None else num_items_in_batch)
-        return (loss, {"logits": logits}) if return_outputs else loss
+
+def token_loss(outputs: Any, labels: Any, num_items_in_batch: Any) -> Any:
+    """Return the summed cross entropy of a part of a batch, divided by the target tokens of the whole batch.
+
+    That is the loss of ``MT5ForConditionalGeneration`` for a batch that is not split. transformers 5.23 takes MT5 for
+    a model that divides by the whole batch itself, which it does not, and adds up the means of the parts undivided.
+    """
+    real = labels != -100
+    loss = torch.nn.functional.cross_entropy(outputs.logits[real].float(), labels[real], reduction="sum")
+    return loss / num_items_in_batch
 
 
 class TrainingLogger(TrainerCallback):
@@ -116,7 +101,7 @@ def train_stage(stage: Stage, start: str, samples: Any, tokenizer: Any, folder: 
             model=model,
             args=training_arguments(settings, checkpoints, job.device),
             train_dataset=samples.select_columns(["input_ids", "labels"]),
-            data_collator=DataCollatorForSeq2Seq(tokenizer),
+            data_collator=DataCollatorForSeq2Seq(tokenizer, model),
             processing_class=tokenizer,
             callbacks=[TrainingLogger(stage.name, job.progress)],
         )
