@@ -107,7 +107,7 @@ def test_what_does_not_belong_together_is_not_mixed(tmp_path: Path) -> None:
     note_of(out).unlink()
     with pytest.raises(ConfigError, match="predict did not make it"):
         predict(source, fixed(), out, Progress())
-    out.write_bytes(b"")  # a file without answers binds nobody
+    out.write_bytes(b"")  # a file without answers belongs to no predictor
     assert predict(source, fixed("y"), out, Progress()).new == 18
 
 

@@ -1,4 +1,4 @@
-"""Tables for a person: the same grid on the screen and in Markdown. Text of files is shown as text."""
+"""Show the same table on the screen and in Markdown. Text of files is shown as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A JSON list of strings as a small automaton, and a student that can write nothing else.
+"""Constrain what a student writes to a JSON list of strings, by a small automaton.
 
 At each step the tokens that would leave the grammar are masked, and the model chooses among the others. What is cut off
 by the limit keeps its complete strings, so that every answer is a list that can be read.
@@ -32,7 +32,7 @@ _STRING: Final = re.compile(r'"(?:[^"\\]|\\["\\/bfnrt])*"')
 
 
 def step(state: int, text: str) -> int:
-    """Return the state after ``text``, or ``DEAD``: ``[``, strings and commas, ``]``, spaces as one likes."""
+    """Return the state after ``text``, or ``DEAD``: ``[``, strings and commas, ``]``, spaces between them."""
     for char in text:
         if state == STRING and char not in '"\\':
             state = STRING if char >= " " else DEAD

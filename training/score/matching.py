@@ -1,4 +1,4 @@
-"""Three named ways to compare the answer of one query with its gold list.
+"""Compare the answer of one query with its gold list, in three named ways.
 
 ================  =====================================================================================================
 ``strict``        The distinct strings after Unicode and tone placement are made one (NFC, characters without width,

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 from counts, and how far they can be trusted.
+"""Compute precision, recall and F1 from counts, and how far they can be trusted.
 
 The unit of resampling is the passage: the queries of a sentence are not independent of each other. Everything is a sum
 over queries, so a resample is a weight for each query, and no string is compared twice.
