@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
+import huggingface_hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tenacity import wait_none
+from typer.testing import CliRunner
 
+import cli
 from annotator.errors import SourceError
 from annotator.records import Document
 from annotator.sources.documents import Columns, Row
@@ -24,7 +26,6 @@ from annotator.sources.parquet_rows import ParquetFiles
 from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
-from tests.conftest import ROOT
 from tests.file_server import FileServer
 from tests.object_store import bucket
 
@@ -173,98 +174,90 @@ def test_the_fingerprint_follows_what_the_server_says(server: FileServer, corpus
     assert fingerprint(f"{server.url}/data/") != before
 
 
-def _on_the_hub(server: FileServer, code: str) -> str:
-    """Run code in a process for which the server is the Hub."""
-    home = server.root.parent / "home"
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "HOME": str(home), "HF_HUB_OFFLINE": "0"}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, env={**environment, "PYTHONPATH": str(ROOT)}, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def hub(server: FileServer, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    """The server is the Hub; the libraries read its address once, when they are imported."""
+    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
+    template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    constants = {"ENDPOINT": server.url, "HUGGINGFACE_CO_URL_TEMPLATE": template, "HF_HUB_OFFLINE": False}
+    for name, value in {**constants, "HF_HUB_CACHE": str(tmp_path / "hf")}.items():
+        monkeypatch.setattr(huggingface_hub.constants, name, value)
+    for name, value in (("HF_ENDPOINT", server.url), ("HF_HUB_OFFLINE", False), ("HF_DATASETS_CACHE", tmp_path / "ds")):
+        monkeypatch.setattr(datasets.config, name, value)
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    yield server
+    huggingface_hub.HfFileSystem.clear_instance_cache()
 
 
-DRAW = """
-from annotator.sources.sample_report import SampleReport
-from annotator.sources.sampling import sample
-from annotator.sources.screening import Screening
-for source in ("org/name", "hf://datasets/org/name/data/*.parquet", "hf://datasets/org/name"):
-    report = SampleReport()
-    rows = list(sample(source, 5, 0, screening=Screening(near_duplicates=0, shortest=0, cuts=False), report=report))
-    print([row.id for row in rows], rows[0].source, report.row_groups_read, report.rows_total)
-"""
-
-
-def test_a_dataset_on_the_hub(server: FileServer, corpus: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "first"),
+    [
+        ("org/name", "data/train-0.parquet"),
+        ("hf://datasets/org/name/data/*.parquet", "train-0.parquet"),
+        ("hf://datasets/org/name", "train-0.parquet"),
+    ],
+)
+def test_a_dataset_on_the_hub(hub: FileServer, corpus: Path, source: str, first: str) -> None:
     """By its name or by hf://, its Parquet files are sampled like those on the disk; only ranges are fetched."""
     assert locate("org/name") == HubDataset("org/name")
-    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
-    by_name, by_pattern, by_folder = _on_the_hub(server, DRAW).splitlines()
-    ids = [row.id for row in _drawn(corpus / "data") if isinstance(row, Document)]
-    assert by_name == f"{ids} data/train-0.parquet 5 600"
-    assert by_pattern == by_folder == f"{ids} train-0.parquet 5 600"
-    assert server.bytes_sent < sum(file.stat().st_size for file in (corpus / "data").iterdir())
+    rows = _drawn(source, report=(report := SampleReport()))
+    assert _texts(rows) == _texts(_drawn(corpus / "data"))
+    assert isinstance(rows[0], Document)
+    assert (rows[0].source, report.row_groups_read, report.rows_total) == (first, 5, 600)
+    assert hub.bytes_sent < sum(file.stat().st_size for file in (corpus / "data").iterdir())
 
 
-def test_a_commit_of_the_hub_is_pinned(server: FileServer, corpus: Path, tmp_path: Path) -> None:
+def test_a_commit_of_the_hub_is_pinned(hub: FileServer, tmp_path: Path) -> None:
     """The commit that was sampled is recorded; a later one is reported, and the run keeps its sample."""
-    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
     out = tmp_path / "out"
-    first = _sampled(server, "org/name", out)
+    first = _sampled("org/name", out)
     assert first["skipped"] == []
     assert json.loads((out / "manifest.json").read_text())["source"] == {
         "name": "org/name",
         "fingerprint": "hub:org/name",
         "revision": "c" * 40,
     }
-    assert _sampled(server, "org/name", out)["said"] == ""
-    server.commit = "d" * 40
-    again = _sampled(server, "org/name", out)
+    assert _sampled("org/name", out)["said"] == ""
+    hub.commit = "d" * 40
+    again = _sampled("org/name", out)
     assert again["skipped"] == ["sample"]
     assert f"org/name has moved from commit {'c' * 12} to {'d' * 12}; this run keeps its sample" in again["said"]
-    assert _sampled(server, f"org/name@{'c' * 40}", out)["skipped"] == ["sample"]
+    assert _sampled(f"org/name@{'c' * 40}", out)["skipped"] == ["sample"]
     (out / "documents.parquet").unlink()
-    server.requests.clear()
-    assert _sampled(server, "org/name", out)["skipped"] == []
-    assert {"c" * 40} == {part for request in server.requests for part in request.split("/") if part == part[:1] * 40}
+    hub.requests.clear()
+    assert _sampled("org/name", out)["skipped"] == []
+    assert {"c" * 40} == {part for request in hub.requests for part in request.split("/") if part == part[:1] * 40}
 
 
-def test_a_revision_can_be_named(server: FileServer, corpus: Path, tmp_path: Path) -> None:
+def test_a_revision_can_be_named(hub: FileServer, tmp_path: Path) -> None:
     """org/name@revision reads that commit; another one is another source."""
-    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
     commit = "e" * 40
-    _sampled(server, f"org/name@{commit}", tmp_path / "out")
+    _sampled(f"org/name@{commit}", tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["source"]["revision"] == commit
-    assert any(f"/{commit}/data/train-0.parquet" in request for request in server.requests)
-    assert not any("c" * 40 in request for request in server.requests)
-    assert "is not the source of" in _sampled(server, f"org/name@{'f' * 40}", tmp_path / "out", code=2)["said"]
+    assert any(f"/{commit}/data/train-0.parquet" in request for request in hub.requests)
+    assert not any("c" * 40 in request for request in hub.requests)
+    assert "is not the source of" in _sampled(f"org/name@{'f' * 40}", tmp_path / "out", code=2)["said"]
 
 
-def test_a_sample_without_a_recorded_commit_is_not_skipped_silently(
-    server: FileServer, corpus: Path, tmp_path: Path
-) -> None:
+def test_a_sample_without_a_recorded_commit_is_not_skipped_silently(hub: FileServer, tmp_path: Path) -> None:
     """A run of an older version goes on, and says that it does not know its commit; without the Hub it goes on too."""
-    (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
-    _sampled(server, "org/name", tmp_path / "out")
+    _sampled("org/name", tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     del manifest["source"]["revision"]
     (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
-    again = _sampled(server, "org/name", tmp_path / "out")
+    again = _sampled("org/name", tmp_path / "out")
     assert again["skipped"] == ["sample"]
     assert "this run did not record which commit it sampled" in again["said"]
-    server.faults = [404] * 20
-    assert _sampled(server, "org/name", tmp_path / "out")["skipped"] == ["sample"]
+    hub.faults = [404] * 20
+    assert _sampled("org/name", tmp_path / "out")["skipped"] == ["sample"]
 
 
-def _sampled(server: FileServer, source: str, out: Path, code: int = 0) -> dict[str, Any]:
-    """Run the command ``sample`` in a process for which the server is the Hub."""
-    environment = {**os.environ, "HF_ENDPOINT": server.url, "HOME": str(out.parent), "HF_HUB_OFFLINE": "0"}
-    command = [sys.executable, "-m", "cli", "sample", source, "--out", str(out), "--docs", "5", "--json"]
-    environment |= {"PYTHONPATH": str(ROOT), "HF_HOME": str(out.parent / "hf")}
-    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False, cwd=out.parent)
-    assert done.returncode == code, done.stderr
+def _sampled(source: str, out: Path, code: int = 0) -> dict[str, Any]:
+    """Run the command ``sample``."""
+    huggingface_hub.HfFileSystem.clear_instance_cache()  # each command is a process of its own
+    done = CliRunner().invoke(cli.app, ["sample", source, "--out", str(out), "--docs", "5", "--json"])
+    assert done.exit_code == code, done.output
     found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
     return {**found, "said": " ".join(done.stderr.split())}
 
