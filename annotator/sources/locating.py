@@ -104,8 +104,7 @@ def fingerprint(source: str | os.PathLike[str] | None) -> str:
         sizes = [path.stat().st_size for _, path in files]
         whole = sum(sizes) < _HASH_WHOLE_BELOW
         for (file, path), size in zip(files, sizes, strict=True):
-            content = _hash_whole(path) if whole else _hash_ends(path, size)
-            digest.update(f"{file.name}\0{size}\0{content}\n".encode())
+            digest.update(f"{file.name}\0{size}\0{_hash(path, size, whole=whole)}\n".encode())
     except OSError as error:
         raise SourceError(f"cannot read {error.filename}: {error.strerror}; check the permissions") from error
     return f"sha256:{digest.hexdigest()}"
@@ -161,13 +160,10 @@ def _portable(name: str) -> str:
     return nfc(os.fsencode(name).decode("utf-8", "replace"))
 
 
-def _hash_whole(path: Path) -> str:
+def _hash(path: Path, size: int, *, whole: bool) -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _hash_ends(path: Path, size: int) -> str:
-    with path.open("rb") as stream:
+        if whole:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
         digest = hashlib.sha256(stream.read(_HASHED_END))
         stream.seek(max(size - _HASHED_END, 0))
         digest.update(stream.read(_HASHED_END))
