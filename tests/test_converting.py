@@ -314,7 +314,7 @@ def test_every_entity_of_a_file_is_an_answer(tmp_path_factory: pytest.TempPathFa
     from seqeval.metrics.sequence_labeling import get_entities
 
     body = "\n".join("".join(f"{token} {tag}\n" for token, tag in sentence) for sentence in data)
-    path = write(tmp_path_factory.mktemp("conll") / "a.conll", body)
+    path = write(tmp_path_factory.getbasetemp() / "tagged.conll", body)
     job = Job([path], Options(level=level), types=TYPES)
     samples = list(read_conll(job))
     entities = [get_entities([tag for _, tag in sentence]) for sentence in data]
