@@ -175,7 +175,7 @@ def simulate(world: World, common: float, second: float, own: float, seed: int) 
         answer = Completion("", truth.passage_id, reply, "stop", 0, 0, 0.0, 0.0)
         decided = accepted(answer, asked)
         first = entities_of(one)
-        kept = apply(Cleaned(one, len(first), len(first), ()), pairs, "arbiter", decided).annotation or one
+        kept = apply(Cleaned(one, len(first), ()), pairs, "arbiter", decided).annotation or one
         stays = {entity.key for entity in entities_of(kept)}
         mine = {entity.key for entity in first}
         count["right"] += len(mine & right)

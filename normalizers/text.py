@@ -41,7 +41,6 @@ _LEVEL = "".join(row[0] for row in _ROWS)
 _TONED = "".join(row[1:] for row in _ROWS)
 # What stands before is looked at after the first vowel: most characters are none.
 _MOVABLE = re.compile(f"[{_LEVEL}](?<![{_LEVEL}{_TONED}].)[{_LEVEL}]*[{_TONED}][{_LEVEL}]*(?![{_TONED}])")
-_VOWELS_TOGETHER = re.compile(f"[{_LEVEL}{_TONED}]{{2}}")
 _SYLLABLE = re.compile(
     "(?:ngh?|nh|kh|gh|gi|ph|qu|th|tr|ch|[bcdghklmnprstvx])?[aeiouy]{1,3}(?:ch|ng|nh|[cmnpt])?", re.ASCII
 )
@@ -82,11 +81,6 @@ def fold_tones(text: str) -> str:
     and ``thủy``, ``quý`` and ``qúy``, ``giá`` and ``gía`` become one. The result is a key to compare, not a spelling.
     """
     return _MOVABLE.sub(lambda group: _tone_first(group[0]), text)
-
-
-def has_one_spelling(word: str) -> bool:
-    """Whether no other word than ``word`` becomes the same by ``fold_tones``."""
-    return word.isascii() or _VOWELS_TOGETHER.search(word) is None
 
 
 @lru_cache(1000)

@@ -216,7 +216,7 @@ def test_what_was_not_asked_is_neither_a_candidate_nor_rejected() -> None:
     ]
     assert [one.mention for one in candidates(pairs)] == ["Sông Xanh"]
     for keep in ("all", "agreed", "union", "arbiter"):
-        kept = apply(Cleaned(first, 3, 3, ()), pairs, keep, frozenset()).annotation
+        kept = apply(Cleaned(first, 3, ()), pairs, keep, frozenset()).annotation
         assert kept is not None
         assert {mention.text for mention in kept.mentions} >= {"Cần Thơ", "Huế", "Trần Minh Khoa"}
     assert combined(Passage("p", TEXT, 20, (), 1), [QueryAnswer(0, "city", "", "stop")]) == (None, frozenset())

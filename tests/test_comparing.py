@@ -108,7 +108,7 @@ def test_what_is_kept_and_rejected_adds_up(
     asked = candidates(pairs)
     right = frozenset(entity.key for entity in asked if random.random() < 0.5)
     number = len(entities_of(first))
-    found = apply(Cleaned(first, number, number, ()), pairs, keep, right)
+    found = apply(Cleaned(first, number, ()), pairs, keep, right)
     assert found.annotation is not None
     assert found.predictions == found.kept + len(found.rejected)
     kept = entities_of(found.annotation)

@@ -54,7 +54,6 @@ def apply(
     return replace(
         cleaned,
         annotation=replace(annotation, mentions=ordered),
-        predictions=cleaned.predictions + len(won),
         kept=cleaned.kept - len(lost) + len(won),
         rejected=(*cleaned.rejected, *rejected),
     )

@@ -34,12 +34,16 @@ class Cleaned:
 
     annotation: Annotation | None
     """None when nothing in the reply could be read: that is not the same as a passage without entities."""
-    predictions: int
-    """Predicted entities, readable or not; = ``kept`` + the rejected ones of stage ``clean``."""
     kept: int
+    """Predicted entities that have mentions."""
     rejected: tuple[Rejected, ...]
     decisions: tuple[LabelDecision, ...] = ()
     """What became of the label of each entity that could be read, in order."""
+
+    @property
+    def predictions(self) -> int:
+        """Return the number of predicted entities, readable or not: those kept and those that stage clean rejected."""
+        return self.kept + sum(one.stage == "clean" for one in self.rejected)
 
 
 class Decider(Protocol):
@@ -93,7 +97,7 @@ def clean_reply(passage: Passage, completion: Completion, labels: Decider) -> Cl
     if parsed.status == "unparsable" or (parsed.status == "truncated" and not parsed.mentions):
         cause = f"finish reason {completion.finish_reason or 'unknown'}"
         unread = Rejected("parse", f"reply {parsed.status}", passage.id, completion.reply[:500], cause)
-        return Cleaned(None, 0, 0, (unread,))
+        return Cleaned(None, 0, (unread,))
     return clean_parsed(passage, parsed, labels)
 
 
@@ -110,7 +114,7 @@ def clean_parsed(passage: Passage, parsed: ParsedReply, labels: Decider) -> Clea
         for item in parsed.excluded
     ]
     annotation = Annotation(passage.id, passage.text, mentions, parsed.status)
-    return Cleaned(annotation, len(parsed.mentions) + len(parsed.malformed), kept, tuple(rejected), decisions)
+    return Cleaned(annotation, kept, tuple(rejected), decisions)
 
 
 def _located(

@@ -102,14 +102,14 @@ def correct(passage: Passage, correction: Correction, labels: Decider) -> Cleane
     decisions = tuple(labels.decide(one.raw_label) for one in correction.mentions)
     for one, decision in zip(correction.mentions, decisions, strict=True):
         text = passage.text[one.start : one.end]
-        key = (one.start, one.end, decision.label or "")
-        if decision.label is None or key in found:
-            reason = (
-                ("label rejected", decision.rule) if decision.label is None else ("duplicate", f"already a {key[2]}")
-            )
-            rejected.append(Rejected("clean", reason[0], passage.id, text, reason[1], one.raw_label))
+        if decision.label is None:
+            reason, detail = "label rejected", decision.rule
+        elif (key := (one.start, one.end, decision.label)) in found:
+            reason, detail = "duplicate", f"already a {decision.label}"
         else:
             found[key] = Mention(text, decision.label, one.raw_label, one.start, one.end, one.match)
+            continue
+        rejected.append(Rejected("clean", reason, passage.id, text, detail, one.raw_label))
     mentions = tuple(sorted(found.values(), key=lambda one: (one.start, -one.end, one.label)))
     annotation = Annotation(passage.id, passage.text, mentions, REVIEWED)
-    return Cleaned(annotation, len(correction.mentions), len(mentions), tuple(rejected), decisions)
+    return Cleaned(annotation, len(mentions), tuple(rejected), decisions)

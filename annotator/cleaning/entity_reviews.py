@@ -286,7 +286,7 @@ def _entities(cleaned: Cleaned, annotation: Annotation, decisions: Iterable[Deci
     ordered = tuple(sorted(mentions, key=lambda one: (one.start, -one.end, one.label)))
     kept = Annotation(annotation.passage_id, annotation.text, ordered, annotation.reply_status)
     # What a person put in the place of a prediction counts as a prediction of its own: in = kept + rejected.
-    return Cleaned(kept, cleaned.predictions + added, cleaned.kept - lost + added, tuple(rejected), cleaned.decisions)
+    return Cleaned(kept, cleaned.kept - lost + added, tuple(rejected), cleaned.decisions)
 
 
 def _places(text: str, own: list[Mention], mention: str) -> Iterator[tuple[int, int]]:

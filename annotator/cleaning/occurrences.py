@@ -51,13 +51,10 @@ def project(text: str, found: Sequence[Sequence[Span]]) -> list[Projection]:
     nested, edges = _nested(predicted), frozenset(edge for span in predicted for edge in span)
     projections = []
     for spans in found:
-        reasons = [_why_not(text, span, nested, edges) for span in spans]
-        if all(reasons):
-            projections.append(Projection(tuple(spans)))
-            continue
-        kept = tuple(span for span, reason in zip(spans, reasons, strict=True) if not reason)
-        left_out = tuple((span, reason) for span, reason in zip(spans, reasons, strict=True) if reason)
-        projections.append(Projection(kept, left_out))
+        left_out = {span: reason for span in spans if (reason := _why_not(text, span, nested, edges))}
+        if len(left_out) == len(spans):
+            left_out = {}
+        projections.append(Projection(tuple(span for span in spans if span not in left_out), (*left_out.items(),)))
     return projections
 
 

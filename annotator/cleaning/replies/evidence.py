@@ -7,14 +7,13 @@ is enough alone ("bệnh nhân" is a type and stands in most news about health),
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Sequence
 from functools import cache, cached_property
 
 from annotator.cleaning.replies.cells import cells
 from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, fold, names, remembered
 from normalizers.lexicon import load_lexicon, vietnamese_key
-from normalizers.text import fold_tones, has_one_spelling, nfc
+from normalizers.text import fold_tones, nfc
 
 Pair = tuple[str, str]
 """A mention and its type."""
@@ -73,10 +72,8 @@ _WHOLE_TYPES = frozenset(
 )
 _SPLIT = re.compile(r"\s*[;、]\s*|,\s+|,(?=[^\W\d])")
 _AND = re.compile(r"\s*[;、]\s*|,\s+(?:(?:và|and)\s+)?|\s+(?:và|and|&)\s+")
-_WORD = re.compile(r"[^\W_]+")
 _NO_WORD = re.compile(r"[^\w\s]|_")
 _MARKS = " \t\"'“”‘’`*_"
-_BETWEEN_WORDS = frozenset(string.punctuation + string.whitespace + "“”‘’–…")
 _FIELDS, _LABELS = frozenset(TEXT_KEYS), frozenset(LABEL_KEYS)
 
 
@@ -177,10 +174,6 @@ class Evidence:
         self.known = bool(passage.strip())
 
     @cached_property
-    def _lower(self) -> str:
-        return self._passage.lower()
-
-    @cached_property
     def _words(self) -> str:
         return f" {_plain(self._passage)} "
 
@@ -193,21 +186,9 @@ class Evidence:
         if not self.known or len(text) > 1000:
             return False
         if (seen := self._seen.get(text)) is None:
-            seen = self._seen[text] = self._stands(text)
+            words = _plain(text)
+            seen = self._seen[text] = bool(words) and f" {words} " in self._words
         return seen
-
-    def _stands(self, text: str) -> bool:
-        """Compare folded words only where the letters do not settle it: folding a passage costs as much as all else."""
-        at = self._passage.find(text)
-        if at >= 0 and text[:1].isalnum() and text[-1].isalnum():
-            end = at + len(text)
-            around = self._passage[at - 1 : at] + self._passage[end : end + 1]
-            if _BETWEEN_WORDS.issuperset(around):
-                return True
-        if any(word not in self._lower for word in _WORD.findall(nfc(text).lower()) if has_one_spelling(word)):
-            return False
-        words = _plain(text)
-        return bool(words) and f" {words} " in self._words
 
     def holds(self, text: str) -> bool:
         """Whether the passage has ``text``, or each part of it between commas."""
