@@ -114,17 +114,15 @@ def _judge(roots: Sequence[Node], evidence: Evidence, status: Status) -> ParsedR
     malformed: list[str] = []
     excluded: list[str] = []
     for step in steps:
-        if isinstance(step, Excluded):
-            excluded.append(str(step))
-        elif isinstance(step, str):
-            malformed.append(step)
-        else:
+        if isinstance(step, Item):
             pairs = settled[id(step)]
             found = [mention for pair in pairs or () if (mention := _mention(*pair, evidence)) is not None]
             mentions += found
             if not found:
                 shown = [*step.nodes] if step.form.startswith("bare") or len(step.nodes) == 1 else [[*step.nodes]]
                 (excluded if pairs is None else malformed).extend(map(shorten, shown))
+        else:
+            (excluded if isinstance(step, Excluded) else malformed).append(str(step))
     mentions = _join_tokens(mentions)
     if not roots or (not mentions and status != "truncated" and (malformed or not (empty or excluded))):
         status = "unparsable"

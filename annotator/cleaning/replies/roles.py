@@ -7,7 +7,8 @@ are a pair whatever they are, a line of text only where the passage has the one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from annotator.cleaning.replies.cells import cells
 from annotator.cleaning.replies.evidence import (
@@ -31,46 +32,30 @@ Settled = Mapping[int, "list[tuple[Node, Node]] | None"]
 
 def settle(items: Sequence[Item], evidence: Evidence) -> Settled:
     """Settle the roles of all items of a reply."""
+    of: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        of[_TOGETHER.get(item.form, item.form)].append(item)
+    bare = _bare_pairs_count(of["bare pair"], evidence) if "bare pair" in of else 0
+    if "bare pair" in of and not bare:
+        of["row"] = [*of.pop("bare pair"), *of["row"]]
     settled: dict[int, list[tuple[Node, Node]] | None] = {}
-    of: dict[str, list[Item]] = {form: [] for form in _TOGETHER.values()}
-    for item in items:
-        if item.form in _TOGETHER:
-            of[_TOGETHER[item.form]].append(item)
-    turned = _labels_first(of["pair"], evidence)
-    swap = _keys_are_types(of["entry"], evidence)
-    unheard = evidence.known and not _any_holds(of["entry"], swap, evidence)
-    bare = _bare_pairs_count(of["bare pair"], evidence)
-    for item in items:
-        first, *rest = item.nodes
-        second = rest[0] if rest else None
-        if item.form in ("pair", "record", "headed"):
-            pair = (second, first) if item.form == "pair" and turned else (first, second)
-            settled[id(item)] = _pairs(pair, item, evidence)
-        elif item.form in ("entry", "listed entry"):
-            pair = (second, first) if swap else (first, second)
-            settled[id(item)] = _pairs(pair, item, evidence, several=item.several and swap)
-            if unheard and settled[id(item)] and likeness(str(pair[1])) < 3:
-                settled[id(item)] = []
-        elif item.form == "bare pair":
-            pair = (second, first) if bare < 0 else (first, second)
-            settled[id(item)] = _pairs(pair, item, evidence) if bare else []
-    if rows := of["row"] if bare else [*of["bare pair"], *of["row"]]:
-        settled.update(settle_rows(rows, evidence))
-    if of["line"]:
-        settled.update(settle_lines(of["line"], evidence))
+    for form, own in of.items():
+        if form == "row":
+            settled |= settle_rows(own, evidence)
+        elif form == "line":
+            settled |= settle_lines(own, evidence)
+        else:
+            swap = bare < 0 if form == "bare pair" else form in _TURNED and _TURNED[form](own, evidence)
+            unheard = form == "entry" and evidence.known and not _any_holds(own, swap, evidence)
+            for item in own:
+                text, label = (item.nodes[1], item.nodes[0]) if swap else (item.nodes[0], item.nodes[1])
+                pairs = _pairs(text, label, item, evidence, several=item.several and (swap or form != "entry"))
+                settled[id(item)] = [] if unheard and pairs and likeness(str(label)) < 3 else pairs
     return settled
 
 
-_TOGETHER = {
-    "pair": "pair",
-    "entry": "entry",
-    "listed entry": "entry",
-    "bare pair": "bare pair",
-    "row": "row",
-    "bare row": "row",
-    "line": "line",
-}
-"""Forms by the one whose items they are weighed with."""
+_TOGETHER = {"listed entry": "entry", "bare row": "row"}
+"""Forms that are weighed with another one."""
 
 
 def _texts(items: Iterable[Item]) -> list[Pair]:
@@ -81,12 +66,9 @@ def _texts(items: Iterable[Item]) -> list[Pair]:
     ]
 
 
-def _pairs(
-    pair: tuple[Node, Node], item: Item, evidence: Evidence, *, several: bool | None = None
-) -> list[tuple[Node, Node]] | None:
-    text, label = pair
+def _pairs(text: Node, label: Node, item: Item, evidence: Evidence, *, several: bool) -> list[tuple[Node, Node]] | None:
     if not (isinstance(text, str) and isinstance(label, str)):
-        return [pair]
+        return [(text, label)]
     is_blank = item.form not in ("pair", "record") and not any(map(str.isalnum, text))
     is_none = is_nothing(text) and (item.form != "pair" or evidence.known)
     if is_blank or is_none or is_no_type(label) or (label == "O" and evidence.known):
@@ -95,8 +77,7 @@ def _pairs(
         return []
     if item.form == "headed" and not (text := evidence.first_that_stands(text) if evidence.known else _first(text)):
         return []
-    is_list = item.several if several is None else several
-    if is_list or (item.form == "record" and has_parts(text) and not evidence.stands(text) and evidence.holds(text)):
+    if several or (item.form == "record" and has_parts(text) and not evidence.stands(text) and evidence.holds(text)):
         return [(one, label) for one in evidence.mentions(text, label) if not is_nothing(one)]
     return [(text, label)]
 
@@ -142,7 +123,7 @@ def _keys_are_types(entries: Sequence[Item], evidence: Evidence) -> bool:
 
 
 def _any_holds(entries: Sequence[Item], swap: bool, evidence: Evidence) -> bool:
-    """Whether the passage has a mention of the map; if not, it may be no map of entities at all."""
+    """Whether the passage has a mention of the map."""
     return any(evidence.some_hold(text) for text in {str(entry.nodes[1 if swap else 0]) for entry in entries[:500]})
 
 
@@ -179,3 +160,7 @@ def _bare_pairs_count(pairs: Sequence[Item], evidence: Evidence) -> int:
         if evidence.known and not stand and all(evidence.stands(first) for first, _ in texts)
         else int(len(texts) > 1 and not stand)
     )
+
+
+_TURNED: Mapping[str, Callable[[Sequence[Item], Evidence], bool]] = {"pair": _labels_first, "entry": _keys_are_types}
+"""Whether all items of a form have the type first."""

@@ -37,20 +37,20 @@ def walk(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Step], bool]:
         step = todo.pop()
         if not isinstance(step, Visit):
             found.append(step)
-        elif isinstance(step.node, Line):
-            found.append(Item((step.node,), "line"))
-        elif isinstance(step.node, str) and not isinstance(step.node, Bare):
-            found.append(Item((Line(step.node),), "line"))
-        elif not isinstance(step.node, list):
-            found.append(shorten(step.node))
-        elif not step.node:
+            continue
+        node, group = step
+        if isinstance(node, str) and not isinstance(node, Bare):
+            found.append(Item((node,), "line"))
+        elif not isinstance(node, list):
+            found.append(shorten(node))
+        elif not node:
             empty = True
-        elif len(step.node) == 2 and type(step.node[0]) is type(step.node[1]) is str:
-            found.append(Item((step.node[0], step.node[1]), "pair"))
-        elif any(isinstance(item, tuple) for item in step.node):
-            todo.extend(reversed(read_object(step.node, step.group, evidence)))
+        elif len(node) == 2 and type(node[0]) is type(node[1]) is str:
+            found.append(Item((node[0], node[1]), "pair"))
+        elif any(isinstance(item, tuple) for item in node):
+            todo.extend(reversed(read_object(node, group, evidence)))
         else:
-            todo.extend(reversed(_of_list(step.node, step.group)))
+            todo.extend(reversed(_of_list(node, group)))
     return found, empty
 
 
