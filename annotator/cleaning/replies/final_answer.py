@@ -83,14 +83,9 @@ def final_answer(reply: str) -> str:
 
 
 def _after_thoughts(body: str) -> str:
-    end = None
-    for end in _CLOSING.finditer(body):  # noqa: B007 - the last one counts
-        pass
-    rest = body if end is None else body[end.end() :]
-    opening = _OPENING.search(rest)
-    if opening is None:
-        return rest
-    return rest[: opening.start()]
+    begin = max((closing.end() for closing in _CLOSING.finditer(body)), default=0)
+    opening = _OPENING.search(body, begin)
+    return body[begin : opening.start() if opening else None]
 
 
 def _without_passages(body: str) -> str:
@@ -106,11 +101,8 @@ def _last_version(body: str) -> str:
     """Return what stands in the last answer tag or after the last line that announces a final answer."""
     if tagged := [found["body"] for found in _ANSWER.finditer(body) if found["body"].strip()]:
         body = tagged[-1].strip()
-    last = None
-    for found in _FINAL.finditer(body):
-        if body[found.end() :].strip(" \n*`:#"):
-            last = found
-    return body if last is None else body[last.end() :].strip()
+    begins = [found.end() for found in _FINAL.finditer(body) if body[found.end() :].strip(" \n*`:#")]
+    return body[begins[-1] :].strip() if begins else body
 
 
 def unfenced(body: str) -> str:

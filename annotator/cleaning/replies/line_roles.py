@@ -1,12 +1,14 @@
-"""Decide which cell of a line is the mention and which its type, for all lines of a reply at once.
+"""Decide what the cells of lines and the strings of longer rows are, for all lines and rows of a reply at once.
 
 Mentions come first in all lines, or types do. Each line is cut as it then fits best; lines of which few fit are prose.
+A row is a pair with an explanation, a type and its mentions, or pairs by turns.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 
 from annotator.cleaning.replies.cells import cells
 from annotator.cleaning.replies.evidence import Evidence, Pair, is_no_type, is_nothing, is_remark, is_shaped
@@ -17,6 +19,9 @@ from annotator.cleaning.replies.scanner import Node, fold
 _EMPTY = re.compile(r":[\s*]*(?:[-–—]|\[\]|\{\})\s*\Z")
 _TRUE = ("true", "yes", "có", "đúng")
 _FALSE = ("false", "no", "sai", "không")
+
+
+# ---- lines ----
 
 
 def settle_lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
@@ -66,22 +71,13 @@ def _best(ways: Sequence[tuple[str, ...]], types_first: bool, evidence: Evidence
             if text.isdigit() and len(way) > 2:
                 continue
             likely = evidence.type_weight(label)
-            if (
-                not is_shaped(label)
-                or is_remark(text)
-                or likely < 0.3
-                or (evidence.known and not evidence.some_hold(text))
-            ):
+            if not is_shaped(label) or is_remark(text) or likely < 0.3:
                 continue
-            if not evidence.known and evidence.type_weight(text) >= 2 and likely < 3:
+            if not (evidence.some_hold(text) if evidence.known else evidence.type_weight(text) < 2 or likely >= 3):
                 continue
-            if (
-                types_first
-                and likely < 1
-                and not (evidence.known and evidence.holds(text) and not evidence.stands(label))
-            ):
-                continue
-            found.append((evidence.weigh(text, label) - 0.1 * at, (text, label)))
+            is_clear = likely >= 1 or (evidence.known and evidence.holds(text) and not evidence.stands(label))
+            if is_clear or not types_first:
+                found.append((evidence.weigh(text, label) - 0.1 * at, (text, label)))
     return max(found, key=lambda one: one[0])[1] if found else None
 
 
@@ -95,3 +91,72 @@ def _is_list(fits: Sequence[tuple[Item, Pair]], lines: int, evidence: Evidence, 
             return False
         return len(fits) == lines and (known == lines if types_first else 2 * known >= lines)
     return 2 * len(fits) >= lines and (2 * known >= len(fits) or (len(fits) == lines and len(fits) > 1))
+
+
+# ---- rows ----
+
+
+def settle_rows(rows: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
+    """Read rows with an explanation, ``[type, mention, mention]``, mentions and types by turns; strings of both."""
+    readings: list[list[list[Pair]]] = []
+    for row in rows:
+        texts = [str(node).strip() for node in row.nodes if isinstance(node, str) and type(node) is str]
+        if len(texts) > 3 and fold(texts[0]) in ("entity", "thực_thể", "node"):
+            texts = texts[1:]
+        readings.append([read(texts, evidence) for read in (_explained, _described, _typed, _by_turns)])
+    weights = [sum(evidence.weigh(*pair) for pair in chain(*reading)) for reading in zip(*readings, strict=True)]
+    first, second, *_ = sorted(range(len(weights)), key=lambda at: -weights[at])
+    settled: dict[int, list[tuple[Node, Node]] | None] = {}
+    owners: list[tuple[int, list[Item]]] = []
+    for row, reading in zip(rows, readings, strict=True):
+        best = reading[first] or reading[second] if weights[first] > 0 else []
+        settled[id(row)] = [*best]
+        is_relation = not row.nodes or fold(str(row.nodes[0])) in _RELATIONS
+        if not best and not is_relation and all(isinstance(one, str) and cells(one[:300]) for one in row.nodes):
+            owners.append((id(row), [Item((str(one),), "line") for one in row.nodes]))
+    found = settle_lines([part for _, parts in owners for part in parts], evidence)
+    for owner, parts in owners:
+        pairs = [found[id(part)] for part in parts]
+        settled[owner] = [pair for one in pairs for pair in one or []]
+    return settled
+
+
+_RELATIONS = ("relationship", "relation", "quan_hệ", "content_keywords")
+
+
+def _explained(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
+    """Read ``[mention, type, explanation]``; of a relation, the third is a mention and the second no known type."""
+    if len(texts) < 3 or not evidence.stands(texts[0]):
+        return []
+    weight = evidence.type_weight(texts[1])
+    is_type = weight >= 2 or (weight > 0.3 and not evidence.stands(texts[1]) and not evidence.stands(texts[2]))
+    return [(texts[0], texts[1])] if is_type and not is_no_type(texts[1]) else []
+
+
+def _described(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
+    """Read ``[type, mention, explanation]``."""
+    if len(texts) < 3 or not evidence.stands(texts[1]) or evidence.stands(texts[2]):
+        return []
+    return [(texts[1], texts[0])] if evidence.type_weight(texts[0]) > 0.3 and not evidence.stands(texts[0]) else []
+
+
+def _typed(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
+    """Read ``[type, mention, mention]``."""
+    mentions = texts[1:]
+    if len(mentions) < 2 or not all(evidence.stands(one) and evidence.type_weight(one) < 2 for one in mentions):
+        return []
+    kind, weight = texts[0], evidence.type_weight(texts[0])
+    return [(one, kind) for one in mentions] if weight >= 2 or (weight > 0.3 and not evidence.stands(kind)) else []
+
+
+def _by_turns(texts: Sequence[str], evidence: Evidence) -> list[Pair]:
+    """Read ``[mention, type, mention, type]``, or types first."""
+    if len(texts) < 4 or len(texts) % 2:
+        return []
+    for mentions, kinds in ((texts[::2], texts[1::2]), (texts[1::2], texts[::2])):
+        weights = list(map(evidence.type_weight, kinds))
+        most = sum(weights) / len(weights) - sum(map(evidence.type_weight, mentions)) / len(weights)
+        fits = all(map(evidence.stands, mentions)) if evidence.known else most >= 1
+        if fits and most > 0.3 and min(weights) > 0:
+            return list(zip(mentions, kinds, strict=True))
+    return []

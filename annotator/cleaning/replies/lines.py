@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 
 from annotator.cleaning.replies.cells import BULLET, MARKS, cut_line, indent
 from annotator.cleaning.replies.items import Line, Prose
@@ -60,19 +60,9 @@ def _items(lines: Sequence[str]) -> list[Node]:
     elif len(found) == 1 and found[0][0] is None:
         return [Prose(found[0][2])]
     nodes: list[Node] = []
-    for above, _, item in found:
-        last = nodes[-1] if nodes else None
-        if above is None:
-            nodes.append(item)
-        elif (
-            isinstance(last, list)
-            and isinstance(last[0], tuple)
-            and last[0][0] is above
-            and isinstance(last[0][1], list)
-        ):
-            last[0][1].append(item)
-        else:
-            nodes.append([(above, [item])])
+    for _, own in groupby(found, key=lambda one: id(one[0])):
+        (above, *_), _, items = zip(*own, strict=True)
+        nodes += items if above is None else [[(above, [*items])]]
     return nodes
 
 

@@ -233,20 +233,7 @@ def _roles_by_passage(
     return text, label
 
 
-_CONSTANTS = (
-    "entity",
-    "named_entity",
-    "mention",
-    "ner",
-    "node",
-    "string",
-    "span",
-    "function",
-    "object",
-    "array",
-    "list",
-    "entities",
-)
+_CONSTANTS = names("entity named_entity mention ner node string span function object array list entities")
 _NUMBER = re.compile(r"\w?_?\d+|\w+_\d+|[\da-f-]{20,}")
 
 

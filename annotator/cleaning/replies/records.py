@@ -189,14 +189,11 @@ def csv_rows(lines: Sequence[str]) -> list[Node]:
     for at, row in enumerate(rows[:5]):
         for mark in (",", "\t", ";"):
             names = [fold(cell.strip(MARKS)) for cell in row.split(mark)]
-            if (
-                len(names) > 1
-                and any(name in TEXT_KEYS for name in names)
-                and any(name in LABEL_KEYS for name in names)
-            ):
-                try:
-                    cells = list(csv.reader(rows[at + 1 :], delimiter=mark, skipinitialspace=True))
-                except csv.Error:
-                    return []
-                return [_row(names, [cell.strip() for cell in one], "text") for one in cells if len(one) == len(names)]
+            if len(names) < 2 or set(names).isdisjoint(TEXT_KEYS) or set(names).isdisjoint(LABEL_KEYS):
+                continue
+            try:
+                cells = list(csv.reader(rows[at + 1 :], delimiter=mark, skipinitialspace=True))
+            except csv.Error:
+                return []
+            return [_row(names, [cell.strip() for cell in one], "text") for one in cells if len(one) == len(names)]
     return []

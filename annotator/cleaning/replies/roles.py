@@ -22,8 +22,7 @@ from annotator.cleaning.replies.evidence import (
     look,
 )
 from annotator.cleaning.replies.items import Item
-from annotator.cleaning.replies.line_roles import settle_lines
-from annotator.cleaning.replies.row_roles import settle_rows
+from annotator.cleaning.replies.line_roles import settle_lines, settle_rows
 from annotator.cleaning.replies.scanner import Node
 
 Settled = Mapping[int, "list[tuple[Node, Node]] | None"]
@@ -155,11 +154,8 @@ def _bare_pairs_count(pairs: Sequence[Item], evidence: Evidence) -> int:
     named = [first if order >= 0 else second for first, second in texts]
     if likely >= 2 or (likely > 0 and not stand and (not evidence.known or any(map(evidence.stands, named)))):
         return 1 if order >= 0 else -1
-    return (
-        1
-        if evidence.known and not stand and all(evidence.stands(first) for first, _ in texts)
-        else int(len(texts) > 1 and not stand)
-    )
+    all_stand = evidence.known and all(evidence.stands(first) for first, _ in texts)
+    return int(not stand and (all_stand or len(texts) > 1))
 
 
 _TURNED: Mapping[str, Callable[[Sequence[Item], Evidence], bool]] = {"pair": _labels_first, "entry": _keys_are_types}
