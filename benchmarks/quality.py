@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from data_cards import estimates
-from data_cards.review import frame
+from data_cards.review import predictions
 
 PASSAGES, ENTITIES, TYPES = 800, 6_000, 40
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
@@ -43,9 +43,7 @@ class World:
         by_label = np.clip(random.normal(1, 0.3, TYPES), 0.3, 2.0)
         self.right = random.random(ENTITIES) >= np.clip(by_passage[passages] * by_label[labels], 0, 1)
         self.labels, self.passages = labels, passages
-        self.entities = [
-            frame.Entity(str(p), str(i), str(t)) for i, (p, t) in enumerate(zip(passages, labels, strict=True))
-        ]
+        self.entities = [(str(p), str(i), str(t)) for i, (p, t) in enumerate(zip(passages, labels, strict=True))]
         # A second teacher agrees with nine of ten right entities and one of four wrong ones.
         self.agreed = np.where(self.right, random.random(ENTITIES) < 0.9, random.random(ENTITIES) < 0.25)
         # True entities of each passage: those predicted and right, and some that were missed.
@@ -100,8 +98,8 @@ def main() -> None:
 
 def simulate(world: World, reviews: range, tally: dict[tuple[int, str], list[float]]) -> None:
     """Review ``world`` once for each seed; count what each interval covered, and how wide it was."""
-    agreed = {entity.key: bool(one) for entity, one in zip(world.entities, world.agreed, strict=True)}
-    plain, second = np.array(frame.strata(world.entities)), np.array(frame.strata(world.entities, agreed))
+    agreed = {entity: bool(one) for entity, one in zip(world.entities, world.agreed, strict=True)}
+    plain, second = np.array(predictions.strata(world.entities)), np.array(predictions.strata(world.entities, agreed))
     true_recall = world.found.sum() / (world.found + world.missed).sum()
 
     def note(size: int, name: str, estimate: estimates.Estimate | None, truth: float) -> None:
@@ -112,7 +110,7 @@ def simulate(world: World, reviews: range, tally: dict[tuple[int, str], list[flo
     for review in reviews:
         read = np.random.default_rng(review).permutation(PASSAGES)
         orders = [
-            [int(drawn.entity.mention) for drawn in frame.draw_order(world.entities, names, review)[: max(SIZES)]]
+            [int(drawn.subject[1]) for drawn in predictions.draw_order(world.entities, names, review)[: max(SIZES)]]
             for names in (plain, second)
         ]
         for size in SIZES:

@@ -44,7 +44,7 @@ from annotator.storage import tables
 from annotator.terminal.events import Progress
 from data_cards.audit.agreement import figures
 from data_cards.audit.checked_part import whole
-from data_cards.review.blind import Gold
+from data_cards.review.readers import Gold
 from data_cards.review.missed import measured_by_both, missed_in
 from prompts import Prompt, load_prompt
 

@@ -17,7 +17,7 @@ from annotator.checking.opinions import opinions
 from annotator.cleaning.clean import Cleaned
 from annotator.records import Annotation, Completion, Mention
 from data_cards.audit.agreement import figures, missed_by_both
-from data_cards.review.blind import Gold
+from data_cards.review.readers import Gold
 from data_cards.review.missed import measured_by_both
 from data_cards.views.differences import draft, grouped
 

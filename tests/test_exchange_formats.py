@@ -19,13 +19,12 @@ from annotator.records import Annotation, Mention
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.rundir import FORMAT, RunDir
+from data_cards.exchange import NAMES
 from data_cards.exchange.exporting import export
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS, bring_back
-from data_cards.exchange.losses import CROSSING, NESTED, OFF_TOKENS, SEVERAL_LABELS, lost_when_flat
-from data_cards.exchange.names import NAMES
-from data_cards.exchange.offsets import from_utf16, to_utf16
-from data_cards.exchange.tokens import locate, syllables, words
+from data_cards.exchange.passages import CROSSING, NESTED, OFF_TOKENS, SEVERAL_LABELS, lost_when_flat
+from data_cards.exchange.places import from_utf16, locate, syllables, to_utf16, words
 
 FAMILY = "👨\u200d👩\u200d👧"
 TEXT = f"😀 Bà Hoà\u0301 ở\u00a0Đại học Hà Nội, {FAMILY}\r\nTP.HCM\t5.000 đồng e\u0323\u0302 “Bộ Y tế”."

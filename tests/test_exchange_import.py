@@ -19,7 +19,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
-from data_cards.exchange.offsets import from_utf16
+from data_cards.exchange.places import from_utf16
 from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import Answer, Endpoint, echo_entities
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotator.cleaning.entity_reviews import Subject
 from data_cards import estimates
 from data_cards.estimates import Estimate, Stratum, alpha, by_type, checks_for, jeffreys, ratio, stratified
-from data_cards.review.frame import Entity, draw_order, passage_order, strata
+from data_cards.review.predictions import draw_order, passage_order, strata
 
 
 def stratum(size: int, right: int, wrong: int, group: str = "") -> Stratum:
@@ -165,18 +166,18 @@ def test_alpha_of_known_data() -> None:
     assert alpha([{"a": "right", "b": "right"}]) is None
 
 
-def entities(number: int) -> list[Entity]:
-    return [Entity(f"p{i % 97}", f"m{i}", "person" if i % 3 else f"type {i % 41}") for i in range(number)]
+def entities(number: int) -> list[Subject]:
+    return [(f"p{i % 97}", f"m{i}", "person" if i % 3 else f"type {i % 41}") for i in range(number)]
 
 
 def test_a_larger_sample_contains_every_smaller_one() -> None:
     """The order is a permutation that depends on the seed alone, not on the order of the input."""
     own = entities(2_000)
-    order = [one.entity for one in draw_order(own, strata(own), seed=5)]
-    again = [one.entity for one in draw_order(own[::-1], strata(own[::-1]), seed=5)]
+    order = [one.subject for one in draw_order(own, strata(own), seed=5)]
+    again = [one.subject for one in draw_order(own[::-1], strata(own[::-1]), seed=5)]
     assert order == again
-    assert sorted(order, key=lambda one: one.key) == sorted(own, key=lambda one: one.key)
-    assert order != [one.entity for one in draw_order(own, strata(own), seed=6)]
+    assert sorted(order) == sorted(own)
+    assert order != [one.subject for one in draw_order(own, strata(own), seed=6)]
 
 
 @given(st.integers(1, 400), st.integers(0, 50))
@@ -194,7 +195,7 @@ def test_any_beginning_of_the_order_is_a_proportional_sample(length: int, seed: 
 def test_doubtful_entities_are_drawn_more_densely() -> None:
     """Where two teachers differ, three times as many are drawn; the strata tell the two apart."""
     own = entities(3_000)
-    agrees = {one.key: number % 5 > 0 for number, one in enumerate(own)}
+    agrees = {one: number % 5 > 0 for number, one in enumerate(own)}
     head = draw_order(own, strata(own, agrees), seed=1)[:300]
     doubtful = sum(one.stratum.endswith("doubtful") for one in head)
     assert 100 < doubtful < 150

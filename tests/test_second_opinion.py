@@ -267,9 +267,8 @@ def test_reviews_follow_the_verdicts(checked: tuple[Path, dict[str, str], dict[s
     item = session.next("correct")["item"]
     assert doubt[item["passage_id"]] == pytest.approx(max(doubt.values()))
     assert "the teachers differ" in item["why"]
-    first = predictions.order[0].entity
-    session.decide("verify", {"passage_id": first.passage_id, "mention": first.mention, "label": first.label,
-                              "verdict": "right"})  # fmt: skip
+    passage_id, mention, label = next(iter(predictions.drawn))
+    session.decide("verify", {"passage_id": passage_id, "mention": mention, "label": label, "verdict": "right"})
     found = measure_run(run)
     (run.root / "reviews" / "an.jsonl").unlink()
     assert found is not None

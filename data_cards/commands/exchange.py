@@ -9,7 +9,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
-from data_cards.exchange.names import NAMES
+from data_cards.exchange import NAMES
 
 _NAMES = ", ".join(NAMES)
 

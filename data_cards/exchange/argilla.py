@@ -11,8 +11,8 @@ from typing import Any
 
 from annotator.records import Annotation, Mention
 from data_cards.exchange.json_files import dumps
-from data_cards.exchange.offsets import from_utf16, to_utf16
 from data_cards.exchange.passages import Exported, Reviewed, Unread
+from data_cards.exchange.places import from_utf16, to_utf16
 
 QUESTION, FIELD = "entities", "text"
 DONE = "reviewed"

@@ -16,9 +16,8 @@ from annotator.errors import SourceError
 from annotator.records import Annotation, Mention
 from annotator.sources.formats.files import Record, lines, local, opened, refuse_binary
 from data_cards.exchange.json_files import checked
-from data_cards.exchange.losses import lost_off_tokens, lost_when_flat
-from data_cards.exchange.passages import Exported, Reviewed, Unread
-from data_cards.exchange.tokens import Tokenize, covered
+from data_cards.exchange.passages import Exported, Reviewed, Unread, lost_off_tokens, lost_when_flat
+from data_cards.exchange.places import Tokenize, covered
 
 _START = "-DOCSTART-"
 _SPACE = re.compile(r"\s+")

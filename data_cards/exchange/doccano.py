@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_cards.exchange.json_files import dumps
-from data_cards.exchange.offsets import from_utf16, to_utf16
 from data_cards.exchange.passages import Exported, Reviewed
+from data_cards.exchange.places import from_utf16, to_utf16
 
 
 def labels_file(labels: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The formats by name: what ``--format`` takes. A new one needs its name in ``names.py``, too."""
+"""The formats by name: what ``--format`` takes. A new one needs its name in ``NAMES``, too."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from typing import IO, Any, Final
 
 from annotator.errors import ConfigError, did_you_mean
 from annotator.records import Annotation, Mention
-from data_cards.exchange import alpaca, argilla, conll, doccano, gliner, jsonl, labelstudio, spacy, universalner
-from data_cards.exchange.json_files import read_each, write_array, write_lines
-from data_cards.exchange.losses import nothing_lost
-from data_cards.exchange.passages import Exported, Reviewed, Unread
-from data_cards.exchange.tokens import syllables, words
-
-ToObject = Callable[[Exported], Any]
-FromObject = Callable[[Any], Reviewed | Unread]
+from data_cards.exchange import argilla, conll, doccano, gliner, labelstudio, spacy, strings
+from data_cards.exchange.json_files import from_line, read_each, to_line, write_array, write_lines
+from data_cards.exchange.passages import Exported, Reviewed, Unread, nothing_lost
+from data_cards.exchange.places import syllables, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +31,15 @@ class Format:
     """Ratio of absent types to present ones, where the run has no negatives."""
 
 
-def _json_array(to_object: ToObject, from_object: FromObject, **others: Any) -> Format:
-    """Return a format that is a JSON array with an object for each passage."""
+def _json(
+    to_object: Callable[[Exported], Any],
+    from_object: Callable[[Any], Reviewed | Unread],
+    write: Callable[[IO[bytes], Iterable[Any]], None] = write_array,
+    **others: Any,
+) -> Format:
+    """Return a format that has a JSON object for each passage: in an array, or on lines."""
     return Format(
-        lambda file, passages: write_array(file, map(to_object, passages)),
-        partial(read_each, convert=from_object),
-        **others,
-    )
-
-
-def _json_lines(to_object: ToObject, from_object: FromObject, **others: Any) -> Format:
-    """Return a format that has a JSON object on each line for each passage."""
-    return Format(
-        lambda file, passages: write_lines(file, map(to_object, passages)),
-        partial(read_each, convert=from_object),
-        **others,
+        lambda file, passages: write(file, map(to_object, passages)), partial(read_each, convert=from_object), **others
     )
 
 
@@ -62,17 +52,15 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         "conll": _conll(syllables),
         "conll-words": _conll(words),
         "spacy": Format(spacy.write, spacy.read, spacy.lost),
-        "gliner": _json_array(gliner.to_item, gliner.from_item, lost=gliner.lost, negatives=1.0),
-        "labelstudio": _json_array(
-            labelstudio.to_task, labelstudio.from_task, beside=(".config.xml", labelstudio.config)
-        ),
-        "argilla": _json_array(
+        "gliner": _json(gliner.to_item, gliner.from_item, lost=gliner.lost, negatives=1.0),
+        "labelstudio": _json(labelstudio.to_task, labelstudio.from_task, beside=(".config.xml", labelstudio.config)),
+        "argilla": _json(
             argilla.to_record, argilla.from_record, lost=argilla.lost, beside=(".labels.json", argilla.labels_file)
         ),
-        "doccano": _json_lines(doccano.to_line, doccano.from_line, beside=(".labels.json", doccano.labels_file)),
-        "alpaca": Format(alpaca.write, alpaca.read),
-        "universalner": _json_array(universalner.to_conversation, universalner.from_conversation),
-        "jsonl": _json_lines(jsonl.to_line, jsonl.from_line),
+        "doccano": _json(doccano.to_line, doccano.from_line, write_lines, beside=(".labels.json", doccano.labels_file)),
+        "alpaca": Format(strings.write_rows, strings.read_rows),
+        "universalner": _json(strings.to_conversation, strings.from_conversation),
+        "jsonl": _json(to_line, from_line, write_lines),
     }
 )
 

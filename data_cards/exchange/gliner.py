@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from annotator.records import Annotation, Mention
-from data_cards.exchange.losses import SEVERAL_LABELS, lost_off_tokens
-from data_cards.exchange.passages import Exported, Reviewed
-from data_cards.exchange.tokens import covered, syllables
+from data_cards.exchange.passages import SEVERAL_LABELS, Exported, Reviewed, lost_off_tokens
+from data_cards.exchange.places import covered, syllables
 
 
 def lost(annotation: Annotation) -> dict[Mention, str]:

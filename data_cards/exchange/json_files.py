@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from annotator.sources.formats import json as json_format
 from annotator.sources.formats.files import local
-from data_cards.exchange.passages import Reviewed, Unread
+from data_cards.exchange.passages import Exported, Reviewed, Unread
 
 
 def dumps(value: Any) -> str:
@@ -30,6 +31,17 @@ def write_lines(file: IO[bytes], items: Iterable[Any]) -> None:
     """Write a JSON object on each line."""
     for item in items:
         file.write((dumps(item) + "\n").encode("utf-8"))
+
+
+def to_line(passage: Exported) -> dict[str, Any]:
+    """Return a line of the format ``jsonl``: all fields of ``Annotation`` by their names. It holds any span."""
+    return asdict(passage.annotation)
+
+
+def from_line(line: dict[str, Any]) -> Reviewed:
+    """Read such a line back."""
+    spans = tuple((mention["start"], mention["end"], mention["label"]) for mention in line["mentions"])
+    return Reviewed(line["passage_id"], spans, text=line["text"])
 
 
 def read_each(path: Path, convert: Callable[[Any], Reviewed | Unread]) -> Iterator[Reviewed | Unread]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from data_cards.exchange.offsets import from_utf16
 from data_cards.exchange.passages import Exported, Reviewed, Unread
+from data_cards.exchange.places import from_utf16
 from normalizers.text import nfc
 
 FROM_NAME, TO_NAME = "label", "text"

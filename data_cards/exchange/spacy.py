@@ -12,9 +12,8 @@ from typing import IO, Any
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Annotation, Mention
-from data_cards.exchange.losses import lost_off_tokens, lost_when_flat
-from data_cards.exchange.passages import Exported, Reviewed, Unread
-from data_cards.exchange.tokens import syllables
+from data_cards.exchange.passages import Exported, Reviewed, Unread, lost_off_tokens, lost_when_flat
+from data_cards.exchange.places import syllables
 
 KEY = "sc"
 
@@ -30,12 +29,13 @@ def write(file: IO[bytes], passages: Iterable[Exported]) -> None:
     Raises:
         ConfigError: spaCy is not installed.
     """
-    tokens = _spacy()
-    vocab = _vocab()
-    docs = tokens.DocBin(attrs=["ORTH", "ENT_IOB", "ENT_TYPE"], store_user_data=True)  # the others are empty
+    spacy = _spacy()
+    vocab = spacy.vocab.Vocab()
+    docs = spacy.tokens.DocBin(attrs=["ORTH", "ENT_IOB", "ENT_TYPE"], store_user_data=True)  # the others are empty
     for annotation in (passage.annotation for passage in passages):
-        words, spaces = words_and_spaces(annotation.text)
-        doc = tokens.Doc(vocab, words=words, spaces=spaces)
+        cut = [annotation.text[start:end] for start, end in syllables(annotation.text)]
+        words, spaces = spacy.util.get_words_and_spaces(cut, annotation.text)
+        doc = spacy.tokens.Doc(vocab, words=words, spaces=spaces)
         spans = {one: doc.char_span(one.start, one.end, label=one.label) for one in annotation.mentions}
         shadowed = lost_when_flat(spans)
         doc.spans[KEY] = list(spans.values())
@@ -46,25 +46,6 @@ def write(file: IO[bytes], passages: Iterable[Exported]) -> None:
     file.write(docs.to_bytes())
 
 
-def words_and_spaces(text: str) -> tuple[list[str], list[bool]]:
-    """Return words, and whether a space follows each: joined they are ``text``. Other white space is words, too."""
-    words: list[str] = []
-    spaces: list[bool] = []
-    position = 0
-    for start, end in [*syllables(text), (len(text), len(text))]:
-        gap = text[position:start]
-        if gap.startswith(" ") and words:
-            spaces[-1], gap = True, gap[1:]
-        if gap:
-            words.append(gap)
-            spaces.append(False)
-        if end > start:
-            words.append(text[start:end])
-            spaces.append(False)
-        position = end
-    return words, spaces
-
-
 def read(path: Path) -> Iterator[Reviewed | Unread]:
     """Read a DocBin: the spans under ``sc`` where there are any, else the entities.
 
@@ -72,9 +53,9 @@ def read(path: Path) -> Iterator[Reviewed | Unread]:
         ConfigError: spaCy is not installed.
         SourceError: the file is not a DocBin.
     """
-    tokens = _spacy()
+    spacy = _spacy()
     try:
-        docs = list(tokens.DocBin().from_bytes(path.read_bytes()).get_docs(_vocab()))
+        docs = list(spacy.tokens.DocBin().from_bytes(path.read_bytes()).get_docs(spacy.vocab.Vocab()))
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # zlib, msgpack and spaCy each raise their own
@@ -98,12 +79,8 @@ def read(path: Path) -> Iterator[Reviewed | Unread]:
 def _spacy() -> Any:
     try:
         import spacy.tokens
+        import spacy.util
+        import spacy.vocab
     except ModuleNotFoundError as error:
         raise ConfigError("this format needs spaCy: pip install '.[review]'") from error
-    return spacy.tokens
-
-
-def _vocab() -> Any:
-    from spacy.vocab import Vocab
-
-    return Vocab()
+    return spacy

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from annotator.records import Annotation
-from data_cards.exchange.offsets import to_composed
 from data_cards.exchange.passages import Reviewed
-from data_cards.exchange.tokens import locate
+from data_cards.exchange.places import locate, to_composed
 from normalizers.grounding import Grounder, Miss
 from normalizers.text import nfc
 

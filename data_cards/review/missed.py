@@ -19,7 +19,7 @@ from annotator.checking.opinions import Opinion
 from annotator.records import Annotation, Mention
 from data_cards import estimates
 from data_cards.audit.agreement import figures
-from data_cards.review.blind import Gold
+from data_cards.review.readers import Gold
 
 Entities = Collection[tuple[str, str]]
 """Mention and type of each."""

@@ -10,8 +10,7 @@ import numpy as np
 
 from annotator.cleaning.entity_reviews import Decision, Subject, verdict_of
 from data_cards import estimates
-from data_cards.review.frame import Drawn
-from data_cards.review.predictions import Predictions
+from data_cards.review.predictions import Drawn, Predictions
 
 TYPES_SHOWN: Final = 100
 
@@ -24,15 +23,15 @@ def precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[s
     sure = [(one, shares) for one, shares in drawn if set(shares) != {"unsure"}]
     if not sure:
         return None
-    strict = _strata(predictions, {one.entity.key: _right(shares, ("right",)) for one, shares in sure})
-    span = _strata(predictions, {one.entity.key: _right(shares, ("right", "type")) for one, shares in sure})
+    strict = _strata(predictions, {one.subject: _right(shares, ("right",)) for one, shares in sure})
+    span = _strata(predictions, {one.subject: _right(shares, ("right", "type")) for one, shares in sure})
     overall, span_alone = estimates.stratified([*strict.values()]), estimates.stratified([*span.values()])
     if overall is None or span_alone is None:
         return None
-    sizes, total = predictions.labels, len(predictions.order)
+    sizes, total = predictions.labels, len(predictions.drawn)
     own: dict[str, list[tuple[Drawn, dict[str, float]]]] = defaultdict(list)
     for one, shares in sure:
-        own[one.entity.label].append((one, shares))
+        own[one.subject[2]].append((one, shares))
     types = []
     for label in sorted(own, key=lambda label: (-sizes[label], label))[:TYPES_SHOWN]:
         right = np.array([_right(shares, ("right",)) for _, shares in own[label]])

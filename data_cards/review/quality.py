@@ -18,10 +18,10 @@ from annotator.storage import tables
 from annotator.storage.atomic import write_json
 from annotator.storage.rundir import RunDir
 from data_cards import estimates
-from data_cards.review.blind import gold_passages
 from data_cards.review.missed import measured_by_both
 from data_cards.review.precision import TYPES_SHOWN, precision
 from data_cards.review.predictions import Predictions, read_predictions, seed_of
+from data_cards.review.readers import gold_passages
 
 VERSION: Final = 1
 METHOD: Final = (
@@ -49,7 +49,7 @@ def measure(predictions: Predictions, decisions: Sequence[Decision], texts: Mapp
         "about": {
             "dataset": "predictions before corrections",
             "passages": len(predictions.passages),
-            "entities": len(predictions.order),
+            "entities": len(predictions.drawn),
         },
         "reviewers": len({one.reviewer for one in valid}),
         "precision": precision(predictions, valid),

@@ -7,7 +7,6 @@ to a file of its own and reads the others' before it chooses.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -26,11 +25,10 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards import estimates
 from data_cards.review.answers import Answers
-from data_cards.review.differences import unsettled
 from data_cards.review.doubtful import doubtful_first
-from data_cards.review.frame import Drawn, lot, passage_order
-from data_cards.review.predictions import predictions_of
+from data_cards.review.predictions import Drawn, lot, passage_order, predictions_of
 from data_cards.review.quality import measure
+from data_cards.review.readers import unsettled
 from normalizers.labels import load_lexicon
 
 NAME: Final = re.compile(r"[\w][\w.-]{0,63}", re.ASCII)
@@ -77,7 +75,7 @@ class Session:
         self._predictions = predictions_of(self._annotations.values(), settings.seed, checked)
         self._blind = passage_order(self._annotations, settings.seed)
         self._doubtful = doubtful_first(run, self._annotations, checked, read_probabilities(run.probabilities))
-        counts = Counter(one.entity.label for one in self._predictions.order)
+        counts = self._predictions.labels
         schema = types_of(run)
         others = [one.name for one in schema.types] if schema else sorted(load_lexicon().known)
         self._types = list(dict.fromkeys([*sorted(counts, key=lambda label: (-counts[label], label)), *others]))
@@ -152,7 +150,7 @@ class Session:
 
     def _left(self, estimate: Mapping[str, Any] | None) -> int:
         """Return the checks until the interval is narrow enough; before the first ones, as if 95 % were right."""
-        done, rest = (estimate["n"] if estimate else 0), len(self._predictions.order)
+        done, rest = (estimate["n"] if estimate else 0), len(self._predictions.drawn)
         if estimate is None or done < 10:
             guess = estimates.Estimate(0.95, *estimates.jeffreys(0.95, 100), 100)
             return max(0, min(rest, 100 + estimates.checks_for(guess, self.settings.width)) - done)
@@ -162,13 +160,10 @@ class Session:
     def _verify(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
         mine = {one.subject for one in standing if one.mode == "verify" and one.reviewer == self.settings.reviewer}
         others = {one.subject for one in standing if one.mode == "verify"} - mine
-        for drawn in self._predictions.order:
-            entity = drawn.entity
-            if entity.key in mine:
-                continue
-            if entity.key in others and not self._shared("verify", *entity.key):
-                continue
-            return self._entity_item(self._annotations[entity.passage_id], entity.mention, entity.label, drawn)
+        for subject, drawn in self._predictions.drawn.items():
+            if subject not in mine and (subject not in others or self._shared("verify", *subject)):
+                passage_id, mention, label = subject
+                return self._entity_item(self._annotations[passage_id], mention, label, drawn)
         return None
 
     def _read(self, standing: Sequence[Decision]) -> dict[str, Any] | None:

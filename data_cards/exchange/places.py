@@ -1,4 +1,4 @@
-"""Text to tokens with their places, and tokens back to their places in a text."""
+"""Places in a text: code points, UTF-16 units, other Unicode forms, and tokens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from annotator.passages.sentences import split_sentences
+from normalizers.text import nfc
 
 Places = list[tuple[int, int]]
 """Start and end of each token: in order, disjoint, only white space between them."""
@@ -79,3 +80,39 @@ def covered(places: Sequence[tuple[int, int]], start: int, end: int) -> tuple[in
     firsts = {left: index for index, (left, _) in enumerate(places)}
     lasts = {right: index for index, (_, right) in enumerate(places)}
     return firsts[start], lasts[end]
+
+
+def to_utf16(text: str, offset: int) -> int:
+    """Convert an offset in code points to UTF-16 code units, in which a browser counts: an emoji is two of them."""
+    return offset + sum(char > "\uffff" for char in text[:offset])
+
+
+def from_utf16(text: str, offset: int) -> int:
+    """Convert an offset in UTF-16 code units to code points.
+
+    Raises:
+        ValueError: it lies in the middle of a character or outside the text.
+    """
+    if text.isascii() and 0 <= offset <= len(text):
+        return offset
+    units = text.encode("utf-16-le", "surrogatepass")
+    if not 0 <= 2 * offset <= len(units):
+        raise ValueError(f"offset {offset} is outside the text")
+    try:
+        return len(units[: 2 * offset].decode("utf-16-le"))
+    except UnicodeDecodeError:
+        raise ValueError(f"offset {offset} is in the middle of a character") from None
+
+
+def to_composed(text: str, offset: int, composed: str) -> int:
+    """Convert an offset in ``text`` to one in ``composed``, its NFC.
+
+    Raises:
+        ValueError: it lies inside a composed character.
+    """
+    if text == composed:
+        return offset
+    before = nfc(text[:offset])
+    if before + nfc(text[offset:]) != composed:
+        raise ValueError(f"offset {offset} is inside a character")
+    return len(before)
