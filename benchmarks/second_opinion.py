@@ -44,8 +44,8 @@ from annotator.storage import tables
 from annotator.terminal.events import Progress
 from data_cards.audit.agreement import figures
 from data_cards.audit.checked_part import whole
-from data_cards.review.readers import Gold
 from data_cards.review.missed import measured_by_both, missed_in
+from data_cards.review.readers import Gold
 from prompts import Prompt, load_prompt
 
 MISSED, TYPE, SPAN, INVENTED = 0.06, 0.03, 0.03, 0.05

@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from annotator.storage.rundir import SPLITS, RunDir
 from data_cards import licences
 from data_cards.croissant import make_croissant
 from data_cards.pages import quality_values, render_markdown
+from data_cards.publication import Target
 from data_cards.review.quality import measure_run, write_quality
 from data_cards.views.changelog import added_line, version_rows
 from data_cards.views.quality import summary_lines
@@ -33,25 +33,13 @@ _LOOK_AT: Final = 2000
 """Samples among which the examples are chosen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """Facts for the card that the files of a run do not have."""
-
-    name: str = ""
-    """``org/name`` on the Hub."""
-    licence: str = licences.UNKNOWN
-    """Under which licence the dataset is published: an identifier of the Hub, such as ``cc-by-4.0``."""
-    url: str = ""
-    """Where it will be found."""
-
-
-def write_card(run: RunDir, figures: Mapping[str, Any], publication: Publication | None = None) -> str:
+def write_card(run: RunDir, figures: Mapping[str, Any], publication: Target | None = None) -> str:
     """Write ``README.md`` and ``croissant.json`` into the run directory; returns the text of the card.
 
     Raises:
         RunDirError: a file of samples is missing or damaged, or the card cannot be written.
     """
-    publication = publication or Publication()
+    publication = publication or Target()
     text = make_card(run, figures, publication)
     write_json(run.croissant, _croissant(run, without_paths(figures), publication))
     write_quality(run)
@@ -70,7 +58,7 @@ def refresh_card(run: RunDir) -> None:
         write_card(run, json.loads(run.audit.read_text(encoding="utf-8")))
 
 
-def _croissant(run: RunDir, figures: Mapping[str, Any], publication: Publication) -> dict[str, Any]:
+def _croissant(run: RunDir, figures: Mapping[str, Any], publication: Target) -> dict[str, Any]:
     manifest = without_paths(run.read_manifest())
     description = (
         f"{figures['samples']['count']:,} instruction samples for named-entity recognition in Vietnamese news, of "
@@ -86,7 +74,7 @@ def _croissant(run: RunDir, figures: Mapping[str, Any], publication: Publication
     return make_croissant(run, figures, manifest, summary_lines(measure_run(run)), about)
 
 
-def make_card(run: RunDir, figures: Mapping[str, Any], publication: Publication) -> str:
+def make_card(run: RunDir, figures: Mapping[str, Any], publication: Target) -> str:
     """Return the card: a YAML header for the Hub, then Markdown for people."""
     manifest = without_paths(run.read_manifest())
     figures = without_paths(figures)
@@ -178,7 +166,7 @@ def _alike(one: Sample, other: Sample) -> bool:
     return one.entity_type == other.entity_type or one.passage_id == other.passage_id
 
 
-def _bibtex(publication: Publication, manifest: Mapping[str, Any]) -> str:
+def _bibtex(publication: Target, manifest: Mapping[str, Any]) -> str:
     """Return how to cite the dataset, once it has a name. No author is named: none is configured."""
     if not publication.name:
         return ""

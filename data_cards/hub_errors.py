@@ -11,10 +11,9 @@ from annotator.errors import PublishError
 from annotator.terminal.progress import printable
 
 LONGEST: Final = 300
-"""Characters of what the Hub said that are shown."""
+"""Characters of the Hub's own message that are shown."""
 _AGAIN: Final = "run the same command again; what was uploaded is not sent twice"
 _FIXES: Final = {
-    400: "the Hub refused it",
     401: "the Hub does not know the token: run `hf auth login`, or set a valid HF_TOKEN",
     403: "the token may not write to {name}: take one with write access, or a name of your own",
     404: "the Hub has no {name} that this token can see, or no such revision: check the name and --revision",
@@ -55,33 +54,33 @@ def _message(error: BaseException, name: str) -> str:
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    said = str(error)[:LONGEST]
+    detail = str(error)[:LONGEST]
     match error:
         case HfHubHTTPError():
             return _refusal(error.response.status_code, (error.server_message or "")[:LONGEST], name)
         case OfflineModeIsEnabled():
             return "HF_HUB_OFFLINE is set: unset it to publish"
         case ConnectError():
-            return f"cannot reach the Hub at {constants.ENDPOINT} ({said}): check the network, then {_AGAIN}"
+            return f"cannot reach the Hub at {constants.ENDPOINT} ({detail}): check the network, then {_AGAIN}"
         case HTTPError():
-            return f"the connection to the Hub broke ({said or type(error).__name__}): {_AGAIN}"
+            return f"the connection to the Hub broke ({detail or type(error).__name__}): {_AGAIN}"
         case ValueError():
-            if said.startswith("Invalid metadata"):
-                return f"the Hub refuses the header of the card: {said}; --licence takes one of its identifiers"
-            message = f"the Hub answered what is no answer ({said}): {_AGAIN}"
+            if detail.startswith("Invalid metadata"):
+                return f"the Hub refuses the header of the card: {detail}; --licence takes one of its identifiers"
+            message = f"the Hub answered what is no answer ({detail}): {_AGAIN}"
         case ConnectionError():  # of hf_xet, which has no types of its own
             message = (
-                f"the upload to the Hub's Xet storage failed ({said}): check that the token may write to {name}"
+                f"the upload to the Hub's Xet storage failed ({detail}): check that the token may write to {name}"
                 f" and that the network lets it through, then {_AGAIN};"
                 " HF_HUB_DISABLE_XET=1 before it uploads without Xet"
             )
         case _:
-            message = f"the upload failed ({type(error).__name__}: {said}): {_AGAIN}"
+            message = f"the upload failed ({type(error).__name__}: {detail}): {_AGAIN}"
     return message
 
 
-def _refusal(status: int, said: str, name: str) -> str:
-    detail = f" (it says: {said})" if said else ""
+def _refusal(status: int, message: str, name: str) -> str:
+    detail = f" (it says: {message})" if message else ""
     if status >= 500:
         return f"the Hub has trouble, HTTP {status}{detail}: {_AGAIN}"
     return f"{_FIXES.get(status, 'the Hub refused it').format(name=name)}; HTTP {status}{detail}"

@@ -17,7 +17,7 @@ from annotator.terminal.words import plural
 from data_cards.review.quality import measure_run
 from data_cards.views.agreement import agreement_lines
 from data_cards.views.quality import share, summary_lines, type_rows
-from data_cards.views.terminal import made
+from data_cards.views.terminal import output_of
 
 _BLOCK_START: Final = re.compile(r"^(\d*)([-+=:.)])(?=[-=\s]|$)")
 """What would begin a list, a rule or a heading."""
@@ -38,7 +38,7 @@ def _html(name: str) -> Template:
     """Compile a template of HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"clean": lambda text: printable(str(text)), "unit": shown_unit}
-    environment.globals |= {"made": made, "plural": plural}
+    environment.globals |= {"output_of": output_of, "plural": plural}
     return environment.from_string(read_template(name))
 
 

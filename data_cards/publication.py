@@ -13,14 +13,17 @@ MAIN: Final = "main"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to publish, and how."""
+    """Where to publish, and how; empty where it is not known yet."""
 
-    name: str
+    name: str = ""
     """``org/name``"""
     private: bool = False
     revision: str = MAIN
     message: str = ""
     licence: str = UNKNOWN
+    """An identifier of the Hub, such as ``cc-by-4.0``."""
+    url: str = ""
+    """Where it will be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,6 @@ class Plan:
     """Files to send, and problems that stop the publication."""
 
     target: Target
-    url: str
     items: tuple[Item, ...]
     problems: tuple[str, ...]
     """Why it should not be published as it is."""
@@ -49,7 +51,7 @@ class Plan:
         """Return the plan for a JSON file, with its ``receipt`` where it was carried out."""
         return {
             "repository": self.target.name,
-            "url": self.url,
+            "url": self.target.url,
             "revision": self.target.revision,
             "licence": self.target.licence,
             "private": receipt.private if receipt else self.target.private,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,7 @@ from annotator.run.manifest.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from annotator.terminal.words import have
 from data_cards.audit.compute import audit
-from data_cards.card import FIGURES, REPORT, Publication, pictures, unanswered, without_paths, write_card
+from data_cards.card import FIGURES, REPORT, pictures, unanswered, without_paths, write_card
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN
 from data_cards.publication import MAIN, Item, Plan, Receipt, Target
@@ -50,13 +51,13 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         ConfigError: the name is none that the Hub takes, or something unknown is to be included.
         RunDirError: a stage has not been run, or a file is damaged.
     """
-    url = _url(target)
+    target = replace(target, url=_url(target))
     manifest = run.read_manifest()
     missing = [stage for stage in STAGES if stage not in manifest.get("stages", {})]
     if missing:
         raise RunDirError(f"{run.root} is not finished ({missing[0]} is missing): vner-annotate build --out {run.root}")
     figures = audit(run)
-    card = write_card(run, figures, Publication(target.name, target.licence, url))
+    card = write_card(run, figures, target)
     splits = [split for split in SPLITS if sum(figures["samples"]["splits"][split].values())]
     public = without_examples(figures)
     contents: dict[str, Path | bytes] = {
@@ -76,7 +77,7 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
     problems = list(figures["problems"])
     if number := unanswered(manifest):
         problems.append(f"{have(number, 'passage')} no answer yet; vner-annotate build --out {run.root} asks again")
-    return Plan(target, url, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
+    return Plan(target, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
 
 
 def _quality(run: RunDir) -> bytes | None:
@@ -137,11 +138,11 @@ def send(plan: Plan) -> Receipt:
             revision=target.revision,
             parent_commit=head.sha,  # what somebody else has sent meanwhile is not undone
         )
-    return Receipt(plan.url, commit.oid, commit.oid != head.sha, bool(head.private), removed)
+    return Receipt(target.url, commit.oid, commit.oid != head.sha, bool(head.private), removed)
 
 
 def _head(api: HfApi, target: Target) -> DatasetInfo:
-    """Return the last commit of the branch, which is made of ``main`` if need be."""
+    """Return the last commit of the branch, which is created from ``main`` if need be."""
     from huggingface_hub.errors import RevisionNotFoundError
 
     try:

@@ -20,11 +20,12 @@ from annotator.storage.atomic import replacing, write_json
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.audit.compute import audit
-from data_cards.card import Publication, make_card, without_paths, write_card
+from data_cards.card import make_card, without_paths, write_card
 from data_cards.licences import UNKNOWN, of_corpus, of_output
 from data_cards.pages import cell
+from data_cards.publication import Target
 
-NAMED = Publication("org/my_set", "cc-by-4.0", "https://huggingface.co/datasets/org/my_set")
+NAMED = Target("org/my_set", licence="cc-by-4.0", url="https://huggingface.co/datasets/org/my_set")
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_an_unknown_licence_is_said_to_be_unknown(run: RunDir) -> None:
     figures = audit(run)
     figures["teacher"]["model"] = "my-own-model"
     change_manifest(run, teacher=figures["teacher"])
-    text = make_card(run, figures, Publication())
+    text = make_card(run, figures, Target())
     assert DatasetCard(text).data.to_dict()["license"] == "unknown"
     assert "**This dataset:** unknown" in text
     assert "**The articles:** unknown" in text

@@ -17,8 +17,8 @@ from annotator.checking.opinions import opinions
 from annotator.cleaning.clean import Cleaned
 from annotator.records import Annotation, Completion, Mention
 from data_cards.audit.agreement import figures, missed_by_both
-from data_cards.review.readers import Gold
 from data_cards.review.missed import measured_by_both
+from data_cards.review.readers import Gold
 from data_cards.views.differences import draft, grouped
 
 TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh tại Cần Thơ; Trần Minh Khoa quê ở Huế."

@@ -15,7 +15,8 @@ import pytest
 
 from annotator.storage.rundir import RunDir
 from data_cards.audit.compute import audit
-from data_cards.card import Publication, write_card
+from data_cards.card import write_card
+from data_cards.publication import Target
 from tests.rundirs import Item, make_run
 
 # mlcroissant brings absl, whose log handler keeps pytest's captured stderr and closes it when another library (such as
@@ -67,7 +68,7 @@ def test_it_says_what_the_run_knows(finished: Path) -> None:
 def test_a_published_dataset_has_its_name_and_no_path_of_the_machine(tmp_path: Path) -> None:
     """Licence, address and citation are those of the publication."""
     run = make_run(tmp_path / "run", [Item("p1", TEXT, ENTITIES)], source="/home/someone/news")
-    write_card(run, audit(run), Publication("org/name", "cc-by-4.0", "https://hub.invalid/datasets/org/name"))
+    write_card(run, audit(run), Target("org/name", licence="cc-by-4.0", url="https://hub.invalid/datasets/org/name"))
     text = run.croissant.read_text(encoding="utf-8")
     found = json.loads(text)
     assert (found["name"], found["license"]) == ("org/name", "cc-by-4.0")

@@ -18,7 +18,8 @@ from annotator.cleaning.corrections import text_sha256
 from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from data_cards.card import Publication, make_card
+from data_cards.card import make_card
+from data_cards.publication import Target
 from data_cards.report import render
 from data_cards.review.predictions import read_predictions
 from data_cards.review.quality import measure_run, write_quality
@@ -311,7 +312,7 @@ def test_blind_passages_take_the_place_of_the_bound(
     def pages() -> list[str]:
         audit = json.loads(run.audit.read_text())
         printed = [vner("check", out, "--quiet").stdout, vner("audit", out).stdout]
-        return [render(run, audit, 0), make_card(run, audit, Publication()), *printed]
+        return [render(run, audit, 0), make_card(run, audit, Target()), *printed]
 
     assert all("bound, no measurement" in " ".join(page.split()) for page in pages())
     session = Session(run, Settings(reviewer="an", mode="blind"))

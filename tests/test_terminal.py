@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 
 from annotator.records import Annotation, Completion, Mention, Passage, Piece, Rejected, Sample
 from data_cards.views import terminal
+from data_cards.views.passage import passage_view
 
 
 def rendered(view: RenderableType, *, width: int = 100, color: bool = False) -> str:
@@ -38,7 +39,7 @@ MENTIONS = (
 def test_a_passage_with_all_that_is_known_of_it() -> None:
     """Entities, also nested ones; what the teacher said; what was left out and why."""
     rejected = [Rejected("clean", "hallucinated", "0123abcd", "Sài Gòn", "nowhere", "city")]
-    view = terminal.passage_view(
+    view = passage_view(
         passage(TEXT), Annotation("0123abcd", TEXT, MENTIONS, "repaired"), completion("[raw reply]"), rejected
     )
     shown = rendered(view)
@@ -51,12 +52,12 @@ def test_a_passage_with_all_that_is_known_of_it() -> None:
 
 def test_a_passage_without_an_answer() -> None:
     """Says so."""
-    assert "has not answered yet" in rendered(terminal.passage_view(passage(TEXT), None, None, []))
+    assert "has not answered yet" in rendered(passage_view(passage(TEXT), None, None, []))
 
 
 def test_a_long_reply_is_shortened() -> None:
     """Its length is told."""
-    shown = rendered(terminal.passage_view(passage(TEXT), None, completion("Đ" * 10_000_000), []))
+    shown = rendered(passage_view(passage(TEXT), None, completion("Đ" * 10_000_000), []))
     assert "(10,000,000 characters)" in shown
     assert len(shown) < 10_000
 
@@ -67,7 +68,7 @@ NASTY = "[bold]x[/bold] \x1b[2J\x1b]0;owned\x07 <b>&amp;</b> \u202egnp.exe"
 def test_nothing_in_a_text_drives_the_terminal() -> None:
     """Markup and escape sequences of the news, the teacher or a label are shown, not obeyed."""
     mention = Mention(NASTY, NASTY, NASTY, 0, len(NASTY), "exact")
-    view = terminal.passage_view(
+    view = passage_view(
         passage(NASTY),
         Annotation("p", NASTY, (mention,), "ok"),
         completion(NASTY),
@@ -84,7 +85,7 @@ def test_nothing_in_a_text_drives_the_terminal() -> None:
 def test_any_text_in_any_width(text: str, width: int) -> None:
     """No error, and no control character."""
     text = text.encode("utf-8", "replace").decode()
-    shown = rendered(terminal.passage_view(passage(text), None, completion(text), []), width=width)
+    shown = rendered(passage_view(passage(text), None, completion(text), []), width=width)
     assert not {char for char in shown if ord(char) < 32} - {"\n"}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -177,12 +179,13 @@ def normalize(
     """
     with exits(debug):
         from annotator.cleaning.label_decisions import read_decisions
-        from data_cards.labelling.streaming import normalize_lines
+        from normalizers.labels import LabelNormalizer, load_lexicon
 
-        decisions = read_decisions(labels).labels if labels else {}
+        normalizer = LabelNormalizer(load_lexicon(), read_decisions(labels).labels if labels else {})
         try:
-            for line in normalize_lines(sys.stdin.buffer, decisions):
-                sys.stdout.write(line)
+            for line in sys.stdin.buffer:
+                decided = normalizer.decide(line.decode("utf-8", "replace").rstrip("\r\n"))
+                sys.stdout.write(json.dumps(asdict(decided), ensure_ascii=False) + "\n")
                 sys.stdout.flush()  # a program that sends one line at a time gets its answer at once
         except BrokenPipeError:
             sys.stderr.close()  # the reader stopped; suppress Python's own message at exit

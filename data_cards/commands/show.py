@@ -32,6 +32,6 @@ def show(
         vner-annotate show runs/news --type person --random
     """
     with exits(debug):
-        from data_cards.views.showing import show_passage
+        from data_cards.views.passage import show_passage
 
         show_passage(directory, passage_id or "", entity_type, drawn=drawn, as_json=as_json)

@@ -11,9 +11,11 @@ from rich.text import Text
 from annotator.cleaning.label_decisions import add_decision, decision_line, one_line, read_decisions
 from annotator.terminal.words import plural
 from data_cards.labelling.listing import Label
-from data_cards.labelling.suggesting import suggest
 from normalizers.labels import LabelNormalizer, Lexicon, clean_label
+from normalizers.lexicon import vietnamese_key
+from normalizers.text import strip_diacritics
 
+_MOST = 5  # suggestions
 HELP = "number: merge into that type; a name: rename or merge; =name: exactly so; k keep; d drop; s skip; q quit"
 
 
@@ -37,7 +39,7 @@ class Review:
     def run(self, labels: Sequence[Label]) -> int:
         """Ask about each label; return how many were decided."""
         decided = 0
-        self._say(HELP)
+        self._show_hint(HELP)
         for number, label in enumerate(labels, start=1):
             suggestions = suggest(self._lexicon, label.label)
             self._show(f"{number} of {len(labels)}", label, suggestions)
@@ -53,32 +55,32 @@ class Review:
         """Return the decision, alone in a tuple, or ``skip`` or ``quit``."""
         while True:
             try:
-                said = self._answer("> ").strip()
+                answer = self._answer("> ").strip()
             except EOFError:
                 return "quit"
-            if said.lower() in {"", "s", "q"}:
-                return "quit" if said.lower() == "q" else "skip"
-            decision = self._understood(said, suggestions)
+            if answer.lower() in {"", "s", "q"}:
+                return "quit" if answer.lower() == "q" else "skip"
+            decision = self._read(answer, suggestions)
             if decision is not None and self._fits(label, decision):
                 return (decision,)
 
-    def _understood(self, said: str, suggestions: Sequence[str]) -> str | bool | None:
-        if said.lower() in {"k", "d"}:
-            return said.lower() == "k"
-        if said.isdecimal() and 1 <= int(said[:9]) <= len(suggestions):
-            return suggestions[int(said) - 1]
-        if said.startswith("=") and any(char.isalpha() for char in clean_label(said[1:])):
-            return clean_label(said[1:])
-        found = self._normalizer.decide(said)
-        if said == "?" or said.isdecimal() or said.startswith("="):
-            self._say(HELP)
+    def _read(self, answer: str, suggestions: Sequence[str]) -> str | bool | None:
+        if answer.lower() in {"k", "d"}:
+            return answer.lower() == "k"
+        if answer.isdecimal() and 1 <= int(answer[:9]) <= len(suggestions):
+            return suggestions[int(answer) - 1]
+        if answer.startswith("=") and any(char.isalpha() for char in clean_label(answer[1:])):
+            return clean_label(answer[1:])
+        found = self._normalizer.decide(answer)
+        if answer == "?" or answer.isdecimal() or answer.startswith("="):
+            self._show_hint(HELP)
         elif found.label is None:
-            self._say(f"{one_line(said)} is not a type ({found.rule}); d drops the label")
+            self._show_hint(f"{one_line(answer)} is not a type ({found.rule}); d drops the label")
         elif found.status == "review":
-            self._say(f"{one_line(found.label)} is not an English type; ={one_line(said)} uses it anyway")
+            self._show_hint(f"{one_line(found.label)} is not an English type; ={one_line(answer)} uses it anyway")
         else:
             known = found.label in self._lexicon.known
-            self._say(f"-> {found.label}" + ("" if known else ", a type that is not in the lexicon"))
+            self._show_hint(f"-> {found.label}" + ("" if known else ", a type that is not in the lexicon"))
             return found.label
         return None
 
@@ -88,7 +90,7 @@ class Review:
         try:
             self._normalizer = LabelNormalizer(self._lexicon, together)
         except ValueError as error:
-            self._say(str(error))
+            self._show_hint(str(error))
             return False
         self._decided = together
         return True
@@ -100,7 +102,7 @@ class Review:
         for number, name in enumerate(suggestions, start=1):
             self._console.print(Text(f"  {number}  {name}"))
 
-    def _say(self, text: str) -> None:
+    def _show_hint(self, text: str) -> None:
         self._console.print(Text(text, style="dim"))
 
 
@@ -120,3 +122,34 @@ def _counts(label: Label) -> str:
     raw = [name for name in label.raw if name != label.label]
     written = f", also written {one_line('; '.join(raw[:3]))}" if raw else ""
     return f"{plural(label.predictions, 'prediction')}{written}"
+
+
+def suggest(lexicon: Lexicon, label: str) -> list[str]:
+    """Return types whose Vietnamese (or English) names share most words with ``label``; parts of ``a/b`` come first.
+
+    The first word weighs double: Vietnamese names begin with what a thing is.
+    """
+    parts = [part for part in label.split("/") if part in lexicon.known] if "/" in label else []
+    plain = label.isascii()
+    wanted = _weights(label if plain else vietnamese_key(label))
+    names = lexicon.vietnamese.items()
+    scored = [
+        (_likeness(wanted, _weights(strip_diacritics(name) if plain else name)), target) for name, target in names
+    ]
+    scored += [(_likeness(wanted, _weights(name)), name) for name in lexicon.known] if plain else []
+    best: dict[str, float] = {}
+    for score, target in scored:
+        best[target] = max(score, best.get(target, 0.0))
+    near = sorted((target for target in best if best[target] > 0.3), key=lambda target: (-best[target], target))
+    return list(dict.fromkeys([*parts, *near]))[:_MOST]
+
+
+def _weights(name: str) -> dict[str, int]:
+    words = name.replace("/", " ").split()
+    return {word: 2 if word == words[0] else 1 for word in reversed(words)}
+
+
+def _likeness(one: dict[str, int], other: dict[str, int]) -> float:
+    """Return Dice's coefficient of the weighted words."""
+    shared = sum(min(weight, other[word]) for word, weight in one.items() if word in other)
+    return 2 * shared / max(1, sum(one.values()) + sum(other.values()))

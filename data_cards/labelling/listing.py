@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rich.console import RenderableType
@@ -57,10 +57,7 @@ class Label:
             "mentions": self.mentions,
             "rules": dict(self.rules),
             "raw": self.raw,
-            "examples": [
-                {"mention": found.mention, "passage_id": found.passage_id, "context": found.context}
-                for found in self.examples
-            ],
+            "examples": [asdict(found) for found in self.examples],
         }
 
 
@@ -108,16 +105,12 @@ def _grouped(uses: Iterable[LabelUse]) -> list[Label]:
 
 def _add_contexts(run: RunDir, labels: list[Label]) -> None:
     wanted = {found.passage_id for label in labels for found in label.examples}
-    texts = {passage.id: passage.text for passage in _passages(run, wanted)}
+    passages = tables.read_passages(run.passages) if wanted else ()
+    texts = {passage.id: passage.text for passage in passages if passage.id in wanted}
     for label in labels:
         label.examples = [
-            Example(found.mention, found.passage_id, context(texts.get(found.passage_id, ""), found.mention))
-            for found in label.examples
+            replace(found, context=context(texts.get(found.passage_id, ""), found.mention)) for found in label.examples
         ]
-
-
-def _passages(run: RunDir, wanted: set[str]) -> Iterator[Any]:
-    return (passage for passage in tables.read_passages(run.passages) if passage.id in wanted) if wanted else iter(())
 
 
 def context(text: str, mention: str) -> str:

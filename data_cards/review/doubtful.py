@@ -15,7 +15,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 
 UNSURE: Final = 0.5
-"""Probability of a token below which the teacher is said not to have been sure of an entity."""
+"""Probability of a token below which the teacher counts as unsure of an entity."""
 
 
 def doubtful_first(

@@ -90,9 +90,9 @@ def _of_a_part(figures: Mapping[str, Any]) -> list[str]:
     if figures["share"] >= 1:
         return []
     lines, whole = [], figures.get("whole", {})
-    said = [(name, whole[key]) for name, key in (("F1", "f1"), ("entities confirmed", "confirmed")) if key in whole]
-    if said:
-        shown = "; ".join(f"{name} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for name, one in said)
+    found = [(name, whole[key]) for name, key in (("F1", "f1"), ("entities confirmed", "confirmed")) if key in whole]
+    if found:
+        shown = "; ".join(f"{name} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for name, one in found)
         lines.append(f"estimated for all passages, with 95 % intervals: {shown}")
     if figures["keep"] != "all":
         lines.append(

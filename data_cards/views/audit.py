@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from annotator.storage.funnel import shown_unit
@@ -13,7 +13,7 @@ from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table
 from annotator.terminal.words import plural
 from data_cards.views.changelog import added_line
-from data_cards.views.terminal import funnel_table, top_types
+from data_cards.views.terminal import funnel_table, titled, top_types
 
 MANY_TYPES: Final = 100
 """Types from which on the share of the most frequent 1 % is shown."""
@@ -114,7 +114,7 @@ def show_comparison(console: Console, changes: Mapping[str, Any], before: str, a
 
 
 def _table(title: str, rows: Iterable[tuple[str, ...]]) -> RenderableType:
-    return Group(Text(f"\n{title}", style="bold"), text_table(rows))
+    return titled(title, text_table(rows))
 
 
 def _percent(share: float) -> str:

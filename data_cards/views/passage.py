@@ -1,22 +1,40 @@
-"""Find a passage of a run and everything known about it; display it in a terminal, in a notebook or as JSON."""
+"""One passage of a run and everything known about it: found, and shown in a terminal, in a notebook or as JSON.
+
+Text of the news and of the teacher is shown as text: no markup in it is obeyed, control characters are made visible.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Final
 
-from annotator.errors import RunDirError
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from annotator.errors import ConfigError, RunDirError, did_you_mean
 from annotator.records import Annotation, Completion, Passage, Rejected
 from annotator.run.backends import answers_of
 from annotator.run.manifest.stored_settings import settings_of
 from annotator.storage import tables
-from annotator.storage.rundir import RunDir, unfinished
+from annotator.storage.rundir import RunDir, existing, unfinished
 from annotator.teachers import make_teacher
+from annotator.terminal.flags import print_json
+from annotator.terminal.progress import printable
+from annotator.terminal.tables import Cell, text_table
+from data_cards.views.highlighting import highlighted
+from data_cards.views.terminal import titled
+from normalizers.text import nfc
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+_STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
+                  "black on bright_blue", "black on orange1", "black on bright_red", "black on white")  # fmt: skip
+LONGEST_REPLY: Final = 4000
+"""Characters of a reply that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +63,10 @@ class PassageView:
         }
 
     def __rich__(self) -> RenderableType:
-        from data_cards.views.terminal import passage_view
-
         return passage_view(self.passage, self.annotation, self.completion, self.rejected)
 
     def _repr_html_(self) -> str:
         from jinja2 import Environment, StrictUndefined
-
-        from annotator.terminal.progress import printable
-        from data_cards.views.highlighting import highlighted
 
         mentions = self.annotation.mentions if self.annotation else ()
         numbers = {label: number for number, label in enumerate(dict.fromkeys(item.label for item in mentions))}
@@ -85,6 +98,56 @@ def find_passage(run: RunDir, wanted: str = "") -> PassageView:
     )
 
 
+def show_passage(root: Path, wanted: str, entity_type: str, *, drawn: bool, as_json: bool) -> None:
+    """Print a passage of the run ``root``, and on stderr how to see another.
+
+    Args:
+        root: the run directory.
+        wanted: the id of the passage, or its beginning; empty to choose one.
+        entity_type: choose among the passages with a mention of this type; empty: of any.
+        drawn: choose at random; otherwise choose the first in the order of the file.
+        as_json: print one JSON object instead.
+
+    Raises:
+        ConfigError: an id together with a way to choose one, or a type that the dataset lacks.
+        RunDirError: there is no such passage, several begin with the id, or the run has none yet.
+    """
+    if wanted and (entity_type or drawn):
+        raise ConfigError("give the id of a passage, or choose one with --type and --random, not both")
+    run = existing(root)
+    ids = _ids(run, entity_type)
+    view = find_passage(run, wanted or (random.choice(ids) if drawn and ids else next(iter(ids), "")))
+    if as_json:
+        print_json(view.as_dict())
+        return
+    Console(highlight=False).print(view)
+    shown = view.passage.id
+    following = ids[ids.index(shown) + 1 :][:1] if shown in ids else []
+    if following:
+        typer.echo(f"\nNext passage: vner-annotate show {root} {following[0]}", err=True)
+    typer.echo(f"Any passage:  vner-annotate show {root} --random", err=True)
+
+
+def _ids(run: RunDir, entity_type: str) -> list[str]:
+    """Return the ids of the passages with a mention (of ``entity_type``, if given), in the order of the file."""
+    if not run.annotations.exists():
+        return []
+    annotations = tables.read_annotations(run.annotations)
+    if not entity_type:
+        return [found.passage_id for found in annotations if found.mentions]
+    wanted, types = nfc(entity_type).strip().lower(), dict[str, None]()
+    ids = []
+    for found in annotations:
+        own = {mention.label for mention in found.mentions}
+        types.update(dict.fromkeys(own))
+        if wanted in own:
+            ids.append(found.passage_id)
+    if not ids:
+        hint = did_you_mean(wanted, types) or f"; vner-annotate audit {run.root} lists its types"
+        raise ConfigError(f"{run.root} has no entity of the type {printable(entity_type)!r}{printable(hint)}")
+    return ids
+
+
 def _annotations(run: RunDir) -> Iterator[Annotation]:
     return tables.read_annotations(run.annotations) if run.annotations.exists() else iter(())
 
@@ -114,3 +177,66 @@ def _completion(run: RunDir, passage: Passage) -> Completion | None:
     teacher = make_teacher(settings_of(run))
     with answers_of(run) as ledger:
         return ledger.get(teacher.question(passage.text).key) if ledger else None
+
+
+def passage_view(
+    passage: Passage, annotation: Annotation | None, completion: Completion | None, rejected: Sequence[Rejected]
+) -> RenderableType:
+    """Show a passage with its entities highlighted, the reply, and what was rejected."""
+    parts: list[RenderableType] = [_passage_panel(passage, annotation)]
+    if annotation and annotation.mentions:
+        parts.append(titled("Entities", _entities(annotation)))
+    if completion:
+        reply = printable(completion.reply)
+        if len(reply) > LONGEST_REPLY:
+            reply = f"{reply[:LONGEST_REPLY]} ... ({len(reply):,} characters)"
+        how = f" ({annotation.reply_status})" if annotation else " (could not be read)"
+        parts.append(titled(f"The teacher's reply{how}", Text(reply)))
+    else:
+        parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
+    if rejected:
+        parts.append(
+            titled("Left out", text_table(map(_left_out, rejected), ("stage", "rejected", "reason", "detail")))
+        )
+    return Group(*parts)
+
+
+def _passage_panel(passage: Passage, annotation: Annotation | None) -> RenderableType:
+    styles = _type_styles(annotation)
+    text = Text()
+    position = 0
+    for mention in annotation.mentions if annotation else ():
+        if mention.start < position:
+            continue  # nested in what is highlighted already; the table below lists it
+        text.append(printable(passage.text[position : mention.start]))
+        text.append(printable(mention.text), style=styles[mention.label])
+        position = mention.end
+    text.append(printable(passage.text[position:]))
+    came_from = ", ".join(f"{piece.document_id} [{piece.start}:{piece.end}]" for piece in passage.pieces)
+    title = f"passage {passage.id}, {passage.n_tokens} tokens"
+    return Panel(
+        text, title=Text(title), subtitle=Text(printable(came_from)), title_align="left", subtitle_align="left"
+    )
+
+
+def _entities(annotation: Annotation) -> RenderableType:
+    styles = _type_styles(annotation)
+    rows = []
+    for label, style in styles.items():
+        group = [mention for mention in annotation.mentions if mention.label == label]
+        texts, raw, rules = (
+            dict.fromkeys(getattr(mention, name) for mention in group) for name in ("text", "raw_label", "match")
+        )
+        rows.append((Text(f" {printable(label)} ", style=style), "; ".join(texts), ", ".join(raw), ", ".join(rules)))
+    return text_table(rows, ("type", "mentions", "raw label", "match"))
+
+
+def _left_out(item: Rejected) -> tuple[Cell, ...]:
+    value = item.value if item.stage == "clean" else item.value[:80]
+    value += f" [{item.label}]" if item.label else ""
+    return item.stage, Text(printable(value), style="red"), item.reason, item.detail
+
+
+def _type_styles(annotation: Annotation | None) -> dict[str, str]:
+    labels = dict.fromkeys(mention.label for mention in annotation.mentions) if annotation else {}
+    return {label: _STYLES[number % len(_STYLES)] for number, label in enumerate(labels)}

@@ -17,7 +17,7 @@ def print_plan(plan: Plan) -> None:
     console = Console(highlight=False)
     target = plan.target
     seen = "private" if target.private else "public"
-    console.print(Text(f"To {plan.url} ({seen} dataset, licence {target.licence})", style="bold"), soft_wrap=True)
+    console.print(Text(f"To {target.url} ({seen} dataset, licence {target.licence})", style="bold"), soft_wrap=True)
     rows: list[tuple[Cell, Cell]] = [(item.path, _size(item.size)) for item in plan.items]
     rows.append((Text(plural(len(rows), "file"), style="bold"), _size(sum(item.size for item in plan.items))))
     console.print(text_table(rows, ("file", "size"), figures=("size",)))

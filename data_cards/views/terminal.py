@@ -1,35 +1,30 @@
-"""Show a run in the terminal: the funnel, the most frequent types, one sample, one passage.
+"""Show a run in the terminal: the funnel, the most frequent types, one sample.
 
 Text of the news and of the teacher is shown as text: no markup in it is obeyed, control characters are made visible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.panel import Panel
 from rich.text import Text
 
 from annotator.cleaning.clean import NEEDS_REVIEW
-from annotator.records import Annotation, Completion, Passage, Rejected, Sample
+from annotator.records import Sample
 from annotator.run.backends import address_of
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.terminal.progress import printable
-from annotator.terminal.tables import Cell, text_table
+from annotator.terminal.tables import text_table
 from annotator.terminal.words import plural, prices
 from data_cards.audit.problems import negatives_note
 from data_cards.views.quality import quality_lines
 
-_STYLES: Final = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta",
-                  "black on bright_blue", "black on orange1", "black on bright_red", "black on white")  # fmt: skip
 BAR: Final = 40
 """Width of the longest bar, in cells."""
-LONGEST_REPLY: Final = 4000
-"""Characters of a reply that are shown."""
 
 
 def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], example: Sample | None) -> None:
@@ -37,8 +32,8 @@ def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], exam
     console.print(funnel_table(figures["funnel"]))
     console.print(top_types(figures["labels"]))
     if example:
-        console.print(_titled("One sample", sample_view(example)))
-    console.print(_titled("Files", files_view(run, figures)))
+        console.print(titled("One sample", sample_view(example)))
+    console.print(titled("Files", files_view(run, figures)))
     console.print()
     for line in quality_lines(run):
         console.print(Text(line), soft_wrap=True)
@@ -57,7 +52,7 @@ def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
     rows = []
     for flow in funnel:
         reasons = "\n".join(f"{number:,} {reason}" for reason, number in flow["rejected"].items())
-        outputs = ", ".join(made(name, number) for name, number in flow["made"].items() if number)
+        outputs = ", ".join(output_of(name, number) for name, number in flow["made"].items() if number)
         note = Text(printable(reasons))
         if outputs:
             note.append(("\n" if reasons else "") + "-> " + outputs, style="green")
@@ -124,73 +119,11 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
     return text_table([*rows, *((str(path), what) for path, what in others)])
 
 
-def passage_view(
-    passage: Passage, annotation: Annotation | None, completion: Completion | None, rejected: Sequence[Rejected]
-) -> RenderableType:
-    """Show a passage with its entities highlighted, the reply, and what was rejected."""
-    parts: list[RenderableType] = [_passage_panel(passage, annotation)]
-    if annotation and annotation.mentions:
-        parts.append(_titled("Entities", _entities(annotation)))
-    if completion:
-        reply = printable(completion.reply)
-        if len(reply) > LONGEST_REPLY:
-            reply = f"{reply[:LONGEST_REPLY]} ... ({len(reply):,} characters)"
-        how = f" ({annotation.reply_status})" if annotation else " (could not be read)"
-        parts.append(_titled(f"The teacher's reply{how}", Text(reply)))
-    else:
-        parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
-    if rejected:
-        parts.append(
-            _titled("Left out", text_table(map(_left_out, rejected), ("stage", "rejected", "reason", "detail")))
-        )
-    return Group(*parts)
-
-
-def _passage_panel(passage: Passage, annotation: Annotation | None) -> RenderableType:
-    styles = _type_styles(annotation)
-    text = Text()
-    position = 0
-    for mention in annotation.mentions if annotation else ():
-        if mention.start < position:
-            continue  # nested in what is highlighted already; the table below lists it
-        text.append(printable(passage.text[position : mention.start]))
-        text.append(printable(mention.text), style=styles[mention.label])
-        position = mention.end
-    text.append(printable(passage.text[position:]))
-    came_from = ", ".join(f"{piece.document_id} [{piece.start}:{piece.end}]" for piece in passage.pieces)
-    title = f"passage {passage.id}, {passage.n_tokens} tokens"
-    return Panel(
-        text, title=Text(title), subtitle=Text(printable(came_from)), title_align="left", subtitle_align="left"
-    )
-
-
-def _entities(annotation: Annotation) -> RenderableType:
-    styles = _type_styles(annotation)
-    rows = []
-    for label, style in styles.items():
-        group = [mention for mention in annotation.mentions if mention.label == label]
-        texts, raw, rules = (
-            dict.fromkeys(getattr(mention, name) for mention in group) for name in ("text", "raw_label", "match")
-        )
-        rows.append((Text(f" {printable(label)} ", style=style), "; ".join(texts), ", ".join(raw), ", ".join(rules)))
-    return text_table(rows, ("type", "mentions", "raw label", "match"))
-
-
-def _left_out(item: Rejected) -> tuple[Cell, ...]:
-    value = item.value if item.stage == "clean" else item.value[:80]
-    value += f" [{item.label}]" if item.label else ""
-    return item.stage, Text(printable(value), style="red"), item.reason, item.detail
-
-
-def _type_styles(annotation: Annotation | None) -> dict[str, str]:
-    labels = dict.fromkeys(mention.label for mention in annotation.mentions) if annotation else {}
-    return {label: _STYLES[number % len(_STYLES)] for number, label in enumerate(labels)}
-
-
-def _titled(title: str, body: RenderableType) -> RenderableType:
+def titled(title: str, body: RenderableType) -> RenderableType:
+    """Return ``body`` below a title in bold and an empty line."""
     return Group(Text(f"\n{title}", style="bold"), body)
 
 
-def made(name: str, number: int) -> str:
+def output_of(name: str, number: int) -> str:
     """Return ``1 passage`` or ``2 passages``; the names of splits stay as they are."""
     return f"{number:,} {name}" if name in {*SPLITS, "negative"} else plural(number, name)
