@@ -15,9 +15,10 @@ from annotator.storage.atomic import replacing, write_json
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards import licences
 from data_cards.croissant import make_croissant
-from data_cards.pages import quality_values, render_markdown
+from data_cards.pages import render
 from data_cards.publication import Target
 from data_cards.review.quality import measure_run, write_quality
+from data_cards.views.agreement import quality_values
 from data_cards.views.changelog import added_line, version_rows
 from data_cards.views.quality import summary_lines
 
@@ -79,7 +80,7 @@ def make_card(run: RunDir, figures: Mapping[str, Any], publication: Target) -> s
     manifest = without_paths(run.read_manifest())
     figures = without_paths(figures)
     splits = [split for split in SPLITS if sum(figures["samples"]["splits"][split].values())]
-    body = render_markdown(
+    body = render(
         "card.md.j2",
         title=TITLE,
         audit=figures,

@@ -1,4 +1,4 @@
-"""Render the templates of card, report and passage, and what card and report say of quality alike."""
+"""Render the templates of card, report and passage; text of the news and of the teacher is made harmless in them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined, Template
 
 from annotator.storage.funnel import shown_unit
-from annotator.storage.rundir import RunDir
+from annotator.storage.rundir import SPLITS
 from annotator.terminal.progress import printable
 from annotator.terminal.words import plural
-from data_cards.review.quality import measure_run
-from data_cards.views.agreement import agreement_lines
-from data_cards.views.quality import share, summary_lines, type_rows
-from data_cards.views.terminal import output_of
 
 _BLOCK_START: Final = re.compile(r"^(\d*)([-+=:.)])(?=[-=\s]|$)")
 """What would begin a list, a rule or a heading."""
@@ -28,36 +24,29 @@ def read_template(name: str) -> str:
     return resources.files("data_cards").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def render_html(name: str, **values: Any) -> str:
-    """Render a template of HTML: every value is escaped, and the filter ``clean`` shows control characters."""
-    return _html(name).render(**values)
+def render(name: str, **values: Any) -> str:
+    """Render a template.
+
+    In HTML every value is escaped, and the filter ``clean`` shows control characters; in Markdown, text from outside
+    goes through the filter ``cell``.
+    """
+    return _template(name).render(**values)
 
 
 @cache
-def _html(name: str) -> Template:
-    """Compile a template of HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"clean": lambda text: printable(str(text)), "unit": shown_unit}
-    environment.globals |= {"output_of": output_of, "plural": plural}
-    return environment.from_string(read_template(name))
-
-
-def render_markdown(name: str, **values: Any) -> str:
-    """Render a template of Markdown: text from outside goes through the filter ``cell``."""
-    return _markdown(name).render(**values)
-
-
-@cache
-def _markdown(name: str) -> Template:
-    """Compile a template of Markdown."""
-    environment = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - no HTML
+def _template(name: str) -> Template:
+    environment = Environment(
+        autoescape=name.endswith(".html.j2"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {
+        "clean": lambda text: printable(str(text)),
         "cell": cell,
         "unit": shown_unit,
         "number": lambda value: f"{value:,}",
         "share": share,
         "percent": lambda share: f"{100 * share:.1f} %",
     }
+    environment.globals |= {"output_of": output_of, "plural": plural}
     return environment.from_string(read_template(name))
 
 
@@ -70,12 +59,12 @@ def cell(text: object) -> str:
     return _BLOCK_START.sub(r"\1\\\2", flat)
 
 
-def quality_values(run: RunDir, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values for a template about measured quality and the agreement of two teachers."""
-    quality = measure_run(run)
-    return {
-        "quality": quality,
-        "quality_lines": summary_lines(quality),
-        "quality_types": type_rows(quality) if quality else [],
-        "agreement_lines": agreement_lines(figures["agreement"], quality) if "agreement" in figures else [],
-    }
+def share(estimate: Mapping[str, Any]) -> str:
+    """Return ``93.1 % (95 % interval 91.2 to 94.6)``."""
+    value, low, high = (100 * estimate[name] for name in ("value", "low", "high"))
+    return f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f})"
+
+
+def output_of(name: str, number: int) -> str:
+    """Return ``1 passage`` or ``2 passages``; the names of splits stay as they are."""
+    return f"{number:,} {name}" if name in {*SPLITS, "negative"} else plural(number, name)

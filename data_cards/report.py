@@ -23,9 +23,10 @@ from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.rundir import RunDir
 from data_cards.audit.compute import audit
-from data_cards.pages import quality_values, read_template, render_html
+from data_cards.pages import read_template
+from data_cards.pages import render as render_template
 from data_cards.plots import write_figures
-from data_cards.views.agreement import MEANING, differing_passages
+from data_cards.views.agreement import MEANING, differing_passages, quality_values
 from data_cards.views.highlighting import highlighted
 
 PASSAGES: Final = 30
@@ -53,7 +54,7 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
     holding = Counter(label for _, _, mentions in drawn for label in {mention.label for mention in mentions})
     order = sorted(holding, key=lambda label: (-holding[label], label))
     numbers = {label: number for number, label in enumerate(order)}
-    return render_html(
+    return render_template(
         "report.html.j2",
         audit=figures,
         **quality_values(run, figures),

@@ -11,9 +11,8 @@ import asyncio
 import hmac
 import json
 import secrets
-import signal
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib import resources
 from typing import Any, Final
 
@@ -90,7 +89,8 @@ def serve(session: Session, port: int, ready: Callable[[str], None]) -> None:
     Raises:
         RunDirError: the port is taken.
     """
-    asyncio.run(_serve(session, port, ready))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(session, port, ready))
 
 
 async def _serve(session: Session, port: int, ready: Callable[[str], None]) -> None:
@@ -103,26 +103,10 @@ async def _serve(session: Session, port: int, ready: Callable[[str], None]) -> N
             await site.start()
         except OSError as error:
             raise RunDirError(f"cannot listen on port {port}: {error.strerror}; choose another --port") from error
-        with _interruptible() as stop:
-            ready(f"http://127.0.0.1:{runner.addresses[0][1]}/{token}/")
-            await stop.wait()
+        ready(f"http://127.0.0.1:{runner.addresses[0][1]}/{token}/")
+        await asyncio.Event().wait()  # until Ctrl-C
     finally:
         await runner.cleanup()
-
-
-@contextmanager
-def _interruptible() -> Iterator[asyncio.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set; on Windows, loops have no signal handlers of their own."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    before = {
-        name: signal.signal(name, lambda *_: loop.call_soon_threadsafe(stop.set))
-        for name in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
 
 
 def _guard(token: str) -> Any:

@@ -12,8 +12,9 @@ from annotator.records import Mention
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.terminal.progress import printable
+from data_cards.review.quality import measure_run
 from data_cards.views.highlighting import highlighted
-from data_cards.views.quality import measured_line
+from data_cards.views.quality import measured_line, summary_lines, type_rows
 
 PASSAGES: Final = 10
 """Passages on which two teachers differ most that are shown."""
@@ -28,6 +29,17 @@ MEANING: Final = {
     "only second": "the first teacher has nothing there, or only what has a pair already",
     "not asked": "the second teacher gave no answer about this type",
 }
+
+
+def quality_values(run: RunDir, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values for a template about measured quality and the agreement of two teachers."""
+    quality = measure_run(run)
+    return {
+        "quality": quality,
+        "quality_lines": summary_lines(quality),
+        "quality_types": type_rows(quality) if quality else [],
+        "agreement_lines": agreement_lines(figures["agreement"], quality) if "agreement" in figures else [],
+    }
 
 
 def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | None = None) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from annotator.teachers import make_teacher
 from annotator.terminal.flags import print_json
 from annotator.terminal.progress import printable
 from annotator.terminal.tables import Cell, text_table
+from data_cards.pages import render
 from data_cards.views.highlighting import highlighted
 from data_cards.views.terminal import titled
 from normalizers.text import nfc
@@ -66,14 +66,10 @@ class PassageView:
         return passage_view(self.passage, self.annotation, self.completion, self.rejected)
 
     def _repr_html_(self) -> str:
-        from jinja2 import Environment, StrictUndefined
-
         mentions = self.annotation.mentions if self.annotation else ()
         numbers = {label: number for number, label in enumerate(dict.fromkeys(item.label for item in mentions))}
-        template = resources.files("data_cards").joinpath("templates", "passage.html.j2").read_text(encoding="utf-8")
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        environment.filters["clean"] = lambda text: printable(str(text))
-        return environment.from_string(template).render(
+        return render(
+            "passage.html.j2",
             passage=self.passage,
             html=highlighted(self.passage.text, mentions, numbers),
             mentions=mentions,

@@ -8,6 +8,7 @@ from typing import Any
 
 from annotator.storage.rundir import RunDir
 from annotator.terminal.words import plural
+from data_cards.pages import share
 from data_cards.review.quality import measure_run
 
 NOT_MEASURED = "quality: not measured"
@@ -43,12 +44,6 @@ def quality_lines(run: RunDir) -> list[str]:
     found = measure_run(run)
     lines = summary_lines(found)
     return lines if lines != [NOT_MEASURED] else [f"{NOT_MEASURED}; measure it: vner-annotate review {run.root}"]
-
-
-def share(estimate: Mapping[str, Any]) -> str:
-    """Return ``93.1 % (95 % interval 91.2 to 94.6)``."""
-    value, low, high = (100 * estimate[name] for name in ("value", "low", "high"))
-    return f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f})"
 
 
 def measured_line(missed: Mapping[str, Any]) -> str:

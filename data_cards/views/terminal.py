@@ -21,6 +21,7 @@ from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table
 from annotator.terminal.words import plural, prices
 from data_cards.audit.problems import negatives_note
+from data_cards.pages import output_of
 from data_cards.views.quality import quality_lines
 
 BAR: Final = 40
@@ -122,8 +123,3 @@ def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
 def titled(title: str, body: RenderableType) -> RenderableType:
     """Return ``body`` below a title in bold and an empty line."""
     return Group(Text(f"\n{title}", style="bold"), body)
-
-
-def output_of(name: str, number: int) -> str:
-    """Return ``1 passage`` or ``2 passages``; the names of splits stay as they are."""
-    return f"{number:,} {name}" if name in {*SPLITS, "negative"} else plural(number, name)
