@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from data_cards.audit.compute import Audit
@@ -21,6 +21,7 @@ _NUMBERS: Final = (
     ("prompt tokens", ("usage", "prompt_tokens")),
     ("completion tokens", ("usage", "completion_tokens")),
 )
+_SETTINGS: Final = ("teacher", "tokenizer", "source", "lexicon")
 
 
 def compare(before: Audit, after: Audit) -> dict[str, Any]:
@@ -34,11 +35,10 @@ def compare(before: Audit, after: Audit) -> dict[str, Any]:
         if label in old and old[label] != new[label]
     ]
     changed.sort(key=lambda row: -abs(row["after"]["mentions"] - row["before"]["mentions"]))
+    one, other = before.figures, after.figures
     return {
-        "numbers": _changes({name: (_at(before.figures, path), _at(after.figures, path)) for name, path in _NUMBERS}),
-        "splits": _changes(
-            {split: (_samples(before, split), _samples(after, split)) for split in _splits(before, after)}
-        ),
+        "numbers": _changes(_numbers(one), _numbers(other)),
+        "splits": _changes(_splits(one), _splits(other), 0),
         "types": {
             "came": len(came),
             "went": len(went),
@@ -47,53 +47,43 @@ def compare(before: Audit, after: Audit) -> dict[str, Any]:
             "went_most_frequent": [{"label": label, **went[label]} for label in list(went)[:LISTED]],
             "changed_most": changed[:LISTED],
         },
-        "funnel": _funnel(before.figures.get("funnel", []), after.figures.get("funnel", [])),
-        "settings": {
-            name: {"before": before.figures.get(name), "after": after.figures.get(name)}
-            for name in ("teacher", "tokenizer", "source", "lexicon")
-            if before.figures.get(name) != after.figures.get(name)
-        },
+        "funnel": list(_funnel(one.get("funnel", []), other.get("funnel", []))),
+        "settings": _changes(
+            {name: one.get(name) for name in _SETTINGS}, {name: other.get(name) for name in _SETTINGS}
+        ),
         "problems": {
-            "came": [line for line in after.figures["problems"] if line not in before.figures["problems"]],
-            "went": [line for line in before.figures["problems"] if line not in after.figures["problems"]],
+            "came": [line for line in other["problems"] if line not in one["problems"]],
+            "went": [line for line in one["problems"] if line not in other["problems"]],
         },
     }
 
 
-def _changes(pairs: Mapping[str, tuple[Any, Any]]) -> dict[str, dict[str, Any]]:
-    return {name: {"before": old, "after": new} for name, (old, new) in pairs.items() if old != new}
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], absent: Any = None) -> dict[str, dict[str, Any]]:
+    """Return the values that differ by name, before and after."""
+    pairs = {name: (old.get(name, absent), new.get(name, absent)) for name in {**old, **new}}
+    return {name: {"before": one, "after": other} for name, (one, other) in pairs.items() if one != other}
 
 
-def _at(figures: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    found: Any = figures
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
+def _numbers(figures: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, path in _NUMBERS:
+        value: Any = figures
+        for step in path:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        found[name] = value
     return found
 
 
-def _splits(before: Audit, after: Audit) -> list[str]:
-    return list(dict.fromkeys([*before.figures["samples"]["splits"], *after.figures["samples"]["splits"]]))
+def _splits(figures: Mapping[str, Any]) -> dict[str, int]:
+    return {split: sum(counts.values()) for split, counts in figures["samples"]["splits"].items()}
 
 
-def _samples(audit: Audit, split: str) -> int:
-    return sum(audit.figures["samples"]["splits"].get(split, {}).values())
-
-
-def _funnel(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _funnel(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     old, new = ({flow["stage"]: flow for flow in flows} for flows in (before, after))
-    rows: list[dict[str, Any]] = []
-    for stage in dict.fromkeys([*old, *new]):
+    for stage in {**old, **new}:
         one, other = old.get(stage, {}), new.get(stage, {})
-        reasons = dict.fromkeys([*one.get("rejected", {}), *other.get("rejected", {})])
-        row = {
-            "stage": stage,
-            "unit": (other or one)["unit"],
-            **_changes({name: (one.get(name), other.get(name)) for name in ("in", "out")}),
-        }
-        rejected = _changes({reason: (one.get("rejected", {}).get(reason, 0), other.get("rejected", {}).get(reason, 0))
-                             for reason in reasons})  # fmt: skip
-        if rejected:
-            row["rejected"] = rejected
-        if len(row) > 2:
-            rows.append(row)
-    return rows
+        numbers = _changes(*({name: flow.get(name) for name in ("in", "out")} for flow in (one, other)))
+        rejected = _changes(one.get("rejected", {}), other.get("rejected", {}), 0)
+        if numbers or rejected:
+            row = {"stage": stage, "unit": (other or one)["unit"], **numbers}
+            yield {**row, "rejected": rejected} if rejected else row
