@@ -28,8 +28,8 @@ BEGINNING: Final = 120
 _MARKS: Final = "[\u0300-\u036f]"
 """Combining marks, as decomposed Vietnamese has them."""
 _BITS: Final = np.uint64(48)
-"""Bits of an n-gram's hash; the number of its text is stored above them while a batch is sorted."""
-_REST: Final = np.uint64(16)
+"""Bits of an n-gram's hash that are kept; the number of its text is stored above them while a batch is sorted."""
+_REST: Final = np.uint64(64) - _BITS
 _JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an answer as exploding does."""
 _STRINGS: Final = pa.list_(pa.string())
@@ -41,6 +41,7 @@ _ANNOTATIONS: Final = "SELECT hashed(passage_id), hashed(text), reply_status FRO
 _MEASURES: Final = """
 hashed(lower(text)), len(regexp_extract_all(text, '[^\\s\\pZ\\x0b\\x1c-\\x1f\\x{85}]+')), length(text)
 """
+"""Of a mention: its hash, its syllables (what white space separates) and its characters."""
 _MENTIONS: Final = f"""
 SELECT passage, label, {_MEASURES}, "start", "end", match,
        "start" < 0 OR "start" >= "end" OR substr(body, "start" + 1, "end" - "start") <> text
@@ -52,7 +53,7 @@ _SAMPLES: Final = """
 SELECT split, hashed(passage_id), hashed(input), entity_type, hashed(output), negative FROM batch
 """
 _TEXTS: Final = """
-SELECT hashed(input), split, min(passage_id), any_value(input)[:{beginning}] FROM batch GROUP BY input, split
+SELECT hashed(input), split, min(passage_id), left(any_value(input), {beginning}) FROM batch GROUP BY input, split
 """
 _ANSWERED: Final = f"""
 SELECT passage, label, {_MEASURES}, NULL, NULL, NULL, NULL
