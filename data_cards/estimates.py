@@ -7,7 +7,7 @@ dataset that was sampled: when everything was checked, they have no width.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -182,7 +182,7 @@ def alpha(verdicts: Iterable[Mapping[str, Hashable]]) -> float | None:
 
     Krippendorff (2011), Computing Krippendorff's alpha-reliability.
     """
-    together: Counter[tuple[Hashable, Hashable]] = Counter()
+    together: defaultdict[tuple[Hashable, Hashable], float] = defaultdict(float)
     for unit in verdicts:
         counts = Counter(unit.values())
         judges = counts.total()
@@ -190,11 +190,11 @@ def alpha(verdicts: Iterable[Mapping[str, Hashable]]) -> float | None:
             continue
         for one, ones in counts.items():
             for other, others in counts.items():
-                together[one, other] += ones * (others - (one == other)) / (judges - 1)  # type: ignore[assignment]
-    totals: Counter[Hashable] = Counter()
+                together[one, other] += ones * (others - (one == other)) / (judges - 1)
+    totals: defaultdict[Hashable, float] = defaultdict(float)
     for (one, _), number in together.items():
         totals[one] += number
-    n = totals.total()
+    n = sum(totals.values())
     expected = sum(totals[one] * totals[other] for one in totals for other in totals if one != other)
     if not expected:
         return None

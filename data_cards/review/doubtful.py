@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -36,15 +36,15 @@ def doubtful_first(
             for row in batch.to_pylist():
                 decided = row["reason"].startswith(("review", DECIDED))
                 missed[row["record_id"]] += row["stage"] == "clean" and not decided
-    doubt: Counter[str] = Counter()
+    doubt: defaultdict[str, float] = defaultdict(float)
     differing: Counter[str] = Counter()
     for one in opinions:
         if one.verdict in DIFFERENT and one.arbiter != "rejected":
-            doubt[one.passage_id] += one.doubt  # type: ignore[assignment] # a sum
+            doubt[one.passage_id] += one.doubt
             differing[one.passage_id] += 1
     unsure: Counter[str] = Counter()
     for entity in sure if not differing else ():  # the doubt about differences has them already
-        doubt[entity.passage_id] += 1 - entity.probability  # type: ignore[assignment]
+        doubt[entity.passage_id] += 1 - entity.probability
         unsure[entity.passage_id] += entity.probability < UNSURE
     scored = []
     for identity, annotation in annotations.items():
