@@ -15,11 +15,12 @@ from typer.testing import Result
 from annotator.asking import batch_jobs as batching
 from annotator.asking.batch_files import read_batches
 from annotator.asking.endpoint_limits import BatchLimits, batch_limits
+from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
 from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from annotator.teachers import make_question
+from annotator.teachers import make_teacher
 from annotator.teachers.batch import read_result, request_line
 from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late
 from tests.endpoint import Endpoint
@@ -126,25 +127,22 @@ def test_limits_are_the_published_ones() -> None:
     assert batch_limits("groq").requests == 50_000
 
 
-@pytest.mark.parametrize("provider", ["openai", "groq"])
-def test_refused_lines_are_recorded_and_go_into_a_further_batch(
-    api: BatchEndpoint, tmp_path: Path, provider: str
-) -> None:
+def test_refused_lines_are_recorded_and_go_into_a_further_batch(api: BatchEndpoint, tmp_path: Path) -> None:
     """With their cause; not at once, so that it is seen before it is paid for again."""
     out = tmp_path / "run"
-    batch(api, out, provider=provider)
+    batch(api, out)
     unlucky = {line["custom_id"] for line in api.requests("batch_1")[::3]}
     api.finish(lambda line: refused(line) if line["custom_id"] in unlucky else answered(line))
-    result = batch(api, out, provider=provider)
+    result = batch(api, out)
     assert result.exit_code == 3
     assert f"{len(unlucky)} passages have no answer yet" in result.stderr
     assert reasons(out) == {"unanswered: http 400": len(unlucky)}
     assert "context length exceeded" in {row["detail"] for row in tables.rows(out / "rejected.parquet")}
     assert len(api.batches) == 1
-    assert batch(api, out, provider=provider).exit_code == 3
+    assert batch(api, out).exit_code == 3
     assert {line["custom_id"] for line in api.requests("batch_2")} == unlucky
     api.finish()
-    assert batch(api, out, provider=provider).exit_code == 0
+    assert batch(api, out).exit_code == 0
 
 
 def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_path: Path) -> None:
@@ -225,7 +223,7 @@ def test_a_wrong_key_orders_nothing_and_is_seen_nowhere(api: BatchEndpoint, tmp_
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
 
 
-@pytest.mark.parametrize("status", [500, 429, 400])
+@pytest.mark.parametrize("status", [500, 400])
 @pytest.mark.parametrize("kind", ["POST files", "POST batches", "GET content"])
 def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, kind: str, status: int) -> None:
     """One line, exit code 1, and the same command goes on; no question is ordered twice."""
@@ -244,8 +242,10 @@ def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, ki
     assert len(api.batches) == 1
 
 
-@pytest.mark.parametrize("provider", ["openai", "groq"])
-@pytest.mark.parametrize("kind", ["POST files", "POST batches", "GET content"])
+@pytest.mark.parametrize(
+    ("kind", "provider"),
+    [("POST files", "openai"), ("POST batches", "openai"), ("GET content", "openai"), ("POST batches", "groq")],
+)
 def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str, provider: str) -> None:
     """SIGKILL when the provider has done it and we do not know yet: the batch is found again, not ordered twice."""
     out = tmp_path / "run"
@@ -418,10 +418,10 @@ def test_kinds_of_failure(line: dict[str, Any], kind: str) -> None:
 def test_a_request_is_one_line_to_every_reader() -> None:
     """Whatever a passage holds; and it is the passage, letter for letter, that arrives."""
     text = "Ho\u0300a\u2028Bình\u2029\x85\x0b\x0c\r\nhai 😀 \\u2028"
-    question = make_question({"model": "m", "messages": [{"role": "user", "content": text}], "prompt": "p.1"})
+    question = make_teacher(RunConfig(provider="openai", model="m")).question(text)
     line = request_line(question, {})
     assert len(line.decode().splitlines()) == 1
-    assert json.loads(line)["body"]["messages"][0]["content"] == text
+    assert text in json.loads(line)["body"]["messages"][-1]["content"]
     assert json.loads(line)["custom_id"] == question.key
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
-from annotator.teachers.http import KEPT, Answer, HttpConnection
+from annotator.teachers.http import Answer, HttpConnection
 from annotator.teachers.openai import connect, headers
 
 BODY = '{"câu": "Bà Hoà ở Huế 🎉"}'.encode()
@@ -42,7 +42,7 @@ async def request_of(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 
 
 def post(serve: Serving, *bodies: bytes, timeout: float = 5.0, tls: ssl.SSLContext | None = None,
-         at_once: bool = False, kept: float = KEPT) -> tuple[list[Answer | BaseException], int]:  # fmt: skip
+         at_once: bool = False) -> tuple[list[Answer | BaseException], int]:  # fmt: skip
     """What comes of posting ``bodies`` one after the other, and how many connections that took."""
     taken = 0
 
@@ -59,7 +59,7 @@ def post(serve: Serving, *bodies: bytes, timeout: float = 5.0, tls: ssl.SSLConte
     async def work() -> list[Answer | BaseException]:
         server = await asyncio.start_server(counted, "127.0.0.1", 0, ssl=tls, limit=1 << 24)
         address = f"{'https' if tls else 'http'}://localhost:{server.sockets[0].getsockname()[1]}/v1/"
-        client = HttpConnection(address, {"authorization": "Bearer x"}, timeout, kept)
+        client = HttpConnection(address, {"authorization": "Bearer x"}, timeout)
         if at_once:
             answers = await asyncio.gather(*(client.post(body) for body in bodies), return_exceptions=True)
         else:
@@ -208,13 +208,6 @@ def test_the_whole_answer_must_be_there_in_time() -> None:
 
     answers, taken = post(drip, BODY, BODY, timeout=0.2)
     assert [error.kind for error in answers if isinstance(error, TeacherError)] == ["timeout"] * 2
-    assert taken == 2
-
-
-def test_an_old_connection_is_not_trusted() -> None:
-    """Whoever stands between may have dropped it without a word."""
-    answers, taken = post(saying(LONG), BODY, BODY, kept=0.0)
-    assert all(isinstance(answer, Answer) for answer in answers)
     assert taken == 2
 
 

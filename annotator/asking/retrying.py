@@ -65,7 +65,7 @@ class Requests:
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
         self._pause(reply.pause)
-        if reply.only_thinking:
+        if reply.finish_reason == "length" and reply.text.startswith("<think>") and "</think>" not in reply.text:
             self._report_cut_thinking()
         if _says_nothing(reply) and not task.was_empty and task.failed < self._retries:
             task.was_empty = True

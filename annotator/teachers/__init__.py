@@ -58,8 +58,6 @@ class Reply:
     """Seconds for which nothing should be asked, by the limits that came with the answer."""
     body: str = ""
     """The whole body, where the text is empty."""
-    only_thinking: bool = False
-    """The answer was cut before the model had finished thinking."""
     logprobs: str = ""
     """Token probabilities of ``text`` in the form of ``token_logprobs``; empty where none came."""
 

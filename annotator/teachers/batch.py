@@ -17,6 +17,7 @@ from typing import IO, Any, Final, NamedTuple, Self
 from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
+from annotator.teachers.chat import renamed
 from annotator.teachers.http import explained
 from annotator.teachers.registry import PROVIDERS
 from annotator.teachers.responses import read_reply, words_of
@@ -66,9 +67,9 @@ def request_line(question: Question, sent_as: Mapping[str, str]) -> bytes:
 
     ``sent_as``: parameters to send under another name.
     """
-    body = {sent_as.get(name, name): value for name, value in question.content.items() if name != "prompt"}
-    request = {"custom_id": question.key, "method": "POST", "url": ENDPOINT, "body": body}
-    return json.dumps(request, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES).encode("utf-8") + b"\n"
+    body = renamed(question.body, sent_as).decode("utf-8").translate(_ESCAPES)
+    line = f'{{"custom_id":"{question.key}","method":"POST","url":"{ENDPOINT}","body":{body}}}\n'
+    return line.encode("utf-8")
 
 
 def read_result(line: bytes) -> Result:

@@ -135,14 +135,14 @@ class ChatTeacher:
         if self._connection is None:
             self._key = require_key(self._config)
             self._connection = import_module(PROVIDERS[self._config.provider].module).connect(self._config, self._key)
-        answer: Answer = await self._connection.post(_renamed(body, self.sent_as))
+        answer: Answer = await self._connection.post(renamed(body, self.sent_as))
         if (
             answer.status == 400
             and not self.sent_as
             and (learnt := other_names(answer.body.decode("utf-8", "replace")))
         ):
             self.sent_as |= learnt
-            answer = await self._connection.post(_renamed(body, self.sent_as))
+            answer = await self._connection.post(renamed(body, self.sent_as))
         if answer.status >= 300:
             raise self._http_error(self._connection.where, answer)
         return read_reply(answer.body, answer.headers, self._key, probing=probing)
@@ -176,7 +176,7 @@ def other_names(refusal: str) -> dict[str, str]:
     return {MAX_TOKENS: SUCCESSOR} if MAX_TOKENS in refusal and SUCCESSOR in refusal else {}
 
 
-def _renamed(body: bytes, sent_as: Mapping[str, str]) -> bytes:
+def renamed(body: bytes, sent_as: Mapping[str, str]) -> bytes:
     """Return a JSON body with parameters under the names in ``sent_as``."""
     for name, other in sent_as.items():  # in a text these quotes would be escaped
         body = body.replace(f'"{name}":'.encode(), f'"{other}":'.encode())

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import aiohttp
 
 PATH: Final = "chat/completions"
-KEPT: Final = 15.0
-"""Seconds after which an idle connection is not used again: a proxy may have dropped it."""
 _LOGIN: Final = re.compile(r"//[^/\s]*@")
 """User and password in an address, such as a proxy's."""
 
@@ -40,14 +38,13 @@ class Answer(NamedTuple):
 class HttpConnection:
     """Sends requests to one address, over as many connections as there are requests at once. Needs a running loop."""
 
-    def __init__(self, address: str, headers: Mapping[str, str], timeout: float, kept: float = KEPT) -> None:
+    def __init__(self, address: str, headers: Mapping[str, str], timeout: float) -> None:
         """Prepare connections; nothing is sent yet.
 
         Args:
             address: ``http`` or ``https``, without user or password, with a slash at its end.
             headers: what to send with each request, beside what describes the body.
             timeout: seconds from the start of a request to the last byte of its answer.
-            kept: seconds that an idle connection may be used again.
 
         Raises:
             ConfigError: the address, a header or the environment's proxy cannot be used.
@@ -66,7 +63,7 @@ class HttpConnection:
             self._url = URL(address + PATH)
             if proxy and not proxy.startswith("socks"):
                 self._proxy = URL(proxy)
-        options: dict[str, Any] = {"limit": 0, "keepalive_timeout": kept}
+        options: dict[str, Any] = {"limit": 0}
         if address.startswith("https:"):
             options["ssl"] = tls()
         self._session = aiohttp.ClientSession(

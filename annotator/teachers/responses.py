@@ -67,10 +67,9 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
         raise TeacherError(cause, kind="unfinished answer", body=_whole(content, secret))
     final = FINAL[reason.lower()]
     text, thinking = written
-    only_thinking = final == "length" and not text and bool(thinking)
     if not text and thinking:
         # A server that marks the whole answer as thinking, or an answer that was cut off before its first word.
-        text = f"<think>{thinking}" if only_thinking else thinking
+        text = f"<think>{thinking}" if final == "length" else thinking
     text = _clean(text)
     return Reply(
         text=text,
@@ -79,7 +78,6 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
         completion_tokens=completion_tokens,
         pause=pause(headers, prompt_tokens + completion_tokens),
         body="" if text else _whole(content, secret),
-        only_thinking=only_thinking,
         logprobs=read_logprobs(choice, text),
     )
 
