@@ -18,7 +18,7 @@ from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.chat import renamed
-from annotator.teachers.http import explained
+from annotator.teachers.http import client_options, explained
 from annotator.teachers.registry import PROVIDERS
 from annotator.teachers.responses import read_reply, words_of
 
@@ -111,8 +111,10 @@ class BatchApi:
         key = require_key(config)
         self._config, self._key = config, key
         self._provider: Any = import_module(PROVIDERS[config.provider].module)
+        self._sdk: Any = import_module(config.provider)  # a provider with a Batch API has the name of its SDK
         with explained():
-            self._sdk, self._client = self._provider.batch_client(config, key)
+            options = client_options(config, key, self._sdk.DefaultHttpxClient)
+            self._client = self._sdk.Client(**options, max_retries=config.max_retries)
         self.address = str(self._client.base_url)
 
     def __enter__(self) -> Self:

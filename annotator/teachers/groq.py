@@ -50,14 +50,6 @@ def connect(config: RunConfig, key: str) -> _Sdk:
     return _Sdk(config, key)
 
 
-def batch_client(config: RunConfig, key: str) -> tuple[Any, Any]:
-    """Return the SDK and its client for the Batch API."""
-    import groq
-
-    options = client_options(config, key, groq.DefaultHttpxClient)
-    return groq, groq.Groq(**options, max_retries=config.max_retries)
-
-
 def list_batches(client: Any) -> Iterable[Any]:
     """Return the account's batches: one answer, no pages."""
     return client.batches.list().data or ()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from annotator.config.settings import RunConfig
-from annotator.teachers.http import HttpConnection, client_options
+from annotator.teachers.http import HttpConnection
 
 OFFICIAL: Final = "https://api.openai.com/v1"
 
@@ -37,14 +37,6 @@ def headers(key: str) -> dict[str, str]:
         if colon:
             found[name.strip().lower()] = value.strip()
     return {name: value for name, value in found.items() if value}
-
-
-def batch_client(config: RunConfig, key: str) -> tuple[Any, Any]:
-    """Return the SDK and its client for the Batch API."""
-    import openai
-
-    options = client_options(config, key, openai.DefaultHttpxClient)
-    return openai, openai.OpenAI(**options, max_retries=config.max_retries)
 
 
 def list_batches(client: Any) -> Iterable[Any]:

@@ -16,7 +16,7 @@ class Provider:
 
     module: str
     """A chat provider's module has ``connect``, which returns what ``HttpConnection`` is, and with a Batch API
-    ``batch_client`` and ``list_batches``; any other has ``make_teacher``."""
+    ``list_batches``; any other has ``make_teacher``."""
     help: str
     """Description for ``--help``."""
     chat: bool = True
