@@ -157,10 +157,11 @@ def test_only_sound_answers_of_answerable_questions(tmp_path: Path) -> None:
 def test_answers_of_another_form_cost_their_question_alone(tmp_path: Path, answers: Any) -> None:
     """So does a context that cannot be stored; the next row is read."""
     row = {"context": CONTEXT, "question": "Ai?", "answers": {"text": ["Nguyễn Du"], "answer_start": [0]}}
-    rows = [{**row, "answers": answers}, {**row, "context": CONTEXT + "\ud83d"}, row]
+    rows = [{**row, "answers": answers}, {**row, "context": CONTEXT + "\ud83d"}, [], {"paragraphs": 5}, row]
     samples, report = run("squad", write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows))))
     assert [sample.output for sample in samples] == ["Nguyễn Du"]
-    assert sum(lost(report).values()) == 2
+    assert [sum(found["count"] for found in flow["left_out"].values()) for flow in report["funnel"]] == [2, 2, 0]
+    assert examples(report, "broken record")[0]["where"].endswith((":3", ":1"))
 
 
 @pytest.mark.skipif(not XQUAD.exists(), reason=f"no real file at {XQUAD}; set VNER_XQUAD to xquad.vi.json")

@@ -7,7 +7,7 @@ so do the other mentions of the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -67,7 +67,8 @@ def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
         job.counts.keep("lines")
         for rest in line.broken:
             job.counts.drop("entities", "broken tag", record.where, rest)
-        for start, end in _units(line, job.options.unit):
+        gold = [mark for mark in line.marks if job.name(mark.raw_type) and mark.level <= job.options.levels]
+        for start, end in _units(line.text, gold, job.options.unit):
             inside = [mark for mark in line.marks if start <= mark.start < end]
             mentions = [(mark.raw_type, line.text[mark.start : mark.end], mark.level) for mark in inside]
             yield Sentence(record.where, line.text[start:end], mentions)
@@ -99,13 +100,13 @@ def parse(line: str) -> Line:
     return Line(text, marks, broken)
 
 
-def _units(line: Line, unit: str) -> Iterator[tuple[int, int]]:
-    """Yield the sentences of a line, none of which ends inside a mention; or the whole line."""
+def _units(text: str, gold: Sequence[Mark], unit: str) -> Iterator[tuple[int, int]]:
+    """Yield the sentences of a line, none of which ends inside a gold mention; or the whole line."""
     begun: int | None = None
-    sentences = split_sentences(line.text)
+    sentences = split_sentences(text)
     for sentence in sentences:
         begun = sentence.start if begun is None else begun
-        inside = any(mark.start < sentence.end < mark.end for mark in line.marks)
+        inside = any(mark.start < sentence.end < mark.end for mark in gold)
         if sentence is sentences[-1] or (unit == "sentence" and not inside):
             yield begun, sentence.end
             begun = None

@@ -80,7 +80,9 @@ def _add(reasons: Reasons, reason: str, where: str, value: object, detail: objec
     found = reasons.setdefault(reason, {"count": 0, "examples": []})
     found["count"] += 1
     if len(found["examples"]) < EXAMPLES:
-        if isinstance(detail, ValidationError):
+        if isinstance(detail, KeyError):
+            detail = f"no field {detail}"
+        elif isinstance(detail, ValidationError):
             first = detail.errors(include_url=False)[0]
             detail = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
         example = {"where": where, "value": str(value)[:SHOWN], "detail": str(detail)}

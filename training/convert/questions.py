@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, StringConstraints, TypeAdapter, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, StringConstraints, TypeAdapter, field_validator
 
 from annotator.records import Sample
 from annotator.sources.formats.files import Record
@@ -96,16 +96,14 @@ class _Paragraph(BaseModel):
     qas: list[Any]
 
 
-class _Article(BaseModel):
-    paragraphs: list[_Paragraph]
+_PARAGRAPHS: Final = TypeAdapter(list[_Paragraph])
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_row(cls, record: Any) -> Any:
-        """Accept a row of the flat form too: a question with its context."""
-        if not isinstance(record, dict) or "paragraphs" in record:
-            return record
-        return {"paragraphs": [{"context": record.get("context"), "qas": [record]}]}
+
+def _paragraphs(record: Any) -> list[_Paragraph]:
+    """Return the paragraphs of an article; a row of the flat form is a question with its context."""
+    if "paragraphs" in record:
+        return _PARAGRAPHS.validate_python(record["paragraphs"])
+    return _PARAGRAPHS.validate_python([{"context": record["context"], "qas": [record]}])
 
 
 def read_squad(job: Job) -> Iterator[Sample]:
@@ -120,8 +118,8 @@ def read_squad(job: Job) -> Iterator[Sample]:
             raise LeftOutError("answer is not in its context")
         return question.question, context, Counter(sound).most_common(1)[0][0]
 
-    for where, article in job.records(_Article.model_validate, "records", under="context"):
-        for paragraph in article.paragraphs:
+    for where, paragraphs in job.records(_paragraphs, "records", under="context"):
+        for paragraph in paragraphs:
             for value in paragraph.qas:
                 if found := job.parsed(partial(parse, paragraph.context), "questions", Record(where, value)):
                     yield job.instruct(paragraph.context, *found)
