@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import cli
 from annotator.config.settings import RunConfig
-from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
+from annotator.duplicates.ngrams import ngrams, syllable_spans, syllables
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, fingerprints, rejections
 from annotator.errors import ConfigError
 from annotator.records import Passage, Rejected
@@ -207,17 +207,8 @@ def test_blocks_change_no_share(made: list[tuple[int, int]], block: int) -> None
         seen.update(own)
 
 
-@given(st.lists(st.text(st.sampled_from("aế1 _.\u200b\u0323"), max_size=30), max_size=8), st.integers(1, 6))
-def test_runs_of_many_texts_are_those_of_each(texts: list[str], length: int) -> None:
-    """None goes over from one text into the next, whatever stands in them."""
-    found, owner = ngrams_of_texts(texts, length)
-    each = [ngrams(syllables(text), length).tolist() for text in texts]
-    assert found.tolist() == [run for own in each for run in own]
-    assert owner.tolist() == [number for number, own in enumerate(each) for _ in own]
-
-
 @given(st.text(st.sampled_from("aếĐ1 _-.\u200b\u00ad\u0323"), max_size=30))
-def test_the_quick_pattern_finds_the_same(text: str) -> None:
+def test_each_syllable_has_a_place(text: str) -> None:
     """Syllables are runs of letters and digits, with what has no width inside them."""
     text = unicodedata.normalize("NFC", text)
     assert len(syllables(text)) == len(syllable_spans(text))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -19,11 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Hashes: TypeAlias = NDArray[np.uint64]
-    Numbers: TypeAlias = NDArray[np.int64]
 
 _SYLLABLE: Final = re.compile(rf"[^\W_]+(?:[{ZERO_WIDTH}]+[^\W_]+)*")
-_PLAIN: Final = re.compile(r"\w+")
-_ODD: Final = f"_{ZERO_WIDTH}"
 _NO_WIDTH: Final = re.compile(f"[{ZERO_WIDTH}]")
 _FACTOR: Final = 0x100000001B3
 _MIX: Final = 0x9E3779B97F4A7C15
@@ -38,7 +34,7 @@ def syllables(text: str) -> Hashes:
     """Return one hash for each syllable of ``text``, in order."""
     import numpy as np
 
-    found = _syllables(text)
+    found = _SYLLABLE.findall(nfc(text))
     return np.fromiter(map(_hash, found), np.uint64, len(found))
 
 
@@ -54,23 +50,6 @@ def ngrams(hashes: Hashes, n: int) -> Hashes:
     found ^= found >> np.uint64(29)
     found *= np.uint64(_MIX)
     return found ^ (found >> np.uint64(32))
-
-
-def ngrams_of_texts(texts: Sequence[str], n: int) -> tuple[Hashes, Numbers]:
-    """Return the n-grams of every text, text after text, and for each the number of its text."""
-    import numpy as np
-
-    hashes = [syllables(text) for text in texts]
-    owner = np.repeat(np.arange(len(texts)), [len(own) for own in hashes])
-    found = ngrams(np.concatenate([np.zeros(0, np.uint64), *hashes]), n)
-    whole = owner[: len(found)] == owner[n - 1 :]  # it ends in the text in which it begins
-    return found[whole], owner[: len(found)][whole]
-
-
-def _syllables(text: str) -> list[str]:
-    text = nfc(text)
-    is_plain = not any(map(text.__contains__, _ODD))  # then a quicker pattern finds the same
-    return (_PLAIN if is_plain else _SYLLABLE).findall(text)
 
 
 @lru_cache(maxsize=1 << 15)

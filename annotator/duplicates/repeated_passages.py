@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from annotator.duplicates.ngrams import ngrams, ngrams_of_texts, syllable_spans, syllables
+from annotator.duplicates.ngrams import ngrams, syllable_spans, syllables
 from annotator.records import Rejected
 from normalizers.text import nfc
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from annotator.duplicates.ngrams import Hashes, Numbers
+    from annotator.duplicates.ngrams import Hashes
 
     Bytes: TypeAlias = NDArray[np.uint8]
+    Numbers: TypeAlias = NDArray[np.int64]
 
 STAGE: Final = "overlap"
 """The name under which these passages are counted."""
@@ -42,7 +43,6 @@ _BITS: Final = 16  # of the first filter for each n-gram that is compared
 _DOUBLED: Final = 4  # times that later filters have twice the bits of the one before
 _NGRAMS_OF_A_DOCUMENT: Final = 128  # that are compared: 1,000 syllables
 _LARGEST: Final = 1 << 34  # bits of the filter, 2 GB: as many as 8.4 million documents want
-_TOGETHER: Final = 256  # texts whose n-grams are in memory at once, before some are chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +79,15 @@ class Benchmarks:
         return None
 
 
-class Fingerprints(NamedTuple):
-    """The n-grams by which texts are compared with earlier ones: one in eight of the distinct ones of each text."""
+def fingerprints(texts: Iterable[str]) -> list[Hashes]:
+    """Return the n-grams by which each text is compared with earlier ones: one in eight of its distinct ones.
 
-    ngrams: Hashes
-    """Text after text."""
-    sizes: Numbers
-    """N-grams of each text."""
-
-
-def fingerprints(texts: Sequence[str]) -> Fingerprints:
-    """Find the n-grams by which texts are compared: what takes time, and can be done in any process."""
+    This is what takes time, and can be done in any process.
+    """
     import numpy as np
 
-    begins = range(0, len(texts), _TOGETHER)
-    some = [_fingerprints(texts[begin : begin + _TOGETHER]) for begin in begins] or [_fingerprints([])]
-    return Fingerprints(*map(np.concatenate, zip(*some, strict=True)))
-
-
-def _fingerprints(texts: Sequence[str]) -> Fingerprints:
-    import numpy as np
-
-    found, owner = ngrams_of_texts(texts, SEEN_N)
-    chosen = found % np.uint64(_ONE_IN) == 0
-    found, owner = found[chosen], owner[chosen]
-    order = np.lexsort((found, owner))
-    found, owner = found[order], owner[order]
-    distinct = np.append(True, (found[1:] != found[:-1]) | (owner[1:] != owner[:-1]))[: len(found)]
-    return Fingerprints(found[distinct] // np.uint64(_ONE_IN), np.bincount(owner[distinct], minlength=len(texts)))
+    found = (ngrams(syllables(text), SEEN_N) for text in texts)
+    return [np.unique(own[own % np.uint64(_ONE_IN) == 0]) // np.uint64(_ONE_IN) for own in found]
 
 
 class SeenPassages:
@@ -130,20 +111,26 @@ class SeenPassages:
         size = min(max(documents, 64) * _NGRAMS_OF_A_DOCUMENT * bits, _LARGEST)
         self._filters.append(np.zeros(size // 8, np.uint8))
 
-    def shares(self, texts: Fingerprints) -> list[float]:
-        """Return for each text the share of its n-grams that texts before it have, and remember all of them."""
+    def shares(self, texts: Sequence[Hashes]) -> list[float]:
+        """Return for each text the share of its n-grams that texts before it have, and remember all of them.
+
+        Args:
+            texts: their ``fingerprints``.
+        """
         import numpy as np
 
         *full, newest = self._filters
-        owner = np.repeat(np.arange(len(texts.sizes)), texts.sizes)
-        bits, byte, mask = _places(texts.ngrams, newest)
+        sizes = np.array([len(own) for own in texts], np.int64)
+        found = np.concatenate([np.zeros(0, np.uint64), *texts])
+        owner = np.repeat(np.arange(len(sizes)), sizes)
+        bits, byte, mask = _places(found, newest)
         _, first, which = np.unique(bits, return_index=True, return_inverse=True)
         seen = ((newest[byte] & mask) != 0) | (owner[first[which]] < owner)
         np.bitwise_or.at(newest, byte, mask)
         for older in full:
-            _, byte, mask = _places(texts.ngrams, older)
+            _, byte, mask = _places(found, older)
             seen |= (older[byte] & mask) != 0
-        shares: list[float] = (np.bincount(owner, seen, len(texts.sizes)) / np.maximum(texts.sizes, 1)).tolist()
+        shares: list[float] = (np.bincount(owner, seen, len(sizes)) / np.maximum(sizes, 1)).tolist()
         return shares
 
 
@@ -160,7 +147,7 @@ def rejections(
     texts: Sequence[str],
     benchmarks: Benchmarks | None,
     seen: SeenPassages | None,
-    compared: Fingerprints | None,
+    compared: Sequence[Hashes] | None,
 ) -> list[Rejected | None]:
     """Return for each passage the rejection of one that a benchmark or an earlier passage has, and None for others.
 
@@ -175,20 +162,11 @@ def rejections(
     found = [_in_a_benchmark(*pair, benchmarks) if benchmarks else None for pair in pairs]
     if seen and compared:
         left = [number for number, rejected in enumerate(found) if rejected is None]
-        for number, share in zip(left, seen.shares(_of(compared, left)), strict=True):
+        for number, share in zip(left, seen.shares([compared[number] for number in left]), strict=True):
             if share >= SEEN:
                 detail = f"{share:.0%} of its runs of {SEEN_N} syllables are in earlier passages"
                 found[number] = Rejected(STAGE, "near duplicate", *pairs[number], detail)
     return found
-
-
-def _of(compared: Fingerprints, numbers: Sequence[int]) -> Fingerprints:
-    """Return the fingerprints of some of the passages."""
-    import numpy as np
-
-    kept = np.zeros(len(compared.sizes), bool)
-    kept[np.asarray(numbers, np.int64)] = True
-    return Fingerprints(compared.ngrams[np.repeat(kept, compared.sizes)], compared.sizes[kept])
 
 
 def _in_a_benchmark(identity: str, text: str, benchmarks: Benchmarks) -> Rejected | None:

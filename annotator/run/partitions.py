@@ -18,7 +18,7 @@ from annotator.checking.query_answers import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
 from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
 from annotator.cleaning.entity_reviews import Decision, affirmed, apply
-from annotator.duplicates.repeated_passages import Fingerprints, fingerprints
+from annotator.duplicates.repeated_passages import fingerprints
 from annotator.passages.chunking import chunk_block
 from annotator.passages.tokenizers import Tokenizer
 from annotator.records import Annotation, Completion, Document, Passage, Rejected
@@ -27,6 +27,8 @@ from annotator.storage import tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from annotator.duplicates.ngrams import Hashes
 
 PART: Final = 1024
 """Passages or annotations a partition: a tenth of a second of work."""
@@ -87,7 +89,7 @@ class Part:
     """The entities of two teachers, where a second one was asked."""
     probabilities: pa.RecordBatch | None = None
     """How sure the first teacher was of its entities, where its answers have token probabilities."""
-    fingerprints: Fingerprints | None = None
+    fingerprints: list[Hashes] | None = None
     """The n-grams by which its passages are compared with earlier ones, where the stage makes passages."""
 
 
