@@ -161,10 +161,11 @@ def _folder(root: Path, text: str = "một") -> Path:
     return root
 
 
-@pytest.mark.parametrize("whole_below", [10**9, 0])
-def test_fingerprint_follows_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_below: int) -> None:
+@pytest.mark.parametrize("more", [0, 10**9])
+def test_fingerprint_follows_content(tmp_path: Path, more: int) -> None:
     """A copy or a touch keeps it, another text or another name changes it, whether files are hashed whole or not."""
-    monkeypatch.setattr(locating, "_HASH_WHOLE_BELOW", whole_below)
+    for name in ("first", "second", "third"):
+        _put(tmp_path / name / "large.txt", "", size=more)
     first = _folder(tmp_path / "first")
     before = fingerprint(first)
     assert before.startswith("sha256:")
@@ -177,18 +178,25 @@ def test_fingerprint_follows_content(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert fingerprint(first) != before
 
 
-def test_fingerprint_of_a_large_source_reads_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the limit a change at either end of a file shows, one in the middle of the same size does not."""
-    monkeypatch.setattr(locating, "_HASH_WHOLE_BELOW", 10)
-    monkeypatch.setattr(locating, "_HASHED_END", 4)
-    path = tmp_path / "a.txt"
+def test_fingerprint_of_a_large_source_reads_both_ends(tmp_path: Path) -> None:
+    """Beyond a gigabyte a change at either end of a file shows, one in the middle of the same size does not."""
+    path, size = tmp_path / "a.txt", 10**9
 
-    def of(text: str) -> str:
-        path.write_text(text)
+    def of(text: str, at: int = 0, size: int = size) -> str:
+        _put(path, text, at, size)
         return fingerprint(path)
 
-    assert of("aaaa----bbbb") == of("aaaa++++bbbb")
-    assert len({of("aaaa----bbbb"), of("aaax----bbbb"), of("aaaa----bbbx"), of("aaaa-----bbbb")}) == 4
+    assert of("") == of("x", size // 2)
+    assert len({of(""), of("x"), of("x", size - 1), of("", size=size + 1)}) == 4
+
+
+def _put(path: Path, text: str, at: int = 0, size: int = 0) -> None:
+    """Write a file of this size that takes no room: a text somewhere in it, else zeros."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+        file.seek(at)
+        file.write(text.encode())
 
 
 def test_fingerprint_of_other_sources() -> None:

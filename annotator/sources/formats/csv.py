@@ -7,6 +7,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from annotator.errors import SourceError
@@ -56,26 +57,35 @@ def _header(file: SourceFile, line: str, fields: Sequence[str]) -> tuple[list[st
 
 def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str) -> Iterator[Record]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    row_after_broken = _row_pattern(delimiter, len(header))
+    broken: Record | None = None
+    swallowed = 0  # lines after the broken record that belong to it
     while True:
         lines.begin()
-        number = lines.number + 1
+        where = f"{file.name}:{lines.number + 1}"
+        cells, flaw = None, ""
         try:
-            cells, flaw = next(reader), ""
-        except StopIteration:
-            return
+            cells = next(reader, None)
         except csv.Error as error:
-            cells, flaw = [], f"not CSV: {error}"
-        raw = "".join(lines.record)[:SHOWN].rstrip("\r\n")
-        if len(cells) > len(header):
+            flaw = f"not CSV: {error}"
+        whole = "".join(lines.record)
+        if broken and whole and (flaw or not row_after_broken.fullmatch(whole)):
+            lines.push_back(lines.record[1:])
+            swallowed += 1
+            continue
+        if broken:
+            more = f"; {swallowed:,} lines after it are part of it" if swallowed else ""
+            yield replace(broken, error=broken.error + more)
+            broken, swallowed = None, 0
+        if cells is None and not flaw:
+            return
+        if cells and len(cells) > len(header):
             flaw = f"{len(cells)} cells under {len(header)} columns"
         if flaw:
             lines.push_back(lines.record[1:])
-            _skip_remains(lines, _row_pattern(delimiter, len(header)))
-            if swallowed := lines.number - number:
-                flaw += f"; {swallowed:,} lines after it are part of it"
-            yield Record(f"{file.name}:{number}", raw=raw.splitlines()[0] if raw else "", error=flaw)
+            broken = Record(where, raw=lines.record[0][:SHOWN].rstrip("\r\n"), error=flaw)
         elif cells:
-            yield Record(f"{file.name}:{number}", dict(zip(header, cells, strict=False)), raw)
+            yield Record(where, dict(zip(header, cells, strict=False)), whole[:SHOWN].rstrip("\r\n"))
 
 
 class _Lines:
@@ -121,26 +131,3 @@ def _row_pattern(delimiter: str, width: int) -> re.Pattern[str]:
     between = re.escape(delimiter)
     cell = rf'(?:"(?:[^"]|"")*+"|(?![ ])[^"{between}\r\n]*+)'
     return re.compile(rf"(?:{cell}{between}){{{width - 1}}}{cell}[\r\n]*")
-
-
-def _skip_remains(lines: _Lines, row: re.Pattern[str]) -> None:
-    """Leave out lines up to the next row that can be read."""
-    while found := _candidate(lines):
-        if row.fullmatch("".join(found)):
-            lines.push_back(found)
-            return
-        lines.push_back(found[1:])
-
-
-def _candidate(lines: _Lines) -> list[str]:
-    """Return the next line, and those after it up to the one that closes its quotes."""
-    lines.begin()
-    quotes = 0
-    try:
-        for line in lines:
-            quotes += line.count('"')
-            if quotes % 2 == 0:
-                break
-    except csv.Error:  # too long: the quote was never closed
-        pass
-    return lines.record
