@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 
 class AnnotateError(Exception):
@@ -54,10 +53,6 @@ class TeacherError(AnnotateError):
         self.retry_after = retry_after
         self.body = body
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle with the keyword arguments of ``__init__``."""
-        return _made_again, (type(self), str(self), self.__dict__)
-
 
 class FatalTeacherError(TeacherError):
     """No request will be answered (no key, 401, 403, unknown model): the run stops before anything more is asked."""
@@ -82,10 +77,3 @@ def did_you_mean(wrong: str, known: Collection[str], *, listed: bool = False) ->
 def one_line(error: BaseException, limit: int = 300) -> str:
     """Return the message of an error on one line of at most ``limit`` characters; its type where it has none."""
     return " ".join(str(error).split())[:limit] or type(error).__name__
-
-
-def _made_again(kind: type[TeacherError], message: str, values: Mapping[str, Any]) -> TeacherError:
-    error = kind.__new__(kind, message)
-    error.args = (message,)
-    error.__dict__.update(values)
-    return error

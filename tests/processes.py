@@ -9,7 +9,7 @@ from pathlib import Path
 
 from annotator.engines import Item, Result
 from annotator.engines.local import LocalEngine
-from annotator.errors import SourceError, TeacherError
+from annotator.errors import RunDirError, SourceError
 
 
 def here(_: int) -> int:
@@ -32,7 +32,7 @@ class Started(LocalEngine):
 def square_or_fail(number: int) -> int:
     """Square ``number``; 7 and 8 are errors of two kinds."""
     if number == 7:
-        raise TeacherError("seven", kind="http 503", retry_after=1.5)
+        raise RunDirError("seven")
     if number == 8:
         raise SourceError("eight")
     return number * number

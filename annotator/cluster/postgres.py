@@ -30,21 +30,23 @@ RECONNECT = 60.0
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for the lock of another run: the server releases the lock of a killed process after a moment."""
 _TABLES: Final = """
-CREATE TABLE vner_completions (
+CREATE TABLE IF NOT EXISTS vner_completions (
     key text PRIMARY KEY, passage_id text NOT NULL, reply bytea NOT NULL, finish_reason text NOT NULL,
     prompt_tokens bigint NOT NULL, completion_tokens bigint NOT NULL,
     latency double precision NOT NULL, created double precision NOT NULL
 );
-CREATE TABLE vner_failures (key text PRIMARY KEY, passage_id text NOT NULL, kind text NOT NULL, detail text NOT NULL);
-CREATE TABLE vner_ledger (version integer NOT NULL);
-"""  # bytea, since a reply may hold a NUL character, which a column of type text cannot
-_LATER: Final = """
+CREATE TABLE IF NOT EXISTS vner_failures (
+    key text PRIMARY KEY, passage_id text NOT NULL, kind text NOT NULL, detail text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS vner_ledger (version integer NOT NULL);
 CREATE TABLE IF NOT EXISTS vner_attempts (
     key text NOT NULL, passage_id text NOT NULL, kind text NOT NULL, body text NOT NULL,
     created double precision NOT NULL
 );
 CREATE TABLE IF NOT EXISTS vner_logprobs (key text PRIMARY KEY, tokens text NOT NULL);
-"""  # ledgers of older versions have no such tables, and older versions do not mind them
+"""  # bytea, since a reply may hold a NUL character, which a column of type text cannot
+_NEWEST: Final = ("vner_attempts", "vner_logprobs")
+"""Tables that ledgers of older versions lack; older versions do not mind them."""
 _ANSWER: Final = """
 WITH answered AS (DELETE FROM vner_failures WHERE key = %(key)s),
      probable AS (
@@ -117,26 +119,16 @@ class PostgresLedger:
             raise RunDirError(
                 f"the database of {self._address} has the encoding {encoding}; create a database with ENCODING 'UTF8'"
             )
-        if self._missing():
+        if any(execute("SELECT to_regclass(%s)", [name]).fetchone() == (None,) for name in _NEWEST):
             with self._db.transaction():
                 execute("SELECT pg_advisory_xact_lock(%s)", [self._number("tables")])
-                if "vner_ledger" in self._missing():
-                    execute(_TABLES)
-                    execute("INSERT INTO vner_ledger VALUES (%s)", [SCHEMA_VERSION])
-                execute(_LATER)
+                execute(_TABLES)
+                execute(
+                    "INSERT INTO vner_ledger SELECT %s WHERE NOT EXISTS (SELECT 1 FROM vner_ledger)", [SCHEMA_VERSION]
+                )
         (version,) = execute("SELECT max(version) FROM vner_ledger").fetchone() or (None,)
         if version is None or version > SCHEMA_VERSION:
             raise RunDirError(f"the ledger {self._address} was written by a newer vner-annotate; upgrade this one")
-
-    def _missing(self) -> list[str]:
-        """Return the tables that are not there: none, all, or those that a ledger of an older version lacks."""
-        names = ("vner_ledger", "vner_completions", "vner_failures", "vner_attempts", "vner_logprobs")
-        query = "SELECT name FROM unnest(%s::text[]) AS t(name) WHERE to_regclass(name) IS NULL"
-        absent = {name for (name,) in self._db.execute(query, [list(names)]).fetchall()}
-        missing = [name for name in names if name in absent]
-        if 0 < len(missing) < len(names) and missing[0] in names[:3]:
-            raise RunDirError(f"{self._address} has some tables of a ledger but no {missing[0]}; use another database")
-        return missing
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers, all or none; when this returns they survive the process. A key that is there stays."""

@@ -15,9 +15,6 @@ from annotator.passages.tokenizers import Tokenizer
 
 _CLAUSE: Final = re.compile(r"[;:,)\]”»…]+(?=\s)|\s(?=[-–—(\[“«])")
 _SPACE: Final = re.compile(r"\s+")
-_JOINERS: Final = "\u200c\u200d"
-_SKIN_TONES: Final = range(0x1F3FB, 0x1F400)
-_FLAG_LETTERS: Final = range(0x1F1E6, 0x1F200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +128,4 @@ def _between_characters(text: str, where: range, aim: int) -> int:
     """Return a position from ``aim`` on, else before it, that does not separate a letter from its marks."""
     aim = max(aim, where.start + 1)
     places = chain(range(aim, where.stop), range(aim - 1, where.start, -1))
-    return next((at for at in places if not _are_one(text[at - 1], text[at])), aim)
-
-
-def _are_one(left: str, right: str) -> bool:
-    """Return whether two code points are shown as one: a letter and its mark, or parts of one emoji."""
-    return (
-        unicodedata.category(right).startswith("M")
-        or left in _JOINERS
-        or right in _JOINERS
-        or ord(right) in _SKIN_TONES
-        or (ord(left) in _FLAG_LETTERS and ord(right) in _FLAG_LETTERS)
-    )
+    return next((at for at in places if not unicodedata.category(text[at]).startswith("M")), aim)

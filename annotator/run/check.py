@@ -14,15 +14,13 @@ from annotator.asking.batch_jobs import exchange
 from annotator.asking.pool import ask_all, pace_of
 from annotator.checking.arbiter import NEWEST, make_arbiter
 from annotator.checking.settings import BY, TEACHER, CheckSettings, read_check, write_check
-from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import Asking, RunConfig, make_config
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers
-from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.answers import choose_questions, decider, disputes
 from annotator.run.asking import ask
 from annotator.run.backends import make_engine, open_ledger
-from annotator.run.context import Context
+from annotator.run.context import Context, make_context
 from annotator.run.manifest.refusals import refuse_batch
 from annotator.run.manifest.stored_settings import storable, stored_settings
 from annotator.run.response_format import settle_response_format
@@ -31,7 +29,6 @@ from annotator.run.second import ByQuery, Second, make_second
 from annotator.storage import tables
 from annotator.storage.rundir import existing, opened, unfinished
 from annotator.teachers import Asked, make_teacher, require_key
-from annotator.teachers.entity_types import read_types
 from annotator.teachers.registry import PROVIDERS, chat_providers
 from annotator.terminal.events import Progress, displayed
 
@@ -115,12 +112,7 @@ def prepare_check(
     second = make_second(settings, first)
     if settings.keep == "arbiter" and not PROVIDERS[second.config.provider].chat:
         raise ConfigError(f"--keep arbiter needs --provider {chat_providers()}; the local teacher answers no questions")
-    labels = read_decisions(Path(first.labels)) if first.labels else Decisions()
-    tokenizer = load_tokenizer(first.tokenizer)
-    schema = read_types(Path(first.types)) if first.types else None
-    engine = make_engine(first)
-    context = Context(first, run, tokenizer, make_teacher(first), progress, labels, "never", engine, schema=schema)
-    return context, second
+    return make_context(first, run, progress, make_engine(first), "never"), second
 
 
 def _teacher(first: RunConfig, before: CheckSettings | None, by: str, given: Mapping[str, Any]) -> dict[str, Any]:

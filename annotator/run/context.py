@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from annotator.cleaning.label_decisions import Decisions
+from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import Asking, RunConfig
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
-from annotator.passages.tokenizers import Tokenizer
+from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.storage.rundir import RunDir
-from annotator.teachers import Teacher
-from annotator.teachers.entity_types import Schema
+from annotator.teachers import Teacher, make_teacher
+from annotator.teachers.entity_types import Schema, read_types
 from annotator.terminal.events import Progress
 
 
@@ -32,3 +33,15 @@ class Context:
     """Commit of a Hub dataset that is sampled."""
     schema: Schema | None = None
     """The types of ``--types``."""
+
+
+def make_context(config: RunConfig, run: RunDir, progress: Progress, engine: Engine, asking: Asking = "now") -> Context:
+    """Load what the settings of a run name: tokenizer, teacher, types, decisions about labels.
+
+    Raises:
+        ConfigError: something cannot be loaded.
+    """
+    decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
+    schema = read_types(Path(config.types)) if config.types else None
+    tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
+    return Context(config, run, tokenizer, teacher, progress, decisions, asking, engine, schema=schema)

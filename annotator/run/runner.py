@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.asking.endpoint_limits import limits_of
-from annotator.cleaning.label_decisions import Decisions, read_decisions
 from annotator.config.settings import RECIPE, STAGES, Asking, RunConfig, make_config
 from annotator.errors import ConfigError, SourceError
-from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.backends import answers_of, make_engine
-from annotator.run.context import Context
+from annotator.run.context import Context, make_context
 from annotator.run.manifest.inputs import inputs_of, of_stage, teacher_of, version_of
 from annotator.run.manifest.recipe import check_source, compare_files, other_tools, write_recipe
 from annotator.run.manifest.refusals import (
@@ -44,7 +42,6 @@ from annotator.storage.atomic import write_json
 from annotator.storage.funnel import merge_rejected
 from annotator.storage.rundir import FORMAT, RunDir, opened
 from annotator.teachers import make_teacher, require_key
-from annotator.teachers.entity_types import read_types
 from annotator.terminal.events import Progress, displayed
 
 VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
@@ -112,12 +109,9 @@ def running(
         refuse_batch(config)
     limits_of(config)  # an unknown --limits is refused before any work
     with opened(root) as directory, closing(make_engine(config)) as engine:
-        decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
-        tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
-        refuse_other_types(manifest, teacher.identity, directory)
-        refuse_second(teacher.identity, config, directory)
-        schema = read_types(Path(config.types)) if config.types else None
-        context = Context(config, directory, tokenizer, teacher, progress, decisions, asking, engine, schema=schema)
+        context = make_context(config, directory, progress, engine, asking)
+        refuse_other_types(manifest, context.teacher.identity, directory)
+        refuse_second(context.teacher.identity, config, directory)
         given, recipe = settings.get("source") is not None, settings.get(RECIPE, {})
         wanted = STAGES[: STAGES.index(until) + 1]
         yield _run_stages(context, manifest, wanted, recipe, source_given=given)
