@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.errors import ConfigError
 from annotator.passages import chunking
 from annotator.passages.chunking import chunk, chunk_block
 from annotator.passages.sentences import split_sentences
@@ -209,13 +208,6 @@ def test_empty_documents() -> None:
     """Nothing makes nothing."""
     assert list(chunk(documents("", " \n "), WORDS)) == []
     assert list(chunk([], WORDS)) == []
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 40), (41, 40), (1, 7)])
-def test_impossible_bounds(low: int, high: int) -> None:
-    """Bounds that no passage could meet are refused."""
-    with pytest.raises(ConfigError, match="impossible"):
-        list(chunk(documents(SENTENCE), WORDS, low, high))
 
 
 def test_documents_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ EXECUTION: Final = (
     "ray_address",
 )  # fmt: skip
 """Settings that change no result: where the articles are now, and how work is done. An update takes no others."""
+_KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false", tuple: "a list of texts"}
 RECIPE: Final = "recipe"
 """Table of a TOML file that holds no settings: what ``recipe.toml`` says of the dataset that it rebuilds."""
 
@@ -73,7 +74,6 @@ class RunConfig:
         stage="sample",
         low=0,
     )
-
     repair_encoding: bool = _setting(
         False,
         "Source",
@@ -97,7 +97,6 @@ class RunConfig:
         stage="chunk",
         added=True,
     )
-
     decontaminate: tuple[str, ...] = _setting(
         (), "Passages", "Keep the texts of this benchmark file out of the dataset. Repeatable."
     )
@@ -123,23 +122,17 @@ class RunConfig:
         1024, "Teacher", "Limit each answer to this many tokens.", stage="annotate", low=1
     )
     response_format: str = _setting(
-        "text",
-        "Teacher",
-        "Request text, json (by a schema), or auto: json where the endpoint accepts a schema.",
+        "text", "Teacher", "Request text, json (by a schema), or auto: json where the endpoint accepts a schema."
     )
     base_url: str = _setting("", "Teacher", "Send requests to this endpoint, such as http://localhost:8000/v1.")
     option: tuple[str, ...] = _setting(
-        (),
-        "Teacher",
-        "Send this parameter with each request, such as reasoning_effort=low. Repeatable.",
+        (), "Teacher", "Send this parameter with each request, such as reasoning_effort=low. Repeatable."
     )
     concurrency: int = _setting(16, "Teacher", "Keep at most this many requests in flight.", low=1)
     rpm: int = _setting(0, "Teacher", "Send at most this many requests a minute; 0 means no limit.", low=0)
     tpm: int = _setting(0, "Teacher", "Use at most this many tokens a minute; 0 means no limit.", low=0)
     limits: str = _setting(
-        "",
-        "Teacher",
-        "Keep to published rate limits: groq-free or openai-tier1. --rpm and --tpm win.",
+        "", "Teacher", "Keep to published rate limits: groq-free or openai-tier1. --rpm and --tpm win."
     )
     max_retries: int = _setting(6, "Teacher", "Retry a failed request this many times.", low=0)
     timeout: float = _setting(120.0, "Teacher", "Wait this many seconds for an answer.", low=0.001)
@@ -190,13 +183,12 @@ class RunConfig:
             elif kind is tuple and type(value) is list and all(type(part) is str for part in value):
                 value = tuple(value)
             if type(value) is not kind:
-                raise ConfigError(f"{flag(item.name)} needs {_kind_name(kind)}, not {value!r}")
+                raise ConfigError(f"{flag(item.name)} needs {_KINDS[kind]}, not {value!r}")
             if low is not None and not low <= value < float("inf"):
                 raise ConfigError(f"{flag(item.name)} must be at least {low:g}, not {value}")
             object.__setattr__(self, item.name, value)
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                wrong = getattr(self, name)
+            if (wrong := getattr(self, name)) not in choices:
                 hint = did_you_mean(wrong, choices)
                 raise ConfigError(f"{flag(name)} must be one of {', '.join(choices)}, not {wrong!r}{hint}")
         if self.near_duplicates > 1 or 0 < self.near_duplicates < 0.3:
@@ -218,9 +210,9 @@ class RunConfig:
         if self.types and self.translate_labels:
             raise ConfigError("--translate-labels has no use with --types: write Vietnamese labels into it as synonyms")
         if not PROVIDERS[self.provider].chat:
-            default = RunConfig.__dataclass_fields__
-            foreign = ("types", "model", "base_url", "translate_labels", "response_format", "option")
-            if given := [flag(name) for name in foreign if getattr(self, name) != default[name].default]:
+            foreign = {"types", "model", "base_url", "translate_labels", "response_format", "option"}
+            fields = [item for item in dataclasses.fields(self) if item.name in foreign]
+            if given := [flag(item.name) for item in fields if getattr(self, item.name) != item.default]:
                 raise ConfigError(
                     f"{given[0]} needs --provider {chat_providers()}; the local teacher has its own types and answers"
                 )
@@ -251,13 +243,10 @@ class RunConfig:
     @property
     def steps(self) -> tuple[int, ...]:
         """Articles of the first build, then those that each update adds."""
-        try:
-            added = tuple(int(part) for part in self.added_docs.split(",")) if self.added_docs else ()
-        except ValueError:
-            added = (0,)
-        if min(added, default=1) < 1:
+        added = self.added_docs.split(",") if self.added_docs else []
+        if not all(part.strip().isdecimal() and int(part) for part in added):
             raise ConfigError(f"--added-docs needs numbers of articles such as 100,50, not {self.added_docs!r}")
-        return (self.docs, *added)
+        return (self.docs, *map(int, added))
 
     @property
     def processes(self) -> int:
@@ -310,8 +299,3 @@ def make_config(*layers: Mapping[str, Any]) -> RunConfig:
 def flag(name: str) -> str:
     """Return the command-line spelling of a setting."""
     return "SOURCE" if name == "source" else "--" + name.replace("_", "-")
-
-
-def _kind_name(kind: type) -> str:
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", tuple: "a list of texts"}
-    return names[kind]

@@ -98,7 +98,7 @@ def chunk(
         pack: fill passages to ``max_tokens``, rather than balance them.
 
     Raises:
-        ConfigError: the bounds are impossible, or too narrow for a single character.
+        ConfigError: the bounds are too narrow for a single character.
     """
     stream = iter(documents)
     while block := list(islice(stream, BLOCK)):

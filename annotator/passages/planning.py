@@ -8,7 +8,6 @@ from itertools import accumulate
 from math import inf
 from typing import Final, TypeAlias
 
-from annotator.errors import ConfigError
 from annotator.passages.units import Units
 
 _EACH: Final = 1 << 40
@@ -25,13 +24,6 @@ class SizeLimits:
     high: int
     pack: bool = False
     """Whether passages are filled to ``high``; otherwise their sizes are balanced."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.low <= self.high or self.high < 8:
-            raise ConfigError(
-                f"passages of {self.low} to {self.high} tokens are impossible: --min-tokens must be 1 or more, "
-                "--max-tokens 8 or more and no less than --min-tokens"
-            )
 
     def side(self, tokens: int) -> int:
         """Return -1 below the bounds, 0 within, 1 above."""
