@@ -18,6 +18,8 @@ WORD: Final = 48
 _WORDS: Final = 87_000
 """Words that a table keeps, some 9 MB: as many as a dict of 2 ** 17 slots holds. News of 18 million characters has
 90,000 different words, with the punctuation at their ends."""
+_CODEC: Final = "utf-32-le"
+"""Four bytes for each code point, so that positions are those of the text."""
 _NOT_HERE: Final = -(1 << 40)
 """Less than any value of a word."""
 
@@ -40,23 +42,17 @@ def words_of(text: str) -> Words:
     import numpy as np
     import pyarrow as pa
 
-    # The same number of bytes for each code point, so that positions are those of the text; faster than UTF-8.
-    codec, width = "utf-16-le", 2
-    data = f"{text} ".encode(codec)
-    if len(data) != width * (len(text) + 1):  # some, such as emoji, are two units of UTF-16
-        codec, width = "utf-32-le", 4
-        data = f"{text} ".encode(codec)
-    letters = np.frombuffer(data, f"<u{width}")
+    letters = np.frombuffer(f"{text} ".encode(_CODEC), "<u4")
     is_break = letters == ord("\n")
     ends = np.flatnonzero((letters == ord(" ")) | is_break)
     begins = np.zeros(len(ends) + 1, np.int64)
     np.add(ends, 1, out=begins[1:])  # a word includes the space after it
     flat = np.where(is_break, letters.dtype.type(ord(" ")), letters)
-    buffers = [None, pa.py_buffer(begins * width), pa.py_buffer(flat)]
+    buffers = [None, pa.py_buffer(begins * 4), pa.py_buffer(flat)]
     words = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers).dictionary_encode()
     _, offsets, known = words.dictionary.buffers()
-    end = np.frombuffer(offsets, np.int64)[len(words.dictionary)] - width  # without the last space
-    return Words(str(known[:end], codec).encode().split(b" "), words.indices.to_numpy(), begins, ~is_break[ends])
+    end = np.frombuffer(offsets, np.int64)[len(words.dictionary)] - 4  # without the last space
+    return Words(str(known[:end], _CODEC).encode().split(b" "), words.indices.to_numpy(), begins, ~is_break[ends])
 
 
 def sums_of(values: Positions) -> Positions:
