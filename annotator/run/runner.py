@@ -138,8 +138,9 @@ def _run_stages(
     skipped: list[str] = []
     before = ""
     for stage in wanted:
-        if stage == "annotate" and asking != "never":
-            context = _with_response_format(context)
+        if stage == "annotate" and asking != "never" and context.config.response_format == "auto":
+            config = settle_response_format(context.config, directory, context.progress)
+            context = dataclasses.replace(context, config=config, teacher=make_teacher(config))
             inputs["teacher"] = teacher_of(context)
         own = context.config.stage_settings(stage)
         own |= {name: spelled[name] for name in spelled if name in own}
@@ -200,14 +201,6 @@ def _write_manifest(
             "stages": stages,
         },
     )
-
-
-def _with_response_format(context: Context) -> Context:
-    """Replace ``--response-format auto`` by the format that the endpoint accepts, before the first question."""
-    if context.config.response_format != "auto":
-        return context
-    config = settle_response_format(context.config, context.run, context.progress)
-    return dataclasses.replace(context, config=config, teacher=make_teacher(config))
 
 
 def _digest(*parts: Any) -> str:
