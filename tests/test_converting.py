@@ -74,10 +74,10 @@ def write(path: Path, text: str | bytes) -> Path:
 
 def conversation(text: str, *turns: tuple[str, str]) -> dict[str, Any]:
     """A conversation as UniversalNER publishes them."""
-    said = [("human", f"Text: {text}"), ("gpt", "Read.")]
+    turns = [("human", f"Text: {text}"), ("gpt", "Read.")]
     for entity_type, answer in turns:
-        said += [("human", f"What describes {entity_type} in the text?"), ("gpt", answer)]
-    return {"id": "x", "conversations": [{"from": who, "value": what} for who, what in said]}
+        turns += [("human", f"What describes {entity_type} in the text?"), ("gpt", answer)]
+    return {"id": "x", "conversations": [{"from": who, "value": what} for who, what in turns]}
 
 
 OSLO = conversation("Anna lives in Oslo.", ("Location", '["Oslo", "Oslo"]'), ("animal", "[]"), ("person", "['Anna']"))
@@ -253,7 +253,7 @@ def test_every_type_of_the_set_is_asked_about_every_sentence(tmp_path: Path) -> 
     assert samples[0].input == "Bệnh nhân 523 sốt cao ở Huế"
     assert samples[3].input == "Bệnh nhân a_b@x.vn"
     assert all(sample.negative == (sample.output == "[]") for sample in samples)
-    assert "I- without B-, taken as the beginning" in report["notes"]
+    assert "I- without B-: begins an entity" in report["notes"]
     samples, report = run("conll", path, set="phoner-covid19")
     assert len(samples) == 20
     assert samples[0].entity_type == "patient id"
@@ -328,9 +328,9 @@ def test_every_entity_of_a_file_is_an_answer(tmp_path_factory: pytest.TempPathFa
     for sentence, found, asked in zip(data, entities, by_passage.values(), strict=True):
         gold = {(name.lower().replace("_", " "), " ".join(token for token, _ in sentence[first : last + 1]))
                 for name, first, last in found}  # fmt: skip
-        said = {(sample.entity_type, mention) for sample in asked for mention in json.loads(sample.output)}
+        answered = {(sample.entity_type, mention) for sample in asked for mention in json.loads(sample.output)}
         plain = lambda pairs: {(name, unicodedata.normalize("NFC", text).replace("_", " ")) for name, text in pairs}  # noqa: E731
-        assert plain(said) == plain(gold)
+        assert plain(answered) == plain(gold)
 
 
 def test_the_users_names_of_types_win(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ def test_samples_of_a_run_filtered_and_shared(tmp_path: Path, finished: Path) ->
 
 
 def test_what_cannot_work_is_refused_with_its_flag(tmp_path: Path, finished: Path) -> None:
-    """Settings that mean nothing to a format, unknown sets and files of another form are told in one line."""
+    """Settings of another format, unknown sets and files of another form are errors of one line."""
     path = write(tmp_path / "a.conll", SYLLABLES)
     for name, options, message in (
         ("conll", {"levels": 2}, "--levels is for enamex"),

@@ -40,7 +40,7 @@ def read_benchmark(path: Path) -> list[Sample]:
 
 
 def _sample(row: dict[str, Any], path: Path) -> Sample:
-    """Make a sample of a row, in NFC; what a foreign file may lack is put in."""
+    """Make a sample of a row, in NFC; fill in what a file of another tool may lack."""
     if missing := [name for name in _NEEDED if name not in row]:
         raise SourceError(f"{path} has no column {missing[0]!r}; samples have {', '.join(_NEEDED)}")
     text = {name: str(row[name]) if name == "id" else nfc(str(row[name])) for name in _NEEDED}

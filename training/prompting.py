@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Final
 
 TEMPLATE: Final = "alpaca.1.toml"
-"""The version in use. Its hash stands with every student that is saved."""
+"""The version in use. Its hash is saved with every student."""
 _SLOT: Final = re.compile(r"\{(?:instruction|input)\}")
 
 

@@ -62,7 +62,7 @@ def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
             for start, end, tag in _entities([cells[column - 1] for _, cells in sentence]):
                 mentions.append((tag[2:], " ".join(tokens[start:end]), 1))
                 if tag.startswith("I-"):
-                    job.counts.note("I- without B-, taken as the beginning", first.where, f"{tokens[start]} {tag}")
+                    job.counts.note("I- without B-: begins an entity", first.where, f"{tokens[start]} {tag}")
         yield Sentence(first.where, " ".join(tokens), mentions)
 
 
@@ -77,7 +77,7 @@ def _cells(line: Record) -> list[str]:
 
 
 def _problem(line: Record, cells: Sequence[str], width: int, columns: Sequence[int]) -> str:
-    """Say why a row is none, or nothing."""
+    """Return why a row is not a token with its tags; empty where it is."""
     if line.error:
         return line.error
     if len(cells) != width:
@@ -88,7 +88,7 @@ def _problem(line: Record, cells: Sequence[str], width: int, columns: Sequence[i
 
 
 def _are_words(path: Path, tokens: Sequence[str], job: Job) -> bool:
-    """Tell whether underscores join the syllables of a file's tokens, by ``--level`` or by how many have any."""
+    """Return whether underscores join syllables in this file: by ``--level``, or by the share of such tokens."""
     joined, level = sum(_spaced(token) != token for token in tokens), job.options.level
     if level == "auto":
         level = "word" if joined > len(tokens) * _JOINED_SHARE else "syllable"

@@ -23,7 +23,7 @@ _TAG: Final = re.compile(
     rf"""<\s*ENAMEX\s+TYPE\s*=\s*[{_QUOTES}]?(?P<type>[^{_QUOTES}<>\s]+)[{_QUOTES}]?\s*>  # a beginning
     |(?P<untyped><\s*ENAMEX\s*>)
     |(?P<end><\s*/\s*ENAMEX\s*>)
-    |</?\s*/?\s*ENAMEX(?:\s+TYPE\s*=\s*(?:"[^"<>]*"|\w*))?\s*>?  # meant as one of these
+    |</?\s*/?\s*ENAMEX(?:\s+TYPE\s*=\s*(?:"[^"<>]*"|\w*))?\s*>?  # any other tag is broken
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -75,11 +75,11 @@ def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
 
 
 def parse(line: str) -> Line:
-    """Take the tags out of a line, and say what they mark."""
+    """Return a line without its tags, and what they mark."""
     text = _TAG.sub("", line)
     tags = list(_TAG.finditer(line))
     removed = accumulate(len(tag[0]) for tag in tags)
-    places = [tag.end() - before for tag, before in zip(tags, removed, strict=True)]  # in the text, of each tag
+    places = [tag.end() - before for tag, before in zip(tags, removed, strict=True)]  # of each tag, in ``text``
     ends: dict[int, int] = {}  # number of the tag that ends what this one begins
     waiting: list[int] = []
     for number, tag in enumerate(tags):

@@ -30,7 +30,7 @@ Reasons: TypeAlias = dict[str, dict[str, Any]]
 
 
 class LeftOutError(ValueError):
-    """A record that can be read and is no sample; the message is the reason."""
+    """A record that is valid and gives no sample; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _add(reasons: Reasons, reason: str, where: str, value: object, detail: objec
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One conversion. Its samples have ids by content; what comes again word for word gets an id of its own."""
+    """One conversion. Ids of samples are hashes of content; a repeated sample gets an id of its own."""
 
     files: Sequence[Path]
     options: Options
@@ -101,7 +101,7 @@ class Job:
     """How the user calls a type, by the raw type in lower case; an empty name leaves it out."""
     counts: Counts = field(default_factory=Counts)
     _times: Counter[int] = field(default_factory=Counter)
-    """How often each id came, by its value: a number is smaller than its digits."""
+    """How often each id occurred, as a number: smaller in memory than its hex digits."""
 
     def records(self, parse: Callable[[Any], Content], unit: str, under: str = "") -> Iterator[tuple[str, Content]]:
         """Yield place and content of each record of all files; see ``parsed``.
@@ -138,7 +138,7 @@ class Job:
     def ask(self, sentences: Iterable[Sentence]) -> Iterator[Sample]:
         """Ask for each type of the set about each sentence; a type that a sentence lacks is answered ``[]``.
 
-        The types are those of the published set, then those of the sentences, which are read whole for it.
+        The types are those of the published set, then all others of the sentences, which are all read first.
         """
         sentences = list(sentences)
         others = {raw_type for sentence in sentences for raw_type, _, _ in sentence.mentions} - set(self.types)
