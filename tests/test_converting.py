@@ -74,10 +74,10 @@ def write(path: Path, text: str | bytes) -> Path:
 
 def conversation(text: str, *turns: tuple[str, str]) -> dict[str, Any]:
     """A conversation as UniversalNER publishes them."""
-    turns = [("human", f"Text: {text}"), ("gpt", "Read.")]
+    lines = [("human", f"Text: {text}"), ("gpt", "Read.")]
     for entity_type, answer in turns:
-        turns += [("human", f"What describes {entity_type} in the text?"), ("gpt", answer)]
-    return {"id": "x", "conversations": [{"from": who, "value": what} for who, what in turns]}
+        lines += [("human", f"What describes {entity_type} in the text?"), ("gpt", answer)]
+    return {"id": "x", "conversations": [{"from": who, "value": what} for who, what in lines]}
 
 
 OSLO = conversation("Anna lives in Oslo.", ("Location", '["Oslo", "Oslo"]'), ("animal", "[]"), ("person", "['Anna']"))
