@@ -15,7 +15,7 @@ from annotator.checking.drawing import Outline, fraction, positions, strata
 from annotator.checking.opinions import Opinion
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from data_cards.audit.checked_part import whole
+from data_cards.audit.agreement import whole
 from data_cards.report import render
 from tests.endpoint import Answer, Endpoint
 from tests.test_build import vner
