@@ -42,8 +42,7 @@ from annotator.run.forecast.build import AROUND_A_MESSAGE
 from annotator.run.runner import run
 from annotator.storage import tables
 from annotator.terminal.events import Progress
-from data_cards.audit.agreement import figures
-from data_cards.audit.agreement import whole
+from data_cards.audit.agreement import figures, whole
 from data_cards.review.missed import measured_by_both, missed_in
 from data_cards.review.readers import Gold
 from prompts import Prompt, load_prompt
