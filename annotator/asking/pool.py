@@ -80,12 +80,6 @@ def estimate_tokens(passage: Passage, overhead: int) -> int:
     return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
 
 
-def recent_usage(ledger: Answers) -> Iterator[tuple[float, int]]:
-    """Yield, for each answer of the last window, the seconds since then and its tokens."""
-    now = time.time()
-    return ((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
-
-
 class _Pool:
     def __init__(
         self,
@@ -99,7 +93,8 @@ class _Pool:
         self._recorder = _Recorder(ledger, progress)
         limit = RateLimit(pace.rpm, pace.tpm, pace.window)
         if pace.rpm or pace.tpm:  # another command may have asked a moment ago
-            limit.remember(recent_usage(ledger))
+            now = time.time()
+            limit.remember((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
         self._requests = Requests(teacher, limit, pace, progress)
         self._fresh: deque[Task] = deque()
         """Read, and not asked yet."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from annotator.asking.circuit_breaker import Breaker
-from annotator.asking.rate_limits import Pace
+from annotator.asking.rate_limits import Pace, RateLimit
 from annotator.asking.retry_policy import Action, rule_of, wait_before
 from annotator.errors import FatalTeacherError, LimitError, TeacherError
 from annotator.records import Passage
@@ -41,10 +41,9 @@ class Task:
 class Requests:
     """Sends for all workers: what one of them learns about the endpoint holds for the others."""
 
-    def __init__(self, teacher: Teacher, limit: Any, pace: Pace, progress: Progress) -> None:
+    def __init__(self, teacher: Teacher, limit: RateLimit, pace: Pace, progress: Progress) -> None:
         self._teacher, self._progress, self._retries = teacher, progress, pace.max_retries
-        self._patience, self._concurrency = pace.patience, pace.concurrency
-        self._limit = limit
+        self._patience, self._concurrency, self._limit = pace.patience, pace.concurrency, limit
         self._breaker = Breaker(self._probe, progress.say, pace.patience)
         self._cut_thinking = False
 
