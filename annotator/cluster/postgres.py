@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from annotator.config.addresses import LEDGER_VARIABLE, without_password
 from annotator.errors import ConfigError, RunDirError
-from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure
+from annotator.ledger.rows import SCHEMA_VERSION, Answers, Attempt, Failure
 from annotator.records import Completion
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ ON CONFLICT (key) DO UPDATE SET passage_id = excluded.passage_id, kind = exclude
 _ATTEMPT: Final = "INSERT INTO vner_attempts VALUES (%(key)s, %(passage_id)s, %(kind)s, %(body)s, %(created)s)"
 
 
-class PostgresLedger:
+class PostgresLedger(Answers):
     """Answers by key, in one database. Threads may share a ledger; its methods run one at a time."""
 
     def __init__(self, address: str, *, alone: bool = False) -> None:
@@ -160,10 +160,6 @@ class PostgresLedger:
                 self._do(flush)
                 self._unflushed = False
 
-    def get(self, key: str) -> Completion | None:
-        """Return the answer to ``key``, or None."""
-        return self.find([key]).get(key)
-
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the answers to those of ``keys`` that have one."""
         return {row[0]: _completion(*row) for row in self._rows(_FIND, list(keys))}
@@ -171,10 +167,6 @@ class PostgresLedger:
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of ``keys`` (up to some thousands) that have an answer."""
         return {key for (key,) in self._rows("SELECT key FROM vner_completions WHERE key = ANY(%s)", list(keys))}
-
-    def has(self, key: str) -> bool:
-        """Whether ``key`` has an answer."""
-        return bool(self._rows("SELECT 1 FROM vner_completions WHERE key = %s", key))
 
     def since(self, moment: float) -> list[tuple[float, int]]:
         """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
@@ -198,12 +190,6 @@ class PostgresLedger:
         with self._one_at_a_time:
             self._closed = True
             self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._do(lambda db: db.execute(query, values, binary=True).fetchall())
