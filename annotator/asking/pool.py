@@ -29,7 +29,7 @@ from annotator.config.settings import RunConfig
 from annotator.errors import FatalTeacherError, TeacherError
 from annotator.ledger import Answers, Attempt, Failure
 from annotator.records import Completion, Passage
-from annotator.teachers import Asked, Reply, Teacher, completion_of
+from annotator.teachers import Asked, Teacher, completion_of
 from annotator.terminal.events import Progress
 
 BLOCK: Final = 100
@@ -89,7 +89,8 @@ class _Pool:
         progress: Progress,
         estimate: Callable[[Passage], int],
     ) -> None:
-        self._teacher, self._ledger, self._pace, self._estimate = teacher, ledger, pace, estimate
+        self._teacher, self._ledger, self._progress = teacher, ledger, progress
+        self._pace, self._estimate = pace, estimate
         self._recorder = _Recorder(ledger, progress)
         limit = RateLimit(pace.rpm, pace.tpm, pace.window)
         if pace.rpm or pace.tpm:  # another command may have asked a moment ago
@@ -155,7 +156,7 @@ class _Pool:
         known = self._ledger.known([question.key for _, question in block]) if block else set()
         for passage, question in block:
             if question.key in known or question.key in self._asking:
-                self._recorder.skip()
+                self._recorder.done += 1
             else:
                 self._asking.add(question.key)
                 self._fresh.append(Task(passage, question, self._estimate(passage)))
@@ -163,11 +164,12 @@ class _Pool:
 
     async def _ask(self, task: Task, *, first: bool = False) -> float | None:
         """Ask once; return the seconds until the next try, or None when the question is answered or given up."""
+        key, passage_id = task.question.key, task.passage.id
         try:
             reply, latency = await self._requests.send(task)
         except TeacherError as error:
-            if error.body:
-                self._recorder.keep_attempt(task, error)
+            if error.body:  # paid for, and not the answer
+                self._ledger.keep_attempt(Attempt(key, passage_id, error.kind, error.body, time.time()))
             if (wait := await self._requests.wait_after(error, task)) is not None:
                 if not rule_of(error.kind).overloaded:
                     return wait
@@ -177,10 +179,12 @@ class _Pool:
                 raise FatalTeacherError(
                     f"{error}; a request of one word is refused as well, so no passage was asked about", kind=error.kind
                 ) from error
-            self._recorder.give_up(task, error)
+            self._ledger.record_failures([Failure(key, passage_id, error.kind, str(error))])
+            self._progress.count(f"gave up: {error.kind}")
+            self._recorder.done += 1
         else:
-            await self._recorder.write(task, reply, latency)
-        self._asking.discard(task.question.key)
+            await self._recorder.write(completion_of(key, passage_id, reply, latency))
+        self._asking.discard(key)
         return None
 
 
@@ -193,29 +197,15 @@ class _Recorder:
     def __init__(self, ledger: Answers, progress: Progress) -> None:
         self._ledger, self._progress = ledger, progress
         self._unwritten: list[Completion] = []
-        self._done = self._tokens = 0  # passages and tokens that progress has not heard of
+        self.done = self._tokens = 0  # passages and tokens that progress has not heard of
 
-    async def write(self, task: Task, reply: Reply, latency: float) -> None:
+    async def write(self, answer: Completion) -> None:
         """Write the answer to a question; when this returns, it survives the process."""
         together = self._unwritten
-        together.append(completion_of(task.question.key, task.passage.id, reply, latency))
+        together.append(answer)
         await asyncio.sleep(0)  # until every worker that has an answer in this turn has come here
         if together is self._unwritten:  # no other worker has written it
             self._write()
-
-    def give_up(self, task: Task, error: TeacherError) -> None:
-        """Record why a question has no answer."""
-        self._ledger.record_failures([Failure(task.question.key, task.passage.id, error.kind, str(error))])
-        self._progress.count(f"gave up: {error.kind}")
-        self._done += 1
-
-    def keep_attempt(self, task: Task, error: TeacherError) -> None:
-        """Keep the body of a response that was paid for and is not the answer."""
-        self._ledger.keep_attempt(Attempt(task.question.key, task.passage.id, error.kind, error.body, time.time()))
-
-    def skip(self) -> None:
-        """Count a passage whose question is answered already, or on its way."""
-        self._done += 1
 
     async def flush_regularly(self) -> None:
         """Flush and report until cancelled."""
@@ -236,14 +226,14 @@ class _Recorder:
         self._ledger.append(answers)
         self._unwritten = []  # only now: if the ledger raises, no worker may take its answer for written
         self._tokens += sum(answer.prompt_tokens + answer.completion_tokens for answer in answers)
-        self._done += len(answers)
+        self.done += len(answers)
 
     def _report(self) -> None:
         if self._tokens:
             self._progress.count("tokens", self._tokens)
-        if self._done:
-            self._progress.advance(self._done)
-        self._done = self._tokens = 0
+        if self.done:
+            self._progress.advance(self.done)
+        self.done = self._tokens = 0
 
 
 @contextmanager
