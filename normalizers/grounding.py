@@ -26,7 +26,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, partial
-from itertools import repeat
 
 from normalizers.text import (
     BLANK,
@@ -39,6 +38,7 @@ from normalizers.text import (
     is_whole,
     nfc,
     trim,
+    usual_form,
 )
 
 _NO_LETTERS = re.compile(r"[\W_]+")  # marks that combine are among them
@@ -51,10 +51,8 @@ _NEAR = 3 / 4
 _COMPARED = 200
 """Characters of a mention that the nearest text is sought for: enough for any name, and bounds the work."""
 
-_VOWEL_MARKS = "\u0302\u0306\u031b"
-_MARKS = "\u0300-\u036f"
 _LETTERS = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ffĂăĐđĨĩŨũƠơƯư\u1ea0-\u1ef9"
-_UNUSUAL = re.compile(f".[{_MARKS}]+|[^\\x00-\\x7f{_LETTERS}\\s]", re.DOTALL)
+_UNUSUAL = re.compile(f".[\u0300-\u036f]+|[^\\x00-\\x7f{_LETTERS}\\s]", re.DOTALL)
 _SPACES = re.compile(rf"[\s{ZERO_WIDTH}]{{2,}}|[^\S ]|[{ZERO_WIDTH}]|(?<!\w) | (?!\w)")  # not the space of "a b"
 _PUNCTUATION = re.compile(
     rf"""(?P<quote>[{QUOTES}]+)
@@ -113,8 +111,8 @@ def _rewrite(pattern: re.Pattern[str], new: Callable[[re.Match[str]], str], view
         if put == view.key[first:last]:
             continue
         key += [view.key[done:first], put]
-        starts += [*view.starts[done:first], *repeat(view.starts[first], len(put))]
-        ends += [*view.ends[done:first], *repeat(view.ends[last - 1], len(put))]
+        starts += [*view.starts[done:first]] + [view.starts[first]] * len(put)
+        ends += [*view.ends[done:first]] + [view.ends[last - 1]] * len(put)
         done = last
     if not done:
         return view
@@ -124,15 +122,6 @@ def _rewrite(pattern: re.Pattern[str], new: Callable[[re.Match[str]], str], view
 def _translate(fold: Callable[[str], str], view: _View) -> _View:
     """Fold code point for code point."""
     return _View(fold(view.key), view.starts, view.ends)
-
-
-def _usual(match: re.Match[str]) -> str:
-    """Return the NFKC form of one character and the marks on it: each mark once, those of the vowel before the tone."""
-    if len(match[0]) == 1:
-        return unicodedata.normalize("NFKC", match[0])
-    base, *marks = list(unicodedata.normalize("NFD", match[0]))
-    once = dict.fromkeys(sorted(marks, key=lambda mark: mark not in _VOWEL_MARKS))
-    return unicodedata.normalize("NFKC", "".join((base, *once)))
 
 
 def _one_space(match: re.Match[str]) -> str:
@@ -151,7 +140,7 @@ def _is_wordlike(char: str) -> bool:
 
 
 _FOLDS: Mapping[str, Callable[[_View], _View]] = {
-    "unicode": partial(_rewrite, _UNUSUAL, _usual),
+    "unicode": partial(_rewrite, _UNUSUAL, lambda match: usual_form(match[0])),
     "tone": partial(_translate, fold_tones),
     "case": partial(_translate, fold_case),
     "space": partial(_rewrite, _SPACES, _one_space),
@@ -166,9 +155,8 @@ def fold(text: str, rule: str) -> str:
     if rule == "exact":
         return text
     view = _View.of(trim(text.replace("_", " ") if rule == "underscore" else text))
-    for one, folded in _FOLDS.items():
-        if RULES.index(one) <= RULES.index(rule):
-            view = folded(view)
+    for folded in list(_FOLDS.values())[: RULES.index(rule) - 1]:
+        view = folded(view)
     return view.key
 
 
@@ -258,10 +246,10 @@ class Grounder:
 
     def _spaced(self, mention: str) -> Match | None:
         """Look for ``mention`` with spaces for underscores, on either side; the spans stay what they are."""
-        if "_" not in mention and "_" not in self._text:
-            return None
-        found = self._segmented.ground(trim(mention.replace("_", " ")))
-        return Match("underscore", found.spans) if isinstance(found, Match) else None
+        if "_" in mention or "_" in self._text:
+            found = self._segmented.ground(trim(mention.replace("_", " ")))
+            return Match("underscore", found.spans) if isinstance(found, Match) else None
+        return None
 
     def _miss(self, mention: str) -> Miss:
         """Tell a near miss from an invention, looking at letters without marks and case.
@@ -298,11 +286,11 @@ def _case_fits(mention: str, written: str) -> bool:
     """Whether capitals in ``mention`` may stand for what the passage writes as ``written``, or the other way about.
 
     A mention of several words may differ: that all of them stand side by side by chance is unlikely (it befell 6 of
-    20,000 names that were looked for in passages of other news articles). A single word
-    with capitals is a name, and in lower case it may be quite another word (``An`` and ``an``, ``Hoa`` and ``hoa``,
-    ``WHO`` and ``who``): it may only match capitals, unless it is too long to be chance and no Vietnamese syllable
-    (``Facebook`` and ``facebook``). A mention in lower case matches capitals, for it says less than the passage does;
-    only a very short one is not taken for initials (``nh`` and ``N.H``).
+    20,000 names that were looked for in passages of other news articles). A single word with capitals is a name, and in
+    lower case it may be quite another word (``An`` and ``an``, ``WHO`` and ``who``): it may only match capitals, unless
+    it is too long to be chance and no Vietnamese syllable (``Facebook`` and ``facebook``). A mention in lower case
+    matches capitals, for it says less than the passage does; only a very short one does not match initials (``nh`` and
+    ``N.H``).
     """
     mention, written = fold(mention, "tone"), fold(written, "tone")
     one_word = len(re.findall(r"\w+", written)) == 1

@@ -21,6 +21,7 @@ QUOTES = "\"'“”„‟«»‹›‘’‚‛`´′″"
 _HYPHENS = "-\u2010\u2011"
 _DASHES = "\u2012\u2013\u2014\u2015\u2212"
 
+_VOWEL_MARKS = "\u0302\u0306\u031b"  # circumflex, breve, horn
 _CURRENCIES = frozenset({"đ", "đồng", "VND", "VNĐ", "USD", "EUR", "euro"})
 _MOMENT = r"(?:\d{1,2}[/.]\d{1,2}[/.]\d{4}|\d{1,2}/\d{4}|\d{1,2}[hg:]\d{0,2})"  # a date with its year, a time of day
 _MOMENT_BEFORE = re.compile(rf"(?<![\w/.]){_MOMENT}\Z")
@@ -49,6 +50,15 @@ _SYLLABLE = re.compile(
 def nfc(text: str) -> str:
     """Return ``text`` in Unicode Normalization Form C (UAX #15), the only form used after reading."""
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+def usual_form(letter: str) -> str:
+    """Return the NFKC form of one character and the marks on it: each mark once, those of the vowel before the tone."""
+    if len(letter) == 1:
+        return unicodedata.normalize("NFKC", letter)
+    base, *marks = list(unicodedata.normalize("NFD", letter))
+    once = dict.fromkeys(sorted(marks, key=lambda mark: mark not in _VOWEL_MARKS))
+    return unicodedata.normalize("NFKC", "".join((base, *once)))
 
 
 def strip_diacritics(text: str) -> str:

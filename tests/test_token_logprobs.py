@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.checking.compare import AGREED, compare, entities_of
-from annotator.checking.opinions import DOUBT, opinions, read_opinions
+from annotator.checking.compare import AGREED, DOUBT, compare, entities_of
+from annotator.checking.opinions import opinions, read_opinions
 from annotator.checking.probabilities import of_entities, read_probabilities
 from annotator.ledger import Ledger
 from annotator.records import Annotation, Completion, Mention

@@ -24,6 +24,11 @@ ONLY_SECOND: Final = "only second"
 VERDICTS: Final = (AGREED, GRAIN, TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SECOND)
 NOT_ASKED: Final = "not asked"
 """Verdict of an entity of whose type the second teacher was not asked, or gave no answer."""
+DOUBT: Final = {
+    AGREED: 0.05, GRAIN: 0.15, NOT_ASKED: 0.3, NESTED: 0.5, OVERLAPPING: 0.6, TYPE: 0.65,
+    ONLY_FIRST: 0.7, ONLY_SECOND: 0.75,
+}  # fmt: skip
+"""Doubt by verdict: an order of what is likely to be wrong, no measured probability (docs/second-opinion.md)."""
 SAME: Final = (AGREED, GRAIN)
 """Verdicts that leave no doubt about what is an entity of what kind."""
 DIFFERENT: Final = (TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SECOND)

@@ -9,27 +9,10 @@ from typing import Final
 
 import pyarrow as pa
 
-from annotator.checking.compare import (
-    AGREED,
-    DIFFERENT,
-    GRAIN,
-    NESTED,
-    NOT_ASKED,
-    ONLY_FIRST,
-    ONLY_SECOND,
-    OVERLAPPING,
-    TYPE,
-    Entity,
-    Pair,
-)
+from annotator.checking.compare import AGREED, DIFFERENT, DOUBT, Entity, Pair
 from annotator.checking.probabilities import Probabilities
 from annotator.storage import tables
 
-DOUBT: Final = {
-    AGREED: 0.05, GRAIN: 0.15, NOT_ASKED: 0.3, NESTED: 0.5, OVERLAPPING: 0.6, TYPE: 0.65,
-    ONLY_FIRST: 0.7, ONLY_SECOND: 0.75,
-}  # fmt: skip
-"""Doubt by verdict: an order of what is likely to be wrong, no measured probability (docs/second-opinion.md)."""
 INEXACT: Final = 0.05
 """Added where the mention does not stand in the passage letter by letter."""
 ACCEPTED: Final = 0.2
@@ -92,7 +75,8 @@ def opinions(
         for entity in pair.entities:
             teacher = "both" if pair.verdict == AGREED else "first" if entity is pair.first else "second"
             probability = _probability(pair, teacher, sure)
-            decided = "" if accepted is None or pair.verdict not in DIFFERENT else _decided(entity, accepted)
+            is_decided = accepted is not None and pair.verdict in DIFFERENT
+            decided = ("accepted" if entity.key in (accepted or ()) else "rejected") if is_decided else ""
             other = pair.second if entity is pair.first else pair.first
             place = entity.places[0]
             yield Opinion(
@@ -108,10 +92,6 @@ def opinions(
                 decided,
                 probability,
             )
-
-
-def _decided(entity: Entity, accepted: frozenset[tuple[str, str]]) -> str:
-    return "accepted" if entity.key in accepted else "rejected"
 
 
 def _probability(pair: Pair, teacher: str, sure: tuple[Probabilities, Probabilities]) -> float | None:

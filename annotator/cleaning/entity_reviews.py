@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,7 +20,7 @@ from annotator.cleaning.clean import Cleaned, Decider
 from annotator.cleaning.corrections import HUMAN, Corrected, Correction, correct, text_sha256
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Mention, Passage, Rejected
-from annotator.storage.atomic import explained
+from annotator.storage.atomic import append_line
 from normalizers.grounding import Grounder, Miss
 
 if TYPE_CHECKING:
@@ -114,17 +113,7 @@ def append(path: Path, decision: Decision) -> None:
         RunDirError: it cannot be written.
     """
     line = {name: value for name, value in asdict(decision).items() if value not in ("", (), 0)}
-    data = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8")
-    with explained(path):
-        path.parent.mkdir(exist_ok=True)
-        with path.open("ab+") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # a process was killed while it wrote
-                    data = b"\n" + data
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    append_line(path, json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def read_reviews(root: Path) -> Reviews:

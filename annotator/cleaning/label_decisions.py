@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.errors import ConfigError
-from annotator.storage.atomic import explained
+from annotator.storage.atomic import append_line
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 
@@ -70,14 +69,7 @@ def add_decision(path: Path, label: str, decision: str | bool) -> None:
     Raises:
         RunDirError: the file cannot be written.
     """
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before = path.read_bytes() if path.exists() else b""
-        with path.open("ab") as file:
-            file.write(b"\n" if before and not before.endswith(b"\n") else b"")
-            file.write(decision_line(label, decision).encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
+    append_line(path, decision_line(label, decision))
 
 
 def _decision(label: str, value: Any) -> str | None:

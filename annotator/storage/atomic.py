@@ -68,6 +68,20 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         _flush(path.parent)
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line, with its line break, and flush it to the disk; it never joins what a killed process left."""
+    data = line.encode("utf-8")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                data = data if file.read(1) == b"\n" else b"\n" + data
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write ``value`` as indented JSON, with Vietnamese letters as they are."""
     with replacing(path) as file:
