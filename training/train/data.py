@@ -40,7 +40,7 @@ def select(portion: Portion, path: Path, seed: int, cache: Path) -> tuple[Any, d
     """Select the samples of ``portion``: filtered, then drawn by the seed, the same whatever else is in the mixture.
 
     Returns:
-        The samples as a ``datasets.Dataset`` with its files in ``cache``, and what a record says of them.
+        The samples as a ``datasets.Dataset`` with its files in ``cache``, and counts for the record of the stage.
 
     Raises:
         StudentError: the file cannot be read, or lacks a column.

@@ -130,7 +130,7 @@ class Stage(_Strict):
 
 
 class Recipe(_Strict):
-    """A whole way from a model to a student, as it is written in files but for ``name`` and ``base``."""
+    """How a student is trained: from which model, on which data, in which stages."""
 
     name: str
     label: str

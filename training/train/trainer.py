@@ -167,7 +167,7 @@ def best_precision(device: str) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return "fp32"
-    able: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch cannot tell
+    able: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of torch lack it
     return "bf16" if any(able.get(name) for name in _NATIVE) else "fp32"
 
 

@@ -1,6 +1,7 @@
 """``train``: the stages of a recipe in sequence, and the student that comes out of them.
 
-A stage is identified by what decides its weights: it is trained once, and resumed where it stopped.
+A stage is identified by what decides its weights, so it is trained once; an interrupted one continues from its last
+checkpoint.
 """
 
 from __future__ import annotations
@@ -71,11 +72,10 @@ def train(recipe: Recipe, job: Job, *, merged: bool = False, fresh: bool = False
         if fresh:
             forget(job.out)
         register(job.out, [STAGES])
-        folders = run_stages(recipe, job)
         if not (job.out / RECORD).is_file():
-            _finish(recipe, job, folders)
+            _finish(recipe, job, run_stages(recipe, job))
         record: dict[str, Any] = json.loads((job.out / RECORD).read_text(encoding="utf-8"))
-        if record["identity"] != stage_record(folders[-1])["identity"]:
+        if record["identity"] != identities(recipe, job)[-1]:
             raise ConfigError(
                 f"{job.out} holds a student of other data or settings (recipe {record['recipe']['name']}), or of "
                 "another version; choose another --out, or add --fresh"
@@ -103,6 +103,18 @@ def check(job: Job, sets: Mapping[str, DataSet]) -> Job:
     return dataclasses.replace(job, device="cpu" if job.device == "cpu" else found)
 
 
+def identities(recipe: Recipe, job: Job) -> list[str]:
+    """Return the identity of each stage: sha256 over what decides its weights, with the stages before it."""
+    paths, base = data.find(recipe.sets, job.data), Path(recipe.model).expanduser()
+    model = fingerprint_models([base]) if base.is_dir() else recipe.model
+    found = [_sha256({"model": model, "template": template().sha256})]
+    for stage in recipe.stages:
+        decisive = stage.model_dump(exclude={"settings": _HOW_OFTEN})
+        files = [_file_sha256(paths[portion.set]) for portion in stage.data]
+        found.append(_sha256({"before": found[-1], "stage": decisive, "files": files}))
+    return found[1:]
+
+
 def run_stages(recipe: Recipe, job: Job) -> list[Path]:
     """Run all stages of ``recipe``, each from the student of the one before; finished ones are not run again.
 
@@ -112,29 +124,24 @@ def run_stages(recipe: Recipe, job: Job) -> list[Path]:
     Raises:
         StudentError: data are missing or empty, or the training cannot go on.
     """
-    paths, base = data.find(recipe.sets, job.data), Path(recipe.model).expanduser()
-    model = fingerprint_models([base]) if base.is_dir() else recipe.model
-    start, before = recipe.model, _sha256({"model": model, "template": template().sha256})
+    paths, start = data.find(recipe.sets, job.data), recipe.model
     folders: list[Path] = []
-    for stage in recipe.stages:
-        files = [(paths[portion.set], _file_sha256(paths[portion.set])) for portion in stage.data]
-        decisive = stage.model_dump(exclude={"settings": _HOW_OFTEN})
-        identity = _sha256({"before": before, "stage": decisive, "files": [sha256 for _, sha256 in files]})
+    for stage, identity in zip(recipe.stages, identities(recipe, job), strict=True):
         folder = job.out / STAGES / f"{stage.name}-{identity[:12]}"
         with explained(folder):
             if not (folder / STAGE_RECORD).is_file():
                 record = {"stage": stage.name, "identity": identity, "start": start}
-                record |= _run_stage(stage, start, files, folder, job)
-                flush_folder(folder)  # everything that the record speaks of comes before it
+                record |= _run_stage(stage, start, [paths[portion.set] for portion in stage.data], folder, job)
+                flush_folder(folder)  # all that the record lists comes before it
                 write_json(folder / STAGE_RECORD, record)
             shutil.rmtree(folder / WORK, ignore_errors=True)  # last: until then nothing is lost by a kill
         folders.append(folder)
-        start, before = str(folder), identity
+        start = str(folder)
     return folders
 
 
-def _run_stage(stage: Stage, start: str, files: list[tuple[Path, str]], folder: Path, job: Job) -> dict[str, Any]:
-    """Train one stage from the model ``start``, save the student to ``folder``, and return what its record says."""
+def _run_stage(stage: Stage, start: str, files: list[Path], folder: Path, job: Job) -> dict[str, Any]:
+    """Train one stage from the model ``start``, save the student to ``folder``, and return the rest of its record."""
     import datasets
 
     from training.train.trainer import best_precision, train_stage
@@ -142,9 +149,7 @@ def _run_stage(stage: Stage, start: str, files: list[tuple[Path, str]], folder: 
     settings, work = stage.settings, folder / WORK
     if settings.precision == "auto":
         settings = settings.model_copy(update={"precision": best_precision(job.device)})
-    parts = [
-        data.select(portion, path, settings.seed, work) for portion, (path, _) in zip(stage.data, files, strict=True)
-    ]
+    parts = [data.select(portion, path, settings.seed, work) for portion, path in zip(stage.data, files, strict=True)]
     rows = datasets.concatenate_datasets([selected for selected, _ in parts])
     tokenizer = load_tokenizer(start)
     samples = data.tokenise(rows, tokenizer, settings.max_tokens, work, job.progress) if len(rows) else rows
@@ -154,7 +159,7 @@ def _run_stage(stage: Stage, start: str, files: list[tuple[Path, str]], folder: 
     stage = stage.model_copy(update={"settings": settings})
     return {
         "settings": settings.model_dump(),
-        "data": [{**about, "sha256": sha256} for (_, about), (_, sha256) in zip(parts, files, strict=True)],
+        "data": [{**counts, "sha256": _file_sha256(path)} for (_, counts), path in zip(parts, files, strict=True)],
         "samples": len(samples),
         "too_long": len(rows) - len(samples),
         **train_stage(stage, start, samples, tokenizer, folder, job),
@@ -168,14 +173,14 @@ def stage_record(folder: Path) -> dict[str, Any]:
 
 
 def merge(student: Path, out: Path) -> None:
-    """Write the adapter in ``student`` and its base as one model that stands alone, and read it once more.
+    """Write the adapter in ``student`` and its base as one model without adapter, and read it once more.
 
     Raises:
         StudentError: the folder has a whole model already, or the merged one has lost its output head.
     """
     loaded = load_student(student, device="cpu")
     if not hasattr(loaded.model, "merge_and_unload"):
-        raise StudentError(f"{student} has no adapter: it stands alone already")
+        raise StudentError(f"{student} has no adapter: it needs no merging")
     whole = loaded.model.merge_and_unload(safe_merge=True)
     settle_head(whole, str(student))
     beside = out.with_name(f".{out.name}")
