@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,12 @@ import cli
 from annotator.errors import ConfigError, StudentError
 from annotator.terminal.events import Progress
 from tests.students import make_student, sample, write_samples
+from training.predict import seq2seq
 from training.score.evaluating import evaluate
 from training.train.changes import Changes
 from training.train.directories import Job
-from training.train.experiments import NAMES, load_experiment, run
+from training.train.experiments import NAMES, grid, load_experiment, run
+from training.train.figures import comparison
 from training.train.recipes import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ FILES = ("pile-ner", "phomt", "viquad", "vietnamese-ner", "phoner-train", "phone
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few samples under each name that figure 4.2 wants, and a tiny student."""
+    """A few samples under each name of figure 4.2, and a tiny student."""
     folder = tmp_path_factory.mktemp("data")
     rows = [sample(n, "What describes location in the text?", f"Đi Huế {n}.", '["Huế"]', "location") for n in range(12)]
     for name in FILES:
@@ -36,40 +37,45 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def scores(out: Path, benchmark: str, student: str) -> list[float]:
-    """What ``evaluate`` says of the answers of each student that ends with a stage of this name."""
+def scores(out: Path, student: str) -> list[float]:
+    """F1 that ``evaluate`` computes for each student whose last stage has this name."""
     found = []
-    for answers in sorted((out / "predictions").glob(f"{benchmark}-5-{student}-*.jsonl")):
-        report = evaluate(out / "benchmarks" / f"{benchmark}-5.parquet", answers, print)
+    for answers in sorted((out / "predictions").glob(f"phoner-test-5-{student}-*.jsonl")):
+        report = evaluate(out / "benchmarks" / "phoner-test-5.parquet", answers, print)
         found.append(report["relaxed"]["micro"]["f1"])
     return found
 
 
-def test_a_learning_curve_is_computed_once_with_its_spread(data: Path, tmp_path: Path) -> None:
+def test_a_learning_curve_is_computed_once_with_its_spread(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Zero-shot once, slices with two seeds; stages before are shared; the second time nothing is trained or asked."""
+    monkeypatch.setattr(seq2seq, "MAX_ANSWER", 8)  # an untrained student would go on for 256 tokens
     out = tmp_path / "out"
-    changes = Changes(str(data / "base"), 5, ["max_steps=1", "learning_rate=1e-3", "supervised.epochs=0.5"])
-    report = run("figure-4.2", Job(data, out, "cpu", Progress()), changes, seeds=2)
+    command = ["experiment", "figure-4.2", "--data", str(data), "--out", str(out), "--device", "cpu", "-q",
+               "--model", str(data / "base"), "--limit", "5", "--set", "max_steps=1", "--seeds", "2"]  # fmt: skip
+    printed = CliRunner().invoke(cli.app, command)
+    assert printed.exit_code == 0, printed.output
+    report = json.loads((out / "figure-4.2.json").read_text(encoding="utf-8"))
 
     names = sorted(path.name.partition("-")[0] for path in (out / "stages").iterdir())
     assert names == ["mixture", *["supervised"] * 8, "vietnamese"]
     zero, *slices = (row["ours"]["phoner-test"]["relaxed"] for row in report["rows"])
-    assert (zero["values"], zero["spread"]) == (scores(out, "phoner-test", "vietnamese"), 0.0)
-    found = [value for one in slices for value in one["values"]]
-    assert len(found) == 8
-    assert sorted(found) == sorted(scores(out, "phoner-test", "supervised"))
-    assert slices[0]["mean"] == sum(slices[0]["values"]) / 2
+    assert (zero["values"], zero["spread"]) == (scores(out, "vietnamese"), 0.0)
+    assert [len(one["values"]) for one in slices] == [2] * 4
+    assert sorted(value for one in slices for value in one["values"]) == sorted(scores(out, "supervised"))
 
     table = (out / "figure-4.2.md").read_text(encoding="utf-8")
     assert re.search(r"\| 100 \| 15 \+ 5 \+ 5 \| [\d.]+ ± [\d.]+ \| [\d.]+ ± [\d.]+ \| 76\.19 \|", table)
     assert "5 samples of each data set at most" in table
     assert "Not a reproduction" in table
-    assert json.loads((out / "figure-4.2.json").read_text(encoding="utf-8")) == report
-    written = {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
-    figures = [(out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")]
-    assert run("figure-4.2", Job(data, out, "cpu", Progress()), changes, seeds=2) == report
-    assert written == {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
-    assert [(out / f"figure-4.2.{kind}").read_bytes() for kind in ("png", "svg")] == figures
+    assert "76.19" in printed.stdout
+
+    trained = {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
+    written = {path: path.read_bytes() for path in (*out.glob("figure-4.2.*"), *(out / "predictions").iterdir())}
+    assert json.loads(CliRunner().invoke(cli.app, [*command, "--json"]).stdout) == report
+    assert trained == {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
+    assert written == {path: path.read_bytes() for path in written}
 
 
 def test_missing_data_are_reported_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
@@ -94,16 +100,15 @@ def test_rows_are_of_their_experiment() -> None:
         load_experiment("table-4.7")
 
 
-def test_a_table_is_drawn_with_both_figures(data: Path, tmp_path: Path) -> None:
-    """Two rows, two benchmarks, one seed, so no spread; the command prints the table."""
-    whole, out = shutil.copytree(data, tmp_path / "data"), tmp_path / "out"
-    shutil.copy(data / "phoner-test.parquet", whole / "vlsp2018-dev.parquet")
-    command = ["experiment", "table-4.2", "--data", str(whole), "--out", str(out), "--device", "cpu", "-q"]
-    result = CliRunner().invoke(cli.app, [*command, "--model", str(data / "base"), "--limit", "4"])
-    assert result.exit_code == 0, result.output
-    table = (out / "table-4.2.md").read_text(encoding="utf-8")
-    assert re.search(
-        r"then Vietnamese NER \| 8 \+ 4 \| [\d.]+ \| [\d.]+ \| 74\.38 \| [\d.]+ \| [\d.]+ \| 81\.79", table
-    )
-    assert all(figure in result.stdout for figure in ("8 + 4", "74.38", "81.79"))
-    assert (out / "table-4.2.svg").stat().st_size > 5000
+def test_a_table_has_both_benchmarks(tmp_path: Path) -> None:
+    """Both matchings beside the published figures; one seed has no spread, and a missing figure is called so."""
+    one = {"mean": 0.5, "spread": 0.0, "values": [0.5]}
+    row = {"label": "Row", "samples": [1200, 4], "published": {"a": 74.38},
+           "ours": {name: {"strict": one, "relaxed": one} for name in ("a", "b")}}  # fmt: skip
+    report = {"title": "T", "benchmarks": ["a", "b"], "rows": [row], "model": "m", "limit": 0, "set": [], "seeds": 1,
+              "compared": "relaxed", "others": {"PhoBERT": 94.5}}  # fmt: skip
+    table = grid(report)
+    assert table.rows == [["Row", "1,200 + 4", "50.00", "50.00", "74.38", "50.00", "50.00", "not given"]]
+    assert table.note == "Micro F1 in percent; model m. PhoBERT: 94.5 (as the thesis cites it)."
+    comparison(tmp_path / "figure-4.2", report)
+    assert (tmp_path / "figure-4.2.svg").stat().st_size > 5000
