@@ -148,7 +148,7 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
     run, progress = context.run, context.progress
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
     questions = second.questions(tables.read_passages(run.passages))
-    number = sum(second.number(one.id) for one in tables.read_passages(run.passages))
+    number = sum(len(second.asked(one.id, one.text)) for one in tables.read_passages(run.passages))
     progress.start("check", "questions" if isinstance(second, ByQuery) else "passages", number)
     with displayed(progress):
         if context.asking == "batch":

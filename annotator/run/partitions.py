@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from annotator.checking import opinions, probabilities
@@ -39,18 +38,14 @@ class Answered(NamedTuple):
 
     passages: pa.RecordBatch
     completions: pa.RecordBatch
-    others: pa.RecordBatch | None = None
-    """Answers of the second teacher, where there is one; without a key where it has none for a passage."""
-    queries: pa.RecordBatch | None = None
-    """Its answers to queries in place of these, where it was asked such; by the order of the passages."""
+    second: pa.RecordBatch | None = None
+    """Answers of the second teacher, where there is one, by the order of the passages: rows of ``QueryAnswer``, without
+    a type where it was asked about a whole passage."""
 
-    def checked(self) -> Iterator[str]:
-        """Yield the ids of the passages that the second teacher has answered, too."""
+    def checked(self) -> set[str]:
+        """Return the ids of the passages that the second teacher has answered, too."""
         ids = self.passages.column("id").to_pylist()
-        if self.queries is not None:
-            yield from (ids[place] for place in set(self.queries.column("place").to_pylist()))
-        elif self.others is not None:
-            yield from (one for one, key in zip(ids, self.others.column("key").to_pylist(), strict=True) if key)
+        return {ids[place] for place in self.second.column("place").to_pylist()} if self.second is not None else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,30 +192,35 @@ def _both(
     """Clean the answers of the first teacher, and compare them with those of the second."""
     passages = list(tables.from_batch(answered.passages, Passage))
     answers = list(tables.from_batch(answered.completions, Completion))
-    others = tables.from_batch(answered.others, Completion) if answered.others is not None else repeat(None)
-    queries: defaultdict[int, list[QueryAnswer]] = defaultdict(list)
-    for query in tables.from_batch(answered.queries, QueryAnswer) if answered.queries is not None else ():
-        queries[query.place].append(query)
+    seconds: defaultdict[int, list[QueryAnswer]] = defaultdict(list)
+    for other in tables.from_batch(answered.second, QueryAnswer) if answered.second is not None else ():
+        seconds[other.place].append(other)
     cleaned = clean_or_correct(zip(passages, answers, strict=True), labels, corrections)
-    for place, (passage, first, answer, other) in enumerate(zip(passages, cleaned, answers, others, strict=False)):
+    for place, (passage, first, answer) in enumerate(zip(passages, cleaned, answers, strict=True)):
         pairs, sure = None, [dict[tuple[str, str], float](), {}]
         if first.annotation and first.annotation.reply_status != REVIEWED:
-            second = clean_reply(passage, other, labels).annotation if other and other.key else None
-            asked = None
-            if place in queries:
-                by_query, asked = combined(passage, queries[place])
-                second = by_query.annotation if by_query else None
+            second, asked = _found_by_second(passage, seconds[place], labels)
             pairs = compare(first.annotation, second, asked) if second else None
             if logprobs:
                 sure[0] = probabilities.of_entities(entities_of(first.annotation), answer.reply, answer.logprobs)
             if logprobs and second:
-                entities = entities_of(second)
-                if other:
-                    sure[1] = probabilities.of_entities(entities, other.reply, other.logprobs)
-                for query in queries[place]:
-                    own = [one for one in entities if one.label == query.entity_type]
-                    sure[1] |= probabilities.of_entities(own, query.reply, query.logprobs)
+                for other in seconds[place]:
+                    own = [one for one in entities_of(second) if other.entity_type in ("", one.label)]
+                    sure[1] |= probabilities.of_entities(own, other.reply, other.logprobs)
         yield _Compared(passage, first, pairs, (sure[0], sure[1]))
+
+
+def _found_by_second(
+    passage: Passage, answers: Sequence[QueryAnswer], labels: Decider
+) -> tuple[Annotation | None, frozenset[str] | None]:
+    """Return the entities of the second teacher, and the types that it was asked about; None where these are all."""
+    if not answers:
+        return None, None
+    if answers[0].entity_type:
+        by_query, types = combined(passage, answers)
+        return by_query.annotation if by_query else None, types
+    whole = Completion("", passage.id, answers[0].reply, answers[0].finish_reason, 0, 0, 0.0, 0.0)
+    return clean_reply(passage, whole, labels).annotation, None
 
 
 def explode_part(

@@ -6,26 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import NamedTuple
 
 from annotator.checking.drawing import fraction
 from annotator.checking.query_answers import SCHEMA, QueryAnswer
 from annotator.checking.settings import CheckSettings, read_check
 from annotator.config.settings import RunConfig
 from annotator.ledger import Answers
-from annotator.records import Completion, Passage
+from annotator.records import Passage
 from annotator.run.partitions import Answered
 from annotator.samples.explode import asked_as, instruction
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Asked, Teacher, make_query_teacher, make_teacher, query_text
 from annotator.teachers.entity_types import read_types
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_NONE: Final = Completion("", "", "", "", 0, 0, 0.0, 0.0)
-"""Marks a missing answer."""
 
 
 class Types(NamedTuple):
@@ -53,21 +47,31 @@ class Second:
         share = self.settings.share
         return share >= 1 or self.positions.get(passage_id, fraction(self.config.seed, passage_id)) < share
 
-    def number(self, passage_id: str) -> int:
-        """Return how many questions it is asked about a passage."""
-        return int(self.is_asked(passage_id))
+    def asked(self, passage_id: str, text: str) -> list[tuple[str, str]]:
+        """Return what it is asked about a passage: entity type, empty for all types, and text of the question."""
+        return [("", text)] if self.is_asked(passage_id) else []
 
     def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
-        """Yield the passages that it is asked about, each with its question."""
-        return (Asked(one, self.teacher.question(one.text)) for one in passages if self.is_asked(one.id))
+        """Yield its questions; as a passage each has the text of the question."""
+        for one in passages:
+            for _, text in self.asked(one.id, one.text):
+                yield Asked(replace(one, text=text, pieces=()), self.teacher.question(text))
 
     def add_answers(self, answered: Answered, ledger: Answers) -> Answered:
         """Add this teacher's answers to a partition of passages and the first teacher's answers."""
-        asked = ((text, self.is_asked(identity)) for identity, text in _texts(answered))
-        keys = [self.teacher.question(text).key if is_asked else "" for text, is_asked in asked]
-        found = ledger.find({key for key in keys if key})
-        others = tables.to_batch([found.get(key, _NONE) for key in keys], tables.COMPLETION)
-        return answered._replace(others=others)
+        ids, texts = (answered.passages.column(name).to_pylist() for name in ("id", "text"))
+        asked = [
+            (place, entity_type, self.teacher.question(question).key)
+            for place, passage in enumerate(zip(ids, texts, strict=True))
+            for entity_type, question in self.asked(*passage)
+        ]
+        found = ledger.find({key for _, _, key in asked})
+        answers = [
+            QueryAnswer(place, entity_type, found[key].reply, found[key].finish_reason, found[key].logprobs)
+            for place, entity_type, key in asked
+            if key in found
+        ]
+        return answered._replace(second=tables.to_batch(answers, SCHEMA))
 
 
 @dataclass(frozen=True)
@@ -79,31 +83,10 @@ class ByQuery(Second):
     definitions: Mapping[str, str] = field(default_factory=dict)
     """Of the types that have one in the instructions of samples."""
 
-    def number(self, passage_id: str) -> int:
-        """Return how many queries it is asked about a passage."""
-        return len(self._types(passage_id))
-
-    def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
-        """Yield a query for each type; as a passage it has the text of the query."""
-        for one in passages:
-            for entity_type in self._types(one.id):
-                text = self._query(one.text, entity_type)
-                yield Asked(replace(one, text=text, pieces=()), self.teacher.question(text))
-
-    def add_answers(self, answered: Answered, ledger: Answers) -> Answered:
-        """Add the answers to queries to a partition of passages and the first teacher's answers."""
-        asked = [
-            (place, entity_type, self.teacher.question(self._query(text, entity_type)).key)
-            for place, (identity, text) in enumerate(_texts(answered))
-            for entity_type in self._types(identity)
-        ]
-        found = ledger.find({key for _, _, key in asked})
-        answers = [
-            QueryAnswer(place, entity_type, found[key].reply, found[key].finish_reason, found[key].logprobs)
-            for place, entity_type, key in asked
-            if key in found
-        ]
-        return answered._replace(queries=tables.to_batch(answers, SCHEMA))
+    def asked(self, passage_id: str, text: str) -> list[tuple[str, str]]:
+        """Return the types that it is asked about, each with the text of the query."""
+        found, absent = self.types.get(passage_id, Types()) if self.is_asked(passage_id) else Types()
+        return [(entity_type, self._query(text, entity_type)) for entity_type in (*found, *absent)]
 
     def counted(self, passages: Iterable[Passage], ledger: Answers) -> dict[str, int]:
         """Count the answered queries about types that the first teacher found, and about absent ones."""
@@ -114,10 +97,6 @@ class ByQuery(Second):
                 keys = [self.teacher.question(self._query(one.text, entity_type)).key for entity_type in types]
                 counts[kind] += len(ledger.known(keys))
         return dict(counts)
-
-    def _types(self, passage_id: str) -> tuple[str, ...]:
-        found, absent = self.types.get(passage_id, Types()) if self.is_asked(passage_id) else Types()
-        return (*found, *absent)
 
     def _query(self, text: str, entity_type: str) -> str:
         return query_text(text, instruction(asked_as(entity_type, self.definitions)))
@@ -145,8 +124,3 @@ def second_of(run: RunDir, config: RunConfig) -> Second | None:
     """
     settings = read_check(run.check)
     return make_second(settings, config) if settings else None
-
-
-def _texts(answered: Answered) -> Iterator[tuple[str, str]]:
-    passages: pa.RecordBatch = answered.passages
-    return zip(passages.column("id").to_pylist(), passages.column("text").to_pylist(), strict=True)
