@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from annotator.duplicates.ngrams import ngrams, syllable_spans, syllables
@@ -199,11 +200,6 @@ def _among(found: Hashes, known: Hashes) -> Hashes:
 
 def _longest(text: str, covered: Sequence[bool]) -> str:
     """Return the text of the longest row of covered syllables."""
-    best, start = (0, 0), None
-    for index, inside in enumerate([*covered, False]):
-        if inside and start is None:
-            start = index
-        elif not inside and start is not None:
-            best, start = max(best, (start, index), key=lambda span: span[1] - span[0]), None
-    spans = syllable_spans(text)
-    return text[spans[best[0]][0] : spans[best[1] - 1][1]][:_SHOWN]
+    rows = [list(row) for inside, row in groupby(range(len(covered)), key=covered.__getitem__) if inside]
+    longest, spans = max(rows, key=len), syllable_spans(text)
+    return text[spans[longest[0]][0] : spans[longest[-1]][1]][:_SHOWN]
