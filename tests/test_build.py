@@ -21,6 +21,7 @@ from typer.testing import CliRunner, Result
 
 import cli
 from annotator.ledger import Ledger
+from annotator.records import Document, LabelUse
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from tests.conftest import ROOT
@@ -102,7 +103,7 @@ def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
 def test_the_merge_log_agrees_with_the_rest(built: tuple[Path, dict[str, Any]]) -> None:
     """Every claim has its label in the log, every mention too, and the audit says what the log says."""
     out, report = built
-    uses = list(tables.read_labels(RunDir(out).labels))
+    uses = list(tables.read_records(RunDir(out).labels, LabelUse))
     clean = next(flow for flow in report["funnel"] if flow["stage"] == "clean")
     assert sum(use.claims for use in uses) == clean["in"] - clean["rejected"].get("malformed claim", 0)
     assert sum(use.mentions for use in uses) == clean["made"]["mention"]
@@ -115,7 +116,7 @@ def test_passages_are_slices_and_mentions_are_slices(built: tuple[Path, dict[str
     """Nothing is altered on the way from the article to the sample."""
     out, _ = built
     run = RunDir(out)
-    texts = {document.id: document.text for document in tables.read_documents(run.documents)}
+    texts = {document.id: document.text for document in tables.read_records(run.documents, Document)}
     passages = {passage.id: passage for passage in tables.read_passages(run.passages)}
     for passage in passages.values():
         slices = [texts[piece.document_id][piece.start : piece.end] for piece in passage.pieces]

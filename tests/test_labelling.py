@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 import cli
 from annotator.cleaning.label_decisions import read_decisions
 from annotator.ledger import Ledger
+from annotator.records import LabelUse
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards.labelling.deciding import suggest
@@ -73,7 +74,7 @@ def listed(run: Path, *more: str) -> dict[str, dict[str, Any]]:
 
 
 def rules(run: Path) -> dict[str, tuple[str | None, str]]:
-    return {use.raw: (use.label, use.rule) for use in tables.read_labels(RunDir(run).labels)}
+    return {use.raw: (use.label, use.rule) for use in tables.read_records(RunDir(run).labels, LabelUse)}
 
 
 def test_the_unresolved_by_frequency_with_examples(run: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_build_says_what_waits_for_a_decision(run: Path) -> None:
 def test_every_label_with_its_counts(run: Path) -> None:
     """Also those that are used and those that were rejected."""
     found = listed(run, "--all")
-    uses = list(tables.read_labels(RunDir(run).labels))
+    uses = list(tables.read_records(RunDir(run).labels, LabelUse))
     assert sum(entry["claims"] for entry in found.values()) == sum(use.claims for use in uses)
     assert found["city"]["raw"].keys() == {"City", "thành phố"}
     assert found["city"]["mentions"] > 0

@@ -17,7 +17,11 @@ text = st.text(st.characters(codec="utf-8"), max_size=20)
 number = st.integers(0, 10**9)
 mention = st.builds(Mention, text, text, text, number, number, text)
 KINDS = {
-    "documents": (tables.DOCUMENT, tables.read_documents, st.builds(Document, text, text, text)),
+    "documents": (
+        tables.DOCUMENT,
+        lambda path: tables.read_records(path, Document),
+        st.builds(Document, text, text, text),
+    ),
     "passages": (
         tables.PASSAGE,
         tables.read_passages,
@@ -38,7 +42,7 @@ KINDS = {
     "rejected": (tables.REJECTED, tables.read_rejected, st.builds(Rejected, text, text, text, text, text, text)),
     "labels": (
         tables.LABEL,
-        tables.read_labels,
+        lambda path: tables.read_records(path, LabelUse),
         st.builds(LabelUse, text, st.none() | text, text, text, number, number),
     ),
 }

@@ -203,11 +203,6 @@ def count(path: Path) -> int:
         raise damaged(path, error) from error
 
 
-def read_documents(path: Path) -> Iterator[Document]:
-    """Read documents."""
-    return read_records(path, Document)
-
-
 def read_passages(path: Path) -> Iterator[Passage]:
     """Read passages."""
     return read_records(path, Passage)
@@ -226,11 +221,6 @@ def read_samples(path: Path) -> Iterator[Sample]:
 def read_rejected(path: Path) -> Iterator[Rejected]:
     """Read rejected records."""
     return read_records(path, Rejected)
-
-
-def read_labels(path: Path) -> Iterator[LabelUse]:
-    """Read the merge log."""
-    return read_records(path, LabelUse)
 
 
 def read_records(path: Path, kind: type[Record], rows: range | None = None) -> Iterator[Record]:

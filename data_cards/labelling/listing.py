@@ -71,7 +71,7 @@ def all_labels(run: RunDir) -> list[Label]:
         raise RunDirError(
             f"{run.root} has no {run.labels.name} yet; make it with: vner-annotate clean --out {run.root}"
         )
-    return _grouped(tables.read_labels(run.labels))
+    return _grouped(tables.read_records(run.labels, LabelUse))
 
 
 def unresolved(run: RunDir) -> list[Label]:
