@@ -87,6 +87,7 @@ def _settle_output(*, quiet: bool) -> None:
 def _print_plan(plan: Plan) -> None:
     """Print where the files go, a table of them, notes and problems."""
     from rich.console import Console
+    from rich.filesize import decimal
     from rich.text import Text
 
     from annotator.terminal.tables import Cell, text_table
@@ -95,8 +96,8 @@ def _print_plan(plan: Plan) -> None:
     target = plan.target
     seen = "private" if target.private else "public"
     console.print(Text(f"To {target.url} ({seen} dataset, licence {target.licence})", style="bold"), soft_wrap=True)
-    rows: list[tuple[Cell, Cell]] = [(item.path, _size(item.size)) for item in plan.items]
-    rows.append((Text(plural(len(rows), "file"), style="bold"), _size(sum(item.size for item in plan.items))))
+    rows: list[tuple[Cell, Cell]] = [(item.path, decimal(item.size)) for item in plan.items]
+    rows.append((Text(plural(len(rows), "file"), style="bold"), decimal(sum(item.size for item in plan.items))))
     console.print(text_table(rows, ("file", "size"), figures=("size",)))
     for warning in plan.warnings:
         console.print(Text(f"note: {warning}", style="yellow"), soft_wrap=True)
@@ -110,13 +111,3 @@ def _print_receipt(receipt: Receipt) -> None:
         typer.echo(f"removed there, since it is no longer part of the dataset: {path}")
     what = f"Published as commit {receipt.commit[:10]}" if receipt.changed else "Nothing new: the Hub had all of it"
     typer.echo(f"\n{what} ({'private' if receipt.private else 'public'}):\n{receipt.url}")
-
-
-def _size(number: int) -> str:
-    """Return bytes for a person, such as ``1.2 MB``."""
-    value = float(number)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
