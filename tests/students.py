@@ -36,8 +36,8 @@ LOOKS = (
 def make_untied(config: Any) -> Any:
     """A model with random weights and an output head of its own, from a configuration such as ``MT5Config()``.
 
-    It is made tied and gets its head afterwards: ``tie_word_embeddings = False`` at construction would give the encoder
-    and the decoder an embedding matrix each, which no published mT5 has.
+    It is created tied and gets its head afterwards: ``tie_word_embeddings = False`` at construction would give the
+    encoder and the decoder an embedding matrix each, which no published mT5 has.
     """
     import torch
     from transformers import AutoModelForSeq2SeqLM
@@ -80,7 +80,8 @@ def wire_copying(model: Any, pieces: Sequence[str]) -> None:
 
     The first half of a state is the token, the second half is what the first head writes: in the encoder the token
     before (by relative position), in the decoder the input token that follows the one written last. The head reads the
-    second half. A few places of an embedding say what a piece looks like. Where to begin and to end is left to learn.
+    second half. A few places of an embedding describe what a piece looks like. Where to begin and to end is to be
+    learnt.
     """
     import torch
 

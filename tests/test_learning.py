@@ -44,7 +44,7 @@ def news() -> Iterator[dict[str, str]]:
 
 
 def vner(*arguments: object) -> Any:
-    """Run a command that must succeed; what it says in JSON."""
+    """Run a command that must succeed, and return its JSON."""
     result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout) if "--json" in arguments else None
@@ -55,7 +55,7 @@ def numbers(passage: str, attempt: int) -> Answer:
     return Answer(content=json.dumps([[number, "quantity"] for number in dict.fromkeys(NUMBER.findall(passage))]))
 
 
-def test_a_student_learns_what_the_teacher_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_student_learns_from_the_answers_of_a_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Build, convert, train, predict, evaluate; the untrained one has the same wiring and the same vocabulary."""
     monkeypatch.chdir(tmp_path)
     Path("news.jsonl").write_text("\n".join(map(json.dumps, news())), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Recipes: what ships, how they stand on one another, how they are changed, and what is refused."""
+"""Recipes: what ships, how a recipe changes its base, how flags change a recipe, and what is refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_published_figures_are_those_of_the_thesis() -> None:
         (85.78,), (86.44,), (), (), (87.11,)]  # fmt: skip
 
 
-def test_a_stage_takes_what_the_row_says() -> None:
+def test_a_stage_uses_the_data_of_its_row() -> None:
     """EngNER_01 is EngNER_02 without empty answers; a point of a curve is two stages and a slice."""
     (portion,) = load_recipe("table-4.1.engner01").stages[0].data
     assert (portion.set, portion.empty) == ("eng-ner", False)
@@ -70,7 +70,7 @@ def test_a_stage_takes_what_the_row_says() -> None:
     assert (stages[2].data[0].set, stages[2].data[0].passages) == ("phoner-train", 500)
 
 
-def test_a_recipe_stands_on_its_base(own: Path) -> None:
+def test_a_recipe_changes_its_base(own: Path) -> None:
     """Settings are changed one by one, stages follow those of the base, and published figures are its own."""
     above = own.with_name("above.toml")
     stage = '[[stages]]\nname = "two"\ndata = [{ set = "a", share = 0.5 }]\nsettings = { epochs = 3 }\n'
@@ -92,7 +92,7 @@ def test_the_command_line_has_the_last_word(own: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ("learning_rat=1", "did you mean learning_rate"),
         ("batch=four", "batch must be a valid integer"),
@@ -106,15 +106,15 @@ def test_the_command_line_has_the_last_word(own: Path) -> None:
         ("learning_rate=inf", "learning_rate must be a finite number"),
     ],
 )
-def test_a_wrong_setting_is_refused_with_the_fix(own: Path, given: str, said: str) -> None:
-    """One line names the setting and what it wants."""
-    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+def test_a_wrong_setting_is_refused_with_the_fix(own: Path, given: str, message: str) -> None:
+    """One line names the setting and the values that it may have."""
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
         load_recipe(str(own), Changes(sets=[given]))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (("batch = 8", "bach = 8"), "did you mean batch"),
         (("batch = 8", 'batch = "8"'), "batch must be a valid integer"),
@@ -137,8 +137,8 @@ def test_a_wrong_setting_is_refused_with_the_fix(own: Path, given: str, said: st
         (('file = "a.parquet"', ""), "sets.a.file Field required"),
     ],
 )
-def test_a_wrong_recipe_is_refused_with_the_fix(own: Path, change: tuple[str, str], said: str) -> None:
-    """Nothing unknown is passed over."""
+def test_a_wrong_recipe_is_refused_with_the_fix(own: Path, change: tuple[str, str], message: str) -> None:
+    """Nothing unknown is ignored."""
     own.write_text(OWN.replace(*change), encoding="utf-8")
-    with pytest.raises(ConfigError, match=re.escape(said)):
+    with pytest.raises(ConfigError, match=re.escape(message)):
         load_recipe(str(own))

@@ -280,7 +280,7 @@ def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["recipe", "--show"], 2, "no recipe 'recipe'"),
         ([], 2, "which recipe?"),
@@ -291,15 +291,15 @@ def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> 
         (["table-4.1.engner01", "--data", "{out}", "--out", "{out}/o", "--model", "{out}"], 1, "missing data"),
     ],
 )
-def test_what_cannot_be_trained_is_said(
-    place: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+def test_what_cannot_be_trained_is_refused(
+    place: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     """One line, with the fix, and the exit code of its kind."""
     filled = [
         argument.format(out=tmp_path, base=place / "base", recipe=place / "recipe.toml") for argument in arguments
     ]
     result = CliRunner().invoke(cli.app, ["train", *filled])
-    assert (result.exit_code, said in result.output) == (code, True), result.output
+    assert (result.exit_code, message in result.output) == (code, True), result.output
     assert "Traceback" not in result.output
 
 

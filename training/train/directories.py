@@ -16,6 +16,7 @@ from annotator.terminal.events import Progress
 
 MARK: Final = ".training.json"
 """The record: ``{"files": [...]}``, the names in the folder that were written by ``train`` or ``experiment``."""
+LOG: Final = "loss.jsonl"
 WORK: Final = "work"
 """In the folder of a stage: its checkpoints and tokens, until it is finished."""
 

@@ -24,10 +24,9 @@ from annotator.errors import StudentError
 from annotator.terminal.events import Progress
 from training.students import ADAPTER, adapter_base, load_adapter, load_model, quiet_transformers
 from training.train.data import Order
-from training.train.directories import WORK, Job
+from training.train.directories import LOG, WORK, Job
 from training.train.recipes import Settings, Stage
 
-LOG: Final = "loss.jsonl"
 _KEPT: Final = 2
 """Checkpoints that are kept: the newest whole one, and the one that is being written."""
 _NATIVE: Final = ("avx512_bf16", "amx_bf16")

@@ -31,7 +31,7 @@ from training.students import (
     settle_head,
 )
 from training.train import data
-from training.train.directories import WORK, Job, forget, held, register
+from training.train.directories import LOG, WORK, Job, forget, held, register
 from training.train.figures import loss_figure
 from training.train.recipes import DataSet, Recipe, Stage
 
@@ -41,7 +41,6 @@ STAGES: Final = "stages"
 """The directory with a folder for each stage; recipes that begin alike share them."""
 STAGE_RECORD: Final = "stage.json"
 """Written last: a folder that has it is a finished stage."""
-LOG: Final = "loss.jsonl"
 MERGED: Final = "merged"
 _HOW_OFTEN: Final = {"log_every", "checkpoint_every"}
 """Settings that do not change the final weights."""
