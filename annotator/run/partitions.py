@@ -134,9 +134,8 @@ def clean_part(
             compared += opinions.opinions(passage.id, pairs, accepted, sure)
             judged = keep_only(first, pairs, check.keep, accepted)
             cleaned = keep_only(first, pairs, check.keep, accepted, affirmed(passage, decisions))
-        if (
-            judged.annotation and reviews
-        ):  # without what stays only since somebody drew it: that would bend the estimate
+        # Without what stays only since somebody drew it: that would bend the estimate.
+        if judged.annotation and reviews:
             predicted.append(judged.annotation)
         cleaned = apply(cleaned, passage, decisions, labels)
         log.add(cleaned)
