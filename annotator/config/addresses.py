@@ -11,6 +11,7 @@ LEDGER_VARIABLE: Final = "VNER_LEDGER"
 """Environment variable with the address of a ledger, password included, for a run directory that has none yet."""
 PASSWORDS: Final = frozenset({"password", "sslpassword"})
 """Names of libpq for passwords in the query of an address."""
+_EXAMPLE: Final = "give one such as http://localhost:8000/v1"
 _HARMLESS: Final = frozenset(
     {"config", "dl", "download", "export", "file", "filename", "format", "name", "page", "path", "raw", "ref",
      "revision", "split", "version"}
@@ -25,26 +26,21 @@ def check_endpoint(url: str, where: str) -> None:
         ConfigError: it is not an HTTP address; or there is a user, a password, a query or a fragment in it, which the
             message does not repeat.
     """
+    if not url:
+        return
     try:
         parts = urlsplit(url)
+        parts.netloc.encode("idna")
+        is_endpoint = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        raise ConfigError(f"{where} is not an address; give one such as http://localhost:8000/v1") from None
+        raise ConfigError(f"{where} is not the address of an endpoint; {_EXAMPLE}") from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigError(
             f"{where} must be an address alone, without user, password or query, since it is stored; "
             "keys come from the environment (docs/reliability.md)"
         )
-    if not url:
-        return
-    try:
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        parts.netloc.encode("idna")
-    except ValueError:
-        whole = False
-    if not whole or any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise ConfigError(
-            f"{where} {url!r} is not the address of an endpoint; give one such as http://localhost:8000/v1"
-        )
+    if not is_endpoint or any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise ConfigError(f"{where} {url!r} is not the address of an endpoint; {_EXAMPLE}")
 
 
 def without_password(ledger: str) -> str:
