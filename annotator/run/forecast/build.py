@@ -10,7 +10,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,15 +42,6 @@ LATENCY: Final = 2.0
 """Assumed seconds an answer takes, until there are answers."""
 LOCAL_LATENCY: Final = 0.02
 """The same for the embedded teacher: 14 ms on real news, and some overhead."""
-
-
-def _read_reply(passage: Passage, completion: Completion) -> Cleaned:
-    return clean_reply(passage, completion, _normalizer())
-
-
-@cache
-def _normalizer() -> LabelNormalizer:
-    return LabelNormalizer(load_lexicon())
 
 
 def plan(
@@ -112,7 +103,7 @@ def forecast(
     *,
     unit: str = "passages",
     answer_ratio: float = ANSWER_RATIO,
-    read: Callable[[Passage, Completion], Cleaned | None] = _read_reply,
+    read: Callable[[Passage, Completion], Cleaned | None] | None = None,
 ) -> Plan:
     """Forecast the cost of those of ``questions`` that have no answer yet.
 
@@ -122,9 +113,10 @@ def forecast(
         questions: each with a passage whose length is in tokens of the request.
         unit: what the questions are counted as.
         answer_ratio: assumed answer tokens for each passage token.
-        read: returns what is in an answer; None where it cannot be read.
+        read: returns what is in an answer, None where it cannot be read; by default it is read as one about a passage.
     """
     config = context.config
+    read = read or partial(clean_reply, labels=LabelNormalizer(load_lexicon()))
     tokenizer = load_tokenizer(request_tokenizer(config.tokenizer))
     seen, known = Seen(), set[str]()
     total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
