@@ -50,14 +50,19 @@ class World:
         self.found = np.bincount(passages[self.right], minlength=PASSAGES)
         self.missed = random.binomial(4, np.clip(random.beta(2, 6, PASSAGES), 0, 1))
 
-    def strata(self, checked: np.ndarray, names: np.ndarray) -> list[estimates.Stratum]:
+    def strata(self, checked: np.ndarray, names: np.ndarray, scored: bool = False) -> list[estimates.Stratum]:
         """What a review of ``checked`` knows of each stratum."""
         found = []
         for name in np.unique(names):
             part = names == name
             own = part & checked
             group = name.rpartition(" / ")[2] if " / " in name else ""
-            found.append(estimates.Stratum(group, int(part.sum()), self.right[own].astype(float)))
+            score = self.agreed[own].astype(float) if scored else None
+            found.append(
+                estimates.Stratum(
+                    group, int(part.sum()), self.right[own].astype(float), score, float(self.agreed[part].mean())
+                )
+            )
         return found
 
 
@@ -113,7 +118,7 @@ def simulate(world: World, reviews: range, tally: dict[tuple[int, str], list[flo
             checked[orders[0][:size]], doubted[orders[1][:size]] = True, True
             overall = estimates.stratified(world.strata(checked, plain))
             note(size, "all", overall, world.right.mean())
-            note(size, "second", estimates.stratified(world.strata(doubted, second)), world.right.mean())
+            note(size, "second", estimates.stratified(world.strata(doubted, second, scored=True)), world.right.mean())
             for label in np.unique(world.labels[checked]):
                 own = world.labels == label
                 right = world.right[checked & own].astype(float)

@@ -60,6 +60,10 @@ class Stratum:
     """Predicted entities in the part."""
     right: Floats
     """For each checked one: 1.0 when it is right, 0.0 when not, between them when reviewers differ."""
+    score: Floats | None = None
+    """For each checked one, how right a machine takes it to be; None where no machine looked."""
+    mean_score: float = 0.0
+    """The mean of that score over the whole part."""
 
 
 def jeffreys(share: float, n: float) -> tuple[float, float]:
@@ -82,8 +86,10 @@ def jeffreys(share: float, n: float) -> tuple[float, float]:
 def stratified(strata: Sequence[Stratum]) -> Estimate | None:
     """Estimate the share of right entities over all ``strata``; None when nothing was checked.
 
-    The interval is Jeffreys' at the effective number of checks: the number of simple random checks with the same
-    variance.
+    Where every check has a score, the difference estimator of prediction-powered inference is used (PPI++:
+    Angelopoulos, Duchi and Zrnic 2023): the mean score of the whole part corrects the mean of what was checked, by the
+    factor that leaves the least variance. The interval is Jeffreys' at the effective number of checks: the number of
+    simple random checks with the same variance.
     """
     parts = _merged([one for one in strata if one.size])
     n = sum(len(one.right) for one in parts)
@@ -91,8 +97,11 @@ def stratified(strata: Sequence[Stratum]) -> Estimate | None:
         return None
     total = sum(one.size for one in parts)
     weights = [one.size / total for one in parts]
+    factor = _factor(parts, weights)
     pairs = list(zip(weights, parts, strict=True))
-    value = min(1.0, sum(weight * float(one.right.mean()) for weight, one in pairs))
+    means = [float(one.right.mean()) + factor * (one.mean_score - _mean(one.score)) for one in parts]
+    value = sum(weight * mean for weight, mean in zip(weights, means, strict=True))
+    value = min(1.0, max(0.0, value))
     smooth = variance = 0.0
     for group in dict.fromkeys(one.group for one in parts):
         own = [(weight, one) for weight, one in pairs if one.group == group]
@@ -100,7 +109,7 @@ def stratified(strata: Sequence[Stratum]) -> Estimate | None:
         share = (float(checked.sum()) + 0.5) / (len(checked) + 1)  # never 0 or 1, so that there is a variance
         left = sum(weight**2 * (1 - len(one.right) / one.size) / len(one.right) for weight, one in own)
         smooth += sum(weight for weight, _ in own) * share
-        variance += share * (1 - share) * left
+        variance += share * (1 - share) * left * _reduction([one for _, one in own], factor)
     effective = smooth * (1 - smooth) / variance if variance else math.inf
     return Estimate(value, *jeffreys(value, effective), n)
 
@@ -217,7 +226,41 @@ def _merged(strata: Sequence[Stratum]) -> list[Stratum]:
 
 
 def _join(parts: Sequence[Stratum]) -> Stratum:
-    return Stratum(parts[0].group, sum(one.size for one in parts), np.concatenate([one.right for one in parts]))
+    size = sum(one.size for one in parts)
+    scores = [one.score for one in parts if one.score is not None]
+    return Stratum(
+        parts[0].group,
+        size,
+        np.concatenate([one.right for one in parts]),
+        np.concatenate(scores) if len(scores) == len(parts) else None,
+        sum(one.size * one.mean_score for one in parts) / size,
+    )
+
+
+def _factor(parts: Sequence[Stratum], weights: Sequence[float]) -> float:
+    """Return the factor of the score that leaves the least variance, 0 where a check has none."""
+    covariance = variance = 0.0
+    for weight, one in zip(weights, parts, strict=True):
+        if one.score is None:
+            return 0.0
+        if len(one.right) > 2:
+            scale = weight**2 / len(one.right)
+            covariance += scale * float(np.cov(one.right, one.score)[0, 1])
+            variance += scale * float(np.var(one.score, ddof=1))
+    return covariance / variance if variance > 0 else 0.0
+
+
+def _reduction(parts: Sequence[Stratum], factor: float) -> float:
+    """Return the share of the variance that is left when the score explains the rest."""
+    right = np.concatenate([one.right for one in parts])
+    scores = [one.score for one in parts if one.score is not None]
+    if not factor or len(right) < 3 or not np.var(right):
+        return 1.0
+    return min(1.0, float(np.var(right - factor * np.concatenate(scores)) / np.var(right)))
+
+
+def _mean(values: Floats | None) -> float:
+    return float(values.mean()) if values is not None and len(values) else 0.0
 
 
 def _expit(value: float) -> float:

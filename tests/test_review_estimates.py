@@ -69,6 +69,37 @@ def test_an_unchecked_stratum_takes_the_rate_of_others() -> None:
     assert found.value == pytest.approx(0.9)
 
 
+def test_ppi_agrees_with_its_reference() -> None:
+    """With scores for all of a large dataset, value and width are those of the authors' package.
+
+    The width to a twelfth: theirs is a normal interval, ours Jeffreys'.
+    """
+    from ppi_py import ppi_mean_ci, ppi_mean_pointestimate
+
+    random = np.random.default_rng(1)
+    scores = random.beta(8, 1, 200_000)
+    right = (random.random(400) < scores[:400]).astype(float)
+    found = stratified([Stratum("", 200_000, right, scores[:400], float(scores.mean()))])
+    assert found is not None
+    low, high = ppi_mean_ci(right, scores[:400], scores, alpha=0.05)
+    assert found.value == pytest.approx(float(ppi_mean_pointestimate(right, scores[:400], scores)[0]), abs=0.002)
+    assert found.high - found.low == pytest.approx(float(high[0] - low[0]), rel=0.08)
+
+
+def test_a_useful_score_narrows_the_interval_and_a_useless_one_does_not_widen_it() -> None:
+    """The factor of the score follows from what it explains."""
+    random = np.random.default_rng(2)
+    right = (random.random(300) < 0.8).astype(float)
+    plain = stratified([Stratum("", 9_000, right)])
+    useful = stratified([Stratum("", 9_000, right, right * 0.9 + 0.05, 0.8)])
+    useless = stratified([Stratum("", 9_000, right, random.random(300), 0.5)])
+    assert plain is not None
+    assert useful is not None
+    assert useless is not None
+    assert useful.half_width < 0.5 * plain.half_width
+    assert useless.half_width <= 1.001 * plain.half_width
+
+
 def test_a_type_with_few_checks_leans_on_the_others() -> None:
     """Three right checks are not proof of 100 %; the figure says that it is pooled."""
     found = by_type([stratum(300, 3, 0)], others=0.9)

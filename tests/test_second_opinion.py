@@ -255,10 +255,11 @@ def test_what_a_check_cannot_do_is_refused(tmp_path: Path) -> None:
 
 
 def test_reviews_follow_the_verdicts(checked: tuple[Path, dict[str, str], dict[str, str]]) -> None:
-    """Strata are split by agreement, and the queue begins with the greatest doubt."""
+    """Strata are split by agreement, every entity has a score, and the queue begins with the greatest doubt."""
     run = RunDir(checked[0])
     predictions = read_predictions(run, 0)
     assert {name.rpartition(" / ")[2] for name in predictions.strata} == {"agreed", "doubtful"}
+    assert predictions.scores.keys() == predictions.drawn.keys()
     session = Session(run, Settings(reviewer="an", mode="correct"))
     doubt: dict[str, float] = {}
     for one in read_opinions(run.agreement):

@@ -76,10 +76,22 @@ def _right(shares: Mapping[str, float], wanted: Sequence[str]) -> float:
 
 def _strata(predictions: Predictions, right: Mapping[Subject, float]) -> dict[str, estimates.Stratum]:
     checked: dict[str, list[float]] = defaultdict(list)
+    scores: dict[str, list[float]] = defaultdict(list)
+    every: dict[str, list[float]] = defaultdict(list)
     for subject, share in right.items():
-        checked[predictions.drawn[subject].stratum].append(share)
+        stratum = predictions.drawn[subject].stratum
+        checked[stratum].append(share)
+        scores[stratum] += [predictions.scores[subject]] if predictions.scores else []
+    for subject, score in predictions.scores.items():
+        every[predictions.drawn[subject].stratum].append(score)
     return {
-        name: estimates.Stratum(_group(name), size, np.array(checked[name], float))
+        name: estimates.Stratum(
+            _group(name),
+            size,
+            np.array(checked[name], float),
+            np.array(scores[name], float) if predictions.scores else None,
+            float(np.mean(every[name])) if every[name] else 0.0,
+        )
         for name, size in sorted(predictions.strata.items())
     }
 

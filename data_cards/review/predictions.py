@@ -56,6 +56,8 @@ class Predictions:
     """Entities by stratum."""
     labels: Mapping[str, int]
     """Entities by type."""
+    scores: Mapping[Subject, float]
+    """How right each entity is taken to be, by a second teacher: 1 - doubt. Empty unless all of them were checked."""
 
 
 def read_predictions(run: RunDir, seed: int) -> Predictions:
@@ -88,7 +90,9 @@ def predictions_of(annotations: Iterable[Annotation], seed: int, opinions: Itera
     drawn = {one.subject: one for one in draw_order(entities, strata(entities, agrees), seed)}
     sizes = {one.stratum: one.size for one in drawn.values()}
     labels = Counter(label for _, _, label in entities)
-    return Predictions(seed, passages, drawn, sizes, labels)
+    everywhere = bool(checked) and all(entity in checked for entity in entities)
+    scores = {entity: 1 - checked[entity].doubt for entity in entities} if everywhere else {}
+    return Predictions(seed, passages, drawn, sizes, labels, scores)
 
 
 def seed_of(run: RunDir) -> int:
