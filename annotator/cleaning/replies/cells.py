@@ -122,4 +122,4 @@ def _clean(parts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _unboxed(part: str) -> str:
-    return part[1:-1] if part.startswith("[") and part.endswith("]") else part
+    return part[1:-1] if part[:1] + part[1:][-1:] in ("[]", "«»", "「」") else part

@@ -65,7 +65,29 @@ def parse_reply(reply: str, passage: str = "", *, truncated: bool = False) -> Pa
         return ParsedReply((), "repaired", ())
     if body[:50].lstrip().lower().startswith(("<!doctype", "<html")):
         return ParsedReply((), "unparsable", ())
-    return _read_loosely(body[:MAX_CHARS], evidence, truncated or len(body) > MAX_CHARS)
+    body, truncated = body[:MAX_CHARS], truncated or len(body) > MAX_CHARS
+    parsed = _read_loosely(body, evidence, truncated)
+    if parsed.mentions or (plain := body.translate(_WIDE)) == body:
+        return parsed
+    return _read_loosely(plain, evidence, truncated)
+
+
+_WIDE = str.maketrans(
+    {
+        "，": ", ",
+        "：": ": ",
+        "；": "; ",
+        "（": "(",
+        "）": ")",
+        "【": "[",
+        "】": "]",
+        "«": "“",
+        "»": "”",
+        "「": "“",
+        "」": "”",
+    }
+)
+"""Marks of other scripts that stand for those of a list."""
 
 
 def _read_loosely(body: str, evidence: Evidence, truncated: bool) -> ParsedReply:
