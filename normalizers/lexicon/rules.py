@@ -128,6 +128,9 @@ def _wrapping(lexicon: Lexicon, label: str) -> str:
         found = wrapping.fullmatch(label)
         if found and any(lexicon.understands(rest) for rest in (found["rest"], _plural(lexicon, found["rest"]))):
             return found["rest"]
+    first, _, rest = label.partition(" ")
+    if first == "type" and settle(lexicon, rest)[0] in lexicon.coarse:  # type_person
+        return rest
     if found := _TYPE_OF.fullmatch(label):
         return f"{_plural(lexicon, found['rest'])} type"
     if found := _BEFORE_VIETNAMESE.fullmatch(label):
