@@ -42,6 +42,6 @@ def make_context(config: RunConfig, run: RunDir, progress: Progress, engine: Eng
         ConfigError: something cannot be loaded.
     """
     decisions = read_decisions(Path(config.labels)) if config.labels else Decisions()
-    schema = read_types(Path(config.types)) if config.types else None
     tokenizer, teacher = load_tokenizer(config.tokenizer), make_teacher(config)
+    schema = read_types(Path(config.types)) if config.types else None
     return Context(config, run, tokenizer, teacher, progress, decisions, asking, engine, schema=schema)
