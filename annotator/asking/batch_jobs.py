@@ -1,7 +1,7 @@
 """Questions that travel in batches: submitted by one command, collected by a later one, into the same ledger.
 
-``batches.json`` in the run directory says what was submitted. Each step is written there before the next is taken, and
-a batch has a mark made of its questions, by which it is found again at the provider should this process be killed
+``batches.json`` in the run directory records what was submitted. Each step is written there before the next begins, and
+a batch has a mark, a hash of its questions, by which it is found again at the provider if this process is killed
 between the order and the receipt.
 
     prepared -> uploaded -> validating, in_progress, finalizing -> completed, expired, cancelled, failed -> collected

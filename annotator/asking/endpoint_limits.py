@@ -41,7 +41,7 @@ def limits_of(config: RunConfig) -> EndpointLimits:
     The limits a day only serve the forecast: while a run goes on, the endpoint says when they are reached.
 
     Raises:
-        ConfigError: there is no such profile, or it does not speak of the model.
+        ConfigError: there is no such profile, or it does not list the model.
     """
     limits = published_limits(config.limits, config.teacher_model) if config.limits else EndpointLimits()
     return replace(limits, rpm=config.rpm or limits.rpm, tpm=config.tpm or limits.tpm)
@@ -51,7 +51,7 @@ def published_limits(profile: str, model: str) -> EndpointLimits:
     """Return the limits of ``profile`` for ``model``.
 
     Raises:
-        ConfigError: there is no such profile, or it does not speak of the model.
+        ConfigError: there is no such profile, or it does not list the model.
     """
     profiles = _facts()["limits"]
     if profile not in profiles:

@@ -69,7 +69,7 @@ def pace_of(config: RunConfig) -> Pace:
     """Return the rate and concurrency that ``config`` allows.
 
     Raises:
-        ConfigError: ``--limits`` names no profile, or one that does not speak of the model.
+        ConfigError: ``--limits`` names no profile, or one that does not list the model.
     """
     limits = limits_of(config)
     return Pace(config.concurrency, config.max_retries, limits.rpm, limits.tpm)

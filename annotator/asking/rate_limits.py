@@ -36,7 +36,7 @@ class Pace:
 class RateLimit:
     """Holds back requests so that no window of 60 s sees more than ``rpm`` requests or ``tpm`` tokens (0: no limit).
 
-    Also holds everyone back when the endpoint said so: ``pause`` after a ``Retry-After`` is for all requests.
+    Also holds all requests back where the endpoint asks for it: ``pause``.
     """
 
     def __init__(self, rpm: int = 0, tpm: int = 0, window: float = WINDOW) -> None:

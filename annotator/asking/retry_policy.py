@@ -46,7 +46,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "http 408": Rule(Action.RETRY),  # request time-out
     "http 409": Rule(Action.RETRY),  # conflict
     "http 425": Rule(Action.RETRY),  # too early
-    "http 401": Rule(Action.STOP),  # the key; also a 400 that speaks of the key
+    "http 401": Rule(Action.STOP),  # the key; also a 400 about the key
     "http 402": Rule(Action.STOP),  # no credit; also a 429 with insufficient_quota
     "http 403": Rule(Action.STOP),  # not allowed
     "http 404": Rule(Action.STOP),  # no such model or address

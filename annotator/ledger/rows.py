@@ -104,7 +104,7 @@ class Answers(Protocol):
 canonical: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
 ).encode
-"""JSON with sorted names, no white space, Unicode as it is: what keys are made of."""
+"""JSON with sorted names, no white space, Unicode as it is: the input of keys."""
 
 
 def request_key(content: Mapping[str, Any]) -> str:

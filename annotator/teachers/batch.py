@@ -47,7 +47,7 @@ class RemoteBatch:
     results: tuple[str, ...]
     """Ids of the files to read: answers first, then errors."""
     complaint: str
-    """Why it was not taken, on one line."""
+    """Why the provider did not accept it, on one line."""
 
     @property
     def ended(self) -> bool:

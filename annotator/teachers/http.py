@@ -1,6 +1,6 @@
 """HTTP to one address by aiohttp: proxies of the environment, TLS, compression and odd servers are the library's.
 
-Whatever goes wrong is a ``TeacherError`` or ``ConfigError`` of one line, without a key or the password of a proxy.
+Every failure is a ``TeacherError`` or ``ConfigError`` of one line, without a key or the password of a proxy.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
     Args:
         content: the body.
         headers: names in any case.
-        secret: blotted out of what an error says.
+        secret: replaced in messages and bodies.
         probing: any chat completion will do.
 
     Raises:
@@ -141,7 +141,7 @@ def _arguments(calls: Any) -> str | None:
 
 
 def message_of(content: bytes, secret: str = "") -> str:
-    """Return what an error body says, on one line of at most 200 characters; ``secret`` is blotted out."""
+    """Return what an error body says, on one line of at most 200 characters; ``secret`` is replaced."""
     try:
         return words_of(json.loads(content), secret)
     except (ValueError, RecursionError):
@@ -188,7 +188,7 @@ def moved_to(headers: Mapping[str, str], path: str) -> str:
 
 
 def tokens_in(body: str) -> tuple[int, int]:
-    """Return the tokens of prompt and completion that a body counts, whatever else it holds."""
+    """Return the tokens of prompt and completion that a body counts, of any form."""
     try:
         return _tokens(json.loads(body)["usage"])
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -1,7 +1,7 @@
 """People, organizations and places of one sentence: capital letters say where a name is, cues what it is.
 
 The CRF alone is not enough on news: it calls whatever surprises it a place and swallows the words before a name. So a
-name is a run of capitalised syllables. Its type is taken from a head ("Sở", "huyện"), a list of well-known names, a
+name is a run of capitalised syllables. Its type comes from a head ("Sở", "huyện"), a list of well-known names, a
 title or an address before it, a family name, what follows it, and last from the CRF. ``RULES`` find names, ``TYPES``
 say what a run of capitals is; both are tried in their order, and the first that knows decides.
 """
@@ -74,7 +74,7 @@ def by_list(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
 
 
 def by_source(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
-    """Find the paper in "báo Lao động", whoever took a picture in "Ảnh: TÁ LÂM" and "Ảnh: EPA"."""
+    """Find the paper in "báo Lao động", the source of a picture in "Ảnh: TÁ LÂM" and "Ảnh: EPA"."""
     if before == ORGANIZATION and atoms[at].capital and atoms[at].phrase and atoms[at - 1].text.islower():
         end = at + 1
         while end < len(atoms) and not atoms[end].opens:
