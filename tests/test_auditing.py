@@ -348,13 +348,17 @@ def test_what_other_programs_wrote(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
 def test_text_columns_of_every_kind_are_read(tmp_path: Path, kind: pa.DataType) -> None:
     """As other writers store them."""
-    rows = {"input": ["Mưa ở Huế", "Huế nắng"], "output": ['["Huế"]', "[]"], "entity_type": ["city", "date"]}
+    rows = {
+        "input": ["Mưa ở Huế", "Huế nắng", None],
+        "output": ['["Huế"]', "[]", "[]"],
+        "entity_type": ["city", "date", "date"],
+    }
     columns = {name: pa.array(values).cast(pa.string()) for name, values in rows.items()}
     is_dictionary = pa.types.is_dictionary(kind)
     stored = {name: one.dictionary_encode() if is_dictionary else one.cast(kind) for name, one in columns.items()}
     pa.parquet.write_table(pa.table(stored), tmp_path / "train.parquet")
     figures = audit_dataset(find(str(tmp_path))).figures
-    assert figures["problems"] == []
+    assert figures["problems"] == ["1 samples lack a passage, a type or an answer"]
     assert figures["labels"]["top"] == [{"label": "city", "samples": 1, "mentions": 1}]
 
 

@@ -101,9 +101,11 @@ def read_samples(
     """
     wrong: Counter[str] = Counter()
     for rows in batches:
-        table = pa.Table.from_batches([rows]).drop_null()
+        columns = zip(rows.schema.names, rows.columns, strict=True)
+        plain = {name: column if name == "negative" else column.cast(pa.string()) for name, column in columns}
+        table = pa.table(plain).drop_null()
         wrong["incomplete"] += len(rows) - len(table)
-        empty = pc.equal(table["output"].cast(pa.string()), "[]")
+        empty = pc.equal(table["output"], "[]")
         if "negative" not in table.column_names:
             table = table.append_column("negative", empty)
         if "passage_id" not in table.column_names:
@@ -121,7 +123,7 @@ def read_samples(
             )
             database.insert("mentions", _ANSWERED, table.append_column("mentions", pa.array(answers, _STRINGS)))
         if compared:
-            texts = table["input"].cast(pa.string()).unique()
+            texts = table["input"].unique()
             found = pa.table({"text": texts, "ngrams": ngrams_of(texts)})
             database.insert("ngrams", _NGRAMS.format(split=split), found)
     return wrong
