@@ -34,10 +34,10 @@ _JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an answer as exploding does."""
 _STRINGS: Final = pa.list_(pa.string())
 _PASSAGES: Final = """
-SELECT hashed(id), hashed(text), hashed(pieces[1].document_id), n_tokens, cut, len(pieces) FROM batch
+SELECT hashed(id), hash, hashed(pieces[1].document_id), n_tokens, cut, len(pieces) FROM batch
 """
 _PIECES: Final = "SELECT hashed(id), hashed(unnest(pieces).document_id) FROM batch"
-_ANNOTATIONS: Final = "SELECT hashed(passage_id), hashed(text), reply_status FROM batch"
+_ANNOTATIONS: Final = "SELECT hashed(passage_id), hash, reply_status FROM batch"
 _MEASURES: Final = """
 hashed(lower(text)), len(regexp_extract_all(text, '[^\\s\\pZ\\x0b\\x1c-\\x1f\\x{85}]+')), length(text)
 """
@@ -50,18 +50,17 @@ FROM (SELECT hashed(passage_id) AS passage, text AS body, unnest(mentions, max_d
 """  # noqa: S608 - an expression of this module
 _EXPECTED: Final = "SELECT hashed(passage), label, hashed(answer) FROM batch"
 _SAMPLES: Final = """
-SELECT split, hashed(passage_id), hashed(input), entity_type, hashed(output), negative FROM batch
+SELECT split, hashed(passage_id), hash, entity_type, hashed(output), negative FROM batch
 """
 _TEXTS: Final = """
-SELECT hashed(input), split, min(passage_id), left(any_value(input), {beginning}) FROM batch GROUP BY input, split
+SELECT hash, split, min(passage_id), left(any_value(input), {beginning}) FROM batch GROUP BY hash, split
 """
 _ANSWERED: Final = f"""
 SELECT passage, label, {_MEASURES}, NULL, NULL, NULL, NULL
-FROM (SELECT hashed(input) AS passage, entity_type AS label, unnest(mentions) AS text FROM batch)
+FROM (SELECT hash AS passage, entity_type AS label, unnest(mentions) AS text FROM batch)
 """  # noqa: S608 - an expression of this module
 _NGRAMS: Final = """
-SELECT unnest(ngrams), passage, {split}, size
-FROM (SELECT ngrams, hashed(text) AS passage, len(ngrams) AS size FROM batch)
+SELECT unnest(ngrams), hash, {split}, size FROM (SELECT ngrams, hash, len(ngrams) AS size FROM batch)
 """
 
 
@@ -74,7 +73,7 @@ def read_documents(database: Database, run: RunDir) -> None:
 def read_passages(database: Database, run: RunDir) -> None:
     """Read lengths, texts and pieces."""
     for batch in tables.batches(run.passages, ["id", "text", "n_tokens", "cut", "pieces"]):
-        database.insert("passages", _PASSAGES, batch)
+        database.insert("passages", _PASSAGES, batch.append_column("hash", _hashes(batch["text"])))
         database.insert("pieces", _PIECES, batch)
 
 
@@ -82,7 +81,7 @@ def read_annotations(database: Database, run: RunDir) -> None:
     """Read mentions, and work out which samples must follow."""
     left_out = _too_long(run.rejected)
     for batch in tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"]):
-        database.insert("annotations", _ANNOTATIONS, batch)
+        database.insert("annotations", _ANNOTATIONS, batch.append_column("hash", _hashes(batch["text"])))
         database.insert("mentions", _MENTIONS, batch)
         database.insert("expected", _EXPECTED, _following(batch, left_out))
 
@@ -103,15 +102,16 @@ def read_samples(
     for rows in batches:
         columns = zip(rows.schema.names, rows.columns, strict=True)
         plain = {name: column if name == "negative" else column.cast(pa.string()) for name, column in columns}
-        table = pa.table(plain).drop_null()
+        table = pa.record_batch(plain).drop_null()
         wrong["incomplete"] += len(rows) - len(table)
         empty = pc.equal(table["output"], "[]")
-        if "negative" not in table.column_names:
+        if "negative" not in plain:
             table = table.append_column("negative", empty)
-        if "passage_id" not in table.column_names:
+        if "passage_id" not in plain:
             table = table.append_column("passage_id", pa.repeat("", len(table)))
         wrong["contradicting"] += pc.sum(pc.not_equal(table["negative"], empty)).as_py() or 0
         table = table.append_column("split", pa.repeat(pa.scalar(split, pa.uint8()), len(table)))
+        table = table.append_column("hash", _hashes(table["input"]))
         database.insert("samples", _SAMPLES, table)
         database.insert("texts", _TEXTS.format(beginning=BEGINNING), table)
         if alone:
@@ -124,7 +124,7 @@ def read_samples(
             database.insert("mentions", _ANSWERED, table.append_column("mentions", pa.array(answers, _STRINGS)))
         if compared:
             texts = table["input"].unique()
-            found = pa.table({"text": texts, "ngrams": ngrams_of(texts)})
+            found = pa.table({"hash": _hashes(texts), "ngrams": ngrams_of(texts)})
             database.insert("ngrams", _NGRAMS.format(split=split), found)
     return wrong
 
@@ -134,15 +134,20 @@ def ngrams_of(texts: pa.Array) -> pa.ListArray:
     if pc.any(pc.match_substring_regex(texts, _MARKS)).as_py():
         texts = pc.utf8_normalize(texts, form="NFC")
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(texts)))
-    syllables = words.flatten().dictionary_encode()
-    vocabulary = pd.util.hash_array(syllables.dictionary.to_numpy(zero_copy_only=False), categorize=False)
-    found = ngrams(vocabulary[syllables.indices.to_numpy()], N)
+    found = ngrams(_hashes(words.flatten()).to_numpy(), N)
     owner = np.repeat(np.arange(len(texts), dtype=np.uint64), pc.list_value_length(words).to_numpy())
     whole = owner[: len(found)] == owner[N - 1 :]  # it ends in the text in which it begins
     packed = np.sort(owner[: len(found)][whole] << _BITS | found[whole] >> _REST)
     packed = packed[np.flatnonzero(np.diff(packed, prepend=~packed[:1]))]
     sizes = np.bincount((packed >> _BITS).astype(np.int64), minlength=len(texts))
     return pa.ListArray.from_arrays(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32), packed << _REST)
+
+
+def _hashes(texts: pa.Array) -> pa.Array:
+    """Return a 64-bit hash of each text, the same on every machine; each distinct text is hashed once."""
+    coded = texts.dictionary_encode()
+    found = pd.util.hash_array(coded.dictionary.to_numpy(zero_copy_only=False), categorize=False)
+    return pa.array(found[coded.indices.to_numpy()], pa.uint64())
 
 
 def _too_long(path: Path) -> set[str]:
