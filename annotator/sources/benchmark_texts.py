@@ -1,7 +1,7 @@
 """Read the texts of a benchmark from whatever file it comes in; its content decides the format, not its name.
 
 Parquet: every column of strings, or of lists of strings (tokens). JSON or JSON lines: every string and list of strings,
-wherever it stands. CoNLL: the first column, a text for each sentence. Anything else is plain text, a text on each line,
+at any depth. CoNLL: the first column, a text for each sentence. Anything else is plain text, a text on each line,
 without tags such as ``<ENAMEX TYPE="PERSON">``. Text and JSON may be gzip.
 """
 
@@ -20,7 +20,7 @@ from annotator.sources.formats.files import Record, SourceFile, lines, local
 
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>")
 _LABEL: Final = re.compile(r"O|[BIESLU]-\S+")
-_HEAD: Final = 200  # lines that tell CoNLL from prose
+_HEAD: Final = 200  # lines by which CoNLL is recognised
 
 
 def read_texts(path: Path) -> Iterator[str]:

@@ -85,7 +85,7 @@ def fingerprint(source: str | os.PathLike[str] | None) -> str:
     """Return what identifies the content of ``source``, for the manifest and for skipping finished stages.
 
     Local files: ``sha256:`` over names inside the source and contents, so that a copied or touched file keeps it. From
-    1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer stands in the last). Files
+    1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer is in the last). Files
     elsewhere: likewise, over their names, sizes, and what the server says of their content. A Hub dataset: ``hub:``,
     its name and the revision that was asked for, without a request, so that a finished run can go on offline.
 

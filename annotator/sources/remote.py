@@ -75,7 +75,7 @@ def is_url(source: str) -> bool:
 
 
 def listed(url: str, suffixes: tuple[str, ...]) -> list[RemoteFile]:
-    """List what lies at ``url`` (a file, a folder, or a pattern with ``*``), in the order of the addresses.
+    """List the files at ``url`` (a file, a folder, or a pattern with ``*``), in the order of the addresses.
 
     Raises:
         SourceError: nothing is there, it may not be read, or the scheme needs a package that is not installed.

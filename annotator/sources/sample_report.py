@@ -29,7 +29,7 @@ class SampleReport:
     """Bytes of them that were read, footers too; a row group that is read twice counts once."""
     seconds: float = 0.0
     peak_rss_mb: float | None = None
-    """Most memory the process ever held, in MiB; None where the system does not tell."""
+    """Most memory the process ever held, in MiB; None where the system does not report it."""
     documents: int = 0
     """Accepted documents."""
     screened: Counter[str] = field(default_factory=Counter)

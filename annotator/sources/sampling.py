@@ -1,6 +1,6 @@
 """Draws documents from a source, uniformly and reproducibly.
 
-Every source becomes rounds of numbered rows in a seeded order; rows are screened in that order until enough stand, so
+Every source becomes rounds of numbered rows in a seeded order; rows are screened in that order until enough pass, so
 that a rejected one is replaced by the next, and a larger draw with the same seed begins with the smaller one. A draw in
 steps goes on in that order where the step before ended. Texts wait in a temporary database, see ``Drawn``: memory holds
 some numbers for each document.
@@ -159,7 +159,7 @@ class _Draw:
         while more:
             is_first_pass, more, number = last < 0, False, -1
             rng = random.Random(self.seed)
-            heap: list[tuple[float, int, int]] = []  # negated priority, so that the last row lies on top
+            heap: list[tuple[float, int, int]] = []  # negated priority, so that the last row is on top
             broken: list[int] = []
             rows = (row for file in files for row in read_documents(file, self.columns))
             for number, row in self._counted(rows, report.rows_total):
@@ -178,8 +178,9 @@ class _Draw:
             ordered = sorted(heap, reverse=True)
             last = -ordered[-1][0] if ordered else last
             end = first_round if is_first_pass else 0
-            for part, rejected in ((ordered[:end], broken), (ordered[end:], [])):
-                yield _Round([0] * len(rejected) + [row[1] for row in part], rejected + [row[2] for row in part])
+            yield _Round([0] * len(broken), broken)
+            for part in (ordered[:end], ordered[end:]):
+                yield _Round([number for _, number, _ in part], [place for _, _, place in part])
 
     def from_hub(self, dataset: HubDataset) -> Generator[_Round, None, None]:
         """Yield rows as the shuffled stream brings them, see ``stream``."""
@@ -190,7 +191,7 @@ class _Draw:
             size = self._next_round()
 
     def screened(self, rounds: Generator[_Round, None, None], source: str) -> Iterator[Row]:
-        """Screen rows until the documents of each step stand; they come then, in the order of their numbers."""
+        """Screen rows until each step has its documents; they come then, in the order of their numbers."""
         import numpy as np
 
         report = self.report
@@ -240,7 +241,7 @@ class _Draw:
                 self.report.on_progress(number + 1, total)
 
     def _next_round(self) -> int:
-        """Return how many rows to try next until all documents stand, by how many stood so far."""
+        """Return how many rows to try next until all documents are accepted, by how many were so far."""
         missing = self.docs - self.report.documents
         share = max(self.report.documents, 1) / max(self.report.rows_taken, 1)
         return min(int(missing / share * 1.25), 4 * self.docs) + 8

@@ -1,7 +1,7 @@
 """Screen documents: Vietnamese text of some length, each only once, without boilerplate.
 
-The cheap questions come first: is there enough text, is it Vietnamese, was it there already word for word, or nearly;
-then what is no part of the article is taken out; last, whether the text says the same again and again.
+The cheap checks come first: enough text, Vietnamese, the same text or nearly the same before. Then boilerplate is
+removed; last comes whether the text repeats itself.
 """
 
 from __future__ import annotations

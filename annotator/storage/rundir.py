@@ -246,8 +246,8 @@ def existing(root: Path) -> RunDir:
         if run.recognised():
             raise unfinished(run)
         with explained(root):
-            taken = root.is_file() or (root.is_dir() and any(root.iterdir()))
-        fix = "give a folder that build made" if taken else f"create one with: vner-annotate build --out {root}"
+            in_use = root.is_file() or (root.is_dir() and any(root.iterdir()))
+        fix = "give a folder that build made" if in_use else f"create one with: vner-annotate build --out {root}"
         raise RunDirError(f"{root} is not a run directory; {fix}")
     return run
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BATCH: Final = 1024
 """Rows that are decoded at a time."""
 _BUFFER: Final = 1 << 20  # bytes: a column chunk is streamed, never loaded whole
-_REMOTE_BUFFER: Final = 4 << 20  # bytes a request asks for: enough to make little of the way there and back
+_REMOTE_BUFFER: Final = 4 << 20  # bytes of a request: many, so that its latency matters little
 _SHORT: Final = 512  # bytes; a Git LFS pointer has fewer
 _ARROW_FILE: Final = b"ARROW1"  # how Arrow's file form begins; a stream begins otherwise
 _TEXTUAL: Final = frozenset({"string", "large_string", "string_view", "binary", "large_binary", "binary_view", "null"})
