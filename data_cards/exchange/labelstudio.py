@@ -1,6 +1,7 @@
 """Label Studio: tasks whose predictions are the entities, and beside them the labelling configuration.
 
-Its offsets are code points. It holds any span.
+Its offsets are code points. Versions before 2022 counted UTF-16 units; what comes back is read either way, for each
+region says which text it is. It holds any span.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from data_cards.exchange.passages import Exported, Reviewed, Unread
+from data_cards.exchange.places import from_utf16
 from normalizers.text import nfc
 
 FROM_NAME, TO_NAME = "label", "text"
@@ -77,13 +79,21 @@ def _spans(text: str, result: Iterable[dict[str, Any]]) -> Iterator[tuple[int, i
         if region["type"] != "labels":
             raise ValueError(f"a region of type {region['type']!r}; label with the control <Labels> on <Text>")
         value = region["value"]
-        start, end, marked = value["start"], value["end"], value.get("text")
-        if marked is not None and _shown(text[start:end]) != _shown(marked):
-            raise ValueError(f"the text at {start}-{end} is not {marked!r}")
+        start, end = _place(text, value)
         if not value["labels"]:
             raise ValueError(f"the region {start}-{end} has no label")
         for label in value["labels"]:
             yield start, end, label
+
+
+def _place(text: str, value: dict[str, Any]) -> tuple[int, int]:
+    start, end, marked = value["start"], value["end"], value.get("text")
+    if marked is None or _shown(text[start:end]) == _shown(marked):
+        return start, end
+    start, end = from_utf16(text, start), from_utf16(text, end)
+    if _shown(text[start:end]) != _shown(marked):
+        raise ValueError(f"the text at {value['start']}-{value['end']} is not {marked!r}")
+    return start, end
 
 
 def _shown(text: str) -> str:
