@@ -71,6 +71,10 @@ _PREDICT: Final = (
     "benchmark", "predictor", "out", "map_file", "show_map", "batch_size", "device", "base_url", "prompt", "rpm", "tpm",
     "quiet", "as_json", "debug",
 )  # fmt: skip
+_EVALUATE: Final = (
+    "samples", "predictions", "compare", "perturb", "predictor", "out", "draws", "seed", "markdown", "quiet", "as_json",
+    "debug",
+)  # fmt: skip
 _UPDATE: Final = ("directory", "source", "docs", "base_url", "concurrency", "batch", "quiet", "as_json", "debug")
 
 
@@ -108,7 +112,7 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
     (_TRAIN, "train", train),
     (_TRAIN, "experiment", experiment),
     (_TRAIN, "predict", with_settings(predict, _PREDICT, only=_ENDPOINT, defaults=False)),
-    (_TRAIN, "evaluate", evaluate),
+    (_TRAIN, "evaluate", with_settings(evaluate, _EVALUATE, only=_ENDPOINT, defaults=False)),
 )
 """Panel, name and function of each command, in the order of work."""
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
-
-TAGGERS: Final = ("underthesea", "token-classification", "gliner")
-KINDS: Final = "hf:DIR, openai:MODEL, groq:MODEL, underthesea, token-classification:DIR or gliner:DIR"
+from training.predict.predictors import BATCH_SIZE, KINDS, BatchSize, Device, MapFile, make_predictor, tag_map
 
 
 def predict(  # noqa: PLR0913 - the parameters of a command are its flags
@@ -29,26 +27,17 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
         Path | None,
         typer.Option("--out", "-o", metavar="FILE.jsonl", help="Write a line per answer, with id and output."),
     ] = None,
-    map_file: Annotated[
-        Path | None,
-        typer.Option("--map", metavar="FILE", help="Read from this TOML file which types a tagger's tags answer for."),
-    ] = None,
+    map_file: MapFile = None,
     show_map: Annotated[
         bool, typer.Option("--show-map", help="Print the table of a tagger's tags; predict nothing.")
     ] = False,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", metavar="N", min=1, help="Give a student this many queries at once.")
-    ] = 16,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", metavar="NAME", help="Run a student on this device: cpu, cuda, cuda:0.",
-                     show_default="the GPU where there is one"),
-    ] = None,
+    batch_size: BatchSize = BATCH_SIZE,
+    device: Device = None,
     settings: Mapping[str, Any],
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
-) -> None:  # fmt: skip
+) -> None:
     """Answer the queries of a benchmark with a student, a model or a tagger (docs/evaluate.md).
 
     Run it again to continue: it asks only what has no answer yet.
@@ -60,26 +49,16 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     with exits(debug, out):
         from annotator.errors import ConfigError
         from annotator.terminal.progress import make_progress
-        from training.predict import chat, running, seq2seq, taggers
+        from training.predict import running
 
-        kind, _, name = predictor.partition(":")
-        if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, "hf", "openai", "groq"}:
-            raise ConfigError(f"--predictor must be {KINDS}, not {predictor!r}")
-        if (map_file or show_map) and kind not in TAGGERS:
-            raise ConfigError(
-                f"only {', '.join(TAGGERS)} have a table of tags; {kind} is asked for the types themselves"
-            )
         if show_map:
-            typer.echo(taggers.load_map(kind, map_file).as_toml(), nl=False)
+            typer.echo(tag_map(predictor, map_file).as_toml(), nl=False)
             return
         if out is None:
             raise ConfigError("predict needs --out FILE.jsonl")
-        if kind == "hf":
-            made = seq2seq.make(name, batch_size=batch_size, device=device)
-        elif kind in TAGGERS:
-            made = taggers.make(kind, name, taggers.load_map(kind, map_file))
-        else:
-            made = chat.make(kind, name, out, settings)
+        made = make_predictor(
+            predictor, out, map_file=map_file, batch_size=batch_size, device=device, settings=settings
+        )
         outcome = running.predict(benchmark, made, out, make_progress(quiet=quiet))
         if as_json:
             print_json(dataclasses.asdict(outcome))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, print_json
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
+from training.predict.predictors import BATCH_SIZE, KINDS, BatchSize, Device, MapFile, make_predictor
 
 
 def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
@@ -24,6 +26,26 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         tuple[Path, Path] | None,
         typer.Option("--compare", metavar="A.jsonl B.jsonl", help="Score both and test whether they differ."),
     ] = None,
+    perturb: Annotated[
+        bool, typer.Option("--perturb", help="Score variants of the benchmark: without diacritics, with typos, ...")
+    ] = False,
+    predictor: Annotated[
+        str | None,
+        typer.Option("--predictor", "-p", metavar="PREDICTOR", help=f"With --perturb: predict with {KINDS}."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="With --perturb: keep variants and predictions in this folder.",
+            show_default="SAMPLES-variants",
+        ),
+    ] = None,
+    map_file: MapFile = None,
+    batch_size: BatchSize = BATCH_SIZE,
+    device: Device = None,
     draws: Annotated[
         int, typer.Option("--draws", metavar="N", min=0, help="Resample so often for intervals and tests; 0: none.")
     ] = 1000,
@@ -31,6 +53,8 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     markdown: Annotated[
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the tables as Markdown too.")
     ] = None,
+    settings: Mapping[str, Any],
+    quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -39,27 +63,45 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     Examples:
         vner-annotate evaluate test.parquet predictions.jsonl
         vner-annotate evaluate test.parquet --compare baseline.jsonl student.jsonl
+        vner-annotate evaluate test.parquet --perturb --predictor underthesea
     """
-    with exits(debug, kept="nothing was written"):
+    with exits(debug, kept="predictions so far are kept" if predictor else "nothing was written"):
         from annotator.errors import ConfigError
         from annotator.storage.atomic import replacing
         from annotator.storage.outputs import check_output
-        from annotator.terminal.progress import printable
+        from annotator.terminal.progress import make_progress
         from training import tables
-        from training.score import evaluating
+        from training.predict import running
+        from training.score import evaluating, perturbing
 
-        def say(line: str) -> None:
-            typer.echo(printable(line), err=True)
-
+        if perturb and compare:
+            raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
+        if not perturb and (predictor or out):
+            raise ConfigError("--predictor and --out are for --perturb; vner-annotate predict makes predictions")
+        if not predictor and (map_file or device or settings or batch_size != BATCH_SIZE):
+            raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
         if compare and not draws:
             raise ConfigError("--compare tests by drawing; --draws must be at least 1")
         if markdown:
             check_output(markdown, "--markdown", inputs=[samples, *(compare or ()), *filter(None, [predictions])])
-        if predictions and not compare:
-            report = evaluating.evaluate(samples, predictions, say, draws=draws, seed=seed)
+        if perturb:
+            folder = out or samples.with_name(f"{samples.stem}-variants")
+            files = perturbing.files(samples, folder, predictions)
+
+            def answer(benchmark: Path, answers: Path) -> None:
+                if answers != predictions:
+                    made = make_predictor(predictor or "", answers, map_file=map_file, batch_size=batch_size,
+                                          device=device, settings=settings)  # fmt: skip
+                    running.predict(benchmark, made, answers, make_progress(quiet=quiet))
+
+            found = perturbing.evaluate_variants(files, answer if predictor else None, _say, draws=draws, seed=seed)
+            report = {"folder": str(folder), "variants": found}
+            grids = perturbing.variant_grids(found)
+        elif predictions and not compare:
+            report = evaluating.evaluate(samples, predictions, _say, draws=draws, seed=seed)
             grids = evaluating.score_grids(report)
         elif compare and not predictions:
-            report = evaluating.evaluate_pair(samples, compare, say, draws=draws, seed=seed)
+            report = evaluating.evaluate_pair(samples, compare, _say, draws=draws, seed=seed)
             grids = evaluating.comparison_grids(report)
         else:
             raise ConfigError("give PREDICTIONS.jsonl, or two of them with --compare A.jsonl B.jsonl")
@@ -67,3 +109,17 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             with replacing(markdown) as file:
                 file.write(tables.markdown(grids).encode("utf-8"))
         print_json(report) if as_json else tables.show_grids(grids)
+        if perturb and (waiting := [name for name in files if not found[name]]):
+            benchmark, answers = files[waiting[0]]
+            _say(f"no predictions yet for {', '.join(waiting)}: add --predictor P, or for each of them")
+            _say(f"  vner-annotate predict {benchmark} --predictor P --out {answers}")
+            raise typer.Exit(3)
+        if perturb and predictor and any(scores["missing"] for scores in found.values()):
+            _say("some queries have no answer; the same command asks again")
+            raise typer.Exit(3)
+
+
+def _say(line: str) -> None:
+    from annotator.terminal.progress import printable
+
+    typer.echo(printable(line), err=True)

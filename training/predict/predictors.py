@@ -1,0 +1,77 @@
+"""Predictors by ``KIND`` or ``KIND:NAME``, and the options of students and taggers. Heavy imports stand inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+
+import typer
+
+from annotator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from training.predict.running import Predictor
+    from training.predict.taggers import TagMap
+
+TAGGERS: Final = ("underthesea", "token-classification", "gliner")
+KINDS: Final = "hf:DIR, openai:MODEL, groq:MODEL, underthesea, token-classification:DIR or gliner:DIR"
+BATCH_SIZE: Final = 16
+_PANEL: Final = "Student or tagger"
+
+MapFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="FILE", help="Read from this TOML file which types a tagger's tags answer for.",
+                 rich_help_panel=_PANEL),
+]  # fmt: skip
+BatchSize: TypeAlias = Annotated[
+    int,
+    typer.Option("--batch-size", metavar="N", min=1, help="Give a student this many queries at once.",
+                 rich_help_panel=_PANEL),
+]  # fmt: skip
+Device: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="Run a student on this device: cpu, cuda, cuda:0.",
+                 show_default="the GPU where there is one", rich_help_panel=_PANEL),
+]  # fmt: skip
+
+
+def make_predictor(
+    spec: str, out: Path, *, map_file: Path | None, batch_size: int, device: str | None, settings: Mapping[str, Any]
+) -> Predictor:
+    """Make the predictor that ``spec`` names; its answers will be written to ``out``.
+
+    Raises:
+        ConfigError: there is no such kind, something it needs is missing, or ``map_file`` is not for it.
+        StudentError: a folder holds no such model.
+    """
+    from training.predict import chat, seq2seq, taggers
+
+    kind, name = _parsed(spec)
+    if kind in TAGGERS or map_file:
+        return taggers.make(kind, name, tag_map(spec, map_file))
+    if kind == "hf":
+        return seq2seq.make(name, batch_size=batch_size, device=device)
+    return chat.make(kind, name, out, settings)
+
+
+def tag_map(spec: str, map_file: Path | None) -> TagMap:
+    """Load the table of tags of the tagger that ``spec`` names.
+
+    Raises:
+        ConfigError: ``spec`` is no tagger, or the file is no table.
+    """
+    from training.predict import taggers
+
+    kind, _ = _parsed(spec)
+    if kind not in TAGGERS:
+        raise ConfigError(f"only {', '.join(TAGGERS)} have a table of tags; {kind} is asked for the types themselves")
+    return taggers.load_map(kind, map_file)
+
+
+def _parsed(spec: str) -> tuple[str, str]:
+    """Return kind and name of a predictor."""
+    kind, _, name = spec.partition(":")
+    if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, "hf", "openai", "groq"}:
+        raise ConfigError(f"--predictor must be {KINDS}, not {spec!r}")
+    return kind, name
