@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
@@ -62,6 +63,15 @@ def shorten(node: Node | tuple[Node, ...]) -> str:
     elif isinstance(node, tuple):
         node = f"{node[0]}: {'…' if isinstance(node[1], list) else node[1]}"
     return _SURROGATE.sub("?", str(node).strip()[:200])
+
+
+def strict_json(text: str) -> Node:
+    """Read JSON as the tree that the scanner makes of other notations; None where it is none."""
+    try:
+        tree: Node = json.loads(text, object_pairs_hook=list, parse_int=Bare, parse_float=Bare, parse_constant=Bare)
+    except (ValueError, RecursionError):
+        return None
+    return tree
 
 
 def is_pair(items: Sequence[Node]) -> bool:

@@ -6,12 +6,12 @@ scanner that reads the replies of teachers. Nothing is ever evaluated, nothing r
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from annotator.cleaning.replies.final_answer import final_answer, unfenced
+from annotator.cleaning.replies.items import strict_json
 from annotator.cleaning.replies.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
 
 _UNQUOTED = re.compile(r"\s*\[([^\[\]{}\"'“‘]*)\]\s*\Z")
@@ -37,21 +37,12 @@ def read_answer(answer: str) -> Answer:
     in the length; the first 500,000 characters are read.
     """
     body = final_answer(answer)
-    try:
-        tree: Node = json.loads(
-            unfenced(body), object_pairs_hook=_Pairs, parse_int=Bare, parse_float=Bare, parse_constant=Bare
-        )
-    except (ValueError, RecursionError):
-        return _read_loosely(body[:MAX_CHARS])
+    tree = strict_json(unfenced(body))
     if isinstance(tree, list):
         return Answer(_distinct(_strings([tree])), readable=True)
     if isinstance(tree, str) and not isinstance(tree, Bare):
         return _read_loosely(tree[:MAX_CHARS])  # JSON inside a JSON string
-    return Answer((), readable=False)
-
-
-class _Pairs(list["tuple[str, Node]"]):
-    """The items of a JSON object, as the scanner gives them."""
+    return _read_loosely(body[:MAX_CHARS]) if tree is None else Answer((), readable=False)
 
 
 def _read_loosely(body: str) -> Answer:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 from annotator.cleaning.replies.cells import cut_line
 from annotator.cleaning.replies.evidence import Evidence, is_field, is_nothing, is_remark, is_shaped, likeness
-from annotator.cleaning.replies.items import Excluded, Item, Line, Steps, Visit, is_pair, shorten
+from annotator.cleaning.replies.items import Excluded, Item, Line, Steps, Visit, is_pair, shorten, strict_json
 from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Bare, Node, fold, is_nested, names, remembered
 
 _WRAPPER_KEYS = frozenset(
@@ -113,15 +112,8 @@ def _named(value: Node) -> Node:
 
 def _opened(name: str, value: Node) -> Node:
     """Read JSON in a string, as the arguments of a function call are given."""
-    if isinstance(value, str) and name in _WRAPPER_KEYS and value.lstrip()[:1] in ("[", "{"):
-        try:
-            tree: Node = json.loads(
-                value, object_pairs_hook=list, parse_int=Bare, parse_float=Bare, parse_constant=Bare
-            )
-        except (ValueError, RecursionError):
-            return value
-        return tree
-    return value
+    tree = strict_json(value) if isinstance(value, str) and name in _WRAPPER_KEYS else None
+    return tree if isinstance(tree, list) else value
 
 
 def _is_no(value: Node) -> bool:
@@ -247,10 +239,6 @@ def _is_number(key: str, value: Node) -> bool:
     return key == "id" and (type(value) is not str or _NUMBER.fullmatch(value) is not None)
 
 
-def _has_arguments(item: Node) -> bool:
-    return isinstance(item, tuple) and fold(item[0]) in _WRAPPER_KEYS
-
-
 def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: set[str], group: str | None) -> Steps:
     """Read the entries of a map between types and mentions, or of a wrapper."""
     has_lists = any(isinstance(value, list) for value in fields.values())
@@ -260,7 +248,8 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
     for key, value in entries:
         name = fold(key)
         within = name in wrapped
-        if name == "function" and isinstance(value, list) and not any(map(_has_arguments, value)):
+        keys = [item[0] for item in value if isinstance(item, tuple)] if isinstance(value, list) else []
+        if name == "function" and isinstance(value, list) and _WRAPPER_KEYS.isdisjoint(map(fold, keys)):
             continue  # its name; the arguments stand elsewhere
         if name in _ECHO_KEYS and isinstance(value, str) and (has_lists or len(entries) > 2 or len(value) > 100):
             continue  # the passage, repeated

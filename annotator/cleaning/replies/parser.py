@@ -10,7 +10,6 @@ What has items but not one pair is ``unparsable``: it must not pass for a passag
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from annotator.cleaning.replies.evidence import Evidence, is_placeholder, is_remark, says_none
 from annotator.cleaning.replies.final_answer import final_answer, first_turn, unfenced
-from annotator.cleaning.replies.items import Excluded, Item, shorten
+from annotator.cleaning.replies.items import Excluded, Item, shorten, strict_json
 from annotator.cleaning.replies.lines import read_lines
 from annotator.cleaning.replies.records import delimited
 from annotator.cleaning.replies.roles import settle
@@ -51,12 +50,12 @@ def parse_reply(reply: str, passage: str = "", *, truncated: bool = False) -> Pa
     cut off.
     """
     evidence = Evidence(passage)
-    tree = _strict(reply.strip().removeprefix("\ufeff").lstrip())
+    tree = strict_json(unfenced(reply.strip().removeprefix("\ufeff").lstrip()))
     if not isinstance(tree, list):
         turn = first_turn(reply)
         truncated = truncated and turn == reply  # what was cut off later is none of the answer
         body = final_answer(turn)
-        tree = _strict(body) if tree is None else tree
+        tree = strict_json(unfenced(body)) if tree is None else tree
     if isinstance(tree, list):
         return _judge([tree], evidence, "ok")  # its last bracket is there, whatever ended the reply
     if isinstance(tree, str) and not isinstance(tree, Bare):
@@ -116,16 +115,6 @@ def _is_empty_type(root: Node) -> bool:
 
 _BIO = re.compile(r"([BIESLU])-(.+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _strict(body: str) -> Node:
-    try:
-        tree: Node = json.loads(
-            unfenced(body), object_pairs_hook=list, parse_int=Bare, parse_float=Bare, parse_constant=Bare
-        )
-    except (ValueError, RecursionError):
-        return None
-    return tree
 
 
 def _judge(roots: Sequence[Node], evidence: Evidence, status: Status) -> ParsedReply:
