@@ -306,7 +306,7 @@ def test_other_columns(tmp_path: Path) -> None:
     [
         ("a.csv", "id,text\n", "no usable Vietnamese document in .*: it has no rows; check"),
         ("a.jsonl", "", "empty file 1; the first: a.jsonl: it has no content; check"),
-        ("a.parquet", "", "empty file 1; the first: a.parquet: it has no content; check"),
+        ("a.parquet", "", "empty file 1; the first: a.parquet: it has no bytes; check"),
         ("a.txt", "", "empty 1; the first: a: the text has no letters; check"),
         ("a.txt", "a\0", 'broken record 1; the first: a.txt: field "text" holds a NUL'),
         ("a.jsonl", "{\n[]\n", "broken record 2; the first: a.jsonl:1: not JSON"),

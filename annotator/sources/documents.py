@@ -39,11 +39,6 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def empty_file(file: SourceFile) -> Rejected:
-    """Return the rejection of a file without content."""
-    return rejected("empty file", file.name, "", "it has no content")
-
-
 def read_documents(file: SourceFile, columns: Columns) -> Iterator[Row]:
     """Yield the rows of one file in their order.
 
@@ -53,7 +48,7 @@ def read_documents(file: SourceFile, columns: Columns) -> Iterator[Row]:
     try:
         yield from to_rows(file.name, records(file, (columns.text, columns.id)), columns, str(file.path))
     except EmptyFileError:
-        yield empty_file(file)
+        yield rejected("empty file", file.name, "", "it has no content")
 
 
 def check_columns(where: str, there: Collection[str], columns: Columns) -> None:

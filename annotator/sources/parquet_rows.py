@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from annotator.errors import SourceError
 from annotator.records import Rejected
-from annotator.sources.documents import Columns, Row, check_columns, empty_file, to_row
+from annotator.sources.documents import Columns, Row, check_columns, rejected, to_row
 from annotator.sources.formats.columns import BATCH, is_text, opened_parquet, values
 from annotator.sources.formats.files import EmptyFileError, Record, SourceFile, refuse_repeated
 from annotator.sources.remote import RemoteFile, together
@@ -53,7 +53,7 @@ class ParquetFiles:
         self.bytes_total = sum(file.size for file in files)
         for file, (footer, size) in zip(files, together(self._read_footer, files), strict=True):
             if footer is None:
-                self.empty.append(empty_file(file))
+                self.empty.append(rejected("empty file", file.name, "", "it has no bytes"))
                 continue
             self._footers[file] = footer
             self._footer_bytes += size
