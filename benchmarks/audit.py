@@ -9,7 +9,7 @@ the leaks within a copy stay. ``measure`` audits in a fresh process, after the i
 
 Measured from a run over 300 real articles with the local teacher, on two busy cores:
 
-      1,003,266 samples     86 s of CPU    410 MB at most (126 MB of them libraries)
+      1,003,266 samples     75 s of CPU    415 MB at most (126 MB of them libraries)
 """
 
 from __future__ import annotations
