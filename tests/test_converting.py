@@ -222,6 +222,28 @@ def test_one_direction_by_seed(tmp_path: Path) -> None:
     assert run("parallel", folder, direction="random", seed=1)[0] != samples
 
 
+def test_a_table_of_pairs_has_english_first_or_names_its_columns(tmp_path: Path) -> None:
+    """Quotes are part of the text, byte order marks are not; a line without a second column is left out."""
+    plain = write(tmp_path / "d" / "a.tsv", '"Hi" he said.\t"Chào" anh nói.\n\ufeffBye.\tTạm biệt.\r\nlone\n')
+    samples, report = run("parallel", plain.parent, direction="en-vi")
+    pairs = [('"Hi" he said.', '"Chào" anh nói.'), ("Bye.", "Tạm biệt.")]
+    assert [(sample.input, sample.output) for sample in samples] == pairs
+    assert examples(report, "broken line")[0]["where"] == f"{plain}:3"
+    rows = "".join(f"x\t{vietnamese}\t{english}\n" for english, vietnamese in pairs)
+    named = write(tmp_path / "b.TSV.gz", gzip.compress(f"\ufeffid\tVI\tEN\n{rows}".encode()))
+    assert run("parallel", named, direction="en-vi")[0] == samples
+
+
+def test_two_files_of_other_names_are_english_and_vietnamese(tmp_path: Path) -> None:
+    """In the order in which they are given; a name with a language among them needs its partner."""
+    english = write(tmp_path / "source.txt", "Hello.\nBye.\n")
+    vietnamese = write(tmp_path / "target.txt.gz", gzip.compress("Xin chào.\nTạm biệt.\n".encode()))
+    samples, _ = run("parallel", english, vietnamese, direction="en-vi")
+    assert [(sample.input, sample.output) for sample in samples] == [("Hello.", "Xin chào."), ("Bye.", "Tạm biệt.")]
+    with pytest.raises(SourceError, match=r"has no partner"):
+        run("parallel", english, write(tmp_path / "train.vi", "Xin chào.\n"))
+
+
 def test_a_file_without_a_partner_is_named(tmp_path: Path) -> None:
     """Half of a pair is an error, not an empty data set."""
     write(tmp_path / "d" / "train.en", "a\n")
@@ -270,14 +292,34 @@ WORDS = [
 
 
 def test_underscores_of_words_become_spaces_those_of_addresses_stay(tmp_path: Path) -> None:
-    """Word level is recognised; --level syllable leaves all as it is."""
+    """Word level is recognised; JSON lines and columns say the same; --level syllable leaves all as it is."""
     columns = write(tmp_path / "test_word.conll", "".join(f"{word} {tag}\n" for word, tag in WORDS))
+    record = {"words": [word for word, _ in WORDS], "tags": [tag for _, tag in WORDS]}
+    lines = write(tmp_path / "test_word.json", json.dumps(record, ensure_ascii=False) + "\n")
     samples, _ = run("conll", columns)
     assert samples[0].input == (
         "Bệnh nhân Hải Châu UBND TP.HCM tp. Đà Nẵng bs_an@bv.vn https://a.vn/b_c anh_1.jpg _ #o_nha ."
     )
     assert answers(samples) == {"location": ["Hải Châu"], "organization": ["UBND TP.HCM tp. Đà Nẵng"]}
+    assert run("conll", lines)[0] == samples
     assert "Hải_Châu" in run("conll", columns, level="syllable")[0][0].input
+
+
+def test_broken_lines_of_tagged_words_are_left_out(tmp_path: Path) -> None:
+    """Each counts as a sentence, with its place: no JSON, another number of tags, a tag that is none, no words."""
+    good = '{"words": ["Ở", "Huế"], "tags": ["O", "B-LOC"]}\n'
+    bad = [
+        "{",
+        '{"words": ["Huế"], "tags": []}',
+        '{"words": ["Huế"], "tags": ["LOC"]}',
+        '{"words": [], "tags": []}',
+        "[]",
+    ]
+    path = write(tmp_path / "d" / "a.jsonl", good + "\n".join(bad) + "\n" + good)
+    samples, report = run("conll", path.parent)
+    assert [sample.output for sample in samples] == ['["Huế"]'] * 2
+    assert (read(report)["sentences"], lost(report)) == (7, {"broken line": 5})
+    assert [example["where"] for example in examples(report, "broken line")] == [f"{path}:{n}" for n in range(2, 7)]
 
 
 def test_columns_of_nested_tags_and_broken_lines(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tokens with BIO tags in columns (PhoNER_COVID19, VLSP 2016).
+"""Tokens with BIO tags in columns (PhoNER_COVID19, VLSP 2016), or as JSON lines ``{"words": [...], "tags": [...]}``.
 
 The text of a sentence is its tokens with a space between them, as the benchmark's own tables have it, so that each
 gold mention is a slice of it. At word level the underscores that join syllables become spaces too.
@@ -13,10 +13,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel, model_validator
+
 from annotator.errors import ConfigError
 from annotator.records import Sample
-from annotator.sources.formats.files import Record
-from training.convert.job import Job, Sentence, lines
+from annotator.sources import formats
+from annotator.sources.formats.files import Record, local
+from training.convert.job import Job, Sentence, Text, lines
 
 _TAG: Final = re.compile(r"O|[BI]-\S+")
 _NO_ROW: Final = re.compile(r"\s*(?:</?\w+>\s*|-DOCSTART-.*)?")  # VLSP 2016 puts <s> and </s> on lines of their own
@@ -27,6 +30,22 @@ _ADDRESS: Final = re.compile(
 """What has underscores of its own: an e-mail address, a web address, a handle, a hashtag, a file name."""
 _JOINED_SHARE: Final = 0.02
 """Share of tokens with several syllables from which a file is at word level; word-segmented text has a quarter."""
+
+JSON: Final = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+"""Suffixes of files with a sentence a line; all others have columns."""
+
+
+class _Tagged(BaseModel):
+    """A sentence of a JSON file."""
+
+    words: list[Text]
+    tags: list[Text]
+
+    @model_validator(mode="after")
+    def _paired(self) -> _Tagged:
+        if not self.words or len(self.words) != len(self.tags) or not all(map(_TAG.fullmatch, self.tags)):
+            raise ValueError(f"{len(self.words)} words and {len(self.tags)} tags; each word needs a BIO tag")
+        return self
 
 
 def read_conll(job: Job) -> Iterator[Sample]:
@@ -42,7 +61,7 @@ def read_conll(job: Job) -> Iterator[Sample]:
 
 def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
     """Yield the sentences of a file; one with a row that is not a token and its tags is left out."""
-    rows = [(line, _cells(line)) for line in lines(path)]
+    rows = list(_rows(path, job))
     widths = Counter(len(cells) for _, cells in rows if cells)
     width = widths.most_common(1)[0][0] if widths else 0
     columns = [int(number) for number in job.options.columns.split(",") if number] or [width]
@@ -64,6 +83,23 @@ def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
                 if tag.startswith("I-"):
                     job.counts.note("I- without B-: begins an entity", first.where, f"{tokens[start]} {tag}")
         yield Sentence(first.where, " ".join(tokens), mentions)
+
+
+def _rows(path: Path, job: Job) -> Iterator[tuple[Record, list[str]]]:
+    """Yield the cells of each token with their line; what stands between sentences has no cells."""
+    if local(path).suffix not in JSON:
+        for line in lines(path):
+            yield line, _cells(line)
+        return
+    for record in formats.records(local(path)):
+        try:
+            sentence = _Tagged.model_validate(record.value)
+        except ValueError as error:
+            job.counts.drop("sentences", "broken line", record.where, record.raw, record.error or error)
+            continue
+        for word, tag in zip(sentence.words, sentence.tags, strict=True):
+            yield record, [word, tag]
+        yield record, []
 
 
 def _cells(line: Record) -> list[str]:

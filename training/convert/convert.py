@@ -43,8 +43,8 @@ class Format:
 
 
 _RECORDS: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
-_PAIRS: Final = ((".en", ".vi", ".en.gz", ".vi.gz"),)
-_COLUMNS: Final = ((".conll", ".bio"), (".txt", ".tsv"))
+_PAIRS: Final = ((".en", ".vi", ".en.gz", ".vi.gz"), parallel.TABLES)
+_COLUMNS: Final = ((".conll", ".bio"), (".txt", ".tsv"), conll.JSON)
 _TAGGED: Final = ((".muc",), (".xml", ".sgml"), (".txt",))
 FORMATS: Final = {
     "pile-ner": Format(questions.read_pile_ner, _RECORDS, ("types", "without_empty")),

@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, StringConstraints, ValidationError
 
 from annotator.records import Sample
 from annotator.samples.explode import instruction
@@ -27,6 +27,18 @@ _NAMES: Final = {"per": "person", "loc": "location", "org": "organization", "mis
 Content = TypeVar("Content")
 Reasons: TypeAlias = dict[str, dict[str, Any]]
 """By reason, how often it was met (``count``), and the first ``examples``: where, value and detail."""
+
+
+def storable(text: str) -> str:
+    """Return ``text`` in NFC; half of a surrogate pair, which cannot be stored, raises a ValueError."""
+    text.encode()
+    return nfc(text)
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(storable)]
+"""A field of a record, in NFC."""
+Filled: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(storable)]
+"""Such a field without white space around it, which is not empty."""
 
 
 class LeftOutError(ValueError):
@@ -180,9 +192,13 @@ class Job:
 
 
 def lines(path: Path) -> Iterator[Record]:
-    """Yield each line in NFC, without its end; one that is not UTF-8 has an ``error``, and its raw text as value."""
+    """Yield each line in NFC, without its end; one that is not UTF-8 has an ``error``, and its raw text as value.
+
+    A byte order mark begins lines of files that were joined; it is removed.
+    """
     for line in source_lines(local(path)):
-        yield Record(line.where, line.raw if line.error else nfc(line.value), line.raw, line.error)
+        text = line.raw if line.error else nfc(line.value).removeprefix("\ufeff")
+        yield Record(line.where, text, line.raw, line.error)
 
 
 def _digest(*parts: str) -> str:

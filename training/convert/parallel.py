@@ -1,4 +1,4 @@
-"""Translation pairs (PhoMT): two files of lines, ``NAME.en`` and ``NAME.vi``."""
+"""Translation pairs (PhoMT): two files of lines, one a language, or a table with English and Vietnamese in columns."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ PROMPTS: Final = {
     "en-vi": "Translate this English text into Vietnamese.",
     "vi-en": "Translate this Vietnamese text into English.",
 }
+
+TABLES: Final = (".tsv", ".tsv.gz")
 
 
 def read_parallel(job: Job) -> Iterator[Sample]:
@@ -40,7 +42,10 @@ def read_parallel(job: Job) -> Iterator[Sample]:
 
 def _pairs(job: Job) -> Iterator[tuple[str, str, str]]:
     """Yield place, English and Vietnamese of each pair; a line that is broken or has no partner is left out."""
-    for files in _partners(job.files):
+    tables = [path for path in job.files if path.name.lower().endswith(TABLES)]
+    for path in tables:
+        yield from _table(path, job)
+    for files in _partners([path for path in job.files if path not in tables]):
         for english, vietnamese in zip_longest(*map(lines, files)):
             if english is None or vietnamese is None:
                 lone, detail = english or vietnamese, "the files differ in length"
@@ -51,13 +56,33 @@ def _pairs(job: Job) -> Iterator[tuple[str, str, str]]:
                 yield english.where, english.value, vietnamese.value
 
 
+def _table(path: Path, job: Job) -> Iterator[tuple[str, str, str]]:
+    """Yield the pairs of a table: English first, unless the first line names the columns ``vi`` and ``en``."""
+    english, vietnamese = 0, 1
+    for number, line in enumerate(lines(path)):
+        cells = line.value.split("\t")  # no quoting: sentences have quotes of their own
+        names = [cell.strip().lower() for cell in cells]
+        if number == 0 and {"en", "vi"} <= set(names):
+            english, vietnamese = names.index("en"), names.index("vi")
+        elif line.error or len(cells) <= max(english, vietnamese):
+            problem = line.error or f"{len(cells)} columns; put a tab between English and Vietnamese"
+            job.counts.drop("pairs", "broken line", line.where, line.value, problem)
+        else:
+            yield line.where, cells[english], cells[vietnamese]
+
+
 def _partners(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Pair the files of one name; ``.gz`` is no part of it."""
+    """Pair the files of one name, ``.gz`` aside; of two files of other names the first is English."""
+    names = [str(path).removesuffix(".gz") for path in paths]
+    if len(paths) == 2 and not any(name.endswith((".en", ".vi")) for name in names):
+        return [(paths[0], paths[1])]
     sides: dict[str, dict[str, Path]] = {}
-    for path in paths:
-        name, _, language = str(path).removesuffix(".gz").rpartition(".")
+    for path, whole in zip(paths, names, strict=True):
+        name, _, language = whole.rpartition(".")
         sides.setdefault(name, {})[language] = path
-    for name, side in sides.items():
+    for side in sides.values():
         if side.keys() != {"en", "vi"}:
-            raise SourceError(f"{next(iter(side.values()))} has no partner; give {name}.en and {name}.vi")
+            raise SourceError(
+                f"{next(iter(side.values()))} has no partner; give NAME.en and NAME.vi, or two files, English first"
+            )
     return [(side["en"], side["vi"]) for side in sides.values()]

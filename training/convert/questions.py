@@ -13,25 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Any, Final
 
-from pydantic import AfterValidator, BaseModel, StringConstraints, TypeAdapter, field_validator
+from pydantic import BaseModel, TypeAdapter, field_validator
 
 from annotator.records import Sample
 from annotator.sources.formats.files import Record
-from normalizers.text import nfc
-from training.convert.job import Job, LeftOutError
+from training.convert.job import Filled, Job, LeftOutError, Text, storable
 
-
-def _storable(text: str) -> str:
-    text.encode()  # half of a surrogate pair cannot be stored; UnicodeEncodeError is a ValueError
-    return nfc(text)
-
-
-Text: TypeAlias = Annotated[str, AfterValidator(_storable)]
-"""A field of a record, in NFC."""
-Filled: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_storable)]
-"""Such a field without white space around it, which is not empty."""
 _TEXT: Final = re.compile(r"Text:\s?(.*)", re.DOTALL)
 _QUESTION: Final = re.compile(r"What describes (.*\S) in the text\?\s*", re.DOTALL)
 _MENTIONS: Final = TypeAdapter(list[Text])
@@ -110,7 +99,7 @@ def read_squad(job: Job) -> Iterator[Sample]:
     """Yield one sample a question that has an answer in its context; of several answers the most frequent."""
 
     def parse(context: str, value: Any) -> tuple[str, str, str]:
-        question, context = _Question.model_validate(value), _storable(context)
+        question, context = _Question.model_validate(value), storable(context)
         if question.is_impossible or not question.answers:
             raise LeftOutError("unanswerable")
         sound = [answer.strip() for answer in question.answers if answer.strip() and answer in context]
