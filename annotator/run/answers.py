@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from annotator.asking.pool import pace_of
 from annotator.checking.arbiter import QUESTIONS, accepted, make_arbiter
@@ -22,6 +21,7 @@ from annotator.ledger import Answers
 from annotator.records import Completion, Passage
 from annotator.run.context import Context
 from annotator.run.partitions import PART, Answered, differences_part, outlines_part
+from annotator.run.question_keys import with_keys
 from annotator.run.second import ByQuery, Second, Types
 from annotator.run.update_steps import passage_steps, splits_of_passages
 from annotator.samples.explode import Negatives
@@ -29,13 +29,10 @@ from annotator.storage import tables
 from annotator.teachers import Asked, make_translator
 from normalizers.labels import LabelNormalizer, load_lexicon
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 def asked_about(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
     """Yield id and text of every passage with the key of its question, and its answer or None."""
-    for batch, keys in _with_keys(context):
+    for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
         passages = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True)
         yield from ((passage, key, found.get(key)) for passage, key in zip(passages, keys, strict=True))
@@ -43,18 +40,12 @@ def asked_about(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, 
 
 def answered(context: Context, ledger: Answers, second: Second | None = None) -> Iterator[Answered]:
     """Yield the answered passages with their answers, a partition at a time."""
-    for batch, keys in _with_keys(context):
+    for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
         answers = [found[key] for key in keys if key in found]
         passages = tables.pick(batch, [key in found for key in keys])
         found_here = Answered(passages, tables.to_batch(answers, tables.COMPLETION))
         yield second.add_answers(found_here, ledger) if second else found_here
-
-
-def _with_keys(context: Context) -> Iterator[tuple[pa.RecordBatch, list[str]]]:
-    """Yield the passages of the run a partition at a time, each with the keys of its questions."""
-    for batch in tables.batches(context.run.passages, size=PART):
-        yield batch, [context.teacher.question(text).key for text in batch.column("text").to_pylist()]
 
 
 # ---------------------------------------------------------------- rules about labels

@@ -36,6 +36,7 @@ from annotator.run.asking import ask
 from annotator.run.backends import open_ledger
 from annotator.run.context import Context
 from annotator.run.partitions import PART, Check, Part, People, chunk_part, clean_part, explode_part
+from annotator.run.question_keys import recorded
 from annotator.run.second import second_of
 from annotator.run.update_steps import document_steps, negatives_of, splits_of
 from annotator.sources.benchmark_texts import read_texts
@@ -140,11 +141,11 @@ def annotate_stage(context: Context) -> Result:
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity, keys = hashlib.sha256(), set[int]()
     with open_ledger(run, context.config.ledger) as ledger:
-        questions = ask_about(tables.read_passages(run.passages), teacher)
-        if context.asking == "batch":
-            exchange(run, context.config, questions, ledger, context.progress)
-        else:
-            ask(context, questions, ledger)
+        with recorded(run, ask_about(tables.read_passages(run.passages), teacher), teacher) as questions:
+            if context.asking == "batch":
+                exchange(run, context.config, questions, ledger, context.progress)
+            else:
+                ask(context, questions, ledger)
         waiting = keys_in_open_batches(run)
         with rejects(run.rejected_by("annotate"), flow) as sink:
             for (passage_id, text), key, completion in asked_about(context, ledger):

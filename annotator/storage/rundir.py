@@ -60,6 +60,8 @@ class RunDir:
     """Every completion of the teacher."""
     batches = _File("batches.json")
     """Submitted batches of a Batch API, with their status."""
+    questions = _File(".stages", "questions.parquet")
+    """The key of each passage's question, once the annotate stage has run."""
     annotations = _File("annotations.parquet")
     """Answered passages with clean mentions."""
     predicted_before_review = _File(".stages", "predicted.parquet")
@@ -133,6 +135,7 @@ class RunDir:
         stages = STAGES[STAGES.index(first) :]
         with explained(self.root):
             for path in (
+                *((self.questions,) if "annotate" in stages else ()),
                 self.rejected,
                 self.audit,
                 self.card,
