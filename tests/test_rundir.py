@@ -78,6 +78,25 @@ def test_litter_of_a_killed_process_is_removed(tmp_path: Path) -> None:
         assert run.manifest.exists()
 
 
+def test_a_start_that_fails_removes_what_it_made_and_nothing_of_another_run(tmp_path: Path) -> None:
+    """Both began in a folder that was not there, like ``runs/`` of the default ``--out``."""
+    with pytest.raises(ValueError, match="wrong key"), opened(tmp_path / "runs" / "deep" / "alone"):
+        raise ValueError("wrong key")
+    assert not list(tmp_path.iterdir())
+    other = RunDir(tmp_path / "runs" / "other")
+
+    def fail() -> None:
+        with opened(tmp_path / "runs" / "failing"):
+            with opened(other.root):
+                Ledger(other.ledger).close()
+            raise ValueError("wrong key")
+
+    with pytest.raises(ValueError, match="wrong key"):
+        fail()
+    assert [folder.name for folder in (tmp_path / "runs").iterdir()] == ["other"]
+    assert other.ledger.exists()
+
+
 def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     """Also for reading."""
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")

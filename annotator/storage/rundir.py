@@ -13,7 +13,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -232,10 +232,13 @@ def _remove_unfinished(root: Path) -> None:
 
 
 def _remove_empty(run: RunDir, created: list[Path]) -> None:
-    """Remove the folders that were created, if no file of results is in them."""
+    """Remove the run directory and its parents that were created, if it has no file of results."""
     files = (path.name for path in run.root.rglob("*") if not path.is_dir())
     if created and set(files) <= {".lock", run.manifest.name}:
-        shutil.rmtree(created[-1], ignore_errors=True)
+        shutil.rmtree(run.root, ignore_errors=True)
+        with suppress(OSError):
+            for parent in created[1:]:
+                parent.rmdir()  # fails where another run has begun in it meanwhile
 
 
 def existing(root: Path) -> RunDir:
