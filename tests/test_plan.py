@@ -201,14 +201,16 @@ def test_an_unknown_price_is_said(tmp_path: Path) -> None:
     [
         ({"concurrency": 10}, 0, 0, ""),
         ({"concurrency": 10}, 1, 2, "--concurrency"),
-        ({"concurrency": 10}, 100, 20, "--concurrency"),
-        ({"concurrency": 10, "rpm": 30}, 90, 180, "--rpm"),
-        ({"concurrency": 10, "tpm": 3000}, 90, 180, "--tpm"),
-        ({"concurrency": 10, "rpm": 900}, 100, 20, "--concurrency"),
+        ({"concurrency": 10}, 101, 22, "--concurrency"),
+        ({"concurrency": 10, "rpm": 30}, 30, 2 + 5.8, "--concurrency"),  # all fit into the first minute
+        ({"concurrency": 10, "rpm": 30}, 31, 60 + 2, "--rpm"),
+        ({"concurrency": 10, "rpm": 30}, 92, 2 + 180 + 0.2, "--rpm"),
+        ({"concurrency": 10, "tpm": 3000}, 92, 2 + 180 + 0.2, "--tpm"),
+        ({"concurrency": 10, "rpm": 900}, 101, 22, "--concurrency"),
     ],
 )
 def test_time_by_what_bounds_it(settings: dict[str, int], requests: int, seconds: float, bound: str) -> None:
-    """Two seconds and a hundred tokens an answer: by concurrency, or by the limits a minute."""
+    """Two seconds and a hundred tokens an answer: by concurrency, or by full minutes of a limit."""
     config = RunConfig(provider="openai", model="m", **settings)  # type: ignore[arg-type]
     forecast, why = time_of(config, requests, 100.0 * requests, 2.0)
     assert forecast == pytest.approx(seconds)

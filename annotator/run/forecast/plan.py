@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from annotator.asking.endpoint_limits import EndpointLimits, limits_of, retirement
+from annotator.asking.rate_limits import WINDOW
 from annotator.cleaning.clean import Cleaned
 from annotator.config.settings import RunConfig
 from annotator.passages.tokenizers import Tokenizer
@@ -187,18 +188,27 @@ class Plan:
 def time_of(config: RunConfig, requests: int, tokens: float, latency: float) -> tuple[float, str]:
     """Return the seconds for so many requests with so many tokens in all, and what bounds them.
 
-    That is what takes longest of: the requests by ``--concurrency``, each of ``latency`` seconds, or by the limits a
-    minute; and the full days that are over before the last request, by the limits a day of ``--limits``.
+    That is what takes longest of: the requests by ``--concurrency``, each of ``latency`` seconds; these in full minutes
+    of ``--rpm`` or ``--tpm``, of which the last takes as long as its requests; and the full days that are over before
+    the last request, by the limits a day of ``--limits``.
     """
     if not requests:
         return 0.0, ""
     limits = limits_of(config)
     at_once = config.concurrency if PROVIDERS[config.provider].chat else min(config.concurrency, config.processes)
-    seconds = {"--concurrency": max(requests / at_once, 1.0) * latency}
+
+    def flow(number: float) -> float:  # the first question goes out alone
+        return (1 + max(number - 1, 0.0) / at_once) * latency
+
+    def in_minutes(needed: float, limit: float) -> float:
+        full = math.ceil(needed / limit) - 1
+        return full * WINDOW + flow(requests * (1 - full * limit / needed))
+
+    seconds = {"--concurrency": flow(requests)}
     if limits.rpm:
-        seconds["--rpm"] = requests / limits.rpm * 60
+        seconds["--rpm"] = in_minutes(requests, limits.rpm)
     if limits.tpm:
-        seconds["--tpm"] = tokens / limits.tpm * 60
+        seconds["--tpm"] = in_minutes(max(tokens, 1.0), limits.tpm)
     if limits.rpd:
         seconds["requests a day"] = (math.ceil(requests / limits.rpd) - 1) * DAY
     if limits.tpd:
