@@ -242,6 +242,19 @@ def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, ki
     assert len(api.batches) == 1
 
 
+def test_a_file_that_is_gone_when_a_killed_run_goes_on(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Providers delete request files after a while: the questions are uploaded again at once."""
+    out = tmp_path / "run"
+    batch(api, out)
+    noted = json.loads((out / "batches.json").read_text())
+    (one,) = noted["batches"] if isinstance(noted, dict) else noted
+    one |= {"id": "", "status": "uploaded", "file": "file-gone"}
+    (out / "batches.json").write_text(json.dumps(noted))
+    api.batches.clear()
+    assert batch(api, out).exit_code == 3
+    assert len(api.batches) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "provider"),
     [("POST files", "openai"), ("POST batches", "openai"), ("GET content", "openai"), ("POST batches", "groq")],

@@ -90,10 +90,15 @@ class _Batches:
         for batch in [batch for batch in self.open if not batch.id]:
             if self._take_over(batch):
                 continue
-            if batch.file:
-                self._order(batch)
-            else:
+            if not batch.file:
                 self._drop(batch)  # nothing was ordered; its questions come up again
+                continue
+            try:
+                self._order(batch)
+            except TeacherError:
+                if batch in self._batches:
+                    raise
+                # refused, as where the file is gone by now: likewise
 
     def collect(self) -> int:
         """Put the answers of every batch that has ended into the ledger; returns how many batches those were."""
