@@ -149,6 +149,16 @@ def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
     assert [line.split(":")[:2] for line in found.unreadable] == [["an.jsonl", "2"]]
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """As Windows editors write it."""
+    path = reviews.folder(tmp_path) / "an.jsonl"
+    append(path, decision(mention="a", label="b", verdict="right"))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    found = read_reviews(tmp_path)
+    assert [one.mention for one in found.decisions] == ["a"]
+    assert found.unreadable == ()
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -126,7 +127,7 @@ def read_reviews(root: Path) -> Reviews:
     unreadable: list[str] = []
     for path in sorted(folder(root).glob("*.jsonl")):
         try:
-            lines = path.read_bytes().split(b"\n")
+            lines = path.read_bytes().removeprefix(BOM_UTF8).split(b"\n")
         except OSError as error:
             raise RunDirError(f"cannot read {path}: {error.strerror}") from error
         for number, line in enumerate(lines, start=1):
