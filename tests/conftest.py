@@ -37,6 +37,8 @@ WORKERS = {
 
 # Small products are slower on several threads of torch, and threads of another number may round otherwise.
 os.environ["OMP_NUM_THREADS"] = "1"
+# The Hub's client reads it once, when it is imported; without a network it would ask again and again.
+os.environ["HF_HUB_OFFLINE"] = "1"
 # Processes that are started in the background ignore Ctrl-C, and so would all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("vner", deadline=None)  # no time is ever asserted
@@ -76,7 +78,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the user's is read or written, and no key is around."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for name in ("VNER_LEDGER", "PGPASSWORD", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     for name in ("OPENAI_API_KEY", "GROQ_API_KEY", "OPENAI_BASE_URL", "GROQ_BASE_URL", "HF_HOME"):

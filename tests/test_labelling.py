@@ -210,7 +210,8 @@ def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path)
     other.write_text('"broken\n', encoding="utf-8")
     broken = vner("build", "--out", run)
     assert broken.exit_code == 2
-    assert f"{other}, line 1: " in broken.stderr
+    assert f"{other}: " in broken.stderr
+    assert "line 1" in broken.stderr
     assert vner("build", "--out", run, "--labels", "").exit_code == 0
     assert fingerprints(run) == original
 

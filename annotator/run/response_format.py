@@ -28,7 +28,7 @@ def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -
     """Replace ``--response-format auto`` by what the endpoint takes; any other configuration comes back as it is.
 
     Args:
-        config: what the user says.
+        config: the settings of the run.
         run: passages must be there; the answer goes to its ledger.
         progress: shows the result.
 

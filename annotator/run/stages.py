@@ -85,11 +85,11 @@ def sample_stage(context: Context) -> Result:
             cut.out += 1 + document.text.count("\n")
             yield document
 
-    with rejects(run.rejected_by("sample"), flow, cut) as sink, replacing(run.documents) as file:
+    with rejects(run.rejected_by("sample"), flow, cut) as rejected, replacing(run.documents) as file:
         screening = Screening(near_duplicates=config.near_duplicates, repairs_encoding=config.repair_encoding)
         source = at_revision(config.source, context.revision)
         drawn = sample(source, config.steps, config.seed, columns, screening, report)
-        flow.out = tables.write_records(file, tables.DOCUMENT, counted(sink.sift(drawn)), tables.ARTICLES)
+        flow.out = tables.write_records(file, tables.DOCUMENT, counted(rejected.sift(drawn)), tables.ARTICLES)
     cut.made["cut character"] = report.characters_cut
     return Result((flow, cut), report=report.as_dict())
 
@@ -113,7 +113,7 @@ def chunk_stage(context: Context) -> Result:
     )
     by_step: list[int] = []
     with (
-        rejects(run.rejected_by("chunk"), flow, kept) as sink,
+        rejects(run.rejected_by("chunk"), flow, kept) as rejected,
         replacing(run.passages) as file,
         tables.writer(file, tables.PASSAGE) as write,
     ):
@@ -121,13 +121,13 @@ def chunk_stage(context: Context) -> Result:
             before = kept.out
             if seen and by_step:
                 seen.expect(len(rows))
-            for part in _parts(context, cut, tables.batches(run.documents, size=BLOCK, rows=rows), sink, flow):
+            for part in _parts(context, cut, tables.batches(run.documents, size=BLOCK, rows=rows), rejected, flow):
                 flow.made["passage"] += len(part.made)
                 ids, texts = (part.made.column(name).to_pylist() for name in ("id", "text"))
                 found = rejections(ids, texts, benchmarks, seen, part.fingerprints)
-                for rejected in filter(None, found):
-                    sink.add(rejected)
-                own = tables.pick(part.made, [rejected is None for rejected in found])
+                for record in filter(None, found):
+                    rejected.add(record)
+                own = tables.pick(part.made, [record is None for record in found])
                 kept.out += len(own)
                 write(own)
             by_step.append(kept.out - before)
@@ -147,7 +147,7 @@ def annotate_stage(context: Context) -> Result:
             else:
                 ask(context, questions, ledger)
         waiting = keys_in_open_batches(run)
-        with rejects(run.rejected_by("annotate"), flow) as sink:
+        with rejects(run.rejected_by("annotate"), flow) as rejected:
             for (passage_id, text), key, completion in asked_about(context, ledger):
                 first = (short := int(key[:16], 16)) not in keys  # passages with one text share one request
                 keys.add(short)
@@ -160,7 +160,7 @@ def annotate_stage(context: Context) -> Result:
                     failure = None if key in waiting else ledger.failure(key)
                     silent = WAITING if key in waiting else "not asked"
                     kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
-                    sink.add(Rejected("annotate", f"unanswered: {kind}", passage_id, text, detail))
+                    rejected.add(Rejected("annotate", f"unanswered: {kind}", passage_id, text, detail))
         for attempt in ledger.attempts():  # paid for as well
             if int(attempt.key[:16], 16) in keys:
                 _count_tokens(flow, *tokens_in(attempt.body))
@@ -185,7 +185,7 @@ def clean_stage(context: Context) -> Result:
     logprobs = asks_for_logprobs(config) or (second is not None and asks_for_logprobs(second.config))
     with (
         open_ledger(run, config.ledger, alone=config.translate_labels) as ledger,
-        rejects(run.rejected_by("clean"), parse, predictions, occurrences) as sink,
+        rejects(run.rejected_by("clean"), parse, predictions, occurrences) as rejected,
         replacing(run.annotations) as file,
         tables.writer(file, tables.ANNOTATION) as write,
         _optional(run.predicted_before_review, tables.ANNOTATION, wanted=bool(people.reviews)) as write_predicted,
@@ -199,7 +199,7 @@ def clean_stage(context: Context) -> Result:
             check = Check(second.settings.keep, decisions(context, ledger, second, labels) if by_arbiter else {})
         context.progress.start("clean", "passages", tables.count(run.passages))
         work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)
-        for part in _parts(context, work, answered(context, ledger, second), sink, predictions):
+        for part in _parts(context, work, answered(context, ledger, second), rejected, predictions):
             log.merge(part.log)
             parse.out += len(part.made)
             mentions = len(part.made.column("mentions").flatten())
@@ -228,14 +228,14 @@ def explode_stage(context: Context) -> Result:
     work = partial(
         explode_part, tokenizer=context.tokenizer, max_tokens=config.max_sample_tokens, definitions=definitions
     )
-    with rejects(run.rejected_by("explode"), flow) as sink, ExitStack() as files:
+    with rejects(run.rejected_by("explode"), flow) as rejected, ExitStack() as files:
         writers = [
             files.enter_context(tables.writer(files.enter_context(replacing(run.samples(split))), tables.SAMPLE))
             for split in SPLITS
         ]
         for rows, negatives in negatives_of(run, config.negatives, config.seed):
             annotations = tables.batches(run.annotations, size=PART, rows=rows)
-            for part in _parts(context, partial(work, negatives=negatives), annotations, sink, flow):
+            for part in _parts(context, partial(work, negatives=negatives), annotations, rejected, flow):
                 flow.made["negative"] += part.made.column("negative").true_count
                 where = [split_of(passage_id) for passage_id in part.made.column("passage_id").to_pylist()]
                 for number, split in enumerate(SPLITS):
@@ -266,12 +266,12 @@ def _optional(path: Path, schema: pa.Schema, *, wanted: bool) -> Iterator[Callab
 
 
 def _parts(
-    context: Context, work: Callable[[Item], Part], items: Iterable[Item], sink: Rejects, flow: Flow
+    context: Context, work: Callable[[Item], Part], items: Iterable[Item], rejected: Rejects, flow: Flow
 ) -> Iterator[Part]:
     """Run ``work`` on each partition; count the results and yield them in order."""
     for part in context.engine.spread(work, items):
         flow.out += part.out
-        sink.add_all(part.rejected)
+        rejected.add_all(part.rejected)
         yield part
         context.progress.advance(part.taken)
 
