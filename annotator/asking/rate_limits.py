@@ -1,4 +1,7 @@
-"""Rate limits: requests and tokens in any 60 seconds, and pauses that the endpoint asks for."""
+"""Rate limits: requests and tokens in any 60 seconds, and pauses that the endpoint asks for.
+
+What is done about a request that was refused, as with a 429, is in ``retry_policy``.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "http 503": Rule(Action.RETRY, overloaded=True),  # overloaded, or down
     "http 529": Rule(Action.RETRY, overloaded=True),  # overloaded, by Anthropic
     "http 498": Rule(Action.RETRY, overloaded=True),  # no capacity, by Groq
-    "timeout": Rule(Action.RETRY, overloaded=True),  # no whole answer within --timeout
+    "timeout": Rule(Action.RETRY),  # no whole answer within --timeout, which its place has cost already
     "connection": Rule(Action.RETRY),  # refused, reset, cut off, or no HTTP
     "malformed answer": Rule(Action.RETRY),  # 200, but no chat completion that can be read
     "unfinished answer": Rule(Action.RETRY),  # 200, but an unknown finish reason such as "error"

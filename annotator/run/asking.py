@@ -1,4 +1,4 @@
-"""Ask the questions about the passages of a run that have no answer yet."""
+"""Ask the questions about the passages of a run that have no answer yet; ``asking.pool`` skips those that have one."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def train(  # noqa: PLR0913 - the parameters of a command are its flags
             )
         from annotator.terminal.progress import make_progress
         from training.train.directories import Job
-        from training.train.training import train as run
+        from training.train.stages import train as run
 
         job = Job(data, out, device, make_progress(quiet=quiet))
         record = run(resolved, job, merged=merge, fresh=fresh)

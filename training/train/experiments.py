@@ -29,7 +29,7 @@ from training.train.data import find
 from training.train.directories import Job, held, register
 from training.train.figures import comparison
 from training.train.recipes import Recipe, load_recipe
-from training.train.training import STAGES, check, run_stages, stage_record, versions
+from training.train.stages import STAGES, check, run_stages, stage_record, versions
 
 NAMES: Final = ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3")
 MATCHINGS: Final = ("strict", "relaxed")
