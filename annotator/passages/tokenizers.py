@@ -9,12 +9,14 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import compress
+from operator import sub
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from annotator.errors import ConfigError
 from annotator.passages import vocabularies
-from annotator.passages.words import Positions, Table, Words, sums_of, words_of
+from annotator.passages.words import WORD, Positions, Table, Words, sums_of, words_of
 
 if TYPE_CHECKING:
     import tiktoken
@@ -32,6 +34,7 @@ UNKNOWN: Final = 1 << 36
 _LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
 """Punctuation at the end of a line, after a letter or digit: a token begins there, which may include the line break and
 a slash after it (o200k), but nothing else."""
+_SPACE: Final = ord(" ")
 
 
 class Tokenizer:
@@ -124,8 +127,8 @@ class _Tiktoken(Tokenizer):
     def __init__(self, name: str, encoding: tiktoken.Encoding, fingerprint: str) -> None:
         self.name, self.fingerprint, self._encoding = name, fingerprint, encoding
         self._after_space = Table(self._after_a_space)
-        self._first = Table(lambda word: self._encoded(word) - self._encoded(f" {word}"))
-        self._line_end = Table(lambda end: self._encoded(f"a{end}\n") - self._encoded(f"a{end}"))
+        self._first = Table(lambda words: [self._encoded(word) - self._encoded(f" {word}") for word in words])
+        self._line_end = Table(lambda marks: [self._encoded(f"a{end}\n") - self._encoded(f"a{end}") for end in marks])
 
     def count(self, text: str) -> int:
         words = text.encode().split(b" ")
@@ -173,7 +176,16 @@ class _Tiktoken(Tokenizer):
         is_plain = text[end:following] == "\n" and text[following] != "/"
         return self._line_end[marks[0].encode()] if marks and is_plain else UNKNOWN
 
-    def _after_a_space(self, word: str) -> int:
+    def _after_a_space(self, words: Sequence[str]) -> list[int]:
+        """Return the tokens of each word with a space before it, encoded together: each space begins a token."""
+        ordinary = [word.strip() == word != "" and len(word) <= WORD for word in words]
+        text = "".join([f" {word}" for word in compress(words, ordinary)])
+        tokens = self._encoding.decode_tokens_bytes(self._encoding.encode_ordinary(text))
+        begins = [index for index, token in enumerate(tokens) if token[0] == _SPACE]
+        counts = map(sub, [*begins[1:], len(tokens)], begins)
+        return [next(counts) if quick else self._alone(word) for word, quick in zip(words, ordinary, strict=True)]
+
+    def _alone(self, word: str) -> int:
         """Return the tokens of one word with a space before it."""
         return self._encoded(f" {word}") if word.strip() == word != "" else UNKNOWN
 

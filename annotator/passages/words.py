@@ -70,14 +70,14 @@ class Table(dict[bytes, int]):
     The words that come first stay: they are the frequent ones. When the table is full, others are measured each time.
     """
 
-    def __init__(self, measure: Callable[[str], int]) -> None:
+    def __init__(self, measure: Callable[[Sequence[str]], list[int]]) -> None:
         self._measure = measure
 
     def __missing__(self, word: bytes) -> int:
         return self._learn([word])[0]
 
     def many(self, words: Sequence[bytes]) -> Positions:
-        """Return the value of each word."""
+        """Return the value of each word; unknown words are measured together."""
         import numpy as np
 
         values = np.fromiter(map(self.get, words, repeat(_NOT_HERE)), np.int64, len(words))
@@ -87,7 +87,7 @@ class Table(dict[bytes, int]):
         return values
 
     def _learn(self, words: Sequence[bytes]) -> list[int]:
-        values = [self._measure(word.decode()) for word in words]
+        values = self._measure([word.decode() for word in words])
         short = (pair for pair in zip(words, values, strict=True) if len(pair[0]) <= WORD)
         self.update(islice(short, _WORDS - len(self)))
         return values
