@@ -35,6 +35,8 @@ _LINE_END: Final = re.compile(r"(?<=[^\W_])(?:[^\w\s]|_){0,4}\Z")
 """Punctuation at the end of a line, after a letter or digit: a token begins there, which may include the line break and
 a slash after it (o200k), but nothing else."""
 _SPACE: Final = ord(" ")
+_GAP: Final = 64
+"""Longest white space between two spans whose tokens are counted without the whole text."""
 
 
 class Tokenizer:
@@ -156,9 +158,9 @@ class _Tiktoken(Tokenizer):
         # Anything but a single space between two spans has tokens of its own, or changes those around it.
         goes_on = is_whole & words.by_space[last - 1] & (ends + 1 == np.append(starts[1:], -1))
         gaps = np.flatnonzero(~goes_on[:-1])
-        edges = zip(starts[gaps].tolist(), ends[gaps].tolist(), starts[gaps + 1].tolist(), strict=True)
-        breaks = np.array([self._line_break(text, *edge) for edge in edges], np.int64)
-        added[gaps + 1] = np.minimum(alone[gaps + 1] + breaks, UNKNOWN)
+        edges = np.stack((starts[gaps], ends[gaps], starts[gaps + 1], ends[gaps + 1]), axis=1)
+        seams = np.array([self._seam(text, *edge) for edge in edges.tolist()], np.int64)
+        added[gaps + 1] = np.minimum(alone[gaps + 1] + seams, UNKNOWN)
         return alone, added
 
     def _in_place(self, words: Words) -> Positions:
@@ -170,11 +172,17 @@ class _Tiktoken(Tokenizer):
         tokens[1:][blank[1:] & blank[:-1]] = UNKNOWN
         return tokens
 
-    def _line_break(self, text: str, start: int, end: int, following: int) -> int:
-        """Return the tokens that a line break between ``text[start:end]`` and ``following`` adds to the slices."""
-        marks = _LINE_END.search(text[max(start, end - 6) : end])
-        is_plain = text[end:following] == "\n" and text[following] != "/"
-        return self._line_end[marks[0].encode()] if marks and is_plain else UNKNOWN
+    def _seam(self, text: str, start: int, end: int, following: int, stop: int) -> int:
+        """Return the tokens that the gap between ``text[start:end]`` and ``text[following:stop]`` adds to both."""
+        gap = text[end:following]
+        if gap == "\n" and text[following] != "/" and (marks := _LINE_END.search(text[max(start, end - 6) : end])):
+            return self._line_end[marks[0].encode()]
+        space = text.rfind(" ", start, end)
+        if space < 0 or len(gap) > _GAP:
+            # With one word alone, the tokens at the gap can depend on what precedes it.
+            return UNKNOWN
+        last, first = text[space:end], text[following:stop].partition(" ")[0]
+        return self._encoded(f"{last}{gap}{first}") - self._encoded(last) - self._encoded(first)
 
     def _after_a_space(self, words: Sequence[str]) -> list[int]:
         """Return the tokens of each word with a space before it, encoded together: each space begins a token."""
