@@ -86,4 +86,4 @@ def wait_before(retry_after: float | None, failures: int, longest: float) -> flo
     """Return the seconds to wait after so many failures: what the endpoint asked for, else a random time that grows."""
     if retry_after is not None:
         return retry_after
-    return random.uniform(0, min(longest, 0.5 * 2 ** min(failures, 20)))
+    return random.uniform(0, min(longest, 0.5 * 2 ** min(failures - 1, 20)))
