@@ -1,1 +1,1 @@
-"""Ray clusters: the engine, shared requests and the PostgreSQL ledger."""
+"""The Ray engine and the PostgreSQL ledger."""

@@ -1,6 +1,6 @@
 """The ledger stores every paid answer for ever, by the content of its question.
 
-One SQLite file in the run directory (``Ledger``), or a PostgreSQL database that the workers of a cluster reach
+One SQLite file in the run directory (``Ledger``), or a PostgreSQL database that several run directories may share
 (``annotator.cluster.postgres``). Both hold the same rows and can do the same, see ``Answers``.
 """
 
