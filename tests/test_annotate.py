@@ -277,6 +277,7 @@ def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) 
     assert read == 400
 
 
+@pytest.mark.slow
 def test_those_that_wait_to_try_again_are_bounded(ledger: Ledger, make_passage: MakePassage) -> None:
     """Others are asked meanwhile, but not all there are: each that waits takes memory."""
     most = 0
@@ -389,6 +390,7 @@ def test_the_garbage_collector_is_left_as_it_was(ledger: Ledger, make_passage: M
     assert gc.get_threshold() == before
 
 
+@pytest.mark.slow
 def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage) -> None:
     """With a window of 0.2 s and 5 requests in it, no window sees more."""
     times: list[float] = []

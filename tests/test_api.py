@@ -66,6 +66,7 @@ def test_a_run_gives_back_what_its_files_hold(finished: Path) -> None:
     assert run.show().annotation == next(found for found in run.annotations() if found.mentions)
 
 
+@pytest.mark.slow
 def test_datasets_follow_a_rebuild(endpoint: Endpoint, tmp_path: Path) -> None:
     """No cache keeps the samples of an earlier build."""
     run = annotator.build("sample", out=tmp_path / "run", **settings_of(endpoint))
@@ -93,6 +94,7 @@ def test_errors_say_what_to_do(tmp_path: Path, endpoint: Endpoint) -> None:
         _ = annotator.nothing  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_an_interrupted_build_in_a_loop_stops_and_continues(tmp_path: Path) -> None:
     """Ctrl-C reaches the main thread only; the thread that builds stops, keeps the answers and lets the lock go."""
     enough = threading.Event()

@@ -199,6 +199,7 @@ def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
         assert example["overlap"] > 0.8
 
 
+@pytest.mark.slow
 @given(st.lists(st.text("aă \n", max_size=60), min_size=1, max_size=6))
 def test_the_ngrams_of_a_text_are_its_own(texts: list[str]) -> None:
     """Texts beside it change nothing; each n-gram counts once."""
@@ -218,6 +219,7 @@ def annotated(annotations: list[Annotation]) -> Iterator[Database]:
         yield database
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["Huế", "hà nội"])), max_size=6)))
 def test_types_are_counted_as_by_hand(passages: list[list[tuple[str, str]]]) -> None:
@@ -242,6 +244,7 @@ def test_types_are_counted_as_by_hand(passages: list[list[tuple[str, str]]]) -> 
     assert {entry["label"]: entry["samples"] for entry in figures["top"]} == samples
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.integers(1, 5))))
 def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]) -> None:
@@ -295,6 +298,7 @@ def test_nothing_looks_like_anything_in_an_empty_dataset() -> None:
         assert alike(database, {}) == {"count": 0, "pairs": []}
 
 
+@pytest.mark.slow
 def test_a_folder_of_samples_says_the_same(run: RunDir, tmp_path: Path) -> None:
     """As far as samples can: in samples/, in shards at the top, and without the columns that may be absent."""
     whole = audit(run)
@@ -402,6 +406,7 @@ def vner(*arguments: object) -> Any:
     return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_the_command(run: RunDir, tmp_path: Path) -> None:
     """Prints what it writes, and what changed between two builds."""
     told = vner("audit", run.root, "--json")

@@ -130,6 +130,7 @@ def test_a_full_disk_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_reading_holds_a_row_group_and_not_the_file(tmp_path: Path) -> None:
     """However long the file, what was read is given back."""
     rng = random.Random(0)

@@ -53,7 +53,10 @@ def one_line(result: Any, code: int, words: str) -> None:
         (["{good}", "--prompt", "x", "--provider", "openai", "--model", "m", "--base-url", "{url}"], 2, "no prompt"),
         (["{good}", "--tokenizer", "no-such"], 2, "no-such"),
         (["{good}", "--config", "no.toml"], 2, "cannot read --config"),
-        (["{good}", "--provider", "openai", "--model", "m", "--base-url", "{url}"], 1, "cannot reach http://127.0.0.1:9"),
+        pytest.param(
+            ["{good}", "--provider", "openai", "--model", "m", "--base-url", "{url}"], 1, "cannot reach http://127.0.0.1:9",
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_one_clear_line(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
@@ -118,6 +121,7 @@ def test_a_directory_that_is_something_else(endpoint: Endpoint, tmp_path: Path) 
     one_line(vner("show", precious), 1, "is not a run directory; give a folder that build made")
 
 
+@pytest.mark.slow
 def test_a_damaged_ledger_is_named(endpoint: Endpoint, tmp_path: Path) -> None:
     """And not written to."""
     out = tmp_path / "run"
@@ -128,6 +132,7 @@ def test_a_damaged_ledger_is_named(endpoint: Endpoint, tmp_path: Path) -> None:
     assert (out / "completions.sqlite").read_bytes() == b"torn" * 5000
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_named_and_made_again(endpoint: Endpoint, tmp_path: Path) -> None:
     """With --fresh, without a new question."""
     out = tmp_path / "run"

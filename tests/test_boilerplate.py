@@ -71,6 +71,7 @@ def test_prose_is_left_alone(text: str) -> None:
     assert _cut(text) == ([], text)
 
 
+@pytest.mark.slow
 def test_the_bundled_articles() -> None:
     """Of the 46 articles that ship with the package one line goes, which was written to go."""
     files = locate(None)

@@ -96,6 +96,7 @@ def test_without_any_sample(run: RunDir) -> None:
     assert "There are no samples." in write_card(run, audit(run))
 
 
+@pytest.mark.slow
 def test_pictures_and_report_when_they_are_there(run: RunDir) -> None:
     """And only then."""
     assert "![" not in write_card(run, audit(run))
@@ -220,6 +221,7 @@ def test_paths_and_addresses_of_this_machine_stay_here(run: RunDir) -> None:
     assert "someone" not in write_card(run, audit(run))
 
 
+@pytest.mark.slow
 def test_the_same_files_give_the_same_card(run: RunDir) -> None:
     """Byte for byte."""
     write_card(run, audit(run), NAMED)

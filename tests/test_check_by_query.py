@@ -75,6 +75,7 @@ def checked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
         return out, second.asked
 
 
+@pytest.mark.slow
 def test_the_queries_are_the_samples_of_the_dataset(built: Path, checked: tuple[Path, Counter[str]]) -> None:
     """Text and instruction, word for word: of every type that was found, and of the negatives that are drawn."""
     samples = {
@@ -153,6 +154,7 @@ def test_by_batch_the_queries_get_the_same_answers(
     assert digests(one)["agreement.parquet"] == digests(other)["agreement.parquet"]
 
 
+@pytest.mark.slow
 def test_a_type_without_an_answer_is_called_not_asked(built: Path, tmp_path: Path) -> None:
     """Refused, unreadable and cut answers make no entity one that only the first has, and take none away."""
     out = tmp_path / "run"
@@ -279,6 +281,7 @@ def test_what_queries_cannot_do_is_refused(built: Path) -> None:
     assert not (built / "check.json").exists()
 
 
+@pytest.mark.slow
 def test_a_definition_stands_in_the_query_as_in_the_sample(tmp_path: Path) -> None:
     """With --instruction definition, samples and queries name a type in the same words."""
     out, types = tmp_path / "run", tmp_path / "types.txt"
@@ -293,6 +296,7 @@ def test_a_definition_stands_in_the_query_as_in_the_sample(tmp_path: Path) -> No
     assert "What describes person (a human being) in the text?" in asked
 
 
+@pytest.mark.slow
 def test_a_plan_prices_the_queries(built: Path, tmp_path: Path) -> None:
     """As many questions as are asked then, and none afterwards."""
     out = tmp_path / "run"
@@ -342,6 +346,7 @@ def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
         assert json.loads(vner(*flags, "--json").stdout)["arbiter"]["requests"] == 0
 
 
+@pytest.mark.slow
 def test_token_probabilities_of_the_answers_enter_the_doubt(built: Path, tmp_path: Path) -> None:
     """Every entity that an answer names is as sure as the least token of its name."""
     out = tmp_path / "run"

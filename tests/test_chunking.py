@@ -240,6 +240,7 @@ PARTS = st.sampled_from(
 TEXTS = st.lists(st.one_of(st.lists(PARTS, max_size=40).map("".join), st.text(max_size=60)), max_size=8)
 
 
+@pytest.mark.slow
 @given(
     TEXTS, st.sampled_from([WORDS, CHARACTERS, PAIRS, SQUARES]), st.integers(1, 40), st.integers(0, 40), st.booleans()
 )
@@ -251,6 +252,7 @@ def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int,
     assert results == list(chunk(given_, tokenizer, low, high, pack=pack))
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(PARTS, max_size=60).map("".join), max_size=6), st.booleans())
 def test_nothing_is_lost_with_llama3(texts: list[str], pack: bool) -> None:
     """The same with the tokenizer of a real run."""
@@ -258,6 +260,7 @@ def test_nothing_is_lost_with_llama3(texts: list[str], pack: bool) -> None:
     assert_sound(given_, chunk_block(given_, tokenizer, 40, 80, pack=pack), tokenizer, 80)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(1, 30), st.integers(10, 60))
 def test_packing_keeps_the_bounds(sizes: list[int], low: int, high: int) -> None:
     """Every complete sentence is kept whole, no passage is too long, and no two too short ones could be joined."""
@@ -271,6 +274,7 @@ def test_packing_keeps_the_bounds(sizes: list[int], low: int, high: int) -> None
     assert len(short) < 2 or sum(short[:2]) > high
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(PARTS, min_size=10, max_size=80).map("".join), max_size=4), st.integers(20, 40))
 def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
     """Counting from the ends of units and planning without leftovers give what counting and planning all give."""
@@ -290,6 +294,7 @@ def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
         assert quick == chunk_block(given_, Slow(), low, 80)
 
 
+@pytest.mark.slow
 def test_real_news(news_dir: Path) -> None:
     """On real articles nearly all passages are within the bounds of the method and hardly anything is rejected."""
     file = pq.ParquetFile(sorted(news_dir.glob("*.parquet"))[0])

@@ -150,6 +150,7 @@ def test_without_out_the_run_directory_is_printed(tmp_path: Path, monkeypatch: p
     assert Path("runs/sample/documents.parquet").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "experiment"])
 def test_missing_data_cost_nothing_and_leave_nothing(command: str, tmp_path: Path) -> None:
     """They are found before torch is imported and before the folder is made."""
@@ -165,6 +166,7 @@ def test_missing_data_cost_nothing_and_leave_nothing(command: str, tmp_path: Pat
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_a_build_says_what_no_negatives_cost(undisturbed: Path, tmp_path: Path) -> None:
     """With the command that adds them; where there are some, nothing is said."""
     out = str(shutil.copytree(undisturbed, tmp_path / "run"))

@@ -35,6 +35,7 @@ def engine(processes: type[LocalEngine]) -> Iterator[LocalEngine]:
         yield engine
 
 
+@pytest.mark.slow
 def test_results_come_in_order(engine: LocalEngine) -> None:
     """Whatever takes how long, and however many processes there are."""
     made = list(engine.spread(process_of, range(20)))
@@ -42,6 +43,7 @@ def test_results_come_in_order(engine: LocalEngine) -> None:
     assert os.getpid() not in {process for _, process in made}
 
 
+@pytest.mark.slow
 def test_work_goes_on_until_processes_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who starts others does not wait for them, and hands over without a gap."""
     monkeypatch.setattr(local, "ALONE", 0.0)

@@ -181,6 +181,7 @@ def test_what_a_flat_format_leaves_out() -> None:
     assert lost_when_flat(reversed(found)) == lost_when_flat(found)
 
 
+@pytest.mark.slow
 def test_seqeval_reads_the_tags(tmp_path: Path) -> None:
     """The same entities, of several syllables and side by side; the rest is counted with an example."""
     from seqeval.metrics.sequence_labeling import get_entities
@@ -231,6 +232,7 @@ def test_tags_of_other_hands(tmp_path: Path, tags: str, spans: tuple[tuple[int, 
     assert record.spans == spans  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(found=annotations())
 def test_spacy_loads_the_docbin(found: list[Annotation]) -> None:

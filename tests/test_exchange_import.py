@@ -145,6 +145,7 @@ def test_corrections_become_the_truth(run: RunDir) -> None:
     assert "reviewed" in vner("show", run.root, mended.passage_id, "--json").output
 
 
+@pytest.mark.slow
 def test_again_and_back(run: RunDir) -> None:
     """The same file a second time changes nothing; without the file of corrections all is as it was."""
     before = digests(run)
@@ -184,6 +185,7 @@ def test_several_rounds_add_up(run: RunDir) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_what_a_flat_format_cannot_carry_is_not_taken_for_deleted(run: RunDir) -> None:
     """The nested mention was not in the file, so nobody has deleted it; what was there can be deleted."""
     path = export(run, "conll")
@@ -206,6 +208,7 @@ def _unreadable(run: RunDir, name: str, path: Path, count: int = 1) -> str:
     return found
 
 
+@pytest.mark.slow
 def test_regions_of_another_kind_are_not_no_regions(run: RunDir) -> None:
     """A submitted task of Label Studio whose regions are not understood empties no passage."""
     path = export(run, "labelstudio")
@@ -238,6 +241,7 @@ def test_another_question_is_not_no_answer(run: RunDir) -> None:
         assert reason in _unreadable(run, "argilla", path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["conll", "conll-words"])
 def test_every_row_has_the_columns_of_the_first(run: RunDir, name: str) -> None:
     """A token with a space in it would lose its end; a row too short would have a token for a tag."""
@@ -257,6 +261,7 @@ def test_every_row_has_the_columns_of_the_first(run: RunDir, name: str) -> None:
     assert "before" in report["left_out"]["unreadable"][0]["detail"]
 
 
+@pytest.mark.slow
 def test_a_docbin_without_our_spans_is_not_one_without_spans(run: RunDir) -> None:
     """Spans under another key, or documents that were never annotated, empty no passage."""
     spacy = pytest.importorskip("spacy")
@@ -318,6 +323,7 @@ def _decompose(item: dict[str, Any], name: str) -> None:
     holder["text"] = unicodedata.normalize("NFD", text)
 
 
+@pytest.mark.slow
 def test_records_that_bring_nothing_are_counted_and_named(run: RunDir) -> None:
     """Another text, another run, a span outside, a span of nothing, twice with a difference: none is taken."""
     path = export(run, "jsonl")
@@ -437,6 +443,7 @@ def test_a_damaged_file_of_corrections_is_named(run: RunDir) -> None:
     assert "corrections.parquet; restore it from a copy, or remove it" in result.stderr
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_where_answers_are_missing(tmp_path: Path) -> None:
     """Passages without an answer stay without one; the corrections count all the same."""
 
@@ -476,6 +483,7 @@ def test_a_correction_of_another_text_is_of_no_use() -> None:
     assert mentions("Bà ở Huế!") == ["Huế"]
 
 
+@pytest.mark.slow
 def test_fresh_keeps_what_people_did(run: RunDir) -> None:
     """Everything is made again from the ledger and the corrections."""
     path = export(run, "jsonl")

@@ -89,6 +89,7 @@ def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str =
     ask_all(ask_about(todo, teacher), teacher, ledger, pace, Progress())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSIENT)
 def test_a_fault_that_goes_away(
     name: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]
@@ -142,6 +143,7 @@ def test_all_at_once(provider: str, endpoint: Endpoint, ledger: Ledger, make_pas
     assert set(good.values()) == {1}
 
 
+@pytest.mark.slow
 def test_faults_that_stay(endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
     """Each kind for ever, for a passage or two: these are recorded with their cause, and cost the others nothing."""
     faults = [*TRANSIENT.values(), Answer(400), Answer(413), Answer(422)]

@@ -253,6 +253,7 @@ def test_a_slice_is_found_as_it_is(case: tuple[str, int, int]) -> None:
     assert (start, end) in found.spans
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @given(case=slices(least=2))
 def test_a_rewritten_slice_is_found(variant: str, case: tuple[str, int, int]) -> None:

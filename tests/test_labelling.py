@@ -77,6 +77,7 @@ def rules(run: Path) -> dict[str, tuple[str | None, str]]:
     return {use.raw: (use.label, use.rule) for use in tables.read_records(RunDir(run).labels, LabelUse)}
 
 
+@pytest.mark.slow
 def test_the_unresolved_by_frequency_with_examples(run: Path) -> None:
     """Spellings of one label are one entry; the examples are mentions that were claimed."""
     found = listed(run)
@@ -216,6 +217,7 @@ def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path)
     assert fingerprints(run) == original
 
 
+@pytest.mark.slow
 def test_applying_asks_nobody_about_unanswered_passages(tmp_path: Path) -> None:
     """They stay unanswered (exit code 3) while labels are decided; without answers there is nothing to apply."""
 
@@ -368,6 +370,7 @@ def test_suggestions_are_types_that_look_alike(label: str, among: str) -> None:
     assert LabelNormalizer(lexicon).decide(label).status == "review"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_any_label_may_be_suggested_for(label: str) -> None:
     """No error, no doubles."""

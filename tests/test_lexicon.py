@@ -136,6 +136,7 @@ def test_same_spelling_without_diacritics() -> None:
             assert bare not in LEXICON.bare
 
 
+@pytest.mark.slow
 def test_spellings_without_diacritics_do_not_hide_english(normalizer: LabelNormalizer) -> None:
     """None of them is a type, a synonym or an abbreviation, and each is translated like the full name."""
     options = table("vietnamese")["bare"]

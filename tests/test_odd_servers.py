@@ -90,6 +90,7 @@ def saying(*parts: bytes, then_close: bool = False) -> Serving:
     return serve
 
 
+@pytest.mark.slow
 @given(st.sampled_from([LONG, CHUNKED, EARLY, LAST]), st.lists(st.integers(0, 200), max_size=6))
 def test_an_answer_is_the_same_in_whatever_pieces_it_comes(answer: bytes, cuts: list[int]) -> None:
     """Sent byte by byte or at once."""
@@ -183,6 +184,7 @@ def test_a_compressed_body_is_read(coding: str) -> None:
     assert found.body == BODY
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=3))
 def test_bytes_from_anywhere_are_an_answer_or_an_error(data: bytes, cuts: list[int]) -> None:
     """Never another exception than the one that is waited for."""
@@ -224,6 +226,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_tls_is_spoken_to_whom_one_trusts(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten megabytes there and back; a certificate that nobody signed is refused, and named as the cause."""
 

@@ -90,6 +90,7 @@ def test_options_in_a_file(tmp_path: Path, text: str) -> None:
     assert make_config(json.loads(json.dumps(made.as_dict()))) == made
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_options(endpoint: Endpoint, tmp_path: Path) -> None:
     """The same command goes on without naming them; others are refused, since they ask other questions."""
     out = tmp_path / "run"

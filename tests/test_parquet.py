@@ -62,6 +62,7 @@ def test_only_row_groups_that_hold_a_wanted_row_are_read(tmp_path: Path) -> None
     assert files.row_groups_read == 3
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(numbers=st.sets(st.integers(0, 59)))
 def test_any_rows_can_be_taken(tmp_path: Path, numbers: set[int]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotator.cleaning.replies.evidence import is_no_type, is_nothing, is_placeholder
 from annotator.cleaning.replies.parser import ParsedReply, parse_reply
 
 HN = ("Hà Nội", "location")
@@ -342,7 +343,11 @@ def test_long_items_are_shortened():
 
 
 TEXTS = st.text(min_size=1).map(str.strip).filter(bool)
-PAIRS = st.lists(st.tuples(TEXTS, TEXTS))
+PAIRS = st.lists(
+    st.tuples(TEXTS, TEXTS).filter(  # ("NONE", "person") says that there is no person
+        lambda pair: not (is_nothing(pair[0]) or is_no_type(pair[1]) or is_placeholder(*pair))
+    )
+)
 # Texts full of what the scanner looks at.
 TRICKY = st.text(alphabet="ab đ'\"“”‘’,;:()[]{}\\\n#/-.`|1", min_size=1)
 TRICKY = TRICKY.map(str.strip).filter(lambda text: text not in ("", "..."))  # that stands for an entity left out

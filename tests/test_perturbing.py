@@ -165,6 +165,7 @@ def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
     assert "holds answers to another benchmark" in run(*asking, "--seed", 5).stderr
 
 
+@pytest.mark.slow
 def test_an_endpoint_answers_variants_and_what_it_leaves_is_told(tmp_path: Path) -> None:
     """The options of predict; exit code 3 while a query has no answer, 0 once the same command has got it."""
     source = benchmark(tmp_path / "b.parquet")

@@ -42,6 +42,7 @@ def planned(*arguments: object) -> dict[str, Any]:
     return dict(json.loads(result.stdout))
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_and_nothing_is_done_twice(endpoint: Endpoint, tmp_path: Path) -> None:
     """The build that follows finds documents and passages, and asks as many questions as were forecast."""
     out = tmp_path / "run"
@@ -80,6 +81,7 @@ def test_without_a_directory_nothing_stays(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_forecast_of_tokens_is_near(tmp_path: Path) -> None:
     """Of the prompt without a pilot, of all of it with one: within 10 % of what the whole run then takes."""
     out = tmp_path / "run"
@@ -111,6 +113,7 @@ def test_passages_in_words_are_paid_in_tokens(endpoint: Endpoint, tmp_path: Path
     assert in_words["tokens"]["prompt"] > words * 1.2
 
 
+@pytest.mark.slow
 def test_a_pilot_is_paid_once_and_tells_what_it_saw(endpoint: Endpoint, tmp_path: Path) -> None:
     """The same passages each time, spread over the run; unreadable answers, rejected mentions and failures by kind."""
     out = tmp_path / "run"

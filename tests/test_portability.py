@@ -57,6 +57,7 @@ def posix_only(node: ast.AST) -> Iterator[str]:
         yield from posix_only(child)
 
 
+@pytest.mark.slow
 def test_text_files_name_their_encoding_and_line_ends() -> None:
     """Windows would read them as cp1252 and write CRLF: Vietnamese lost, and no byte-identical files."""
     found = [
@@ -65,6 +66,7 @@ def test_text_files_name_their_encoding_and_line_ends() -> None:
     assert not found
 
 
+@pytest.mark.slow
 def test_what_only_posix_has_is_guarded() -> None:
     """The program starts, and writes files, where these modules and functions do not exist."""
     found = [

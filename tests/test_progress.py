@@ -56,6 +56,7 @@ def test_a_line_says_that_a_stage_stopped() -> None:
     assert "7/1,000 passages when it stopped" in out.getvalue()
 
 
+@pytest.mark.slow
 def test_a_paid_run_says_what_it_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In tokens and money where the price is known, and the same for all commands after it; nothing for a free one."""
     with Endpoint(lambda passage, attempt: Answer(content=echo_entities(passage, attempt).content)) as endpoint:

@@ -105,6 +105,7 @@ def test_a_socks_proxy_is_used(endpoint: Endpoint, tmp_path: Path, monkeypatch: 
     assert set(asked) == {b"teacher.invalid"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
 def test_a_dead_proxy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """In one line, with the variables, and without its password."""

@@ -298,6 +298,7 @@ def test_any_csv_comes_back(tmp_path: Path, rows: list[tuple[str, str]], delimit
     assert found == [{"id": one, "text": other} for one, other in rows]
 
 
+@pytest.mark.slow
 @given(broken=_CELL, rows=st.lists(_CELL.map(lambda cell: cell.replace("\n", " ")), min_size=1, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_broken_row_never_makes_a_document(tmp_path: Path, broken: str, rows: list[str]) -> None:

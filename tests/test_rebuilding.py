@@ -83,6 +83,7 @@ def test_a_recipe_and_a_ledger_rebuild_every_byte(original: Path, endpoint: Endp
         assert tomllib.load(one)["recipe"] == tomllib.load(other)["recipe"]
 
 
+@pytest.mark.slow
 def test_the_bundled_sample_rebuilds_its_audit_too(finished: Path, tmp_path: Path) -> None:
     """From Python, by the recipe as it stands."""
     new = tmp_path / "new"

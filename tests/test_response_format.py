@@ -51,6 +51,7 @@ def settled(out: Path) -> str:
     return str(RunDir(out).read_manifest()["config"]["response_format"])
 
 
+@pytest.mark.slow
 def test_where_it_is_taken_every_question_has_it(endpoint: Endpoint, tmp_path: Path) -> None:
     """The probe's answer counts: no passage is asked twice, and the dataset is the same as by text."""
     build(endpoint, tmp_path / "text")
@@ -70,6 +71,7 @@ def test_where_it_is_taken_every_question_has_it(endpoint: Endpoint, tmp_path: P
     assert {name: text[name] for name in same} == {name: auto[name] for name in same}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [
@@ -96,6 +98,7 @@ def is_ping(request: Request) -> bool:
     return bool(request["messages"][-1]["content"] == "ping")
 
 
+@pytest.mark.slow
 def test_where_it_is_ignored_nothing_is_paid_twice(endpoint: Endpoint, tmp_path: Path) -> None:
     """A list of pairs is read as well."""
     result = build(endpoint, tmp_path / "run", "--response-format", "auto")
@@ -122,6 +125,7 @@ def test_what_is_settled_stays(endpoint: Endpoint, tmp_path: Path) -> None:
     assert len(endpoint.requests) == asked
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_was_a_choice_stays_text(endpoint: Endpoint, tmp_path: Path) -> None:
     """Its manifest has no word of it, and its answers are found again."""
     out = tmp_path / "run"
@@ -138,6 +142,7 @@ def test_a_run_from_before_there_was_a_choice_stays_text(endpoint: Endpoint, tmp
     assert len(endpoint.requests) == asked
 
 
+@pytest.mark.slow
 def test_a_kill_after_the_probe_costs_nothing(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +165,7 @@ def test_a_kill_after_the_probe_costs_nothing(
     assert settled(out) == "json"
 
 
+@pytest.mark.slow
 def test_a_pilot_asks_as_the_build_will(endpoint: Endpoint, tmp_path: Path) -> None:
     """Its answers are used, the probe's too; a plan alone asks nothing."""
     obeys(endpoint)

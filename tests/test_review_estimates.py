@@ -69,6 +69,7 @@ def test_an_unchecked_stratum_takes_the_rate_of_others() -> None:
     assert found.value == pytest.approx(0.9)
 
 
+@pytest.mark.slow
 def test_ppi_agrees_with_its_reference() -> None:
     """With scores for all of a large dataset, value and width are those of the authors' package.
 
@@ -180,6 +181,7 @@ def test_a_larger_sample_contains_every_smaller_one() -> None:
     assert order != [one.subject for one in draw_order(own, strata(own), seed=6)]
 
 
+@pytest.mark.slow
 @given(st.integers(1, 400), st.integers(0, 50))
 def test_any_beginning_of_the_order_is_a_proportional_sample(length: int, seed: int) -> None:
     """Each stratum has its share of any beginning, to within one entity; ranks are consecutive."""

@@ -167,6 +167,7 @@ json_values = st.recursive(
 names = st.sampled_from([*Decision.__dataclass_fields__, "other"])
 
 
+@pytest.mark.slow
 @given(st.dictionaries(names, json_values) | json_values)
 def test_any_json_is_a_decision_or_a_reason(value: object) -> None:
     """What a file holds is never trusted: a ValueError, and no other, says why it is no decision."""

@@ -131,6 +131,7 @@ def test_fewer_than_wanted(tmp_path: Path, kind: str) -> None:
     assert _documents(sample(path, 10**6, 0)) == [Document(str(n), _text(n), f"a.{kind}") for n in range(25)]
 
 
+@pytest.mark.slow
 @KINDS
 def test_rejected_documents_are_replaced(tmp_path: Path, kind: str) -> None:
     """Only one row of twenty stands: it takes many draws, and as many documents as asked for come out."""
@@ -171,6 +172,7 @@ def test_one_id_for_two_texts(tmp_path: Path, kind: str) -> None:
     assert all(identity.split("#")[0] == "x" for identity in ids)
 
 
+@pytest.mark.slow
 def test_a_stream_is_read_again_when_its_spare_rows_are_used_up(tmp_path: Path) -> None:
     """A document drawn in a later pass is the one that a larger draw would have tried next; nothing is told twice."""
     texts = [_text(n) if n % 50 == 0 else "..." for n in range(4000)]
@@ -186,6 +188,7 @@ def test_a_stream_is_read_again_when_its_spare_rows_are_used_up(tmp_path: Path) 
     assert tried == [row.record_id for row in all_of_them if isinstance(row, Rejected)][: len(tried)]
 
 
+@pytest.mark.slow
 def test_a_stream_is_held_in_part_only(tmp_path: Path) -> None:
     """Drawing five documents of 20 MB holds a small part of them."""
     path = _write(tmp_path, "jsonl", (_text(n) + "à" * 5000 for n in range(2000)))
@@ -336,6 +339,7 @@ def test_wrong_requests_fail_at_once(tmp_path: Path) -> None:
         sample(tmp_path / "none.jsonl", 1, 0)
 
 
+@pytest.mark.slow
 def test_real_news(news_dir: Path) -> None:
     """300 of 6,600 real articles: distinct, in the order of the files, the same for the same seed."""
     report = SampleReport()

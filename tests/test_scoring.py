@@ -120,6 +120,7 @@ def test_universalner_damages_vietnamese() -> None:
     assert count(["TP.HCM"], ["tphcm"], "TP.HCM")[2].credit == 1
 
 
+@pytest.mark.slow
 @given(QUERIES)
 def test_perfect_answers_score_one(queries: list[tuple[list[str], list[str]]]) -> None:
     """Gold given back is 1 everywhere, for types without a mention too."""
@@ -130,6 +131,7 @@ def test_perfect_answers_score_one(queries: list[tuple[list[str], list[str]]]) -
             assert (share["precision"], share["recall"], share["f1"]) == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.slow
 @given(QUERIES, st.randoms())
 def test_bounds_order_and_strictness(queries: list[tuple[list[str], list[str]]], rng: random.Random) -> None:
     """Shares lie between 0 and 1, strict is never above relaxed, and the order of mentions is of no account."""
@@ -227,6 +229,7 @@ def test_relaxed_agrees_with_nervaluate() -> None:
     assert found["f1"] == pytest.approx(theirs.f1)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_figure_and_follow_the_seed() -> None:
     """The same seed draws the same; more passages make the interval narrower; a lone passage has no spread."""
     ours, _ = benchmark_of_spans()
@@ -238,6 +241,7 @@ def test_intervals_hold_the_figure_and_follow_the_seed() -> None:
     assert bootstrap(alone, 50, 0)["strict"]["micro"]["precision"] == [0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_intervals_agree_with_resampling_by_hand() -> None:
     """Weights are the same as copying whole passages: the spread agrees with a plain loop over copies."""
     ours, _ = benchmark_of_spans()

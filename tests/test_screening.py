@@ -110,6 +110,7 @@ def test_other_spellings_are_near_duplicates() -> None:
     assert _reason(screen(Document("2", spelt, "a"))) == "near duplicate"
 
 
+@pytest.mark.slow
 def test_near_duplicates_among_many() -> None:
     """Of 300 articles and a copy of each with 2 % of the words changed, no copy is taken, no article left out."""
     screen = Screened(near_duplicates=0.8)
@@ -210,6 +211,7 @@ def test_share() -> None:
     assert vietnamese_share("12/3") == 0
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from("12"), st.sampled_from([RAIN, SUN, RAIN + SUN, "", "Hello there, my friend"])))
 )

@@ -41,6 +41,7 @@ def test_an_address_without_its_secrets(address: str, stored: str) -> None:
     assert without_secrets(address) == stored
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["https", "s3", "hf", "http"]), st.from_regex(r"[a-z0-9]{12,20}", fullmatch=True))
 def test_no_secret_is_left_wherever_it_stands(scheme: str, secret: str) -> None:
     """In every place of an address that is no path, and of every setting that is an address."""

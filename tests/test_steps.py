@@ -96,6 +96,7 @@ def divided(passages: Sequence[Passage], ends: Sequence[int], seed: int) -> list
     return [split for _, split in pairs]
 
 
+@pytest.mark.slow
 @given(passages_of_documents, st.data(), st.integers(0, 3))
 def test_no_passage_changes_its_split(passages: list[Passage], data: st.DataObject, seed: int) -> None:
     """Whatever is added, and however it hangs together with what is there."""
@@ -106,6 +107,7 @@ def test_no_passage_changes_its_split(passages: list[Passage], data: st.DataObje
         assert divided(passages[:end], ends[:number], seed) == found[:end]
 
 
+@pytest.mark.slow
 @given(passages_of_documents, passages_of_documents, st.integers(0, 3))
 def test_the_same_words_go_where_they_are(old: list[Passage], new: list[Passage], seed: int) -> None:
     """A new document with a passage of an old one word for word is in the split of that; and it is in one alone."""

@@ -82,6 +82,7 @@ def test_records_survive_the_round_trip(
     assert again.getvalue() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_row_groups_do_not_depend_on_how_batches_come() -> None:
     """One by one or merged from parts: the same bytes."""
     records = [Rejected("s", "r", str(i)) for i in range(10_000)]

@@ -199,6 +199,7 @@ def test_they_are_stored_and_order_the_review(tmp_path: Path) -> None:
     assert "not sure" in item["why"]
 
 
+@pytest.mark.slow
 def test_a_batch_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a Batch API they are stored as of a single request; a line whose logprobs are broken loses nothing else."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")

@@ -141,6 +141,7 @@ GAPS = st.sampled_from([" ", " ", " ", "\n", "\n", "\n\n", "", "\t", "  ", "\r\n
 ROWS = st.lists(st.tuples(st.lists(MARKS, min_size=1, max_size=5).map("".join), GAPS), max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(ROWS, st.sampled_from(["", " ", "\n", "\t"]))
 def test_counting_spans_is_exact(row: list[tuple[str, str]], around: str) -> None:

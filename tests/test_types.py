@@ -88,6 +88,7 @@ def test_a_run_has_the_types_of_the_file_and_no_others(endpoint: Endpoint, tmp_p
     assert "| Cơ quan | place |" in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["alpaca", "universalner", "doccano"])
 def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, name: str) -> None:
     """Instructions have the definitions, back again nothing has changed, and a person's label becomes a type."""
@@ -136,6 +137,7 @@ def test_the_review_page_knows_the_types(endpoint: Endpoint, tmp_path: Path) -> 
     assert sorted(Session(run, Settings(reviewer="an")).types) == ["Cơ quan", "place"]
 
 
+@pytest.mark.slow
 def test_a_run_continues_from_another_folder(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +178,7 @@ def test_without_types_questions_and_fingerprints_are_those_of_before(endpoint: 
     assert "You choose the types yourself." in content
 
 
+@pytest.mark.slow
 def test_a_second_teacher_is_asked_for_the_same_types(endpoint: Endpoint, tmp_path: Path) -> None:
     """The embedded teacher cannot be asked for them; its labels are mapped to them."""
     endpoint.reply = labelled
