@@ -14,7 +14,7 @@ from typing import Any, Final
 from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
-ALONE = 0.25
+ALONE = 1.0
 """Seconds of processor time after which this process starts others; it works on until they are ready."""
 AHEAD = 2
 """Partitions for each process: one in progress, one waiting."""
