@@ -63,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three processes for two cores: the tests of servers, faults and clusters wait a quarter of their time."""
+    return min(8, 3 * (os.cpu_count() or 1) // 2 or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Run the tests of a group in one process, for the sake of what they share."""
     from xdist.scheduler import LoadScopeScheduling
