@@ -166,12 +166,13 @@ def test_quitting_loses_nothing(run: Path) -> None:
 
 
 def test_what_cannot_be_taken_is_asked_again(run: Path) -> None:
-    """A label that is none, one that is not English, a number too large, a circle; ``=`` takes what is typed."""
+    """No label, one that is not English, a typing error, a number too large, a circle; ``=`` takes what is typed."""
     first, second, third = listed(run)
-    lines = f"misc\n99\n?\n=\nđặc sản quê\n={second}\n={first}\n=Đặc sản quê\n"
+    lines = f"misc\n99\n?\n=\nđặc sản quê\npersson\n={second}\n={first}\n=Đặc sản quê\n"
     result = typed(lines, "labels", "review", run)
     assert "misc is not a type (meaningless)" in result.stdout
     assert "đặc sản quê is not an English type" in result.stdout
+    assert "did you mean person? Write that, or =persson" in result.stdout
     assert "circle" in result.stdout
     assert read_decisions(run / "labels.toml").labels == {first: second, second: "đặc sản quê"}
     assert vner("labels", "apply", run).exit_code == 0

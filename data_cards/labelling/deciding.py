@@ -1,4 +1,4 @@
-"""Asks a person to decide labels, one after the other in the terminal or in an exported file."""
+"""Ask a person to decide labels, one after the other in the terminal, or in an exported file."""
 
 from __future__ import annotations
 
@@ -43,28 +43,33 @@ class Review:
         for number, label in enumerate(labels, start=1):
             suggestions = suggest(self._lexicon, label.label)
             self._show(f"{number} of {len(labels)}", label, suggestions)
-            decision = self._ask(label.label, suggestions)
-            if decision == "quit":
+            try:
+                decision = self._ask(label.label, suggestions)
+            except EOFError:
                 break
-            if isinstance(decision, tuple):
-                add_decision(self._path, label.label, *decision)
+            if decision is not None:
+                add_decision(self._path, label.label, decision)
                 decided += 1
         return decided
 
-    def _ask(self, label: str, suggestions: Sequence[str]) -> tuple[str | bool] | str:
-        """Return the decision, alone in a tuple, or ``skip`` or ``quit``."""
+    def _ask(self, label: str, suggestions: Sequence[str]) -> str | bool | None:
+        """Return the decision about a label; None to skip it.
+
+        Raises:
+            EOFError: the person quits.
+        """
         while True:
-            try:
-                answer = self._answer("> ").strip()
-            except EOFError:
-                return "quit"
-            if answer.lower() in {"", "s", "q"}:
-                return "quit" if answer.lower() == "q" else "skip"
+            answer = self._answer("> ").strip()
+            if answer.lower() == "q":
+                raise EOFError
+            if answer.lower() in {"", "s"}:
+                return None
             decision = self._read(answer, suggestions)
             if decision is not None and self._fits(label, decision):
-                return (decision,)
+                return decision
 
     def _read(self, answer: str, suggestions: Sequence[str]) -> str | bool | None:
+        """Return the decision that an answer gives; None after a hint, where it gives none."""
         if answer.lower() in {"k", "d"}:
             return answer.lower() == "k"
         if answer.isdecimal() and 1 <= int(answer[:9]) <= len(suggestions):
@@ -78,6 +83,8 @@ class Review:
             self._show_hint(f"{one_line(answer)} is not a type ({found.rule}); d drops the label")
         elif found.status == "review":
             self._show_hint(f"{one_line(found.label)} is not an English type; ={one_line(answer)} uses it anyway")
+        elif found.rule == "typing error":
+            self._show_hint(f"did you mean {found.label}? Write that, or ={one_line(answer)} to use it as it is")
         else:
             known = found.label in self._lexicon.known
             self._show_hint(f"-> {found.label}" + ("" if known else ", a type that is not in the lexicon"))
@@ -86,7 +93,8 @@ class Review:
 
     def _fits(self, label: str, decision: str | bool) -> bool:
         """Add the decision to the others, unless they contradict each other."""
-        together = {**self._decided, label: decision if isinstance(decision, str) else (label if decision else None)}
+        target = decision if isinstance(decision, str) else label if decision else None
+        together = {**self._decided, label: target}
         try:
             self._normalizer = LabelNormalizer(self._lexicon, together)
         except ValueError as error:
