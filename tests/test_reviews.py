@@ -26,6 +26,7 @@ from data_cards.review.predictions import read_predictions
 from data_cards.review.quality import write_quality
 from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.rundirs import Item, make_run
 from tests.test_build import vner
 
 TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh. Hôm qua Trần Minh Khoa về Cần Thơ."
@@ -331,3 +332,15 @@ def test_an_answer_to_nothing_is_refused(built: Path, answer: dict[str, object])
     with pytest.raises(ValueError, match=r".+"):
         session.decide("verify", {**item, **answer})
     assert not list(reviews.folder(built).glob("*.jsonl"))
+
+
+def test_only_corrections_are_to_be_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``review`` names the command that applies corrections where there are some."""
+    monkeypatch.setattr("data_cards.review.server.serve", lambda *_: None)
+    root = make_run(tmp_path / "run", [Item("p", TEXT, [("Sông Xanh", "organization"), ("Cần Thơ", "person")])]).root
+    path = reviews.folder(root) / "an.jsonl"
+    for verdict, label, is_correction in (("right", "organization", False), ("none", "person", True)):
+        append(path, decision(mention="Sông Xanh" if verdict == "right" else "Cần Thơ", label=label, verdict=verdict))
+        shown = vner("review", root, "--no-browser")
+        assert shown.exit_code == 0, shown.output
+        assert (f"vner-annotate build --out {root}" in shown.stderr) == is_correction

@@ -59,6 +59,7 @@ def review(
         vner-annotate review runs/news --mode correct --types person,location
     """
     with exits(debug, directory):
+        from annotator.cleaning.entity_reviews import WHOLE, WRONG, read_reviews
         from annotator.storage.rundir import annotated
         from data_cards.card import refresh_card
         from data_cards.review.predictions import seed_of
@@ -85,7 +86,8 @@ def review(
         for line in summary_lines(write_quality(run)):
             typer.echo(line, err=True)
         refresh_card(run)
-        typer.echo(f"To apply your corrections: vner-annotate build --out {directory}", err=True)
+        if any(one.verdict in WRONG or one.mode in WHOLE for one in read_reviews(run.root).decisions):
+            typer.echo(f"To apply the corrections: vner-annotate build --out {directory}", err=True)
 
 
 def _user_name() -> str:
