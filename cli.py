@@ -97,11 +97,11 @@ def _shown(stage: str) -> list[str]:
 COMMANDS: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
     (_BUILD, "build", with_settings(build, (*_OFTEN, "negatives", "config", "fresh"))),
     (_BUILD, "plan", with_settings(plan, (*_OFTEN, *_FORECAST))),
-    (_BUILD, "update", with_settings(update, _UPDATE, only=set(EXECUTION) - {"source"}, defaults=False)),
+    (_BUILD, "update", with_settings(update, _UPDATE, only=set(EXECUTION) - {"source"})),
     (_LOOK, "show", show),
     (_LOOK, "review", review),
     (_LOOK, "quality", quality),
-    (_LOOK, "check", with_settings(check, _CHECK, only=_of_panel("Teacher"), defaults=False)),
+    (_LOOK, "check", with_settings(check, _CHECK, only=_of_panel("Teacher"))),
     (_COUNT, "audit", audit),
     (_COUNT, "report", report),
     (_PASS_ON, "export", export_command),
@@ -111,8 +111,8 @@ COMMANDS: Final[tuple[tuple[str, str, Callable[..., None]], ...]] = (
     (_TRAIN, "convert", convert),
     (_TRAIN, "train", train),
     (_TRAIN, "experiment", experiment),
-    (_TRAIN, "predict", with_settings(predict, _PREDICT, only=_ENDPOINT, defaults=False)),
-    (_TRAIN, "evaluate", with_settings(evaluate, _EVALUATE, only=_ENDPOINT, defaults=False)),
+    (_TRAIN, "predict", with_settings(predict, _PREDICT, only=_ENDPOINT)),
+    (_TRAIN, "evaluate", with_settings(evaluate, _EVALUATE, only=_ENDPOINT)),
 )
 """Panel, name and function of each command, in the order of work."""
 

@@ -10,27 +10,30 @@ import ctypes
 import json
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from annotator.config.settings import RunConfig
-from annotator.config.toml_files import read_toml
+from annotator.config.toml_files import with_file
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Sample
+from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir, existing
+from annotator.terminal.progress import make_progress
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
+    from annotator.run.runner import Outcome
     from data_cards.views.passage import PassageView
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 PathLike: TypeAlias = str | os.PathLike[str]
 Setting: TypeAlias = str | int | float | bool | os.PathLike[str] | Sequence[PathLike] | dict[str, Any] | None
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,6 @@ class Run:
         Raises:
             RunDirError: there is no such split, the run is not finished, or the file is damaged.
         """
-        from annotator.storage import tables
-
         if split not in SPLITS:
             raise RunDirError(f"no split {split!r}; give one of {', '.join(SPLITS)}")
         return list(tables.read_samples(self._made(self._directory.samples(split))))
@@ -74,8 +75,6 @@ class Run:
         Raises:
             RunDirError: the run is not finished, or the file is damaged.
         """
-        from annotator.storage import tables
-
         return list(tables.read_annotations(self._made(self._directory.annotations)))
 
     def audit(self) -> dict[str, Any]:
@@ -171,19 +170,9 @@ def build(
         AnnotateError: the message says what is wrong and how to fix it. Paid answers are on the disk.
     """
     from annotator.run.runner import running
-    from annotator.terminal.progress import make_progress
-    from data_cards.summary import finish
 
-    given = {name: _plain(value) for name, value in {**settings, "source": source}.items() if value is not None}
-    wanted = {**(read_toml(Path(config)) if config else {}), **given}
-    root = Path(out)
-
-    def work() -> None:
-        with running(root, wanted, make_progress(quiet=quiet), fresh=fresh) as outcome:
-            finish(outcome)
-
-    _outside_the_event_loop(work)
-    return Run(root)
+    wanted = with_file(_given({**settings, "source": source}), Path(config) if config else None)
+    return _finished(running(Path(out), wanted, make_progress(quiet=quiet), fresh=fresh), Path(out))
 
 
 def update(path: PathLike, docs: int | str | None = None, *, quiet: bool = True, **settings: Setting) -> Run:
@@ -203,23 +192,17 @@ def update(path: PathLike, docs: int | str | None = None, *, quiet: bool = True,
         AnnotateError: the message says what is wrong and how to fix it. Paid answers are on the disk.
     """
     from annotator.run.update import updating
-    from annotator.terminal.progress import make_progress
-    from data_cards.summary import finish
 
-    given = {name: _plain(value) for name, value in settings.items() if value is not None}
-    root = Path(path)
+    wanted = None if docs is None else str(docs)
+    return _finished(updating(Path(path), wanted, _given(settings), make_progress(quiet=quiet)), Path(path))
 
-    def work() -> None:
-        wanted = None if docs is None else str(docs)
-        with updating(root, wanted, given, make_progress(quiet=quiet)) as outcome:
-            finish(outcome)
 
-    _outside_the_event_loop(work)
-    return Run(root)
+def _given(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """Return the settings that have a value, with paths as text."""
+    return {name: _plain(value) for name, value in settings.items() if value is not None}
 
 
 def _plain(value: Setting) -> Any:
-    """Return a setting with paths as text."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, list | tuple):
@@ -227,28 +210,33 @@ def _plain(value: Setting) -> Any:
     return value
 
 
-def _outside_the_event_loop(function: Callable[[], Result]) -> Result:
-    """Call ``function``, which runs an event loop of its own: in another thread where one runs in this thread.
+def _finished(running: AbstractContextManager[Outcome], root: Path) -> Run:
+    """Run the stages, write audit and card: in another thread where an event loop runs in this one.
 
     Ctrl-C reaches only the main thread; it is passed on, and this waits until the other thread has cleaned up.
     """
+    from data_cards.summary import finish
+
+    worker: list[int] = []
+
+    def work() -> None:
+        worker.append(threading.get_ident())
+        with running as outcome:
+            finish(outcome)
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return function()
-    worker: list[int] = []
-
-    def work() -> Result:
-        worker.append(threading.get_ident())
-        return function()
-
+        work()
+        return Run(root)
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(work)
         try:
-            return future.result()
+            future.result()
         except KeyboardInterrupt:
             if worker and not future.done():
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(
                     ctypes.c_ulong(worker[0]), ctypes.py_object(KeyboardInterrupt)
                 )
             raise
+    return Run(root)

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 from annotator.config.addresses import LEDGER_VARIABLE, check_endpoint, check_ledger, without_password
@@ -35,141 +36,120 @@ EXECUTION: Final = (
 """Settings that change no result: where the articles are now, and how work is done. An update takes no others."""
 _KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false", tuple: "a list of texts"}
 RECIPE: Final = "recipe"
-"""Table of a TOML file that holds no settings: what ``recipe.toml`` says of the dataset that it rebuilds."""
+"""Table of ``recipe.toml`` that holds no settings: it describes the dataset that the recipe rebuilds."""
 
 
 def _setting(
-    default: Any, panel: str, text: str, *, stage: str = "", low: float | None = None, added: bool = False
+    default: Any, text: str, *, panel: str, stage: str = "", low: float | None = None, added: bool = False
 ) -> Any:
     # One that was added later is left out of fingerprints while it has its default: older runs have none of it.
     return field(default=default, metadata={"panel": panel, "help": text, "stage": stage, "low": low, "added": added})
+
+
+_source = partial(_setting, panel="Source", stage="sample")
+_passages = partial(_setting, panel="Passages")
+_teacher = partial(_setting, panel="Teacher")
+_dataset = partial(_setting, panel="Dataset")
+_run = partial(_setting, panel="Run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """All settings of a run."""
 
-    source: str = _setting(
+    source: str = _source(
         "sample",
-        "Source",
         "Read articles from a file or folder, an address (https://, hf://, s3://), a Hub dataset ORG/NAME, "
         "or the bundled sample. Default: sample.",
-        stage="sample",
     )
-    docs: int = _setting(6600, "Source", "Draw this many articles.", stage="sample", low=1)
-    added_docs: str = _setting(
-        "",
-        "Source",
-        "Then draw this many more in each later step, such as 100,50; `update` sets it.",
-        stage="sample",
-        added=True,
+    docs: int = _source(6600, "Draw this many articles.", low=1)
+    added_docs: str = _source(
+        "", "Then draw this many more in each later step, such as 100,50; `update` sets it.", added=True
     )
-    seed: int = _setting(0, "Source", "Seed every random choice.", stage="sample", low=0)
-    text_field: str = _setting("text", "Source", "Read the text from this column.", stage="sample")
-    id_field: str = _setting("id", "Source", "Read the id from this column.", stage="sample")
-    near_duplicates: float = _setting(
-        0.8,
-        "Source",
-        "Drop articles this similar to another, by Jaccard index; 0 keeps all, repeated passages too.",
-        stage="sample",
-        low=0,
+    seed: int = _source(0, "Seed every random choice.", low=0)
+    text_field: str = _source("text", "Read the text from this column.")
+    id_field: str = _source("id", "Read the id from this column.")
+    near_duplicates: float = _source(
+        0.8, "Drop articles this similar to another, by Jaccard index; 0 keeps all, repeated passages too.", low=0
     )
-    repair_encoding: bool = _setting(
-        False,
-        "Source",
-        "Repair UTF-8 that was decoded as Latin-1 or cp1252, where the original is certain.",
-        stage="sample",
-        added=True,
+    repair_encoding: bool = _source(
+        False, "Repair UTF-8 that was decoded as Latin-1 or cp1252, where the original is certain.", added=True
     )
 
-    tokenizer: str = _setting(
+    tokenizer: str = _passages(
         "llama3",
-        "Passages",
         "Count tokens with llama3, words (between white space), cl100k_base, o200k_base, hf:NAME or a tokenizer file.",
         stage="chunk",
     )
-    min_tokens: int = _setting(150, "Passages", "Make passages of at least this many tokens.", stage="chunk", low=1)
-    max_tokens: int = _setting(256, "Passages", "Make passages of at most this many tokens.", stage="chunk", low=8)
-    pack: bool = _setting(
+    min_tokens: int = _passages(150, "Make passages of at least this many tokens.", stage="chunk", low=1)
+    max_tokens: int = _passages(256, "Make passages of at most this many tokens.", stage="chunk", low=8)
+    pack: bool = _passages(
         False,
-        "Passages",
         "Fill passages to --max-tokens: fewer of them, and more that join articles (docs/method.md).",
         stage="chunk",
         added=True,
     )
-    decontaminate: tuple[str, ...] = _setting(
-        (), "Passages", "Keep the texts of this benchmark file out of the dataset. Repeatable."
+    decontaminate: tuple[str, ...] = _passages(
+        (), "Keep the texts of this benchmark file out of the dataset. Repeatable."
     )
 
-    provider: str = _setting(
+    provider: str = _teacher(
         "local",
-        "Teacher",
         "Ask this provider: " + ", ".join(f"{name} ({provider.help})" for name, provider in PROVIDERS.items()) + ".",
         stage="annotate",
     )
-    model: str = _setting(
+    model: str = _teacher(
         "",
-        "Teacher",
         "Ask this model, by its name at the endpoint. Default: "
         + ", ".join(f"{provider.model} ({name})" for name, provider in PROVIDERS.items() if provider.model)
         + ".",
         stage="annotate",
     )
-    prompt: str = _setting(
-        OPEN_PROMPT, "Teacher", "Ask with this prompt: a bundled one by name, or a TOML file.", stage="annotate"
+    prompt: str = _teacher(
+        OPEN_PROMPT, "Ask with this prompt: a bundled one by name, or a TOML file.", stage="annotate"
     )
-    max_completion_tokens: int = _setting(
-        1024, "Teacher", "Limit each answer to this many tokens.", stage="annotate", low=1
+    max_completion_tokens: int = _teacher(1024, "Limit each answer to this many tokens.", stage="annotate", low=1)
+    response_format: str = _teacher(
+        "text", "Request text, json (by a schema), or auto: json where the endpoint accepts a schema."
     )
-    response_format: str = _setting(
-        "text", "Teacher", "Request text, json (by a schema), or auto: json where the endpoint accepts a schema."
+    base_url: str = _teacher("", "Send requests to this endpoint, such as http://localhost:8000/v1.")
+    option: tuple[str, ...] = _teacher(
+        (), "Send this parameter with each request, such as reasoning_effort=low. Repeatable."
     )
-    base_url: str = _setting("", "Teacher", "Send requests to this endpoint, such as http://localhost:8000/v1.")
-    option: tuple[str, ...] = _setting(
-        (), "Teacher", "Send this parameter with each request, such as reasoning_effort=low. Repeatable."
-    )
-    concurrency: int = _setting(16, "Teacher", "Keep at most this many requests in flight.", low=1)
-    rpm: int = _setting(0, "Teacher", "Send at most this many requests a minute; 0 means no limit.", low=0)
-    tpm: int = _setting(0, "Teacher", "Use at most this many tokens a minute; 0 means no limit.", low=0)
-    limits: str = _setting(
-        "", "Teacher", "Keep to published rate limits: groq-free or openai-tier1. --rpm and --tpm win."
-    )
-    max_retries: int = _setting(6, "Teacher", "Retry a failed request this many times.", low=0)
-    timeout: float = _setting(120.0, "Teacher", "Wait this many seconds for an answer.", low=0.001)
+    concurrency: int = _teacher(16, "Keep at most this many requests in flight.", low=1)
+    rpm: int = _teacher(0, "Send at most this many requests a minute; 0 means no limit.", low=0)
+    tpm: int = _teacher(0, "Use at most this many tokens a minute; 0 means no limit.", low=0)
+    limits: str = _teacher("", "Keep to published rate limits: groq-free or openai-tier1. --rpm and --tpm win.")
+    max_retries: int = _teacher(6, "Retry a failed request this many times.", low=0)
+    timeout: float = _teacher(120.0, "Wait this many seconds for an answer.", low=0.001)
 
-    types: str = _setting("", "Dataset", "Ask for the entity types of this file and no others (docs/build.md).")
-    labels: str = _setting("", "Dataset", "Apply the decisions about labels in this file (docs/labels.md).")
-    translate_labels: bool = _setting(
-        False, "Dataset", "Ask the teacher to translate Vietnamese labels that no rule knows.", stage="clean"
+    types: str = _dataset("", "Ask for the entity types of this file and no others (docs/build.md).")
+    labels: str = _dataset("", "Apply the decisions about labels in this file (docs/labels.md).")
+    translate_labels: bool = _dataset(
+        False, "Ask the teacher to translate Vietnamese labels that no rule knows.", stage="clean"
     )
-    max_sample_tokens: int = _setting(
-        1024, "Dataset", "Drop samples whose input or output has more tokens than this.", stage="explode", low=1
+    max_sample_tokens: int = _dataset(
+        1024, "Drop samples whose input or output has more tokens than this.", stage="explode", low=1
     )
-    negatives: float = _setting(
+    negatives: float = _dataset(
         0.0,
-        "Dataset",
         "Add this many samples with the output [] for each other sample. "
         "UniversalNER reports F1 31.5 without, 53.4 with.",
         stage="explode",
         low=0,
     )
-    instruction: str = _setting(
+    instruction: str = _dataset(
         "type",
-        "Dataset",
         "Name in each instruction the type, or with --types the type and its definition.",
         stage="explode",
         added=True,
     )
-    split: str = _setting(
-        "0.9,0.05,0.05", "Dataset", "Split into train, validation and test by these shares.", stage="explode"
-    )
+    split: str = _dataset("0.9,0.05,0.05", "Split into train, validation and test by these shares.", stage="explode")
 
-    workers: int = _setting(0, "Run", "Use this many processes; 0 means one per core.", low=0)
-    engine: str = _setting("local", "Run", "Run tasks on this machine or on a Ray cluster (docs/scale.md).")
-    ray_address: str = _setting("", "Run", "Join this Ray cluster, or auto; without it, start one here.")
-    ledger: str = _setting(
-        "", "Run", "Keep answers in postgresql://HOST/DATABASE. Default: SQLite in the run directory."
-    )
+    workers: int = _run(0, "Use this many processes; 0 means one per core.", low=0)
+    engine: str = _run("local", "Run tasks on this machine or on a Ray cluster (docs/scale.md).")
+    ray_address: str = _run("", "Join this Ray cluster, or auto; without it, start one here.")
+    ledger: str = _run("", "Keep answers in postgresql://HOST/DATABASE. Default: SQLite in the run directory.")
 
     def __post_init__(self) -> None:
         """Refuse invalid values, by the name of the flag."""

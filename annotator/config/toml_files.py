@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     settings = parse_toml(path, f"--config {path}")
     return {name.replace("-", "_"): value for name, value in settings.items()}
+
+
+def with_file(given: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
+    """Return the settings of the TOML file ``path``, if there is one, and those ``given``, which win."""
+    return {**(read_toml(path) if path else {}), **given}
 
 
 def parse_toml(path: Path | Traversable, shown: str) -> dict[str, Any]:

@@ -93,15 +93,14 @@ def with_settings(
     shown: Collection[str],
     *,
     only: Collection[str] | None = None,
-    defaults: bool = True,
 ) -> Callable[..., None]:
     """Give ``command`` an option for each setting of ``RunConfig``; those that are given arrive as ``settings``.
 
     Args:
         command: a function with a parameter ``settings``.
-        shown: names of the options that ``--help`` shows, in this order; ``--help-all`` shows the others too.
-        only: names of the settings that the command takes; None: all.
-        defaults: whether help names them; not where a setting that is not given is that of a run.
+        shown: names of the options that ``--help`` shows, in this order; ``--help-all`` shows the others, too.
+        only: names of the settings that the command takes; None: all. With ``only``, help names no defaults, since a
+            setting that is not given is that of the run or of a predictor.
     """
     items = [item for item in dataclasses.fields(RunConfig) if only is None or item.name in only]
 
@@ -110,7 +109,7 @@ def with_settings(
         command(settings={name: value for name, value in settings.items() if value not in (None, [])}, **given)
 
     own = [param for param in inspect.signature(command, eval_str=True).parameters.values() if param.name != "settings"]
-    every = [*(_parameter(item, defaults=defaults) for item in items), *own]
+    every = [*(_parameter(item, defaults=only is None) for item in items), *own]
     parameters = [_in_panel(param, "" if param.name in {"source", *shown} else "Run") for param in every]
     order = {name: number for number, name in enumerate(("source", *shown))}
     parameters.sort(key=lambda param: order.get(param.name, len(order)))
@@ -121,7 +120,7 @@ def with_settings(
 
 
 def _parameter(item: dataclasses.Field[Any], *, defaults: bool) -> inspect.Parameter:
-    """Return the option of a setting; its help, default and panel stand in ``RunConfig`` alone."""
+    """Return the option of a setting, with help, default and panel from ``RunConfig``."""
     info: Any
     kind: Any = list[str] if item.default == () else type(item.default)
     if item.name == "source":
@@ -140,7 +139,7 @@ def _parameter(item: dataclasses.Field[Any], *, defaults: bool) -> inspect.Param
 
 
 def _in_panel(param: inspect.Parameter, panel: str) -> inspect.Parameter:
-    """Return ``param`` in its own panel, or else in ``panel``; without a panel where that is empty."""
+    """Return ``param`` in its own panel, else in ``panel``; without any where ``panel`` is empty."""
     kind, info = get_args(param.annotation)
     info = copy.copy(info)
     info.rich_help_panel = (info.rich_help_panel or panel) if panel else None

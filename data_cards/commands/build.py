@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from annotator.config.settings import STAGES, Asking, RunConfig
+from annotator.config.toml_files import with_file
+from annotator.errors import ConfigError
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, By, Config, Debug, Fresh, Keep, Quiet, Share, with_options
-from data_cards.commands.running import RunOptions, asking_of, run, with_file
+from data_cards.commands.running import RunOptions, run
 
 STAGE_HELP: Final = {
     "sample": "Draw articles from the source: documents.parquet.",
@@ -36,13 +38,13 @@ def build(*, settings: dict[str, Any], options: RunOptions) -> None:
 
 
 def stage_command(name: str) -> Callable[..., None]:
-    """Return the command that runs the method as far as the stage ``name``; ``annotate`` takes ``--batch``, too."""
+    """Return the command that runs the method as far as the stage ``name``; ``annotate`` also has ``--batch``."""
 
     def stage(*, settings: dict[str, Any], options: RunOptions) -> None:
         _run_until(name, settings, options)
 
     def annotate(*, settings: dict[str, Any], options: RunOptions, batch: Batch = False) -> None:
-        _run_until(name, settings, options, asking_of(batch=batch))
+        _run_until(name, settings, options, "batch" if batch else "now")
 
     command = annotate if name == "annotate" else stage
     command.__doc__ = f"{STAGE_HELP[name]}\n\nRuns the stages before it, too, where they are not done."
@@ -92,7 +94,6 @@ def plan(
         vner-annotate plan news/ --out runs/news --provider openai --model gpt-4.1-mini --pilot 20
     """
     with exits(debug, out):
-        from annotator.errors import ConfigError
         from annotator.run.check import CheckRequest
         from annotator.run.forecast import build as forecast
         from annotator.run.forecast.check import plan_check
@@ -123,12 +124,5 @@ def _run_until(stage: str, settings: dict[str, Any], options: RunOptions, asking
             out = default_root(merged.get("source", RunConfig().source))
             typer.echo(f"Run directory: {out}", err=True)
     with exits(options.debug, out):
-        run(
-            out,
-            merged,
-            quiet=options.quiet,
-            as_json=options.as_json,
-            fresh=options.fresh,
-            until=stage,
-            asking=asking,
-        )
+        quiet, as_json, fresh = options.quiet, options.as_json, options.fresh
+        run(out, merged, quiet=quiet, as_json=as_json, fresh=fresh, until=stage, asking=asking)

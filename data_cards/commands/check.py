@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from annotator.config.settings import Asking
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, By, Debug, Directory, Keep, Quiet, Share, print_json
 from annotator.terminal.words import have
-from data_cards.commands.running import asking_of
 
 
 def check(
@@ -49,7 +49,8 @@ def check(
 
         progress = make_progress(quiet=quiet)
         request = CheckRequest(by=by, share=share, keep=keep)
-        with checking(directory, settings, progress, request, asking=asking_of(batch=batch)) as (outcome, missing):
+        asking: Asking = "batch" if batch else "now"
+        with checking(directory, settings, progress, request, asking=asking) as (outcome, missing):
             report = summary.finish(outcome)
         figures = {"unanswered": missing, **report["agreement"]}
         if differences:

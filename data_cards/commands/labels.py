@@ -1,4 +1,4 @@
-"""Defines the commands of ``vner-annotate labels``; heavy imports are inside the commands."""
+"""The commands of ``vner-annotate labels``. Heavy imports stand inside the commands."""
 
 from __future__ import annotations
 
@@ -67,8 +67,7 @@ def list_labels(
         run = existing(directory)
         labels = listing.all_labels(run) if every else listing.unresolved(run)
         if as_json:
-            report = {"out": str(directory), "labels": [label.as_dict() for label in labels]}
-            print_json(report)
+            print_json({"out": str(directory), "labels": [label.as_dict() for label in labels]})
             return
         from rich.console import Console
 

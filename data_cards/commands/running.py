@@ -1,4 +1,4 @@
-"""Run the stages for a command and print what came of it; the command turns errors into exit codes."""
+"""Run the stages for a command and print the result."""
 
 from __future__ import annotations
 
@@ -34,11 +34,6 @@ class RunOptions:
     quiet: Quiet = False
     as_json: AsJson = False
     debug: Debug = False
-
-
-def asking_of(*, batch: bool) -> Asking:
-    """Return how the teacher is asked with or without ``--batch``."""
-    return "batch" if batch else "now"
 
 
 def run(
@@ -88,10 +83,3 @@ def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: 
         collect = f"vner-annotate update {outcome.run.root} --batch" if updated else ""
         typer.echo(batches.next_step(outcome, report["funnel"], batch=batch, collect=collect), err=True)
         raise typer.Exit(3)
-
-
-def with_file(settings: dict[str, Any], config: Path | None) -> dict[str, Any]:
-    """Return the settings of the file ``config`` and of the flags; flags win."""
-    from annotator.config.toml_files import read_toml
-
-    return {**(read_toml(config) if config else {}), **settings}

@@ -8,7 +8,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, Debug, Directory, Quiet
-from data_cards.commands.running import asking_of, conclude
+from data_cards.commands.running import conclude
 
 
 def update(
@@ -42,7 +42,7 @@ def update(
         from data_cards import summary
 
         settings |= {"source": source} if source else {}
-        progress, asking = make_progress(quiet=quiet), asking_of(batch=batch)
-        with updating(directory, docs, settings, progress, asking=asking) as outcome:
+        progress = make_progress(quiet=quiet)
+        with updating(directory, docs, settings, progress, asking="batch" if batch else "now") as outcome:
             report = summary.finish(outcome)
         conclude(outcome, report, batch=batch, as_json=as_json, updated=True)

@@ -1,4 +1,4 @@
-"""Lists the labels of a run with their counts; those that wait for a decision with examples."""
+"""List the labels of a run with their counts, and examples of those that wait for a decision."""
 
 from __future__ import annotations
 
