@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotator.cleaning.replies.evidence import is_no_type, is_nothing, is_placeholder
 from annotator.cleaning.replies.parser import ParsedReply, parse_reply
+from annotator.cleaning.replies.words import is_no_type, is_nothing, is_placeholder
 
 HN = ("Hà Nội", "location")
 NAM = ("Nam", "person")

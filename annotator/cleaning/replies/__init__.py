@@ -1,1 +1,1 @@
-"""Replies of a teacher, read without evaluating them: final answer, tree, items, roles, predictions."""
+"""The parser of replies; ``parser.py`` shows the way of a reply through these modules."""

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from itertools import chain
 
 from annotator.cleaning.replies.cells import cells
-from annotator.cleaning.replies.evidence import Evidence, Pair, is_no_type, is_nothing, is_remark, is_shaped
-from annotator.cleaning.replies.items import Item, Prose
+from annotator.cleaning.replies.evidence import Evidence, Pair
+from annotator.cleaning.replies.items import Item
 from annotator.cleaning.replies.lines import MAX_LINES
-from annotator.cleaning.replies.scanner import Node, fold
+from annotator.cleaning.replies.names import fold
+from annotator.cleaning.replies.tree import Node, Prose
+from annotator.cleaning.replies.words import is_no_type, is_nothing, is_remark, is_shaped
 
 _EMPTY = re.compile(r":[\s*]*(?:[-–—]|\[\]|\{\})\s*\Z")
 _TRUE = ("true", "yes", "có", "đúng")
@@ -100,7 +102,7 @@ def settle_rows(rows: Sequence[Item], evidence: Evidence) -> dict[int, list[tupl
     """Read rows with an explanation, ``[type, mention, mention]``, mentions and types by turns; strings of both."""
     readings: list[list[list[Pair]]] = []
     for row in rows:
-        texts = [str(node).strip() for node in row.nodes if isinstance(node, str) and type(node) is str]
+        texts = [str(node).strip() for node in row.nodes if type(node) is str]
         if len(texts) > 3 and fold(texts[0]) in ("entity", "thực_thể", "node"):
             texts = texts[1:]
         readings.append([read(texts, evidence) for read in (_explained, _described, _typed, _by_turns)])

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from itertools import groupby, zip_longest
 
 from annotator.cleaning.replies.cells import BULLET, MARKS, cut_line, indent
-from annotator.cleaning.replies.items import Line, Prose
-from annotator.cleaning.replies.records import csv_rows, links, tables, tags, without_table_tags, yaml_fields
-from annotator.cleaning.replies.scanner import Heading, Node
+from annotator.cleaning.replies.notations import csv_rows, links, tables, tags, without_table_tags, yaml_fields
+from annotator.cleaning.replies.tree import Heading, Line, Node, Prose
 
 MAX_LINES = 2_000
 _MAX_WIDTH = 1_000

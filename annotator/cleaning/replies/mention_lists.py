@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from annotator.cleaning.replies.final_answer import final_answer, unfenced
-from annotator.cleaning.replies.items import strict_json
-from annotator.cleaning.replies.scanner import LABEL_KEYS, MAX_CHARS, TEXT_KEYS, Bare, Node, fold, scan
+from annotator.cleaning.replies.names import LABEL_KEYS, TEXT_KEYS, fold
+from annotator.cleaning.replies.scanner import MAX_CHARS, scan
+from annotator.cleaning.replies.tree import Node, is_string, strict_json
 
 _UNQUOTED = re.compile(r"\s*\[([^\[\]{}\"'“‘]*)\]\s*\Z")
 _COMPLETE = re.compile(r"""\s*+\[\s*+((?:(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+')\s*+,\s*+)++)""", re.DOTALL)
@@ -40,7 +41,7 @@ def read_answer(answer: str) -> Answer:
     tree = strict_json(unfenced(body))
     if isinstance(tree, list):
         return Answer(_distinct(_strings([tree])), readable=True)
-    if isinstance(tree, str) and not isinstance(tree, Bare):
+    if is_string(tree):
         return _read_loosely(tree[:MAX_CHARS])  # JSON inside a JSON string
     return _read_loosely(body[:MAX_CHARS]) if tree is None else Answer((), readable=False)
 

@@ -7,50 +7,38 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from annotator.cleaning.replies.cells import cut_line
-from annotator.cleaning.replies.evidence import Evidence, is_field, is_nothing, is_remark, is_shaped, likeness
-from annotator.cleaning.replies.items import Excluded, Item, Line, Steps, Visit, is_pair, shorten, strict_json
-from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Bare, Node, fold, is_nested, names, remembered
+from annotator.cleaning.replies.evidence import Evidence
+from annotator.cleaning.replies.items import Excluded, Item, Steps, Visit
+from annotator.cleaning.replies.names import LABEL_KEYS, TEXT_KEYS, fold, is_field, names, remembered
+from annotator.cleaning.replies.tree import Bare, Line, Node, is_nested, is_pair, shorten, strict_json
+from annotator.cleaning.replies.words import is_nothing, is_remark, is_shaped, likeness
 
-_WRAPPER_KEYS = frozenset(
-    names("""
+_WRAPPER_KEYS = names("""
     entities named_entities extracted_entities entity_list mentions annotations predictions result results data
     output answer response items list tuples pairs ner extractions nodes spans arguments parameters input args
     tool_call tool_calls function_call function json final_answer content labels tags thực_thể các_thực_thể
     danh_sách danh_sách_thực_thể kết_quả
 """)
-)
-_EXCLUDED_KEYS = frozenset(
-    names("""
+_EXCLUDED_KEYS = names("""
     excluded excluded_entities not_entities non_entities rejected ignored removed skipped discarded omitted
     loại_trừ bị_loại bỏ_qua không_phải_thực_thể
 """)
-)
-_ASIDE_KEYS = frozenset(
-    names("""
+_ASIDE_KEYS = names("""
     relation relationship relations relationships edges triples triplets links quan_hệ các_quan_hệ reasoning
     explanation explanations notes thoughts thought thinking analysis metadata usage attributes properties
     giải_thích suy_luận
 """)
-)
-_ECHO_KEYS = frozenset(
-    names("text sentence input passage context document paragraph source content câu đoạn_văn văn_bản")
-)
-_ARTICLE_KEYS = frozenset(
-    names("summary abstract body content text article headline subtitle tóm_tắt nội_dung bài_viết tiêu_đề")
-)
+_ECHO_KEYS = names("text sentence input passage context document paragraph source content câu đoạn_văn văn_bản")
+_ARTICLE_KEYS = names("summary abstract body content text article headline subtitle tóm_tắt nội_dung bài_viết tiêu_đề")
 """What makes a "title" beside it one of an article, and no type."""
-_FLAG_KEYS = frozenset(names("is_entity is_named_entity is_an_entity is_ne entity? là_thực_thể is_valid valid include"))
-_PROSE_KEYS = frozenset(
-    names("""
+_FLAG_KEYS = names("is_entity is_named_entity is_an_entity is_ne entity? là_thực_thể is_valid valid include")
+_PROSE_KEYS = names("""
     description desc reason reasoning explanation note notes comment context sentence evidence justification role
     definition mô_tả lý_do giải_thích ghi_chú vai_trò bối_cảnh chức_vụ confidence score
 """)
-)
-_LABEL_RANK = {key: rank for rank, key in enumerate(LABEL_KEYS)}
-_TEXT_RANK = {key: rank for rank, key in enumerate(TEXT_KEYS)}
 _NO = frozenset({"false", "no", "không", "sai", "0"})
 _COUNTED = re.compile(r"(?:entity|thực_thể|item|mention)?_?\d+")
-_RELATED = frozenset(names("relation predicate relationship relation_type quan_hệ"))
+_RELATED = names("relation predicate relationship relation_type quan_hệ")
 
 
 def read_object(items: list[Node], group: str | None, evidence: Evidence) -> Steps:
@@ -65,10 +53,10 @@ def read_object(items: list[Node], group: str | None, evidence: Evidence) -> Ste
         elif (name := _name(item[0])) in _EXCLUDED_KEYS:
             steps.append(Excluded(shorten(item)))
         elif not (_is_aside(name) and (item[1] is None or isinstance(item[1], list | Bare))):
-            value = _named(item[1]) if name in _LABEL_RANK else _opened(name, item[1])
+            value = _named(item[1]) if name in LABEL_KEYS else _opened(name, item[1])
             entries.append((item[0], value))
             fields.setdefault(name, value)
-    if "trigger" in fields or any(_is_no(fields[key]) for key in _FLAG_KEYS & fields.keys()):  # an event, or none
+    if "trigger" in fields or any(_is_no(fields[key]) for key in fields.keys() & _FLAG_KEYS):  # an event, or none
         return [Excluded(shorten(items))]
     wrapped = {key for key, value in fields.items() if isinstance(value, list) and key in _WRAPPER_KEYS}
     text, label = _roles(fields, group, evidence)
@@ -92,7 +80,7 @@ def _name(key: str) -> str:
     """Return the name of a field without its number: ``Entity_1`` is called ``entity``."""
     name = fold(key)
     stem = name.rstrip("0123456789").rstrip("_")
-    return stem if stem in _TEXT_RANK or stem in _LABEL_RANK else name
+    return stem if stem in TEXT_KEYS or stem in LABEL_KEYS else name
 
 
 def _is_aside(name: str) -> bool:
@@ -126,12 +114,12 @@ def _of_group(fields: dict[str, Node], label: str, evidence: Evidence) -> Steps:
     lists = [(key, value) for key, value in fields.items() if isinstance(value, list) and value and key != label]
     if len(lists) != 1 or not isinstance(kind, str) or _is_constant(kind) or evidence.type_weight(kind) < 0.3:
         return []
-    (key, values), texts = lists[0], fields.keys() & _TEXT_RANK.keys() - {label}
+    (key, values), texts = lists[0], fields.keys() & TEXT_KEYS.keys() - {label}
     if any(not isinstance(fields[name], list) for name in texts) or any(isinstance(item, tuple) for item in values):
         return []
     if is_nested(values):
         return [Visit(values, kind)]
-    return [Item((item, kind), "record") for item in values] if key not in _TEXT_RANK or label in _TEXT_RANK else []
+    return [Item((item, kind), "record") for item in values] if key not in TEXT_KEYS or label in TEXT_KEYS else []
 
 
 def _records(
@@ -183,10 +171,10 @@ def _half(
 def _roles(fields: dict[str, Node], group: str | None, evidence: Evidence) -> tuple[str | None, str | None]:
     """Name the fields that hold the mention and its type: by their names, else by what the passage has."""
     scalars = [key for key, value in fields.items() if not is_nested(value)]
-    labels = sorted([key for key in scalars if key in _LABEL_RANK], key=_LABEL_RANK.__getitem__)
+    labels = sorted([key for key in scalars if key in LABEL_KEYS], key=LABEL_KEYS.__getitem__)
     label = next((key for key in labels if not _is_constant(fields[key])), labels[0] if labels else None)
-    texts = [key for key in scalars if key in _TEXT_RANK and key != label and not _is_number(key, fields[key])]
-    text = min(texts, key=_TEXT_RANK.__getitem__, default=None)
+    texts = [key for key in scalars if key in TEXT_KEYS and key != label and not _is_number(key, fields[key])]
+    text = min(texts, key=TEXT_KEYS.__getitem__, default=None)
     if label is None and "entity" in fields and (word := {"word", "value"}.intersection(scalars)):
         return min(word), "entity"  # tokens of a tagger, slots of a dialogue
     if (text and label) or not evidence.known or len(scalars) < len(fields):
@@ -209,13 +197,13 @@ def _roles_by_passage(
         for key, value in others.items()
         if key not in standing and is_shaped(value) and evidence.type_weight(value) > 0.3
     ]
-    free = [key for key in fields if key not in _TEXT_RANK and key not in _LABEL_RANK]
+    free = [key for key in fields if key not in TEXT_KEYS and key not in LABEL_KEYS]
     names_type = any(likeness(key) == 3 or evidence.stands(key.replace("_", " ")) for key in free)  # it is a map
     if text is None and (label or group):
         named = [key for key in standing if likeness(key) < 3]
         text = named[0] if len(named) == 1 else None
     elif text == "entity" and not label and len(standing) == 1 and evidence.type_weight(str(fields[text])) > 0.3:
-        if not evidence.stands(str(fields[text])) and standing[0] in _TEXT_RANK:
+        if not evidence.stands(str(fields[text])) and standing[0] in TEXT_KEYS:
             text, label = standing[0], text  # {"span": ..., "entity": "storm"}
     elif not label and not group and len(kinds) == 1 and not names_type:
         if text is None and len(standing) == 1:
@@ -243,13 +231,13 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
     """Read the entries of a map between types and mentions, or of a wrapper."""
     has_lists = any(isinstance(value, list) for value in fields.values())
     is_wrapper = bool(wrapped) or any(map(is_nested, fields.values()))
-    is_article = any(isinstance(fields[key], str) for key in _ARTICLE_KEYS & fields.keys())
+    is_article = any(isinstance(fields[key], str) for key in fields.keys() & _ARTICLE_KEYS)
     steps: Steps = []
     for key, value in entries:
         name = fold(key)
         within = name in wrapped
         keys = [item[0] for item in value if isinstance(item, tuple)] if isinstance(value, list) else []
-        if name == "function" and isinstance(value, list) and _WRAPPER_KEYS.isdisjoint(map(fold, keys)):
+        if name == "function" and isinstance(value, list) and _WRAPPER_KEYS.keys().isdisjoint(map(fold, keys)):
             continue  # its name; the arguments stand elsewhere
         if name in _ECHO_KEYS and isinstance(value, str) and (has_lists or len(entries) > 2 or len(value) > 100):
             continue  # the passage, repeated
@@ -262,7 +250,7 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
                 continue
             head = group if within or (is_remark(key) and likeness(key) < 3) else key
             steps += _bare(value) if head is None else [Item((head, item), "listed entry") for item in value]
-        elif name in _LABEL_RANK and _is_of_text(value, fields):
+        elif name in LABEL_KEYS and _is_of_text(value, fields):
             steps.append(shorten((key, value)))
         elif isinstance(value, list) or (value is None and likeness(key)):
             steps.append(Visit(value or [], group if within or _COUNTED.fullmatch(name) or is_field(name) else key))
@@ -273,7 +261,7 @@ def _map(entries: Sequence[tuple[str, Node]], fields: dict[str, Node], wrapped: 
 
 def _is_of_text(value: Node, fields: dict[str, Node]) -> bool:
     """Whether the object ``value`` says several things of the one text beside it."""
-    texts = [text for key in _TEXT_RANK.keys() & fields.keys() if isinstance(text := fields[key], str)]
+    texts = [text for key in TEXT_KEYS.keys() & fields.keys() if isinstance(text := fields[key], str)]
     is_object = isinstance(value, list) and any(isinstance(item, tuple) for item in value)
     return is_object and any(len(text) <= 100 for text in texts)
 

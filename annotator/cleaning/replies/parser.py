@@ -1,11 +1,24 @@
-"""Parse a reply of any form to raw mentions. Nothing is evaluated, nothing raises.
+"""Parse a reply of any form to pairs of a mention and its type. Nothing is evaluated, and nothing raises.
 
-1. ``final_answer`` leaves out thoughts, drafts, and what the model makes up after its turn.
-2. Strict JSON is read by ``json``, other brackets by ``scanner``, text without brackets by ``lines``: one kind of tree.
-3. ``trees`` and ``objects`` flatten the tree into items, each of a mention and a type, in an order that may be open.
-4. ``roles`` weighs with the passage which is which, for all items of one form at once.
+::
 
-What has items but not one pair is ``unparsable``: it must not pass for a passage without entities.
+    reply
+      |  final_answer.py   leaves out thoughts, drafts, and what the model makes up after its turn
+    answer
+      |  tree.py           reads strict JSON;
+      |  scanner.py        other brackets;
+      |  notations.py      tags, tables, YAML, CSV;
+      |  lines.py          other lines, which cells.py cuts
+    tree
+      |  flatten.py        reads lists and headings;
+      |  objects.py        objects
+    items: strings, of which one may be a mention and another its type
+      |  roles.py          decides which is which, for all items of one form at once;
+      |  line_roles.py     for lines and rows;
+      |  evidence.py       scores both by the passage, words.py by their look
+    pairs
+
+A reply with items and without a pair is ``unparsable``: it must not pass for a passage without entities.
 """
 
 from __future__ import annotations
@@ -15,14 +28,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from annotator.cleaning.replies.evidence import Evidence, is_placeholder, is_remark, says_none
+from annotator.cleaning.replies.evidence import Evidence
 from annotator.cleaning.replies.final_answer import final_answer, first_turn, unfenced
-from annotator.cleaning.replies.items import Excluded, Item, shorten, strict_json
+from annotator.cleaning.replies.flatten import flatten
+from annotator.cleaning.replies.items import Excluded, Item
 from annotator.cleaning.replies.lines import read_lines
-from annotator.cleaning.replies.records import delimited
+from annotator.cleaning.replies.notations import delimited
 from annotator.cleaning.replies.roles import settle
-from annotator.cleaning.replies.scanner import MAX_CHARS, Bare, Node, Unquoted, scan
-from annotator.cleaning.replies.trees import walk
+from annotator.cleaning.replies.scanner import MAX_CHARS, scan
+from annotator.cleaning.replies.tree import Bare, Node, Unquoted, is_string, shorten, strict_json
+from annotator.cleaning.replies.words import is_placeholder, is_remark, says_none
 from annotator.records import RawMention
 
 Status: TypeAlias = Literal["ok", "repaired", "truncated", "unparsable"]
@@ -58,7 +73,7 @@ def parse_reply(reply: str, passage: str = "", *, truncated: bool = False) -> Pa
         tree = strict_json(unfenced(body)) if tree is None else tree
     if isinstance(tree, list):
         return _judge([tree], evidence, "ok")  # its last bracket is there, whatever ended the reply
-    if isinstance(tree, str) and not isinstance(tree, Bare):
+    if is_string(tree):
         body = tree  # JSON inside a JSON string
     if says_none(body):
         return ParsedReply((), "repaired", ())
@@ -119,7 +134,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _judge(roots: Sequence[Node], evidence: Evidence, status: Status) -> ParsedReply:
     """Turn trees into the result; without one mention, only an empty list or a cut one is an answer."""
-    steps, empty = walk(roots, evidence)
+    steps, empty = flatten(roots, evidence)
     settled = settle([step for step in steps if isinstance(step, Item)], evidence)
     mentions: list[RawMention] = []
     malformed: list[str] = []

@@ -11,19 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from annotator.cleaning.replies.cells import cells
-from annotator.cleaning.replies.evidence import (
-    PASSAGE_ADDS,
-    Evidence,
-    Pair,
-    has_parts,
-    is_no_type,
-    is_nothing,
-    likeness,
-    look,
-)
+from annotator.cleaning.replies.evidence import Evidence, Pair, has_parts
 from annotator.cleaning.replies.items import Item
 from annotator.cleaning.replies.line_roles import settle_lines, settle_rows
-from annotator.cleaning.replies.scanner import Node
+from annotator.cleaning.replies.tree import Node
+from annotator.cleaning.replies.words import PASSAGE_ADDS, is_no_type, is_nothing, likeness, look
 
 Settled = Mapping[int, "list[tuple[Node, Node]] | None"]
 """By the id of an item: its pairs of mention and type, none where it is malformed, None where the reply excludes it."""

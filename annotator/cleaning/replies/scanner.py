@@ -8,75 +8,11 @@ meant, while lists that are well formed in JSON or Python are read exactly. It d
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, wraps
-from typing import TypeAlias, TypeVar
 
-_T = TypeVar("_T")
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Return the words of ``text``, those in Vietnamese also as they are typed without diacritics."""
-    return tuple(form for word in text.split() for form in dict.fromkeys((word, _without_diacritics(word))))
-
-
-def _without_diacritics(word: str) -> str:
-    apart = unicodedata.normalize("NFD", word.replace("đ", "d"))
-    return "".join(char for char in apart if not unicodedata.combining(char))
-
-
-def remembered(function: Callable[[str], _T]) -> Callable[[str], _T]:
-    """Remember what ``function`` returns for short strings: labels and the names of fields come again and again."""
-    cached = lru_cache(10_000)(function)
-
-    @wraps(function)
-    def wrapper(text: str) -> _T:
-        return cached(text) if len(text) <= 60 else function(text)
-
-    return wrapper
-
-
-@remembered
-def fold(key: str) -> str:
-    """Fold a name as it is compared: lower case, underscores between words."""
-    return key.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-# What a record calls its type and its text. Names are compared folded; where several are there, the first counts.
-LABEL_KEYS = names("""
-    type label entity_type category class tag kind entity_label entity_category entity_class entity_group ner_tag
-    loại loại_thực_thể nhãn extraction_class mention_type semantic_type ner ner_label ner_type node_type types labels
-    kiểu kiểu_thực_thể phân_loại loại_hình nhãn_thực_thể categories entity_types tag_type ner_tags
-""")
-TEXT_KEYS = names("""
-    text mention entity span word name value entity_text entity_name entity_mention thực_thể
-    mentions entities texts spans words names values
-    extraction_text mention_text surface_form surface original_text phrase token named_entity entity_value string
-    extracted_text tên tên_thực_thể cụm_từ từ văn_bản các_thực_thể named_entities term keyword id
-    tokens
-""")
-
-
-class Unquoted(list["Node"]):
-    """A list without a quote anywhere in it."""
-
-
-class Heading(str):
-    """What stands before a list and may be the type of its items: ``Organization: ["Viettel", "VNPT"]``."""
-
-    __slots__ = ()
-
-
-class Bare(str):
-    """A number or word that stood without quotes."""
-
-    __slots__ = ()
-
-
-Node: TypeAlias = "str | bool | list[Node] | tuple[str, Node] | None"
-"""A list for any bracket, ``(key, value)`` in it for ``key: value``, ``str`` for a string, ``Bare`` for a bare word."""
+from annotator.cleaning.replies.names import LABEL_KEYS, TEXT_KEYS, fold
+from annotator.cleaning.replies.tree import Bare, Heading, Node, Unquoted, is_nested
 
 
 @dataclass(slots=True)
@@ -293,8 +229,3 @@ def _drop_broken(stack: Sequence[_Open]) -> None:
 
 def _is_prose(node: Node) -> bool:
     return isinstance(node, Bare) or (isinstance(node, tuple) and isinstance(node[0], Bare) and _is_prose(node[1]))
-
-
-def is_nested(node: Node) -> bool:
-    """Whether something stands in something else."""
-    return isinstance(node, list) and any(isinstance(item, (list, tuple)) for item in node)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from annotator.cleaning.replies.evidence import Evidence, is_field, is_remark, is_shaped, likeness
-from annotator.cleaning.replies.items import Excluded, Item, Line, Step, Steps, Visit, is_pair, shorten
+from annotator.cleaning.replies.evidence import Evidence
+from annotator.cleaning.replies.items import Excluded, Item, Result, Steps, Visit
+from annotator.cleaning.replies.names import is_field
 from annotator.cleaning.replies.objects import read_object
-from annotator.cleaning.replies.records import Table
-from annotator.cleaning.replies.scanner import Bare, Heading, Node, is_nested
+from annotator.cleaning.replies.tree import Bare, Heading, Line, Node, Table, is_nested, is_pair, is_string, shorten
+from annotator.cleaning.replies.words import is_remark, is_shaped, likeness
 
 _EXCLUDED_HEADING = re.compile(
     r"\b(?:excluded|ignored|rejected|removed|skipped|omitted|non-?entit|not (?:an? )?(?:named )?entit|not included)"
@@ -24,9 +25,9 @@ _EXAMPLE_HEADING = re.compile(r"(?:for )?example|ví dụ|e\.g|draft|(?:bản )?
 _GENERIC_HEADING = re.compile(r"thực thể|entit|danh sách|kết quả", re.IGNORECASE)
 
 
-def walk(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Step], bool]:
+def flatten(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Result], bool]:
     """Walk the trees in order: their items, what is malformed or excluded, and whether there was an empty list."""
-    found: list[Step] = []
+    found: list[Result] = []
     empty = False
     todo: Steps = []
     for root in roots:
@@ -39,7 +40,7 @@ def walk(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Step], bool]:
             found.append(step)
             continue
         node, group = step
-        if isinstance(node, str) and not isinstance(node, Bare):
+        if is_string(node):
             found.append(Item((node,), "line"))
         elif not isinstance(node, list):
             found.append(shorten(node))
@@ -115,7 +116,7 @@ def _is_object(node: Node) -> bool:
 def _of_list(items: list[Node], group: str | None) -> Steps:
     """Read a pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of whatever."""
     if not is_nested(items):
-        strings = [item for item in items if isinstance(item, str) and not isinstance(item, Bare)]
+        strings = [item for item in items if is_string(item)]
         if len(strings) == 2 and not any(isinstance(item, Bare) and item[:1].isalpha() for item in items):
             return [Item((strings[0], strings[1]), "pair")]  # offsets may stand anywhere
         if is_pair(items):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, zip_longest
 
 from annotator.cleaning.replies.cells import BULLET, MARKS, indent, parts_of, without_bullet
-from annotator.cleaning.replies.items import Line
-from annotator.cleaning.replies.scanner import LABEL_KEYS, TEXT_KEYS, Heading, Node, fold, names
+from annotator.cleaning.replies.names import LABEL_KEYS, TEXT_KEYS, fold, is_field, names
+from annotator.cleaning.replies.tree import Heading, Line, Node, Table
 
 _TAG = re.compile(
     r"""<(?P<tag>[^\W\d][\w:.-]{0,40}+)(?P<attributes>(?:\s++[\w:-]{1,40}+\s*+=\s*+(?:"[^"<>]*+"|'[^'<>]*+'))*+)\s*+
@@ -17,7 +17,7 @@ _TAG = re.compile(
     re.VERBOSE,
 )
 _ATTRIBUTE = re.compile(r"""(?:data-)?([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-_HTML = frozenset(names("a b i u p em strong code span div li ul ol td tr th br h1 h2 h3 h4 mark small sup sub pre"))
+_HTML = names("a b i u p em strong code span div li ul ol td tr th br h1 h2 h3 h4 mark small sup sub pre")
 _LINK = re.compile(r"\[([^\[\]\n]{1,200}+)\](?:\(([^()\n:/.]{2,60}+)\)|\{([^{}\n:/.]{2,60}+)\})")
 _INLINE = re.compile(r"[\[{]([^\[\]{}\n|:]{1,200}+)[|:]([^\[\]{}\n|:]{1,200}+)[\]}]")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200}+)\*\* ?\(([^()\n]{2,60}+)\)")
@@ -37,7 +37,7 @@ def tags(text: str) -> list[Node]:
         attributes = [(key, double or single) for key, double, single in _ATTRIBUTE.findall(tag["attributes"])]
         if any(fold(key) in LABEL_KEYS for key, _ in attributes):
             nodes.append([*([("text", body)] if body else []), *attributes])
-        elif fold(name) in TEXT_KEYS or fold(name) in LABEL_KEYS:
+        elif is_field(name):
             fields.append((name, body))
         elif body and name.lower() not in _HTML:
             nodes.append([(Heading(name), [Line(body)])])
@@ -116,15 +116,6 @@ def tables(lines: Sequence[str]) -> list[Node]:
     return [[Line(" | ".join(row))] for row in body] if len(header) < 2 else [Table(body, columns)]
 
 
-class Table(list[Node]):
-    """The rows of a table whose header names no column of mentions; ``columns`` reads its header as types."""
-
-    def __init__(self, rows: Sequence[Sequence[str]], columns: list[Node]) -> None:
-        """Keep both readings."""
-        super().__init__(Line(" | ".join(row)) for row in rows)
-        self.columns = columns
-
-
 def _row(names: Sequence[str], row: Sequence[str], text: str) -> Node:
     if len(row) != len(names):
         return [Line(" | ".join(row))]
@@ -135,7 +126,7 @@ def _row(names: Sequence[str], row: Sequence[str], text: str) -> Node:
     return fields
 
 
-def _is(name: str, keys: Sequence[str]) -> bool:
+def _is(name: str, keys: Mapping[str, int]) -> bool:
     """Whether a column is called by one of ``keys``, alone or with a word before it."""
     return name in keys or name.removesuffix("s") in keys or (name not in TEXT_KEYS and name.rpartition("_")[2] in keys)
 
@@ -154,7 +145,7 @@ def yaml_fields(lines: Sequence[str]) -> list[Node]:
     for line, after in zip_longest(lines, lines[1:], fillvalue=""):
         body = without_bullet(line)
         parts = [field for part in parts_of(body, _is_field) if (field := _FIELD.fullmatch(part))]
-        known = [field for field in parts if fields or fold(field[1]) in TEXT_KEYS or fold(field[1]) in LABEL_KEYS]
+        known = [field for field in parts if fields or is_field(field[1])]
         fields += [(field[1].strip(), field[2].strip(MARKS + ",")) for field in known]
         if _begins_list(line) and BULLET.match(after) and not _name_of(after):
             fields.append((body.strip(MARKS + ":"), values := []))
