@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS, bring_back
 from data_cards.exchange.passages import CROSSING, NESTED, OFF_TOKENS, SEVERAL_LABELS, lost_when_flat
 from data_cards.exchange.places import from_utf16, locate, syllables, to_utf16, words
+from tests.conftest import ROOT
 
 FAMILY = "👨\u200d👩\u200d👧"
 TEXT = f"😀 Bà Hoà\u0301 ở\u00a0Đại học Hà Nội, {FAMILY}\r\nTP.HCM\t5.000 đồng e\u0323\u0302 “Bộ Y tế”."
@@ -163,6 +166,16 @@ def test_words_are_vietnamese_words() -> None:
     assert "Đại học" in found
     assert "Hà Nội" in found
     assert locate(text, ["Bà", "khác"]) is None
+
+
+@pytest.mark.slow
+def test_words_need_no_torch() -> None:
+    """Torch and transformers, which underthesea imports where they are installed, are not loaded for its segmenter."""
+    script = (
+        "import sys; from data_cards.exchange.places import words; assert len(words('thành phố Hà Nội')) == 2; "
+        "assert not {'torch', 'transformers', 'underthesea'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
 def test_what_a_flat_format_leaves_out() -> None:

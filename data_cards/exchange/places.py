@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from annotator.passages.segmenter import segmenter, without_addresses
 from annotator.passages.sentences import split_sentences
 from normalizers.text import nfc
 
@@ -14,7 +15,6 @@ Places = list[tuple[int, int]]
 Tokenize = Callable[[str], Places]
 
 _SYLLABLE = re.compile(r"\w[\w\u0300-\u036f]*|[^\w\s][\u0300-\u036f\u200d\ufe0e\ufe0f]*")
-_LIKE_URL = re.compile(r"\S*(?:(?:ht|f)tps?:|\.[a-z]{2,13}/)\S*")
 
 
 def syllables(text: str) -> Places:
@@ -29,13 +29,10 @@ def words(text: str) -> Places:
 
 
 def _words(text: str, start: int, end: int) -> Places:
-    from underthesea.pipeline.word_tokenize import word_tokenize
-    from underthesea.pipeline.word_tokenize.regex_tokenize import patterns
-
-    # underthesea's pattern takes exponential time on what looks like a URL and ends in punctuation.
-    sentence = _LIKE_URL.sub(lambda found: "x" * len(found[0]), text[start:end])
-    atoms = [match.span() for match in patterns.finditer(sentence) if match[0].strip()]
-    sizes = [word.count(" ") + 1 for word in word_tokenize(sentence, use_token_normalize=False)]
+    segment, token_pattern = segmenter()
+    sentence = without_addresses(text[start:end])
+    atoms = [match.span() for match in token_pattern.finditer(sentence) if match[0].strip()]
+    sizes = [word.count(" ") + 1 for word in segment(sentence, use_token_normalize=False)]
     if sum(sizes) != len(atoms):
         return [(start + left, start + right) for left, right in syllables(text[start:end])]
     places, index = [], 0

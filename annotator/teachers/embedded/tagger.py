@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec, module_from_spec
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from annotator.passages.dictionary import dictionary
+from annotator.passages.segmenter import only_submodules, segmenter, without_addresses
 from annotator.passages.sentences import split_sentences
 from annotator.teachers.embedded.atoms import Atom
 from annotator.teachers.embedded.finding import Name, find_names
@@ -30,9 +28,6 @@ from normalizers.text import fold_tones
 
 TEACHER_VERSION = "2"
 """Raised whenever a rule changes what ``extract`` returns: it is part of the key under which answers are kept."""
-
-# underthesea's token pattern takes exponential time on what looks like a URL and ends in punctuation.
-_LIKE_URL = re.compile(r"(?:ht|f)tps?:|\.[a-z]{2,13}/")
 
 _STOPPED = re.compile(r"\w+\.\w{2,}\.")
 """An abbreviation with the full stop of its sentence: "TP.HCM."."""
@@ -170,34 +165,13 @@ class _Models(NamedTuple):
 @cache
 def _models() -> _Models:
     """Load the models once a process."""
-    with _only_submodules("underthesea"):
-        from underthesea.pipeline.text_normalize import text_normalize  # noqa: F401, I001 - the others import it in a circle
+    words = segmenter()
+    with only_submodules("underthesea"):
         from underthesea.pipeline.ner import CRFNERPredictor
         from underthesea.pipeline.pos_tag import CRFPOSTagPredictor
-        from underthesea.pipeline.word_tokenize import word_tokenize
-        from underthesea.pipeline.word_tokenize.regex_tokenize import patterns
 
-        word_tokenize("")  # its model is imported at the first call
         parts_of_speech, entities = _Tagger(CRFPOSTagPredictor.Instance()), _Tagger(CRFNERPredictor.Instance())
-    return _Models(word_tokenize, patterns, parts_of_speech, entities)
-
-
-@contextmanager
-def _only_submodules(package: str) -> Iterator[None]:
-    """Import submodules of ``package`` without running the package itself, unless it is imported already.
-
-    Where torch and transformers are installed, ``import underthesea`` imports both for its translator: eight seconds of
-    CPU in each process.
-    """
-    spec = find_spec(package) if package not in sys.modules else None
-    if spec is None:
-        yield
-        return
-    sys.modules[package] = module_from_spec(spec)
-    try:
-        yield
-    finally:
-        del sys.modules[package]  # a later import of the package runs it as usual
+    return _Models(words.segment, words.token_pattern, parts_of_speech, entities)
 
 
 def _in_phrase(syllables: list[str]) -> list[bool]:
@@ -216,9 +190,7 @@ def _in_phrase(syllables: list[str]) -> list[bool]:
 
 def atoms(text: str, start: int, end: int, spans: list[Span]) -> list[Atom]:
     """Cut the sentence ``text[start:end]`` into atoms, each with its exact place in ``text``."""
-    sentence = re.sub(
-        r"\S+", lambda chunk: "x" * len(chunk[0]) if _LIKE_URL.search(chunk[0]) else chunk[0], text[start:end]
-    )
+    sentence = without_addresses(text[start:end])
     # A word is tokens of this pattern joined by single spaces, so counting tells where it stands; its letters do not.
     places = [(start + match.start(), start + match.end()) for match in _models().token_pattern.finditer(sentence)]
     described = [
