@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +22,7 @@ from data_cards.audit import leaks
 from data_cards.audit.compute import audit
 from data_cards.audit.database import Database
 from data_cards.audit.reading import N
+from tests.conftest import ROOT
 from tests.rundirs import Item, make_run, write
 
 
@@ -56,6 +61,48 @@ def test_what_memory_does_not_hold_comes_back(tmp_path: Path, monkeypatch: pytes
         assert database.number(thrice) == 500_000
         assert any(path.is_file() for path in tmp_path.rglob("*"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_what_a_killed_audit_left_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the next audit that moves rows to the temporary folder; what a running one has there stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    script = (
+        "import os, signal, tempfile\n"
+        "from data_cards.audit.database import Database\n"
+        "from tests.test_auditing_scale import add_rows\n"
+        "with Database() as database:\n"
+        "    database.run(\"SET memory_limit = '12MB'\")\n"
+        "    add_rows(database)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    left = set(tmp_path.rglob("*.tmp"))
+    with Database() as running:
+        running.run("SET memory_limit = '12MB'")
+        add_rows(running)
+        own = set(tmp_path.rglob("*.tmp"))
+        assert left
+        assert not left & own
+        with Database() as other:
+            other.run("SET memory_limit = '12MB'")
+            add_rows(other)
+        assert set(tmp_path.rglob("*.tmp")) >= own
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_temporary_folder_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of that name that another user made is refused."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with Database():
+        (folder,) = tmp_path.iterdir()
+        assert folder.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "getuid", lambda: 123456)
+    (tmp_path / "vner-audit-123456").mkdir()
+    with pytest.raises(RunDirError, match="belongs to another user"), Database():
+        pass
 
 
 def test_the_order_changes_no_figure(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, Self
 
 import duckdb
@@ -13,7 +15,7 @@ import pyarrow as pa
 from annotator.errors import RunDirError
 
 MEMORY: Final = "128MB"
-"""What DuckDB holds in memory; the rest goes to a folder in ``TMPDIR``."""
+"""What DuckDB holds in memory; the rest goes to a folder of the user in ``TMPDIR``."""
 _SCHEMA: Final = """
 CREATE MACRO hashed(text) AS md5_number_lower(text);
 CREATE TABLE documents (id UBIGINT, source VARCHAR);
@@ -43,23 +45,24 @@ class Database:
         Raises:
             RunDirError: the temporary folder cannot be written to.
         """
-        with ExitStack() as opening, _readable_errors():
-            folder = opening.enter_context(tempfile.TemporaryDirectory(prefix="vner-audit-"))
+        with _readable_errors():
+            self._folder = _temporary_folder()
             settings: dict[str, str | bool | int | float | list[str]] = {
                 "memory_limit": MEMORY,
                 "threads": 1,  # each needs memory of its own
-                "temp_directory": folder,
+                "temp_directory": str(self._folder),
                 "preserve_insertion_order": False,
                 "autoload_known_extensions": False,
                 "autoinstall_known_extensions": False,
             }
-            self._connection = opening.enter_context(duckdb.connect(config=settings))
+            self._connection = duckdb.connect(config=settings)
             self._connection.execute(_SCHEMA)
-            self._open = opening.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        self._connection.close()
+        with suppress(OSError):  # another audit uses it
+            self._folder.rmdir()
 
     def insert(self, table: str, query: str, batch: pa.RecordBatch | pa.Table) -> None:
         """Append the rows of a query to a table; ``batch`` is what the query selects from."""
@@ -85,6 +88,16 @@ class Database:
     def counts(self, query: str) -> dict[Any, int]:
         """Return a result of two columns, values and their numbers."""
         return dict(self.rows(query))
+
+
+def _temporary_folder() -> Path:
+    """Return the folder that all audits of this user share: DuckDB deletes there what a killed process left."""
+    user = os.getuid() if os.name == "posix" else 0  # Windows has a temporary folder for each user
+    folder = Path(tempfile.gettempdir()) / f"vner-audit-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != user:
+        raise PermissionError(13, f"{folder} belongs to another user")
+    return folder
 
 
 @contextmanager
