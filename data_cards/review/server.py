@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import json
 import secrets
+import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import resources
@@ -84,7 +85,7 @@ def make_app(session: Session, token: str) -> web.Application:
 
 
 def serve(session: Session, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C. ``ready`` gets the address; port 0 is any free one.
+    """Serve until Ctrl-C or SIGTERM. ``ready`` gets the address; port 0 is any free one.
 
     Raises:
         RunDirError: the port is taken.
@@ -103,8 +104,11 @@ async def _serve(session: Session, port: int, ready: Callable[[str], None]) -> N
             await site.start()
         except OSError as error:
             raise RunDirError(f"cannot listen on port {port}: {error.strerror}; choose another --port") from error
+        ended = asyncio.Event()
+        with suppress(NotImplementedError):  # Windows has no such handlers
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
         ready(f"http://127.0.0.1:{runner.addresses[0][1]}/{token}/")
-        await asyncio.Event().wait()  # until Ctrl-C
+        await ended.wait()  # or Ctrl-C
     finally:
         await runner.cleanup()
 
