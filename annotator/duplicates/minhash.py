@@ -1,4 +1,4 @@
-"""Near-duplicate documents: candidates by MinHash, confirmed by comparing the texts.
+"""Find near-duplicate documents: candidates by MinHash, confirmed by comparing the texts.
 
 A text is the set of its 5-grams of syllables. Texts whose MinHash agrees in one band of several rows are candidates;
 they are near duplicates when the Jaccard index of their sets reaches the threshold. Broder, "On the resemblance and
@@ -8,14 +8,13 @@ containment of documents" (1997); Leskovec et al., "Mining of Massive Datasets",
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple
 
-from annotator.duplicates.ngrams import ngrams, syllables
+import numpy as np
+from rensa import RMinHash
+
+from annotator.duplicates.ngrams import Hashes, ngrams, syllables
 from annotator.storage.scratch import full_disk_explained, temporary_database
-
-if TYPE_CHECKING:
-    from annotator.duplicates.ngrams import Hashes
 
 N: Final = 5
 """Syllables of an n-gram."""
@@ -24,8 +23,7 @@ _SEED: Final = 1
 _FIND: Final = f"SELECT band, number FROM bands WHERE band IN ({', '.join('?' * _BANDS)})"  # noqa: S608 - no values in it
 
 
-@dataclass(frozen=True, slots=True)
-class Sketch:
+class Sketch(NamedTuple):
     """The features of a text for comparison."""
 
     ngrams: Hashes
@@ -37,8 +35,8 @@ class Sketch:
 class NearDuplicates:
     """Texts by the bands of their MinHash, in a temporary database of about 1 kB a text.
 
-    A band that two texts share is that of the newer one. A text has two dozen bands, of which one is enough to find it:
-    of texts with a Jaccard index of 0.8, fewer than one in a thousand is missed.
+    A band that two texts share is stored for the newer one only. A text has two dozen bands, of which one is enough to
+    find it: of texts with a Jaccard index of 0.8, fewer than one in a thousand is missed.
     """
 
     def __init__(self, threshold: float, recall: Callable[[int], str]) -> None:
@@ -54,11 +52,9 @@ class NearDuplicates:
 
     def find(self, sketch: Sketch) -> tuple[int, float] | None:
         """Return the number of a near duplicate and the Jaccard index, or None."""
-        import numpy as np
-
         found = dict(self._database.execute(_FIND, sketch.bands))
         for number in dict.fromkeys(found[band] for band in sketch.bands if band in found):
-            other = _ngrams(syllables(self._recall(number)))
+            other = _distinct_ngrams(syllables(self._recall(number)))
             common = len(np.intersect1d(sketch.ngrams, other, assume_unique=True))
             jaccard = common / (len(sketch.ngrams) + len(other) - common)
             if jaccard >= self._threshold:
@@ -77,27 +73,15 @@ class NearDuplicates:
 
     def sketch(self, hashes: Hashes) -> Sketch:
         """Return what a text is compared by, from the hashes of its syllables."""
-        import numpy as np
-        from rensa import RMinHash
-
-        own = _ngrams(hashes)
+        own = _distinct_ngrams(hashes)
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(own, [0, len(own)], _BANDS * self._rows, _SEED)
         rows = np.array(matrix.to_rows()[0], np.uint64).reshape(_BANDS, self._rows)
         bands = np.arange(1, _BANDS + 1, dtype=np.uint64)
         for column in rows.T:
-            bands = _paired(bands, column)
+            mixed = (bands ^ (column * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xBF58476D1CE4E5B9)
+            bands = mixed ^ (mixed >> np.uint64(31))
         return Sketch(own, bands.view(np.int64).tolist())
 
 
-def _paired(first: Hashes, second: Hashes) -> Hashes:
-    """Return a hash of each pair."""
-    import numpy as np
-
-    mixed = (first ^ (second * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xBF58476D1CE4E5B9)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def _ngrams(hashes: Hashes) -> Hashes:
-    import numpy as np
-
+def _distinct_ngrams(hashes: Hashes) -> Hashes:
     return np.unique(ngrams(hashes, min(N, max(len(hashes), 1))))

@@ -1,4 +1,4 @@
-"""Texts as hashes of their syllables and n-grams of syllables, by which duplicates are found.
+"""Hash the syllables and n-grams of texts, by which duplicates are found.
 
 Spellings of one text have the same hashes: case, spacing, punctuation, the Unicode form and the place of the tone mark
 in a syllable do not count. The hashes are the same on every machine.
@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from normalizers.text import ZERO_WIDTH, fold_tones, nfc
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Hashes: TypeAlias = NDArray[np.uint64]
+Hashes: TypeAlias = NDArray[np.uint64]
 
 _SYLLABLE: Final = re.compile(rf"[^\W_]+(?:[{ZERO_WIDTH}]+[^\W_]+)*")
 _NO_WIDTH: Final = re.compile(f"[{ZERO_WIDTH}]")
@@ -32,16 +31,12 @@ def syllable_spans(text: str) -> list[tuple[int, int]]:
 
 def syllables(text: str) -> Hashes:
     """Return one hash for each syllable of ``text``, in order."""
-    import numpy as np
-
     found = _SYLLABLE.findall(nfc(text))
     return np.fromiter(map(_hash, found), np.uint64, len(found))
 
 
 def ngrams(hashes: Hashes, n: int) -> Hashes:
     """Return one hash for each n-gram of syllables, in order; none for a shorter text."""
-    import numpy as np
-
     count = max(len(hashes) - n + 1, 0)
     found = np.zeros(count, np.uint64)
     for step in range(n if count else 0):

@@ -1,4 +1,4 @@
-"""Rejects passages of a benchmark, and passages seen before.
+"""Reject passages of a benchmark, and passages seen before.
 
 A passage is of a benchmark when they share a 13-gram of syllables, or when it has a whole short text of the benchmark.
 Thirteen syllables are eight or nine Vietnamese words: rarely written twice by chance, and found however little of a
@@ -11,22 +11,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, NamedTuple
 
-from annotator.duplicates.ngrams import ngrams, syllable_spans, syllables
+import numpy as np
+from numpy.typing import NDArray
+
+from annotator.duplicates.ngrams import Hashes, ngrams, syllable_spans, syllables
 from annotator.records import Rejected
 from normalizers.text import nfc
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from annotator.duplicates.ngrams import Hashes
-
-    Bytes: TypeAlias = NDArray[np.uint8]
-    Numbers: TypeAlias = NDArray[np.int64]
 
 STAGE: Final = "overlap"
 """The name under which these passages are counted."""
@@ -43,11 +36,10 @@ _ONE_IN: Final = 8  # n-grams that are compared, chosen by their hashes
 _BITS: Final = 16  # of the first filter for each n-gram that is compared
 _DOUBLED: Final = 4  # times that later filters have twice the bits of the one before
 _NGRAMS_OF_A_DOCUMENT: Final = 128  # that are compared: 1,000 syllables
-_LARGEST: Final = 1 << 34  # bits of the filter, 2 GB: as many as 8.4 million documents want
+_LARGEST: Final = 1 << 34  # bits of the filter, 2 GB: enough for 8.4 million documents
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(NamedTuple):
     """What a passage has in common with a benchmark."""
 
     file: str
@@ -66,14 +58,14 @@ class Benchmarks:
 
     def find(self, text: str) -> Shared | None:
         """Return what ``text`` shares with the first benchmark that shares anything, or None."""
-        import numpy as np
-
         text = nfc(text)
         own = syllables(text)
         for name, of_length in self._files:
             covered = np.zeros(len(own), bool)
-            for length, known in of_length.items():
-                for start in np.flatnonzero(_among(ngrams(own, length), known)).tolist():
+            for length, sorted_ngrams in of_length.items():
+                found = ngrams(own, length)
+                at = np.minimum(np.searchsorted(sorted_ngrams, found), len(sorted_ngrams) - 1)
+                for start in np.flatnonzero(sorted_ngrams[at] == found).tolist():
                     covered[start : start + length] = True
             if covered.any():
                 return Shared(name, _longest(text, covered.tolist()), float(covered.mean()))
@@ -83,10 +75,8 @@ class Benchmarks:
 def fingerprints(texts: Iterable[str]) -> list[Hashes]:
     """Return the n-grams by which each text is compared with earlier ones: one in eight of its distinct ones.
 
-    This is what takes time, and can be done in any process.
+    This takes most of the time of a comparison, and can run in any process.
     """
-    import numpy as np
-
     found = (ngrams(syllables(text), SEEN_N) for text in texts)
     return [np.unique(own[own % np.uint64(_ONE_IN) == 0]) // np.uint64(_ONE_IN) for own in found]
 
@@ -101,13 +91,11 @@ class SeenPassages:
 
     def __init__(self, documents: int) -> None:
         """Begin with no passage; size the filter for those of so many documents."""
-        self._filters: list[Bytes] = []
+        self._filters: list[NDArray[np.uint8]] = []
         self.expect(documents)
 
     def expect(self, documents: int) -> None:
         """Keep the filters as they are, and remember the passages of the next ``documents`` in another one."""
-        import numpy as np
-
         bits = _BITS << min(len(self._filters), _DOUBLED)
         size = min(max(documents, 64) * _NGRAMS_OF_A_DOCUMENT * bits, _LARGEST)
         self._filters.append(np.zeros(size // 8, np.uint8))
@@ -118,29 +106,20 @@ class SeenPassages:
         Args:
             texts: their ``fingerprints``.
         """
-        import numpy as np
-
-        *full, newest = self._filters
         sizes = np.array([len(own) for own in texts], np.int64)
         found = np.concatenate([np.zeros(0, np.uint64), *texts])
         owner = np.repeat(np.arange(len(sizes)), sizes)
-        bits, byte, mask = _places(found, newest)
+        seen = np.zeros(len(found), bool)
+        for bloom in self._filters:
+            bits = found % np.uint64(8 * len(bloom))
+            byte, mask = bits >> np.uint64(3), np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
+            seen |= (bloom[byte] & mask) != 0
+        # The last filter remembers these texts, too, of which each has those before it.
         _, first, which = np.unique(bits, return_index=True, return_inverse=True)
-        seen = ((newest[byte] & mask) != 0) | (owner[first[which]] < owner)
-        np.bitwise_or.at(newest, byte, mask)
-        for older in full:
-            _, byte, mask = _places(found, older)
-            seen |= (older[byte] & mask) != 0
+        seen |= owner[first[which]] < owner
+        np.bitwise_or.at(bloom, byte, mask)
         shares: list[float] = (np.bincount(owner, seen, len(sizes)) / np.maximum(sizes, 1)).tolist()
         return shares
-
-
-def _places(found: Hashes, filter_: Bytes) -> tuple[Hashes, Numbers, Bytes]:
-    """Return for each n-gram its bit in a filter, and the byte and the mask of that bit."""
-    import numpy as np
-
-    bits = found % np.uint64(8 * len(filter_))
-    return bits, (bits >> np.uint64(3)).astype(np.int64), np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
 
 
 def rejections(
@@ -155,32 +134,26 @@ def rejections(
     Args:
         ids: of passages in the order of the run.
         texts: of the same passages.
-        benchmarks: what no passage may share an n-gram with.
+        benchmarks: texts with which no passage may share an n-gram.
         seen: the earlier passages; remembers these too.
         compared: the fingerprints of these passages, where there is ``seen``.
     """
-    pairs = list(zip(ids, texts, strict=True))
-    found = [_in_a_benchmark(*pair, benchmarks) if benchmarks else None for pair in pairs]
+    found: list[Rejected | None] = [None] * len(ids)
+    for number, text in enumerate(texts):
+        if benchmarks and (shared := benchmarks.find(text)):
+            detail = f"{shared.share:.0%} of its syllables, {BENCHMARK_N} or more in a row: {shared.text}"
+            found[number] = Rejected(STAGE, "in a benchmark", ids[number], text, f"{shared.file}: {detail}")
     if seen and compared:
         left = [number for number, rejected in enumerate(found) if rejected is None]
         for number, share in zip(left, seen.shares([compared[number] for number in left]), strict=True):
             if share >= SEEN:
                 detail = f"{share:.0%} of its runs of {SEEN_N} syllables are in earlier passages"
-                found[number] = Rejected(STAGE, "near duplicate", *pairs[number], detail)
+                found[number] = Rejected(STAGE, "near duplicate", ids[number], texts[number], detail)
     return found
-
-
-def _in_a_benchmark(identity: str, text: str, benchmarks: Benchmarks) -> Rejected | None:
-    if not (shared := benchmarks.find(text)):
-        return None
-    detail = f"{shared.file}: {shared.share:.0%} of its syllables, {BENCHMARK_N} or more in a row: {shared.text}"
-    return Rejected(STAGE, "in a benchmark", identity, text, detail)
 
 
 def _ngrams_of(texts: Iterable[str]) -> dict[int, Hashes]:
     """Return the sorted n-grams of a benchmark by n: ``BENCHMARK_N``, and the lengths of shorter texts."""
-    import numpy as np
-
     found: defaultdict[int, list[Hashes]] = defaultdict(list)
     for text in texts:
         own = syllables(text)
@@ -188,14 +161,6 @@ def _ngrams_of(texts: Iterable[str]) -> dict[int, Hashes]:
         if n >= WHOLE:
             found[n].append(ngrams(own, n))
     return {n: np.unique(np.concatenate(found[n])) for n in sorted(found)}
-
-
-def _among(found: Hashes, known: Hashes) -> Hashes:
-    import numpy as np
-
-    at = np.minimum(np.searchsorted(known, found), len(known) - 1)
-    same: Hashes = known[at] == found
-    return same
 
 
 def _longest(text: str, covered: Sequence[bool]) -> str:
