@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.passages import chunking
-from annotator.passages.chunking import chunk, chunk_block
+from annotator.passages.chunking import chunk
 from annotator.passages.sentences import split_sentences
 from annotator.passages.tokenizers import UNKNOWN, Tokenizer, load_tokenizer
 from annotator.passages.units import units_of
@@ -218,7 +218,7 @@ def test_documents_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> N
     stream = chunk((read.append(document.id) or document for document in given_), WORDS, 20, 40)  # type: ignore[func-returns-value]
     next(stream)
     assert read == ["d0", "d1", "d2"]
-    alone = [result for start in (0, 3, 6) for result in chunk_block(given_[start : start + 3], WORDS, 20, 40)]
+    alone = [result for start in (0, 3, 6) for result in chunk(given_[start : start + 3], WORDS, 20, 40)]
     assert list(chunk(given_, WORDS, 20, 40)) == alone
 
 
@@ -257,7 +257,7 @@ def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int,
 def test_nothing_is_lost_with_llama3(texts: list[str], pack: bool) -> None:
     """The same with the tokenizer of a real run."""
     given_, tokenizer = documents(*texts), load_tokenizer("llama3")
-    assert_sound(given_, chunk_block(given_, tokenizer, 40, 80, pack=pack), tokenizer, 80)
+    assert_sound(given_, list(chunk(given_, tokenizer, 40, 80, pack=pack)), tokenizer, 80)
 
 
 @pytest.mark.slow
@@ -288,10 +288,10 @@ def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
         count_spans = Fake.count_spans
 
     given_ = documents(*texts)
-    quick = chunk_block(given_, LLAMA3, low, 80)
+    quick = list(chunk(given_, LLAMA3, low, 80))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunking, "plan_passages", lambda *_: [])
-        assert quick == chunk_block(given_, Slow(), low, 80)
+        assert quick == list(chunk(given_, Slow(), low, 80))
 
 
 @pytest.mark.slow

@@ -273,7 +273,7 @@ def test_named_encoding_without_network(monkeypatch: pytest.MonkeyPatch) -> None
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(tiktoken, "get_encoding", get_encoding)
-    with pytest.raises(ConfigError, match=r"ConnectionError: no route to host.*--tokenizer llama3") as caught:
+    with pytest.raises(ConfigError, match=r"\(no route to host\).*--tokenizer llama3") as caught:
         load_tokenizer("cl100k_base")
     assert "\n" not in str(caught.value)
 
@@ -335,11 +335,11 @@ def test_hub() -> None:
 @pytest.mark.usefixtures("_library")
 def test_hub_and_file_failures(tmp_path: Path) -> None:
     """A missing name or an unreadable file is refused with its cause and its fix."""
-    with pytest.raises(ConfigError, match=r"hf:bad could not be had from the Hub .*cannot load bad.*check the name"):
+    with pytest.raises(ConfigError, match=r"hf:bad could not be downloaded .*cannot load bad.*check the name"):
         load_tokenizer("hf:bad")
     path = tmp_path / "bad.json"
     path.write_text("{}")
-    with pytest.raises(ConfigError, match=r"bad\.json is no tokenizer\.json"):
+    with pytest.raises(ConfigError, match=r"bad\.json is not a tokenizer\.json"):
         load_tokenizer(str(path))
 
 

@@ -1,4 +1,4 @@
-"""Cuts documents into passages of ``min_tokens`` to ``max_tokens`` tokens, made of whole sentences.
+"""Cut documents into passages of ``min_tokens`` to ``max_tokens`` tokens that consist of whole sentences.
 
 Text is never altered: a passage is an exact slice of its document. Leftovers of a document (its tail, or all of a short
 one) are joined by a newline with leftovers of documents near it, and each piece is an exact slice again. A unit is a
@@ -23,7 +23,7 @@ from annotator.passages.units import Units, units_of
 from annotator.records import Document, Passage, Piece, Rejected
 
 BLOCK: Final = 500
-"""Documents among which leftovers are joined. Blocks are independent, so any process can make them."""
+"""Documents among which leftovers are joined. Blocks are independent, so any process can cut them."""
 
 _Result: TypeAlias = Passage | Rejected
 
@@ -35,7 +35,7 @@ class _Group(NamedTuple):
     """Number of the document in its block."""
     document: Document
     units: Units
-    """Those of the whole document; the group has ``[first, last)``."""
+    """All units of the document; those of the group are ``[first, last)``."""
     first: int
     last: int
     tokens: int
@@ -100,59 +100,52 @@ def chunk(
     Raises:
         ConfigError: the bounds are too narrow for a single character.
     """
+    limits = SizeLimits(min_tokens, max_tokens, pack)
     stream = iter(documents)
     while block := list(islice(stream, BLOCK)):
-        yield from chunk_block(block, tokenizer, min_tokens, max_tokens, pack=pack)
+        yield from _chunk_block(block, tokenizer, limits)
 
 
-def chunk_block(
-    documents: Sequence[Document],
-    tokenizer: Tokenizer,
-    min_tokens: int = 150,
-    max_tokens: int = 256,
-    *,
-    pack: bool = False,
-) -> list[_Result]:
+def _chunk_block(documents: Sequence[Document], tokenizer: Tokenizer, limits: SizeLimits) -> list[_Result]:
     """Cut one block of documents into passages and rejections, in order of their first piece."""
-    limits = SizeLimits(min_tokens, max_tokens, pack)
-    made: list[tuple[tuple[int, int], _Result]] = []
+    placed: list[tuple[tuple[int, int], _Result]] = []
     leftovers: list[_Group] = []
-    units = units_of([document.text for document in documents], tokenizer, max_tokens)
+    units = units_of([document.text for document in documents], tokenizer, limits.high)
     for order, (document, its_units) in enumerate(zip(documents, units, strict=True)):
         for group in _groups(order, document, its_units, tokenizer, limits):
             if group.can_stand and limits.side(group.tokens) == 0:
-                made.append((group.place, _passage([group], group.tokens)))
+                placed.append((group.place, _passage([group], group.tokens)))
             else:
                 leftovers.append(group)
     for bin_ in _join(leftovers, tokenizer, limits):
         if bin_.is_passage:
-            made.append((bin_.groups[0].place, _passage(bin_.groups, bin_.tokens)))
+            placed.append((bin_.groups[0].place, _passage(bin_.groups, bin_.tokens)))
         else:
-            made += (
+            placed += (
                 ((group.order, group.units.starts[index]), _rejected(group, index))
                 for group in bin_.groups
                 for index in range(group.first, group.last)
             )
-    return [result for _, result in sorted(made, key=lambda item: item[0])]
+    return [result for _, result in sorted(placed, key=lambda item: item[0])]
 
 
 # ---------------------------------------------------------------- planning one document
 
 
-def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: SizeLimits) -> Iterator[_Group]:
+def _groups(order: int, document: Document, units: Units, tokenizer: Tokenizer, limits: SizeLimits) -> list[_Group]:
     """Partition a document into groups of units: passages within the limits, and leftovers."""
     sums = [0, *accumulate(units.tokens)]
     count = _counter(document.text, units, tokenizer)
-    whole = [] if limits.pack else plan_passages(units, sums, limits)
-    spans = [(i, j, count(i, j)) for i, j in whole]
+    spans = [] if limits.pack else [(i, j, count(i, j)) for i, j in plan_passages(units, sums, limits)]
     if not spans or any(limits.side(tokens) for _, _, tokens in spans):
-        spans = _plan_and_count(document.text, units, tokenizer, limits)
-    for i, j, tokens in spans:
-        yield _Group(order, document, units, i, j, tokens)
+        spans = _plan_with_leftovers(document.text, units, tokenizer, limits)
+    return [_Group(order, document, units, *span) for span in spans]
 
 
-def _plan_and_count(text: str, units: Units, tokenizer: Tokenizer, limits: SizeLimits) -> list[tuple[int, int, int]]:
-    """Plan with leftovers: spans ``[i, j)`` of units with their tokens.
+def _plan_with_leftovers(
+    text: str, units: Units, tokenizer: Tokenizer, limits: SizeLimits
+) -> list[tuple[int, int, int]]:
+    """Return the best spans ``[i, j)`` of units, passages and leftovers, with their tokens.
 
     Planning adds up the tokens of units, which may be wrong by a token or two where they meet. The planned groups are
     then counted; if a count crosses a limit, the document is planned again with exact counts.
@@ -196,8 +189,8 @@ def _in_place(text: str, units: Units) -> list[str]:
 def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: SizeLimits) -> list[_Bin]:
     """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
 
-    To pack, all bins stay open, so that they are filled.
-    What is left in bins at the end goes to closed ones that have room, so that few stay short.
+    To pack, all bins stay open until the end, so that they are filled. Then the contents of bins that are too short go
+    to closed ones with room, so that few stay short.
     """
     closed: list[_Bin] = []
     waiting: list[_Bin] = []
@@ -241,7 +234,7 @@ def _joined(groups: Sequence[_Group]) -> str:
 
 
 def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
-    """Make the record; its id is a hash of what it is made of."""
+    """Return the record of a passage; its id is a hash of its pieces and its text."""
     text = _joined(groups)
     pieces = tuple([Piece(group.document.id, group.start, group.end) for group in groups])
     where = ",".join([f"[{json_string(piece.document_id)},{piece.start},{piece.end}]" for piece in pieces])
@@ -257,7 +250,7 @@ def _passage(groups: Sequence[_Group], tokens: int) -> Passage:
 
 
 def _rejected(group: _Group, index: int) -> Rejected:
-    """Make the record of a unit that is in no passage."""
+    """Return the record of a unit that is in no passage."""
     start, end = group.units.starts[index], group.units.ends[index]
     value = group.document.text[start:end]
     detail = f"characters {start} to {end}: a headline, caption or list that nothing near could be joined to"

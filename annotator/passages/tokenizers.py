@@ -1,4 +1,4 @@
-"""Tokenizers, which count the tokens of passages and samples.
+"""Count the tokens of passages and samples.
 
 A tokenizer is named by a spec, the value of ``--tokenizer``. ``fingerprint`` in the manifest identifies its vocabulary.
 """
@@ -12,14 +12,14 @@ from functools import cache
 from itertools import compress
 from operator import sub
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import numpy as np
+import tiktoken
 
 from annotator.errors import ConfigError
 from annotator.passages import vocabularies
-from annotator.passages.words import WORD, Positions, Table, Words, sums_of, words_of
-
-if TYPE_CHECKING:
-    import tiktoken
+from annotator.passages.words import WORD, Positions, Table, Words, words_of
 
 NAMED: Final = ("cl100k_base", "o200k_base")
 """Encodings that tiktoken downloads at first use and caches."""
@@ -65,8 +65,6 @@ class Tokenizer:
             The tokens of each slice alone, and those that it adds to any text that ends with the slice before it;
             ``UNKNOWN`` where only counting the whole text can tell.
         """
-        import numpy as np
-
         alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
         return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)
 
@@ -138,10 +136,8 @@ class _Tiktoken(Tokenizer):
         return tokens + self._first[words[0]] if tokens < UNKNOWN else self._encoded(text)
 
     def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
-        import numpy as np
-
         words = words_of(text)
-        sums = sums_of(self._in_place(words))
+        sums = np.concatenate(([0], np.cumsum(self._in_place(words))))
         first, last = np.searchsorted(words.begins, starts), np.searchsorted(words.begins, ends + 1)
         added = sums[last] - sums[first]
         # A span is counted by words where it begins and ends with one.

@@ -1,4 +1,4 @@
-"""Units of passages: sentences, and the parts of sentences that are longer than a passage may be."""
+"""Split texts into the units of passages: sentences, and parts of sentences that are too long for a passage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, pairwise
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from annotator.errors import ConfigError
 from annotator.passages.sentences import sentence_columns
@@ -55,7 +57,8 @@ def units_of(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> lis
     if not texts:
         return []
     rows = [sentence_columns(text) for text in texts]
-    counts = _counts(texts, [(starts, ends) for starts, ends, _ in rows], tokenizer)
+    starts, ends, _ = zip(*rows, strict=True)
+    counts = _counts(texts, starts, ends, tokenizer)
     units = [Units(*row, *counted) for row, counted in zip(rows, counts, strict=True)]
     return [
         row if max(row.tokens, default=0) <= max_tokens else _shortened(text, row, tokenizer, max_tokens)
@@ -64,20 +67,16 @@ def units_of(texts: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> lis
 
 
 def _counts(
-    texts: Sequence[str], rows: Sequence[tuple[list[int], list[int]]], tokenizer: Tokenizer
+    texts: Sequence[str], starts: Sequence[list[int]], ends: Sequence[list[int]], tokenizer: Tokenizer
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Yield the tokens of the spans of each text, and those that they add to what precedes them."""
-    import numpy as np
-
-    sizes = [len(starts) for starts, _ in rows]
+    sizes = list(map(len, starts))
     bases = np.repeat([0, *accumulate(len(text) + 1 for text in texts[:-1])], sizes)
-    starts, ends = (
-        np.fromiter(chain.from_iterable(column), np.int64, len(bases)) for column in zip(*rows, strict=True)
-    )
-    alone, added = tokenizer.count_spans("\n".join(texts), starts + bases, ends + bases)
+    first, end = (np.fromiter(chain.from_iterable(rows), np.int64, len(bases)) for rows in (starts, ends))
+    alone, added = tokenizer.count_spans("\n".join(texts), first + bases, end + bases)
     tokens, more = alone.tolist(), added.tolist()
-    for begin, end in pairwise([0, *accumulate(sizes)]):
-        yield tokens[begin:end], more[begin:end]
+    for i, j in pairwise([0, *accumulate(sizes)]):
+        yield tokens[i:j], more[i:j]
 
 
 def _shortened(text: str, units: Units, tokenizer: Tokenizer, max_tokens: int) -> Units:
@@ -88,7 +87,7 @@ def _shortened(text: str, units: Units, tokenizer: Tokenizer, max_tokens: int) -
         parts += _parts(text, _Part(start, end, tokens, ""), tokenizer, max_tokens)
         can_stand += [stands or tokens > max_tokens] * (len(parts) - len(can_stand))
     starts, ends, tokens_of, cuts = map(list, zip(*parts, strict=True))
-    ((_, added),) = _counts([text], [(starts, ends)], tokenizer)
+    ((_, added),) = _counts([text], [starts], [ends], tokenizer)
     return Units(starts, ends, can_stand, tokens_of, added, {index: cut for index, cut in enumerate(cuts) if cut})
 
 

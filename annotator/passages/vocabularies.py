@@ -10,12 +10,11 @@ import hashlib
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from annotator.errors import ConfigError
+import tiktoken
 
-if TYPE_CHECKING:
-    import tiktoken
+from annotator.errors import ConfigError, one_line
 
 _LLAMA3_SPLIT: Final = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -36,8 +35,6 @@ def llama3_file() -> Path:
 
 def read_ranks(spec: str, path: Path) -> tuple[tiktoken.Encoding, str]:
     """Read lines of ``base64-of-bytes rank``; return an encoding that splits as Llama 3 does, and their sha256."""
-    import tiktoken
-
     try:
         data = path.read_bytes()
         fields = data.split()
@@ -56,13 +53,11 @@ def read_ranks(spec: str, path: Path) -> tuple[tiktoken.Encoding, str]:
 
 def named_encoding(spec: str) -> tuple[tiktoken.Encoding, str]:
     """Load an encoding that tiktoken knows by name, and the sha256 of its tokens."""
-    import tiktoken
-
     try:
         encoding = tiktoken.get_encoding(spec)
     except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; ValueError: damaged download
         raise ConfigError(
-            f"tokenizer {spec} could not be downloaded ({_line(error)}); connect once, set TIKTOKEN_CACHE_DIR to a "
+            f"tokenizer {spec} could not be downloaded ({one_line(error)}); connect once, set TIKTOKEN_CACHE_DIR to a "
             "folder that has it, or use --tokenizer llama3, which needs no network"
         ) from error
     digest = hashlib.sha256()
@@ -78,8 +73,8 @@ def from_hub(spec: str) -> Any:
         return library.from_pretrained(spec.removeprefix("hf:"))
     except Exception as error:  # the library raises nothing narrower
         raise ConfigError(
-            f"tokenizer {spec} could not be had from the Hub ({_line(error)}); check the name and the network, log in "
-            "if the model is gated, or give the path of a tokenizer.json"
+            f"tokenizer {spec} could not be downloaded from the Hub ({one_line(error)}); check the name and the "
+            "network, log in if the model is gated, or give the path of a tokenizer.json"
         ) from error
 
 
@@ -90,8 +85,8 @@ def read_json(spec: str, path: Path) -> Any:
         return library.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
         raise ConfigError(
-            f"tokenizer {spec!r}: {path} is no tokenizer.json that this version of tokenizers reads ({_line(error)}); "
-            "export it again, or pip install -U tokenizers"
+            f"tokenizer {spec!r}: {path} is not a tokenizer.json that this version of tokenizers reads "
+            f"({one_line(error)}); export it again, or pip install -U tokenizers"
         ) from error
 
 
@@ -101,8 +96,3 @@ def _tokenizers(spec: str) -> Any:
         return import_module("tokenizers").Tokenizer
     except ImportError as error:
         raise ConfigError(f"tokenizer {spec!r} needs the package tokenizers: pip install tokenizers") from error
-
-
-def _line(error: Exception) -> str:
-    """Return type and message of ``error`` on one line of at most 120 characters."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:120].rstrip(": ")

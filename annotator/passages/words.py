@@ -1,16 +1,16 @@
-"""The words of a text as arrays, and tables of what is known of each word: tokens are counted by them."""
+"""Split a text into words, as arrays, and cache a number for each word: tokens are counted by them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
-Positions: TypeAlias = "NDArray[np.int64]"
+Positions: TypeAlias = NDArray[np.int64]
 """Integers: code points of a text, or tokens."""
 
 WORD: Final = 48
@@ -39,9 +39,6 @@ class Words(NamedTuple):
 
 def words_of(text: str) -> Words:
     """Split a text into words."""
-    import numpy as np
-    import pyarrow as pa
-
     letters = np.frombuffer(f"{text} ".encode(_CODEC), "<u4")
     is_break = letters == ord("\n")
     ends = np.flatnonzero((letters == ord(" ")) | is_break)
@@ -53,15 +50,6 @@ def words_of(text: str) -> Words:
     _, offsets, known = words.dictionary.buffers()
     end = np.frombuffer(offsets, np.int64)[len(words.dictionary)] - 4  # without the last space
     return Words(str(known[:end], _CODEC).encode().split(b" "), words.indices.to_numpy(), begins, ~is_break[ends])
-
-
-def sums_of(values: Positions) -> Positions:
-    """Return the cumulative sums of ``values``, beginning with 0."""
-    import numpy as np
-
-    sums = np.zeros(len(values) + 1, np.int64)
-    np.cumsum(values, out=sums[1:])
-    return sums
 
 
 class Table(dict[bytes, int]):
@@ -78,8 +66,6 @@ class Table(dict[bytes, int]):
 
     def many(self, words: Sequence[bytes]) -> Positions:
         """Return the value of each word; unknown words are measured together."""
-        import numpy as np
-
         values = np.fromiter(map(self.get, words, repeat(_NOT_HERE)), np.int64, len(words))
         unknown = np.flatnonzero(values == _NOT_HERE).tolist()
         if unknown:

@@ -18,7 +18,7 @@ from annotator.cleaning.clean import Cleaned, Decider, LabelLog, clean_reply
 from annotator.cleaning.corrections import REVIEWED, Correction, clean_or_correct
 from annotator.cleaning.entity_reviews import Decision, affirmed, apply
 from annotator.duplicates.repeated_passages import fingerprints
-from annotator.passages.chunking import chunk_block
+from annotator.passages.chunking import chunk
 from annotator.passages.tokenizers import Tokenizer
 from annotator.records import Annotation, Completion, Document, Passage, Rejected
 from annotator.samples.explode import Negatives, explode
@@ -99,7 +99,7 @@ def chunk_part(
 ) -> Part:
     """Cut one block of documents."""
     block = list(tables.from_batch(documents, Document))
-    results = chunk_block(block, tokenizer, min_tokens, max_tokens, pack=pack)
+    results = list(chunk(block, tokenizer, min_tokens, max_tokens, pack=pack))
     passages = [result for result in results if isinstance(result, Passage)]
     rejected = [result for result in results if isinstance(result, Rejected)]
     return Part(
