@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from annotator.config.settings import RunConfig
 from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
+from annotator.teachers import Reply, make_teacher
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_build import asking, build, vner
 
@@ -219,6 +223,28 @@ def test_max_completion_tokens_is_learnt(endpoint: Endpoint, tmp_path: Path) -> 
         assert {answered.key for answers in ledger.batches(1000) for answered in answers} == keys
     stages = RunDir(tmp_path / "run").read_manifest()["stages"]
     assert stages["annotate"]["report"]["sent_as"] == {"max_tokens": "max_completion_tokens"}
+
+
+def test_max_completion_tokens_is_learnt_by_requests_in_flight(endpoint: Endpoint) -> None:
+    """Requests that are refused at the same time are all sent again, not only the first of them."""
+    arrived = threading.Barrier(4)
+
+    def refuse(request: dict[str, Any]) -> Answer | None:
+        if "max_tokens" not in request:
+            return None
+        arrived.wait(10)
+        return Answer(400, body=MAX_TOKENS)
+
+    endpoint.refuse = refuse
+    teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=endpoint.url))
+
+    async def ask() -> list[Reply]:
+        try:
+            return await asyncio.gather(*(teacher.ask(teacher.question(f"Tin {n}")) for n in range(4)))
+        finally:
+            await teacher.close()
+
+    assert len(asyncio.run(ask())) == 4
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Teachers behind a chat-completions endpoint: one question is one request, and nothing is tried twice here.
+"""The teacher behind a chat-completions endpoint: one question is one request, without retries.
 
-What went wrong is a ``TeacherError`` with its kind; ``annotator.asking.retry_policy`` decides what is done about it.
+A failure is a ``TeacherError`` with its kind; ``annotator.asking.retry_policy`` decides what is done about it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MEANS: Final[Mapping[int, tuple[str, str]]] = {
     404: ("no such model or address", "see --model and --base-url"),
     407: ("the proxy requires a user and a password", "see HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the environment"),
 }
-"""The meaning of a status, and its fix."""
+"""The meaning of a status, and how to fix it."""
 ENTITIES: Final[Mapping[str, Any]] = {
     "type": "json_schema",
     "json_schema": {
@@ -56,7 +56,7 @@ ENTITIES: Final[Mapping[str, Any]] = {
         },
     },
 }
-"""The response format of ``--response-format json``. It is part of every key: a change orphans paid answers."""
+"""The response format of ``--response-format json``, part of every key: after a change paid answers are not found."""
 
 
 class ChatTeacher:
@@ -69,7 +69,7 @@ class ChatTeacher:
             "temperature": 0,
             MAX_TOKENS: config.max_completion_tokens,
         }
-        if response_format:  # without one the question is what it was before there was any
+        if response_format:  # else no name in the content: older keys have none
             settings["response_format"] = response_format
         settings |= config.options
         if settings["temperature"] is None:  # --option temperature=null
@@ -83,10 +83,10 @@ class ChatTeacher:
                 **({"types_sha256": prompt.types_sha256} if prompt.types_sha256 else {}),
             },
         }
-        self.sent_as: dict[str, str] = {}
+        self.sent_as: Mapping[str, str] = {}
         self._settings, self._prompt = settings, prompt
         self._prepare()
-        self._connection: Any = None  # made at the first question; without one no key is needed
+        self._connection: Any = None  # made at the first question: keys of questions need neither network nor API key
         self._key = ""
 
     def question(self, passage: str) -> Question:
@@ -103,11 +103,11 @@ class ChatTeacher:
         return await self._post(question.body)
 
     async def probe(self, *, whole: bool = False) -> None:
-        """Ask about nothing, with the parameters of every question: the model itself has to answer."""
+        """Send a request of one word with the parameters of a question: the model itself has to answer."""
         body = {"messages": [{"role": "user", "content": "ping"}], **self._settings}
         if not whole:
             body.pop("response_format", None)
-            body[MAX_TOKENS] = 1  # a reasoning model can refuse that, which says as much
+            body[MAX_TOKENS] = 1  # if a reasoning model refuses that, it is up
         await self._post(json.dumps(body, separators=(",", ":")).encode(), probing=True)
 
     async def close(self) -> None:
@@ -117,8 +117,8 @@ class ChatTeacher:
             self._connection = None
 
     def _prepare(self) -> None:
-        """Encode and hash once what is the same in all questions: for each it would cost more than the rest of it."""
-        place = self._prompt.sha256  # no file holds its own
+        """Encode and hash once what all questions share; doing so for each would take most of the time."""
+        place = self._prompt.sha256  # stands for the passage: no prompt holds its own hash
         content = self._content(place)
         before, _, after = canonical(content).partition(place)
         self._hashed = hashlib.sha256(before.encode("utf-8", "surrogatepass"))
@@ -135,14 +135,11 @@ class ChatTeacher:
         if self._connection is None:
             self._key = require_key(self._config)
             self._connection = import_module(PROVIDERS[self._config.provider].module).connect(self._config, self._key)
-        answer: Answer = await self._connection.post(renamed(body, self.sent_as))
-        if (
-            answer.status == 400
-            and not self.sent_as
-            and (learnt := other_names(answer.body.decode("utf-8", "replace")))
-        ):
-            self.sent_as |= learnt
-            answer = await self._connection.post(renamed(body, self.sent_as))
+        sent_as = self.sent_as
+        answer: Answer = await self._connection.post(renamed(body, sent_as))
+        if answer.status == 400 and not sent_as and (names := other_names(answer.body.decode("utf-8", "replace"))):
+            self.sent_as = names
+            answer = await self._connection.post(renamed(body, names))
         if answer.status >= 300:
             raise self._http_error(self._connection.where, answer)
         return read_reply(answer.body, answer.headers, self._key, probing=probing)
@@ -169,9 +166,9 @@ class ChatTeacher:
 
 
 def other_names(refusal: str) -> dict[str, str]:
-    """Return the parameters to send under another name, by what a 400 says; empty where it is about something else.
+    """Return the parameters to send under another name, by the message of a 400; empty if it is about something else.
 
-    A question and its key stay as they are; only what is sent changes.
+    Only the request changes, not the question and its key.
     """
     return {MAX_TOKENS: SUCCESSOR} if MAX_TOKENS in refusal and SUCCESSOR in refusal else {}
 
