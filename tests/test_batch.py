@@ -162,6 +162,19 @@ def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_pa
     assert report["sent_as"] == {"max_tokens": "max_completion_tokens"}
 
 
+def test_what_another_endpoint_refused_changes_no_batch(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Another name for a parameter is sent to the address that asked for it, and to no other."""
+    out = tmp_path / "run"
+    batch(api, out)
+    api.fail("no")
+    batch(api, out)
+    stored = json.loads((out / "batches.json").read_text())
+    stored["batches"][0] |= {"address": "http://elsewhere/v1/", "sent_as": {"max_tokens": "max_completion_tokens"}}
+    (out / "batches.json").write_text(json.dumps(stored))
+    assert batch(api, out).exit_code == 3
+    assert {line["body"].get("max_tokens") for line in api.requests("batch_2")} == {1024}
+
+
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
 def test_an_expired_batch_gives_what_it_has_and_the_rest_is_asked_online(
     api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path, status: str

@@ -1,8 +1,7 @@
-"""Questions that travel in batches: submitted by one command, collected by a later one, into the same ledger.
+"""Ask questions in batches: one command submits them, a later one collects the answers into the same ledger.
 
-``batches.json`` in the run directory records what was submitted. Each step is written there before the next begins, and
-a batch has a mark, a hash of its questions, by which it is found again at the provider if this process is killed
-between the order and the receipt.
+``batches.json`` in the run directory records each step before the next begins. A batch has a mark, a hash of its
+questions. If this process is killed before the id of a new batch is stored, the mark finds the batch at the provider.
 
     prepared -> uploaded -> validating, in_progress, finalizing -> completed, expired, cancelled, failed -> collected
 """
@@ -39,18 +38,18 @@ from annotator.teachers.chat import other_names
 from annotator.terminal.events import Progress
 
 WRITE: Final = 500
-"""Results a transaction."""
+"""Answers in one transaction."""
 
 
 def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger: Answers, progress: Progress) -> None:
-    """Collect what is ready, then submit what is in no batch and not answered.
+    """Collect the batches that have ended, then submit the questions that have no answer and are in no batch.
 
-    A question that a batch left unanswered is submitted again only by a later command, when no batch is open: so that
-    its cause is seen before it is paid for again. But where a refusal has named another parameter (``max_tokens``), the
-    cause is known and nothing was paid: the questions are submitted again at once.
+    A question that a batch left unanswered is submitted again by a later command, when no batch is open: so its cause
+    is seen before it is paid for again. If it was refused for a parameter that has another name (``max_tokens``),
+    nothing was paid, and it is submitted again at once.
 
     Raises:
-        TeacherError: the provider did not do as it was asked; what was achieved until then stands.
+        TeacherError: the provider refused or failed; all steps before are stored.
         ConfigError: there are open batches at another provider or address.
     """
     with BatchApi(config) as api:
@@ -62,7 +61,7 @@ def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger:
 
 
 class _Batches:
-    """The batches of one run. Every change is on the disk before the next step."""
+    """The batches of one run. Every change is written to the disk before the next step."""
 
     def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Answers, progress: Progress) -> None:
         self._run, self._config, self._api = run, config, api
@@ -82,26 +81,27 @@ class _Batches:
 
     @property
     def sent_as(self) -> dict[str, str]:
-        """Return the parameters to send under another name."""
-        return renamed_parameters(self._batches)
+        """Return the parameters to send under another name, as refusals at this address asked."""
+        here = (self._config.provider, self._api.address)
+        return renamed_parameters(batch for batch in self._batches if (batch.provider, batch.address) == here)
 
     def find_again(self) -> None:
-        """Finish what a killed process began: an order without a receipt is looked for before it is repeated."""
+        """Finish what a killed process began; a batch is looked for at the provider before it is ordered again."""
         for batch in [batch for batch in self.open if not batch.id]:
             if self._take_over(batch):
                 continue
             if not batch.file:
-                self._drop(batch)  # nothing was ordered; its questions come up again
+                self._drop(batch)  # it was never ordered; its questions are submitted again
                 continue
             try:
                 self._order(batch)
             except TeacherError:
                 if batch in self._batches:
                     raise
-                # refused, as where the file is gone by now: likewise
+                # refused and dropped, for example because the provider has deleted the file
 
     def collect(self) -> int:
-        """Put the answers of every batch that has ended into the ledger; returns how many batches those were."""
+        """Write the answers of every batch that has ended to the ledger, and return the number of these batches."""
         ended = 0
         for batch in self.open:
             found = self._api.retrieve(batch.id)
@@ -114,7 +114,7 @@ class _Batches:
         return ended
 
     def submit(self, questions: Iterable[Asked], *, again: bool) -> None:
-        """Submit every question that is not answered and in no batch; those that failed before only if ``again``."""
+        """Submit the questions without an answer that are in no batch; those that failed before only if ``again``."""
         limits, sent_as = batch_limits(self._config.provider), self.sent_as
         folder = self._run.asked_in("").parent
         with explained(folder):
@@ -132,16 +132,16 @@ class _Batches:
                 self._send(file, asked)
 
     def _to_submit(self, questions: Iterable[Asked], *, again: bool) -> Iterator[Asked]:
-        known = keys_in_open_batches(self._run)
+        submitted = keys_in_open_batches(self._run)
         for asked in questions:
             self._progress.advance()
             key = asked.question.key
-            if key not in known and not self._ledger.known([key]) and (again or not self._ledger.failure(key)):
-                known.add(key)
+            if key not in submitted and not self._ledger.has(key) and (again or not self._ledger.failure(key)):
+                submitted.add(key)
                 yield asked
 
     def _send(self, file: IO[bytes], asked: list[tuple[str, str]]) -> None:
-        """Submit the request file with the questions ``asked`` (key and passage id), and empty it."""
+        """Submit the request file of the questions ``asked`` (key and passage id), then empty the file."""
         mark = hashlib.sha256(bytes.fromhex("".join(key for key, _ in asked))).hexdigest()
         batch = Batch(mark, self._config.provider, self._api.address, len(asked), created=_now())
         write_questions(self._run, batch, asked)
@@ -168,11 +168,11 @@ class _Batches:
             self._note(batch, self._api.create(batch.file, batch.mark))
         except TeacherError as error:
             if rule_of(error.kind).action in (Action.REFUSE, Action.STOP):
-                self._drop(batch)  # it says that there is no batch
+                self._drop(batch)  # the provider has made no batch
             raise
 
     def _take_over(self, batch: Batch) -> bool:
-        """Look at the provider's for a batch of the same questions that this run does not know."""
+        """Use a batch of the same questions that the provider has and this run does not know; return whether it has."""
         known = {other.id for other in self._batches}
         for found in self._api.ours(batch.mark):
             if found.id not in known and found.status not in ("failed", "cancelling", "cancelled"):
@@ -197,7 +197,7 @@ class _Batches:
     def _read_results(self, batch: Batch, found: RemoteBatch) -> None:
         left = questions_in(self._run, batch)
         answers: list[Completion] = []
-        attempts: list[Attempt] = []  # written at the end: where the download breaks off, all lines are read again
+        attempts: list[Attempt] = []  # written at the end: if the download breaks off, all lines are read again
         failures: dict[str, Failure] = {}
         batch.completed = batch.unknown = tokens = 0
         for line in self._lines(batch, found):
