@@ -1,4 +1,4 @@
-"""Tell an endpoint that is down from a passage that fails."""
+"""Distinguish an endpoint that is down from a passage that fails."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from annotator.asking.retry_policy import Action, Patience, rule_of
 from annotator.errors import FatalTeacherError, TeacherError
 
 START_TRIPS: Final = 3
-"""Failures in a row that an endpoint may have at most before its first answer."""
+"""Failures in a row after which an endpoint that has never answered is doubted."""
 
 
 class Breaker:
-    """Stops everyone while the endpoint is down, and lets them go on when it is back.
+    """Stops all workers while the endpoint is down.
 
-    After some failures in a row, of whichever passages, a probe decides. It is answered: the endpoint is up, and the
-    failures are the passages' own. It is not: the endpoint is down, nobody asks anything until a later probe is
-    answered, and what failed meanwhile is asked again as if it had never been.
+    After some failures in a row, of any passages, a probe decides. If it is answered, the failures are those of the
+    passages. If not, the endpoint is down: nothing is asked until a later probe is answered, and what failed meanwhile
+    is asked again without counting as a failed try.
     """
 
     def __init__(self, probe: Callable[[], Awaitable[None]], say: Callable[[str], None], patience: Patience) -> None:
@@ -30,7 +30,7 @@ class Breaker:
         self._closed.set()
 
     async def closed(self) -> None:
-        """Wait until asking makes sense."""
+        """Wait while the endpoint is down."""
         await self._closed.wait()
 
     def alive(self) -> None:
@@ -38,7 +38,7 @@ class Breaker:
         self._in_a_row, self._served = 0, True
 
     async def was_down(self, error: TeacherError, enough: int) -> bool:
-        """Whether ``error`` came of an endpoint that was down; if so, this returns when it is back.
+        """Return whether ``error`` came from an endpoint that was down; if so, only when it is back.
 
         ``enough`` failures in a row are a reason to doubt it.
 
@@ -52,16 +52,17 @@ class Breaker:
         if self._in_a_row < (enough if self._served else min(enough, START_TRIPS)):
             return False
         self._closed.clear()
-        self._was_down = await self._wait_for_it(error)  # if this raises, the run ends, and nobody may ask before
+        self._was_down = await self._wait_until_up(error)  # if this raises, the run ends, and nothing is asked before
         self._in_a_row = 0
         self._closed.set()
         return self._was_down
 
-    async def _wait_for_it(self, error: TeacherError) -> bool:
-        """Probe until there is an answer; whether that took more than one probe."""
-        began, wait = time.monotonic(), self._patience.first_probe
+    async def _wait_until_up(self, error: TeacherError) -> bool:
+        """Probe until there is an answer; return whether that took more than one probe."""
+        began, wait, down = time.monotonic(), self._patience.first_probe, False
         longest = self._patience.outage if self._served else self._patience.start
-        while (cause := await self._failure()) is not None:
+        while (cause := await self._failed_probe()) is not None:
+            down = True
             gone = time.monotonic() - began
             if gone + wait > longest:
                 after = f"; no answer for {gone:.0f} s: run the same command again later" if self._served else ""
@@ -69,13 +70,12 @@ class Breaker:
             self._say(f"the endpoint is down ({cause.kind}); nothing is lost; trying again in {wait:.0f} s")
             await asyncio.sleep(wait)
             wait = min(2 * wait, self._patience.last_probe)
-        down = wait > self._patience.first_probe
         if down:
             self._say(f"the endpoint is back after {time.monotonic() - began:.0f} s")
         return down
 
-    async def _failure(self) -> TeacherError | None:
-        """Return why a probe was not answered; a refusal is an answer, and so is "later"."""
+    async def _failed_probe(self) -> TeacherError | None:
+        """Probe and return why there was no answer; a refusal is one, and so is a 429."""
         try:
             await self._probe()
         except TeacherError as error:

@@ -14,16 +14,12 @@ from annotator.errors import ConfigError, did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class EndpointLimits:
-    """Requests and tokens that an account may use; 0: no limit, or none that is known."""
+    """Requests and tokens that an account may use in a minute and in a day; 0: no limit, or none that is known."""
 
     rpm: int = 0
-    """Requests a minute."""
     tpm: int = 0
-    """Tokens a minute."""
     rpd: int = 0
-    """Requests a day."""
     tpd: int = 0
-    """Tokens a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +32,9 @@ class BatchLimits:
 
 
 def limits_of(config: RunConfig) -> EndpointLimits:
-    """Return the limits of ``--limits`` for the model, where ``--rpm`` and ``--tpm`` do not say otherwise.
+    """Return the limits of ``--limits`` for the model; ``--rpm`` and ``--tpm`` replace two of them.
 
-    The limits a day only serve the forecast: while a run goes on, the endpoint says when they are reached.
+    The limits of a day only serve the forecast: during a run the endpoint reports that they are reached.
 
     Raises:
         ConfigError: there is no such profile, or it does not list the model.
@@ -73,11 +69,9 @@ def batch_limits(provider: str) -> BatchLimits:
 
 
 def retirement(config: RunConfig) -> str:
-    """Return what to do when the provider itself no longer serves the model; empty where nothing is known."""
-    if config.base_url:
-        return ""
+    """Return advice for a model that the provider itself no longer serves; empty for any other model or address."""
     known = _facts()["retired"].get(config.provider, {}).get("models", {}).get(config.teacher_model)
-    if not known:
+    if not known or config.base_url:
         return ""
     return (
         f"{config.provider} has not served {config.teacher_model} to most accounts since {known['since']}; it suggests "
@@ -86,7 +80,7 @@ def retirement(config: RunConfig) -> str:
 
 
 def context_window(model: str) -> int:
-    """Return the tokens of prompt and answer together that ``model`` can take; 0 where that is not known."""
+    """Return how many tokens prompt and answer of ``model`` may have together; 0 where that is not known."""
     return int(_facts()["windows"]["models"].get(model, 0))
 
 

@@ -1,12 +1,12 @@
-"""Ask the teacher about every passage that has no answer yet; lose none and ask none twice.
+"""Ask the teacher every question that has no answer yet, each once, and lose no answer.
 
     passages -> workers, each asking one question at a time -> ledger
                    a failed question waits for its next try
 
-There are as many workers as requests may be out at once. They share one stream and each takes the next passage when it
-is free; no more is read ahead than one block, whose questions are looked up in the ledger together. The first question
-goes out alone: a wrong key, model, address or parameter shows before anything more is asked. A worker asks again once
-its answer is in the ledger: a killed process loses the requests in flight and nothing else.
+There are as many workers as requests may be in flight. They share one stream, of which one block is read ahead and
+looked up in the ledger. The first question is sent alone: a wrong key, model, address or parameter shows before
+anything more is asked. A worker asks again only when its answer is in the ledger: a killed process loses the requests
+in flight and nothing else.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from annotator.teachers import Asked, Teacher, completion_of
 from annotator.terminal.events import Progress
 
 BLOCK: Final = 100
-"""Passages that are read and looked up in the ledger at once, or as many as there are workers if that is less."""
+"""Passages that are read and looked up in the ledger together, at most as many as there are workers."""
 FLUSH_EVERY: Final = 0.05
-"""Seconds between two flushes of the ledger to the disk, and two reports of progress: what a power cut can cost."""
+"""Seconds between two flushes of the ledger and reports of progress: what a power cut can cost."""
 
 
 def ask_all(
@@ -46,27 +46,27 @@ def ask_all(
     progress: Progress,
     estimate: Callable[[Passage], int] = lambda passage: passage.n_tokens,
 ) -> None:
-    """Ask each of ``questions`` that the ledger has no answer to. Failures are recorded in the ledger as well.
+    """Ask each of ``questions`` that has no answer in the ledger, and record answers and failures there.
 
     Args:
-        questions: read as needed, never held; ``annotator.teachers.ask_about`` makes them of passages.
+        questions: read as needed, never held.
         teacher: answers them.
         ledger: receives answers and failures.
         pace: concurrency, retries and limits.
-        progress: advances with every passage, answered before or now or failed.
-        estimate: tokens one request will take, prompt and answer; counts against ``pace.tpm`` until it is settled.
+        progress: advances with every passage, whether answered before, answered now or failed.
+        estimate: tokens of one request, prompt and answer; they count against ``pace.tpm`` until it is answered.
 
     Raises:
-        FatalTeacherError: the endpoint will answer nothing; all answers so far are kept.
-        LimitError: a limit is used up for longer than an hour; likewise.
-        RunDirError: the ledger cannot be written; all answers so far are kept.
+        FatalTeacherError: the endpoint will answer nothing. All answers so far are kept, as with the other errors.
+        LimitError: a limit is used up for longer than an hour.
+        RunDirError: the ledger cannot be written.
     """
     with _fewer_collections():
         asyncio.run(_Pool(teacher, ledger, pace, progress, estimate).run(questions))
 
 
 def pace_of(config: RunConfig) -> Pace:
-    """Return the rate and concurrency that ``config`` allows.
+    """Return the concurrency, retries and rate limits of ``config``.
 
     Raises:
         ConfigError: ``--limits`` names no profile, or one that does not list the model.
@@ -77,7 +77,7 @@ def pace_of(config: RunConfig) -> Pace:
 
 def estimate_tokens(passage: Passage, overhead: int) -> int:
     """Return the tokens that one request will take, where the prompt alone takes ``overhead``."""
-    return overhead + 2 * passage.n_tokens  # an answer is about as long as what it is about
+    return overhead + 2 * passage.n_tokens  # an answer is about as long as its passage
 
 
 class _Pool:
@@ -93,15 +93,15 @@ class _Pool:
         self._pace, self._estimate = pace, estimate
         self._recorder = _Recorder(ledger, progress)
         limit = RateLimit(pace.rpm, pace.tpm, pace.window)
-        if pace.rpm or pace.tpm:  # another command may have asked a moment ago
+        if pace.rpm or pace.tpm:  # the last command may have asked within the window
             now = time.time()
             limit.remember((max(0.0, now - when), tokens) for when, tokens in ledger.since(now - WINDOW))
         self._requests = Requests(teacher, limit, pace, progress)
         self._fresh: deque[Task] = deque()
-        """Read, and not asked yet."""
+        """Questions that were read and not asked yet."""
         self._waiting: list[tuple[float, str, Task]] = []
-        """Heap of those that are asked again: moment of the next try, key, task."""
-        self._asking: set[str] = set()  # keys on their way: two passages with one text are one question
+        """Heap of the questions that are asked again: moment of the next try, key, task."""
+        self._asking: set[str] = set()  # keys without an outcome yet: two passages with one text are one question
 
     async def run(self, questions: Iterable[Asked]) -> None:
         self._questions = iter(questions)
@@ -114,7 +114,7 @@ class _Pool:
                         workers.create_task(self._work())
                 flusher.cancel()
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise _first_of(errors) from None
         finally:
             try:
                 self._recorder.finish()
@@ -138,7 +138,7 @@ class _Pool:
                 return self._fresh.popleft()
             if not self._read_block():
                 break
-            await asyncio.sleep(0)  # a long answered stretch delays no worker
+            await asyncio.sleep(0)  # many answered blocks in a row do not delay the other workers
         if not self._waiting:
             return None
         due, _, task = heappop(self._waiting)
@@ -146,16 +146,16 @@ class _Pool:
         return task
 
     def _is_due(self) -> bool:
-        """Whether a question that waits comes before a new one: its wait is over, or too many wait."""
+        """Return whether a waiting question comes before a new one: its wait is over, or too many wait."""
         waiting = self._waiting
         return bool(waiting) and (waiting[0][0] <= time.monotonic() or len(waiting) >= self._pace.waiting)
 
     def _read_block(self) -> bool:
-        """Read some passages and keep those that have no answer; False at the end."""
+        """Read a block of questions and keep those that have no answer; return False at the end."""
         block = list(islice(self._questions, min(BLOCK, self._pace.concurrency)))
-        known = self._ledger.known([question.key for _, question in block]) if block else set()
+        answered = self._ledger.known([question.key for _, question in block]) if block else set()
         for passage, question in block:
-            if question.key in known or question.key in self._asking:
+            if question.key in answered or question.key in self._asking:
                 self._recorder.done += 1
             else:
                 self._asking.add(question.key)
@@ -163,17 +163,17 @@ class _Pool:
         return bool(block)
 
     async def _ask(self, task: Task, *, first: bool = False) -> float | None:
-        """Ask once; return the seconds until the next try, or None when the question is answered or given up."""
+        """Ask once; return the seconds until the next try, or None if the question is answered or given up."""
         key, passage_id = task.question.key, task.passage.id
         try:
             reply, latency = await self._requests.send(task)
         except TeacherError as error:
-            if error.body:  # paid for, and not the answer
+            if error.body:  # paid for
                 self._ledger.keep_attempt(Attempt(key, passage_id, error.kind, error.body, time.time()))
             if (wait := await self._requests.wait_after(error, task)) is not None:
                 if not rule_of(error.kind).overloaded:
                     return wait
-                await asyncio.sleep(wait)  # here, so that fewer requests are out
+                await asyncio.sleep(wait)  # the worker waits, so that fewer requests are in flight
                 return 0.0
             if first and await self._requests.refuses_all(error):
                 raise FatalTeacherError(
@@ -189,33 +189,30 @@ class _Pool:
 
 
 class _Recorder:
-    """Records what becomes of each question. A worker asks again only after ``write`` has returned.
-
-    The answers that arrive in one turn of the event loop share a transaction, which costs as much as one for each.
-    """
+    """Writes answers to the ledger; those that arrive in one turn of the event loop share a transaction."""
 
     def __init__(self, ledger: Answers, progress: Progress) -> None:
         self._ledger, self._progress = ledger, progress
         self._unwritten: list[Completion] = []
-        self.done = self._tokens = 0  # passages and tokens that progress has not heard of
+        self.done = self._tokens = 0  # passages and tokens that are not reported yet
 
     async def write(self, answer: Completion) -> None:
-        """Write the answer to a question; when this returns, it survives the process."""
+        """Write an answer; when this returns, it survives the process."""
         together = self._unwritten
         together.append(answer)
-        await asyncio.sleep(0)  # until every worker that has an answer in this turn has come here
-        if together is self._unwritten:  # no other worker has written it
+        await asyncio.sleep(0)  # let the other workers that have an answer in this turn add theirs
+        if together is self._unwritten:  # none of them has written it
             self._write()
 
     async def flush_regularly(self) -> None:
         """Flush and report until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_EVERY)
-            await asyncio.to_thread(self._ledger.flush)  # a busy disk takes its time
+            await asyncio.to_thread(self._ledger.flush)  # slow on a busy disk
             self._report()
 
     def finish(self) -> None:
-        """Write what cancelled workers have left, flush and report."""
+        """Write the answers of cancelled workers, flush and report."""
         if self._unwritten:
             self._write()
         self._ledger.flush()
@@ -224,7 +221,7 @@ class _Recorder:
     def _write(self) -> None:
         answers = self._unwritten
         self._ledger.append(answers)
-        self._unwritten = []  # only now: if the ledger raises, no worker may take its answer for written
+        self._unwritten = []  # only now: if the ledger raises, the answers are not written
         self._tokens += sum(answer.prompt_tokens + answer.completion_tokens for answer in answers)
         self.done += len(answers)
 
@@ -238,10 +235,7 @@ class _Recorder:
 
 @contextmanager
 def _fewer_collections() -> Iterator[None]:
-    """Let the garbage collector start at ten times as many objects, more than the requests in flight hold.
-
-    Else each wave of answers starts it, to find nothing: an eighth of the CPU time at 64 in flight.
-    """
+    """Raise the threshold of the garbage collector, which each wave of answers would start for nothing."""
     before = gc.get_threshold()
     gc.set_threshold(10 * before[0], *before[1:])
     try:
@@ -250,8 +244,5 @@ def _fewer_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _first_of(error: BaseException) -> BaseException:
+    return _first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

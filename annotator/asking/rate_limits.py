@@ -18,12 +18,12 @@ from annotator.errors import ConfigError
 WINDOW = 60.0
 """Seconds."""
 MARGIN: Final = 0.3
-"""Seconds a window is kept longer than it is: requests arrive a little later or sooner than they were sent."""
+"""Seconds added to a window, since requests arrive a little later or sooner than they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Limits of rate, concurrency and waits. They never change an answer."""
+    """Limits of rate, concurrency and waiting times. They never change an answer."""
 
     concurrency: int = 16
     max_retries: int = 6
@@ -33,21 +33,18 @@ class Pace:
     """Seconds in which ``rpm`` and ``tpm`` count."""
     patience: Patience = field(default_factory=Patience)
     waiting: int = 2048
-    """Questions that may wait for their next try while others are asked, some kB each."""
+    """Questions (some kB each) that may wait for their next try while others are asked."""
 
 
 class RateLimit:
-    """Holds back requests so that no window of 60 s sees more than ``rpm`` requests or ``tpm`` tokens (0: no limit).
-
-    Also holds all requests back where the endpoint asks for it: ``pause``.
-    """
+    """Delays requests so that no window of 60 s has more than ``rpm`` requests or ``tpm`` tokens (0: no limit)."""
 
     def __init__(self, rpm: int = 0, tpm: int = 0, window: float = WINDOW) -> None:
         self._rpm, self._tpm = rpm, tpm
         self._window = window + MARGIN
         self._sent: deque[list[float]] = deque()  # [time, tokens, first estimate], in order of time
         self._tokens = 0.0
-        self._estimated = self._settled = 0.0  # of all settled requests: how far estimates are off
+        self._estimated = self._settled = 0.0  # tokens of all settled requests
         self._not_before = 0.0
         self._turn = asyncio.Lock()  # first come, first served
 
@@ -59,14 +56,14 @@ class RateLimit:
         return was_free
 
     def remember(self, spent: Iterable[tuple[float, int]]) -> None:
-        """Count what was spent before: seconds ago, in descending order, and tokens of each request."""
+        """Count earlier requests: for each how many seconds ago it was, in descending order, and its tokens."""
         now = time.monotonic()
         for ago, tokens in spent:
             self._sent.append([now - ago, float(tokens), float(tokens)])
             self._tokens += tokens
 
     async def acquire(self, tokens: int) -> list[float]:
-        """Wait until one request of about ``tokens`` tokens fits; returns the entry to ``settle``.
+        """Wait until one request of about ``tokens`` tokens fits, and return the entry to ``settle``.
 
         Raises:
             ConfigError: a single request is larger than the limit allows in a minute.
@@ -87,7 +84,7 @@ class RateLimit:
         return entry
 
     def settle(self, entry: list[float], tokens: int) -> None:
-        """Replace the estimate by what the endpoint counted."""
+        """Replace an estimate by the tokens that the endpoint counted; 0 where it counted none."""
         if not self._tpm:
             return
         if tokens:
@@ -99,7 +96,7 @@ class RateLimit:
             entry[1] = float(tokens)
 
     def _corrected(self, tokens: int) -> float:
-        """Return the estimate, times what requests have cost more or less than theirs so far."""
+        """Return the estimate, scaled by the ratio of real tokens to estimates so far."""
         if not self._estimated:
             return float(tokens)
         return min(tokens * self._settled / self._estimated, float(self._tpm or tokens))

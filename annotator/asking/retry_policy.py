@@ -16,21 +16,21 @@ class Action(Enum):
     """An action after a failure."""
 
     WAIT = "wait"
-    """Wait as long as the endpoint says, and ask again; it is no failed try."""
+    """Wait as long as the endpoint asks, and ask again; this is no failed try."""
     RETRY = "retry"
-    """Ask again after a random wait that grows, ``--max-retries`` times; then record it."""
+    """Ask again after a random wait that grows, ``--max-retries`` times; then record the failure."""
     REFUSE = "refuse"
-    """Record it: this question will never be answered."""
+    """Record the failure: this question will never be answered."""
     STOP = "stop"
     """Stop the run: no question will be answered."""
 
 
 class Rule(NamedTuple):
-    """The action, and what the failure shows about the endpoint."""
+    """The action after a failure, and whether the endpoint is overloaded."""
 
     action: Action
     overloaded: bool = False
-    """It says "too much": its worker waits with it, so that fewer requests are out at once."""
+    """The worker waits with its question, so that fewer requests are in flight."""
 
 
 RULES: Final[Mapping[str, Rule]] = {
@@ -38,7 +38,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "http 503": Rule(Action.RETRY, overloaded=True),  # overloaded, or down
     "http 529": Rule(Action.RETRY, overloaded=True),  # overloaded, by Anthropic
     "http 498": Rule(Action.RETRY, overloaded=True),  # no capacity, by Groq
-    "timeout": Rule(Action.RETRY),  # no whole answer within --timeout, which its place has cost already
+    "timeout": Rule(Action.RETRY),  # no whole answer within --timeout
     "connection": Rule(Action.RETRY),  # refused, reset, cut off, or no HTTP
     "malformed answer": Rule(Action.RETRY),  # 200, but no chat completion that can be read
     "unfinished answer": Rule(Action.RETRY),  # 200, but an unknown finish reason such as "error"
@@ -67,7 +67,7 @@ class Patience:
     pause: float = 3600.0
     """A longer wait that the endpoint asks for, as for a daily limit, stops the run; the same command continues it."""
     put_off: int = 100
-    """Times one request may be asked to come back later."""
+    """Times that the endpoint may answer one request with "later"."""
     first_probe: float = 1.0
     last_probe: float = 60.0
     """Between two probes of an endpoint that is down: the time doubles from the first to the last."""
