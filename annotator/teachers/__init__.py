@@ -1,7 +1,7 @@
 """Teachers: the embedded one, or a model behind an OpenAI-compatible endpoint.
 
-Another provider is one module here and one line in ``registry.py``. The settings read that, so nothing that knows them
-is imported here before it is needed.
+Another provider is one module here and one line in ``registry.py``. The settings import that, so this module imports
+the settings only inside functions.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from prompts import Prompt
 
 QUERY_PROMPT: Final = "query-ner-vi"
-"""The default prompt of queries, "What describes X in the text?"."""
+"""The default prompt of queries such as "What describes X in the text?"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about one passage. ``content`` is exactly what decides the answer: its identity."""
+    """A question about one passage; ``key`` is the hash of its content."""
 
     key: str
     content: Mapping[str, Any]
-    """model, messages, sampling parameters, and the version of the prompt."""
+    """All that decides the answer: model, messages, sampling parameters and version of the prompt."""
     body: bytes = b""
-    """The body for a chat endpoint: the content without the version of the prompt, as JSON."""
+    """The request to a chat endpoint: the content without the version of the prompt, as JSON."""
 
 
 class Asked(NamedTuple):
-    """A passage with its question, whose key is computed once and travels with it."""
+    """A passage with its question, whose key is computed once."""
 
     passage: Passage
     question: Question
@@ -47,23 +47,23 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A teacher's answer as it came."""
+    """A teacher's answer."""
 
     text: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
-    """With those of thinking."""
+    """Including those of thinking."""
     pause: float = 0.0
-    """Seconds for which nothing should be asked, by the limits that came with the answer."""
+    """Seconds without requests that the rate limits in the answer's headers ask for."""
     body: str = ""
     """The whole body, where the text is empty."""
     logprobs: str = ""
-    """Token probabilities of ``text`` in the form of ``token_logprobs``; empty where none came."""
+    """Token probabilities of ``text`` in the form of ``token_logprobs``; empty where the endpoint sent none."""
 
 
 def completion_of(key: str, passage_id: str, reply: Reply, latency: float) -> Completion:
-    """Make the ledger's record of ``reply``, now; ``latency`` in seconds, 0 where there is none, as in a batch."""
+    """Return the ledger's record of a reply that came now; ``latency`` is in seconds, and 0 in a batch."""
     return Completion(
         key=key,
         passage_id=passage_id,
@@ -82,12 +82,12 @@ class Teacher(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Return everything but the passage that decides an answer; stands in the manifest."""
+        """Return all but the passage that decides an answer, for the manifest."""
         ...
 
     @property
     def sent_as(self) -> Mapping[str, str]:
-        """Return the parameters that are sent under another name, as the endpoint asked; empty before it did."""
+        """Return the parameters that are sent under another name, since the endpoint asked for it."""
         ...
 
     def question(self, passage: str) -> Question:
@@ -95,21 +95,21 @@ class Teacher(Protocol):
         ...
 
     async def ask(self, question: Question) -> Reply:
-        """Ask once, without any retry.
+        """Ask once, without a retry.
 
         Raises:
-            TeacherError: there is no answer; ``annotator.asking.retry_policy`` decides by its kind what is done.
+            TeacherError: there is no answer.
         """
         ...
 
     async def probe(self, *, whole: bool = False) -> None:
-        """Find out, at next to no cost, whether questions are being answered at all.
+        """Find out by one small request whether questions are answered.
 
         Args:
-            whole: with every parameter of a question; else for one token of text.
+            whole: send every parameter of a question; else ask for one token of text.
 
         Raises:
-            TeacherError: as ``ask`` does.
+            TeacherError: they are not.
         """
         ...
 
@@ -124,7 +124,7 @@ def ask_about(passages: Iterable[Passage], teacher: Teacher) -> Iterator[Asked]:
 
 
 def make_question(content: Mapping[str, Any]) -> Question:
-    """Make a question with its key."""
+    """Return a question with its key."""
     from annotator.ledger import request_key
 
     return Question(key=request_key(content), content=content)
@@ -134,24 +134,23 @@ def require_key(config: RunConfig) -> str:
     """Return the provider's key, from the environment; empty where none is needed.
 
     Raises:
-        ConfigError: there is no key and the provider needs one, it cannot be one, or the environment's address for the
-            provider cannot be used.
+        ConfigError: the key is missing or malformed, or so is the environment's address for the provider.
     """
     from annotator.config.addresses import check_endpoint
 
     provider = PROVIDERS[config.provider]
     key = os.environ.get(provider.key, "").strip() if provider.key else ""
-    if not (key.isascii() and key.isprintable()):  # as a header it would be refused, by an error that repeats it
+    if not (key.isascii() and key.isprintable()):  # the HTTP library's error would repeat it
         raise ConfigError(f"{provider.key} holds characters that no key has; export it again")
-    address = f"{config.provider.upper()}_BASE_URL"  # where the SDKs look for it
-    check_endpoint(os.environ.get(address, ""), address)
+    variable = f"{config.provider.upper()}_BASE_URL"  # of the SDKs
+    check_endpoint(os.environ.get(variable, ""), variable)
     if provider.key and not key and not (provider.key_optional and config.base_url):
         raise ConfigError(f"--provider {config.provider} needs a key in the environment: export {provider.key}=...")
     return key
 
 
 def make_teacher(config: RunConfig) -> Teacher:
-    """Make the teacher that ``config`` names.
+    """Return the teacher that ``config`` names.
 
     Raises:
         ConfigError: an unknown prompt, or types that cannot be read.
@@ -178,14 +177,14 @@ def make_teacher(config: RunConfig) -> Teacher:
 
 
 def make_translator(config: RunConfig) -> Teacher:
-    """Make a teacher that asks the same model for the English name of a Vietnamese entity type."""
+    """Return a teacher that asks the model of ``config`` for the English name of a Vietnamese entity type."""
     from annotator.teachers.chat import ChatTeacher
 
     return ChatTeacher(config, _load_prompt("label-translation", "{label}"))
 
 
 def make_query_teacher(config: RunConfig) -> Teacher:
-    """Make a teacher that asks the model of ``config`` the method's own question, about one entity type of a passage.
+    """Return a teacher that asks the model of ``config`` queries, each about one entity type of a passage.
 
     Raises:
         ConfigError: an unknown prompt, or one that asks about whole passages.
@@ -196,14 +195,14 @@ def make_query_teacher(config: RunConfig) -> Teacher:
 
 
 def query_prompt(setting: str) -> str:
-    """Return the prompt of queries where ``--prompt`` is ``setting``: its default is one about whole passages."""
+    """Return the prompt of queries for a ``--prompt``, whose default is about whole passages."""
     from annotator.config.settings import OPEN_PROMPT
 
     return QUERY_PROMPT if setting in ("", OPEN_PROMPT) else setting
 
 
 def query_text(text: str, instruction: str) -> str:
-    """Return a query as it goes into the prompt, in the manner of UniversalNER's conversation."""
+    """Return a query in the form of UniversalNER's conversation."""
     return f"Text: {text}\n\nQuestion: {instruction}"
 
 

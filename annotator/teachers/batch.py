@@ -1,7 +1,7 @@
-"""The Batch APIs of OpenAI and Groq: a file of requests goes up, files of answers come down within a day.
+"""The Batch APIs of OpenAI and Groq: a file of requests is uploaded, files of answers can be downloaded within a day.
 
-Only what goes over the wire: which questions to send, and what becomes of the answers, ``annotator.asking`` decides.
-The SDKs come from one generator; where they differ is in the providers' modules.
+``annotator.asking`` decides which questions to send and stores the answers. The SDKs are made by one generator; the
+modules of the providers have what differs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import islice
 from typing import IO, Any, Final, NamedTuple, Self
 
 from annotator.config.settings import RunConfig
-from annotator.errors import TeacherError
+from annotator.errors import TeacherError, one_line
 from annotator.teachers import Question, Reply, require_key
 from annotator.teachers.chat import renamed
 from annotator.teachers.http import client_options, explained
@@ -25,23 +25,23 @@ from annotator.teachers.responses import read_reply, words_of
 ENDPOINT: Final = "/v1/chat/completions"
 WINDOW: Final = "24h"
 MARK: Final = "vner_annotate"
-"""Key of the metadata that identifies a batch of this program."""
+"""Name in a batch's metadata under which this program stores the batch's mark."""
 LOOK_BACK: Final = 1000
-"""Batches of the account that are searched, the newest first."""
+"""The newest batches of the account that are searched."""
 ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 
-# Line ends to some readers of lines, but not to JSON, which leaves them as they are.
+# JSON does not escape these, and some readers take them for line ends.
 _ESCAPES: Final = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteBatch:
-    """A batch as the provider has it."""
+    """A batch as the provider reports it."""
 
     id: str
     status: str
     mark: str
-    """Its mark; empty for a batch of another program."""
+    """Empty for a batch of another program."""
     completed: int
     failed: int
     results: tuple[str, ...]
@@ -51,7 +51,7 @@ class RemoteBatch:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Return whether no further answers will come."""
         return self.status in ENDED
 
 
@@ -63,10 +63,7 @@ class Result(NamedTuple):
 
 
 def request_line(question: Question, sent_as: Mapping[str, str]) -> bytes:
-    """Return one line of a request file, with its line end. The custom id is the question's key.
-
-    ``sent_as``: parameters to send under another name.
-    """
+    """Return one line of a request file, with its line end; ``sent_as`` are parameters to send under another name."""
     body = renamed(question.body, sent_as).decode("utf-8").translate(_ESCAPES)
     line = f'{{"custom_id":"{question.key}","method":"POST","url":"{ENDPOINT}","body":{body}}}\n'
     return line.encode("utf-8")
@@ -76,7 +73,7 @@ def read_result(line: bytes) -> Result:
     """Read one line of a result file.
 
     Raises:
-        ValueError: it is no such line.
+        ValueError: it is not one.
     """
     try:
         found = json.loads(line)
@@ -84,7 +81,6 @@ def read_result(line: bytes) -> Result:
         if not isinstance(key, str):
             raise TypeError("custom_id is no text")
         if error:
-            # A code such as batch_expired; without one, what there is.
             code = error.get("code") if isinstance(error, dict) else None
             kind = " ".join(str(code or "batch error").replace("_", " ").split())[:60]
             return Result(key, TeacherError(words_of(error), kind=kind))
@@ -124,12 +120,12 @@ class BatchApi:
         self._client.close()
 
     def upload(self, file: IO[bytes], name: str) -> str:
-        """Send a request file; returns its id. It costs nothing before there is a batch of it."""
+        """Upload a request file and return its id. It costs nothing before a batch is created from it."""
         with self._explained():
             return str(self._client.files.create(file=(name, file, "application/jsonl"), purpose="batch").id)
 
     def create(self, file_id: str, mark: str) -> RemoteBatch:
-        """Order the answers. Sent once: a repeated order would be paid twice."""
+        """Create a batch. The request is not retried, since a second batch would be paid too."""
         with self._explained():
             once = self._client.with_options(max_retries=0)
             return _remote(
@@ -154,7 +150,7 @@ class BatchApi:
         """Yield the lines of a result file, as they arrive.
 
         Raises:
-            TeacherError: the connection broke; what came before it is whole.
+            TeacherError: the connection broke; the lines before are complete.
         """
         rest = b""
         with self._explained(), self._client.files.with_streaming_response.content(file_id) as response:
@@ -162,9 +158,8 @@ class BatchApi:
                 for block in response.iter_bytes(1 << 16):
                     *whole, rest = (rest + block).split(b"\n")  # and at nothing else: see _ESCAPES
                     yield from whole
-            except Exception as error:  # the HTTP library's own, and that is another one for each SDK
-                cause = words_of(str(error) or type(error).__name__)
-                message = f"the results broke off ({cause}); run the same command again"
+            except Exception as error:  # each SDK has another HTTP library
+                message = f"the results broke off ({one_line(error, 200)}); run the same command again"
                 raise TeacherError(message, kind="connection") from error
         yield rest
 
@@ -193,7 +188,7 @@ class BatchApi:
 
 
 def _remote(batch: Any) -> RemoteBatch:
-    """Return the used fields of an SDK's batch."""
+    """Return an SDK's batch as ours."""
     counts, errors = batch.request_counts, batch.errors
     metadata = batch.metadata if isinstance(batch.metadata, dict) else {}
     complaints = dict.fromkeys(str(item.message or item.code) for item in (errors and errors.data) or ())

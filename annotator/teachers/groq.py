@@ -1,4 +1,4 @@
-"""Groq by its own SDK."""
+"""Groq, asked through its own SDK."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from annotator.config.settings import RunConfig
 from annotator.teachers.http import Answer, client_options, explained, no_answer_in_time, unreachable
 
-_OWN = ("messages", "model", "temperature", "max_tokens")
 
+class GroqConnection:
+    """Sends requests through the SDK's client, without its retries."""
 
-class _Sdk:
     def __init__(self, config: RunConfig, key: str) -> None:
         import groq
 
@@ -26,11 +26,12 @@ class _Sdk:
         """Send one request."""
         import groq
 
-        asked = json.loads(body)
-        own = {name: asked.pop(name) for name in _OWN if name in asked}
+        rest = json.loads(body)
+        model, messages = rest.pop("model"), rest.pop("messages")
+        create = self._client.chat.completions.with_raw_response.create
         try:
             async with asyncio.timeout(self._timeout):  # the SDK's own is for each read
-                raw = await self._client.chat.completions.with_raw_response.create(**own, extra_body=asked)
+                raw = await create(model=model, messages=messages, extra_body=rest)
             response = raw.http_response
         except groq.APIStatusError as error:
             response = error.response
@@ -45,11 +46,9 @@ class _Sdk:
         await self._client.close()
 
 
-def connect(config: RunConfig, key: str) -> _Sdk:
-    """Return a connection through the SDK; nothing is sent yet."""
-    return _Sdk(config, key)
+connect = GroqConnection
 
 
 def list_batches(client: Any) -> Iterable[Any]:
-    """Return the account's batches: one answer, no pages."""
+    """Return the account's batches, which come in one answer without pages."""
     return client.batches.list().data or ()

@@ -1,4 +1,4 @@
-"""HTTP to one address by aiohttp: proxies of the environment, TLS, compression and odd servers are the library's.
+"""Send HTTP requests to one address with aiohttp, through the environment's proxy.
 
 Every failure is a ``TeacherError`` or ``ConfigError`` of one line, without a key or the password of a proxy.
 """
@@ -31,19 +31,19 @@ class Answer(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-    """Names in any case: a lookup ignores it."""
+    """A lookup ignores the case of names."""
     body: bytes
 
 
 class HttpConnection:
-    """Sends requests to one address, over as many connections as there are requests at once. Needs a running loop."""
+    """Sends requests to one address, each in flight over its own connection. Needs a running event loop."""
 
     def __init__(self, address: str, headers: Mapping[str, str], timeout: float) -> None:
         """Prepare connections; nothing is sent yet.
 
         Args:
             address: ``http`` or ``https``, without user or password, with a slash at its end.
-            headers: what to send with each request, beside what describes the body.
+            headers: sent with each request.
             timeout: seconds from the start of a request to the last byte of its answer.
 
         Raises:
@@ -56,7 +56,6 @@ class HttpConnection:
         if not all(part.isascii() and part.isprintable() for line in headers.items() for part in line):
             raise ConfigError("a header cannot be sent; see OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS")
         self.where = address
-        self._aiohttp = aiohttp
         self._proxy: URL | None = None
         proxy = proxy_of(address)
         with explained():
@@ -74,28 +73,30 @@ class HttpConnection:
         )
 
     async def post(self, body: bytes) -> Answer:
-        """Ask for a chat completion with a JSON ``body``; the whole answer must be there within the timeout.
+        """Ask for a chat completion with a JSON ``body``; the whole answer must arrive within the timeout.
 
         Raises:
             TeacherError: no answer came (``connection``, ``timeout``).
         """
-        lib = self._aiohttp
+        import aiohttp
+
         try:
             async with self._session.post(self._url, data=body, proxy=self._proxy, allow_redirects=False) as response:
-                content = await response.read()
-                return Answer(response.status, response.headers, content)
+                return Answer(response.status, response.headers, await response.read())
         except TimeoutError as error:
             raise no_answer_in_time(self.where) from error
-        except lib.ClientHttpProxyError as error:  # what a proxy says to CONNECT
+        except aiohttp.ClientHttpProxyError as error:  # the proxy's answer to CONNECT
             return Answer(error.status, error.headers or {}, error.message.encode())
-        except lib.ClientProxyConnectionError as error:
+        except aiohttp.ClientProxyConnectionError as error:
             raise _proxy_unreachable(str(self._proxy), error) from None
-        except (lib.ClientPayloadError, lib.ClientResponseError, lib.http_exceptions.HttpProcessingError) as error:
-            raise TeacherError(
-                f"what {self.where} sent is no whole HTTP answer ({_line(error)}); is --base-url right?",
-                kind="connection",
-            ) from error
-        except (lib.ClientError, OSError, ValueError) as error:
+        except (
+            aiohttp.ClientPayloadError,
+            aiohttp.ClientResponseError,
+            aiohttp.http_exceptions.HttpProcessingError,
+        ) as error:
+            message = f"{self.where} sent no whole HTTP answer ({_line(error)}); is --base-url right?"
+            raise TeacherError(message, kind="connection") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise unreachable(self.where, error) from error
         except Exception as error:
             if type(error).__module__.startswith(("python_socks", "aiohttp_socks")):
@@ -108,10 +109,10 @@ class HttpConnection:
 
 
 def proxy_of(address: str) -> str:
-    """Return the environment's proxy for ``address``: never for this machine, nor for what ``NO_PROXY`` names.
+    """Return the environment's proxy for ``address``; empty for this machine and for hosts in ``NO_PROXY``.
 
     Raises:
-        ConfigError: it is no proxy that can be used.
+        ConfigError: the proxy cannot be used.
     """
     parts = urlsplit(address)
     host = parts.hostname or ""
@@ -128,13 +129,13 @@ def proxy_of(address: str) -> str:
             _ = proxy.port
             return found
     raise ConfigError(
-        f"the environment's proxy for {address} is none that can be used; see HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, "
+        f"the environment's proxy for {address} cannot be used; see HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, "
         "or name the host in NO_PROXY"
     )
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine."""
+    """Return whether ``host`` is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -142,23 +143,19 @@ def is_loopback(host: str) -> bool:
 
 
 def client_options(config: RunConfig, key: str, make_client: Any) -> dict[str, Any]:
-    """Return what both SDKs are made with; ``make_client`` makes their HTTP client."""
-    options: dict[str, Any] = {"api_key": key or "none", "timeout": config.timeout}  # the SDKs insist on some key
+    """Return the options of an SDK's client; ``make_client`` makes its HTTP client."""
+    options: dict[str, Any] = {"api_key": key or "none", "timeout": config.timeout}  # the SDKs require a key
     if config.base_url:
         options["base_url"] = config.base_url
         if not proxy_of(config.base_url):
-            # Else the SDK would use ALL_PROXY for loopback too; certificates are those of the environment all the same.
+            # By default the SDK uses ALL_PROXY for this machine too; ``verify`` keeps the environment's certificates.
             options["http_client"] = make_client(trust_env=False, verify=tls())
     return options
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Report what goes wrong while a client is made, in one line.
-
-    Raises:
-        ConfigError: in place of the library's error, whose words can repeat a key or a password.
-    """
+    """Raise a ``ConfigError`` in place of an error of making a client, whose message can repeat a key or a password."""
     try:
         yield
     except ImportError as error:
@@ -173,21 +170,19 @@ def explained() -> Iterator[None]:
 
 
 def tls() -> ssl.SSLContext:
-    """Return the certificates that the SDK trusts: those of the HTTP library it is made on."""
-    try:
-        from httpx2 import create_ssl_context
-    except ImportError:  # openai below 3
-        from httpx import create_ssl_context
+    """Return the certificates that the SDKs trust."""
+    from httpx2 import create_ssl_context
+
     return create_ssl_context()
 
 
 def no_answer_in_time(where: str) -> TeacherError:
-    """Return the error for an answer that was not there within ``--timeout``."""
+    """Return the error of a request that had no answer within ``--timeout``."""
     return TeacherError(f"no answer in time from {where}; see --timeout", kind="timeout")
 
 
 def unreachable(where: str, error: BaseException) -> TeacherError:
-    """Return the error for an endpoint that did not answer, with the deepest cause."""
+    """Return the error of an endpoint that did not answer, with the deepest cause of ``error``."""
     return TeacherError(
         f"cannot reach {where} ({_line(error)}); is the server running, and --base-url right?", kind="connection"
     )
@@ -211,14 +206,13 @@ def _socks(proxy: str, options: Mapping[str, Any]) -> aiohttp.BaseConnector:
             "or name the endpoint's host in NO_PROXY"
         ) from None
     scheme, rest = proxy.split("://", 1)
-    # The names that end in a letter let the proxy look up the host, which is what aiohttp_socks does with rdns.
-    rdns = scheme in ("socks4a", "socks5h")
+    rdns = scheme in ("socks4a", "socks5h")  # by these the proxy looks up the host
     connector: aiohttp.BaseConnector = ProxyConnector.from_url(f"{scheme.rstrip('ah')}://{rest}", rdns=rdns, **options)
     return connector
 
 
 def _line(error: BaseException) -> str:
-    """Return what the deepest cause says, on one line, without a login."""
+    """Return the message of the deepest cause, on one line, without a login."""
     cause = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper

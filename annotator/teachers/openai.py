@@ -1,7 +1,7 @@
 """Any OpenAI-compatible endpoint: vLLM, llama.cpp, Ollama, a gateway, OpenAI itself.
 
-Importing the openai SDK takes half a second of computing, and each request several times what sending it costs, so
-completions are asked for over plain HTTP, with the variables and headers of the SDK. The SDK serves the Batch API.
+The openai SDK takes ten times the CPU time of plain HTTP, so only the Batch API uses it. Completions are asked for over
+HTTP, with the environment variables and headers of the SDK.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def connect(config: RunConfig, key: str) -> HttpConnection:
 
 
 def headers(key: str) -> dict[str, str]:
-    """Return what goes with each request, by the variables that the openai SDK reads; lower-case names."""
+    """Return the headers of a request, by the variables that the openai SDK reads; names are in lower case."""
     found = {
         "accept": "application/json",
         "content-type": "application/json",

@@ -1,4 +1,4 @@
-"""Prices of models, from a dated table (``prices.toml``). A model that is not in it has no price."""
+"""Prices of models, from a dated table (``prices.toml``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Price:
     origin: str
     """Source of the figures, with their date."""
     batch_discount: float = 0.0
-    """Share that the provider takes off for a batch; 0 where there is none, or none is known."""
+    """Share that the provider takes off for a batch; 0 where no discount is known."""
 
     def of(self, prompt_tokens: float, completion_tokens: float) -> float:
         """Return US dollars for so many tokens."""
@@ -33,9 +33,9 @@ def price_of(config: RunConfig, price_in: float | None = None, price_out: float 
     """Return the price of the teacher that ``config`` names, or None where it is not known.
 
     Args:
-        config: provider, model and address. A price belongs to a provider: the same model at another address has none.
-        price_in: US dollars for a million prompt tokens; wins over the table.
-        price_out: likewise, for what the model writes.
+        config: provider, model and address. The table's prices hold at the provider's own address.
+        price_in: US dollars for a million prompt tokens, in place of the table's.
+        price_out: US dollars for a million completion tokens, likewise.
     """
     if not PROVIDERS[config.provider].chat:
         return Price(0.0, 0.0, "the embedded teacher costs nothing")

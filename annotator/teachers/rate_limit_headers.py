@@ -15,10 +15,10 @@ _DURATION: Final = re.compile(r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)m(?!s))?(
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that the endpoint asks this request to wait, however many they are.
+    """Return the seconds that the endpoint asks this request to wait; None where it asks for no wait.
 
-    ``retry-after-ms``, else ``Retry-After`` in seconds or as a date (RFC 9110), else the reset of a limit that is used
-    up.
+    They are read from ``retry-after-ms``, else from ``Retry-After`` in seconds or as a date (RFC 9110), else from the
+    reset of a limit that is used up.
     """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if (value := headers.get(name)) is None:
@@ -32,8 +32,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def pause(headers: Mapping[str, str], tokens: int) -> float:
     """Return the seconds until the limits named in ``x-ratelimit-*`` headers allow ``tokens`` tokens.
 
-    ``remaining`` is what may still be spent and ``reset`` the time until the limit is whole again. Limits refill
-    evenly, so that what is missing is there in its share of that time.
+    ``remaining`` is what is left of a limit and ``reset`` the time until all of it is back. Limits refill evenly, so a
+    part of it is back in the same part of that time.
     """
     longest = 0.0
     for what, wanted in (("", 1), ("-requests", 1), ("-tokens", tokens)):
@@ -49,10 +49,7 @@ def pause(headers: Mapping[str, str], tokens: int) -> float:
 
 
 def _seconds(text: str, scale: float = 1.0) -> float | None:
-    """Return the seconds from now: ``6m0s``, ``120ms``, ``7.66s``, a number, a Unix time (also in ms), or a date.
-
-    A number that cannot be a duration is a moment: in seconds it is ten digits long, in milliseconds thirteen.
-    """
+    """Return seconds from now: ``6m0s``, ``120ms``, ``7.66s``, a number, a Unix time (s, ms or µs), or a date."""
     text = text.strip()
     plain = _number(text)
     if plain is not None:

@@ -1,6 +1,6 @@
 """The providers: a new one is a module in this package and a line here.
 
-Standard library only: the settings and the command line are made from these lines.
+Standard library only, since settings and command line are made from this table.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A provider: its module, and what is needed before the import."""
+    """A provider: its module, and what is known without importing it."""
 
     module: str
-    """A chat provider's module has ``connect``, which returns what ``HttpConnection`` is, and with a Batch API
-    ``list_batches``; any other has ``make_teacher``."""
+    """For a chat provider it has ``connect``, which returns a connection like ``HttpConnection``, and with a Batch API
+    ``list_batches``; for any other it has ``make_teacher``."""
     help: str
     """Description for ``--help``."""
     chat: bool = True
-    """Asks a model with a prompt over HTTP."""
+    """Whether it asks a model with a prompt over HTTP."""
     key: str = ""
-    """The environment variable that holds the key."""
+    """The environment variable with the key."""
     key_optional: bool = False
-    """No key is needed with ``--base-url``: a server of one's own asks for none."""
+    """Whether no key is needed with ``--base-url``, since a local server asks for none."""
     model: str = ""
     """The default model."""
     host: str = ""
-    """The host of the provider itself: prices and retirements hold there."""
+    """The host of the provider itself, for which prices hold."""
     batches: bool = False
     """Whether it has a Batch API."""
 
@@ -41,7 +41,10 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
                      model="llama3-70b-8192", host="api.groq.com", batches=True),
 }  # fmt: skip
 
+CHAT: Final = tuple(name for name, provider in PROVIDERS.items() if provider.chat)
+"""The names of the providers that are asked over HTTP."""
+
 
 def chat_providers() -> str:
-    """Return the names of the providers that are asked over HTTP, as a phrase."""
-    return " or ".join(name for name, provider in PROVIDERS.items() if provider.chat)
+    """Return the names of ``CHAT`` as a phrase."""
+    return " or ".join(CHAT)

@@ -1,7 +1,6 @@
-"""Parse an endpoint's response: the reply or the error in its body. ``rate_limit_headers`` reads its headers.
+"""Read the body of an endpoint's response: a reply or an error. ``rate_limit_headers`` reads the headers.
 
-The body is read by us, since an endpoint can answer 200 and still send an error object, an HTML page or half a JSON
-document.
+An endpoint can answer 200 and still send an error object, an HTML page or half a JSON document.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ FINAL: Final[Mapping[str, str]] = {
     "content_filter": "content_filter", "safety": "content_filter", "recitation": "content_filter",
     "refusal": "refusal", "tool_calls": "tool_calls", "function_call": "function_call", "": "",
 }  # fmt: skip
-"""The finish reasons after which nothing more comes, of OpenAI and of others, and what they are called here."""
+"""The finish reasons of complete answers, of OpenAI and of others, and their names in the ledger."""
 _SHORTEST_KEY: Final = 8
+"""Characters. Local servers are given keys such as "none" or "x", which also occur in other words."""
 _TEXT: Final = ("text", "output_text")
 _THINKING: Final = ("thinking", "reasoning", "redacted_thinking")
 _WRONG_KEY: Final = re.compile(
@@ -33,17 +33,17 @@ _WRONG_KEY: Final = re.compile(
 
 
 def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, probing: bool = False) -> Reply:
-    """Read the body of a 200 answer; ``headers`` may ask for a pause.
+    """Read the body of a 200 answer.
 
     Args:
         content: the body.
-        headers: names in any case.
+        headers: they may ask for a pause; names in any case.
         secret: replaced in messages and bodies.
-        probing: any chat completion will do.
+        probing: accept any chat completion, and return it without its text.
 
     Raises:
-        TeacherError: ``malformed answer``: no chat completion, or one of an unknown form; ``unfinished answer``: it
-            ended for another reason than those in ``FINAL``.
+        TeacherError: ``malformed answer``: no chat completion, or one of an unknown form; ``unfinished answer``: its
+            finish reason is not in ``FINAL``.
     """
     try:
         body = json.loads(content)
@@ -68,7 +68,7 @@ def read_reply(content: bytes, headers: Mapping[str, str], secret: str = "", *, 
     final = FINAL[reason.lower()]
     text, thinking = written
     if not text and thinking:
-        # A server that marks the whole answer as thinking, or an answer that was cut off before its first word.
+        # The server marks the whole answer as thinking, or the answer was cut off before its first word.
         text = f"<think>{thinking}" if final == "length" else thinking
     text = _clean(text)
     return Reply(
@@ -108,7 +108,7 @@ def _refused(message: Mapping[str, Any]) -> bool:
 
 
 def _read_part(part: Any) -> tuple[str, str] | None:
-    """Return text and thinking of one part of a content; None where it is of no known type."""
+    """Return text and thinking of one part of a content; None for an unknown type."""
     if isinstance(part, str):
         return part, ""
     if not isinstance(part, dict):
@@ -127,7 +127,7 @@ def _read_part(part: Any) -> tuple[str, str] | None:
 
 
 def _arguments(calls: Any) -> str | None:
-    """Return the arguments of tool calls, a line each: the answer of a model that has, or invents, a function."""
+    """Return the arguments of tool calls, one call a line: some models answer by calling an invented function."""
     lines = []
     for call in calls if isinstance(calls, list) else [calls]:
         function = call.get("function", call) if isinstance(call, dict) else None
@@ -141,7 +141,7 @@ def _arguments(calls: Any) -> str | None:
 
 
 def message_of(content: bytes, secret: str = "") -> str:
-    """Return what an error body says, on one line of at most 200 characters; ``secret`` is replaced."""
+    """Return the message in an error body, on one line of at most 200 characters; ``secret`` is replaced."""
     try:
         return words_of(json.loads(content), secret)
     except (ValueError, RecursionError):
@@ -149,7 +149,7 @@ def message_of(content: bytes, secret: str = "") -> str:
 
 
 def words_of(error: object, secret: str = "") -> str:
-    """Return what an error, as JSON or text, says, as ``message_of`` does."""
+    """Return the message in a parsed error body, or in a text, likewise."""
     return _clean(" ".join(_without(message_in(error), secret).split())[:200]) or "nothing"
 
 
@@ -164,17 +164,17 @@ def message_in(body: object) -> str:
 
 
 def out_of_money(content: bytes) -> bool:
-    """Whether a 429 says that the account has no credit left (OpenAI's ``insufficient_quota``): no wait helps."""
+    """Return whether a 429 means that the account has no credit left (OpenAI's ``insufficient_quota``)."""
     return b'"insufficient_quota"' in content
 
 
 def wrong_key(message: str) -> bool:
-    """Whether a 400 is about the key, as Google's and xAI's are."""
+    """Return whether a 400 is about the key, as with Google and xAI."""
     return bool(_WRONG_KEY.search(message.replace("_", " ")))
 
 
 def moved_to(headers: Mapping[str, str], path: str) -> str:
-    """Return the base address that a redirect names; empty where it names none. A query may hold a secret: left out."""
+    """Return the base address that a redirect names, without the query, which may hold a secret; empty if none."""
     try:
         parts = urlsplit(headers.get("location", ""))
         host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
@@ -188,7 +188,7 @@ def moved_to(headers: Mapping[str, str], path: str) -> str:
 
 
 def tokens_in(body: str) -> tuple[int, int]:
-    """Return the tokens of prompt and completion that a body counts, of any form."""
+    """Return the tokens of prompt and completion that a body of any form reports."""
     try:
         return _tokens(json.loads(body)["usage"])
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -198,7 +198,7 @@ def tokens_in(body: str) -> tuple[int, int]:
 def _tokens(usage: Any) -> tuple[int, int]:
     usage = usage if isinstance(usage, dict) else {}
     prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    # Some (xAI, Google) leave the tokens of thinking out of these, but not out of the total.
+    # xAI and Google count the tokens of thinking in the total only.
     return prompt, max(completion, _count(usage.get("total_tokens")) - prompt)
 
 
@@ -207,15 +207,15 @@ def _count(value: Any) -> int:
 
 
 def _whole(content: bytes, secret: str) -> str:
-    """Return the body as it came: it was paid for."""
+    """Return the whole body, which was paid for."""
     return _clean(_without(content.decode("utf-8", "replace"), secret))
 
 
 def _without(text: str, secret: str) -> str:
-    """Replace the key. A short one is none: local servers are given "none" or "x", which stand in other words too."""
+    """Replace the key in ``text``."""
     return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_KEY else text
 
 
 def _clean(text: str) -> str:
-    """Replace half a surrogate pair, which JSON can name and no file can hold."""
+    """Replace half a surrogate pair, which JSON can hold and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text

@@ -1,9 +1,9 @@
 """Read the token probabilities of a chat completion, and store them in a compact form with the answer.
 
-The form has a unit for each token, separated by spaces: its number of code points in the reply and, after a colon,
-minus the natural logarithm of its probability in thousandths. ``12 2:412 30`` says that the reply has 44 code points,
-all but the 13th and 14th certain. Certain tokens (probability above 0.9995) that follow one another are one unit, and
-so are tokens that divide a code point, as tokenizers of bytes do with Vietnamese letters.
+The form has a unit for each token, separated by spaces: its length in code points and, after a colon, its negative
+log-probability (natural, in thousandths). ``12 2:412 30`` is a reply of 44 code points, certain but for the 13th and
+14th. Successive certain tokens (probability above 0.9995) are one unit, and so are tokens that divide a code point, as
+byte-level tokenizers do with Vietnamese letters.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ IMPROBABLE: Final = 100.0
 def read_logprobs(choice: Mapping[str, Any], text: str) -> str:
     """Return the compact form of ``choice.logprobs.content`` for the reply ``text``.
 
-    Empty where there is none, or where it is malformed or does not spell ``text``: the answer is good without. Tokens
-    before and after the reply, those of thinking or the end of the turn, are left out.
+    It is empty if there is no such content, or if that is malformed or does not spell ``text``. Tokens before and after
+    the reply, such as those of thinking, are left out.
     """
     try:
         tokens = [(_bytes(one), float(one["logprob"])) for one in choice["logprobs"]["content"]]
@@ -73,6 +73,6 @@ def _units(logprobs: str) -> Iterator[tuple[int, int, int]]:
 
 
 def _bytes(token: Mapping[str, Any]) -> bytes:
-    """Return the UTF-8 bytes of a token; its text alone cannot spell a part of a letter."""
+    """Return the UTF-8 bytes of a token, whose text cannot represent a part of a letter."""
     given = token.get("bytes")
     return bytes(given) if isinstance(given, list) else str(token["token"]).encode("utf-8")

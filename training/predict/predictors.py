@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 import typer
 
 from annotator.errors import ConfigError
+from annotator.teachers.registry import CHAT
 
 if TYPE_CHECKING:
     from training.predict.running import Predictor
     from training.predict.taggers import TagMap
 
 TAGGERS: Final = ("underthesea", "token-classification", "gliner")
-KINDS: Final = "hf:DIR, openai:MODEL, groq:MODEL, underthesea, token-classification:DIR or gliner:DIR"
+_MODELS: Final = ", ".join(f"{provider}:MODEL" for provider in CHAT)
+KINDS: Final = f"hf:DIR, {_MODELS}, underthesea, token-classification:DIR or gliner:DIR"
 BATCH_SIZE: Final = 16
 _PANEL: Final = "Student or tagger"
 
@@ -72,6 +74,6 @@ def tag_map(spec: str, map_file: Path | None) -> TagMap:
 def _parsed(spec: str) -> tuple[str, str]:
     """Return kind and name of a predictor."""
     kind, _, name = spec.partition(":")
-    if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, "hf", "openai", "groq"}:
+    if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, *CHAT, "hf"}:
         raise ConfigError(f"--predictor must be {KINDS}, not {spec!r}")
     return kind, name
