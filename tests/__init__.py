@@ -1,1 +1,1 @@
-"""Tests, one file a room."""
+"""Tests of the packages and of the command line, and what they share."""

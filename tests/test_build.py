@@ -1,4 +1,4 @@
-"""The whole way through the house: real files, a real endpoint, the real command."""
+"""End-to-end tests of ``build``: real files, a real endpoint on loopback, the real command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def vner(*arguments: object) -> Result:
 
 
 def vner_process(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
-    """Run the command in a process of its own, which can be killed."""
+    """Run the command in a process of its own, which a test can kill."""
     command = [sys.executable, "-c", "import cli; cli.main()", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
@@ -54,14 +54,14 @@ def asking(endpoint: Endpoint) -> list[str]:
 
 
 def fingerprints(out: Path) -> dict[str, str]:
-    """sha256 of everything that must be the same in every run."""
+    """Return the sha256 of each file that must be the same in every run."""
     paths = [*(out / f"{name}.parquet" for name in FILES), out / "audit.json"]
     return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """The bundled sample, built once through an endpoint."""
+    """Build the bundled sample once through an endpoint; return the run directory and the JSON report."""
     out = tmp_path_factory.mktemp("built") / "run"
     with Endpoint() as endpoint:
         result = build(endpoint, out, "--json", "--quiet", "--negatives", "0.5")
@@ -70,7 +70,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
 
 
 def test_everything_is_made(built: tuple[Path, dict[str, Any]]) -> None:
-    """All files of the contract, and figures that agree with them."""
+    """A build writes every promised file, and the report agrees with the files."""
     out, report = built
     for name in (
         *(f"{name}.parquet" for name in FILES),
@@ -87,7 +87,7 @@ def test_everything_is_made(built: tuple[Path, dict[str, Any]]) -> None:
 
 
 def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
-    """At every stage, and every rejected record is in the file under its reason."""
+    """At every stage, in = kept + rejected; rejected.parquet has each rejected record with its reason."""
     out, report = built
     in_file = Counter((row["stage"], row["reason"]) for row in tables.rows(out / "rejected.parquet"))
     in_funnel = Counter(
@@ -101,7 +101,7 @@ def test_in_is_kept_and_rejected(built: tuple[Path, dict[str, Any]]) -> None:
 
 
 def test_the_merge_log_agrees_with_the_rest(built: tuple[Path, dict[str, Any]]) -> None:
-    """Every claim has its label in the log, every mention too, and the audit says what the log says."""
+    """labels.parquet counts every predicted entity and mention once; the audit agrees with it."""
     out, report = built
     uses = list(tables.read_records(RunDir(out).labels, LabelUse))
     clean = next(flow for flow in report["funnel"] if flow["stage"] == "clean")
@@ -113,7 +113,7 @@ def test_the_merge_log_agrees_with_the_rest(built: tuple[Path, dict[str, Any]]) 
 
 
 def test_passages_are_slices_and_mentions_are_slices(built: tuple[Path, dict[str, Any]]) -> None:
-    """Nothing is altered on the way from the article to the sample."""
+    """Passages are exact slices of their articles, and mentions of their passages."""
     out, _ = built
     run = RunDir(out)
     texts = {document.id: document.text for document in tables.read_records(run.documents, Document)}
@@ -137,7 +137,7 @@ def test_passages_are_slices_and_mentions_are_slices(built: tuple[Path, dict[str
 
 
 def test_samples_follow_from_annotations(built: tuple[Path, dict[str, Any]]) -> None:
-    """The answer of each sample is the list of that type's mentions; no document is in two splits."""
+    """A sample's answer lists the mentions of its type; no document is in two splits."""
     out, _ = built
     run = RunDir(out)
     annotations = {annotation.passage_id: annotation for annotation in tables.read_annotations(run.annotations)}
@@ -160,7 +160,7 @@ def test_samples_follow_from_annotations(built: tuple[Path, dict[str, Any]]) -> 
 
 
 def test_the_published_form_loads_with_datasets(built: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    """The folder is a dataset as it stands: the card names the files of each split."""
+    """``datasets`` loads the run directory as it is: the card names the files of each split."""
     import datasets
 
     out, report = built
@@ -171,7 +171,7 @@ def test_the_published_form_loads_with_datasets(built: tuple[Path, dict[str, Any
 
 
 def test_a_second_run_does_nothing(built: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    """All stages are skipped, no question is asked, and no key nor endpoint is needed."""
+    """A second run skips all stages; it sends no request and needs no key and no endpoint."""
     out, _ = built
     before = fingerprints(out)
     result = vner("build", "--out", out, "--json", "--base-url", "http://127.0.0.1:9/v1")
@@ -182,7 +182,7 @@ def test_a_second_run_does_nothing(built: tuple[Path, dict[str, Any]], tmp_path:
 
 @pytest.mark.usefixtures("processes")
 def test_concurrency_and_order_change_nothing(tmp_path: Path) -> None:
-    """Answers that come in another order give the same bytes; so do other numbers of processes."""
+    """The order of the answers and the number of workers change no byte."""
 
     def jumbled(passage: str, attempt: int) -> Answer:
         delay = random.Random(passage).random() / 20
@@ -196,7 +196,7 @@ def test_concurrency_and_order_change_nothing(tmp_path: Path) -> None:
 
 
 def test_the_same_through_groq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other SDK asks the same questions and makes the same dataset."""
+    """The Groq SDK sends the same questions as the OpenAI SDK and gives the same dataset."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
     with Endpoint() as endpoint:
         build(endpoint, tmp_path / "openai")
@@ -210,7 +210,7 @@ def test_the_same_through_groq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_cheap_setting_is_simply_changed(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Negatives and splits are made again without a single question; what was paid for stays as it is."""
+    """New negatives and splits need no request; the earlier stages are skipped."""
     build(endpoint, tmp_path / "run")
     asked = endpoint.asked.total()
     result = vner("explode", "--out", tmp_path / "run", "--negatives", 1, "--split", "0.5,0.25,0.25", "--json")
@@ -222,7 +222,7 @@ def test_a_cheap_setting_is_simply_changed(endpoint: Endpoint, tmp_path: Path) -
 
 
 def test_other_questions_are_refused_and_fresh_starts_over(endpoint: Endpoint, tmp_path: Path) -> None:
-    """What was paid for is not left without a use by accident; with --fresh, its answers are still used."""
+    """A setting that changes the questions is refused; --fresh accepts it and reuses the answers."""
     out = tmp_path / "run"
     build(endpoint, out, "--docs", 5)
     asked = endpoint.asked.total()
@@ -238,7 +238,7 @@ def test_other_questions_are_refused_and_fresh_starts_over(endpoint: Endpoint, t
 
 
 def test_a_setting_that_an_earlier_version_did_not_have_is_refused_too(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Packing would ask every question of a paid run again; its manifest need not know the setting for that."""
+    """--pack would ask every question again: it is refused even if the manifest lacks it."""
     out = tmp_path / "run"
     build(endpoint, out, "--docs", 5)
     asked = endpoint.asked.total()
@@ -253,7 +253,7 @@ def test_a_setting_that_an_earlier_version_did_not_have_is_refused_too(endpoint:
 
 
 def test_a_changed_source_is_noticed(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The same path with other articles is another run; a source that is gone does not matter any more."""
+    """The same path with other articles is refused; a source that no longer exists is not needed."""
     source = tmp_path / "news.jsonl"
     article = (ROOT / "annotator" / "sources" / "bundled" / "health.jsonl").read_text(encoding="utf-8")
     source.write_text(article, encoding="utf-8")
@@ -267,7 +267,7 @@ def test_a_changed_source_is_noticed(endpoint: Endpoint, tmp_path: Path) -> None
 
 
 def test_stages_alone_make_the_same(built: tuple[Path, dict[str, Any]], endpoint: Endpoint, tmp_path: Path) -> None:
-    """One after the other, each asked for by name."""
+    """The five stage commands, one after the other, give the same files as ``build``."""
     out, _ = built
     alone = tmp_path / "alone"
     for stage in ("sample", "chunk", "annotate", "clean", "explode"):
@@ -280,7 +280,7 @@ def test_stages_alone_make_the_same(built: tuple[Path, dict[str, Any]], endpoint
 def test_unanswered_passages_are_recorded_and_finished_later(
     endpoint: Endpoint, tmp_path: Path, undisturbed: Path
 ) -> None:
-    """Exit code 3, the cause in the file, and the same command asks for them again."""
+    """Unanswered passages give exit code 3 and are rejected with the cause; the same command asks again."""
     unlucky: set[str] = set()
 
     def some_fail(passage: str, attempt: int) -> Answer:
@@ -305,7 +305,7 @@ def test_unanswered_passages_are_recorded_and_finished_later(
 
 
 def test_killed_again_and_again(tmp_path: Path, undisturbed: Path) -> None:
-    """SIGKILL at random moments: no answer that reached the ledger is asked for again, and the result is the same."""
+    """A killed build repeats at most the requests in flight, and the result is the same."""
     out, kills, in_flight = tmp_path / "killed", 6, 4
     rng = random.Random(7)
 
@@ -335,7 +335,7 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: Path) -> None:
 
 
 def test_interrupted_by_the_user(tmp_path: Path) -> None:
-    """Ctrl-C: exit code 130, one line that says how to go on, and the answers so far are kept."""
+    """Ctrl-C exits with 130 and one line; the answers so far are in the ledger."""
 
     def slow(passage: str, attempt: int) -> Answer:
         return Answer(content="[]", delay=0.05)
@@ -353,7 +353,7 @@ def test_interrupted_by_the_user(tmp_path: Path) -> None:
 
 
 def test_two_processes_on_one_directory(tmp_path: Path) -> None:
-    """The second says so and stops; the first is not disturbed."""
+    """A second process on the same directory stops with an error; the first one finishes."""
     second_is_done = threading.Event()
 
     def held(passage: str, attempt: int) -> Answer:
@@ -373,16 +373,16 @@ def test_two_processes_on_one_directory(tmp_path: Path) -> None:
 
 
 def test_the_key_is_in_no_file_and_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the endpoint sends it back in an error."""
+    """The API key is never written or printed, even if the endpoint echoes it in an error."""
     key = "sk-never-to-be-seen-0123456789"
     monkeypatch.setenv("OPENAI_API_KEY", key)
 
-    def tell(passage: str, attempt: int) -> Answer:
+    def echo_key(passage: str, attempt: int) -> Answer:
         if len(passage) % 5 == 0:
             return Answer(400, body=json.dumps({"error": {"message": f"cannot do it for {key}"}}).encode())
         return echo_entities(passage, attempt)
 
-    with Endpoint(tell) as endpoint:
+    with Endpoint(echo_key) as endpoint:
         result = build(endpoint, tmp_path / "run", "--debug")
         assert endpoint.keys == {f"Bearer {key}"}
     assert result.exit_code == 3
@@ -392,7 +392,7 @@ def test_the_key_is_in_no_file_and_no_output(tmp_path: Path, monkeypatch: pytest
 
 
 def test_real_news(news_dir: Path, endpoint: Endpoint, tmp_path: Path) -> None:
-    """150 real articles: nothing altered, nothing over 256 tokens, at least 99 % within the bounds."""
+    """Passages of 150 real articles are exact slices of at most 256 tokens; at most 1 % are too short."""
     result = build(endpoint, tmp_path / "run", "--docs", 150, "--concurrency", 32, "--json", source=news_dir)
     assert result.exit_code == 0, result.output
     figures = json.loads(result.stdout)["passages"]
@@ -402,7 +402,7 @@ def test_real_news(news_dir: Path, endpoint: Endpoint, tmp_path: Path) -> None:
 
 
 def wait_for(condition: Any, seconds: float = 300.0) -> None:
-    """Wait until ``condition`` holds; give up after a while."""
+    """Wait until ``condition`` holds; fail after ``seconds``."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

@@ -1,4 +1,4 @@
-"""``convert``: other data sets become samples of the contract, and nothing goes without being counted."""
+"""``convert`` writes other data sets as samples and counts everything that it leaves out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ XQUAD = Path(os.environ.get("VNER_XQUAD", SHARED))
 
 
 def run(name: str, *sources: Path, **options: Any) -> tuple[list[Sample], dict[str, Any]]:
-    """Convert, check what must always hold, and read back what was written."""
+    """Convert, check the invariants of samples and funnel, and read back the samples."""
     out = sources[0].parent / "out" / "samples.parquet"
     report = convert(name, sources, out, Options(**options), Progress())
     samples = list(tables.read_samples(out))
@@ -46,22 +46,22 @@ def run(name: str, *sources: Path, **options: Any) -> tuple[list[Sample], dict[s
 
 
 def answers(samples: list[Sample]) -> dict[str, list[str]]:
-    """Answer by type, of those that are not empty."""
+    """Return the non-empty answers by type."""
     return {sample.entity_type: json.loads(sample.output) for sample in samples if sample.output != "[]"}
 
 
 def lost(report: dict[str, Any]) -> dict[str, int]:
-    """How many were left out, by reason."""
+    """Return how many were left out, by reason."""
     return {reason: found["count"] for flow in report["funnel"] for reason, found in flow["left_out"].items()}
 
 
 def examples(report: dict[str, Any], reason: str) -> list[dict[str, str]]:
-    """The examples of what was left out for a reason."""
+    """Return the examples of what was left out for a reason."""
     return next(flow["left_out"][reason]["examples"] for flow in report["funnel"] if reason in flow["left_out"])
 
 
 def read(report: dict[str, Any]) -> Counter[str]:
-    """How many were read, by unit."""
+    """Return how many were read, by unit."""
     return Counter({flow["unit"]: flow["in"] for flow in report["funnel"]})
 
 
@@ -73,7 +73,7 @@ def write(path: Path, text: str | bytes) -> Path:
 
 
 def conversation(text: str, *turns: tuple[str, str]) -> dict[str, Any]:
-    """A conversation as UniversalNER publishes them."""
+    """Return a conversation in the form that UniversalNER publishes."""
     lines = [("human", f"Text: {text}"), ("gpt", "Read.")]
     for entity_type, answer in turns:
         lines += [("human", f"What describes {entity_type} in the text?"), ("gpt", answer)]
@@ -84,14 +84,14 @@ OSLO = conversation("Anna lives in Oslo.", ("Location", '["Oslo", "Oslo"]'), ("a
 
 
 def test_the_help_names_all_formats() -> None:
-    """Every format has its name in the help, which is written without loading them."""
+    """The help, which is written without loading the converters, names every format."""
     help_text = " ".join(CliRunner().invoke(cli.app, ["convert", "--help"], env={"COLUMNS": "200"}).stdout.split())
     assert f"{', '.join(list(FORMATS)[:-1])} or {list(FORMATS)[-1]} (docs/convert.md)" in help_text
 
 
 @pytest.mark.parametrize("form", ["array", "lines", "gz", "bom"])
 def test_conversations_become_one_sample_a_question(tmp_path: Path, form: str) -> None:
-    """Types are lower-cased, mentions distinct, broken records and answers counted, whatever holds the records."""
+    """Each question becomes a sample with a lower-case type and distinct mentions, in every file form."""
     rows = [OSLO, {"id": "y"}]
     array = json.dumps(rows).encode()
     path = {
@@ -119,7 +119,7 @@ def test_without_empty_leaves_out_empty_answers(tmp_path: Path) -> None:
 
 
 def test_an_array_that_breaks_off_writes_nothing(tmp_path: Path) -> None:
-    """A cut download is an error, not a short data set."""
+    """A truncated JSON array is an error, not a short data set."""
     path = write(tmp_path / "a.json", json.dumps([OSLO, OSLO])[:-40])
     with pytest.raises(SourceError, match=r"a\.json is not JSON"):
         run("pile-ner", path)
@@ -130,13 +130,13 @@ CONTEXT = "Nguyễn Du quê ở Tiên Điền, Hà Tĩnh."
 
 
 def question(identity: str, *found: tuple[str, int], **more: Any) -> dict[str, Any]:
-    """A question of the SQuAD form."""
+    """Return a question in the SQuAD form."""
     places = [{"text": text, "answer_start": start} for text, start in found]
     return {"id": identity, "question": f"Câu {identity}?", "answers": places, **more}
 
 
 def test_only_sound_answers_of_answerable_questions(tmp_path: Path) -> None:
-    """Unanswerable questions and answers that are not in their context are left out; a wrong offset does not matter."""
+    """Unanswerable questions and answers outside their context are left out; a wrong offset is ignored."""
     at = CONTEXT.index
     questions = [
         question("một", ("Nguyễn Du", 0)),
@@ -154,8 +154,8 @@ def test_only_sound_answers_of_answerable_questions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answers", [5, "Du", [5], [None], [{}], [{"text": 5}], {"text": 5}, {"text": None}, {}])
-def test_answers_of_another_form_cost_their_question_alone(tmp_path: Path, answers: Any) -> None:
-    """So does a context that cannot be stored; the next row is read."""
+def test_broken_answers_leave_out_only_their_question(tmp_path: Path, answers: Any) -> None:
+    """Malformed answers and unstorable contexts are left out; the following rows are read."""
     row = {"context": CONTEXT, "question": "Ai?", "answers": {"text": ["Nguyễn Du"], "answer_start": [0]}}
     rows = [{**row, "answers": answers}, {**row, "context": CONTEXT + "\ud83d"}, [], {"paragraphs": 5}, row]
     samples, report = run("squad", write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows))))
@@ -166,7 +166,7 @@ def test_answers_of_another_form_cost_their_question_alone(tmp_path: Path, answe
 
 @pytest.mark.skipif(not XQUAD.exists(), reason=f"no real file at {XQUAD}; set VNER_XQUAD to xquad.vi.json")
 def test_the_real_xquad_has_its_published_size(tmp_path: Path) -> None:
-    """1,190 questions, each with an answer in its context."""
+    """XQuAD has 1,190 questions, each with an answer in its context."""
     link = tmp_path / "xquad.vi.json"
     link.symlink_to(XQUAD)
     samples, report = run("squad", link, set="xquad-vi")
@@ -176,7 +176,7 @@ def test_the_real_xquad_has_its_published_size(tmp_path: Path) -> None:
 
 
 def test_instructions_with_and_without_input(tmp_path: Path) -> None:
-    """A row without input stays without one; broken lines are counted with file and line."""
+    """A row may have no input; broken lines are counted with file and line."""
     rows = '{"instruction":"Kể ba màu","input":"","output":"Đỏ"}\n{bad\n\n'
     rows += '{"instruction":"Dịch","input":"one","output":"một"}\n{"instruction":"Kể ba màu","output":"Đỏ"}\n'
     rows += '{"instruction":"","output":"x"}\n{"instruction":"\\ud83d","output":"x"}\n'
@@ -210,7 +210,7 @@ def test_pairs_of_lines_are_translated_both_ways(tmp_path: Path) -> None:
 
 
 def test_one_direction_by_seed(tmp_path: Path) -> None:
-    """The direction is drawn by seed, the same every time."""
+    """``--direction random`` draws each direction by the seed, the same in every run."""
     english = write(tmp_path / "d" / "a.en", "".join(f"Number {number}\n" for number in range(40)))
     write(tmp_path / "d" / "a.vi.gz", gzip.compress("".join(f"Số {number}\n" for number in range(40)).encode()))
     folder = english.parent
@@ -223,7 +223,7 @@ def test_one_direction_by_seed(tmp_path: Path) -> None:
 
 
 def test_a_table_of_pairs_has_english_first_or_names_its_columns(tmp_path: Path) -> None:
-    """Quotes are part of the text, byte order marks are not; a line without a second column is left out."""
+    """TSV keeps quotes, drops byte order marks, and leaves out lines without a second column."""
     plain = write(tmp_path / "d" / "a.tsv", '"Hi" he said.\t"Chào" anh nói.\n\ufeffBye.\tTạm biệt.\r\nlone\n')
     samples, report = run("parallel", plain.parent, direction="en-vi")
     pairs = [('"Hi" he said.', '"Chào" anh nói.'), ("Bye.", "Tạm biệt.")]
@@ -235,7 +235,7 @@ def test_a_table_of_pairs_has_english_first_or_names_its_columns(tmp_path: Path)
 
 
 def test_two_files_of_other_names_are_english_and_vietnamese(tmp_path: Path) -> None:
-    """In the order in which they are given; a name with a language among them needs its partner."""
+    """Two files without a language suffix are English and Vietnamese, in the order given."""
     english = write(tmp_path / "source.txt", "Hello.\nBye.\n")
     vietnamese = write(tmp_path / "target.txt.gz", gzip.compress("Xin chào.\nTạm biệt.\n".encode()))
     samples, _ = run("parallel", english, vietnamese, direction="en-vi")
@@ -245,7 +245,7 @@ def test_two_files_of_other_names_are_english_and_vietnamese(tmp_path: Path) -> 
 
 
 def test_a_file_without_a_partner_is_named(tmp_path: Path) -> None:
-    """Half of a pair is an error, not an empty data set."""
+    """A file without its partner is an error, not an empty data set."""
     write(tmp_path / "d" / "train.en", "a\n")
     with pytest.raises(SourceError, match=r"train\.en has no partner"):
         run("parallel", tmp_path / "d")
@@ -266,7 +266,7 @@ a_b@x.vn O
 
 
 def test_every_type_of_the_set_is_asked_about_every_sentence(tmp_path: Path) -> None:
-    """Absent types answer []; a repaired I- is noted; the text is the tokens with spaces between them."""
+    """Each sentence gets a sample per type, with [] for absent ones; a repaired I- tag is noted."""
     path = write(tmp_path / "test_syllable.conll", SYLLABLES.replace("\n", "\r\n"))
     samples, report = run("conll", path)
     assert len(samples) == 6
@@ -292,7 +292,7 @@ WORDS = [
 
 
 def test_underscores_of_words_become_spaces_those_of_addresses_stay(tmp_path: Path) -> None:
-    """Word level is recognised; JSON lines and columns say the same; --level syllable leaves all as it is."""
+    """At word level, underscores become spaces except in addresses; --level syllable keeps them."""
     columns = write(tmp_path / "test_word.conll", "".join(f"{word} {tag}\n" for word, tag in WORDS))
     record = {"words": [word for word, _ in WORDS], "tags": [tag for _, tag in WORDS]}
     lines = write(tmp_path / "test_word.json", json.dumps(record, ensure_ascii=False) + "\n")
@@ -306,7 +306,7 @@ def test_underscores_of_words_become_spaces_those_of_addresses_stay(tmp_path: Pa
 
 
 def test_broken_lines_of_tagged_words_are_left_out(tmp_path: Path) -> None:
-    """Each counts as a sentence, with its place: no JSON, another number of tags, a tag that is none, no words."""
+    """Each kind of broken JSON line is left out with its file and line."""
     good = '{"words": ["Ở", "Huế"], "tags": ["O", "B-LOC"]}\n'
     bad = [
         "{",
@@ -323,7 +323,7 @@ def test_broken_lines_of_tagged_words_are_left_out(tmp_path: Path) -> None:
 
 
 def test_columns_of_nested_tags_and_broken_lines(tmp_path: Path) -> None:
-    """VLSP 2016 has two columns of tags and <s> lines; a sentence with a line that is none is left out."""
+    """VLSP 2016 files with two tag columns are read; a sentence with a broken line is left out."""
     rows = "<s>\nHuế\tNp\tB-NP\tB-LOC\tO\nUBND\tN\tB-NP\tB-ORG\tO\nHuế\tNp\tI-NP\tI-ORG\tB-LOC\n</s>\n"
     rows += "<s>\nhỏng\nA\tN\tO\tO\tO\n</s>\n"
     path = write(tmp_path / "a.conll", rows)
@@ -334,8 +334,8 @@ def test_columns_of_nested_tags_and_broken_lines(tmp_path: Path) -> None:
     assert examples(report, "broken line")[0]["where"] == f"{path}:7"
 
 
-def test_sentences_of_the_same_words_are_asked_apart(tmp_path: Path) -> None:
-    """Two equal sentences are two passages with ids of their own, the same in every run."""
+def test_equal_sentences_are_different_passages(tmp_path: Path) -> None:
+    """Equal sentences are different passages, with the same ids in every run."""
     path = write(tmp_path / "a.conll", "Huế B-LOC\n\n" * 3)
     samples, report = run("conll", path)
     assert len({sample.passage_id for sample in samples}) == 3 == read(report)["sentences"]
@@ -353,7 +353,7 @@ TAGGED = st.lists(st.tuples(TOKENS, st.sampled_from(["O", *(f"{kind}-{name}" for
 @pytest.mark.slow
 @given(st.lists(TAGGED, min_size=1, max_size=4), st.sampled_from(["word", "syllable"]))
 def test_every_entity_of_a_file_is_an_answer(tmp_path_factory: pytest.TempPathFactory, data: Any, level: str) -> None:
-    """As many entities as seqeval counts are read; each is in an answer, each answer in its input."""
+    """The reader finds the entities that seqeval finds; each is an answer and part of its input."""
     from seqeval.metrics.sequence_labeling import get_entities
 
     body = "\n".join("".join(f"{token} {tag}\n" for token, tag in sentence) for sentence in data)
@@ -375,8 +375,8 @@ def test_every_entity_of_a_file_is_an_answer(tmp_path_factory: pytest.TempPathFa
         assert plain(answered) == plain(gold)
 
 
-def test_the_users_names_of_types_win(tmp_path: Path) -> None:
-    """--types renames a type, and leaves one out by an empty name; its mentions are counted."""
+def test_types_are_renamed_or_left_out(tmp_path: Path) -> None:
+    """--types renames a type, or leaves it out under an empty name; its mentions are counted."""
     names = write(tmp_path / "types.toml", 'location = "Địa điểm"\nPATIENT_ID = ""\n')
     samples, report = run("conll", write(tmp_path / "a.conll", SYLLABLES), types=names)
     assert {sample.entity_type for sample in samples} == {"địa điểm", "symptom and disease"}
@@ -384,7 +384,7 @@ def test_the_users_names_of_types_win(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_out_of_a_benchmark_for_its_length(tmp_path: Path) -> None:
-    """Training samples over 1,024 tokens go; of a benchmark only where --max-sample-tokens says so."""
+    """Training samples over 1,024 tokens are left out; those of a benchmark only with --max-sample-tokens."""
     words = " ".join(["từ"] * 1500)
     rows = [{"instruction": "Viết", "output": words}, {"instruction": "Viết", "output": "ngắn"}]
     alpaca = write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows)))
@@ -396,7 +396,7 @@ def test_nothing_is_left_out_of_a_benchmark_for_its_length(tmp_path: Path) -> No
 
 
 def test_length_is_input_and_output_together(tmp_path: Path) -> None:
-    """A sample is dropped exactly when the tokens of its two sides are more than the limit."""
+    """A sample is left out exactly if the tokens of input and output together exceed the limit."""
     from annotator.passages.tokenizers import load_tokenizer
 
     rows = [
@@ -413,7 +413,7 @@ def test_length_is_input_and_output_together(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_samples_of_a_run_filtered_and_shared(tmp_path: Path, finished: Path) -> None:
-    """A split stays as it is; without empty answers none is left; a share keeps passages whole."""
+    """The samples of a run can be filtered by split and by empty answers; --share keeps passages whole."""
     out = tmp_path / "a.parquet"
     report = convert("samples", [finished], out, Options(split="train", without_empty=True), Progress())
     train = list(tables.read_samples(finished / "samples" / "train.parquet"))
@@ -431,8 +431,8 @@ def test_samples_of_a_run_filtered_and_shared(tmp_path: Path, finished: Path) ->
     assert kept == [sample for sample in every if sample.passage_id in passages]
 
 
-def test_what_cannot_work_is_refused_with_its_flag(tmp_path: Path, finished: Path) -> None:
-    """Settings of another format, unknown sets and files of another form are errors of one line."""
+def test_invalid_options_and_files_are_refused(tmp_path: Path, finished: Path) -> None:
+    """Settings of another format, unknown sets and files of another form are one-line errors."""
     path = write(tmp_path / "a.conll", SYLLABLES)
     for name, options, message in (
         ("conll", {"levels": 2}, "--levels is for enamex"),
@@ -452,7 +452,7 @@ def test_what_cannot_work_is_refused_with_its_flag(tmp_path: Path, finished: Pat
 
 
 def test_the_command_prints_what_was_lost_and_json(tmp_path: Path) -> None:
-    """On screen: file and line, published sizes; no markup or escape of a file is obeyed; --json is one object."""
+    """The output escapes markup and control characters of a file; --json prints one object."""
     path = write(tmp_path / "a.conll", SYLLABLES + "\n[red]x\x1b[31m\n")
     out = str(tmp_path / "o.parquet")
     shown = CliRunner().invoke(cli.app, ["convert", "conll", str(path), "--out", out, "-q"], env={"COLUMNS": "200"})
@@ -469,7 +469,7 @@ def test_the_command_prints_what_was_lost_and_json(tmp_path: Path) -> None:
 
 
 def test_an_answer_in_another_unicode_form_than_its_context_is_found(tmp_path: Path) -> None:
-    """Context and answer are compared in NFC, whichever of them is decomposed."""
+    """Context and answer are compared in NFC, whichever is decomposed."""
     rows = []
     for number, (form, other) in enumerate([("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")]):
         context, answer = unicodedata.normalize(form, CONTEXT), unicodedata.normalize(other, "Hà Tĩnh")
@@ -482,7 +482,7 @@ def test_an_answer_in_another_unicode_form_than_its_context_is_found(tmp_path: P
 
 @pytest.mark.parametrize("line", ["Hà Nội B-LOCATION", "Huế Np B-LOCATION"])
 def test_a_line_of_another_width_than_its_file_is_named(tmp_path: Path, line: str) -> None:
-    """A token with spaces in a space-separated file is not cut to its first syllable; with tabs it is whole."""
+    """A line with too many columns is left out, not read by its first token; with tabs it is read."""
     text = f"Ở O\n{line}\n\nĐi O\nVinh B-LOCATION\n"
     path = write(tmp_path / "a.conll", text)
     samples, report = run("conll", path)

@@ -1,4 +1,4 @@
-"""What people corrected comes back, becomes the truth, and samples and audit follow: a real run, the real command."""
+"""Imported corrections replace the mentions of their passages; samples and audit follow. Real runs, real commands."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def vner(*arguments: object) -> Result:
 
 
 def answered(passage: str, attempt: int) -> Answer:
-    """Capitalised runs are places, and one nested mention."""
+    """Predict capitalised runs as places, and one nested mention."""
     found = json.loads(echo_entities(passage, attempt).content or "[]")
     more = [["Bách Khoa", "trường đại học"]] if "Bách Khoa" in passage else []
     return Answer(content=json.dumps([*found, *more], ensure_ascii=False))
@@ -44,7 +44,7 @@ def answered(passage: str, attempt: int) -> Answer:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run over articles with emoji, no-break spaces and line ends of Windows."""
+    """Build a run from articles with emoji, no-break spaces and Windows line ends."""
     folder = tmp_path_factory.mktemp("made")
     source = folder / "news.jsonl"
     lines = [json.dumps({"id": f"d{number}", "text": text * 2}) for number, text in enumerate(NEWS)]
@@ -58,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(made: Path, tmp_path: Path) -> RunDir:
-    """A copy that a test may change; its endpoint is gone."""
+    """Return a copy of the run that a test may change; its endpoint no longer answers."""
     shutil.copytree(made, tmp_path / "run")
     return RunDir(tmp_path / "run")
 
@@ -92,8 +92,8 @@ def by_text(run: RunDir, part: str) -> Annotation:
 
 
 @pytest.mark.slow
-def test_corrections_become_the_truth(run: RunDir) -> None:
-    """One passage emptied, one relabelled and extended in Label Studio, the rest not looked at."""
+def test_corrections_replace_the_mentions(run: RunDir) -> None:
+    """Label Studio corrections of two passages replace their mentions; all other passages stay the same."""
     before = read(run)
     path = export(run, "labelstudio")
     tasks = json.loads(path.read_text(encoding="utf-8"))
@@ -113,7 +113,7 @@ def test_corrections_become_the_truth(run: RunDir) -> None:
     path.write_text(json.dumps(tasks), encoding="utf-8")
     report = bring_back(run, "labelstudio", path)
 
-    emptied, mended = by_text(run, "Sông Hồng"), by_text(run, "Bộ Công Thương")
+    emptied, edited = by_text(run, "Sông Hồng"), by_text(run, "Bộ Công Thương")
     assert (report["corrected"], report["unreviewed"]) == (2, len(before) - 2)
     assert {(item["raw"], item["label"], item["status"]) for item in report["labels"]} == {
         ("Tổ chức", "organization", "changed"),
@@ -121,33 +121,33 @@ def test_corrections_become_the_truth(run: RunDir) -> None:
         ("misc", None, "rejected"),
     }
     assert emptied.mentions == ()
-    assert emptied.reply_status == mended.reply_status == "reviewed"
-    found = {(one.text, one.label, one.raw_label, one.match) for one in mended.mentions}
+    assert emptied.reply_status == edited.reply_status == "reviewed"
+    found = {(one.text, one.label, one.raw_label, one.match) for one in edited.mentions}
     assert ("Bộ Công Thương", "organization", "Tổ chức", "human") in found
     assert ("🎉", "vùng đất thiêng liêng", "vùng đất thiêng liêng", "human") in found
     assert ("Đà Nẵng", "location", "LOCATION", "exact") in found
-    assert all(mended.text[one.start : one.end] == one.text for one in mended.mentions)
-    others = {key: one for key, one in read(run).items() if key not in {emptied.passage_id, mended.passage_id}}
+    assert all(edited.text[one.start : one.end] == one.text for one in edited.mentions)
+    others = {key: one for key, one in read(run).items() if key not in {emptied.passage_id, edited.passage_id}}
     assert others == {key: before[key] for key in others}
 
     samples = [sample for split in SPLITS for sample in tables.read_samples(run.samples(split))]
-    outputs = {one.entity_type: json.loads(one.output) for one in samples if one.passage_id == mended.passage_id}
+    outputs = {one.entity_type: json.loads(one.output) for one in samples if one.passage_id == edited.passage_id}
     assert outputs["organization"] == ["Bộ Công Thương"]
     assert all(one.negative for one in samples if one.passage_id == emptied.passage_id)
     audit = json.loads(run.audit.read_text(encoding="utf-8"))
     assert audit["replies"]["reviewed"] == 2
-    assert audit["mentions"]["match"]["human"] == sum(one.match == "human" for one in mended.mentions)
+    assert audit["mentions"]["match"]["human"] == sum(one.match == "human" for one in edited.mentions)
     assert audit["mentions"]["count"] == sum(len(one.mentions) for one in read(run).values())
     for flow in audit["funnel"]:
         assert flow["in"] == flow["out"] + sum(flow["rejected"].values())
     left = [row for row in tables.read_rejected(run.rejected) if row.reason == "label rejected"]
-    assert [(row.record_id, row.detail) for row in left] == [(mended.passage_id, "meaningless")]
-    assert "reviewed" in vner("show", run.root, mended.passage_id, "--json").output
+    assert [(row.record_id, row.detail) for row in left] == [(edited.passage_id, "meaningless")]
+    assert "reviewed" in vner("show", run.root, edited.passage_id, "--json").output
 
 
 @pytest.mark.slow
-def test_again_and_back(run: RunDir) -> None:
-    """The same file a second time changes nothing; without the file of corrections all is as it was."""
+def test_an_import_is_idempotent_and_can_be_undone(run: RunDir) -> None:
+    """Importing a file again changes nothing; deleting corrections.parquet restores the files before the import."""
     before = digests(run)
     path = export(run, "doccano")
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -167,7 +167,7 @@ def test_again_and_back(run: RunDir) -> None:
 
 
 def test_several_rounds_add_up(run: RunDir) -> None:
-    """A later import keeps what earlier ones said of other passages, and replaces what they said of the same."""
+    """A later import keeps earlier corrections of other passages and replaces those of the same passage."""
     path = export(run, "jsonl")
     lines = path.read_text(encoding="utf-8").splitlines()
     first, second = json.loads(lines[0]), json.loads(lines[1])
@@ -186,8 +186,8 @@ def test_several_rounds_add_up(run: RunDir) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_flat_format_cannot_carry_is_not_taken_for_deleted(run: RunDir) -> None:
-    """The nested mention was not in the file, so nobody has deleted it; what was there can be deleted."""
+def test_mentions_that_a_flat_format_cannot_hold_are_kept(run: RunDir) -> None:
+    """A nested mention that CoNLL cannot hold is not treated as deleted; an exported mention can be."""
     path = export(run, "conll")
     assert bring_back(run, "conll", path)["unchanged"] == len(read(run))
     text = path.read_text(encoding="utf-8")
@@ -198,7 +198,7 @@ def test_what_a_flat_format_cannot_carry_is_not_taken_for_deleted(run: RunDir) -
 
 
 def _unreadable(run: RunDir, name: str, path: Path, count: int = 1) -> str:
-    """Import a file none of whose records is understood; nothing changes. Returns the first reason."""
+    """Import a file with only unreadable records, check that nothing changes, and return the first reason."""
     before = digests(run)
     report = bring_back(run, name, path)
     assert {kind: report[kind] for kind in KINDS if report[kind]} == {"unreadable": count}
@@ -209,8 +209,8 @@ def _unreadable(run: RunDir, name: str, path: Path, count: int = 1) -> str:
 
 
 @pytest.mark.slow
-def test_regions_of_another_kind_are_not_no_regions(run: RunDir) -> None:
-    """A submitted task of Label Studio whose regions are not understood empties no passage."""
+def test_unknown_regions_are_unreadable(run: RunDir) -> None:
+    """A Label Studio task with unknown or unlabelled regions is unreadable; its passage keeps its mentions."""
     path = export(run, "labelstudio")
     tasks = json.loads(path.read_text(encoding="utf-8"))
     for change, reason in (
@@ -229,8 +229,8 @@ def test_regions_of_another_kind_are_not_no_regions(run: RunDir) -> None:
     assert bring_back(run, "labelstudio", path)["unchanged"] == len(tasks)
 
 
-def test_another_question_is_not_no_answer(run: RunDir) -> None:
-    """Responses of Argilla to a question that is not ours, or ``no`` to ours, are unreadable, not unreviewed."""
+def test_unknown_responses_are_unreadable(run: RunDir) -> None:
+    """An Argilla record that answers an unknown question, or answers ``no``, is unreadable, not unreviewed."""
     path = export(run, "argilla")
     records = json.loads(path.read_text(encoding="utf-8"))[:1]
     for responses, reason in (
@@ -244,7 +244,7 @@ def test_another_question_is_not_no_answer(run: RunDir) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["conll", "conll-words"])
 def test_every_row_has_the_columns_of_the_first(run: RunDir, name: str) -> None:
-    """A token with a space in it would lose its end; a row too short would have a token for a tag."""
+    """A CoNLL row with another number of columns makes its passage unreadable; tabs or spaces may separate."""
     path = export(run, name)
     text = path.read_text(encoding="utf-8")
     blocks = text.split("-DOCSTART-")
@@ -262,8 +262,8 @@ def test_every_row_has_the_columns_of_the_first(run: RunDir, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_docbin_without_our_spans_is_not_one_without_spans(run: RunDir) -> None:
-    """Spans under another key, or documents that were never annotated, empty no passage."""
+def test_a_docbin_with_spans_under_another_key_is_unreadable(run: RunDir) -> None:
+    """Documents of spaCy with spans under another key are unreadable, not without mentions."""
     spacy = pytest.importorskip("spacy")
     path = export(run, "spacy")
     docs = list(spacy.tokens.DocBin().from_bytes(path.read_bytes()).get_docs(spacy.vocab.Vocab()))
@@ -285,7 +285,7 @@ def test_a_docbin_without_our_spans_is_not_one_without_spans(run: RunDir) -> Non
 
 @pytest.mark.parametrize("name", ["labelstudio", "doccano", "jsonl", "gliner", "alpaca", "universalner", "conll"])
 def test_decomposed_files_are_the_same_passages(run: RunDir, name: str) -> None:
-    """A tool that stores text in another Unicode form moves the offsets; passages and spans are found all the same."""
+    """Passages and spans are found in files whose tool stored the text in another Unicode form."""
     path = export(run, name)
     records = path.read_text(encoding="utf-8")
     if name in {"alpaca", "universalner", "gliner", "conll"}:
@@ -324,8 +324,8 @@ def _decompose(item: dict[str, Any], name: str) -> None:
 
 
 @pytest.mark.slow
-def test_records_that_bring_nothing_are_counted_and_named(run: RunDir) -> None:
-    """Another text, another run, a span outside, a span of nothing, twice with a difference: none is taken."""
+def test_unusable_records_are_counted_and_listed(run: RunDir) -> None:
+    """Foreign texts and runs, invalid spans and contradictory copies are counted, listed and not imported."""
     path = export(run, "jsonl")
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     one, two, three, four = lines[:4]
@@ -352,8 +352,8 @@ def test_records_that_bring_nothing_are_counted_and_named(run: RunDir) -> None:
     assert "of-another-run" in shown
 
 
-def test_a_slip_of_the_mouse_is_mended(run: RunDir) -> None:
-    """White space around a selection goes, no-break space too; a label in other capitals is the same label."""
+def test_white_space_around_a_span_is_trimmed(run: RunDir) -> None:
+    """White space around an imported span is trimmed, and its label is normalised."""
     found = by_text(run, "Bộ Công Thương")
     old = next(one for one in found.mentions if one.text == "Bộ Công Thương")
     spans = [{"start": one.start, "end": one.end, "label": one.label} for one in found.mentions if one != old]
@@ -364,7 +364,7 @@ def test_a_slip_of_the_mouse_is_mended(run: RunDir) -> None:
 
 
 def test_splits_are_those_of_the_samples(run: RunDir) -> None:
-    """Together they are everything, and each passage is where its samples are."""
+    """``export --split`` exports each passage in the split of its samples; the splits together are the run."""
     split_of = {sample.passage_id: split for split in SPLITS for sample in tables.read_samples(run.samples(split))}
     seen: list[str] = []
     for split in SPLITS:
@@ -376,7 +376,7 @@ def test_splits_are_those_of_the_samples(run: RunDir) -> None:
 
 
 def test_alpaca_has_the_rows_of_the_samples(run: RunDir) -> None:
-    """Negatives too, for they are drawn by the same seed."""
+    """The Alpaca export has exactly the samples, including the negatives."""
     rows = json.loads(export(run, "alpaca").read_text(encoding="utf-8"))
     samples = [sample for split in SPLITS for sample in tables.read_samples(run.samples(split))]
     assert any(sample.negative for sample in samples)
@@ -386,7 +386,7 @@ def test_alpaca_has_the_rows_of_the_samples(run: RunDir) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
-    """In every format, and with --json the counts add up."""
+    """A second export gives the same bytes in every format, and the counts of --json add up."""
     for name in FORMATS:
         first = export(run, name).read_bytes()
         again = vner("export", run.root, "-f", name, "-o", run.root.parent / "again", "--json")
@@ -413,7 +413,7 @@ def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
     ],
 )
 def test_errors_take_one_line(run: RunDir, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
-    """The cause and the fix, the right exit code, nothing changed."""
+    """An error is one line with the cause and the fix, has the right exit code and changes nothing."""
     (tmp_path / "broken").write_text('[{"a": 1},', encoding="utf-8")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     before = digests(run)
@@ -427,7 +427,7 @@ def test_errors_take_one_line(run: RunDir, tmp_path: Path, arguments: tuple[str,
 
 
 def test_spacy_is_asked_for_when_it_is_missing(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line with what to install."""
+    """Without spaCy, the error is one line that names the package to install."""
     monkeypatch.setitem(__import__("sys").modules, "spacy.tokens", None)
     result = vner("export", run.root, "-f", "spacy", "-o", tmp_path / "x")
     assert result.exit_code == 2
@@ -436,7 +436,7 @@ def test_spacy_is_asked_for_when_it_is_missing(run: RunDir, tmp_path: Path, monk
 
 
 def test_a_damaged_file_of_corrections_is_named(run: RunDir) -> None:
-    """With what to do; --fresh would not help."""
+    """A damaged corrections.parquet is reported with the fix; --fresh would not repair it."""
     run.corrections.write_bytes(b"nothing")
     result = vner("build", "--out", run.root, "-q")
     assert result.exit_code == 1
@@ -444,8 +444,8 @@ def test_a_damaged_file_of_corrections_is_named(run: RunDir) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_is_asked_where_answers_are_missing(tmp_path: Path) -> None:
-    """Passages without an answer stay without one; the corrections count all the same."""
+def test_an_import_asks_no_unanswered_passage(tmp_path: Path) -> None:
+    """An import sends no request for unanswered passages, and still applies the corrections."""
 
     def some_fail(passage: str, attempt: int) -> Answer:
         return (
@@ -467,8 +467,8 @@ def test_nothing_is_asked_where_answers_are_missing(tmp_path: Path) -> None:
     assert not any(found.mentions for found in read(run).values())
 
 
-def test_a_correction_of_another_text_is_of_no_use() -> None:
-    """Such as one copied from another run: the teacher's answer stands."""
+def test_a_correction_of_another_text_is_ignored() -> None:
+    """A correction whose text is not the passage's is ignored: the teacher's answer is used."""
     passage = Passage("p1", "Bà ở Huế", 3, (Piece("d", 0, 8),), 1)
     completion = Completion("k", "p1", '[["Huế", "city"]]', "stop", 0, 0, 0.0, 0.0)
     labels = LabelNormalizer(load_lexicon())
@@ -484,8 +484,8 @@ def test_a_correction_of_another_text_is_of_no_use() -> None:
 
 
 @pytest.mark.slow
-def test_fresh_keeps_what_people_did(run: RunDir) -> None:
-    """Everything is made again from the ledger and the corrections."""
+def test_fresh_keeps_corrections(run: RunDir) -> None:
+    """``build --fresh`` rebuilds the same files from the ledger and the corrections."""
     path = export(run, "jsonl")
     lines = [{**json.loads(line), "mentions": []} for line in path.read_text(encoding="utf-8").splitlines()]
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Replies of every shape that models are known to write, and some that nobody would."""
+"""The parser on replies of every shape that models are known to write, and on random and hostile text."""
 
 from __future__ import annotations
 
@@ -252,21 +252,21 @@ def test_anything_else_that_is_readable_is_repaired(reply, expected):
 
 @pytest.mark.parametrize(("reply", "expected"), TRUNCATED.values(), ids=TRUNCATED)
 def test_a_list_that_was_cut_keeps_its_complete_pairs(reply, expected):
-    """What was cut is seen by its structure; the broken last item is neither a mention nor malformed."""
+    """A cut is recognised by the structure; the broken last item is neither a mention nor malformed."""
     parsed = parse_reply(reply)
     assert (pairs(parsed), parsed.status, parsed.malformed) == (expected, "truncated", ())
 
 
 @pytest.mark.parametrize("reply", UNPARSABLE.values(), ids=UNPARSABLE)
 def test_text_without_a_list_is_unparsable(reply):
-    """Prose, pages, refusals and code are no answer, whatever brackets stand in them."""
+    """Prose, web pages, refusals and code are unparsable, whatever brackets they contain."""
     parsed = parse_reply(reply)
     assert (pairs(parsed), parsed.status) == ([], "unparsable")
 
 
 @pytest.mark.parametrize(("reply", "expected", "malformed"), MALFORMED.values(), ids=MALFORMED)
-def test_items_that_are_no_pairs_are_handed_back(reply, expected, malformed):
-    """A malformed item is given back as text; a list of nothing else is not an empty answer."""
+def test_malformed_items_are_returned(reply, expected, malformed):
+    """Malformed items are returned as text; a list of nothing but malformed items is unparsable."""
     parsed = parse_reply(reply)
     assert (pairs(parsed), list(parsed.malformed)) == (expected, malformed)
     assert (parsed.status == "unparsable") == (not expected)
@@ -280,15 +280,15 @@ def test_items_that_are_no_pairs_are_handed_back(reply, expected, malformed):
         ("- Hà Nội: location\n- Nam: per", [HN]),
     ],
 )
-def test_the_endpoint_may_say_that_the_reply_was_cut(reply, expected):
-    """With the flag, whatever is readable is ``truncated``, and a last Markdown line is not trusted."""
+def test_the_endpoint_may_report_a_cut_reply(reply, expected):
+    """With the flag, whatever is readable is ``truncated``, and a last Markdown line is left out."""
     parsed = parse_reply(reply, truncated=True)
     assert (pairs(parsed), parsed.status) == (expected, "truncated")
 
 
 @pytest.mark.parametrize(("reply", "expected"), [(STRICT, BOTH), ('{\n \t \t"entities": [\n \t \t ]}\n', [])])
 def test_a_list_that_is_closed_was_not_cut(reply, expected):
-    """The token limit can end a reply with the last bracket, or in the white space after it."""
+    """A closed list is complete, even if the token limit ended the reply there or in the white space after."""
     parsed = parse_reply(reply, truncated=True)
     assert (pairs(parsed), parsed.status) == (expected, "ok")
 
@@ -308,7 +308,7 @@ def test_a_list_that_is_closed_was_not_cut(reply, expected):
     ],
 )
 def test_a_sentence_can_say_that_there_is_none(reply):
-    """It is an answer without entities; a passage without one makes negative samples."""
+    """A sentence that reports no entities is an answer without entities, not an unparsable reply."""
     parsed = parse_reply(reply, "Trời hôm nay đẹp.")
     assert (parsed.mentions, parsed.status, parsed.malformed) == ((), "repaired", ())
 
@@ -326,13 +326,13 @@ def test_a_sentence_can_say_that_there_is_none(reply):
     ],
 )
 def test_a_sentence_that_says_more_is_no_empty_answer(reply):
-    """It must not pass for a passage without entities."""
+    """A sentence that reports no entities but one, or refuses, is not an empty answer."""
     parsed = parse_reply(reply, "Trời Hà Nội hôm nay đẹp.")
     assert parsed.mentions or parsed.status == "unparsable"
 
 
 def test_prose_that_was_cut_is_unparsable():
-    """The flag alone does not make a list of a refusal."""
+    """The truncation flag does not make a refusal readable."""
     assert parse_reply("Xin lỗi, tôi không thể", truncated=True).status == "unparsable"
 
 
@@ -344,19 +344,19 @@ def test_long_items_are_shortened():
 
 TEXTS = st.text(min_size=1).map(str.strip).filter(bool)
 PAIRS = st.lists(
-    st.tuples(TEXTS, TEXTS).filter(  # ("NONE", "person") says that there is no person
+    st.tuples(TEXTS, TEXTS).filter(  # ("NONE", "person") means that there is no person
         lambda pair: not (is_nothing(pair[0]) or is_no_type(pair[1]) or is_placeholder(*pair))
     )
 )
-# Texts full of what the scanner looks at.
+# Texts made of the characters that the scanner reacts to.
 TRICKY = st.text(alphabet="ab đ'\"“”‘’,;:()[]{}\\\n#/-.`|1", min_size=1)
-TRICKY = TRICKY.map(str.strip).filter(lambda text: text not in ("", "..."))  # that stands for an entity left out
+TRICKY = TRICKY.map(str.strip).filter(lambda text: text not in ("", "..."))  # "..." stands for omitted entities
 TRICKY_PAIRS = st.lists(st.tuples(TRICKY, TRICKY), min_size=1)
 
 
 @given(st.text() | st.text(alphabet="ab'\"“”‘’,;:()[]{}\\\n#/-.`|1<> "), st.booleans())
 def test_no_text_raises(reply, truncated):
-    """Any string has an answer, within the promises of the record."""
+    """Any string gives a valid result: stripped mentions, short malformed items, a consistent status."""
     parsed = parse_reply(reply, truncated=truncated)
     assert all(mention.text.strip() == mention.text != "" for mention in parsed.mentions)
     assert all(mention.label.strip() == mention.label != "" for mention in parsed.mentions)
@@ -366,14 +366,14 @@ def test_no_text_raises(reply, truncated):
 
 @given(PAIRS | TRICKY_PAIRS, st.booleans())
 def test_json_round_trips(expected, ascii_only):
-    """Every list of pairs comes back from its JSON."""
+    """Every list of pairs is read back from its JSON."""
     parsed = parse_reply(json.dumps(expected, ensure_ascii=ascii_only))
     assert (pairs(parsed), parsed.status) == (expected, "ok")
 
 
 @given(PAIRS | TRICKY_PAIRS)
 def test_python_round_trips(expected):
-    """Every list of tuples comes back from its Python notation, through the scanner."""
+    """Every list of tuples is read back from its Python notation, by the scanner."""
     parsed = parse_reply(repr(expected))
     assert (pairs(parsed), parsed.malformed) == (expected, ())
     assert parsed.status == ("repaired" if expected else "ok")
@@ -381,7 +381,7 @@ def test_python_round_trips(expected):
 
 @given(PAIRS | TRICKY_PAIRS, st.sampled_from(["pairs", "tuples", "records"]), st.data())
 def test_a_cut_gives_a_prefix(expected, shape, data):
-    """Cut anywhere, a list gives its first pairs, nothing invented, and all that were closed before the cut."""
+    """A list cut anywhere gives a prefix of its pairs, with every pair that was closed before the cut."""
     if shape == "pairs":
         whole = json.dumps(expected, ensure_ascii=False)
     elif shape == "tuples":
@@ -409,21 +409,21 @@ def test_a_cut_gives_a_prefix(expected, shape, data):
     st.booleans(),
 )
 def test_what_stands_around_does_not_matter(expected, before, after, python):
-    """Fences and prose before and after leave the mentions as they are."""
+    """Fences and prose before and after the list do not change the mentions."""
     reply = before + (repr(expected) if python else json.dumps(expected, ensure_ascii=False)) + after
     assert pairs(parse_reply(reply)) == expected
 
 
 @given(TRICKY_PAIRS)
-def test_records_and_pairs_say_the_same(expected):
-    """Objects of any usual key names, Python or JSON, give what pairs give."""
+def test_records_and_pairs_give_the_same(expected):
+    """Objects with any of the usual key names, in Python or JSON, give the same mentions as pairs."""
     records = [{"entity": text, "label": label} for text, label in expected]
     assert pairs(parse_reply(json.dumps(records))) == pairs(parse_reply(repr(records))) == expected
 
 
 @pytest.mark.slow
 def test_mutated_replies_do_not_raise():
-    """Twenty thousand replies with characters cut, doubled, swapped and thrown in are read without an exception."""
+    """Twenty thousand replies with characters deleted, doubled, swapped and inserted raise no exception."""
     rng = random.Random(7)
     seeds = [reply for reply, _ in [*OK.values(), *REPAIRED.values(), *TRUNCATED.values()]]
     seeds = [seed for seed in [*seeds, *UNPARSABLE.values()] if 0 < len(seed) < 300]
@@ -442,7 +442,7 @@ def test_mutated_replies_do_not_raise():
 
 
 def test_code_is_text(tmp_path):
-    """What would run if it were evaluated is read as letters and does nothing."""
+    """Code in a reply is never evaluated; it is read as text."""
     target = tmp_path / "written"
     code = f"__import__('pathlib').Path({str(target)!r}).touch()"
     for reply in (
@@ -457,7 +457,7 @@ def test_code_is_text(tmp_path):
     assert not target.exists()
 
 
-HUGE = {  # what it begins with, what fills it, what it ends with
+HUGE = {  # head, repeated unit, tail
     "open brackets": ("", "[", ""),
     "closed at last": ("[" * 100_000 + '"a", "b"', "]", ""),
     "open objects": ("", '{"a":', ""),
@@ -500,15 +500,15 @@ def fill(head: str, unit: str, tail: str, size: int) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", HUGE.values(), ids=HUGE)
 def test_long_replies_are_read(parts):
-    """Whatever fills a reply beyond the limit of the scanner, the answer holds no more than what was written."""
+    """A reply longer than the scanner's limit is read; the mentions hold no more than was written."""
     reply = fill(*parts, size=600_000)
     parsed = parse_reply(reply)
     assert sum(len(mention.text) for mention in parsed.mentions) <= len(reply)
 
 
 @pytest.mark.slow
-def test_strict_json_is_read_to_its_end_and_the_rest_as_far_as_the_limit():
-    """What the scanner leaves unread is told as ``truncated``, never passed over in silence."""
+def test_only_strict_json_is_read_beyond_the_limit():
+    """A reply that the scanner reads only up to its limit is ``truncated``; strict JSON is read to its end."""
     strict = fill("[", '["Hà Nội", "location"],', '["a", "b"]]', 600_000)
     parsed = parse_reply(strict)
     assert (len(parsed.mentions), parsed.status) == (strict.count("[") - 1, "ok")
@@ -518,6 +518,6 @@ def test_strict_json_is_read_to_its_end_and_the_rest_as_far_as_the_limit():
 
 
 def test_a_complete_list_in_an_open_fence_is_complete():
-    """The token limit that ended a reply after its list, before the end of the code fence, cut nothing off."""
+    """A complete list in a code fence that was cut before its end is complete."""
     parsed = parse_reply('```json\n[["Hà Nội", "city"]]\n', truncated=True)
     assert (pairs(parsed), parsed.status) == ([("Hà Nội", "city")], "ok")

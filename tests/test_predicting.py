@@ -1,4 +1,4 @@
-"""Predicting: every query answered once, whatever happens; students held to a list; taggers with a table."""
+"""``predict`` answers every query once, also after a kill: students, taggers and models behind endpoints."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ PLACES = ("Hà Nội", "Huế", "Đà Nẵng", "Cần Thơ")
 
 
 def benchmark(path: Path, passages: int = 6) -> Path:
-    """Three queries about each passage: a person, a place, and a type that is absent."""
+    """Write three queries about each passage: for a person, a place, and an absent type."""
     samples: list[Sample] = []
     for number in range(passages):
         name, place = NAMES[number % 3], PLACES[number % 4]
@@ -60,7 +60,7 @@ def run(*arguments: object) -> Any:
 
 
 def fixed(name: str = "x") -> Predictor:
-    """A predictor that answers with the id of the query."""
+    """Return a predictor that answers with the id of the query."""
 
     def answer(samples: Sequence[Sample], known: Any, progress: Any) -> Iterator[tuple[str, str]]:
         for sample in reversed(samples):
@@ -70,11 +70,11 @@ def fixed(name: str = "x") -> Predictor:
     return Predictor({"predictor": name}, answer)
 
 
-# ---- the file ----
+# ---- the file of predictions ----
 
 
 def test_answers_end_in_the_order_of_the_benchmark(tmp_path: Path) -> None:
-    """However they come; a second run asks nothing and changes nothing."""
+    """Answers are sorted in the order of the benchmark; a second run changes nothing."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "new" / "p.jsonl"
     assert predict(source, fixed(), out, Progress()) == Outcome(18, 18, 18)
     before = out.read_bytes()
@@ -84,8 +84,8 @@ def test_answers_end_in_the_order_of_the_benchmark(tmp_path: Path) -> None:
     assert out.read_bytes() == before
 
 
-def test_a_torn_line_is_cut_off_and_asked_again(tmp_path: Path) -> None:
-    """What a kill left of the last line is no answer; the whole lines before it are."""
+def test_an_incomplete_last_line_is_answered_again(tmp_path: Path) -> None:
+    """An incomplete last line is removed and its query answered again; whole lines are kept."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     predict(source, fixed(), out, Progress())
     whole = out.read_bytes()
@@ -96,8 +96,8 @@ def test_a_torn_line_is_cut_off_and_asked_again(tmp_path: Path) -> None:
         assert out.read_bytes() == whole
 
 
-def test_what_does_not_belong_together_is_not_mixed(tmp_path: Path) -> None:
-    """Another predictor's file, another benchmark's, and a file that predict did not make are refused."""
+def test_a_file_of_another_predictor_or_benchmark_is_refused(tmp_path: Path) -> None:
+    """A file of another predictor or benchmark, or one that predict did not write, is refused."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     predict(source, fixed(), out, Progress())
     with pytest.raises(ConfigError, match=r"of another predictor \(predictor: x, not y\)"):
@@ -112,7 +112,7 @@ def test_what_does_not_belong_together_is_not_mixed(tmp_path: Path) -> None:
 
 
 def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
-    """It is not thrown away: somebody may have paid for it."""
+    """A broken line before the last is an error with its number, since its answer may have been paid for."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     predict(source, fixed(), out, Progress())
     lines = out.read_bytes().splitlines(keepends=True)
@@ -122,8 +122,8 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
-    """SIGKILL in the middle of tagging: the same command finishes, and the file is that of a run left alone."""
+def test_a_killed_run_continues(tmp_path: Path) -> None:
+    """After SIGKILL, the same command finishes with the file of an uninterrupted run."""
     source = benchmark(tmp_path / "b.parquet", 120)
     out, alone = tmp_path / "killed.jsonl", tmp_path / "alone.jsonl"
     process = vner_process("predict", source, "--predictor", "underthesea", "--out", out, "--quiet")
@@ -142,14 +142,14 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
 
 
 def places(prompt: str, attempt: int) -> Answer:
-    """Answers with the places of the text, if it is asked for them, in a fence as models like it."""
+    """Answer with the places of the text, in a code fence, if the question asks for them."""
     text, _, question = prompt.partition("Question: ")
     found = [name for name in CAPITALS.findall(text) if name in PLACES] if "location" in question else []
     return Answer(content=f"```json\n{json.dumps(found, ensure_ascii=False)}\n```")
 
 
 def test_a_model_behind_an_endpoint_answers(tmp_path: Path) -> None:
-    """Each query is one request, in words of the versioned prompt; what comes back can be scored."""
+    """Each query is one request with the versioned prompt, and the answers can be scored."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     with Endpoint(places) as endpoint:
         asking = ("--predictor", "openai:m", "--base-url", endpoint.url, "--option", "top_k=1", "--out", out, "--quiet")
@@ -167,7 +167,7 @@ def test_a_model_behind_an_endpoint_answers(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_run_pays_for_no_answer_twice(tmp_path: Path) -> None:
-    """Only what was in flight is asked again: the ledger beside the predictions has the rest."""
+    """After SIGKILL, only the requests in flight are repeated: the ledger has the other answers."""
     source, out = benchmark(tmp_path / "b.parquet", 40), tmp_path / "p.jsonl"
 
     def slow(prompt: str, attempt: int) -> Answer:
@@ -186,8 +186,8 @@ def test_a_killed_run_pays_for_no_answer_twice(tmp_path: Path) -> None:
     assert len(read_predictions(out)) == 120
 
 
-def test_what_fails_for_good_is_told_and_asked_again(tmp_path: Path) -> None:
-    """Exit code 3, the others are answered, and the same command asks for what is left."""
+def test_failed_queries_are_reported_and_asked_again(tmp_path: Path) -> None:
+    """A failed query gives exit code 3; the others are answered, and the same command asks it again."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
 
     def refuse(prompt: str, attempt: int) -> Answer:
@@ -205,7 +205,7 @@ def test_what_fails_for_good_is_told_and_asked_again(tmp_path: Path) -> None:
 
 
 def test_without_a_key_nothing_is_asked(tmp_path: Path) -> None:
-    """The variable is named."""
+    """Without a key, the error names the environment variable."""
     result = run("predict", benchmark(tmp_path / "b.parquet"), "--predictor", "groq:m", "--out", tmp_path / "p.jsonl")
     assert result.exit_code == 2
     assert "GROQ_API_KEY" in result.stderr
@@ -216,7 +216,7 @@ def test_without_a_key_nothing_is_asked(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A student with random weights."""
+    """Save a student with random weights."""
     texts = [
         f"Ông {name} đến {place} lần thứ {n}. What describes" for name in NAMES for place in PLACES for n in "0123"
     ]
@@ -225,7 +225,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_student_always_writes_a_list(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random weights write no nonsense that cannot be read; the same command gives the same bytes."""
+    """A student with random weights writes readable lists, the same bytes each time."""
     monkeypatch.setattr(seq2seq, "MAX_ANSWER", 40)
     source = benchmark(tmp_path / "b.parquet", 4)
     asking = ("--predictor", f"hf:{student}", "--device", "cpu", "--batch-size", 5, "--quiet")
@@ -239,8 +239,8 @@ def test_a_student_always_writes_a_list(student: Path, tmp_path: Path, monkeypat
 
 
 @pytest.mark.slow
-def test_batches_do_not_depend_on_what_is_known(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that goes on feeds its model the same batches; those that are done are not fed at all."""
+def test_a_continued_run_has_the_same_batches(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A continued run feeds its model the same batches and skips the finished ones."""
     import torch
     from transformers import MT5ForConditionalGeneration
 
@@ -265,8 +265,8 @@ def test_batches_do_not_depend_on_what_is_known(student: Path, tmp_path: Path, m
 
 
 @pytest.mark.slow
-def test_an_adapter_answers_by_its_own_name(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Base and adapter together are the identity; another adapter is another predictor."""
+def test_an_adapter_is_part_of_the_identity(student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The predictor's identity covers base model and adapter; another adapter is another predictor."""
     from peft import LoraConfig, get_peft_model
 
     from training.students import load_model, load_tokenizer
@@ -287,8 +287,8 @@ def test_an_adapter_answers_by_its_own_name(student: Path, tmp_path: Path, monke
 
 @pytest.mark.slow
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]))))
-def test_the_grammar_lets_every_list_pass(mentions: list[str]) -> None:
-    """What a student is taught to write can be written, and comes out as it is."""
+def test_the_grammar_accepts_every_list(mentions: list[str]) -> None:
+    """The grammar accepts every JSON list of strings, and as_list leaves it unchanged."""
     text = json.dumps(mentions, ensure_ascii=False)
     assert step(START, text) == DONE
     assert json.loads(as_list(text)) == mentions
@@ -296,13 +296,13 @@ def test_the_grammar_lets_every_list_pass(mentions: list[str]) -> None:
 
 @given(st.text('[]",\\ aĐ\n'))
 def test_whatever_is_written_ends_as_a_list(text: str) -> None:
-    """Cut off or not, and even where the grammar was left."""
+    """as_list makes a JSON list of any text."""
     assert isinstance(json.loads(as_list(text)), list)
 
 
 @given(st.lists(st.sampled_from(["Hà Nội", "Huế", 'phim "Mai"', "x\\y"])), st.data())
 def test_a_list_that_is_cut_keeps_its_whole_strings(mentions: list[str], data: st.DataObject) -> None:
-    """Nothing is invented, and nothing that was whole is lost."""
+    """as_list keeps exactly the strings that a cut list had complete."""
     text = json.dumps(mentions, ensure_ascii=False)
     cut = text[: data.draw(st.integers(0, len(text)))]
     kept = json.loads(as_list(cut))
@@ -313,7 +313,7 @@ def test_a_list_that_is_cut_keeps_its_whole_strings(mentions: list[str], data: s
 
 @pytest.mark.slow
 def test_no_token_of_a_right_answer_is_forbidden() -> None:
-    """Token by token, as the student's own tokenizer cuts it, and then the end, and nothing but the end."""
+    """The grammar allows each token of a list, and after the list only the end."""
     tokenizer = make_tokenizer([f"Ông {name} đến {place}" for name in NAMES for place in PLACES])
     grammar = ListOnly(tokenizer, len(tokenizer) + 3, "cpu")
     table = grammar._table.tolist()
@@ -331,7 +331,7 @@ def test_no_token_of_a_right_answer_is_forbidden() -> None:
 
 
 def test_a_tagger_reads_a_passage_once(tmp_path: Path) -> None:
-    """However many queries are about it; what is known is not read again."""
+    """A tagger reads each passage once for all its queries, and none whose queries are all answered."""
     read: list[str] = []
 
     def tagger(texts: Sequence[str]) -> Iterator[list[Tagged]]:
@@ -353,18 +353,18 @@ def test_a_tagger_reads_a_passage_once(tmp_path: Path) -> None:
 
 
 def test_a_tag_with_the_name_of_a_type_needs_no_line() -> None:
-    """Written as tag sets and as queries write it; a line takes it away, too."""
+    """A tag maps to the type of its name, unless the table maps it otherwise."""
     assert TagMap({}).of("SYMPTOM_AND_DISEASE") == {"symptom and disease"}
     assert TagMap({"DATE": ()}).of("DATE") == frozenset()
 
 
 def test_the_user_sees_and_changes_the_table(tmp_path: Path) -> None:
-    """What is printed is what is read; the table decides, and is part of whose answers they are."""
+    """--show-map prints the table in the form that --map reads; the table is part of the identity."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     shown = run("predict", source, "--predictor", "underthesea", "--show-map").stdout
     assert 'PER = ["person", "name"]' in shown
     own = tmp_path / "map.toml"
-    own.write_text(shown.replace('"person", "name"', '"date"'), encoding="utf-8-sig")  # as Windows editors save it
+    own.write_text(shown.replace('"person", "name"', '"date"'), encoding="utf-8-sig")  # with a byte order mark
     assert load_map("underthesea", own).of("PER") == {"date"}
     asking = ("predict", source, "--predictor", "underthesea", "--out", out, "--quiet")
     assert run(*asking, "--map", own).exit_code == 0
@@ -377,7 +377,7 @@ def test_the_user_sees_and_changes_the_table(tmp_path: Path) -> None:
 
 
 def test_underthesea_gives_slices() -> None:
-    """Names, each letter by letter as it stands in the text, whatever underthesea makes of its spelling."""
+    """Names found by underthesea are exact slices of the text, whatever it does to their spelling."""
     texts = ["Ông Nguyễn Văn An đến Huế. Bà Hoà ở Hà Nội.\n\nTheo http://a.vn/b.html, UBND TP.HCM họp.", "", "   "]
     found = list(tag_with_underthesea(texts))
     assert [len(names) for names in found[1:]] == [0, 0]
@@ -387,7 +387,7 @@ def test_underthesea_gives_slices() -> None:
 
 
 def test_tokens_become_names() -> None:
-    """The first token of a word decides; B begins a name, and so does another tag or a gap."""
+    """The first token of a word sets its tag; a B- tag, another tag or a gap begins a new name."""
     text = "Ông Nguyễn An, Huế và Covid-19"
 
     def token(word: str, tag: str) -> dict[str, Any]:
@@ -396,7 +396,7 @@ def test_tokens_become_names() -> None:
 
     said = [token("Nguy", "B-PER"), token("ễn", "B-LOC"), token(" An", "I-PER"), token("Huế", "I-PER")]
     assert join_tokens(text, said) == [("Nguyễn An", "PER"), ("Huế", "PER")]
-    assert join_tokens(text, [token("ng", "B-PER")]) == []  # the end of a word alone says nothing
+    assert join_tokens(text, [token("ng", "B-PER")]) == []  # the end of a word alone has no tag
     assert join_tokens(text, [token("Covid", "B-DIS"), token("-", "I-DIS"), token("19", "I-DIS")]) == [
         ("Covid-19", "DIS")
     ]
@@ -406,7 +406,7 @@ def test_tokens_become_names() -> None:
 
 @pytest.mark.slow
 def test_a_token_classifier_answers(tmp_path: Path) -> None:
-    """A fitted model finds the names it was shown, as slices, sentence by sentence."""
+    """A token classifier finds the names it was trained on, as slices."""
     source = benchmark(tmp_path / "b.parquet", 4)
     texts = [f"đến đến {name} đến đến {place} lần thứ ." for name in NAMES for place in PLACES] + ["0 1 2 3 . Ông đến"]
     folder = save_tagger(tmp_path / "tagger", texts, ["B-PER", "I-PER"])
@@ -423,7 +423,7 @@ def test_a_token_classifier_answers(tmp_path: Path) -> None:
 
 
 def test_gliner_is_asked_for_the_types_of_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once a passage, by the types' own names or by the user's labels for them (the package itself is stood in for)."""
+    """GLiNER (a stub) gets each text once, with the benchmark's types or the user's labels for them."""
     asked: list[tuple[list[str], list[str]]] = []
 
     class GLiNER:
@@ -458,8 +458,8 @@ def test_gliner_is_asked_for_the_types_of_the_benchmark(tmp_path: Path, monkeypa
     assert read_predictions(out)["1-location"] == "[]"
 
 
-def test_a_predictor_that_is_none_is_refused(tmp_path: Path) -> None:
-    """The kinds there are stand in the error; a folder that is not there is named."""
+def test_an_unknown_predictor_is_refused(tmp_path: Path) -> None:
+    """An unknown predictor is an error that lists the kinds; a missing folder is named."""
     source = benchmark(tmp_path / "b.parquet")
     for spec, said in (
         ("bert", "--predictor must be hf:DIR"),
@@ -481,7 +481,7 @@ def test_a_predictor_that_is_none_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_predictions_that_cannot_start_leave_no_file(finished: Path, tmp_path: Path) -> None:
-    """Another predictor may then write to the same --out."""
+    """A predictor that fails to load leaves no file, so that another can write to the same --out."""
     (tmp_path / "empty").mkdir()
     out = tmp_path / "answers.jsonl"
     arguments = ["predict", str(finished / "samples/test.parquet"), "--predictor", f"hf:{tmp_path / 'empty'}"]

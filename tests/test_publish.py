@@ -1,4 +1,4 @@
-"""Publishing: the real client of the Hub against an endpoint on loopback that plays the Hub."""
+"""``publish`` with the Hub's real client against an endpoint on loopback that implements the Hub."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ SENT = {
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> RunDir:
-    """A copy that a test may change."""
+    """Return a copy of the finished run that a test may change."""
     return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """The Hub, for this process: its client reads the environment once, when it is imported."""
+    """Start a Hub and point this process's client at it; the client reads the environment once, when imported."""
     with Hub() as running:
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
         monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
-        monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the client's waits between its tries
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the client waits between its retries
         yield running
     huggingface_hub.close_session()
 
@@ -83,7 +83,7 @@ def publish_process(run: RunDir, url: str, home: Path, *more: str, **environment
 
 
 def refused(result: Result, *words: str) -> None:
-    """Exit code 1 and one line on stderr with these words."""
+    """Check for exit code 1 and one line on stderr with these words."""
     assert result.exit_code == 1, result.output
     assert result.stderr.count("\n") == 1, result.stderr
     assert result.stderr.startswith("error: ")
@@ -92,8 +92,8 @@ def refused(result: Result, *words: str) -> None:
         assert word in result.stderr, result.stderr
 
 
-def test_one_commit_with_all_that_belongs_to_it(run: RunDir, hub: Hub) -> None:
-    """The files of the run, in a dataset that did not exist, and the address at the end."""
+def test_one_commit_has_all_files(run: RunDir, hub: Hub) -> None:
+    """The run is published in one commit to a new dataset, and the address is printed at the end."""
     result = publish(run, "--licence", "cc-by-4.0", "--message", "Bản đầu tiên")
     assert result.exit_code == 0, result.output
     files = hub.files(NAME)
@@ -108,8 +108,8 @@ def test_one_commit_with_all_that_belongs_to_it(run: RunDir, hub: Hub) -> None:
     assert f'load_dataset("{NAME}")' in files["README.md"].decode()
 
 
-def test_what_stays_at_home(run: RunDir, hub: Hub) -> None:
-    """Ledger, articles and rejected things, and in what is sent the paths and addresses of this machine."""
+def test_no_local_paths_or_addresses_are_sent(run: RunDir, hub: Hub) -> None:
+    """The published files contain no path and no address of this machine."""
     config = run.read_manifest()["config"]
     assert "127.0.0.1" in config["base_url"]
     write_json(run.manifest, {**run.read_manifest(), "source": {"name": "/home/someone/news", "fingerprint": "x"}})
@@ -121,7 +121,7 @@ def test_what_stays_at_home(run: RunDir, hub: Hub) -> None:
 
 
 def test_no_rejected_record_is_sent(run: RunDir, hub: Hub) -> None:
-    """Neither in audit.json nor in report.html, which show examples at home: raw replies and texts of no sample."""
+    """audit.json and report.html are published without the examples of rejected records."""
     from data_cards.report import write_report
 
     secret = "SAID-BY-THE-TEACHER"
@@ -139,7 +139,7 @@ def test_no_rejected_record_is_sent(run: RunDir, hub: Hub) -> None:
 
 
 def test_a_manifest_of_another_program_is_not_replaced(run: RunDir, hub: Hub) -> None:
-    """Nor is anything of that dataset removed."""
+    """A dataset with another program's manifest is refused, and none of its files is removed."""
     theirs = {"manifest.json": b'{"name": "App"}', "report.html": b"theirs", "documents.parquet": b"theirs"}
     hub.repositories[NAME] = Repository()
     hub.files(NAME).update(theirs)
@@ -148,7 +148,7 @@ def test_a_manifest_of_another_program_is_not_replaced(run: RunDir, hub: Hub) ->
 
 
 def test_the_ledger_when_it_is_asked_for(run: RunDir, hub: Hub, tmp_path: Path) -> None:
-    """Whole, with a word of warning."""
+    """``--include ledger`` sends the whole ledger with a warning; a run without it removes the file."""
     from annotator.ledger import Ledger
 
     result = publish(run, "--include", "ledger", "--include", "rejected")
@@ -160,12 +160,12 @@ def test_the_ledger_when_it_is_asked_for(run: RunDir, hub: Hub, tmp_path: Path) 
         assert len(sent) == len(own) > 0
     assert "rejected.parquet" in hub.files(NAME)
     assert publish(run).exit_code == 0
-    assert set(hub.files(NAME)) == SENT | {".gitattributes"}  # no longer asked for
+    assert set(hub.files(NAME)) == SENT | {".gitattributes"}  # without --include it is removed
     assert publish(run, "--include", "keys").exit_code == 2
 
 
-def test_figures_and_report_go_along(run: RunDir, hub: Hub) -> None:
-    """When they are there; when they are gone, they go there too, and what others put there stays."""
+def test_figures_and_report_are_sent(run: RunDir, hub: Hub) -> None:
+    """Figures and report are sent if they exist and removed there when deleted here; foreign files stay."""
     (run.root / "figures").mkdir()
     (run.root / "figures" / "top types.png").write_bytes(b"png")
     (run.root / "figures" / "top types.svg").write_bytes(b"svg")
@@ -180,8 +180,8 @@ def test_figures_and_report_go_along(run: RunDir, hub: Hub) -> None:
     assert set(hub.files(NAME)) == SENT | {".gitattributes", "notes.txt"}
 
 
-def test_a_dataset_of_somebody_else_loses_nothing(run: RunDir, hub: Hub) -> None:
-    """What was not published by this program is not removed, whatever it is called."""
+def test_files_of_another_program_are_not_removed(run: RunDir, hub: Hub) -> None:
+    """A file that this program did not publish is never removed, whatever its name."""
     hub.repositories[NAME] = Repository()
     hub.files(NAME)["documents.parquet"] = b"theirs"
     assert publish(run).exit_code == 0
@@ -189,7 +189,7 @@ def test_a_dataset_of_somebody_else_loses_nothing(run: RunDir, hub: Hub) -> None
 
 
 def test_a_dry_run_shows_and_sends_nothing(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a request, no token needed; every file with its size, and that the licence is unknown."""
+    """--dry-run lists the files with sizes and notes the unknown licence; it needs no token and no request."""
     monkeypatch.delenv("HF_TOKEN")
     result = publish(run, "--dry-run", "--private")
     assert result.exit_code == 0, result.output
@@ -198,8 +198,8 @@ def test_a_dry_run_shows_and_sends_nothing(run: RunDir, hub: Hub, monkeypatch: p
     assert not hub.requests
 
 
-def test_for_programs(run: RunDir, hub: Hub) -> None:
-    """One JSON object, before and after."""
+def test_json_output(run: RunDir, hub: Hub) -> None:
+    """--json prints one object, for a dry run and after publishing."""
     plan = json.loads(publish(run, "--dry-run", "--json").stdout)
     assert plan["sent"] is False
     assert {file["path"] for file in plan["files"]} == SENT
@@ -210,8 +210,8 @@ def test_for_programs(run: RunDir, hub: Hub) -> None:
     assert done["commit"] == hub.repositories[NAME].heads["main"]
 
 
-def test_a_second_time_sends_nothing(run: RunDir, hub: Hub) -> None:
-    """No file, no commit; and it says so."""
+def test_an_unchanged_run_is_not_sent_again(run: RunDir, hub: Hub) -> None:
+    """Publishing an unchanged run sends no file, makes no commit and reports that nothing is new."""
     publish(run)
     stored, commits = hub.stored.copy(), len(hub.repositories[NAME].messages)
     result = publish(run)
@@ -222,7 +222,7 @@ def test_a_second_time_sends_nothing(run: RunDir, hub: Hub) -> None:
 
 
 def test_only_what_changed_is_sent_again(run: RunDir, hub: Hub) -> None:
-    """A card with another licence is two small files: one for people, one for machines."""
+    """A new licence sends only README.md and croissant.json."""
     publish(run)
     stored = hub.stored.copy()
     assert publish(run, "--licence", "cc-by-4.0").exit_code == 0
@@ -232,7 +232,7 @@ def test_only_what_changed_is_sent_again(run: RunDir, hub: Hub) -> None:
 
 
 def test_large_files_go_in_parts(run: RunDir, hub: Hub) -> None:
-    """The multipart transfer of the Hub, put together again in order."""
+    """Large files are sent as multipart uploads and assembled in order."""
     hub.chunk_size = 5000
     assert publish(run).exit_code == 0
     assert any("/store/" in request and request.endswith("/3") for request in hub.requests)
@@ -240,7 +240,7 @@ def test_large_files_go_in_parts(run: RunDir, hub: Hub) -> None:
 
 
 def test_private(run: RunDir, hub: Hub) -> None:
-    """Made private; and what is public already is not sent to in the belief that it were not."""
+    """--private creates a private dataset and refuses to publish to a public one."""
     assert publish(run, "--private").exit_code == 0
     assert hub.repositories[NAME].private
     assert publish(run, name="org/open").exit_code == 0
@@ -249,8 +249,8 @@ def test_private(run: RunDir, hub: Hub) -> None:
     assert len(hub.repositories["org/open"].messages) == commits
 
 
-def test_a_branch_is_made_if_need_be(run: RunDir, hub: Hub) -> None:
-    """And main stays as it is."""
+def test_a_branch_is_created_if_needed(run: RunDir, hub: Hub) -> None:
+    """--revision creates the branch if needed and leaves main as it is."""
     result = publish(run, "--revision", "v2")
     assert result.exit_code == 0, result.output
     assert set(hub.files(NAME, "v2")) == SENT | {".gitattributes"}
@@ -260,7 +260,7 @@ def test_a_branch_is_made_if_need_be(run: RunDir, hub: Hub) -> None:
 
 
 def test_what_was_published_loads(run: RunDir, hub: Hub, tmp_path: Path) -> None:
-    """With ``datasets``: the features and splits of the run, from the folder and from a copy of what was sent."""
+    """``datasets`` loads the same features and rows from the run directory and from the published files."""
     import datasets
 
     publish(run)
@@ -281,8 +281,8 @@ def test_what_was_published_loads(run: RunDir, hub: Hub, tmp_path: Path) -> None
             assert text[mention["start"] : mention["end"]] == mention["text"]
 
 
-def test_problems_of_the_audit_stop_it(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless the user says so; then the card states them."""
+def test_audit_problems_stop_publishing(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audit problems stop publishing; with --anyway the card states them."""
     from data_cards import publish as publishing
 
     problems = ["3 passages of test are in train", "a mention is not its slice"]
@@ -298,7 +298,7 @@ def test_problems_of_the_audit_stop_it(run: RunDir, hub: Hub, monkeypatch: pytes
 
 
 def test_an_unfinished_run_is_not_published(run: RunDir, hub: Hub, tmp_path: Path) -> None:
-    """Neither one with unanswered passages, nor one without samples, nor one whose stages are missing."""
+    """Unanswered passages need --anyway; a missing stage or a missing run is always refused."""
     manifest = run.read_manifest()
     manifest["stages"]["annotate"]["unanswered"] = 12
     write_json(run.manifest, manifest)
@@ -312,35 +312,35 @@ def test_an_unfinished_run_is_not_published(run: RunDir, hub: Hub, tmp_path: Pat
 
 
 def test_another_process_at_work(run: RunDir, hub: Hub) -> None:
-    """What is being made is not sent."""
+    """A run that another process is writing is not published."""
     with opened(run.root):
         refused(publish(run), "another process is working on")
 
 
 def test_a_damaged_file_is_named(run: RunDir, hub: Hub) -> None:
-    """Before anything is sent."""
+    """A damaged file is reported before anything is sent."""
     run.samples("test").write_bytes(b"no parquet")
     refused(publish(run), "test.parquet", "--fresh")
     assert not hub.requests
 
 
 @pytest.mark.parametrize("name", ["my_set", "a/b/c", "-x/y", "org/", "org/a..b", "tổ chức/tập"])
-def test_a_name_the_hub_does_not_take(run: RunDir, hub: Hub, name: str) -> None:
-    """Exit code 2, without a request."""
+def test_an_invalid_name_is_refused(run: RunDir, hub: Hub, name: str) -> None:
+    """An invalid dataset name gives exit code 2 without a request."""
     result = CliRunner().invoke(cli.app, ["publish", str(run.root), "--", name])
     assert result.exit_code == 2, result.output
     assert not hub.requests
 
 
 def test_without_a_token(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How to log in."""
+    """Without a token, the error explains how to log in."""
     monkeypatch.delenv("HF_TOKEN")
     refused(publish(run), "not logged in", "hf auth login", "HF_TOKEN")
     assert not hub.repositories
 
 
 def test_a_token_the_hub_does_not_know(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """401, at whatever request; the token is not shown."""
+    """A rejected token (401) gives the login hint; the token is not shown."""
     monkeypatch.setenv("HF_TOKEN", "hf_wrongwrongwrong")
     result = publish(run)
     refused(result, "hf auth login", "401")
@@ -348,7 +348,7 @@ def test_a_token_the_hub_does_not_know(run: RunDir, hub: Hub, monkeypatch: pytes
 
 
 def test_no_right_to_write(run: RunDir, hub: Hub) -> None:
-    """403: in somebody's namespace, and in a dataset that can only be read."""
+    """Missing write permission (403) is reported for a foreign namespace and for a read-only dataset."""
     refused(publish(run, name="somebody-else/set"), "may not write to somebody-else/set", "don't have the rights")
     publish(run)
     hub.faults = [Fault("POST", "/preupload/", 403)]
@@ -373,10 +373,10 @@ def test_no_right_to_write(run: RunDir, hub: Hub) -> None:
         (Fault("POST", "/preupload/", 429), ("limits requests", "429")),
     ],
 )
-def test_what_goes_wrong_is_one_line_and_a_second_run_completes(
+def test_a_failure_is_one_line_and_a_second_run_completes(
     run: RunDir, hub: Hub, fault: Fault, words: tuple[str, ...]
 ) -> None:
-    """At any step: nothing half is published, what was stored is not sent again, the next run finishes."""
+    """A failure at any step is one line and commits nothing; the next run finishes without sending a file twice."""
     hub.faults = [fault]
     refused(publish(run), *words)
     assert NAME not in hub.repositories or not hub.repositories[NAME].messages
@@ -388,7 +388,7 @@ def test_what_goes_wrong_is_one_line_and_a_second_run_completes(
 
 
 def test_the_answer_to_the_commit_is_lost(run: RunDir, hub: Hub) -> None:
-    """The Hub has it all; the next run finds that out and does not commit again."""
+    """If the response to the commit is lost, the next run finds the commit and makes no second one."""
     hub.faults = [Fault("POST", "/commit/", status=1)]
     refused(publish(run), "connection to the Hub broke")
     hub.faults = []
@@ -397,7 +397,7 @@ def test_the_answer_to_the_commit_is_lost(run: RunDir, hub: Hub) -> None:
 
 
 def test_a_hub_that_never_answers(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is given up after a while."""
+    """A request without a response fails after a timeout."""
     from data_cards import publish as publishing
 
     monkeypatch.setattr(publishing, "SILENCE", 0.2)
@@ -405,8 +405,8 @@ def test_a_hub_that_never_answers(run: RunDir, hub: Hub, monkeypatch: pytest.Mon
     refused(publish(run), "connection to the Hub broke")
 
 
-def test_one_cut_connection_is_mended_by_the_client(run: RunDir, hub: Hub) -> None:
-    """It tries again by itself; the user sees nothing of it."""
+def test_the_client_retries_a_cut_connection(run: RunDir, hub: Hub) -> None:
+    """The Hub's client retries transient failures by itself, without output."""
     hub.faults = [Fault("PUT", "/store/", after=50, times=1), Fault("POST", "/preupload/", 503, times=2)]
     result = publish(run)
     assert result.exit_code == 0, result.output
@@ -415,7 +415,7 @@ def test_one_cut_connection_is_mended_by_the_client(run: RunDir, hub: Hub) -> No
 
 
 def test_somebody_else_commits_meanwhile(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Theirs is not undone unseen."""
+    """A commit that somebody else makes during the upload stops publishing (412)."""
     publish(run)
     real = huggingface_hub.HfApi.preupload_lfs_files
 
@@ -428,13 +428,13 @@ def test_somebody_else_commits_meanwhile(run: RunDir, hub: Hub, monkeypatch: pyt
 
 
 def test_a_licence_the_hub_does_not_know(run: RunDir, hub: Hub) -> None:
-    """It says so before a file is sent."""
+    """A licence that the Hub does not accept is reported before a file is sent."""
     refused(publish(run, "--licence", "my own"), "header of the card", "--licence")
     assert not hub.stored
 
 
 def test_no_way_to_the_hub(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody listens there; or the user has said to stay offline."""
+    """An unreachable Hub and HF_HUB_OFFLINE are each reported."""
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     refused(publish(run), "cannot reach the Hub at http://127.0.0.1:9", "check the network")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -443,7 +443,7 @@ def test_no_way_to_the_hub(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
-    """Also when the Hub sends it back, in a traceback too; and it is in no file, neither here nor there."""
+    """The token is in no file, output or traceback, even if the Hub echoes it in an error."""
     hub.faults = [Fault("POST", "/preupload/", 400, json.dumps({"error": f"bad token {GOOD_TOKEN}"}).encode(), times=1)]
     process = publish_process(run, hub.url, run.root.parent, *(["--debug"] if debug else []), HF_TOKEN=GOOD_TOKEN)
     output, errors = process.communicate(timeout=600)
@@ -459,7 +459,7 @@ def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
 
 
 def test_the_token_of_a_login(run: RunDir, hub: Hub, tmp_path: Path) -> None:
-    """``hf auth login`` leaves it in the home folder; a process of its own finds it, with HF_ENDPOINT set."""
+    """The token that ``hf auth login`` stored is found, also with HF_ENDPOINT set."""
     token = tmp_path / "home/.cache/huggingface/token"
     token.parent.mkdir(parents=True)
     token.write_text(GOOD_TOKEN, encoding="utf-8")
@@ -472,7 +472,7 @@ def test_the_token_of_a_login(run: RunDir, hub: Hub, tmp_path: Path) -> None:
 
 
 def test_killed_midway(run: RunDir, hub: Hub, tmp_path: Path) -> None:
-    """SIGKILL between two files: the next run sends the rest, and nothing twice."""
+    """After a kill between two files, the next run sends only the rest."""
     first = {"times": 2}
     real = hub.fault
 
