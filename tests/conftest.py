@@ -119,13 +119,11 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], No
 
 def build_sample(out: Path, reply: Callable[[str, int], Answer], *more: str) -> None:
     """Build the bundled sample with an endpoint that answers with ``reply``."""
-    from typer.testing import CliRunner
-
-    import cli
+    from tests.commands import vner
 
     with Endpoint(reply) as teacher:
         asking = ["--provider", "openai", "--base-url", teacher.url, "--quiet", *more]
-        result = CliRunner().invoke(cli.app, ["build", "sample", "--out", str(out), *asking])
+        result = vner("build", "sample", "--out", out, *asking)
     assert result.exit_code == 0, result.output
 
 

@@ -23,9 +23,9 @@ from annotator.ledger import Ledger
 from annotator.records import Annotation, Completion, Mention, Passage, Piece, Rejected
 from annotator.storage.rundir import SPLITS
 from data_cards.views.passage import PassageView
+from tests.commands import fingerprints
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.test_build import fingerprints
 
 
 def settings_of(endpoint: Endpoint) -> dict[str, api.Setting]:

@@ -18,9 +18,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-import cli
 from annotator.errors import SourceError
 from annotator.records import Annotation, Mention, Passage, Piece, Rejected, Sample
 from annotator.storage import tables
@@ -34,6 +32,7 @@ from data_cards.audit.dataset import find
 from data_cards.audit.mentions import distribution, frequency, label_figures, mention_figures, span_figures
 from data_cards.audit.problems import notes
 from data_cards.audit.reading import N, ngrams_of, read_annotations
+from tests.commands import vner
 from tests.rundirs import Item, make_run, rewrite, write
 
 ITEMS = (
@@ -100,7 +99,7 @@ def test_a_small_split_is_noted(run: RunDir) -> None:
 
 def test_the_view_tells_checks_from_quality(run: RunDir) -> None:
     """Structural checks say nothing of quality, and 4 types have no top 1 %."""
-    shown = CliRunner().invoke(cli.app, ["audit", str(run.root)]).stdout
+    shown = vner("audit", run.root).stdout
     assert "Structural checks: no problems" in shown
     assert "quality: not measured" in shown
     assert "top 1 %" not in shown
@@ -400,10 +399,6 @@ def test_what_is_no_dataset_is_refused(target: str, tmp_path: Path, monkeypatch:
     with pytest.raises(SourceError) as caught:
         find(target)
     assert "\n" not in str(caught.value)
-
-
-def vner(*arguments: object) -> Any:
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
 @pytest.mark.slow

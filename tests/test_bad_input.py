@@ -15,9 +15,9 @@ import pytest
 
 from annotator.ledger import Ledger
 from annotator.storage import tables
+from tests.commands import asking, build, fingerprints, vner
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint
-from tests.test_build import asking, build, fingerprints, vner
 
 NOBODY = "http://127.0.0.1:9/v1"  # the discard port, where nobody listens
 ARTICLES = (ROOT / "annotator" / "sources" / "bundled" / "health.jsonl").read_text(encoding="utf-8").splitlines()

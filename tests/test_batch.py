@@ -23,8 +23,8 @@ from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.batch import read_result, request_line
 from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late
+from tests.commands import answers_in_ledger, asking, build, fingerprints, vner, vner_process, wait_for
 from tests.endpoint import Endpoint
-from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -54,11 +54,6 @@ def batch(api: BatchEndpoint, out: Path, *more: object, provider: str = "openai"
     return vner(*arguments(api, out, provider), "--quiet", *more)
 
 
-def answers(out: Path) -> int:
-    with Ledger(out / "completions.sqlite") as ledger:
-        return len(ledger)
-
-
 def reasons(out: Path) -> Counter[str]:
     return Counter(row["reason"] for row in tables.rows(out / "rejected.parquet") if row["stage"] == "annotate")
 
@@ -85,13 +80,13 @@ def test_submit_wait_collect(api: BatchEndpoint, endpoint: Endpoint, tmp_path: P
     assert waiting.exit_code == 3
     (entry,) = json.loads(waiting.stdout)["batches"]
     assert (entry["status"], entry["completed"], entry["collected"]) == ("in_progress", 2, False)
-    assert answers(out) == 0
+    assert answers_in_ledger(out) == 0
 
     api.finish()
     done = batch(api, out, provider=provider)
     assert done.exit_code == 0, done.output
     assert "completed, collected" in done.stdout
-    assert answers(out) == len(passages)
+    assert answers_in_ledger(out) == len(passages)
     assert batch(api, out, provider=provider).exit_code == 0
     assert api.seen.count("POST batches") == api.seen.count("POST files") == 1
     assert list((out / ".batches").iterdir()) == []
@@ -194,14 +189,14 @@ def test_an_expired_batch_gives_what_it_has_and_the_rest_is_asked_online(
 
     api.finish(decide, status=status)
     assert batch(api, out).exit_code == 3
-    assert answers(out) == 4
+    assert answers_in_ledger(out) == 4
     assert reasons(out) == {"unanswered: batch expired": len(late) - 1 + (status == "expired")} | (
         {"unanswered: batch cancelled": 1} if status == "cancelled" else {}
     )
     online = vner("annotate", "--out", out, *asking(endpoint), "-q")
     assert online.exit_code == 0, online.output
     assert endpoint.asked.total() == len(late)
-    assert answers(out) == len(requests)
+    assert answers_in_ledger(out) == len(requests)
 
 
 def test_a_batch_that_was_not_taken(api: BatchEndpoint, tmp_path: Path) -> None:
@@ -294,7 +289,7 @@ def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str,
     assert done.exit_code == 0, done.output
     assert api.seen.count("POST batches") == 1
     assert api.seen.count("POST files") == (2 if kind == "POST files" else 1)
-    assert answers(out) == tables.count(out / "passages.parquet")
+    assert answers_in_ledger(out) == tables.count(out / "passages.parquet")
     assert list((out / ".batches").iterdir()) == []
 
 
@@ -350,7 +345,7 @@ def test_a_download_that_breaks_off(api: BatchEndpoint, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "broke off" in result.stderr
     assert batch(api, out).exit_code == 3
-    assert answers(out) == tables.count(out / "passages.parquet") - len(odd)
+    assert answers_in_ledger(out) == tables.count(out / "passages.parquet") - len(odd)
     with Ledger(out / "completions.sqlite") as ledger:
         assert sorted(attempt.key for attempt in ledger.attempts()) == sorted(odd)
 
@@ -407,7 +402,7 @@ def test_an_endpoint_without_batches(api: BatchEndpoint, endpoint: Endpoint, tmp
     assert "does it have a Batch API?" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert vner("annotate", "--out", tmp_path / "run", *asking(endpoint), "-q").exit_code == 0
-    assert endpoint.asked.total() == answers(tmp_path / "run") > 0
+    assert endpoint.asked.total() == answers_in_ledger(tmp_path / "run") > 0
 
 
 def test_a_fresh_start_keeps_what_was_ordered(api: BatchEndpoint, tmp_path: Path) -> None:
@@ -420,7 +415,7 @@ def test_a_fresh_start_keeps_what_was_ordered(api: BatchEndpoint, tmp_path: Path
         api.finish(batch_id=name)
     batch(api, out)
     assert len(api.batches) > 1
-    assert answers(out) >= number + 1
+    assert answers_in_ledger(out) >= number + 1
     assert all(entry.collected and not entry.unknown for entry in read_batches(RunDir(out)))
 
 
@@ -464,5 +459,5 @@ def test_the_response_format_is_settled_before_the_batch(
     assert batch(api, out, "--response-format", "auto").exit_code == 3
     passages = len(list(tables.rows(out / "passages.parquet")))
     requests = api.requests("batch_1")
-    assert (answers(out), len(requests)) == ((1, passages - 1) if format_asked else (0, passages))
+    assert (answers_in_ledger(out), len(requests)) == ((1, passages - 1) if format_asked else (0, passages))
     assert {"response_format" in line["body"] for line in requests} == {format_asked}

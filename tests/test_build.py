@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -17,46 +14,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner, Result
 
-import cli
 from annotator.ledger import Ledger
 from annotator.records import Document, LabelUse
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
+from tests.commands import FILES, asking, build, fingerprints, vner, vner_process, wait_for
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 
 pytestmark = pytest.mark.slow
-
-FILES = ("documents", "passages", "annotations", "labels", "rejected", *(f"samples/{split}" for split in SPLITS))
-
-
-def vner(*arguments: object) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-
-
-def vner_process(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
-    """Run the command in a process of its own, which a test can kill."""
-    command = [sys.executable, "-c", "import cli; cli.main()", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True, env=environment)
-
-
-def build(endpoint: Endpoint, out: Path, *more: object, source: object = "sample") -> Result:
-    return vner("build", source, "--out", out, *asking(endpoint), *more)
-
-
-def asking(endpoint: Endpoint) -> list[str]:
-    return ["--provider", "openai", "--model", "m", "--base-url", endpoint.url]
-
-
-def fingerprints(out: Path) -> dict[str, str]:
-    """Return the sha256 of each file that must be the same in every run."""
-    paths = [*(out / f"{name}.parquet" for name in FILES), out / "audit.json"]
-    return {str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -399,11 +366,3 @@ def test_real_news(news_dir: Path, endpoint: Endpoint, tmp_path: Path) -> None:
     assert figures["above"] == 0
     assert figures["below"] <= 0.01 * figures["count"]
     test_passages_are_slices_and_mentions_are_slices((tmp_path / "run", {}))
-
-
-def wait_for(condition: Any, seconds: float = 300.0) -> None:
-    """Wait until ``condition`` holds; fail after ``seconds``."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)

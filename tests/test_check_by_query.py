@@ -17,14 +17,13 @@ from annotator.checking.keeping import apply
 from annotator.checking.opinions import Opinion, read_opinions
 from annotator.checking.query_answers import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned
-from annotator.ledger import Ledger
 from annotator.records import Passage
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.report import render
 from tests.batch_endpoint import BatchEndpoint, answered
+from tests.commands import answers_in_ledger, build, vner, vner_process, wait_for
 from tests.endpoint import CAPITALS, Answer, Endpoint
-from tests.test_build import build, vner, vner_process, wait_for
 from tests.test_comparing import TEXT, annotation
 from tests.test_second_opinion import ARBITER, digests
 
@@ -114,7 +113,7 @@ def test_killed_and_resumed_by_query_it_asks_nothing_twice(
         return Answer(content=second_teacher(text, attempt).content, delay=0.02 + len(text) % 3 / 100)
 
     with Endpoint(slow) as second:
-        before = len_of(out)
+        before = answers_in_ledger(out)
         command = by_query(second, out, "--keep", "arbiter")
         process = vner_process(*command, "--concurrency", 3)
         wait_for(lambda: second.asked.total() > len(checked[1]) // 3)
@@ -123,17 +122,12 @@ def test_killed_and_resumed_by_query_it_asks_nothing_twice(
         assert not (out / "check.json").exists()
         assert vner(*command, "--quiet", "--concurrency", 7).exit_code == 0
         assert sum(number - 1 for number in second.asked.values()) <= 3
-        assert len_of(out) - before == len(second.asked)
+        assert answers_in_ledger(out) - before == len(second.asked)
         asked = second.asked.total()
         for keep in ("union", "arbiter"):
             assert vner("check", out, "--keep", keep, "--quiet").exit_code == 0
         assert second.asked.total() == asked
     assert digests(out) == digests(checked[0])
-
-
-def len_of(out: Path) -> int:
-    with Ledger(out / "completions.sqlite") as ledger:
-        return len(ledger)
 
 
 @pytest.mark.slow

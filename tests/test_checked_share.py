@@ -17,8 +17,8 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards.audit.agreement import whole
 from data_cards.report import render
+from tests.commands import vner
 from tests.endpoint import Answer, Endpoint
-from tests.test_build import vner
 from tests.test_second_opinion import check, digests, second_teacher
 
 TYPES = ("person", "location", "law", "spice")

@@ -19,6 +19,7 @@ import cli
 from annotator.config.settings import RunConfig, flag
 from annotator.storage.rundir import default_root
 from annotator.terminal.words import have, plural
+from tests.commands import vner
 from tests.conftest import ROOT
 
 
@@ -67,7 +68,7 @@ def test_build_shows_ten_flags_and_a_stage_its_own() -> None:
 def test_a_stage_accepts_what_its_help_hides(tmp_path: Path) -> None:
     """A setting of an earlier stage, which it may have to run."""
     out = tmp_path / "run"
-    assert CliRunner().invoke(cli.app, ["chunk", "--docs", "2", "--seed", "3", "--out", str(out), "-q"]).exit_code == 0
+    assert vner("chunk", "--docs", "2", "--seed", "3", "--out", out, "-q").exit_code == 0
 
 
 @pytest.mark.slow
@@ -113,7 +114,7 @@ def test_a_slip_gets_a_suggestion(
     monkeypatch.chdir(tmp_path)
     Path("run.toml").write_text("max_tokns = 3\n", encoding="utf-8")
     Path("news.jsonl").write_text('{"id": "1", "content": "Hà Nội."}\n', encoding="utf-8")
-    result = CliRunner().invoke(cli.app, arguments)
+    result = vner(*arguments)
     assert result.exit_code == (1 if arguments[0] == "chunk" else 2)
     assert hint in result.output
     assert not Path("run").exists()
@@ -141,10 +142,10 @@ def test_a_run_directory_is_named_after_its_source(source: str, name: str) -> No
 def test_without_out_the_run_directory_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a run that cannot start leaves neither it nor its parent behind."""
     monkeypatch.chdir(tmp_path)
-    failed = CliRunner().invoke(cli.app, ["sample", "missing.jsonl"])
+    failed = vner("sample", "missing.jsonl")
     assert failed.exit_code == 1
     assert not Path("runs").exists()
-    result = CliRunner().invoke(cli.app, ["sample", "--docs", "2", "-q"])
+    result = vner("sample", "--docs", "2", "-q")
     assert result.exit_code == 0
     assert "Run directory: runs/sample\n" in result.stderr
     assert Path("runs/sample/documents.parquet").exists()
@@ -170,11 +171,11 @@ def test_missing_data_cost_nothing_and_leave_nothing(command: str, tmp_path: Pat
 def test_a_build_says_what_no_negatives_cost(undisturbed: Path, tmp_path: Path) -> None:
     """With the command that adds them; where there are some, nothing is said."""
     out = str(shutil.copytree(undisturbed, tmp_path / "run"))
-    shown = " ".join(CliRunner().invoke(cli.app, ["build", "--out", out, "-q"]).stdout.split())
+    shown = " ".join(vner("build", "--out", out, "-q").stdout.split())
     assert "F1 31.5 without negatives, 53.4 with" in shown
     assert f"vner-annotate build --out {out} --negatives 1" in shown
     assert "53.4 with" in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
-    assert "53.4" not in CliRunner().invoke(cli.app, ["build", "--out", out, "--negatives", "1", "-q"]).stdout
+    assert "53.4" not in vner("build", "--out", out, "--negatives", "1", "-q").stdout
 
 
 def test_a_mistyped_run_directory_is_no_dataset_of_the_hub(finished: Path) -> None:
@@ -182,7 +183,7 @@ def test_a_mistyped_run_directory_is_no_dataset_of_the_hub(finished: Path) -> No
     mistyped = finished.parent.name + "/rum"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(finished.parent.parent)
-        result = CliRunner().invoke(cli.app, ["audit", mistyped])
+        result = vner("audit", mistyped)
     assert result.exit_code == 1
     assert f"did you mean {finished.parent.name}/run?" in result.stderr
 
@@ -197,15 +198,15 @@ def test_numbers_agree_with_their_nouns() -> None:
 
 def test_show_chooses_by_type_and_says_how_to_go_on(finished: Path) -> None:
     """Each passage leads to the next with the same type; the id of a random one is printed."""
-    first = CliRunner().invoke(cli.app, ["show", str(finished), "--type", "Disease"])
+    first = vner("show", finished, "--type", "Disease")
     assert first.exit_code == 0, first.output
     assert "disease" in first.stdout
     following = re.search(r"Next passage: vner-annotate show \S+ (\S+)", first.stderr)
     assert following
-    assert CliRunner().invoke(cli.app, ["show", str(finished), following[1]]).exit_code == 0
-    drawn = json.loads(CliRunner().invoke(cli.app, ["show", str(finished), "--random", "--json"]).stdout)
+    assert vner("show", finished, following[1]).exit_code == 0
+    drawn = json.loads(vner("show", finished, "--random", "--json").stdout)
     assert drawn["mentions"]
-    wrong = CliRunner().invoke(cli.app, ["show", str(finished), "--type", "persn"])
+    wrong = vner("show", finished, "--type", "persn")
     assert wrong.exit_code == 2
     assert "did you mean person?" in wrong.stderr
 
@@ -247,7 +248,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_version_is_the_packages() -> None:
     """As installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert CliRunner().invoke(cli.app, ["--version"]).output.strip() == project["version"]
+    assert vner("--version").output.strip() == project["version"]
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

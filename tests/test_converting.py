@@ -20,6 +20,7 @@ from annotator.errors import ConfigError, SourceError
 from annotator.records import Sample
 from annotator.storage import tables
 from annotator.terminal.events import Progress
+from tests.commands import vner
 from training.convert.conll import read_conll
 from training.convert.convert import FORMATS, convert
 from training.convert.job import Job
@@ -461,9 +462,9 @@ def test_the_command_prints_what_was_lost_and_json(tmp_path: Path) -> None:
     assert "\x1b" not in shown.stdout
     assert "11,735" in shown.stdout
     assert "no limit" in shown.stdout
-    result = CliRunner().invoke(cli.app, ["convert", "conll", str(path), "--out", out, "-q", "--json"])
+    result = vner("convert", "conll", path, "--out", out, "-q", "--json")
     assert json.loads(result.stdout)["samples"] == 6
-    wrong = CliRunner().invoke(cli.app, ["convert", "conl", str(path), "--out", out])
+    wrong = vner("convert", "conl", path, "--out", out)
     assert wrong.exit_code == 2
     assert "did you mean conll?" in wrong.stderr
 

@@ -17,8 +17,8 @@ from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Reply, make_teacher
+from tests.commands import asking, build, vner
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.test_build import asking, build, vner
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-import cli
 from annotator.cleaning.corrections import HUMAN, Corrected, Correction, clean_or_correct, text_sha256
 from annotator.records import Annotation, Completion, Passage, Piece
 from annotator.storage import tables
@@ -21,6 +19,7 @@ from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
 from data_cards.exchange.places import from_utf16
 from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.commands import vner
 from tests.endpoint import Answer, Endpoint, echo_entities
 
 NEWS = (
@@ -29,10 +28,6 @@ NEWS = (
     "Hôm qua trời mưa rất to, không ai ra khỏi nhà cả, đường phố vắng tanh và hàng quán đều đóng cửa sớm.",
     "Ông Trần Văn Nam cho biết Sông Hồng dâng cao 🌊🌊, nhiều nhà ở Nam Định phải dời đi trong đêm hôm ấy.",
 )
-
-
-def vner(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
 def answered(passage: str, attempt: int) -> Answer:

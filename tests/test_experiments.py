@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-import cli
 from annotator.errors import ConfigError, StudentError
 from annotator.terminal.events import Progress
+from tests.commands import vner
 from tests.students import make_student, sample, write_samples
 from training.predict import seq2seq
 from training.score.evaluating import evaluate
@@ -54,7 +53,7 @@ def test_a_learning_curve_is_computed_once_with_its_spread(
     out = tmp_path / "out"
     command = ["experiment", "figure-4.2", "--data", str(data), "--out", str(out), "--device", "cpu", "-q",
                "--model", str(data / "base"), "--limit", "5", "--set", "max_steps=1", "--seeds", "2"]  # fmt: skip
-    printed = CliRunner().invoke(cli.app, command)
+    printed = vner(*command)
     assert printed.exit_code == 0, printed.output
     report = json.loads((out / "figure-4.2.json").read_text(encoding="utf-8"))
 
@@ -73,7 +72,7 @@ def test_a_learning_curve_is_computed_once_with_its_spread(
 
     trained = {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
     written = {path: path.read_bytes() for path in (*out.glob("figure-4.2.*"), *(out / "predictions").iterdir())}
-    assert json.loads(CliRunner().invoke(cli.app, [*command, "--json"]).stdout) == report
+    assert json.loads(vner(*command, "--json").stdout) == report
     assert trained == {path: path.stat().st_mtime_ns for path in (out / "stages").rglob("*")}
     assert written == {path: path.read_bytes() for path in written}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from annotator.ledger import Ledger
+from tests.commands import asking, fingerprints, vner_process, wait_for
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.test_build import asking, fingerprints, vner_process, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner, Result
 
-import cli
 from annotator.cleaning.label_decisions import read_decisions
 from annotator.ledger import Ledger
 from annotator.records import LabelUse
@@ -23,8 +21,8 @@ from annotator.storage.rundir import RunDir
 from data_cards.labelling.deciding import suggest
 from data_cards.labelling.listing import context
 from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.commands import asking, fingerprints, vner, vner_process, wait_for
 from tests.endpoint import CAPITALS, Answer, Endpoint
-from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
 
 HOLY, SPECIALTY, GIFT = "vùng đất thiêng liêng", "đặc sản địa phương", "món quà quê"
 RAW = (HOLY, "VÙNG_ĐẤT_THIÊNG_LIÊNG", SPECIALTY, GIFT, "City", "thành phố", "misc")
@@ -61,10 +59,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(made: Path, tmp_path: Path) -> Path:
     """A copy of it to work on."""
     return Path(shutil.copytree(made, tmp_path / "run"))
-
-
-def typed(lines: str, *arguments: object) -> Result:
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], input=lines)
 
 
 def listed(run: Path, *more: str) -> dict[str, dict[str, Any]]:
@@ -120,13 +114,13 @@ def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
     """Rename, merge and drop; what is decided is not asked again, and applying it asks nobody."""
     order = list(listed(run))
     answers = {HOLY: "Sacred Places", SPECIALTY: "1", GIFT: "d"}
-    result = typed("".join(f"{answers[label]}\n" for label in order), "labels", "review", run)
+    result = vner("labels", "review", run, stdin="".join(f"{answers[label]}\n" for label in order))
     assert result.exit_code == 0, result.output
     assert "3 labels decided, 0 left" in result.stdout
     suggested = suggest(load_lexicon(), SPECIALTY)[0]
     decisions = read_decisions(run / "labels.toml").labels
     assert decisions == {HOLY: "sacred place", SPECIALTY: suggested, GIFT: None}
-    assert "No label waits" in typed("", "labels", "review", run).stdout
+    assert "No label waits" in vner("labels", "review", run, stdin="").stdout
     before = fingerprints(run)
     with Ledger(run / "completions.sqlite") as ledger:
         answered = len(ledger)
@@ -148,10 +142,10 @@ def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
 def test_quitting_loses_nothing(run: Path) -> None:
     """q, the end of the input, and a killed process: what was decided before is in the file."""
     (first, second, third) = listed(run)
-    result = typed("k\nq\n", "labels", "review", run)
+    result = vner("labels", "review", run, stdin="k\nq\n")
     assert "1 label decided, 2 left" in result.stdout
     assert read_decisions(run / "labels.toml").labels == {first: first}
-    assert "0 labels decided, 2 left" in typed("s\n", "labels", "review", run).stdout
+    assert "0 labels decided, 2 left" in vner("labels", "review", run, stdin="s\n").stdout
     import subprocess
 
     process = vner_process("labels", "review", run, stdin=subprocess.PIPE)
@@ -169,7 +163,7 @@ def test_what_cannot_be_taken_is_asked_again(run: Path) -> None:
     """No label, one that is not English, a typing error, a number too large, a circle; ``=`` takes what is typed."""
     first, second, third = listed(run)
     lines = f"misc\n99\n?\n=\nđặc sản quê\npersson\n={second}\n={first}\n=Đặc sản quê\n"
-    result = typed(lines, "labels", "review", run)
+    result = vner("labels", "review", run, stdin=lines)
     assert "misc is not a type (meaningless)" in result.stdout
     assert "đặc sản quê is not an English type" in result.stdout
     assert "did you mean person? Write that, or =persson" in result.stdout
@@ -309,7 +303,7 @@ def test_labels_from_a_pipe(tmp_path: Path) -> None:
     """A JSON line each, in order, with the user's decisions."""
     decisions = tmp_path / "labels.toml"
     decisions.write_text('"quê" = "hometown"\n', encoding="utf-8")
-    result = typed("Organizations\nquê\n\nto_chuc\nvùng đất lạ\n", "labels", "normalize", "--labels", decisions)
+    result = vner("labels", "normalize", "--labels", decisions, stdin="Organizations\nquê\n\nto_chuc\nvùng đất lạ\n")
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(line["raw"], line["label"], line["status"], line["rule"]) for line in lines] == [
         ("Organizations", "organization", "changed", "plural"),
@@ -344,7 +338,7 @@ def test_each_answer_comes_before_the_next_question() -> None:
 @given(st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=8))
 def test_any_junk_gets_its_line(junk: list[bytes]) -> None:
     """One JSON object a line, whatever the bytes."""
-    shown = CliRunner().invoke(cli.app, ["labels", "normalize"], input=b"".join(line + b"\n" for line in junk))
+    shown = vner("labels", "normalize", stdin=b"".join(line + b"\n" for line in junk))
     out = [json.loads(line) for line in shown.stdout.split("\n")[:-1]]
     assert len(out) == len(junk)
     for line, decided in zip(junk, out, strict=True):

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-import cli
 from annotator.storage import tables
+from tests.commands import vner
 from tests.endpoint import Answer, Endpoint
 from tests.students import LEARNING, make_student
 from training.prompting import student_input
@@ -43,9 +42,9 @@ def news() -> Iterator[dict[str, str]]:
         yield {"id": str(number), "text": " ".join(" ".join(map(str, sentence)) + "." for sentence in words)}
 
 
-def vner(*arguments: object) -> Any:
+def succeed(*arguments: object) -> Any:
     """Run a command that must succeed, and return its JSON."""
-    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    result = vner(*arguments)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout) if "--json" in arguments else None
 
@@ -62,23 +61,23 @@ def test_a_student_learns_from_the_answers_of_a_teacher(tmp_path: Path, monkeypa
     with Endpoint(numbers) as teacher:
         asking = ("--provider", "openai", "--model", "m", "--base-url", teacher.url)
         shape = ("--min-tokens", 12, "--max-tokens", 40, "--negatives", 0.5, "--split", "0.75,0.05,0.2")
-        vner("build", "news.jsonl", "--out", "run", *asking, *shape, "--quiet")
+        succeed("build", "news.jsonl", "--out", "run", *asking, *shape, "--quiet")
     for split in ("train", "test"):
-        vner("convert", "samples", f"run/samples/{split}.parquet", "--out", f"{split}.parquet", "--quiet")
+        succeed("convert", "samples", f"run/samples/{split}.parquet", "--out", f"{split}.parquet", "--quiet")
 
     rows = list(tables.read_samples(Path("train.parquet")))
     texts = sorted({student_input(row.instruction, row.input) for row in rows} | {row.output for row in rows})
     make_student(Path("base"), texts, width=64, vocabulary=250, copies=True)
     Path("news.toml").write_text(RECIPE, encoding="utf-8")
     settings = [part for name, value in LEARNING.items() for part in ("--set", f"{name}={value}")]
-    vner("train", "news.toml", "--data", ".", "--out", "student", "--quiet", *settings)
+    succeed("train", "news.toml", "--data", ".", "--out", "student", "--quiet", *settings)
     losses = [json.loads(line)["loss"] for line in Path("student/loss.jsonl").read_text().splitlines()]
     tenth = len(losses) // 10
     assert sum(losses[-tenth:]) < sum(losses[:tenth]) / 2
 
     for predictor, answers in (("hf:student", "trained.jsonl"), ("hf:base", "untrained.jsonl")):
-        vner("predict", "test.parquet", "--predictor", predictor, "--out", answers, "--quiet")
-    both = vner("evaluate", "test.parquet", "--compare", "trained.jsonl", "untrained.jsonl", "--json")
+        succeed("predict", "test.parquet", "--predictor", predictor, "--out", answers, "--quiet")
+    both = succeed("evaluate", "test.parquet", "--compare", "trained.jsonl", "untrained.jsonl", "--json")
     assert both["a"]["queries"] > 30
     assert both["a"]["strict"]["micro"]["f1"] > both["b"]["strict"]["micro"]["f1"]
     assert both["comparison"]["strict"]["micro"]["p"] < 0.05

@@ -15,8 +15,8 @@ from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.batch import request_line
+from tests.commands import asking, vner
 from tests.endpoint import Endpoint
-from tests.test_build import asking, vner
 
 
 def config(**settings: Any) -> RunConfig:

@@ -7,11 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-import cli
 from annotator.errors import ConfigError
 from annotator.storage.outputs import check_output
+from tests.commands import vner
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -87,7 +86,7 @@ def test_every_command_checks_its_output(run: Path, tmp_path: Path, command: tup
     """One line, exit code 2, and every byte stays."""
     (tmp_path / "p.jsonl").write_text("", encoding="utf-8")
     before = contents(tmp_path)
-    result = CliRunner().invoke(cli.app, [part.format(run=run, tmp=tmp_path) for part in command])
+    result = vner(*(part.format(run=run, tmp=tmp_path) for part in command))
     assert result.exit_code == 2, result.output
     assert len(result.stderr.splitlines()) == 1
     assert "give another name" in result.stderr

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import cli
 from annotator.config.settings import RunConfig
@@ -24,6 +23,7 @@ from annotator.errors import ConfigError
 from annotator.records import Passage, Rejected
 from annotator.sources.benchmark_texts import read_texts
 from annotator.storage import tables
+from tests.commands import vner
 
 SENTENCE = "Bệnh nhân số 91 là phi công người Anh, được điều trị tại khoa Hồi sức của Bệnh viện Chợ Rẫy từ ngày 22/5."
 SHORT = "Chị Hoà ở quận Thuỷ Nguyên, Hải Phòng."
@@ -243,7 +243,7 @@ def test_a_build_without_the_benchmark(tmp_path: Path) -> None:
 
     def chunk(*more: str) -> dict[str, object]:
         command = ["chunk", str(news), "--out", str(out), "--quiet", "--json", *more]
-        result = CliRunner().invoke(cli.app, command)
+        result = vner(*command)
         assert result.exit_code == 0, result.output
         found: dict[str, object] = json.loads(result.stdout)
         return found
@@ -259,7 +259,7 @@ def test_a_build_without_the_benchmark(tmp_path: Path) -> None:
     assert chunk("--decontaminate", str(moved))["skipped"] == ["sample", "chunk"]
     moved.unlink()
     assert chunk()["skipped"] == ["sample", "chunk"]
-    wrong = CliRunner().invoke(cli.app, ["chunk", str(news), "--out", str(out), "--decontaminate", "none", "--quiet"])
+    wrong = vner("chunk", news, "--out", out, "--decontaminate", "none", "--quiet")
     assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
     assert "cannot read --decontaminate none: no such file" in wrong.stderr
     _put(moved, _conll(OTHER))

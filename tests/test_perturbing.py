@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-import cli
 from normalizers.text import bare, nfc
 from tests.benchmarks import query, write_benchmark, write_predictions
+from tests.commands import vner
 from tests.endpoint import Answer, Endpoint
 from training.benchmarks import gold_of, read_benchmark
 from training.score.slips import TELEX, VNI, keys, mistype, tone_key_left
@@ -138,23 +137,18 @@ def benchmark(path: Path) -> Path:
     return write_benchmark(path, samples)
 
 
-def run(*arguments: object) -> Any:
-    """Run the command line."""
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-
-
 @pytest.mark.slow
 def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
     """One table with what each variant costs; run again, nothing is predicted again."""
     source = benchmark(tmp_path / "b.parquet")
     asking = ("evaluate", source, "--perturb", "--predictor", "underthesea", "--quiet", "--draws", 20)
-    first = run(*asking, "--markdown", tmp_path / "table.md")
+    first = vner(*asking, "--markdown", tmp_path / "table.md")
     assert first.exit_code == 0, first.output
     assert all(name in first.stdout for name in ("original", *VARIANTS))
     folder = tmp_path / "b-variants"
     made = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in {".parquet", ".jsonl"}}
     assert len(made) == 11
-    report = json.loads(run(*asking, "--json").stdout)["variants"]
+    report = json.loads(vner(*asking, "--json").stdout)["variants"]
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in made} == made
     assert report["original"]["changed"] == 0
     assert report["lower-case"]["changed"] == 1
@@ -162,7 +156,7 @@ def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
     lost = 100 * (report["lower-case"]["strict"]["micro"]["f1"] - report["original"]["strict"]["micro"]["f1"])
     assert f"{lost:+.2f}" in table
-    assert "holds answers to another benchmark" in run(*asking, "--seed", 5).stderr
+    assert "holds answers to another benchmark" in vner(*asking, "--seed", 5).stderr
 
 
 @pytest.mark.slow
@@ -176,12 +170,12 @@ def test_an_endpoint_answers_variants_and_what_it_leaves_is_told(tmp_path: Path)
     with Endpoint(refuse) as endpoint:
         asking = ("evaluate", source, "--perturb", "--predictor", "openai:m", "--base-url", endpoint.url,
                   "--concurrency", 4, "--draws", 0, "--quiet")  # fmt: skip
-        first = run(*asking)
+        first = vner(*asking)
         assert first.exit_code == 3, first.output
         assert "no-diacritics.jsonl: 8 queries without an answer, which count as answered with []" in first.stderr
         assert "the same command asks again" in first.stderr
         assert "lower-case" in first.stdout
-        assert run(*asking).exit_code == 0
+        assert vner(*asking).exit_code == 0
     assert endpoint.asked.total() == 6 * 16 + 8 + 1  # a probe, since the first question of a variant was refused
 
 
@@ -191,19 +185,19 @@ def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
     perfect = [(sample.id, sample.output) for sample in read_benchmark(source)]
     predictions = write_predictions(tmp_path / "p.jsonl", perfect)
     asking = ("evaluate", source, predictions, "--perturb", "--out", tmp_path / "v", "--draws", 0)
-    first = run(*asking)
+    first = vner(*asking)
     assert first.exit_code == 3
     assert "no predictions yet for no-diacritics" in first.stderr
     for name in VARIANTS:
         write_predictions(tmp_path / "v" / f"{name}.jsonl", perfect)  # a model that does not see the change
-    found = json.loads(run(*asking, "--json").stdout)["variants"]
+    found = json.loads(vner(*asking, "--json").stdout)["variants"]
     assert found["original"]["strict"]["micro"]["f1"] == 1
     assert found["lower-case"]["strict"]["micro"]["f1"] == 0
     assert found["tone-placement"]["strict"]["micro"]["f1"] == 1  # the scorer folds tones
     for name in VARIANTS:
         gold = [(sample.id, sample.output) for sample in read_benchmark(tmp_path / "v" / f"{name}.parquet")]
         write_predictions(tmp_path / "v" / f"{name}.jsonl", gold)
-    found = json.loads(run(*asking, "--json").stdout)["variants"]
+    found = json.loads(vner(*asking, "--json").stdout)["variants"]
     assert {name: report["strict"]["micro"]["f1"] for name, report in found.items()} == dict.fromkeys(
         ("original", *VARIANTS), 1.0
     )
@@ -221,6 +215,6 @@ def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
 )
 def test_what_does_not_go_together_is_refused(more: tuple[str, ...], said: str, tmp_path: Path) -> None:
     """Exit code 2 and one line."""
-    result = run("evaluate", benchmark(tmp_path / "b.parquet"), *more)
+    result = vner("evaluate", benchmark(tmp_path / "b.parquet"), *more)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert said in result.stderr

@@ -17,8 +17,8 @@ from annotator.storage import tables
 from annotator.teachers.prices import price_of
 from data_cards.views.forecast import duration
 from prompts import load_prompt
+from tests.commands import asking, vner
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.test_build import asking, vner
 
 
 def metered(passage: str, attempt: int) -> Answer:

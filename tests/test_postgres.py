@@ -22,9 +22,9 @@ from annotator.config.settings import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.ledger import Answers, Attempt, Failure, Ledger
 from annotator.records import Completion
+from tests.commands import asking, build, fingerprints, vner, vner_process, wait_for
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.postgres import PASSWORD, Server
-from tests.test_build import asking, build, fingerprints, vner, vner_process, wait_for
 
 pytestmark = pytest.mark.slow
 

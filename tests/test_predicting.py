@@ -13,16 +13,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-import cli
 from annotator.errors import ConfigError, SourceError
 from annotator.ledger import Ledger
 from annotator.records import Sample
 from annotator.terminal.events import Progress
 from tests.benchmarks import query, write_benchmark, write_predictions
+from tests.commands import vner, vner_process, wait_for
 from tests.endpoint import CAPITALS, Answer, Endpoint
-from tests.test_build import vner_process, wait_for
 from tests.tiny_models import make_tokenizer, save_student, save_tagger
 from training.benchmarks import read_predictions
 from training.predict import seq2seq, taggers
@@ -52,11 +50,6 @@ def benchmark(path: Path, passages: int = 6) -> Path:
         for label, gold in (("person", [name]), ("location", [place]), ("date", [])):
             samples.append(query(f"{number}-{label}", text, gold, label, f"p{number}"))
     return write_benchmark(path, samples)
-
-
-def run(*arguments: object) -> Any:
-    """Run the command line."""
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
 def fixed(name: str = "x") -> Predictor:
@@ -153,14 +146,14 @@ def test_a_model_behind_an_endpoint_answers(tmp_path: Path) -> None:
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     with Endpoint(places) as endpoint:
         asking = ("--predictor", "openai:m", "--base-url", endpoint.url, "--option", "top_k=1", "--out", out, "--quiet")
-        assert run("predict", source, *asking).exit_code == 0
-        assert run("predict", source, *asking).exit_code == 0
+        assert vner("predict", source, *asking).exit_code == 0
+        assert vner("predict", source, *asking).exit_code == 0
     assert endpoint.asked.total() == 18
     assert endpoint.requests[0]["top_k"] == 1
     content = endpoint.requests[0]["messages"][-1]["content"]
     assert content.startswith("Text: Ông Nguyễn Văn An đến Hà Nội lần thứ 0.\n\nQuestion: What describes person in")
     assert json.loads(note_of(out).read_text())["predictor"]["prompt"]["name"] == "query-ner-vi"
-    scored = json.loads(run("evaluate", source, out, "--json", "--draws", 0).stdout)
+    scored = json.loads(vner("evaluate", source, out, "--json", "--draws", 0).stdout)
     assert scored["unparsable"] == 0
     assert scored["strict"]["per_type"]["location"]["precision"] == 1.0
 
@@ -180,7 +173,7 @@ def test_a_killed_run_pays_for_no_answer_twice(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=600)
         assert not out.exists() or out.read_bytes().count(b"\n") < 120
-        assert run("predict", source, *asking).exit_code == 0
+        assert vner("predict", source, *asking).exit_code == 0
     assert len(endpoint.asked) == 120
     assert endpoint.asked.total() <= 124
     assert len(read_predictions(out)) == 120
@@ -195,18 +188,18 @@ def test_failed_queries_are_reported_and_asked_again(tmp_path: Path) -> None:
 
     with Endpoint(refuse) as endpoint:
         asking = ("--predictor", "openai:m", "--base-url", endpoint.url, "--out", out, "--quiet")
-        first = run("predict", source, *asking)
+        first = vner("predict", source, *asking)
         assert first.exit_code == 3
         assert "1 of 18 queries have no answer" in first.stderr
         assert len(read_predictions(out)) == 17
-        assert run("predict", source, *asking).exit_code == 0
+        assert vner("predict", source, *asking).exit_code == 0
     with Ledger(ledger_of(out)) as ledger:
         assert len(ledger) == 18
 
 
 def test_without_a_key_nothing_is_asked(tmp_path: Path) -> None:
     """Without a key, the error names the environment variable."""
-    result = run("predict", benchmark(tmp_path / "b.parquet"), "--predictor", "groq:m", "--out", tmp_path / "p.jsonl")
+    result = vner("predict", benchmark(tmp_path / "b.parquet"), "--predictor", "groq:m", "--out", tmp_path / "p.jsonl")
     assert result.exit_code == 2
     assert "GROQ_API_KEY" in result.stderr
 
@@ -230,7 +223,7 @@ def test_a_student_always_writes_a_list(student: Path, tmp_path: Path, monkeypat
     source = benchmark(tmp_path / "b.parquet", 4)
     asking = ("--predictor", f"hf:{student}", "--device", "cpu", "--batch-size", 5, "--quiet")
     for name in ("one", "two"):
-        result = run("predict", source, *asking, "--out", tmp_path / f"{name}.jsonl")
+        result = vner("predict", source, *asking, "--out", tmp_path / f"{name}.jsonl")
         assert result.exit_code == 0, result.output
     answers = read_predictions(tmp_path / "one.jsonl")
     assert len(answers) == 12
@@ -361,19 +354,19 @@ def test_a_tag_with_the_name_of_a_type_needs_no_line() -> None:
 def test_the_user_sees_and_changes_the_table(tmp_path: Path) -> None:
     """--show-map prints the table in the form that --map reads; the table is part of the identity."""
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
-    shown = run("predict", source, "--predictor", "underthesea", "--show-map").stdout
+    shown = vner("predict", source, "--predictor", "underthesea", "--show-map").stdout
     assert 'PER = ["person", "name"]' in shown
     own = tmp_path / "map.toml"
     own.write_text(shown.replace('"person", "name"', '"date"'), encoding="utf-8-sig")  # with a byte order mark
     assert load_map("underthesea", own).of("PER") == {"date"}
     asking = ("predict", source, "--predictor", "underthesea", "--out", out, "--quiet")
-    assert run(*asking, "--map", own).exit_code == 0
+    assert vner(*asking, "--map", own).exit_code == 0
     answers = read_predictions(out)
     assert answers["0-person"] == "[]"
     assert answers["0-date"] == '["Nguyễn Văn An"]'
-    assert "of another predictor (map:" in run(*asking).stderr
+    assert "of another predictor (map:" in vner(*asking).stderr
     own.write_text("PER = 3", encoding="utf-8")
-    assert "takes a list of types" in run(*asking, "--map", own).stderr
+    assert "takes a list of types" in vner(*asking, "--map", own).stderr
 
 
 def test_underthesea_gives_slices() -> None:
@@ -410,7 +403,7 @@ def test_a_token_classifier_answers(tmp_path: Path) -> None:
     source = benchmark(tmp_path / "b.parquet", 4)
     texts = [f"đến đến {name} đến đến {place} lần thứ ." for name in NAMES for place in PLACES] + ["0 1 2 3 . Ông đến"]
     folder = save_tagger(tmp_path / "tagger", texts, ["B-PER", "I-PER"])
-    result = run(
+    result = vner(
         "predict", source, "--predictor", f"token-classification:{folder}", "--out", tmp_path / "p.jsonl", "-q"
     )
     assert result.exit_code == 0, result.output
@@ -468,14 +461,14 @@ def test_an_unknown_predictor_is_refused(tmp_path: Path) -> None:
         ("token-classification:/none", "/none is no folder with a model"),
         (f"hf:{tmp_path}", "no student"),
     ):
-        result = run("predict", source, "--predictor", spec, "--out", tmp_path / "p.jsonl", "-q")
+        result = vner("predict", source, "--predictor", spec, "--out", tmp_path / "p.jsonl", "-q")
         assert result.exit_code in (1, 2)
         assert said in result.stderr
         assert result.stderr.count("\n") == 1
     write_predictions(tmp_path / "p.jsonl", [("a", "[]")])
     assert (
         "predict did not make it"
-        in run("predict", source, "--predictor", "underthesea", "--out", tmp_path / "p.jsonl").stderr
+        in vner("predict", source, "--predictor", "underthesea", "--out", tmp_path / "p.jsonl").stderr
     )
 
 
@@ -485,6 +478,6 @@ def test_predictions_that_cannot_start_leave_no_file(finished: Path, tmp_path: P
     (tmp_path / "empty").mkdir()
     out = tmp_path / "answers.jsonl"
     arguments = ["predict", str(finished / "samples/test.parquet"), "--predictor", f"hf:{tmp_path / 'empty'}"]
-    failed = CliRunner().invoke(cli.app, [*arguments, "--out", str(out), "-q"])
+    failed = vner(*arguments, "--out", out, "-q")
     assert failed.exit_code == 1
     assert not list(tmp_path.glob("answers*"))

@@ -13,8 +13,8 @@ from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.run.forecast.plan import DAY, time_of
 from annotator.storage import tables
+from tests.commands import vner
 from tests.endpoint import Endpoint
-from tests.test_build import vner
 
 
 def test_limits_of_a_profile() -> None:

@@ -15,8 +15,8 @@ from annotator.run import runner
 from annotator.terminal.events import Progress, displayed
 from annotator.terminal.progress import LiveProgress, PlainProgress
 from data_cards.views.terminal import cost_line
+from tests.commands import asking, vner
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.test_build import asking, vner
 
 
 def stopped(progress: Progress, total: int | None, error: type[BaseException] | None) -> None:

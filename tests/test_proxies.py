@@ -15,8 +15,8 @@ import pytest
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.teachers.http import proxy_of
+from tests.commands import asking, build, vner
 from tests.endpoint import Answer, Endpoint
-from tests.test_build import asking, build, vner
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

@@ -17,14 +17,14 @@ import huggingface_hub
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import DatasetCard, constants
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-import cli
 from annotator.config.settings import STAGES
 from annotator.records import Rejected
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.rundir import SPLITS, RunDir, opened
+from tests.commands import vner
 from tests.conftest import ROOT
 from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
 
@@ -66,7 +66,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 
 def publish(run: RunDir, *more: object, name: str = NAME) -> Result:
-    return CliRunner().invoke(cli.app, ["publish", str(run.root), name, *map(str, more)])
+    return vner("publish", run.root, name, *more)
 
 
 def publish_process(run: RunDir, url: str, home: Path, *more: str, **environment: str) -> subprocess.Popen[str]:
@@ -327,7 +327,7 @@ def test_a_damaged_file_is_named(run: RunDir, hub: Hub) -> None:
 @pytest.mark.parametrize("name", ["my_set", "a/b/c", "-x/y", "org/", "org/a..b", "tổ chức/tập"])
 def test_an_invalid_name_is_refused(run: RunDir, hub: Hub, name: str) -> None:
     """An invalid dataset name gives exit code 2 without a request."""
-    result = CliRunner().invoke(cli.app, ["publish", str(run.root), "--", name])
+    result = vner("publish", run.root, "--", name)
     assert result.exit_code == 2, result.output
     assert not hub.requests
 

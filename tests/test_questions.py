@@ -16,8 +16,8 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.chat import ChatTeacher
+from tests.commands import build, fingerprints, vner
 from tests.endpoint import Answer, Endpoint
-from tests.test_build import build, fingerprints, vner
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from annotator.cluster import ray as ray_engine
 from annotator.cluster.ray import RayEngine
 from annotator.engines.local import LocalEngine
 from annotator.errors import ClusterError, RunDirError, SourceError
+from tests.commands import asking, fingerprints, vner, vner_process, wait_for
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.processes import die, die_once, square_or_fail
-from tests.test_build import asking, fingerprints, vner, vner_process, wait_for
 
 pytestmark = pytest.mark.slow
 

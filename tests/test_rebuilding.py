@@ -11,16 +11,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import annotator
-import cli
 from annotator.config.settings import make_config
 from annotator.config.toml_files import read_toml
 from annotator.errors import ConfigError
+from tests.commands import fingerprints, vner
 from tests.conftest import ROOT
 from tests.endpoint import Endpoint
-from tests.test_build import fingerprints
 
 ARTICLES = [
     f"Sáng {day}/3, bà Nguyễn Thị Sen, giám đốc Sở Y tế TP.HCM, làm việc với Bệnh viện Chợ Rẫy về đợt khám thứ {day}. "
@@ -29,10 +27,6 @@ ARTICLES = [
     f"Chị Phạm Thị Lựu ở Hải Phòng kể lại chuyến đi {day} ngày qua Nha Trang, Phan Thiết và Vũng Tàu của gia đình."
     for day in range(1, 13)
 ]
-
-
-def vner(*arguments: object) -> Result:
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
 def rebuilt(recipe: Path, ledger: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:

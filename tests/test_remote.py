@@ -15,9 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tenacity import wait_none
-from typer.testing import CliRunner
 
-import cli
 from annotator.errors import SourceError
 from annotator.records import Document
 from annotator.sources.documents import Columns, Row
@@ -26,6 +24,7 @@ from annotator.sources.parquet_rows import ParquetFiles
 from annotator.sources.sample_report import SampleReport
 from annotator.sources.sampling import sample
 from annotator.sources.screening import Screening
+from tests.commands import vner
 from tests.file_server import FileServer
 from tests.object_store import bucket
 
@@ -256,7 +255,7 @@ def test_a_sample_without_a_recorded_commit_is_not_skipped_silently(hub: FileSer
 def _sampled(source: str, out: Path, code: int = 0) -> dict[str, Any]:
     """Run the command ``sample``."""
     huggingface_hub.HfFileSystem.clear_instance_cache()  # each command is a process of its own
-    done = CliRunner().invoke(cli.app, ["sample", source, "--out", str(out), "--docs", "5", "--json"])
+    done = vner("sample", source, "--out", out, "--docs", "5", "--json")
     assert done.exit_code == code, done.output
     found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
     return {**found, "said": " ".join(done.stderr.split())}

@@ -13,9 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-import cli
 from annotator.checking.opinions import Opinion, schema
 from annotator.checking.settings import CheckSettings, write_check
 from annotator.records import Mention, Rejected
@@ -26,6 +24,7 @@ from data_cards import plots
 from data_cards.report import draw
 from data_cards.views.highlighting import highlighted
 from tests.browser import CHROMIUM, Browser
+from tests.commands import vner
 from tests.conftest import ROOT
 from tests.rundirs import Item, make_run
 
@@ -64,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     ]
     with made.agreement.open("wb") as file:
         tables.write_records(file, schema(logprobs=False), differing)
-    told = CliRunner().invoke(cli.app, ["report", str(root), "--debug"])
+    told = vner("report", root, "--debug")
     assert told.exit_code == 0, told.output
     return made
 
@@ -190,7 +189,7 @@ def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
     files = [run.root / "report.html", *sorted((run.root / "figures").iterdir())]
     assert set(files) == set(run.report_files())
     before = [path.read_bytes() for path in files]
-    assert CliRunner().invoke(cli.app, ["report", str(run.root)]).exit_code == 0
+    assert vner("report", run.root).exit_code == 0
     assert [path.read_bytes() for path in files] == before
     orders = {tuple(identity for identity, _, _ in draw(run.annotations, 3, seed)) for seed in range(20)}
     assert len(orders) > 5
@@ -217,12 +216,12 @@ def test_a_run_without_a_merge_log_says_so(tmp_path: Path) -> None:
         ("none", (), "there are no samples"),
     ):
         run = make_run(tmp_path / name, items)
-        told = CliRunner().invoke(cli.app, ["report", str(run.root), "--debug"])
+        told = vner("report", run.root, "--debug")
         assert told.exit_code == 0, told.output
         text = (run.root / "report.html").read_text(encoding="utf-8")
         assert "keeps no merge log" in text
         assert verdict in text
-    assert CliRunner().invoke(cli.app, ["report", str(tmp_path)]).exit_code == 1
+    assert vner("report", tmp_path).exit_code == 1
 
 
 class Text(HTMLParser):

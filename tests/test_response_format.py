@@ -14,8 +14,8 @@ from annotator.config.settings import RunConfig
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
+from tests.commands import asking, build, fingerprints, vner
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.test_build import asking, build, fingerprints, vner
 
 Request = dict[str, Any]
 

@@ -18,8 +18,8 @@ import pytest
 from annotator.cleaning.entity_reviews import Decision, folder, read_reviews
 from data_cards.review.quality import write_quality
 from tests.browser import CHROMIUM, Browser
+from tests.commands import vner, vner_process, wait_for
 from tests.rundirs import Item, make_run
-from tests.test_build import vner, vner_process, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -26,8 +26,8 @@ from data_cards.review.predictions import read_predictions
 from data_cards.review.quality import write_quality
 from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.commands import vner
 from tests.rundirs import Item, make_run
-from tests.test_build import vner
 
 TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh. Hôm qua Trần Minh Khoa về Cần Thơ."
 REPLY = '[["Trần Minh Khoa", "person"], ["Sông Xanh", "organization"], ["Cần Thơ", "person"]]'

@@ -7,9 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-import cli
 from annotator.errors import RunDirError
 from annotator.ledger import Ledger
 from annotator.records import Rejected
@@ -17,6 +15,7 @@ from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.funnel import merge_rejected
 from annotator.storage.rundir import FORMAT, RunDir, existing, opened
+from tests.commands import vner
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -161,7 +160,7 @@ def test_a_build_leaves_a_web_app_alone(tmp_path: Path) -> None:
             (tmp_path / name).write_bytes(content)
             before[name] = content
         for more in ([], ["--fresh"]):
-            result = CliRunner().invoke(cli.app, ["sample", "sample", "--out", str(tmp_path), "-q", *more])
+            result = vner("sample", "sample", "--out", tmp_path, "-q", *more)
             assert result.exit_code == 1
             assert len(result.stderr.splitlines()) == 1
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
@@ -182,7 +181,7 @@ def test_a_failed_start_leaves_no_directory(tmp_path: Path, arguments: list[str]
     """Nor the folders above it; a folder that was there stays."""
     for out, kept in ((tmp_path / "a" / "run", tmp_path), (tmp_path / "b", tmp_path / "b")):
         kept.mkdir(exist_ok=True)
-        result = CliRunner().invoke(cli.app, ["build", *arguments, "--out", str(out), "-q"])
+        result = vner("build", *arguments, "--out", out, "-q")
         assert result.exit_code in {1, 2}, result.output
         assert kept.is_dir()
         assert not (tmp_path / "a").exists()

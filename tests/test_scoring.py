@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-import cli
 from annotator.cleaning.replies.mention_lists import read_answer
 from annotator.errors import SourceError
 from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
+from tests.commands import vner
 from training.benchmarks import gold_of, read_benchmark, read_predictions
 from training.score.evaluating import evaluate, evaluate_pair
 from training.score.matching import MATCHINGS, count, same_text
@@ -347,13 +346,13 @@ def test_the_command_prints_tables_and_writes_them_as_markdown(tmp_path: Path) -
         for name, output, right in (("a", '["Huế"]', 30), ("b", '["huế"]', 15))
     )
     table = tmp_path / "table.md"
-    shown = CliRunner().invoke(cli.app, ["evaluate", benchmark, b, "--draws", "20", "--markdown", str(table)])
+    shown = vner("evaluate", benchmark, b, "--draws", "20", "--markdown", table)
     assert shown.exit_code == 0
     assert "15 queries without an answer" in shown.stderr
     assert "| location | 30 | 0.00 | 0.00 | 0.00 | 0.00 | 66.67 |" in table.read_text(encoding="utf-8")
     assert "30 queries, 30 passages, 0 unparsable" in shown.stdout
     arguments = ["evaluate", benchmark, "--compare", a, b, "--draws", "20", "--markdown", str(table)]
-    assert "strict, micro" in CliRunner().invoke(cli.app, arguments).stdout
+    assert "strict, micro" in vner(*arguments).stdout
     assert "| strict, micro | 100.00 | 0.00 | +100.00 | 100.00 to 100.00 |" in table.read_text(encoding="utf-8")
 
 
@@ -367,7 +366,7 @@ def test_the_command_prints_tables_and_writes_them_as_markdown(tmp_path: Path) -
 )
 def test_what_does_not_go_together_is_refused(arguments: list[str], message: str) -> None:
     """Exit code 2 and one line."""
-    result = CliRunner().invoke(cli.app, ["evaluate", "b.parquet", *arguments])
+    result = vner("evaluate", "b.parquet", *arguments)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert message in result.stderr
 

@@ -25,8 +25,8 @@ from data_cards.review.predictions import read_predictions
 from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.session import Session, Settings
 from tests.batch_endpoint import BatchEndpoint
+from tests.commands import FILES, asking, build, fingerprints, vner, vner_process, wait_for
 from tests.endpoint import CAPITALS, Answer, Endpoint, echo_entities
-from tests.test_build import FILES, asking, build, fingerprints, vner, vner_process, wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -18,10 +18,10 @@ from annotator.config.settings import RunConfig
 from annotator.run.manifest.stored_settings import located, storable
 from annotator.sources.locating import locate
 from annotator.storage.rundir import RunDir
+from tests.commands import asking, build, fingerprints, vner
 from tests.conftest import ROOT
 from tests.endpoint import Endpoint
 from tests.file_server import FileServer
-from tests.test_build import asking, build, fingerprints, vner
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from annotator.teachers.responses import read_reply
 from annotator.teachers.token_logprobs import least_probability, read_logprobs
 from data_cards.review.session import Session, Settings
 from tests.batch_endpoint import BatchEndpoint, answered
+from tests.commands import build, fingerprints, vner
 from tests.endpoint import CAPITALS, Answer, Endpoint
-from tests.test_build import build, fingerprints, vner
 
 REPLY = '[["Huế", "city"], ["Minh Khoa", "person"]]'
 

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 import cli
+from tests.commands import vner
 from tests.students import make_student, sample, write_samples
 from training.students import ADAPTER, adapter_base, load_model, load_student
 from training.train.data import Order
@@ -80,7 +81,7 @@ def command(place: Path, out: Path, *more: str) -> list[str]:
 
 
 def trained(place: Path, out: Path, *more: str) -> Result:
-    return CliRunner().invoke(cli.app, command(place, out, *more))
+    return vner(*command(place, out, *more))
 
 
 @pytest.fixture(scope="module")
@@ -298,19 +299,19 @@ def test_what_cannot_be_trained_is_refused(
     filled = [
         argument.format(out=tmp_path, base=place / "base", recipe=place / "recipe.toml") for argument in arguments
     ]
-    result = CliRunner().invoke(cli.app, ["train", *filled])
+    result = vner("train", *filled)
     assert (result.exit_code, message in result.output) == (code, True), result.output
     assert "Traceback" not in result.output
 
 
 def test_what_a_recipe_resolves_to_is_shown(place: Path) -> None:
     """For a person, and as JSON; the list has every recipe."""
-    shown = CliRunner().invoke(cli.app, ["train", "figure-4.2.100", "--show"]).stdout
+    shown = vner("train", "figure-4.2.100", "--show").stdout
     assert "stage 3: supervised" in shown
     assert "phoner-train.parquet      passages = 100" in shown
-    whole = json.loads(CliRunner().invoke(cli.app, ["train", "figure-4.2.100", "--show", "--json"]).stdout)
+    whole = json.loads(vner("train", "figure-4.2.100", "--show", "--json").stdout)
     assert whole["stages"][2]["data"][0]["passages"] == 100
-    assert "table-4.2.phomt-viquad" in CliRunner().invoke(cli.app, ["train", "--list"]).stdout
+    assert "table-4.2.phomt-viquad" in vner("train", "--list").stdout
 
 
 FOREIGN = ("config.json", "model.safetensors", "spiece.model", "tokenizer.json", "tsconfig.json", "stages", "merged")

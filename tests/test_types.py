@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from annotator.cleaning.entity_reviews import read_reviews
 from annotator.cleaning.typed_labels import TypedLabels
@@ -17,9 +16,9 @@ from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.entity_types import read_types
-from cli import app
 from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
+from tests.commands import vner
 from tests.endpoint import Answer, Endpoint
 
 TYPES = """
@@ -44,7 +43,7 @@ def build(folder: Path, endpoint: Endpoint, *more: str) -> Any:
     given = ["build", str(source), "--out", str(folder / "run"), "--provider", "openai", "--model", "m", "--tokenizer",
              "words", "--min-tokens", "20", "--max-tokens", "90", "--base-url", endpoint.url, "--workers", "1", "-q",
              "--near-duplicates", "0", "--split", "1,0,0"]  # fmt: skip
-    return CliRunner().invoke(app, [*given, *more])
+    return vner(*given, *more)
 
 
 def labelled(passage: str, attempt: int) -> Answer:
@@ -97,7 +96,7 @@ def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, 
     types = ("--types", str(tmp_path / "t.toml"), "--instruction", "definition")
     assert build(tmp_path, endpoint, *types).exit_code == 0
     run, out = RunDir(tmp_path / "run"), tmp_path / "out"
-    exported = CliRunner().invoke(app, ["export", str(run.root), "-f", name, "-o", str(out)])
+    exported = vner("export", run.root, "-f", name, "-o", out)
     assert exported.exit_code == 0, exported.output
     text = out.read_text(encoding="utf-8")
     if name == "alpaca":
@@ -106,7 +105,7 @@ def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, 
     assert name == "doccano" or "place (a named part of the earth)" in text
     for old, new, kind in (("", "", "unchanged"), ('"Cơ quan"]', '"vùng"]', "corrected")):
         out.write_text(text.replace(old, new) if old else text, encoding="utf-8")
-        back = CliRunner().invoke(app, ["import", str(run.root), "-f", name, str(out), "--json", "-q"])
+        back = vner("import", run.root, "-f", name, out, "--json", "-q")
         assert back.exit_code == 0, back.output
         report = json.loads(back.stdout)
         assert report[kind if name == "doccano" else "unchanged"] == report["read"] > 0
@@ -151,7 +150,7 @@ def test_a_run_continues_from_another_folder(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     file.write_text(TYPES.replace('"vùng"', '"person"'), encoding="utf-8")
-    again = CliRunner().invoke(app, ["build", "--out", str(tmp_path / "run"), "-q"])
+    again = vner("build", "--out", tmp_path / "run", "-q")
     assert again.exit_code == 0, again.output
     assert len(endpoint.requests) == number
     run = RunDir(tmp_path / "run")
@@ -159,7 +158,7 @@ def test_a_run_continues_from_another_folder(
         mention.text for one in tables.read_annotations(run.annotations) for mention in one.mentions
     }
     file.write_text(TYPES.replace("earth", "world"), encoding="utf-8")
-    other = CliRunner().invoke(app, ["build", "--out", str(tmp_path / "run"), "-q"])
+    other = vner("build", "--out", tmp_path / "run", "-q")
     assert other.exit_code == 2
     assert "was made with other --types" in other.output
     assert len(endpoint.requests) == number
@@ -187,7 +186,7 @@ def test_a_second_teacher_is_asked_for_the_same_types(endpoint: Endpoint, tmp_pa
     run = tmp_path / "run"
     second = ["--provider", "openai", "--model", "n", "--base-url", endpoint.url]
     for teacher in (second, ["--provider", "local"]):
-        done = CliRunner().invoke(app, ["check", str(run), *teacher, "--keep", "union", "-q"])
+        done = vner("check", run, *teacher, "--keep", "union", "-q")
         assert done.exit_code == 0, done.output
         assert types_of(RunDir(run)) == {"place", "Cơ quan"}
     assert "- place: a named part" in endpoint.requests[-1]["messages"][-1]["content"]
@@ -272,7 +271,7 @@ def test_what_does_not_go_together_is_refused(
 ) -> None:
     """One line, exit code 2."""
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(app, ["build", "--out", "run", "--base-url", "http://127.0.0.1:9/v1", *flags, "-q"]
-                              if "openai" in flags else ["build", "--out", "run", *flags, "-q"])  # fmt: skip
+    address = ["--base-url", "http://127.0.0.1:9/v1"] if "openai" in flags else []
+    done = vner("build", "--out", "run", *address, *flags, "-q")
     assert done.exit_code == 2
     assert said in " ".join(done.output.split())

@@ -24,9 +24,9 @@ from annotator.sources.sampling import sample
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from tests.batch_endpoint import BatchEndpoint
+from tests.commands import fingerprints, vner, vner_process, wait_for
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
-from tests.test_build import fingerprints, vner, vner_process, wait_for
 from tests.test_rebuilding import rebuilt
 
 pytestmark = pytest.mark.slow
