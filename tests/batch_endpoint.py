@@ -1,4 +1,4 @@
-"""A Batch API on loopback, as OpenAI and Groq have it: files and batches, which move on when a test says so."""
+"""The Batch API of OpenAI and Groq on loopback; a batch ends when the test ends it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections import deque
 from collections.abc import Callable
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests import loopback
 from tests.endpoint import echo_entities
+from tests.loopback import Loopback
 
 Line = dict[str, Any]
 
 
 def answered(request: Line, content: str | None = None) -> Line:
-    """A line of the output file; without ``content`` the answer of ``tests.endpoint``, with the same usage."""
+    """Return a line of the output file: the answer ``content``, by default that of ``echo_entities``."""
     passage = passage_of(request)
     content = echo_entities(passage, 1).content if content is None else content
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
@@ -29,25 +29,25 @@ def answered(request: Line, content: str | None = None) -> Line:
 
 
 def refused(request: Line, status: int = 400, message: str = "context length exceeded") -> Line:
-    """A line of the error file: the request was made and refused."""
+    """Return a line of the error file for a request that was refused."""
     body = {"error": {"message": message, "type": "invalid_request_error"}}
     return {"custom_id": request["custom_id"], "response": {"status_code": status, "body": body}, "error": None}
 
 
 def too_late(request: Line) -> Line:
-    """A line of the error file: the request was never made."""
+    """Return a line of the error file for a request that was not made before the batch expired."""
     error = {"code": "batch_expired", "message": "This request could not be executed in time."}
     return {"custom_id": request["custom_id"], "response": None, "error": error}
 
 
 def passage_of(request: Line) -> str:
-    """The passage a request is about."""
+    """Return the passage that a request asks about."""
     content: str = request["body"]["messages"][-1]["content"]
     return content.partition("<passage>\n")[2].rpartition("\n</passage>")[0]
 
 
-class BatchEndpoint:
-    """Serves ``.../files`` and ``.../batches`` on 127.0.0.1 in a thread; remembers all it was given."""
+class BatchEndpoint(Loopback):
+    """Serves ``.../files`` and ``.../batches`` on 127.0.0.1, and records its requests and files."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -55,21 +55,16 @@ class BatchEndpoint:
         self.seen: list[str] = []
         """``METHOD kind`` of each request."""
         self.faults: dict[str, deque[tuple[int, bytes]]] = {}
-        """Answers to give instead, by ``METHOD kind``."""
+        """Failures to send in place of the next answers, by ``METHOD kind``."""
         self.cut: int | None = None
-        """Bytes after which the next download breaks off."""
+        """Bytes after which the next download is cut."""
         self.reached = threading.Event()
         self.hold: dict[str, threading.Event] = {}
-        """A request of this kind is carried out; its answer waits for the event, and ``reached`` is set."""
+        """A request of this kind is executed and sets ``reached``; its answer waits for the event."""
         self.page = 100
 
-    @property
-    def url(self) -> str:
-        """Without any path: ``/v1`` for openai, nothing for groq."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
     def requests(self, batch_id: str) -> list[Line]:
-        """What was asked in a batch."""
+        """Return the requests of a batch."""
         data = self.files[self.batches[batch_id]["input_file_id"]]
         return [json.loads(line) for line in data.decode("utf-8").split("\n") if line]
 
@@ -81,7 +76,7 @@ class BatchEndpoint:
         extra: bytes = b"",
         batch_id: str = "",
     ) -> None:
-        """End a batch (the newest): each request gets the line that ``decide`` makes of it, or none."""
+        """End a batch, by default the newest: ``decide`` returns the line for each request, or None."""
         batch_id = batch_id or list(self.batches)[-1]
         lines = [line for request in reversed(self.requests(batch_id)) if (line := decide(request))]
         good = [line for line in lines if (line["response"] or {}).get("status_code") == 200]
@@ -96,7 +91,7 @@ class BatchEndpoint:
                 )
 
     def fail(self, message: str) -> None:
-        """The newest batch is not taken."""
+        """Fail the newest batch."""
         batch = self.batches[list(self.batches)[-1]]
         batch["status"] = "failed"
         batch["errors"] = {"object": "list", "data": [{"code": "x", "message": message, "line": None, "param": None}]}
@@ -122,20 +117,18 @@ class BatchEndpoint:
         page = newest[start : start + self.page]
         return {"object": "list", "data": page, "has_more": start + self.page < len(newest)}
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[loopback.Handler]:
         endpoint = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
+        class Handler(loopback.Handler):
+            def do_POST(self) -> None:  # noqa: N802 - a name of the standard library
                 data = self.rfile.read(int(self.headers["Content-Length"]))
                 if self._kind() == "files":
                     self._answer(lambda: endpoint._uploaded(data, self.headers["Content-Type"]))
                 else:
                     self._answer(lambda: endpoint._order(json.loads(data)))
 
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802 - a name of the standard library
                 url = urlsplit(self.path)
                 *_, before, last = url.path.split("/")
                 if last == "content":
@@ -166,32 +159,18 @@ class BatchEndpoint:
                 self._send(200, made if isinstance(made, bytes) else json.dumps(made).encode())
 
             def _send(self, status: int, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
+                self.send_head(status, len(body))
                 if self._kind() == "content" and endpoint.cut is not None:
                     body, endpoint.cut, self.close_connection = body[: endpoint.cut], None, True
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
+        return Handler
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a client that was killed midway is what some tests are about
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def stop(self) -> None:
+        """Release the requests that are held, and stop listening."""
         for held in self.hold.values():
             held.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().stop()
 
     def _uploaded(self, data: bytes, content_type: str) -> dict[str, Any]:
         form = BytesParser(policy=HTTP).parsebytes(b"Content-Type: " + content_type.encode() + b"\r\n\r\n" + data)

@@ -1,4 +1,4 @@
-"""Small benchmarks and files of predictions, for tests of predicting and scoring."""
+"""Small benchmarks and files of predictions for tests of predicting and scoring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from annotator.storage import tables
 
 
 def query(identity: str, text: str, gold: Sequence[str], label: str, passage: str) -> Sample:
-    """One query with its gold."""
+    """Return a query with its gold answer."""
     output = json.dumps(list(gold), ensure_ascii=False)
     return Sample(identity, INSTRUCTION.format(entity_type=label), text, output, label, not gold, passage)
 
@@ -26,7 +26,7 @@ def write_benchmark(path: Path, samples: Iterable[Sample]) -> Path:
 
 
 def write_predictions(path: Path, answers: Iterable[tuple[str, Any]]) -> Path:
-    """Write id and output, a line each."""
+    """Write predictions as JSON lines with id and output."""
     lines = (json.dumps({"id": identity, "output": output}, ensure_ascii=False) + "\n" for identity, output in answers)
     path.write_text("".join(lines), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""A real browser for tests: headless Chromium, spoken to over a pipe by its DevTools protocol; needs no library."""
+"""A real browser for tests: headless Chromium, controlled through a pipe by its DevTools protocol; needs no library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no
 
 
 class Browser:
-    """One page. ``errors`` holds what went wrong in it; ``requests`` every address it asked for."""
+    """One page; ``errors`` has its errors, and ``requests`` every address that it requested."""
 
     def __init__(self, profile: Path) -> None:
         self.errors: list[str] = []
@@ -27,7 +27,7 @@ class Browser:
         self._number = 0
         from_us, self._to_browser = os.pipe()
         from_browser, to_us = os.pipe()
-        # Chromium reads from 3 and writes to 4; numbers from 10 on are not in the way of these.
+        # Chromium reads from 3 and writes to 4; descriptors from 10 on do not collide with these.
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (from_us, to_us)]
         self._process = subprocess.Popen(
             ["/bin/bash", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "browser",
@@ -67,13 +67,13 @@ class Browser:
             self._take()
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page."""
+        """Evaluate an expression in the page and return its value."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def press(self, key: str, code: int = 0, modifiers: int = 0) -> None:
-        """Press and release a key, as a person does. ``modifiers``: 1 for Alt, 8 for Shift, 9 for both."""
+        """Press and release a key, as a person does; ``modifiers``: 1 for Alt, 8 for Shift, 9 for both."""
         text = {"text": "\r" if key == "Enter" else key} if not modifiers and (key == "Enter" or len(key) == 1) else {}
         code = code or {"Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowRight": 39}.get(key, ord(key[0].upper()))
         more = {"code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers}
@@ -81,7 +81,7 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, **more, **(text if kind == "keyDown" else {}))
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Call a method of the protocol; events that come meanwhile are noted."""
+        """Call a method of the protocol, and record the events that arrive before its answer."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": params}
         if self._session:

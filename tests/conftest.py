@@ -1,4 +1,4 @@
-"""Fixtures for all tests: an empty home, no keys, no network but loopback, and the real news where it is at hand."""
+"""Fixtures for all tests: an empty home, no keys, no network but loopback, and the real news if there are any."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ WORKERS = {
     "torch": ("test_training", "test_predicting", "test_learning", "test_students", "test_experiments"),
     "browser": ("test_report", "test_review_page"),
 }
-"""Files that share what is expensive to start: pytest-xdist runs the tests of each group in one process."""
+"""Files that share something expensive to start: pytest-xdist runs the tests of each group in one process."""
 
-# Small products are slower on several threads of torch, and threads of another number may round otherwise.
+# Small matrix products are slower on several threads, and their number can change the rounding.
 os.environ["OMP_NUM_THREADS"] = "1"
-# The Hub's client reads it once, when it is imported; without a network it would ask again and again.
+# The Hub's client reads it when it is imported; online it would retry requests that cannot succeed.
 os.environ["HF_HUB_OFFLINE"] = "1"
-# Processes that are started in the background ignore Ctrl-C, and so would all that tests start and interrupt.
+# A process started in the background ignores Ctrl-C, and its children inherit that; tests interrupt children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-settings.register_profile("vner", deadline=None)  # no time is ever asserted
+settings.register_profile("vner", deadline=None)  # no test asserts a time
 settings.load_profile("vner")
 
 
 def group_of(file: str) -> str:
-    """The group of ``WORKERS`` that a file of tests belongs to; by default the file is a group of its own."""
+    """Return the group of ``WORKERS`` that a test file belongs to; by default each file is a group."""
     return next((group for group, names in WORKERS.items() if Path(file).stem in names), file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the groups, then the files with the most slow tests, so that all processes end together."""
+    """Begin with the groups, then with the files that have the most slow tests, so that all processes end together."""
     slow = Counter(group_of(item.path.name) for item in items if item.get_closest_marker("slow"))
     groups = list(WORKERS)
 
@@ -64,13 +64,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Three processes for two cores: the tests of servers, faults and clusters wait a quarter of their time."""
+    """Use three processes for two cores: tests of servers, faults and clusters wait a quarter of their time."""
     return min(8, 3 * (os.cpu_count() or 1) // 2 or 1)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Run the tests of a group in one process, for the sake of what they share."""
+    """Run the tests of a group in one process, so that they share what is expensive to start."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Groups(LoadScopeScheduling):
@@ -82,7 +82,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the user's is read or written, and no key is around."""
+    """Hide the user's files and keys from the tests."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     for name in ("VNER_LEDGER", "PGPASSWORD", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
@@ -92,7 +92,7 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(scope="session", autouse=True)
 def one_command_tree() -> Iterator[None]:
-    """Typer builds its commands anew for each call of ``CliRunner.invoke``, 30 ms each; the tests build them once."""
+    """Build Typer's commands once: each call of ``CliRunner.invoke`` would build them anew, in 30 ms."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("typer.testing._get_command", cache(get_command))
         yield
@@ -100,13 +100,13 @@ def one_command_tree() -> Iterator[None]:
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    """A well-behaved endpoint; a test may change its ``reply``."""
+    """Yield an endpoint that works; a test may change its ``reply``."""
     with Endpoint() as running:
         yield running
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """A path that the first process to want it fills with ``make``, for all processes; not to be changed by a test."""
+    """Return a path that the first process fills with ``make``, for all processes; a test must not change it."""
     base = factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
     folder.mkdir(exist_ok=True)
@@ -129,7 +129,7 @@ def build_sample(out: Path, reply: Callable[[str, int], Answer], *more: str) -> 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the bundled sample, with several types and negatives; not to be changed."""
+    """Return a finished run of the bundled sample, with several types and negatives; a test must not change it."""
 
     def several_types(passage: str, attempt: int) -> Answer:
         found = dict.fromkeys(CAPITALS.findall(passage))
@@ -142,13 +142,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the bundled sample in which nothing went wrong, by ``echo_entities`` and the defaults."""
+    """Return a run of the bundled sample without failures, built with ``echo_entities`` and the defaults."""
     return shared(tmp_path_factory, "undisturbed", lambda out: build_sample(out, echo_entities, "--model", "m"))
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """A real database server; every test that wants one makes a database of its own in it."""
+    """Yield a real database server; each test that uses it creates its own database."""
     if not find("initdb") and not os.environ.get("CI"):
         pytest.skip("no PostgreSQL server on this machine: apt-get install postgresql")
     with Server() as running:
@@ -157,35 +157,35 @@ def postgres() -> Iterator[Server]:
 
 @pytest.fixture
 def database(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of an empty database, whose password stands in the environment."""
+    """Return the address of an empty database; its password is in the environment."""
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     return postgres.database()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def ray_environment() -> Iterator[None]:
-    """What Ray must find in the environment before anything imports it.
+    """Set the environment that Ray reads when it is imported.
 
-    Clusters ask for a token, as they do by default, which is not sought in a home that changes from test to test.
+    Clusters require a token, as by default; it is not read from the home, which changes from test to test.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # as the engine does for loopback
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # the engine sets it for loopback
         yield
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
-    """A head without CPUs, as clusters have, and two nodes with one each; this process joins it once for all tests."""
+    """Yield a cluster of a head without CPUs and two nodes with one each; this process joins it once for all tests."""
     import ray
     from ray.cluster_utils import Cluster
 
     quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 2, "health_check_initial_delay_ms": 0}
     head = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "num_cpus": 0}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))  # of the nodes: tasks of tests are here
+        patch.setenv("PYTHONPATH", str(ROOT))  # the nodes import the tasks of the tests
         running = Cluster(True, head_node_args={**head, "include_dashboard": False, "_system_config": quick})
         ray.init(address=running.address, log_to_driver=False, logging_level="CRITICAL")
         yield running
@@ -195,7 +195,7 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def nodes(cluster: Any) -> Any:
-    """The cluster, with two nodes to work on whatever the test before did."""
+    """Return the cluster with two nodes, whatever the test before did."""
     while len(cluster.worker_nodes) < 2:
         cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=80 << 20)
     return cluster
@@ -203,7 +203,7 @@ def nodes(cluster: Any) -> Any:
 
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> type[LocalEngine]:
-    """The local engine, here and in every command that the test runs, works in other processes from the beginning."""
+    """Make the local engine start its processes at once, here and in commands that the test runs."""
     monkeypatch.setattr(local, "ALONE", 0.0)
     monkeypatch.setattr(local, "LocalEngine", Started)
     return Started
@@ -221,7 +221,7 @@ def make_passage() -> Callable[..., Passage]:
 
 @pytest.fixture
 def news_dir() -> Path:
-    """Folder of real Vietnamese news in the BKAI schema; the tests that use it are extra checks on real input."""
+    """Return the folder of real Vietnamese news in the BKAI schema; tests that use it check real input."""
     if not any(NEWS.glob("*.parquet")):
         pytest.skip(f"no real news at {NEWS}; set VNER_NEWS_DIR to a folder of BKAI News Parquet files")
     return NEWS

@@ -1,4 +1,4 @@
-"""A real chat-completions endpoint on loopback, which answers, fails and remembers as a test tells it to."""
+"""A chat-completions endpoint on loopback that answers, or fails, as a test demands, and records its requests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests import loopback
+from tests.loopback import Loopback
 
 CAPITALS = re.compile(r"[A-ZĐ][^\W\d_]*(?: [A-ZĐ][^\W\d_]*)+")
 
@@ -25,18 +26,18 @@ class Answer:
 
     status: int = 200
     body: bytes | None = None
-    """Sent as it is; without it a completion with ``content``."""
+    """The whole body; None: a completion with ``content``."""
     content: str | None = "[]"
     finish_reason: str = "stop"
     logprobs: Any = None
-    """Sent with the choice where there is something."""
+    """The log probabilities of the choice, or None."""
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before the first byte."""
     hang_up: bool = False
-    """Close the connection without a word."""
+    """Close the connection without a response."""
     reset: bool = False
-    """Reset the connection (RST), likewise."""
+    """Reset the connection (RST) without a response."""
     cut: bool = False
     """Close the connection in the middle of the body."""
     pause: float = 0.0
@@ -44,44 +45,42 @@ class Answer:
 
 
 def echo_entities(passage: str, attempt: int) -> Answer:
-    """Every run of capitalised words is a place: a deterministic stand-in for a model."""
+    """Predict every run of capitalised words as a place: a deterministic stand-in for a model."""
     found = dict.fromkeys(CAPITALS.findall(passage))
     return Answer(content=json.dumps([[mention, "LOCATION"] for mention in found], ensure_ascii=False))
 
 
-class Endpoint:
-    """Serves ``POST .../chat/completions`` on 127.0.0.1 in a thread. ``reply(passage, attempt)`` decides."""
+class Endpoint(Loopback):
+    """Serves ``POST .../chat/completions`` on 127.0.0.1; ``reply(passage, attempt)`` gives each response."""
 
     def __init__(self, reply: Callable[[str, int], Answer] = echo_entities, port: int = 0) -> None:
         self.reply = reply
         self.refuse: Callable[[dict[str, Any]], Answer | None] = lambda request: None
-        """What is answered to a request whatever its passage, if anything."""
+        """Returns the response to a request whatever its passage, or None for ``reply``."""
         self.port = port
         self.asked: Counter[str] = Counter()
         self.requests: list[dict[str, Any]] = []
         self.keys: set[str] = set()
         self.headers: list[dict[str, str]] = []
-        """Of each request; names in lower case."""
+        """The headers of each request; names in lower case."""
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
 
     @property
     def url(self) -> str:
-        """What ``--base-url`` wants."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        """The address for ``--base-url``."""
+        return f"{super().url}/v1"
 
-    def __enter__(self) -> Self:
+    def handler(self) -> type[loopback.Handler]:
         endpoint = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(loopback.Handler):
             def setup(self) -> None:
                 super().setup()
                 with endpoint._lock:
                     endpoint._connections.add(self.connection)
 
-            def do_POST(self) -> None:
+            def do_POST(self) -> None:  # noqa: N802 - a name of the standard library
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 passage = request["messages"][-1]["content"].split("<passage>\n")[-1].split("\n</passage>")[0]
                 with endpoint._lock:
@@ -111,13 +110,7 @@ class Endpoint:
                     body = json.dumps(
                         {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
                     ).encode()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
-                self.send_header("Content-Length", str(len(body)))
-                for name, value in answer.headers.items():
-                    if name != "Content-Type":
-                        self.send_header(name, value)
-                self.end_headers()
+                self.send_head(answer.status, len(body), answer.headers)
                 half = len(body) // 2
                 self.wfile.write(body[:half])
                 if answer.cut:
@@ -126,28 +119,11 @@ class Endpoint:
                 time.sleep(answer.pause)
                 self.wfile.write(body[half:])
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 256
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a client that was killed midway is what some tests are about
-
-        self._server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.stop()
+        return Handler
 
     def stop(self) -> None:
-        """Listen no more, and drop every open connection."""
-        self._server.shutdown()
-        self._server.server_close()
+        """Stop listening, and close every open connection."""
+        super().stop()
         with self._lock:
             for connection in self._connections:
                 with suppress(OSError):

@@ -1,6 +1,6 @@
-"""A folder on loopback: as a web server that answers byte ranges, and as a dataset on the Hub as its readers see it.
+"""A folder on loopback: as a web server with byte ranges, and as a dataset on the Hub.
 
-Counts requests and bytes. A test breaks things by setting ``faults``.
+Counts requests and bytes; ``faults`` makes requests fail.
 """
 
 from __future__ import annotations
@@ -10,54 +10,37 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests import loopback
+from tests.loopback import Loopback
 
 COMMIT = "c" * 40
 
 
 @dataclass
-class FileServer:
-    """Serves ``root`` on 127.0.0.1 in a thread."""
+class FileServer(Loopback):
+    """Serves ``root`` on 127.0.0.1."""
 
     root: Path
     has_ranges: bool = True
     faults: list[int | None] = field(default_factory=list)
-    """What the next requests get in place of an answer: an HTTP status; None: half of it, then a cut connection."""
+    """Failures of the next requests: an HTTP status, or None for half of the answer and a cut connection."""
     requests: list[str] = field(default_factory=list)
     bytes_sent: int = 0
     commit: str = COMMIT
     """The newest commit of the dataset."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def url(self) -> str:
-        """Address of the folder; also what ``HF_ENDPOINT`` wants."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a client that goes away midway is what some tests are about
-
-        self._server = Server(("127.0.0.1", 0), type("BoundHandler", (Handler,), {"files": self}))
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def handler(self) -> type[loopback.Handler]:
+        return type("BoundHandler", (Handler,), {"files": self})
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+class Handler(loopback.Handler):
+    """Handles the requests of one connection."""
 
-    protocol_version = "HTTP/1.1"
     files: FileServer
 
     def answer(self) -> None:
@@ -95,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
             self._json({**head, "tags": [], "disabled": False, "gated": False})
 
     def _commit(self) -> str:
-        """The commit that a request names, or the newest."""
+        """Return the commit that a request names, or the newest."""
         named = re.search(r"/(?:revision|resolve)/([0-9a-f]{40})", self.path)
         return named[1] if named else self.files.commit
 
@@ -124,14 +107,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, content, headers, cut=cut)
 
     def _json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
+        self._send(status, json.dumps(value).encode(), headers)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None, *, cut: bool = False) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
+        self.send_head(status, len(body), headers)
         if self.command != "HEAD":
             sent = body[: len(body) // 2] if cut else body
             with self.files.lock:
@@ -140,6 +119,3 @@ class Handler(BaseHTTPRequestHandler):
         if cut:
             self.close_connection = True
             self.connection.shutdown(2)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass

@@ -1,7 +1,7 @@
-"""The Hugging Face Hub on loopback: what its client says to it when a dataset is published, and what can go wrong.
+"""The Hugging Face Hub on loopback: the part of its API that publishing needs, and its failures.
 
-Repositories, branches and commits are kept in memory; files above a few kilobytes go through LFS, those above
-``chunk_size`` in several parts, as on the Hub. A test breaks things by the method and a part of the path of a request.
+Repositories, branches and commits are kept in memory; files of more than a few kilobytes are sent through LFS, those of
+more than ``chunk_size`` in several parts, as on the Hub. A ``Fault`` makes requests fail by method and path.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests import loopback
+from tests.loopback import Loopback
 from tests.xet_endpoint import XetStore
 
 GOOD_TOKEN = "hf_goodtokengoodtokengoodtoken"
@@ -28,7 +28,7 @@ LICENCES = {"unknown", "cc-by-4.0", "apache-2.0", "other"}
 
 @dataclass
 class Repository:
-    """One dataset: branches with their files, and how often each was committed to."""
+    """A dataset: its branches with their files, the newest commits and the commit messages."""
 
     private: bool = False
     branches: dict[str, dict[str, bytes]] = field(default_factory=lambda: {"main": {".gitattributes": b""}})
@@ -38,20 +38,20 @@ class Repository:
 
 @dataclass
 class Fault:
-    """What happens to the requests that match, ``times`` times."""
+    """A failure of the first ``times`` requests that match."""
 
     method: str
     part: str
     status: int = 0
-    """0: the connection is cut after ``after`` bytes of the body. 1: the request is obeyed, its answer is lost.
-    2: no answer comes."""
+    """0: the connection is cut after ``after`` bytes of the body. 1: the request is executed, its answer is lost.
+    2: there is no answer."""
     body: bytes = b'{"error": "no"}'
     after: int = 0
     times: int = 1000
 
 
-class Hub:
-    """Serves the part of the Hub's API that publishing needs, on 127.0.0.1 in a thread."""
+class Hub(Loopback):
+    """Serves the part of the Hub's API that publishing needs, on 127.0.0.1."""
 
     def __init__(self, chunk_size: int = 0, lfs_above: int = 4096) -> None:
         self.repositories: dict[str, Repository] = {}
@@ -65,17 +65,12 @@ class Hub:
         self.lock = threading.Lock()
         self.closing = threading.Event()
 
-    @property
-    def url(self) -> str:
-        """What ``HF_ENDPOINT`` wants."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
     def files(self, name: str, branch: str = "main") -> dict[str, bytes]:
-        """The files of a branch."""
+        """Return the files of a branch."""
         return self.repositories[name].branches[branch]
 
     def fault(self, method: str, path: str) -> Fault | None:
-        """The fault that this request meets."""
+        """Return the fault that applies to a request."""
         with self.lock:
             for fault in self.faults:
                 if fault.method == method and fault.part in path and fault.times > 0:
@@ -83,29 +78,18 @@ class Hub:
                     return fault
         return None
 
-    def __enter__(self) -> Self:
-        handler = type("BoundHandler", (Handler,), {"hub": self})
+    def handler(self) -> type[loopback.Handler]:
+        return type("BoundHandler", (Handler,), {"hub": self})
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a client that was killed midway is what some tests are about
-
-        self._server = Server(("127.0.0.1", 0), handler)
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def stop(self) -> None:
+        """Release the requests that get no answer, and stop listening."""
         self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().stop()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+class Handler(loopback.Handler):
+    """Handles the requests of one connection."""
 
-    protocol_version = "HTTP/1.1"
     hub: Hub
     answer_is_lost = False
 
@@ -246,10 +230,10 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.parts.setdefault(oid, {})[int(where[1])] = body
             self._send(200, b"", {"ETag": f'"{_sha256(body)}"'})
             return
-        if self.command == "POST":  # all parts are there
+        if self.command == "POST":  # the last request: all parts were sent
             named = [part["partNumber"] for part in json.loads(body)["parts"]]
             body = b"".join(self.hub.parts[oid][number] for number in named)
-        if _sha256(body) == oid:  # a client that died has sent a part only
+        if _sha256(body) == oid:  # a killed client has sent only a part
             self.hub.stored[oid] += 1
             self.hub.objects[oid] = body
         self._json({}, 200 if oid in self.hub.objects else 400)
@@ -267,7 +251,7 @@ class Handler(BaseHTTPRequestHandler):
                     self.hub.objects[oid] = content
             self._json({"result": 1})
         else:
-            self._json({"error": f"not known: {path}"}, 404)  # a chunk that no other dataset has
+            self._json({"error": f"not known: {path}"}, 404)  # a query for chunks of other datasets: none is known
 
     def _commit(self, repository: Repository, branch: str, lines: list[dict[str, Any]]) -> None:
         header = lines[0]["value"]
@@ -298,16 +282,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(2)
             return
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
+        self.send_head(status, len(body), headers)
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def _sha256(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server on loopback, with a password, in a folder of its own."""
+"""A real PostgreSQL server on loopback, with a password and a data folder of its own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PASSWORD = "bí-mật-và-dài"
 
 
 def find(program: str) -> str:
-    """The path of a program of PostgreSQL's; Debian keeps them off PATH. Empty where there is none."""
+    """Return the path of a program of PostgreSQL, or "" if there is none; Debian keeps them off PATH."""
     inside = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
     return shutil.which(program) or (str(inside[-1]) if inside else "")
 
 
 class Server:
-    """Started, killed and started again as a test says; ``database`` makes room for a ledger."""
+    """A server that a test can stop and start; ``database`` returns the address of an empty schema."""
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="vner-pg-"))
@@ -51,32 +51,32 @@ class Server:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start the server, and wait until it accepts connections."""
         options = f"-p {self.port} -k {self.root} -c listen_addresses=127.0.0.1 -c shared_buffers=16MB -c fsync=off"
         self._call("pg_ctl", "start", "-w", "-D", self.root / "data", "-l", self.root / "log", "-o", options)
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop; ``immediate`` is what a power cut leaves behind."""
+        """Stop the server; ``immediate`` leaves the files as a power failure does."""
         self._call("pg_ctl", "stop", "-w", "-D", self.root / "data", "-m", mode)
 
     def database(self) -> str:
-        """The address of an empty schema, without the password: as good as a database, and made at once."""
+        """Create an empty schema and return its address, without the password; faster than a database."""
         self._made += 1
         with psycopg.connect(self.address("postgres"), password=PASSWORD, autocommit=True) as db:
             db.execute(f"CREATE SCHEMA t{self._made}")
         return f"{self.address('postgres')}?options=-csearch_path%3Dt{self._made}"
 
     def latin(self) -> str:
-        """The address of a database that cannot hold Vietnamese."""
+        """Create a database that cannot hold Vietnamese, and return its address."""
         with psycopg.connect(self.address("postgres"), password=PASSWORD, autocommit=True) as db:
             db.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
         return self.address("latin")
 
     def address(self, database: str) -> str:
-        """Where a database is."""
+        """Return the address of a database."""
         return f"postgresql://vner@127.0.0.1:{self.port}/{database}"
 
     def _call(self, program: str, *arguments: object) -> None:
-        # pg_ctl's server keeps stdout open: a pipe would be waited for.
+        # The server inherits stdout and keeps it open: with a pipe, run() would wait for it.
         subprocess.run([find(program), *map(str, arguments)], check=True, cwd=self.root, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._as)  # type: ignore[call-overload]  # fmt: skip

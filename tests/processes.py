@@ -1,4 +1,4 @@
-"""An engine whose processes are there before it begins, and tasks for it: this module is light to import for them."""
+"""A local engine that starts its processes before it begins, and tasks for it; this module must be fast to import."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from annotator.errors import RunDirError, SourceError
 
 
 def here(_: int) -> int:
-    """Who works."""
+    """Return the id of the process that runs the task."""
     return os.getpid()
 
 
 class Started(LocalEngine):
-    """With ``ALONE`` at 0: it waits for its processes."""
+    """The local engine with ``ALONE`` at 0, which waits for its processes."""
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Work with other processes alone."""
+        """Run the tasks in other processes only."""
         if self._workers > 1:
             while self._ready is None:
                 list(super().spread(here, range(2)))
@@ -30,7 +30,7 @@ class Started(LocalEngine):
 
 
 def square_or_fail(number: int) -> int:
-    """Square ``number``; 7 and 8 are errors of two kinds."""
+    """Square ``number``; 7 and 8 raise errors of two kinds."""
     if number == 7:
         raise RunDirError("seven")
     if number == 8:
@@ -39,7 +39,7 @@ def square_or_fail(number: int) -> int:
 
 
 def die_once(marker: str) -> str:
-    """Kill this process, unless ``marker`` says that it was done before."""
+    """Kill this process, unless ``marker`` shows that this has happened before."""
     path = Path(marker)
     if not path.exists():
         path.touch()

@@ -1,4 +1,4 @@
-"""Small run directories whose parts agree, for tests that look at datasets."""
+"""Small, consistent run directories for tests of datasets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from annotator.storage.rundir import SPLITS, RunDir
 
 @dataclass(frozen=True)
 class Item:
-    """A passage that is a document of its own."""
+    """A passage that is a whole document."""
 
     id: str
     text: str
     entities: Sequence[tuple[str, str]] = ()
-    """Mention and type; the first place where it stands."""
+    """Mention and type; the mention is at its first occurrence."""
     split: str = "train"
 
     def annotation(self) -> Annotation:
@@ -35,7 +35,7 @@ class Item:
 
 
 def make_run(root: Path, items: Sequence[Item], rejected: Sequence[Rejected] = (), source: str = "tin") -> RunDir:
-    """Write a run directory in which everything holds."""
+    """Write a run directory without problems."""
     run = RunDir(root)
     annotations = [item.annotation() for item in items]
     samples: dict[str, list[Sample]] = {split: [] for split in SPLITS}
@@ -93,7 +93,7 @@ def manifest(
 
 
 def write(path: Path, schema: Any, records: Sequence[Any]) -> None:
-    """Write records as a stage does."""
+    """Write records to a Parquet file, as a stage does."""
     with replacing(path) as file:
         tables.write_records(file, schema, records)
 

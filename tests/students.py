@@ -1,4 +1,4 @@
-"""Small students for tests: an mT5 with random weights and a head of its own, a tokenizer trained on the spot."""
+"""Small students for tests: an mT5 with random weights and an untied output head, and a tokenizer trained on texts."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ LOOKS = (
     lambda piece: any(letter.isdigit() for letter in piece),
     lambda piece: not any(letter.isalnum() for letter in piece),
 )
-"""What a pretrained model knows of a piece by its looks: it begins a word, has a capital, a digit, no letter at all."""
+"""The form of a piece, which a pretrained model knows: it begins a word, has a capital, has a digit, has no letter."""
 
 
 def make_untied(config: Any) -> Any:
-    """A model with random weights and an output head of its own, from a configuration such as ``MT5Config()``.
+    """Return a model with random weights and an untied output head, from a configuration such as ``MT5Config()``.
 
-    It is created tied and gets its head afterwards: ``tie_word_embeddings = False`` at construction would give the
-    encoder and the decoder an embedding matrix each, which no published mT5 has.
+    It is created tied and gets its head afterwards: with ``tie_word_embeddings = False`` at construction, encoder and
+    decoder would have an embedding matrix each, which no published mT5 has.
     """
     import torch
     from transformers import AutoModelForSeq2SeqLM
@@ -76,11 +76,11 @@ def make_student(
 
 
 def wire_copying(model: Any, pieces: Sequence[str]) -> None:
-    """Give a model with two heads and one layer what pretraining gives a large one: it can go on copying its input.
+    """Set the weights of a model with two heads and one layer so that it can copy its input, as pretraining does.
 
-    The first half of a state is the token, the second half is what the first head writes: in the encoder the token
-    before (by relative position), in the decoder the input token that follows the one written last. The head reads the
-    second half. A few places of an embedding describe what a piece looks like. Where to begin and to end is to be
+    The first half of a state is the token; the second half is what the first head writes: in the encoder the token
+    before (by relative position), in the decoder the input token after the last one written. The head reads the second
+    half. The first places of an embedding describe the form of a piece (``LOOKS``). Where to begin and to end must be
     learnt.
     """
     import torch
@@ -112,9 +112,9 @@ def wire_copying(model: Any, pieces: Sequence[str]) -> None:
 
 
 def make_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
-    """Make a unigram tokenizer of mT5's kind: the most frequent words, and all letters.
+    """Make a unigram tokenizer as mT5 has it: the most frequent words, and all letters.
 
-    The trainer of ``tokenizers`` gives another vocabulary each time, and so another student.
+    The trainer of ``tokenizers`` is not deterministic: it would give another student each time.
     """
     from transformers import T5Tokenizer
 
@@ -131,12 +131,12 @@ def make_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> Path:
-    """Write samples of the contract."""
+    """Write samples to a Parquet file."""
     with replacing(path) as file:
         tables.write_records(file, tables.SAMPLE, samples)
     return path
 
 
 def sample(number: int, instruction: str, text: str, output: str, entity_type: str = "") -> Sample:
-    """A sample of a passage of its own."""
+    """Return a sample of a passage of its own."""
     return Sample(f"s{number}", instruction, text, output, entity_type, output == "[]", f"p{number}")

@@ -1,4 +1,4 @@
-"""Models of a few thousand parameters with random weights, saved like real ones."""
+"""Models of a few thousand parameters, saved like real ones."""
 
 # ruff: noqa: S106 - tokens of a vocabulary, not passwords
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def make_tokenizer(texts: Iterable[str], size: int = 400) -> Any:
-    """A unigram tokenizer as mT5 has one: spaces as ▁, JSON's signs as pieces of their own."""
+    """Train a unigram tokenizer as mT5 has it: ▁ for spaces, and a piece for each sign of JSON."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -30,7 +30,7 @@ def make_tokenizer(texts: Iterable[str], size: int = 400) -> Any:
 
 
 def save_student(folder: Path, texts: Iterable[str], seed: int = 0) -> Path:
-    """An mT5 of two narrow layers."""
+    """Save an mT5 with random weights and two narrow layers."""
     import torch
     from transformers import MT5Config
 
@@ -39,7 +39,7 @@ def save_student(folder: Path, texts: Iterable[str], seed: int = 0) -> Path:
     torch.manual_seed(seed)
     tokenizer = make_tokenizer(texts)
     config = MT5Config(
-        vocab_size=len(tokenizer) + 5,  # mT5's matrix is larger than its vocabulary, too
+        vocab_size=len(tokenizer) + 5,  # as in mT5, the matrix is larger than the vocabulary
         d_model=32,
         d_kv=8,
         d_ff=64,
@@ -57,7 +57,7 @@ def save_student(folder: Path, texts: Iterable[str], seed: int = 0) -> Path:
 
 
 def save_tagger(folder: Path, texts: Sequence[str], tags: Sequence[str]) -> Path:
-    """A BERT for token classification that calls each capitalised word a name: fitted, not random."""
+    """Save a BERT for token classification, trained to call each capitalised word a name."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast

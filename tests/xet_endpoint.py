@@ -1,4 +1,4 @@
-"""The Hub's Xet storage on loopback: what the real ``hf_xet`` uploads is put together again to files.
+"""The Hub's Xet storage on loopback, which assembles the files that the real ``hf_xet`` uploads.
 
 A file is cut into chunks; chunks travel in xorbs, and shards say which chunks of which xorbs make up a file. The
 formats are those of the Xet protocol's specification (huggingface.co/docs/xet).
@@ -20,20 +20,20 @@ _PLAIN, _LZ4 = 0, 1
 
 
 class XetStore:
-    """What was uploaded, and the files it makes up."""
+    """The uploaded chunks, and the files that they make up."""
 
     def __init__(self) -> None:
         self.xorbs: dict[str, list[bytes]] = {}
         """Chunks by the hash of their xorb."""
 
     def add_xorb(self, name: str, body: bytes) -> bool:
-        """Take the chunks of a xorb; false where it is known already."""
+        """Store the chunks of a xorb; return whether it is new."""
         new = name not in self.xorbs
         self.xorbs[name] = list(_chunks(body))
         return new
 
     def files(self, shard: bytes) -> Iterator[tuple[str, bytes]]:
-        """The sha256 and the content of each file that a shard describes."""
+        """Yield the sha256 and the content of each file that a shard describes."""
         place = _ENTRY
         while (file_hash := shard[place : place + _HASH]) != _END and file_hash:
             flags, number = struct.unpack_from("<II", shard, place + _HASH)
@@ -58,7 +58,7 @@ def _chunks(xorb: bytes) -> Iterator[bytes]:
         scheme = xorb[place + 4]
         size = int.from_bytes(xorb[place + 5 : place + 8], "little")
         if xorb[place] != 0 or packed == 0:
-            return  # the footer, where there is one
+            return  # the footer, if there is one
         body = xorb[place + 8 : place + 8 + packed]
         place += 8 + packed
         yield body if scheme == _PLAIN else _unpacked(body, size, grouped=scheme != _LZ4)
@@ -68,7 +68,7 @@ def _unpacked(body: bytes, size: int, *, grouped: bool) -> bytes:
     plain = bytes(pa.decompress(body, size, codec="lz4", asbytes=True))
     if not grouped:
         return plain
-    mixed = bytearray(size)  # every fourth byte stands together
+    mixed = bytearray(size)  # grouped: first all bytes at 0 mod 4, then at 1, 2 and 3
     begin = 0
     for offset in range(4):
         length = len(range(offset, size, 4))
@@ -78,5 +78,5 @@ def _unpacked(body: bytes, size: int, *, grouped: bool) -> bytes:
 
 
 def _hex(raw: bytes) -> str:
-    """A hash as Xet writes it: four numbers of eight bytes."""
+    """Return a hash as Xet writes it: four numbers of eight bytes."""
     return "".join(f"{number:016x}" for number in struct.unpack("<4Q", raw))
