@@ -1,4 +1,4 @@
-"""The engine: every passage is answered or recorded, none is asked twice, whatever the teacher does."""
+"""The worker pool: every passage is answered or recorded, and none is asked twice, whatever the teacher does."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PATIENCE = Patience(between_tries=0.01, first_probe=0.001, last_probe=0.01, star
 
 
 def pace(**settings: Any) -> Pace:
-    """A pace with short waits."""
+    """Return a pace with short waits."""
     return Pace(**{"patience": PATIENCE, **settings})
 
 
 class QueueTeacher:
-    """Answers from a queue a passage: an exception is raised, text is answered; at the end of the queue ``[]``."""
+    """Has a queue of answers for each passage: exceptions are raised, texts are returned; then ``[]``."""
 
     def __init__(self, scripts: dict[str, list[str | Exception]] | None = None) -> None:
         self.identity = {"model": "queue"}
@@ -70,7 +70,7 @@ class QueueTeacher:
 
 
 class Outage(QueueTeacher):
-    """Goes away after 100 answers, and comes back after some probes."""
+    """Fails after 100 answers, until some probes have failed."""
 
     def __init__(self, error: Exception, probes: int = 5) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Outage(QueueTeacher):
 
 
 class Counting(Progress):
-    """Remembers what it was told."""
+    """Records the progress and the messages."""
 
     def __init__(self) -> None:
         self.done = 0
@@ -119,7 +119,7 @@ def annotate(passages: Iterable[Passage], teacher: Teacher, ledger: Ledger, pace
 
 
 def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Also with far more passages than workers; concurrency is kept and used."""
+    """Far more passages than workers are all answered, with all workers in use and never more."""
     teacher, progress = QueueTeacher(), Counting()
     annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=7), progress)
     assert len(ledger) == progress.done == 300
@@ -130,7 +130,7 @@ def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage)
 
 
 def test_what_is_answered_is_not_asked_again(ledger: Ledger, make_passage: MakePassage) -> None:
-    """A second run asks only for what is missing; two passages with one text are one question."""
+    """A second run asks only the missing questions; passages with the same text are one question."""
     annotate(passages(make_passage, 5), QueueTeacher(), ledger, pace(), Progress())
     teacher, progress = QueueTeacher(), Counting()
     again = [*passages(make_passage, 8), make_passage("passage 7", "twin")]
@@ -140,7 +140,7 @@ def test_what_is_answered_is_not_asked_again(ledger: Ledger, make_passage: MakeP
 
 
 def test_transient_failures_are_tried_again(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Until the answer comes; each failure is counted by kind."""
+    """Transient failures are retried, and each is counted by kind."""
     busy = TeacherError("busy", kind="http 503")
     teacher, progress = QueueTeacher({"passage 2": [busy, busy, "[]"]}), Counting()
     annotate(passages(make_passage, 4), teacher, ledger, pace(max_retries=2), progress)
@@ -149,8 +149,8 @@ def test_transient_failures_are_tried_again(ledger: Ledger, make_passage: MakePa
     assert progress.counts["http 503"] == 2
 
 
-def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger, make_passage: MakePassage) -> None:
-    """With its cause; the same call asks it again."""
+def test_a_passage_that_keeps_failing_is_recorded(ledger: Ledger, make_passage: MakePassage) -> None:
+    """A passage that keeps failing is recorded with the cause; the others are answered; a later call asks again."""
     busy = TeacherError("busy", kind="http 503")
     refused = TeacherError("too long", kind="http 400")
     teacher, progress = QueueTeacher({"passage 1": [busy] * 3, "passage 3": [refused]}), Counting()
@@ -167,8 +167,8 @@ def test_one_that_keeps_failing_is_recorded_and_the_rest_goes_on(ledger: Ledger,
     assert ledger.failure(failure.key) is None
 
 
-def test_a_request_to_come_back_later_costs_no_try(ledger: Ledger, make_passage: MakePassage) -> None:
-    """429 is a wait, however often; the wait is the one that was asked for."""
+def test_a_429_does_not_count_as_a_try(ledger: Ledger, make_passage: MakePassage) -> None:
+    """A 429 never counts as a try, and the wait is the requested one."""
     later = TeacherError("slow down", kind="http 429", retry_after=0.001)
     teacher = QueueTeacher({"passage 0": [later] * 20})
     annotate(passages(make_passage, 3), teacher, ledger, pace(max_retries=0), Progress())
@@ -177,7 +177,7 @@ def test_a_request_to_come_back_later_costs_no_try(ledger: Ledger, make_passage:
 
 
 def test_a_fatal_first_answer_stops_before_anything_more_is_asked(ledger: Ledger, make_passage: MakePassage) -> None:
-    """A wrong key costs one request, not one a passage."""
+    """A wrong key costs one request, not one for each passage."""
     teacher = QueueTeacher({"passage 0": [TeacherError("no such key", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="no such key"):
         annotate(passages(make_passage, 50), teacher, ledger, pace(), Progress())
@@ -186,7 +186,7 @@ def test_a_fatal_first_answer_stops_before_anything_more_is_asked(ledger: Ledger
 
 
 def test_a_fatal_answer_later_keeps_what_was_answered(ledger: Ledger, make_passage: MakePassage) -> None:
-    """The key expired midway: all that came before is in the ledger."""
+    """A key that expires midway stops the run; all earlier answers are in the ledger."""
     teacher = QueueTeacher({"passage 30": [TeacherError("expired", kind="http 401")]})
     with pytest.raises(FatalTeacherError, match="expired"):
         annotate(passages(make_passage, 500), teacher, ledger, pace(concurrency=4), Progress())
@@ -195,8 +195,8 @@ def test_a_fatal_answer_later_keeps_what_was_answered(ledger: Ledger, make_passa
     assert len(ledger) == len(answered)
 
 
-def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Not after six waits for each of sixteen thousand passages."""
+def test_an_endpoint_that_never_answered_is_fatal_soon(ledger: Ledger, make_passage: MakePassage) -> None:
+    """An endpoint that never answered stops the run after a few probes, not after retries of each passage."""
     gone = TeacherError("cannot reach http://127.0.0.1:1", kind="connection")
     teacher = QueueTeacher({"passage 0": [gone] * 10})
     teacher.probes.extend([gone] * 100)
@@ -206,8 +206,8 @@ def test_an_endpoint_that_was_never_there_is_fatal_soon(ledger: Ledger, make_pas
     assert 1 < teacher.probed < 20
 
 
-def test_an_endpoint_that_goes_away_is_waited_for(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Nobody asks while it is down, it is said, no passage loses a try by it, and the run goes on by itself."""
+def test_an_outage_is_waited_out(ledger: Ledger, make_passage: MakePassage) -> None:
+    """An outage is reported, pauses all workers, costs no tries, and the run continues by itself."""
     gone = TeacherError("cannot reach it", kind="connection")
     teacher, progress = Outage(gone), Counting()
     annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=8, max_retries=1), progress)
@@ -219,8 +219,8 @@ def test_an_endpoint_that_goes_away_is_waited_for(ledger: Ledger, make_passage: 
     assert any("the endpoint is back" in line for line in progress.said)
 
 
-def test_an_endpoint_that_stays_away_stops_the_run(ledger: Ledger, make_passage: MakePassage) -> None:
-    """After an hour; what was answered is kept."""
+def test_a_long_outage_stops_the_run(ledger: Ledger, make_passage: MakePassage) -> None:
+    """An outage longer than the limit stops the run; the answers are kept."""
     teacher = Outage(TeacherError("cannot reach it", kind="connection"), probes=10_000)
     brief = replace(PATIENCE, outage=0.02)
     with pytest.raises(FatalTeacherError, match="run the same command again later"):
@@ -228,8 +228,8 @@ def test_an_endpoint_that_stays_away_stops_the_run(ledger: Ledger, make_passage:
     assert len(ledger) >= 100
 
 
-def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Nothing but failures comes any more, yet the endpoint answers a probe: they are recorded, each with its tries."""
+def test_passages_that_always_fail_are_recorded(ledger: Ledger, make_passage: MakePassage) -> None:
+    """If all remaining passages fail while probes succeed, each is recorded after its tries."""
     hopeless: list[str | Exception] = [TeacherError("it breaks on this", kind="http 500")] * 99
     teacher = QueueTeacher({f"passage {i}": list(hopeless) for i in range(80, 100)})
     annotate(passages(make_passage, 100), teacher, ledger, pace(concurrency=8, max_retries=3), Progress())
@@ -239,7 +239,7 @@ def test_a_tail_of_hopeless_passages_ends(ledger: Ledger, make_passage: MakePass
 
 
 def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: MakePassage) -> None:
-    """The second is kept as it is; one that is empty for a reason is kept at once."""
+    """An empty answer is asked for once more, and the second answer is kept."""
     teacher = QueueTeacher({"passage 1": ["", "[1]"], "passage 2": ["", ""]})
     annotate(passages(make_passage, 4), teacher, ledger, pace(), Progress())
     replies = [ledger.get(teacher.question(f"passage {i}").key) for i in range(4)]
@@ -248,7 +248,7 @@ def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: Ma
 
 
 def test_a_full_disk_stops_the_run(make_passage: MakePassage, tmp_path: Path) -> None:
-    """The error is the ledger's own, and what was written before stays."""
+    """A full disk stops the run with the ledger's error; the answers so far are kept."""
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger._db.execute("PRAGMA max_page_count=12")
         scripts: dict[str, list[str | Exception]] = {f"passage {i}": ["Đ" * 3000] for i in range(200)}
@@ -262,7 +262,7 @@ def test_a_full_disk_stops_the_run(make_passage: MakePassage, tmp_path: Path) ->
 
 
 def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Never more ahead than the queue and the workers hold: memory does not grow with the source."""
+    """Passages are read only as far as queue and workers need, so memory does not grow with the source."""
     teacher = QueueTeacher()
     read = 0
 
@@ -278,8 +278,8 @@ def test_passages_are_read_as_needed(ledger: Ledger, make_passage: MakePassage) 
 
 
 @pytest.mark.slow
-def test_those_that_wait_to_try_again_are_bounded(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Others are asked meanwhile, but not all there are: each that waits takes memory."""
+def test_questions_that_wait_for_a_retry_are_bounded(ledger: Ledger, make_passage: MakePassage) -> None:
+    """While questions wait for a retry others are asked, up to a limit, since each takes memory."""
     most = 0
 
     class Failing(QueueTeacher):
@@ -296,7 +296,7 @@ def test_those_that_wait_to_try_again_are_bounded(ledger: Ledger, make_passage: 
 
 
 def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_passage: MakePassage) -> None:
-    """At any moment, what was asked and is not written is at most one question a place, with tries in wait."""
+    """At any moment, each worker has at most one answer that is not yet written."""
     at_risk = []
 
     class Watched(QueueTeacher):
@@ -313,7 +313,7 @@ def test_no_more_than_the_requests_in_flight_can_be_lost(ledger: Ledger, make_pa
 
 
 class Together(QueueTeacher):
-    """After the first answer, gives as many as ``crowd`` in one turn of the event loop."""
+    """After the first answer, gives ``crowd`` answers in one turn of the event loop."""
 
     def __init__(self, crowd: int, scripts: dict[str, list[str | Exception]] | None = None) -> None:
         super().__init__(scripts)
@@ -334,7 +334,7 @@ class Together(QueueTeacher):
 
 
 def test_answers_of_one_turn_share_a_transaction(ledger: Ledger, make_passage: MakePassage) -> None:
-    """And each of them is written once."""
+    """Answers of one turn of the event loop are written in one transaction, each once."""
     written: list[int] = []
 
     class Watched(Ledger):
@@ -349,7 +349,7 @@ def test_answers_of_one_turn_share_a_transaction(ledger: Ledger, make_passage: M
 
 
 def test_an_answer_beside_a_fatal_one_is_kept(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Although its worker is cancelled before it could write."""
+    """An answer that arrives with a fatal one is written, although its worker is cancelled."""
     teacher = Together(6, {"passage 1": ["fatal"]})
     with pytest.raises(FatalTeacherError, match="expired"):
         annotate(passages(make_passage, 50), teacher, ledger, pace(concurrency=6), Progress())
@@ -357,14 +357,14 @@ def test_an_answer_beside_a_fatal_one_is_kept(ledger: Ledger, make_passage: Make
 
 
 def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:
-    """No passages, no question."""
+    """Without passages there is no request."""
     teacher = QueueTeacher()
     annotate([], teacher, ledger, pace(), Progress())
     assert not teacher.asked
 
 
 def test_an_error_in_the_source_of_passages_keeps_the_answers(ledger: Ledger, make_passage: MakePassage) -> None:
-    """What was answered before it is written."""
+    """An error of the source of passages stops the run; the answers so far are written."""
 
     def broken() -> Iterator[Passage]:
         yield from passages(make_passage, 40)
@@ -375,8 +375,8 @@ def test_an_error_in_the_source_of_passages_keeps_the_answers(ledger: Ledger, ma
     assert len(ledger) >= 30
 
 
-def test_the_garbage_collector_is_left_as_it_was(ledger: Ledger, make_passage: MakePassage) -> None:
-    """It waits for more objects while questions are asked, and only then."""
+def test_the_garbage_collector_is_restored(ledger: Ledger, make_passage: MakePassage) -> None:
+    """The garbage collector's threshold is raised while questions are asked, and restored."""
     seen = []
 
     class Watched(QueueTeacher):
@@ -391,8 +391,8 @@ def test_the_garbage_collector_is_left_as_it_was(ledger: Ledger, make_passage: M
 
 
 @pytest.mark.slow
-def test_limits_hold_back(ledger: Ledger, make_passage: MakePassage) -> None:
-    """With a window of 0.2 s and 5 requests in it, no window sees more."""
+def test_the_rate_limit_holds(ledger: Ledger, make_passage: MakePassage) -> None:
+    """With a limit of 5 requests in 0.2 s, no window has more."""
     times: list[float] = []
 
     class Timed(QueueTeacher):

@@ -1,4 +1,4 @@
-"""What an audit finds: broken invariants, leaks, types that are one; in a run, a folder and a Hub dataset."""
+"""What the audit reports: broken invariants, leaks and similar types, of a run, a folder and a Hub dataset."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ ITEMS = (
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
-    """Everything in it holds."""
+    """Write a run without problems."""
     return make_run(tmp_path / "run", ITEMS, [Rejected("clean", "hallucinated", "p1", "Sài Gòn", "nowhere")])
 
 
 def test_a_sound_run_has_no_problems(run: RunDir) -> None:
-    """And its new figures can be counted by hand."""
+    """A run without problems has none, and its figures are those counted by hand."""
     figures = audit(run)
     assert figures["problems"] == []
     assert figures["duplicates"] == 0
@@ -77,14 +77,14 @@ def test_a_sound_run_has_no_problems(run: RunDir) -> None:
 
 
 def test_the_order_of_the_samples_does_not_matter(run: RunDir) -> None:
-    """What must be there is compared as a whole."""
+    """Samples in another order are no problem."""
     path = run.samples("train")
     write(path, tables.SAMPLE, list(tables.read_samples(path))[::-1])
     assert audit(run)["problems"] == []
 
 
 def test_a_small_split_is_noted(run: RunDir) -> None:
-    """Fewer than 100 samples, or a third of the types missing; the largest split and an empty one have no note."""
+    """A split with few samples or types is noted, except for the largest and an empty one."""
     small, smaller, negatives = audit(run)["notes"]
     assert "31.5 without negatives" in negatives
     assert [small, smaller] == [
@@ -97,8 +97,8 @@ def test_a_small_split_is_noted(run: RunDir) -> None:
     assert found == ["test has 2,000 samples of 4 of 6 types: too small to evaluate on"]
 
 
-def test_the_view_tells_checks_from_quality(run: RunDir) -> None:
-    """Structural checks say nothing of quality, and 4 types have no top 1 %."""
+def test_the_output_separates_checks_from_quality(run: RunDir) -> None:
+    """The output separates structural checks from measured quality; 4 types have no top 1 %."""
     shown = vner("audit", run.root).stdout
     assert "Structural checks: no problems" in shown
     assert "quality: not measured" in shown
@@ -151,15 +151,15 @@ def unfiled(run: RunDir) -> None:
         (lambda run: write(run.samples("test"), tables.SAMPLE, []), "6 samples were counted when they were made"),
     ],
 )  # fmt: skip
-def test_what_is_broken_is_named(run: RunDir, damage: Any, words: str) -> None:
-    """Each invariant, broken alone."""
+def test_each_broken_invariant_is_a_problem(run: RunDir, damage: Any, words: str) -> None:
+    """Each invariant, broken alone, is reported as a problem."""
     damage(run)
     problems = audit(run)["problems"]
     assert any(words in line for line in problems), problems
 
 
 def test_a_sample_that_was_too_long_is_no_problem(run: RunDir) -> None:
-    """It is in the list of what was left out."""
+    """A missing sample that was rejected as too long is no problem."""
     path = run.samples("train")
     first, *rest = tables.read_samples(path)
     write(path, tables.SAMPLE, rest)
@@ -179,7 +179,7 @@ def news(seed: int, syllables: int = 160) -> list[str]:
 
 
 def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
-    """A few changed syllables, another end; not a passage that shares one sentence, nor one of the same split."""
+    """Near duplicates in different splits are found, but not those of one split or with one shared sentence."""
     text = news(1)
     changed = [*text[:80], "khác", *text[81:]]
     items = [
@@ -191,7 +191,7 @@ def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
     ]
     leaks = audit(make_run(tmp_path, items))["leaks"]
     assert leaks["identical_passages"] == 0
-    assert leaks["near_duplicates"] == 2  # b with a and with e
+    assert leaks["near_duplicates"] == 2  # b and a, b and e
     for example in leaks["examples"]:
         assert {place["split"] for place in example["passages"]} == {"train", "test"}
         assert "b" in {place["passage_id"] for place in example["passages"]}
@@ -201,7 +201,7 @@ def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
 @pytest.mark.slow
 @given(st.lists(st.text("aă \n", max_size=60), min_size=1, max_size=6))
 def test_the_ngrams_of_a_text_are_its_own(texts: list[str]) -> None:
-    """Texts beside it change nothing; each n-gram counts once."""
+    """The n-grams of a text do not depend on other texts, and each counts once."""
     for text, own in zip(texts, ngrams_of(pa.array(texts)).to_pylist(), strict=True):
         words = text.lower().split()
         assert own == ngrams_of(pa.array([text])).to_pylist()[0]
@@ -210,7 +210,7 @@ def test_the_ngrams_of_a_text_are_its_own(texts: list[str]) -> None:
 
 @contextmanager
 def annotated(annotations: list[Annotation]) -> Iterator[Database]:
-    """The database of an audit that has read these annotations."""
+    """Yield the database of an audit that has read these annotations."""
     with tempfile.TemporaryDirectory() as folder, Database() as database:
         run = RunDir(Path(folder))
         write(run.annotations, tables.ANNOTATION, annotations)
@@ -222,7 +222,7 @@ def annotated(annotations: list[Annotation]) -> Iterator[Database]:
 @settings(max_examples=25)
 @given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["Huế", "hà nội"])), max_size=6)))
 def test_types_are_counted_as_by_hand(passages: list[list[tuple[str, str]]]) -> None:
-    """Types, mentions, and types together."""
+    """Counts of types, mentions and types together equal plain counts."""
     annotations = [
         Annotation(
             f"p{number}", "", tuple(Mention(text, label, label, 0, 3, "exact") for label, text in mentions), "ok"
@@ -247,7 +247,7 @@ def test_types_are_counted_as_by_hand(passages: list[list[tuple[str, str]]]) -> 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 8), st.integers(1, 5))))
 def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]) -> None:
-    """Of the same passage; and those with several labels are those that stand there twice."""
+    """Nested spans and spans with several labels are counted as by a plain loop."""
     places = Counter((one, first, first + size) for one, first, size in spans)
     nested = sum(
         any(
@@ -266,8 +266,8 @@ def test_nested_spans_are_those_within_another(spans: list[tuple[int, int, int]]
     assert found["spans_with_several_labels"] == sum(number > 1 for number in places.values())
 
 
-def test_types_that_look_like_one(tmp_path: Path) -> None:
-    """By the lexicon, their words, a letter, what they name; not types that merely share a mention."""
+def test_similar_types_are_found(tmp_path: Path) -> None:
+    """Similar types are found by lexicon, words, a letter or common mentions; one common mention is not enough."""
     names = [f"Tên{number}" for number in range(8)]
     pairs = [("school name", "name of school"), ("musical group", "musical groop")]
     entities = [(names[0], label) for pair in pairs for label in pair]
@@ -291,15 +291,15 @@ def test_types_that_look_like_one(tmp_path: Path) -> None:
     }
 
 
-def test_nothing_looks_like_anything_in_an_empty_dataset() -> None:
-    """No types, no pairs."""
+def test_an_empty_dataset_has_no_similar_types() -> None:
+    """Without types there are no similar types."""
     with Database() as database:
         assert alike(database, {}) == {"count": 0, "pairs": []}
 
 
 @pytest.mark.slow
-def test_a_folder_of_samples_says_the_same(run: RunDir, tmp_path: Path) -> None:
-    """As far as samples can: in samples/, in shards at the top, and without the columns that may be absent."""
+def test_a_folder_of_samples_has_the_same_figures(run: RunDir, tmp_path: Path) -> None:
+    """A folder of samples, or of shards without the optional columns, has the figures of its run."""
     whole = audit(run)
     figures = audit_dataset(find(str(run.root / "samples"))).figures
     shards = tmp_path / "shards"
@@ -315,8 +315,8 @@ def test_a_folder_of_samples_says_the_same(run: RunDir, tmp_path: Path) -> None:
     assert not (run.root / "samples" / "audit.json").exists()
 
 
-def test_a_folder_of_samples_is_checked_too(run: RunDir) -> None:
-    """An answer that is no list, and one that names what is not there."""
+def test_a_folder_of_samples_is_checked(run: RunDir) -> None:
+    """In a folder of samples, malformed answers and answers that are not in the passage are problems."""
     rewrite(run.samples("train"), tables.SAMPLE, Sample, output="none")
     rewrite(run.samples("test"), tables.SAMPLE, Sample, output='["Đà Lạt"]')
     problems = audit_dataset(find(str(run.root / "samples"))).figures["problems"]
@@ -324,8 +324,8 @@ def test_a_folder_of_samples_is_checked_too(run: RunDir) -> None:
     assert "1 answers name something that does not stand in the passage" in problems
 
 
-def test_what_other_programs_wrote(tmp_path: Path) -> None:
-    """Empty cells are counted and left out, decomposed letters are the same letters, numbers are no text."""
+def test_samples_of_other_programs(tmp_path: Path) -> None:
+    """Empty cells are counted and left out, decomposed text is compared in NFC, a number column is refused."""
     text = " ".join(news(1))
     rows = {
         "train": {
@@ -350,7 +350,7 @@ def test_what_other_programs_wrote(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
 def test_text_columns_of_every_kind_are_read(tmp_path: Path, kind: pa.DataType) -> None:
-    """As other writers store them."""
+    """All Arrow types of text columns are read."""
     rows = {
         "input": ["Mưa ở Huế", "Huế nắng", None],
         "output": ['["Huế"]', "[]", "[]"],
@@ -366,7 +366,7 @@ def test_text_columns_of_every_kind_are_read(tmp_path: Path, kind: pa.DataType) 
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
-    """With the name."""
+    """Two columns of one name are refused, with the name."""
     column = pa.array(["x"])
     table = pa.Table.from_arrays([column] * 4, ["input", "input", "output", "entity_type"])
     pa.parquet.write_table(table, tmp_path / "train.parquet")
@@ -374,15 +374,15 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
         find(str(tmp_path))
 
 
-def test_an_empty_dataset_is_no_good_one(tmp_path: Path) -> None:
-    """There is nothing in it that could be wrong, but nothing to publish either."""
+def test_an_empty_dataset_is_a_problem(tmp_path: Path) -> None:
+    """A dataset without samples has a problem."""
     figures = audit(make_run(tmp_path, []))
     assert figures["problems"] == ["there are no samples"]
     assert figures["samples"]["count"] == 0
 
 
-def test_a_hub_dataset_says_the_same(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loaded by the datasets library, here from a folder of the published form."""
+def test_a_hub_dataset_has_the_same_figures(run: RunDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dataset that ``datasets`` loads has the figures of the same folder."""
     import datasets
 
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
@@ -394,7 +394,7 @@ def test_a_hub_dataset_says_the_same(run: RunDir, tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("target", ["nobody/nothing", "no such folder", "."])
 def test_what_is_no_dataset_is_refused(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one line."""
+    """A target that is not a dataset is refused in one line."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError) as caught:
         find(target)
@@ -403,7 +403,7 @@ def test_what_is_no_dataset_is_refused(target: str, tmp_path: Path, monkeypatch:
 
 @pytest.mark.slow
 def test_the_command(run: RunDir, tmp_path: Path) -> None:
-    """Prints what it writes, and what changed between two builds."""
+    """``audit`` prints what it writes, and --compare shows the differences of two builds."""
     told = vner("audit", run.root, "--json")
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout) == json.loads(run.audit.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Batches by both SDKs over real HTTP: submitted, collected, expired, refused, killed in between; none paid twice."""
+"""Batches through both SDKs over real HTTP: submitted, collected, expired, refused, killed; none is paid for twice."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reasons(out: Path) -> Counter[str]:
 
 @pytest.mark.parametrize("provider", ["openai", "groq"])
 def test_submit_wait_collect(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path, provider: str) -> None:
-    """One command submits, the next says how it stands, a later one collects; the rest is as if asked one by one."""
+    """A command submits, the next shows the state, a later one collects; the files equal those without batches."""
     out = tmp_path / "run"
     first = batch(api, out, provider=provider)
     assert first.exit_code == 3, first.output
@@ -99,13 +99,13 @@ def test_submit_wait_collect(api: BatchEndpoint, endpoint: Endpoint, tmp_path: P
     assert one == other
 
 
-def test_no_more_than_a_batch_may_hold(api: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number and by size; every question is in exactly one batch."""
+def test_batches_keep_the_limits(api: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches keep the limits of number and size, and each question is in exactly one."""
     monkeypatch.setattr(batching, "batch_limits", lambda provider: BatchLimits(requests=3, size=6_000))
     batch(api, tmp_path / "run")
     parts = [api.requests(name) for name in api.batches]
     assert len(parts) > 4
-    assert {len(part) for part in parts[:-1]} > {3}  # by either limit
+    assert {len(part) for part in parts[:-1]} > {3}  # some by number, some by size
     assert all(0 < len(part) <= 3 for part in parts)
     assert all(len(api.files[entry["input_file_id"]]) <= 6_000 for entry in api.batches.values())
     keys = Counter(line["custom_id"] for part in parts for line in part)
@@ -117,13 +117,13 @@ def test_no_more_than_a_batch_may_hold(api: BatchEndpoint, tmp_path: Path, monke
 
 
 def test_limits_are_the_published_ones() -> None:
-    """Data, by provider."""
+    """The limits of OpenAI and Groq are those that they publish."""
     assert batch_limits("openai") == BatchLimits(50_000, 200_000_000)
     assert batch_limits("groq").requests == 50_000
 
 
-def test_refused_lines_are_recorded_and_go_into_a_further_batch(api: BatchEndpoint, tmp_path: Path) -> None:
-    """With their cause; not at once, so that it is seen before it is paid for again."""
+def test_refused_requests_are_recorded_and_submitted_later(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Refused requests are rejected with the cause first; only the next command submits them again."""
     out = tmp_path / "run"
     batch(api, out)
     unlucky = {line["custom_id"] for line in api.requests("batch_1")[::3]}
@@ -141,7 +141,7 @@ def test_refused_lines_are_recorded_and_go_into_a_further_batch(api: BatchEndpoi
 
 
 def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_path: Path) -> None:
-    """A batch whose lines are all refused for ``max_tokens`` is submitted again at once, with the name they gave."""
+    """A batch refused for ``max_tokens`` is submitted again at once with ``max_completion_tokens``."""
     out = tmp_path / "run"
     batch(api, out)
     asked = api.requests("batch_1")
@@ -171,15 +171,15 @@ def test_what_another_endpoint_refused_changes_no_batch(api: BatchEndpoint, tmp_
 
 
 @pytest.mark.parametrize("status", ["expired", "cancelled"])
-def test_an_expired_batch_gives_what_it_has_and_the_rest_is_asked_online(
+def test_answers_of_an_expired_batch_are_kept(
     api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path, status: str
 ) -> None:
-    """Each of the others once."""
+    """The answers of an expired batch are kept; each other question is asked once online."""
     out = tmp_path / "run"
     batch(api, out)
     requests = api.requests("batch_1")
     late = {line["custom_id"] for line in requests[4:]}
-    # Of those that came too late, one is not even mentioned.
+    # One of the late requests is missing from the results.
     silent = requests[-1]["custom_id"]
 
     def decide(line: Line) -> Line | None:
@@ -199,8 +199,8 @@ def test_an_expired_batch_gives_what_it_has_and_the_rest_is_asked_online(
     assert answers_in_ledger(out) == len(requests)
 
 
-def test_a_batch_that_was_not_taken(api: BatchEndpoint, tmp_path: Path) -> None:
-    """The provider's words are shown; the next command submits the same questions as another batch."""
+def test_a_failed_batch(api: BatchEndpoint, tmp_path: Path) -> None:
+    """The provider's message about a failed batch is shown; the next command submits another batch."""
     out = tmp_path / "run"
     batch(api, out)
     api.fail("Enqueued token limit reached for m")
@@ -214,8 +214,8 @@ def test_a_batch_that_was_not_taken(api: BatchEndpoint, tmp_path: Path) -> None:
     assert batch(api, out).exit_code == 0
 
 
-def test_a_wrong_key_orders_nothing_and_is_seen_nowhere(api: BatchEndpoint, tmp_path: Path) -> None:
-    """One line, exit code 1; with the right key the same command goes on. The key is in no file and no output."""
+def test_a_wrong_key_submits_nothing_and_is_never_shown(api: BatchEndpoint, tmp_path: Path) -> None:
+    """A wrong key is one error, submits nothing, and is in no file and no output; later, the right key works."""
     out = tmp_path / "run"
     said = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
     api.faults["GET batches"] = deque([(401, said)])
@@ -233,8 +233,8 @@ def test_a_wrong_key_orders_nothing_and_is_seen_nowhere(api: BatchEndpoint, tmp_
 
 @pytest.mark.parametrize("status", [500, 400])
 @pytest.mark.parametrize("kind", ["POST files", "POST batches", "GET content"])
-def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, kind: str, status: int) -> None:
-    """One line, exit code 1, and the same command goes on; no question is ordered twice."""
+def test_a_failed_step_is_repeated(api: BatchEndpoint, tmp_path: Path, kind: str, status: int) -> None:
+    """After a failed step the same command continues; no question is submitted twice."""
     out = tmp_path / "run"
     if kind == "GET content":
         batch(api, out)
@@ -250,8 +250,8 @@ def test_a_step_that_fails_is_taken_again(api: BatchEndpoint, tmp_path: Path, ki
     assert len(api.batches) == 1
 
 
-def test_a_file_that_is_gone_when_a_killed_run_goes_on(api: BatchEndpoint, tmp_path: Path) -> None:
-    """Providers delete request files after a while: the questions are uploaded again at once."""
+def test_a_deleted_request_file_is_uploaded_again(api: BatchEndpoint, tmp_path: Path) -> None:
+    """If the provider has deleted the request file of a killed run, it is uploaded again at once."""
     out = tmp_path / "run"
     batch(api, out)
     noted = json.loads((out / "batches.json").read_text())
@@ -268,9 +268,9 @@ def test_a_file_that_is_gone_when_a_killed_run_goes_on(api: BatchEndpoint, tmp_p
     [("POST files", "openai"), ("POST batches", "openai"), ("GET content", "openai"), ("POST batches", "groq")],
 )
 def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str, provider: str) -> None:
-    """SIGKILL when the provider has done it and we do not know yet: the batch is found again, not ordered twice."""
+    """After a kill between a step and its record, the batch is found again, not submitted twice."""
     out = tmp_path / "run"
-    api.page = 1  # what is looked for need not be on the first page
+    api.page = 1  # the batch may be on a later page
     for _ in range(3):  # batches of others
         api._order({"input_file_id": api._keep(b"{}\n"), "metadata": None, "endpoint": "", "completion_window": "24h"})
     if kind == "GET content":
@@ -293,8 +293,8 @@ def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str,
     assert list((out / ".batches").iterdir()) == []
 
 
-def test_a_lost_directory_finds_its_batch_again(api: BatchEndpoint, tmp_path: Path) -> None:
-    """The same questions are known by their mark, from whatever directory; a failed batch is not taken over."""
+def test_another_directory_finds_the_batch(api: BatchEndpoint, tmp_path: Path) -> None:
+    """A new directory with the same questions finds their batch; a failed batch is not reused."""
     batch(api, tmp_path / "lost")
     found = batch(api, tmp_path / "new")
     assert found.exit_code == 3
@@ -306,8 +306,8 @@ def test_a_lost_directory_finds_its_batch_again(api: BatchEndpoint, tmp_path: Pa
     assert len(api.batches) == 2
 
 
-def test_results_as_bad_as_they_come(api: BatchEndpoint, tmp_path: Path) -> None:
-    """Foreign ids, half a line, no JSON, deep nesting, line separators inside a text, letters in pieces, emoji."""
+def test_malformed_results(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Foreign ids, cut lines, invalid JSON and deep nesting are counted; odd characters in answers are kept."""
     out = tmp_path / "run"
     batch(api, out)
     content = '[["Ho\u0300a\u2028Bi\u0300nh\u2029\x85", "location"], ["😀", "emoji"]]'
@@ -320,14 +320,14 @@ def test_results_as_bad_as_they_come(api: BatchEndpoint, tmp_path: Path) -> None
     result = batch(api, out, "--json")
     assert result.exit_code == 0, result.output
     (entry,) = json.loads(result.stdout)["batches"]
-    assert entry["unknown"] == len(strangers) + len(bad) - 1  # an empty line is nothing
+    assert entry["unknown"] == len(strangers) + len(bad) - 1  # an empty line is not counted
     with Ledger(out / "completions.sqlite") as ledger:
         replies = {row[0] for row in ledger._db.execute("SELECT reply FROM completions")}
     assert replies == {content}
 
 
 def test_a_download_that_breaks_off(api: BatchEndpoint, tmp_path: Path) -> None:
-    """Said in one line; the next command reads it again and nothing is kept twice."""
+    """An interrupted download is one error; the next command reads it again and keeps nothing twice."""
     out = tmp_path / "run"
     batch(api, out)
     odd = {line["custom_id"] for line in api.requests("batch_1")[::2]}
@@ -340,7 +340,7 @@ def test_a_download_that_breaks_off(api: BatchEndpoint, tmp_path: Path) -> None:
         return found
 
     api.finish(decide)
-    api.cut = 100_000  # some lines arrive
+    api.cut = 100_000  # after some lines
     result = batch(api, out)
     assert result.exit_code == 1
     assert "broke off" in result.stderr
@@ -351,7 +351,7 @@ def test_a_download_that_breaks_off(api: BatchEndpoint, tmp_path: Path) -> None:
 
 
 def test_results_that_are_gone(api: BatchEndpoint, tmp_path: Path) -> None:
-    """Providers delete them after a while: recorded as such, and asked again by the next command."""
+    """Results that the provider has deleted are recorded; a later command asks again."""
     out = tmp_path / "run"
     batch(api, out)
     api.finish()
@@ -364,7 +364,7 @@ def test_results_that_are_gone(api: BatchEndpoint, tmp_path: Path) -> None:
 
 
 def test_what_is_in_a_batch_is_not_asked_online(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
-    """Neither by a build nor by a pilot; the line says where the answers are."""
+    """Questions in a batch are not asked online by ``build`` or ``plan --pilot``; the error names the batch."""
     out = tmp_path / "run"
     batch(api, out)
     for command in ("build", "annotate"):
@@ -380,8 +380,8 @@ def test_what_is_in_a_batch_is_not_asked_online(api: BatchEndpoint, endpoint: En
     assert vner("annotate", "--batch", "--out", out, *back, "-q").exit_code == 0
 
 
-def test_what_is_wrong_usage(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
-    """The embedded teacher has no batches; an open batch is collected where it is; a damaged file is named."""
+def test_wrong_usage(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
+    """The embedded teacher, another endpoint for an open batch and a damaged batches.json are refused."""
     local = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "local", "--batch", "-q")
     assert (local.exit_code, "--batch needs --provider" in local.stderr) == (2, True)
     assert "--batch" in vner("build", "--out", tmp_path / "x", "--batch").stderr
@@ -395,7 +395,7 @@ def test_what_is_wrong_usage(api: BatchEndpoint, endpoint: Endpoint, tmp_path: P
 
 
 def test_an_endpoint_without_batches(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
-    """Most servers of one's own have none: one line, and nothing is left behind that would be waited for."""
+    """An endpoint without a Batch API is one error, and no open batch remains."""
     api.faults["GET batches"] = deque([(404, b'{"detail": "Not Found"}')])
     result = batch(api, tmp_path / "run")
     assert result.exit_code == 1
@@ -405,8 +405,8 @@ def test_an_endpoint_without_batches(api: BatchEndpoint, endpoint: Endpoint, tmp
     assert endpoint.asked.total() == answers_in_ledger(tmp_path / "run") > 0
 
 
-def test_a_fresh_start_keeps_what_was_ordered(api: BatchEndpoint, tmp_path: Path) -> None:
-    """Answers to questions that nobody asks any more are paid for too: they reach the ledger."""
+def test_fresh_collects_earlier_batches(api: BatchEndpoint, tmp_path: Path) -> None:
+    """Answers of batches from before --fresh are paid for: they are collected into the ledger."""
     out = tmp_path / "run"
     batch(api, out)
     number = len(api.requests("batch_1"))
@@ -430,14 +430,14 @@ def test_a_fresh_start_keeps_what_was_ordered(api: BatchEndpoint, tmp_path: Path
     ],
 )
 def test_kinds_of_failure(line: dict[str, Any], kind: str) -> None:
-    """As they are counted."""
+    """Each failure of a result line has its kind."""
     result = read_result(json.dumps({"custom_id": "k", **line}).encode())
     assert isinstance(result.answer, TeacherError)
     assert (result.key, result.answer.kind) == ("k", kind)
 
 
 def test_a_request_is_one_line_to_every_reader() -> None:
-    """Whatever a passage holds; and it is the passage, letter for letter, that arrives."""
+    """A request is one line whatever the passage holds, and the passage is unchanged in it."""
     text = "Ho\u0300a\u2028Bình\u2029\x85\x0b\x0c\r\nhai 😀 \\u2028"
     question = make_teacher(RunConfig(provider="openai", model="m")).question(text)
     line = request_line(question, {})
@@ -450,11 +450,11 @@ def test_a_request_is_one_line_to_every_reader() -> None:
 def test_the_response_format_is_settled_before_the_batch(
     api: BatchEndpoint, tmp_path: Path, status: int, format_asked: bool
 ) -> None:
-    """One question is asked at once; where it is answered, it is in no batch, and all others have the schema too."""
+    """One question, asked online before the batch, decides about the schema; its answer is kept."""
     entities = json.dumps({"entities": [{"text": "Hà Nội", "type": "city"}]})
     choice = {"index": 0, "message": {"role": "assistant", "content": entities}, "finish_reason": "stop"}
     answer = {"choices": [choice]} if status == 200 else {"error": {"message": "no such parameter"}}
-    api.faults["POST batches"] = deque([(status, json.dumps(answer).encode())])  # the first is the question
+    api.faults["POST batches"] = deque([(status, json.dumps(answer).encode())])  # the online question
     out = tmp_path / "run"
     assert batch(api, out, "--response-format", "auto").exit_code == 3
     passages = len(list(tables.rows(out / "passages.parquet")))

@@ -1,4 +1,4 @@
-"""Formats of other tools: nothing is lost on the way there and back but what a format cannot hold, and that is told."""
+"""The formats of other tools: an export and its import lose only what a format cannot hold, and count that."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def mention(text: str, start: int, end: int, label: str, match: str = "exact") -
 
 
 def annotation(text: str, *spans: tuple[str, str], identity: str = "p1") -> Annotation:
-    """An annotation with the first occurrence of each string."""
+    """Return an annotation with the first occurrence of each string."""
     found = [mention(text, text.index(part), text.index(part) + len(part), label) for part, label in spans]
     return Annotation(identity, text, tuple(sorted(found, key=lambda one: (one.start, -one.end, one.label))), "ok")
 
 
 @st.composite
 def annotations(draw: st.DrawFn) -> list[Annotation]:
-    """Passages with any characters, and spans on and off the bounds of tokens, nested and crossing."""
+    """Draw passages with any characters, and spans on and off token bounds, nested and crossing."""
     made = []
     for number in range(draw(st.integers(0, 3))):
         text = "".join(draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=20))) + "x"
@@ -70,7 +70,7 @@ def annotations(draw: st.DrawFn) -> list[Annotation]:
 
 
 def store(root: Path, found: list[Annotation]) -> RunDir:
-    """A run directory that has just what exporting needs."""
+    """Write a run directory with only what an export reads."""
     run = RunDir(root)
     write_json(run.manifest, {"format": FORMAT, "config": {"seed": 3}})
     with replacing(run.annotations) as file:
@@ -79,7 +79,7 @@ def store(root: Path, found: list[Annotation]) -> RunDir:
 
 
 def accept(name: str, path: Path) -> None:
-    """Do what a person does who finds everything right: turn predictions and suggestions into submitted work."""
+    """Turn the predictions or suggestions of a file into submitted annotations, as a person who agrees does."""
     if name == "labelstudio":
         tasks = json.loads(path.read_text(encoding="utf-8"))
         for task in tasks:
@@ -95,7 +95,7 @@ def accept(name: str, path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_help_names_all_formats() -> None:
-    """Every format has its name in the module that the command line imports."""
+    """``NAMES``, which the command line imports, has every format."""
     assert tuple(FORMATS) == NAMES
 
 
@@ -103,7 +103,7 @@ def test_the_help_names_all_formats() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=30)
 @given(found=annotations())
-def test_there_and_back_changes_nothing(name: str, found: list[Annotation]) -> None:
+def test_an_export_comes_back_unchanged(name: str, found: list[Annotation]) -> None:
     """Every passage comes back unchanged, with all mentions, raw labels and rules; in = carried + left out."""
     with tempfile.TemporaryDirectory() as folder:
         run, out = store(Path(folder) / "run", found), Path(folder) / "out"
@@ -112,12 +112,12 @@ def test_there_and_back_changes_nothing(name: str, found: list[Annotation]) -> N
         assert told["spans"] == sum(len(one.mentions) for one in found)
         assert told["spans"] == told["carried"] + sum(told["left_out"].values())
         accept(name, out)
-        if not out.stat().st_size:  # lines, and no passage
+        if not out.stat().st_size:  # no passages in a format of lines
             with pytest.raises(SourceError, match="is empty"):
                 bring_back(run.root, name, [out])
             return
         back = bring_back(run.root, name, [out])
-        expected = [one for one in found if one.mentions or name != "alpaca"]  # no row without a type
+        expected = [one for one in found if one.mentions or name != "alpaca"]  # a row for each type
         assert {kind: back[kind] for kind in KINDS if back[kind]} == ({"unchanged": len(expected)} if expected else {})
         assert back["labels"] == []
         stored = read_corrections(run.corrections)
@@ -129,7 +129,7 @@ def test_there_and_back_changes_nothing(name: str, found: list[Annotation]) -> N
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.data())
 def test_utf16_offsets(text: str, data: st.DataObject) -> None:
-    """They are those of the encoding, and lead back."""
+    """UTF-16 offsets are those of the encoding, and convert back."""
     offset = data.draw(st.integers(0, len(text)))
     units = to_utf16(text, offset)
     assert units == len(text[:offset].encode("utf-16-le")) // 2
@@ -137,8 +137,8 @@ def test_utf16_offsets(text: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("offset", [-1, 1, 4])
-def test_utf16_offsets_that_are_none(offset: int) -> None:
-    """Outside the text, or between the halves of an emoji."""
+def test_invalid_utf16_offsets(offset: int) -> None:
+    """Offsets outside the text or between the halves of an emoji are errors."""
     with pytest.raises(ValueError, match="offset"):
         from_utf16("😀a", offset)
 
@@ -146,7 +146,7 @@ def test_utf16_offsets_that_are_none(offset: int) -> None:
 @pytest.mark.parametrize("tokenize", [syllables, words])
 @given(parts=st.lists(st.sampled_from(PARTS), max_size=20))
 def test_tokens_cover_all_but_white_space(tokenize: Callable[[str], Any], parts: list[str]) -> None:
-    """In order and disjoint, and they are found again, whatever the white space between them."""
+    """Tokens are in order, disjoint, cover all but white space, and are located again."""
     text = "".join(parts)
     places = tokenize(text)
     position = 0
@@ -160,7 +160,7 @@ def test_tokens_cover_all_but_white_space(tokenize: Callable[[str], Any], parts:
 
 
 def test_words_are_vietnamese_words() -> None:
-    """Several syllables each, in their places."""
+    """Words may have several syllables, and are found at their places."""
     text = "Bà Hoà học ở  Đại học Bách khoa Hà Nội."
     found = [text[start:end] for start, end in words(text)]
     assert "Đại học" in found
@@ -179,7 +179,7 @@ def test_words_need_no_torch() -> None:
 
 
 def test_what_a_flat_format_leaves_out() -> None:
-    """The longest, outermost span stays, whatever the order; each other one has its reason."""
+    """A flat format keeps the longest, outermost span; each other span has its reason."""
     text = "Đại học Bách khoa Hà Nội và Huế"
     found = annotation(
         text, ("Đại học Bách khoa Hà Nội", "university"), ("Hà Nội", "city"), ("Nội và Huế", "name"), ("Huế", "city"),
@@ -196,7 +196,7 @@ def test_what_a_flat_format_leaves_out() -> None:
 
 @pytest.mark.slow
 def test_seqeval_reads_the_tags(tmp_path: Path) -> None:
-    """The same entities, of several syllables and side by side; the rest is counted with an example."""
+    """The tags give seqeval the same entities; what is left out is counted with an example."""
     from seqeval.metrics.sequence_labeling import get_entities
     from seqeval.scheme import IOB2, Entities
 
@@ -220,7 +220,7 @@ def test_seqeval_reads_the_tags(tmp_path: Path) -> None:
 
 
 def test_words_have_underscores(tmp_path: Path) -> None:
-    """As Vietnamese data sets at word level write them."""
+    """Words are joined by underscores, as in Vietnamese word-level data sets."""
     run = store(tmp_path / "run", [annotation("Bà ở Hà Nội.", ("Hà Nội", "city"))])
     export(run.root, "conll-words", tmp_path / "x.conll")
     assert "Hà_Nội -X- -X- B-city\n" in (tmp_path / "x.conll").read_text(encoding="utf-8")
@@ -235,8 +235,8 @@ def test_words_have_underscores(tmp_path: Path) -> None:
         ("I-law_document O I-a", ((0, 1, "law document"), (2, 3, "a"))),
     ],
 )
-def test_tags_of_other_hands(tmp_path: Path, tags: str, spans: tuple[tuple[int, int, str], ...]) -> None:
-    """Read as seqeval reads them; line ends of Windows do no harm."""
+def test_tags_of_other_tools(tmp_path: Path, tags: str, spans: tuple[tuple[int, int, str], ...]) -> None:
+    """Irregular IOB tags are read as seqeval reads them, also with Windows line ends."""
     rows = "".join(f"x -X- -X- {tag}\r\n" for tag in tags.split())
     path = tmp_path / "x.conll"
     path.write_text(f"-DOCSTART- -X- p1 O\r\n\r\n{rows}\r\n", encoding="utf-8", newline="")
@@ -249,7 +249,7 @@ def test_tags_of_other_hands(tmp_path: Path, tags: str, spans: tuple[tuple[int, 
 @settings(max_examples=30)
 @given(found=annotations())
 def test_spacy_loads_the_docbin(found: list[Annotation]) -> None:
-    """The text letter for letter, all spans under its key, the outermost ones as entities, the id in user_data."""
+    """The DocBin has the exact text, all spans under its key, the outermost as entities, and the id."""
     from spacy.tokens import DocBin
     from spacy.vocab import Vocab
 
@@ -269,7 +269,7 @@ def test_spacy_loads_the_docbin(found: list[Annotation]) -> None:
 
 
 def test_gliner(tmp_path: Path) -> None:
-    """Ends are included, nesting is there, negatives are types of other passages that this one has not."""
+    """GLiNER ends are inclusive, spans may nest, and negatives are types of other passages."""
     one = annotation("Đại học Hà Nội", ("Đại học Hà Nội", "university"), ("Hà Nội", "city"))
     other = annotation("Luật Đất đai", ("Luật Đất đai", "law document"), identity="p2")
     run = store(tmp_path / "run", [one, other])
@@ -283,13 +283,13 @@ def test_gliner(tmp_path: Path) -> None:
 
 
 def test_label_studio_task_and_configuration(tmp_path: Path) -> None:
-    """Code points, the names of the configuration, every label in it, escaped."""
+    """A task has code point offsets, and the configuration every label, escaped."""
     from xml.etree import ElementTree
 
     run = store(tmp_path / "run", [annotation(TEXT, ("Hà Nội", 'a "b" <c> & d'), ("Bộ Y tế", "ministry"))])
     told = export(run.root, "labelstudio", tmp_path / "tasks.json")
     assert told["files"][1] == str(tmp_path / "tasks.config.xml")
-    view = ElementTree.parse(tmp_path / "tasks.config.xml").getroot()  # noqa: S314 - our own file
+    view = ElementTree.parse(tmp_path / "tasks.config.xml").getroot()  # noqa: S314 - written by the export
     labels, shown = view.find("Labels"), view.find("Text")
     assert labels is not None
     assert shown is not None
@@ -317,8 +317,8 @@ def read_task(tmp_path: Path, item: Any) -> Any:
     return record
 
 
-def test_label_studio_in_either_count(tmp_path: Path) -> None:
-    """A region says its text, so UTF-16 units of old versions are told from code points; breaks are written out."""
+def test_label_studio_offsets_of_both_kinds(tmp_path: Path) -> None:
+    """A region's text decides between code points and the UTF-16 units of old versions."""
     text = "😀😀 Hà Nội\r\nở Huế"
     assert read_task(tmp_path, task(text, {"result": [region(3, 9, "city", "Hà Nội")]})).spans == ((3, 9, "city"),)
     assert read_task(tmp_path, task(text, {"result": [region(5, 11, "city", "Hà Nội")]})).spans == ((3, 9, "city"),)
@@ -329,7 +329,7 @@ def test_label_studio_in_either_count(tmp_path: Path) -> None:
 
 
 def test_label_studio_counts_what_was_submitted(tmp_path: Path) -> None:
-    """No prediction, nothing cancelled; ground truth wins, else people must agree; nothing at all is an answer."""
+    """Only submitted annotations count; ground truth wins, otherwise people must agree; none is an answer."""
     hue, empty = {"result": [region(0, 3, "city")]}, {"result": []}
     assert read_task(tmp_path, {**task("Huế"), "predictions": [hue]}).kind == "unreviewed"
     assert read_task(tmp_path, task("Huế", {**hue, "was_cancelled": True})).kind == "unreviewed"
@@ -340,8 +340,8 @@ def test_label_studio_counts_what_was_submitted(tmp_path: Path) -> None:
     assert read_task(tmp_path, task("Huế", hue, key="completions")).spans == ((0, 3, "city"),)
 
 
-def test_argilla_counts_as_its_page_does(tmp_path: Path) -> None:
-    """UTF-16 units; a span whose end the server would refuse is left out and counted."""
+def test_argilla_offsets_are_utf16_units(tmp_path: Path) -> None:
+    """Argilla offsets are UTF-16 units; a span whose end its server would refuse is left out and counted."""
     run = store(tmp_path / "run", [annotation("😀 Hà Nội ở Huế", ("Hà Nội", "city"), ("Huế", "city"))])
     told = export(run.root, "argilla", tmp_path / "x.json")
     assert list(told["left_out"].values()) == [1]
@@ -376,7 +376,7 @@ def test_argilla_counts_what_was_submitted(tmp_path: Path) -> None:
 
 
 def test_doccano(tmp_path: Path) -> None:
-    """UTF-16 units in the form it imports; both forms it exports are read."""
+    """doccano offsets are UTF-16 units; both forms of its export are read."""
     run = store(tmp_path / "run", [annotation("😀 Hà Nội", ("Hà Nội", "city"))])
     export(run.root, "doccano", tmp_path / "x.jsonl")
     line = json.loads((tmp_path / "x.jsonl").read_text(encoding="utf-8"))
@@ -390,7 +390,7 @@ def test_doccano(tmp_path: Path) -> None:
 
 
 def test_alpaca_and_universalner(tmp_path: Path) -> None:
-    """The fields and turns that trainers of these forms expect."""
+    """The exports have the fields and turns that trainers of these forms expect."""
     run = store(tmp_path / "run", [annotation("Bà Hoà ở Hà Nội", ("Hoà", "person"), ("Hà Nội", "city"))])
     export(run.root, "alpaca", tmp_path / "a.json")
     rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
@@ -414,8 +414,8 @@ BROKEN: list[Any] = [None, 3, "x", [], {}, {"passage_id": 5}, {"id": "p1"}, {"da
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in {"conll", "conll-words", "spacy"}])
-def test_records_of_another_form_are_told(tmp_path: Path, name: str) -> None:
-    """Each is unreadable, none stops the rest; a line that is no JSON is one more."""
+def test_malformed_records_are_unreadable(tmp_path: Path, name: str) -> None:
+    """Each malformed record is unreadable, with a reason, and does not stop the others."""
     path = tmp_path / "x"
     path.write_text("\n".join([*map(json.dumps, BROKEN[:1]), *map(json.dumps, BROKEN[1:]), "{"]), encoding="utf-8")
     found = list(FORMATS[name].read(path))

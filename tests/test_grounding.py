@@ -1,4 +1,4 @@
-"""Grounding: where a passage really says what a teacher claims."""
+"""Grounding: where a passage contains a mention that a teacher predicts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSAGE = (
 
 
 def said(text: str, mention: str) -> tuple[str, list[str]]:
-    """Return the winning rule (or the reason of the miss) and the slices."""
+    """Return the rule that matched (or the reason of the miss) and the slices."""
     found = Grounder(text).ground(mention)
     return (found.rule, [text[a:b] for a, b in found.spans]) if isinstance(found, Match) else (found.reason, [])
 
@@ -75,8 +75,8 @@ def said(text: str, mention: str) -> tuple[str, list[str]]:
         ("TP._HCM", "underscore", ["TP.HCM"]),
     ],
 )
-def test_what_is_said(mention: str, rule: str, slices: list[str]) -> None:
-    """Each claim is found by the rule it needs, and its slices are as the passage has them."""
+def test_each_rule_finds_its_mentions(mention: str, rule: str, slices: list[str]) -> None:
+    """Each mention is found by the rule that it needs, and its slices are exact."""
     assert said(PASSAGE, mention) == (rule, slices)
 
 
@@ -113,13 +113,13 @@ def test_what_is_said(mention: str, rule: str, slices: list[str]) -> None:
         ("👍🏽", "empty"),
     ],
 )
-def test_what_is_not_said(mention: str, reason: str) -> None:
-    """What is not wholly there is rejected, and told apart: an invention, a near miss, nothing at all."""
+def test_missing_mentions_are_rejected(mention: str, reason: str) -> None:
+    """A mention that is not completely in the passage is hallucinated, a near miss, or empty."""
     assert said(PASSAGE, mention) == (reason, [])
 
 
 def test_a_near_miss_names_the_nearest_text() -> None:
-    """A person sees what the passage has instead, with the number or name that the claim cut."""
+    """A near miss names the nearest text, with whole numbers and names."""
     ground = Grounder(PASSAGE).ground
     assert ground("Nguyễn Văn Cường") == Miss("near miss", "the nearest text is 'Nguyễn Văn'")
     assert ground("Ha Tinh") == Miss("near miss", "the nearest text is 'Hà\\xa0Tĩnh'")
@@ -160,13 +160,13 @@ def test_a_near_miss_names_the_nearest_text() -> None:
         ("", "Hà Nội", "hallucinated", []),
     ],
 )
-def test_corners(text: str, mention: str, rule: str, slices: list[str]) -> None:
-    """Repeats, numbers, case, characters without width, segmented text."""
+def test_corner_cases(text: str, mention: str, rule: str, slices: list[str]) -> None:
+    """Repeats, numbers, case, zero-width characters and segmented text are handled."""
     assert said(text, mention) == (rule, slices)
 
 
 def test_rules_are_tried_in_order() -> None:
-    """The keys grow coarser: strings that are one under a rule are one under every later rule."""
+    """Strings that are equal under a rule are equal under every later rule."""
     assert RULES == ("exact", "trim", "unicode", "tone", "case", "space", "punctuation", "underscore")
     pairs = [
         ("a", "a"),
@@ -193,7 +193,7 @@ NEW = re.findall(r"\S+", "oà oá oả oã oạ oè oé oẻ oẽ oẹ uỳ uý 
 
 
 def modern(claim: str) -> str:
-    """Put the tone of an open syllable on its last vowel."""
+    """Put the tone mark of an open syllable on its last vowel."""
     for old, new in zip(OLD, NEW, strict=True):
         claim = claim.replace(old, new)
     return claim
@@ -230,7 +230,7 @@ VARIANTS = {
 
 @st.composite
 def slices(draw: st.DrawFn, least: int = 1) -> tuple[str, int, int]:
-    """Draw a text of words that differ from each other, and the bounds of a run of whole words in it."""
+    """Draw a text of distinct words, and the bounds of a run of whole words in it."""
     words = draw(st.lists(st.sampled_from(WORDS), min_size=least, max_size=12, unique=True))
     bounds, text = [], ""
     for word in words:
@@ -245,7 +245,7 @@ def slices(draw: st.DrawFn, least: int = 1) -> tuple[str, int, int]:
 
 @given(slices())
 def test_a_slice_is_found_as_it_is(case: tuple[str, int, int]) -> None:
-    """A run of whole words is found by the rule ``exact``, where it was cut out."""
+    """A run of whole words is found by the rule ``exact``, at its place."""
     text, start, end = case
     found = Grounder(text).ground(text[start:end])
     assert isinstance(found, Match)
@@ -257,7 +257,7 @@ def test_a_slice_is_found_as_it_is(case: tuple[str, int, int]) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 @given(case=slices(least=2))
 def test_a_rewritten_slice_is_found(variant: str, case: tuple[str, int, int]) -> None:
-    """However a teacher rewrites it, a run of whole words is found where it stands (its own outer signs apart)."""
+    """A run of whole words is found at its place in every usual spelling of a teacher."""
     text, start, end = case
     assume(text[start:end] == trim(text[start:end]))
     found = Grounder(text).ground(VARIANTS[variant](text[start:end]))
@@ -266,7 +266,7 @@ def test_a_rewritten_slice_is_found(variant: str, case: tuple[str, int, int]) ->
 
 
 def spelt(text: str) -> str:
-    """Return the syllables, each as its letters and then its tone, in lower case: what a reader calls the same."""
+    """Return each syllable in lower case as its letters and then its tone: equal for texts that read the same."""
     words = re.findall("[\\w\u0300-\u036f]+", unicodedata.normalize("NFD", text).lower())
     tones = "\u0300\u0301\u0303\u0309\u0323"
     return "|" + "".join("".join(sorted(word, key=lambda char: char in tones)) + "|" for word in words)
@@ -274,7 +274,7 @@ def spelt(text: str) -> str:
 
 @given(slices(), st.data())
 def test_a_changed_letter_is_never_found(case: tuple[str, int, int], data: st.DataObject) -> None:
-    """A claim with one letter or digit changed, added or taken away is not in the passage."""
+    """A mention with a letter or digit changed, added or removed is a miss."""
     text, start, end = case
     at = data.draw(st.sampled_from([i for i in range(start, end) if text[i].isalnum()]))
     letter = data.draw(st.sampled_from("abcdđeghiklmnopqrstuvxyàáảãạâấầăắôốơớưứùy0123456789"))
@@ -285,8 +285,8 @@ def test_a_changed_letter_is_never_found(case: tuple[str, int, int], data: st.Da
 
 
 @given(slices(), st.sampled_from(["Cường", "ở", "12", "HCM"]), st.booleans())
-def test_an_extended_name_is_never_trimmed_to_fit(case: tuple[str, int, int], word: str, before: bool) -> None:
-    """A claim with one word more than the passage has is a miss."""
+def test_an_extended_name_is_a_miss(case: tuple[str, int, int], word: str, before: bool) -> None:
+    """A mention with one word more than the passage has is a miss."""
     text, start, end = case
     claim = f"{word} {text[start:end]}" if before else f"{text[start:end]} {word}"
     assume(spelt(claim) not in spelt(text))
@@ -297,8 +297,8 @@ ODD = st.text("aAnNhHòoàÀỦuỷđ \n\u00a0\u200b\u00ad_.,-–'\"“”()12½
 
 
 @given(ODD | st.text(), st.data())
-def test_any_text_and_any_claim(text: str, data: st.DataObject) -> None:
-    """Nothing raises; spans are in order, apart, inside, without white space at an end, and say what is claimed."""
+def test_any_text_and_any_mention(text: str, data: st.DataObject) -> None:
+    """Any input gives a miss with a reason, or ordered disjoint spans that equal the mention under the rule."""
     text = unicodedata.normalize("NFC", text)
     start = data.draw(st.integers(0, len(text)))
     claim = data.draw(ODD | st.text() | st.just(text[start : start + data.draw(st.integers(0, 12))]))
@@ -320,14 +320,14 @@ def test_any_text_and_any_claim(text: str, data: st.DataObject) -> None:
 
 
 @given(ODD, st.lists(ODD, max_size=4))
-def test_claims_do_not_disturb_each_other(text: str, claims: list[str]) -> None:
-    """One grounder gives the answers that a new one gives, whatever it was asked before."""
+def test_the_grounder_has_no_state(text: str, claims: list[str]) -> None:
+    """A grounder gives the same results as a new one, whatever it was asked before."""
     ground = Grounder(text).ground
     assert [ground(claim) for claim in claims] == [Grounder(text).ground(claim) for claim in claims]
 
 
 def test_real_news(news_dir: Path) -> None:
-    """In real articles, capitalised runs of syllables are found exactly, and again after a teacher's usual slips."""
+    """In real articles, capitalised runs are found exactly, and again after usual changes of a teacher."""
     import pyarrow.parquet as pq
 
     texts = pq.read_table(sorted(news_dir.glob("*.parquet"))[0]).column("text").to_pylist()
@@ -366,13 +366,13 @@ def test_real_news(news_dir: Path) -> None:
     ],
 )
 def test_the_two_ends_of_a_range_and_a_price(claim: str, text: str, found: bool) -> None:
-    """Two whole dates or times of day joined by a dash are two; a price is whole before what it is for."""
+    """The ends of a range of dates or times are mentions of their own, and so is a price before its unit."""
     assert isinstance(Grounder(text).ground(claim), Match) is found
 
 
 @given(st.text(max_size=30), st.text(max_size=6), st.sampled_from(RULES[2:-1]))
-def test_equal_under_a_rule_is_equal_in_letters(text: str, other: str, rule: str) -> None:
-    """What the quick look at the letters alone rules out, no rule could have found."""
+def test_the_letter_filter_excludes_no_match(text: str, other: str, rule: str) -> None:
+    """Texts that are equal under a rule have equal letters, so that the quick filter excludes no match."""
     for one, two in ((text, other), (text, text.swapcase()), (text, fold(text, rule))):
         if fold(one, rule) == fold(two, rule):
             assert letters(one) == letters(two)

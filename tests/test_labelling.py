@@ -1,4 +1,4 @@
-"""Seeing, deciding and trying out labels: the commands, on runs made through a real endpoint."""
+"""``labels list``, ``review``, ``apply`` and ``normalize``, on runs built through a real endpoint."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TRANSLATED = {HOLY: '"Sacred Places"', SPECIALTY: "unknown", GIFT: "?"}
 
 
 def annotator(passage: str, attempt: int) -> Answer:
-    """Every name gets one of ``RAW``, by its length; a label is translated where it can be."""
+    """Predict every name with one of ``RAW``, by its length; translate labels by ``TRANSLATED``."""
     if "<label>" in passage:
         return Answer(content=TRANSLATED[asked_label(passage)])
     found = dict.fromkeys(CAPITALS.findall(passage))
@@ -47,7 +47,7 @@ def about_labels(endpoint: Endpoint) -> Counter[str]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of a few articles, whose endpoint is gone."""
+    """Build a run of a few articles; its endpoint no longer answers."""
     out = tmp_path_factory.mktemp("labels") / "run"
     with Endpoint(annotator) as endpoint:
         result = vner("build", "sample", "--docs", 12, "--out", out, *asking(endpoint))
@@ -57,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(made: Path, tmp_path: Path) -> Path:
-    """A copy of it to work on."""
+    """Return a copy of the run that a test may change."""
     return Path(shutil.copytree(made, tmp_path / "run"))
 
 
@@ -72,8 +72,8 @@ def rules(run: Path) -> dict[str, tuple[str | None, str]]:
 
 
 @pytest.mark.slow
-def test_the_unresolved_by_frequency_with_examples(run: Path) -> None:
-    """Spellings of one label are one entry; the examples are mentions that were claimed."""
+def test_list_shows_unresolved_labels_with_examples(run: Path) -> None:
+    """Unresolved labels are listed by frequency, spellings merged, with examples from rejected predictions."""
     found = listed(run)
     assert set(found) == {HOLY, SPECIALTY, GIFT}
     assert set(found[HOLY]["raw"]) == {HOLY, "VÙNG_ĐẤT_THIÊNG_LIÊNG"}
@@ -91,16 +91,16 @@ def test_the_unresolved_by_frequency_with_examples(run: Path) -> None:
     assert found[HOLY]["examples"][0]["mention"] in shown
 
 
-def test_a_build_says_what_waits_for_a_decision(run: Path) -> None:
-    """With the command that asks for it."""
+def test_a_build_reports_undecided_labels(run: Path) -> None:
+    """``build`` reports how many predictions lack a decision, with the command to decide."""
     waiting = sum(entry["claims"] for entry in listed(run).values())
     shown = vner("build", "--out", run, "-q").stdout
     assert f"Note: {waiting} predictions left out, since no rule knows the label." in shown
     assert f"vner-annotate labels review {run}\n" in shown
 
 
-def test_every_label_with_its_counts(run: Path) -> None:
-    """Also those that are used and those that were rejected."""
+def test_list_all_shows_every_label(run: Path) -> None:
+    """--all lists used and rejected labels too, with their counts."""
     found = listed(run, "--all")
     uses = list(tables.read_records(RunDir(run).labels, LabelUse))
     assert sum(entry["claims"] for entry in found.values()) == sum(use.claims for use in uses)
@@ -111,7 +111,7 @@ def test_every_label_with_its_counts(run: Path) -> None:
 
 
 def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
-    """Rename, merge and drop; what is decided is not asked again, and applying it asks nobody."""
+    """Labels are renamed, merged and dropped in the terminal; applying the decisions sends no request."""
     order = list(listed(run))
     answers = {HOLY: "Sacred Places", SPECIALTY: "1", GIFT: "d"}
     result = vner("labels", "review", run, stdin="".join(f"{answers[label]}\n" for label in order))
@@ -140,7 +140,7 @@ def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
 
 @pytest.mark.slow
 def test_quitting_loses_nothing(run: Path) -> None:
-    """q, the end of the input, and a killed process: what was decided before is in the file."""
+    """After q, the end of the input or SIGKILL, the decisions so far are in the file."""
     (first, second, third) = listed(run)
     result = vner("labels", "review", run, stdin="k\nq\n")
     assert "1 label decided, 2 left" in result.stdout
@@ -159,7 +159,7 @@ def test_quitting_loses_nothing(run: Path) -> None:
     assert list(read_decisions(run / "labels.toml").labels) != [third]
 
 
-def test_what_cannot_be_taken_is_asked_again(run: Path) -> None:
+def test_invalid_answers_are_asked_again(run: Path) -> None:
     """No label, one that is not English, a typing error, a number too large, a circle; ``=`` takes what is typed."""
     first, second, third = listed(run)
     lines = f"misc\n99\n?\n=\nđặc sản quê\npersson\n={second}\n={first}\n=Đặc sản quê\n"
@@ -174,7 +174,7 @@ def test_what_cannot_be_taken_is_asked_again(run: Path) -> None:
 
 
 def test_an_exported_file_is_edited_and_applied(run: Path, tmp_path: Path) -> None:
-    """As it comes it decides nothing; a line without its # decides a label; it is never overwritten."""
+    """An exported file decides nothing until a line is uncommented; it is never overwritten."""
     path = tmp_path / "mine.toml"
     assert vner("labels", "review", run, "--export", path).exit_code == 0
     assert read_decisions(path).labels == {}
@@ -193,7 +193,7 @@ def test_an_exported_file_is_edited_and_applied(run: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path) -> None:
-    """The same decisions under another name change nothing; later builds read them; '' does without."""
+    """A file with the same decisions changes nothing; later builds read it; ``--labels ''`` uses none."""
     one, other = tmp_path / "one.toml", tmp_path / "other.toml"
     one.write_text(f'"{HOLY}" = "sacred place"\n', encoding="utf-8")
     shutil.copy(one, other)
@@ -213,8 +213,8 @@ def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_applying_asks_nobody_about_unanswered_passages(tmp_path: Path) -> None:
-    """They stay unanswered (exit code 3) while labels are decided; without answers there is nothing to apply."""
+def test_applying_asks_no_unanswered_passage(tmp_path: Path) -> None:
+    """``apply`` asks no unanswered passage (exit code 3); without any answers it is refused."""
 
     def mostly(passage: str, attempt: int) -> Answer:
         return Answer(400, body=b"{}") if len(passage) % 3 == 0 else annotator(passage, attempt)
@@ -237,7 +237,7 @@ def test_applying_asks_nobody_about_unanswered_passages(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_teacher_translates_once(tmp_path: Path) -> None:
-    """Only labels that are not English are asked about, once each; what makes no type changes nothing."""
+    """--translate-labels asks once about each label that is not English; unusable answers change nothing."""
     out = tmp_path / "run"
     with Endpoint(annotator) as endpoint:
         arguments = ("build", "sample", "--docs", 12, "--out", out, *asking(endpoint), "--translate-labels")
@@ -258,7 +258,7 @@ def test_the_teacher_translates_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_translation_that_failed_is_asked_again(made: Path, tmp_path: Path) -> None:
-    """The run is done all the same; the next one asks for what is missing. Decisions win over translations."""
+    """A failed translation does not stop the build; the next build asks again. Decisions override translations."""
     run = Path(shutil.copytree(made, tmp_path / "run"))
 
     def unlucky(passage: str, attempt: int) -> Answer:
@@ -281,7 +281,7 @@ def test_a_translation_that_failed_is_asked_again(made: Path, tmp_path: Path) ->
 
 
 def test_translating_needs_a_teacher_that_can(run: Path, tmp_path: Path) -> None:
-    """The embedded one cannot; without a key the message names it."""
+    """--translate-labels is refused for the embedded teacher, and without a key, which is named."""
     local = vner("build", "sample", "--out", tmp_path / "local", "--translate-labels")
     assert local.exit_code == 2
     assert "--translate-labels needs --provider openai or groq" in local.stderr
@@ -290,8 +290,8 @@ def test_translating_needs_a_teacher_that_can(run: Path, tmp_path: Path) -> None
     assert "export OPENAI_API_KEY" in keyless.stderr
 
 
-def test_a_run_without_labels_says_what_to_do(tmp_path: Path) -> None:
-    """No run at all, and one that was not cleaned yet."""
+def test_a_run_without_labels_is_an_error(tmp_path: Path) -> None:
+    """A missing run and one that is not cleaned give an error with the command to run."""
     assert "create one with: vner-annotate build" in vner("labels", "list", tmp_path).stderr
     assert vner("chunk", "sample", "--docs", 2, "--out", tmp_path / "run", "-q").exit_code == 0
     result = vner("labels", "review", tmp_path / "run")
@@ -300,7 +300,7 @@ def test_a_run_without_labels_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_labels_from_a_pipe(tmp_path: Path) -> None:
-    """A JSON line each, in order, with the user's decisions."""
+    """``normalize`` writes a JSON line for each label, in order, with the user's decisions."""
     decisions = tmp_path / "labels.toml"
     decisions.write_text('"quê" = "hometown"\n', encoding="utf-8")
     result = vner("labels", "normalize", "--labels", decisions, stdin="Organizations\nquê\n\nto_chuc\nvùng đất lạ\n")
@@ -315,8 +315,8 @@ def test_labels_from_a_pipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_each_answer_comes_before_the_next_question() -> None:
-    """A program can ask one label at a time, and stop whenever it likes."""
+def test_normalize_answers_each_line_at_once() -> None:
+    """``normalize`` answers each line before it reads the next, and ends quietly when stdout is closed."""
     import subprocess
 
     process = vner_process("labels", "normalize", stdin=subprocess.PIPE)
@@ -336,8 +336,8 @@ def test_each_answer_comes_before_the_next_question() -> None:
 
 @settings(max_examples=20)
 @given(st.lists(st.binary(max_size=40).filter(lambda line: b"\n" not in line), max_size=8))
-def test_any_junk_gets_its_line(junk: list[bytes]) -> None:
-    """One JSON object a line, whatever the bytes."""
+def test_any_bytes_get_a_line(junk: list[bytes]) -> None:
+    """Each line of any bytes gets one JSON object."""
     shown = vner("labels", "normalize", stdin=b"".join(line + b"\n" for line in junk))
     out = [json.loads(line) for line in shown.stdout.split("\n")[:-1]]
     assert len(out) == len(junk)
@@ -355,8 +355,8 @@ def test_any_junk_gets_its_line(junk: list[bytes]) -> None:
         ("vùng đất lạ/person", "person"),
     ],
 )
-def test_suggestions_are_types_that_look_alike(label: str, among: str) -> None:
-    """At most five, each a type that the lexicon has."""
+def test_suggestions_are_similar_types(label: str, among: str) -> None:
+    """At most five types of the lexicon are suggested."""
     lexicon = load_lexicon()
     suggestions = suggest(lexicon, label)
     assert among in suggestions
@@ -367,15 +367,15 @@ def test_suggestions_are_types_that_look_alike(label: str, among: str) -> None:
 
 @pytest.mark.slow
 @given(st.text(max_size=40))
-def test_any_label_may_be_suggested_for(label: str) -> None:
-    """No error, no doubles."""
+def test_any_label_gets_distinct_suggestions(label: str) -> None:
+    """Any text gets suggestions without an error or a repetition."""
     suggestions = suggest(load_lexicon(), label)
     assert len(set(suggestions)) == len(suggestions)
 
 
 @given(st.text(max_size=300), st.text(min_size=1, max_size=5), st.text(max_size=300))
-def test_a_context_is_one_harmless_line(before: str, mention: str, after: str) -> None:
-    """No control character and no line break, whatever the passage has."""
+def test_a_context_is_one_printable_line(before: str, mention: str, after: str) -> None:
+    """The context of a mention is one printable line, whatever the passage holds."""
     shown = context(before + mention + after, mention)
     assert shown.isprintable()
     assert len(shown) <= 2 * 64 + len(mention)

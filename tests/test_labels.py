@@ -1,4 +1,4 @@
-"""Labels: each rule by example, and the properties that hold for any text."""
+"""The label rules: examples of each rule, and properties that hold for any text."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ ANY_LABEL = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=6).map("".
 
 @pytest.fixture
 def normalizer() -> LabelNormalizer:
-    """A normalizer without decisions of a user."""
+    """Return a normalizer without decisions of a user."""
     return LabelNormalizer(LEXICON)
 
 
-# One table a rule.
+# Examples of each rule.
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def normalizer() -> LabelNormalizer:
     ],
 )
 def test_form(normalizer: LabelNormalizer, raw: str, label: str) -> None:
-    """What is not part of a label goes, and its words are lower case with single spaces."""
+    """Characters that are not part of a label are removed; its words are lower case with single spaces."""
     decision = normalizer.decide(raw)
     assert (decision.label, decision.rule) == (label, decision.rule if raw == label else "format")
     assert decision.status == ("kept" if raw == label else "changed")
@@ -167,7 +167,7 @@ def test_form(normalizer: LabelNormalizer, raw: str, label: str) -> None:
     ],
 )
 def test_meaning(normalizer: LabelNormalizer, raw: str, label: str, rule: str) -> None:
-    """A label that means a known type becomes that type, and the decision says by which rule."""
+    """A label that means a known type becomes that type, and the decision names the rule."""
     assert normalizer.decide(raw) == LabelDecision(raw, label, "changed", rule)
 
 
@@ -205,8 +205,8 @@ def test_meaning(normalizer: LabelNormalizer, raw: str, label: str, rule: str) -
         *("blood type", "domain name", "quantum widget", "number of people"),
     ],
 )
-def test_what_is_right_is_kept(normalizer: LabelNormalizer, label: str) -> None:
-    """Canonical types, singular words that end in s, words near a type, and unknown English types stay as they are."""
+def test_good_labels_are_kept(normalizer: LabelNormalizer, label: str) -> None:
+    """Canonical types, singular words in -s, words close to a type and unknown English types are kept."""
     decision = normalizer.decide(label)
     assert (decision.label, decision.status) == (label, "kept")
     assert decision.rule == ("known" if label in LEXICON.known else "open")
@@ -222,7 +222,7 @@ def test_what_is_right_is_kept(normalizer: LabelNormalizer, label: str) -> None:
         ("O", "single letter"),
         ("组织", "foreign script"),
         ("Организация", "foreign script"),
-        ("оrganization", "foreign script"),  # its first letter is Cyrillic
+        ("оrganization", "foreign script"),  # the first letter is Cyrillic
         ("entity", "meaningless"),
         ("Named Entities", "meaningless"),
         ("MISC", "meaningless"),
@@ -244,7 +244,7 @@ def test_what_is_right_is_kept(normalizer: LabelNormalizer, label: str) -> None:
     ],
 )
 def test_rejected(normalizer: LabelNormalizer, raw: str, reason: str) -> None:
-    """A label that is no type in Latin letters, or says nothing, is rejected with its reason."""
+    """A label that is not a type in Latin letters, or has no meaning, is rejected with its reason."""
     assert normalizer.decide(raw) == LabelDecision(raw, None, "rejected", reason)
 
 
@@ -258,7 +258,7 @@ def test_rejected(normalizer: LabelNormalizer, raw: str, reason: str) -> None:
     ],
 )
 def test_review(normalizer: LabelNormalizer, raw: str, label: str, reason: str) -> None:
-    """Vietnamese outside the lexicon is left to a person, in clean form, also as a part of a compound."""
+    """Vietnamese outside the lexicon, alone or in a compound, is left to a person, in clean form."""
     assert normalizer.decide(raw) == LabelDecision(raw, label, "review", reason)
 
 
@@ -280,27 +280,27 @@ def test_review(normalizer: LabelNormalizer, raw: str, label: str, reason: str) 
         ("Other (event)", "event"),
     ],
 )
-def test_two_names_of_one_thing(normalizer: LabelNormalizer, raw: str, label: str) -> None:
-    """Alternatives that come to one type are that type; a remark in brackets counts only where the label fails."""
+def test_two_names_of_one_type(normalizer: LabelNormalizer, raw: str, label: str) -> None:
+    """Alternatives that mean one type become that type; a part in brackets counts only if the rest fails."""
     assert normalizer.decide(raw).label == label
     assert normalizer.decide(raw).status == "changed"
 
 
 @pytest.mark.parametrize("bare", ["nam", "song", "ban", "truyen thong", "nha tho", "so do", "thi truong"])
 def test_ambiguous_without_diacritics(normalizer: LabelNormalizer, bare: str) -> None:
-    """A spelling without diacritics that is another word too, Vietnamese or English, is not translated."""
+    """A word without diacritics that is also another word is not translated."""
     assert normalizer.decide(bare).label == bare
 
 
 def cases() -> list[tuple[str, str, str]]:
-    """Return (kind, raw label, accepted answers) of the file of examples."""
+    """Return (kind, raw label, accepted answers) from labels.tsv."""
     lines = (Path(__file__).parent / "labels.tsv").read_text(encoding="utf-8").splitlines()
     return [(kind, raw, accepted) for kind, raw, accepted in (line.split("\t") for line in lines[1:])]
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(kind for kind, _, _ in cases()))
 def test_examples_of_every_kind(normalizer: LabelNormalizer, kind: str) -> None:
-    """Each label of the file comes out as one of its answers; ``!reject``: rejected, or left to a person."""
+    """Each label of labels.tsv gets one of its accepted answers; ``!reject`` accepts rejected or review."""
     wrong = {}
     for _, raw, accepted in (case for case in cases() if case[0] == kind):
         got = normalizer.decide(raw)
@@ -320,15 +320,15 @@ def test_examples_of_every_kind(normalizer: LabelNormalizer, kind: str) -> None:
         ("triệu chứng và bệnh", "symptom and disease"),
     ],
 )
-def test_a_compound_stays_as_the_teacher_meant_it(normalizer: LabelNormalizer, raw: str, label: str) -> None:
-    """It is used, with its parts normalised, is marked, and is no negative of its parts."""
+def test_a_compound_is_kept(normalizer: LabelNormalizer, raw: str, label: str) -> None:
+    """A compound is kept with normalised parts and marked; it is related to its parts."""
     assert normalizer.decide(raw) == LabelDecision(raw, label, "changed", "compound")
     assert normalizer.decide(label) == LabelDecision(label, label, "kept", "compound")
     assert all(related(label, part) for part in re.split("/| and | or ", label))
 
 
 def test_near_types_are_not_merged(normalizer: LabelNormalizer) -> None:
-    """Each is a type of its own, near and alike in both directions, and no negative of the other."""
+    """Near types remain two types, near and alike in both directions, and related."""
     for one, others in LEXICON.near.items():
         assert normalizer.decide(one).label == one
         for other in others:
@@ -342,7 +342,7 @@ def test_near_types_are_not_merged(normalizer: LabelNormalizer) -> None:
 
 
 def test_every_pair_of_types_gets_a_decision(normalizer: LabelNormalizer) -> None:
-    """Two coarse types side by side, joined in any way, neither loop nor change when decided again."""
+    """Two coarse types joined in any way get a label that a second decision does not change."""
     for one, other in itertools.product(sorted(LEXICON.coarse), repeat=2):
         for joiner in (" ", "", "-", "/", " and ", ": ", " or "):
             label = normalizer.decide(f"{one}{joiner}{other}").label
@@ -351,7 +351,7 @@ def test_every_pair_of_types_gets_a_decision(normalizer: LabelNormalizer) -> Non
 
 
 def test_spelling_and_spacing_do_not_undo_each_other() -> None:
-    """What one rule writes as one word, the other does not take apart."""
+    """The spacing rule does not split what the spelling rule joins, and the other way round."""
     rules = dict(RULES)
     for word in LEXICON.spelling.values():
         assert rules["spacing"](LEXICON, word) == word
@@ -363,7 +363,7 @@ def test_spelling_and_spacing_do_not_undo_each_other() -> None:
 
 
 def test_decisions_of_a_user_win() -> None:
-    """They may name a label raw, clean or as the rules leave it, and stand above every rule."""
+    """A user's decision may name the raw, clean or normalised label, and overrides every rule."""
     normalizer = LabelNormalizer(
         LEXICON, {"CITY": "Location", "tổ chức": None, "mystery": "event", "organisation": "body"}
     )
@@ -376,15 +376,15 @@ def test_decisions_of_a_user_win() -> None:
 
 
 def test_a_chosen_label_is_kept_against_the_rules() -> None:
-    """What a user wants a type to be called is not corrected, and a label may be decided to stay."""
+    """A user may decide for a label that the rules would change."""
     normalizer = LabelNormalizer(LEXICON, {"city": "places", "people": "people"})
     assert normalizer.decide("city").label == "places"
     assert normalizer.decide("places") == LabelDecision("places", "places", "kept", "user")
     assert normalizer.decide("people") == LabelDecision("people", "people", "kept", "user")
 
 
-def test_decisions_about_decisions() -> None:
-    """A chain of decisions is followed to its end; a circle or a label without letters is refused."""
+def test_chains_of_decisions() -> None:
+    """A chain of decisions is followed to its end; a circle or a label without letters is an error."""
     assert LabelNormalizer(LEXICON, {"a1": "b1", "b1": "c1"}).decide("a1").label == "c1"
     assert LabelNormalizer(LEXICON, {"a1": "b1", "b1": None}).decide("a1").status == "rejected"
     with pytest.raises(ValueError, match="circle: "):
@@ -393,8 +393,8 @@ def test_decisions_about_decisions() -> None:
         LabelNormalizer(LEXICON, {"a1": "?"})
 
 
-def test_one_decision_a_label(normalizer: LabelNormalizer) -> None:
-    """A label that was decided is not decided again."""
+def test_decisions_are_cached(normalizer: LabelNormalizer) -> None:
+    """The decision about a label is cached."""
     assert normalizer.decide("Cities") is normalizer.decide("Cities")
 
 
@@ -403,7 +403,7 @@ def test_one_decision_a_label(normalizer: LabelNormalizer) -> None:
 
 @given(ANY_LABEL)
 def test_idempotent(raw: str) -> None:
-    """Any text gets a decision, and deciding its label again changes nothing."""
+    """Any text gets a decision, and deciding about its label again changes nothing."""
     normalizer = LabelNormalizer(LEXICON)
     first = normalizer.decide(raw)
     assert first.raw == raw
@@ -422,7 +422,7 @@ def test_idempotent(raw: str) -> None:
     ),
 )
 def test_idempotent_with_decisions(raw: str, decisions: dict[str, str | None]) -> None:
-    """The same holds whatever a user decided, for the labels of these decisions too."""
+    """Deciding is idempotent with any decisions of a user, also for the labels that they name."""
     normalizer = LabelNormalizer(LEXICON, decisions)
     for start in (raw, *decisions):
         label = normalizer.decide(start).label
@@ -431,7 +431,7 @@ def test_idempotent_with_decisions(raw: str, decisions: dict[str, str | None]) -
 
 @given(ANY_LABEL)
 def test_a_kept_label_is_clean(raw: str) -> None:
-    """What is not under review is lower-case ASCII words, and cleaning it does nothing."""
+    """A label that is not under review is lower-case ASCII, and cleaning does not change it."""
     decision = LabelNormalizer(LEXICON).decide(raw)
     if decision.label is not None:
         assert clean_label(decision.label) == decision.label
@@ -442,7 +442,7 @@ def test_a_kept_label_is_clean(raw: str) -> None:
 
 @given(st.sampled_from(LABELS) | st.text(max_size=20), st.sampled_from(LABELS))
 def test_related_is_symmetric_and_reflexive(a: str, b: str) -> None:
-    """The order of two types does not matter, and every type is related to itself."""
+    """``related`` is symmetric and reflexive."""
     assert related(a, b) == related(b, a)
     assert related(a, a)
     assert related(b, b)
@@ -467,7 +467,7 @@ def test_related_is_symmetric_and_reflexive(a: str, b: str) -> None:
     ],
 )
 def test_related(a: str, b: str) -> None:
-    """One concept contained in another, or two that could be given to one mention, are related."""
+    """Types are related if one contains the other or if both could apply to one mention."""
     assert related(a, b)
 
 
@@ -485,5 +485,5 @@ def test_related(a: str, b: str) -> None:
     ],
 )
 def test_not_related(a: str, b: str) -> None:
-    """Types that are told apart may serve as negatives of each other, or there would be none."""
+    """Distinct types are not related, so that they can be negatives of each other."""
     assert not related(a, b)

@@ -1,4 +1,4 @@
-"""Every format as rows: what is read, what is rejected, and what is refused."""
+"""The readers of all source formats: what they read, what they reject, and what they refuse."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _line(identity: object, text: object) -> str:
 
 
 def zipped(content: bytes) -> bytes:
-    """Compress without a time stamp, which would be in the names of tests."""
+    """Compress without a time stamp, so that the names of tests stay the same."""
     return gzip.compress(content, mtime=0)
 
 
@@ -64,12 +64,12 @@ TWO = _line(1, RAIN) + _line("b", SUN)
     ],
 )
 def test_two_documents(tmp_path: Path, name: str, content: bytes) -> None:
-    """Each format, with a byte order mark, CRLF, blank lines or in gzip, gives the same documents; ids are strings."""
+    """Each format gives the same documents, with byte order marks, CRLF, blank lines or gzip; ids are strings."""
     assert _read(tmp_path, name, content) == [Document("1", RAIN, name), Document("b", SUN, name)]
 
 
 def test_text_files(tmp_path: Path) -> None:
-    """A .txt is one document, named by its path without the ending; its line ends become plain newlines."""
+    """A .txt is one document, named by its path without the suffix; line ends become newlines."""
     path = tmp_path / "x.txt"
     path.write_bytes(BOM + f"{RAIN}\r\n{SUN}\rhết".encode())
     rows = list(read_documents(SourceFile("báo/x.txt", path), Columns("body", "uid")))
@@ -78,14 +78,14 @@ def test_text_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.txt"])
 def test_decomposed_text_becomes_nfc(tmp_path: Path, name: str) -> None:
-    """Whatever the format, text in decomposed form is composed at the door."""
+    """Every reader returns text in NFC."""
     text = "Ha\u0300 No\u0323\u0302i mu\u031ba to."
     content = {"a.jsonl": _line(1, text), "a.json": json.dumps([text]), "a.csv": f"text\n{text}\n", "a.txt": text}[name]
     assert [row.text for row in _read(tmp_path, name, content) if isinstance(row, Document)] == [RAIN]
 
 
 def test_ids_are_made_from_the_text(tmp_path: Path) -> None:
-    """Without an id, or with an empty one, the id is the beginning of the sha256 of the NFC text."""
+    """A missing or empty id becomes the first 16 digits of the sha256 of the NFC text."""
     made = hashlib.sha256(RAIN.encode()).hexdigest()[:16]
     content = "".join(json.dumps(fields) + "\n" for fields in ({"text": RAIN}, {"text": RAIN, "id": None}))
     assert _read(tmp_path, "a.jsonl", content) == [Document(made, RAIN, "a.jsonl")] * 2
@@ -94,20 +94,20 @@ def test_ids_are_made_from_the_text(tmp_path: Path) -> None:
 
 
 def test_other_columns(tmp_path: Path) -> None:
-    """The text and the id may have other names."""
+    """The columns of the text and the id can have other names."""
     rows = _read(tmp_path, "a.jsonl", json.dumps({"uid": 7, "body": RAIN}), Columns("body", "uid"))
     assert rows == [Document("7", RAIN, "a.jsonl")]
 
 
 def test_one_object_is_one_document(tmp_path: Path) -> None:
-    """A .json that holds a single object with the text is that document, whatever lists it has."""
+    """A .json with a single object that has the text is one document, whatever lists it has."""
     assert _read(tmp_path, "a.json", json.dumps({"id": 1, "text": RAIN, "tags": ["x"]})) == [
         Document("1", RAIN, "a.json")
     ]
 
 
 def test_csv_cells_may_hold_anything(tmp_path: Path) -> None:
-    """Quotes, commas and line ends inside a cell are kept; a cell may be longer than the csv module's default limit."""
+    """A cell keeps quotes, commas and line ends, and may exceed the csv module's default limit."""
     text = 'Ông nói: "mưa, to"\r\nhết' + "à" * 200_000
     quoted = text.replace('"', '""')
     assert _read(tmp_path, "a.csv", f'id,text\n1,"{quoted}"\n') == [Document("1", text, "a.csv")]
@@ -133,8 +133,8 @@ BROKEN_LINES: list[tuple[bytes, str, str]] = [
 
 
 @pytest.mark.parametrize(("line", "reason", "detail"), BROKEN_LINES)
-def test_a_broken_line_is_rejected_where_it_stands(tmp_path: Path, line: bytes, reason: str, detail: str) -> None:
-    """It costs that record only, says file, line and cause, and shows how it begins."""
+def test_a_broken_line_is_rejected_alone(tmp_path: Path, line: bytes, reason: str, detail: str) -> None:
+    """A broken line is rejected alone, with file, line, cause and its beginning."""
     before, after = _line(1, RAIN).encode(), _line(2, SUN).encode()
     first, broken, last = _read(tmp_path, "a.jsonl", before + line + b"\n" + after)
     assert (first, last) == (Document("1", RAIN, "a.jsonl"), Document("2", SUN, "a.jsonl"))
@@ -146,7 +146,7 @@ def test_a_broken_line_is_rejected_where_it_stands(tmp_path: Path, line: bytes, 
 
 
 def test_broken_items_of_a_list(tmp_path: Path) -> None:
-    """In a .json, too, an item that is no document is rejected by its number."""
+    """An item of a .json list that is not a document is rejected with its number."""
     rows = _read(tmp_path, "a.json", json.dumps([{"text": RAIN}, 5, {"id": 1}, "\ud800"]))
     assert [(row.record_id, row.reason) for row in rows if isinstance(row, Rejected)] == [
         ("a.json:2", "broken record"),
@@ -165,7 +165,7 @@ def test_broken_items_of_a_list(tmp_path: Path) -> None:
     ],
 )
 def test_broken_rows_of_a_csv(tmp_path: Path, row: bytes, reason: str, detail: str) -> None:
-    """A row that does not fit its header or is not UTF-8 is rejected by its line; the next ones are read."""
+    """A row that does not fit its header or is not UTF-8 is rejected with its line; the next is read."""
     content = f"id,text\n1,{RAIN}\n".encode() + row + f"\n2,{SUN}\n".encode()
     first, broken, last = _read(tmp_path, "a.csv", content)
     assert (first, last) == (Document("1", RAIN, "a.csv"), Document("2", SUN, "a.csv"))
@@ -175,7 +175,7 @@ def test_broken_rows_of_a_csv(tmp_path: Path, row: bytes, reason: str, detail: s
 
 
 def test_an_open_quote_in_a_csv_is_not_one_long_document(tmp_path: Path) -> None:
-    """The rest of the file after a quote that is never closed is rejected, not swallowed."""
+    """A quote that is never closed does not make the rest of the file one document."""
     rows = _read(tmp_path, "a.csv", f'id,text\n1,{RAIN}\n2,"{SUN}\n3,{SUN}\n')
     assert rows[0] == Document("1", RAIN, "a.csv")
     assert [(row.record_id, row.reason) for row in rows[1:] if isinstance(row, Rejected)] == [
@@ -185,7 +185,7 @@ def test_an_open_quote_in_a_csv_is_not_one_long_document(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("content", ["Hà Nội".encode("utf-16"), b"\xff\xfe", b"a\0b"])
 def test_a_binary_text_file_is_rejected(tmp_path: Path, content: bytes) -> None:
-    """One bad .txt of a folder costs that file only."""
+    """A binary .txt in a folder is rejected alone."""
     (row,) = _read(tmp_path, "a.txt", content)
     assert isinstance(row, Rejected)
     assert (row.reason, row.record_id) == ("broken record", "a.txt")
@@ -225,15 +225,15 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ],
 )
 def test_an_empty_file_is_rejected(tmp_path: Path, name: str, content: bytes) -> None:
-    """Among the files of a source it is counted; read on its own, it is refused."""
+    """An empty file of a source is rejected; as the whole source it is refused."""
     assert _read(tmp_path, name, content) == [Rejected("sample", "empty file", name, "", "it has no content")]
     with pytest.raises(SourceError, match=r"a.* is empty.*; get it again"):
         list(records(SourceFile(name, tmp_path / name)))
 
 
 @pytest.mark.parametrize(("name", "content", "message"), REFUSED)
-def test_a_file_that_is_not_what_it_says(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    """Empty, binary, damaged or without the column: one line that names the file and says how to fix it."""
+def test_a_binary_or_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    """A binary or damaged file, or one without the column, is refused in one line with the fix."""
     with pytest.raises(SourceError, match=message) as caught:
         _read(tmp_path, name, content)
     assert str(tmp_path / name) in str(caught.value)
@@ -248,8 +248,8 @@ def _ids(rows: list[Row]) -> list[str]:
     return [row.id for row in rows if isinstance(row, Document)]
 
 
-def test_a_quote_that_is_not_closed_costs_its_own_row(tmp_path: Path) -> None:
-    """The rows after it are read; nothing of it becomes a document."""
+def test_a_row_with_an_unclosed_quote_is_rejected_alone(tmp_path: Path) -> None:
+    """A row with an unclosed quote is rejected alone."""
     rows = _csv(tmp_path, "1,Một", '2,"Hai', "3,Ba", "4,Bốn", '5,"Năm, và hết"', "6,Sáu")
     assert _ids(rows) == ["1", "3", "4", "5", "6"]
     (broken,) = [row for row in rows if isinstance(row, Rejected)]
@@ -257,8 +257,8 @@ def test_a_quote_that_is_not_closed_costs_its_own_row(tmp_path: Path) -> None:
     assert _ids(_csv(tmp_path, "1,Một", '2,"Hai', "3,Ba", "4,Bốn")) == ["1", "3", "4"]
 
 
-def test_remains_of_a_broken_row_are_no_rows(tmp_path: Path) -> None:
-    """Lines of a cell with quotes that are not doubled belong to the broken row, whose lines are counted."""
+def test_all_lines_of_a_broken_row_belong_to_it(tmp_path: Path) -> None:
+    """The lines of a cell with undoubled quotes belong to the broken row, which reports their number."""
     rows = _csv(
         tmp_path,
         '1,"Ông nói "mưa to, gió lớn" hôm qua',
@@ -274,7 +274,7 @@ def test_remains_of_a_broken_row_are_no_rows(tmp_path: Path) -> None:
 
 
 def test_a_row_of_several_lines_with_too_many_cells(tmp_path: Path) -> None:
-    """It is one broken row; its last line is not read as a row of its own."""
+    """A row of several lines with too many cells is one rejected row."""
     rows = _csv(tmp_path, '1,"Một', 'dòng",x', "2,Hai")
     assert _ids(rows) == ["2"]
     assert [row.detail for row in rows if isinstance(row, Rejected)] == [
@@ -290,7 +290,7 @@ _CELL = st.text(st.sampled_from('ab\u1ec7 ,;"\n\t'), max_size=8)
     rows=st.lists(st.tuples(_CELL, _CELL), max_size=6), delimiter=st.sampled_from(",;\t"), style=st.sampled_from([0, 1])
 )
 def test_any_csv_comes_back(tmp_path: Path, rows: list[tuple[str, str]], delimiter: str, style: int) -> None:
-    """What the csv module writes is read as it was, whatever the delimiter and the quoting."""
+    """Whatever the csv module writes is read back, with any delimiter and quoting."""
     path = tmp_path / "a.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, delimiter=delimiter, quoting=style).writerows([("id", "text"), *rows])
@@ -302,8 +302,8 @@ def test_any_csv_comes_back(tmp_path: Path, rows: list[tuple[str, str]], delimit
 @given(broken=_CELL, rows=st.lists(_CELL.map(lambda cell: cell.replace("\n", " ")), min_size=1, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_broken_row_never_makes_a_document(tmp_path: Path, broken: str, rows: list[str]) -> None:
-    """Whatever is in a cell that is not quoted right, each document is a row of the file."""
-    assume('"\n' not in broken)  # that would be a whole row
+    """Whatever a wrongly quoted cell holds, each document is a row of the file."""
+    assume('"\n' not in broken)  # that would be a complete row
     broken = broken.replace(",", ", ")  # as in prose
     path = tmp_path / "a.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -318,14 +318,14 @@ def test_a_broken_row_never_makes_a_document(tmp_path: Path, broken: str, rows: 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
 def test_other_delimiters(tmp_path: Path, delimiter: str) -> None:
-    """Semicolons and tabs are recognised by the first row."""
+    """Semicolons and tabs are recognised from the first row."""
     content = f"id;text\n1;{RAIN}\nb;{SUN}\n".replace(";", delimiter)
     assert _read(tmp_path, "a.csv", content) == [Document("1", RAIN, "a.csv"), Document("b", SUN, "a.csv")]
     assert _ids(_read(tmp_path, "a.tsv", content)) == ["1", "b"]
 
 
 def test_arrow_files(tmp_path: Path) -> None:
-    """Both forms are read: the stream that datasets saves, and Arrow's own file."""
+    """Both Arrow formats are read: the stream, which ``datasets`` saves, and the file."""
     table = pa.table({"id": ["1", "b"], "text": [RAIN, SUN], "n": [1, 2]})
     for make in (pa.ipc.new_stream, pa.ipc.new_file):
         with make(tmp_path / "a.arrow", table.schema) as writer:
@@ -334,22 +334,22 @@ def test_arrow_files(tmp_path: Path) -> None:
         assert rows == [Document("1", RAIN, "a.arrow"), Document("b", SUN, "a.arrow")]
 
 
-def test_what_is_packed_is_told_by_its_content(tmp_path: Path) -> None:
-    """A gzip file whose name does not say so is read, and every text format may be packed."""
+def test_gzip_is_recognised_by_its_content(tmp_path: Path) -> None:
+    """A gzip file is recognised without .gz in its name, and every text format may be compressed."""
     assert _ids(_read(tmp_path, "a.jsonl", zipped(TWO.encode()))) == ["1", "b"]
     assert _ids(_read(tmp_path, "a.csv.gz", zipped(f"id,text\n1,{RAIN}\n".encode()))) == ["1"]
     assert _ids(_read(tmp_path, "b.txt.gz", zipped(RAIN.encode()))) == ["b"]
 
 
-def test_json_is_told_by_its_content(tmp_path: Path) -> None:
-    """An array in a .jsonl and lines in a .json are read as what they are."""
+def test_json_is_recognised_by_its_content(tmp_path: Path) -> None:
+    """An array in a .jsonl and lines in a .json are read."""
     array = json.dumps([{"id": 1, "text": RAIN}, {"id": "b", "text": SUN}], indent=1, ensure_ascii=False)
     assert _ids(_read(tmp_path, "a.jsonl", array)) == ["1", "b"]
     assert _ids(_read(tmp_path, "a.json", TWO)) == ["1", "b"]
 
 
 def test_an_array_holds_anything(tmp_path: Path) -> None:
-    """Its values come as json reads them."""
+    """The items of an array are those that ``json.loads`` reads."""
     items = [{"text": "Hà Nội 🙂", "n": [1234, 5.5e3, None]}, 12345, '\\"]', [], "\ud800", {}]
     (tmp_path / "a.json").write_text("[ " + " , ".join(map(json.dumps, items)) + " ]\n")
     assert [record.value for record in records(local(tmp_path / "a.json"))] == items
@@ -357,14 +357,14 @@ def test_an_array_holds_anything(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[1, 2", "[1 2]", "[1,]", "[,1]", "[1]]", '[{"a": 1}', "[] []", "[1, tru]"])
 def test_a_broken_array(tmp_path: Path, text: str) -> None:
-    """What breaks off or goes on after its end is refused, never read as a shorter array."""
+    """An array that is cut or continues after its end is refused, not read as a shorter one."""
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(SourceError, match="is not JSON: "):
         list(records(local(tmp_path / "a.json")))
 
 
 def test_a_named_id_column_must_be_there(tmp_path: Path) -> None:
-    """Only the default id may be missing; where a record of many lacks it, its id is made."""
+    """A named id column must exist; a record without a value in it gets an id from its text."""
     with pytest.raises(SourceError, match=r'no column "uid"; it has: id, text; .* --id-field'):
         _read(tmp_path, "a.jsonl", TWO, Columns(id="uid"))
     rows = _read(tmp_path, "b.jsonl", json.dumps({"text": RAIN, "uid": 1}) + "\n" + TWO, Columns(id="uid"))
@@ -373,14 +373,14 @@ def test_a_named_id_column_must_be_there(tmp_path: Path) -> None:
 
 
 def test_a_message_lists_twenty_columns() -> None:
-    """A very wide table does not flood the terminal, and odd names can be printed."""
+    """An error lists at most twenty columns and can print any name."""
     with pytest.raises(SourceError, match=r"it has: \?, c1, .*c19, \.\.\.; name") as caught:
         check_columns("a.csv", ["\ud800", *(f"c{number}" for number in range(1, 50))], Columns())
     assert "c20" not in str(caught.value)
 
 
 def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be opened is named."""
+    """A file that cannot be opened is named in the error."""
 
     def refuse(self: Path, mode: str = "r") -> None:
         raise PermissionError(13, "Permission denied", str(self))
@@ -398,8 +398,8 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @given(
     st.text(alphabet=st.characters(exclude_categories=[])), st.one_of(st.none(), st.text(), st.integers(), st.floats())
 )
-def test_whatever_becomes_a_document_can_be_stored(text: str, identity: object) -> None:
-    """For any strings: a document with an id and encodable NFC text, or a rejection that can be stored itself."""
+def test_documents_and_rejections_can_be_stored(text: str, identity: object) -> None:
+    """Any text and id give a document or a rejection that can be encoded as UTF-8."""
     row = to_row("a.jsonl", Record("a.jsonl:1", {"text": text, "id": identity}, text), Columns())
     if isinstance(row, Document):
         assert row.id
@@ -416,7 +416,7 @@ def _hub_folder(root: Path, name: str = "train.jsonl", count: int = 30) -> str:
 
 @pytest.mark.slow
 def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
-    """The same seed gives the same order, another seed another; every row comes once."""
+    """The seed determines the order of Hub rows; every row comes once."""
     folder = _hub_folder(tmp_path)
     first, again, other = (list(hub.stream(HubDataset(folder), Columns(), seed)) for seed in (1, 1, 2))
     assert first == again
@@ -427,13 +427,13 @@ def test_hub_rows_are_shuffled_by_seed(tmp_path: Path) -> None:
 
 
 def test_hub_columns_are_checked(tmp_path: Path) -> None:
-    """A missing column of a Hub dataset is told as that of a file is."""
+    """A missing column of a Hub dataset gives the same error as that of a file."""
     with pytest.raises(SourceError, match=r'has no column "body"; it has: id, text; name .* --text-field'):
         list(hub.stream(HubDataset(_hub_folder(tmp_path)), Columns("body"), 0))
 
 
 def test_hub_without_train_split(tmp_path: Path) -> None:
-    """The cause that the library gives reaches the user on one line."""
+    """The cause from the ``datasets`` library is in the error, on one line."""
     with pytest.raises(SourceError, match=r"cannot read .*Bad split: train.*; check its name"):
         list(hub.stream(HubDataset(_hub_folder(tmp_path, "test.jsonl")), Columns(), 0))
 
@@ -453,7 +453,7 @@ def test_hub_without_train_split(tmp_path: Path) -> None:
     ],
 )
 def test_hub_errors(monkeypatch: pytest.MonkeyPatch, error: Exception, message: str) -> None:
-    """An unknown dataset and a dead network are told apart, each on one line with the cause chained."""
+    """An unknown dataset and a network failure give different errors of one line, with the cause chained."""
 
     def fail(*args: Any, **options: Any) -> None:
         raise error

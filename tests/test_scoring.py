@@ -1,4 +1,4 @@
-"""Scores: what each matching counts, that they agree with others' computations, and what always holds."""
+"""``evaluate``: the matchings, their agreement with other implementations, and invariants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ QUERIES = st.lists(st.tuples(MENTIONS, MENTIONS), min_size=1, max_size=6)
 
 
 def scored(queries: list[tuple[list[str], list[str]]], types: int = 3) -> Tally:
-    """Score pairs of gold and answer; the passage of each holds the words of both."""
+    """Score pairs of gold and answer; each passage holds the words of both."""
     samples = [
         query(f"q{n}", " ".join(sorted({*gold, *answer})), gold, f"t{n % types}", f"p{n // 2}")
         for n, (gold, answer) in enumerate(queries)
@@ -58,21 +58,21 @@ def scored(queries: list[tuple[list[str], list[str]]], types: int = 3) -> Tally:
     ],
 )
 def test_answers_are_read_leniently(answer: str, mentions: list[str]) -> None:
-    """Fences, single quotes, brackets in mentions, prose around, cut ends: the mentions come out."""
+    """Mentions are read despite fences, single quotes, inner brackets, prose and cut ends."""
     assert read_answer(answer).mentions == tuple(mentions)
     assert read_answer(answer).readable
 
 
 @pytest.mark.parametrize("answer", ["", "không có", "null", "17", "[", '["Hu', "[" * 50_000, '{"a":' * 5_000])
 def test_an_answer_without_a_list_is_not_readable(answer: str) -> None:
-    """It counts as empty, and is counted; hostile depth breaks nothing."""
+    """An answer without a list is unreadable and empty; deep nesting is no error."""
     assert not read_answer(answer).readable
     assert read_answer(answer).mentions == ()
 
 
 @given(st.text())
 def test_no_answer_breaks_the_reader(answer: str) -> None:
-    """Whatever a model says, reading it ends with strings that can be written down."""
+    """Any answer gives stripped mentions that can be encoded."""
     for mention in read_answer(answer).mentions:
         assert mention == mention.strip() != ""
         mention.encode()
@@ -80,12 +80,12 @@ def test_no_answer_breaks_the_reader(answer: str) -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8")).map(str.strip).filter(bool), unique=True))
 def test_a_json_list_is_read_exactly(mentions: list[str]) -> None:
-    """What is well formed comes out letter by letter."""
+    """A JSON list of strings is read exactly."""
     assert read_answer(json.dumps(mentions)).mentions == tuple(mentions)
 
 
-def test_strict_sees_through_unicode_and_tone_placement_alone() -> None:
-    """NFD, spaces and tone marks make no difference; case, punctuation and other tones do."""
+def test_strict_ignores_unicode_form_and_tone_placement() -> None:
+    """Strict matching ignores Unicode form, spaces and tone placement, but not case, punctuation or tones."""
     assert same_text("Ho\u0300a  Bi\u0300nh\u200b") == same_text("Hoà Bình")
     assert len({same_text(text) for text in ("Hoà", "hoà", "Hoá", "Hoa", "Hoà.")}) == 5
     assert count(["Hoà Bình"], ["Hòa Bình"], "")[0] == (1, 1, 1)
@@ -95,25 +95,25 @@ def test_strict_sees_through_unicode_and_tone_placement_alone() -> None:
     ("gold", "answer", "passage", "credit"),
     [
         (["Sở Y tế Hà Nội"], ["Sở Y tế"], "Sở Y tế Hà Nội họp", 0.5),
-        (["Sở Y tế", "Hà Nội"], ["Sở Y tế Hà Nội"], "Sở Y tế Hà Nội họp", 0.5),  # one answer, one gold mention
+        (["Sở Y tế", "Hà Nội"], ["Sở Y tế Hà Nội"], "Sở Y tế Hà Nội họp", 0.5),  # one answer matches one gold mention
         (["Sở Y tế Hà Nội"], ["Sở Y tế", "Hà Nội"], "Sở Y tế Hà Nội họp", 0.5),
-        (["A B", "B"], ["B", "B C"], "A B C", 1.5),  # the equal pair first, the halves as they can
-        (["A B", "B C"], ["A B C", "A"], "A B C", 1.0),  # greedily, "A B C" would take "A B" from "A"
-        (["Hà Nội"], ["Hà Giang"], "Hà Nội và Hà Giang", 0.0),  # a syllable in common is no overlap in the passage
+        (["A B", "B"], ["B", "B C"], "A B C", 1.5),  # the equal pair, and one half
+        (["A B", "B C"], ["A B C", "A"], "A B C", 1.0),  # a greedy match would leave "A" without one
+        (["Hà Nội"], ["Hà Giang"], "Hà Nội và Hà Giang", 0.0),  # a common syllable is no overlap in the passage
         (["Hội An"], ["An"], "Hội An", 0.5),
-        (["Ban"], ["an"], "Ban", 0.0),  # half a word is no occurrence
-        (["Sở Y tế Hà Nội"], ["Sở Y tế Huế"], "Sở Y tế Hà Nội", 0.5),  # invented: three of five syllables in a row
-        (["Hà Nội"], ["Hà Đông"], "Hà Nội", 0.0),  # invented: half is not more than half
+        (["Ban"], ["an"], "Ban", 0.0),  # a part of a word is no occurrence
+        (["Sở Y tế Hà Nội"], ["Sở Y tế Huế"], "Sở Y tế Hà Nội", 0.5),  # no overlap: 3 of 5 syllables in a row
+        (["Hà Nội"], ["Hà Đông"], "Hà Nội", 0.0),  # no overlap: half of the syllables
     ],
 )
 def test_relaxed_credit(gold: list[str], answer: list[str], passage: str, credit: float) -> None:
-    """An overlap is worth a half, nobody is matched twice, and the assignment is the best one."""
+    """An overlap counts a half, each mention matches at most once, and the assignment is optimal."""
     assert count(gold, answer, passage)[1].credit == credit
     assert count(answer, gold, passage)[1].credit == credit
 
 
-def test_universalner_damages_vietnamese() -> None:
-    """Its normalisation takes "an" for an article; the other matchings do not."""
+def test_universalner_normalisation_differs_on_vietnamese() -> None:
+    """UniversalNER's normalisation removes "an" as an article; the other matchings do not."""
     strict, _, theirs = count(["Hội An"], ["hội"], "Hội An")
     assert (strict.credit, theirs.credit) == (0, 1)
     assert count(["TP.HCM"], ["tphcm"], "TP.HCM")[2].credit == 1
@@ -122,7 +122,7 @@ def test_universalner_damages_vietnamese() -> None:
 @pytest.mark.slow
 @given(QUERIES)
 def test_perfect_answers_score_one(queries: list[tuple[list[str], list[str]]]) -> None:
-    """Gold given back is 1 everywhere, for types without a mention too."""
+    """Gold as the answer scores 1 everywhere, also for types without a mention."""
     report = figures(scored([(gold, gold) for gold, _ in queries]))
     for matching in MATCHINGS:
         found = report[matching]
@@ -133,7 +133,7 @@ def test_perfect_answers_score_one(queries: list[tuple[list[str], list[str]]]) -
 @pytest.mark.slow
 @given(QUERIES, st.randoms())
 def test_bounds_order_and_strictness(queries: list[tuple[list[str], list[str]]], rng: random.Random) -> None:
-    """Shares lie between 0 and 1, strict is never above relaxed, and the order of mentions is of no account."""
+    """Shares are between 0 and 1, strict is at most relaxed, and the order of mentions does not matter."""
     report = figures(scored(queries))
     shuffled = [(rng.sample(gold, len(gold)), rng.sample(answer, len(answer)) + answer[:1]) for gold, answer in queries]
     assert figures(scored(shuffled)) == report
@@ -143,7 +143,7 @@ def test_bounds_order_and_strictness(queries: list[tuple[list[str], list[str]]],
 
 
 def sentence(rng: random.Random, number: int) -> tuple[list[str], list[tuple[int, int]], list[tuple[int, int]]]:
-    """Distinct words, gold spans and answered spans of them; spans of one side do not overlap."""
+    """Draw distinct words, gold spans and answered spans; spans of one side do not overlap."""
     words = [f"w{number}x{n}" for n in range(20)]
 
     def spans() -> list[tuple[int, int]]:
@@ -159,7 +159,7 @@ def sentence(rng: random.Random, number: int) -> tuple[list[str], list[tuple[int
 
 
 def apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans without those that overlap an earlier one."""
+    """Return the spans that do not overlap an earlier one."""
     kept: list[tuple[int, int]] = []
     for span in sorted(set(spans)):
         if not kept or span[0] >= kept[-1][1]:
@@ -168,7 +168,7 @@ def apart(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def benchmark_of_spans() -> tuple[Tally, list[tuple[str, list[tuple[int, int]], list[tuple[int, int]]]]]:
-    """Three hundred queries whose mentions occur once each, so that strings and spans mean the same."""
+    """Return 300 scored queries whose mentions occur once, so that strings and spans are equivalent, and the spans."""
     rng = random.Random(7)
     samples, answers, spans = [], [], []
     for number in range(300):
@@ -183,7 +183,7 @@ def benchmark_of_spans() -> tuple[Tally, list[tuple[str, list[tuple[int, int]], 
 
 
 def test_strict_agrees_with_seqeval() -> None:
-    """Micro, macro and each type are what seqeval computes from BIO tags."""
+    """Strict micro, macro and per-type shares equal those of seqeval."""
     from seqeval.metrics import classification_report
     from seqeval.scheme import IOB2
 
@@ -213,7 +213,7 @@ def test_strict_agrees_with_seqeval() -> None:
 
 
 def test_relaxed_agrees_with_nervaluate() -> None:
-    """Micro shares are those of nervaluate's ``partial``, from the same spans."""
+    """Relaxed micro shares equal nervaluate's ``partial``."""
     from nervaluate import Evaluator
 
     ours, spans = benchmark_of_spans()
@@ -230,7 +230,7 @@ def test_relaxed_agrees_with_nervaluate() -> None:
 
 @pytest.mark.slow
 def test_intervals_hold_the_figure_and_follow_the_seed() -> None:
-    """The same seed draws the same; more passages make the interval narrower; a lone passage has no spread."""
+    """Bootstrap intervals contain the figure and depend on the seed; one passage has no spread."""
     ours, _ = benchmark_of_spans()
     f1 = figures(ours)["strict"]["micro"]["f1"]
     low, high = bootstrap(ours, 400, 1)["strict"]["micro"]["f1"]
@@ -242,7 +242,7 @@ def test_intervals_hold_the_figure_and_follow_the_seed() -> None:
 
 @pytest.mark.slow
 def test_intervals_agree_with_resampling_by_hand() -> None:
-    """Weights are the same as copying whole passages: the spread agrees with a plain loop over copies."""
+    """The bootstrap by weights agrees with a plain loop that copies whole passages."""
     ours, _ = benchmark_of_spans()
     rng = random.Random(0)
     micro = []
@@ -255,8 +255,8 @@ def test_intervals_agree_with_resampling_by_hand() -> None:
     assert found == pytest.approx(list(np.quantile(micro, [0.025, 0.975])), abs=0.01)
 
 
-def test_the_paired_test_tells_luck_from_difference() -> None:
-    """Two equal predictors have p = 1; one that loses a fifth of its answers differs; a few queries prove nothing."""
+def test_the_paired_test_finds_real_differences() -> None:
+    """Equal predictors have p = 1, a loss of a fifth is significant, a difference in few queries is not."""
     rng = random.Random(3)
     gold = [[f"tên{n}"] for n in range(400)]
     good = scored([(mentions, mentions) for mentions in gold])
@@ -272,7 +272,7 @@ def test_the_paired_test_tells_luck_from_difference() -> None:
 
 @pytest.mark.slow
 def test_the_paired_test_is_calibrated() -> None:
-    """Between predictors that err alike, p is below a fifth about a fifth of the time."""
+    """For predictors of equal quality, p is below 0.2 about a fifth of the time."""
     rng = random.Random(5)
     below = 0
     for trial in range(50):
@@ -282,7 +282,7 @@ def test_the_paired_test_is_calibrated() -> None:
 
 
 def test_what_is_missing_unknown_and_unreadable_is_counted(tmp_path: Path) -> None:
-    """A query without an answer counts as ``[]``; so does one without a list; a strange id counts for nothing."""
+    """Missing and unreadable answers count as ``[]`` and are reported, as are unknown ids."""
     samples = [query(f"q{n}", "Huế", ["Huế"], "location", f"p{n}") for n in range(4)]
     lines = [("q0", '["Huế"]'), ("q1", "tôi không biết"), ("lạ", '["Huế"]'), ("q2", ["Huế"])]
     told: list[str] = []
@@ -295,7 +295,7 @@ def test_what_is_missing_unknown_and_unreadable_is_counted(tmp_path: Path) -> No
 
 
 def test_an_id_twice_is_refused(tmp_path: Path) -> None:
-    """Which of the two answers counts is not for the scorer to choose."""
+    """Two predictions with one id are an error."""
     path = write_predictions(tmp_path / "p.jsonl", [("q0", "[]"), ("q0", '["Huế"]')])
     with pytest.raises(SourceError, match=r"p\.jsonl:2: the id 'q0' is there twice"):
         read_predictions(path)
@@ -303,15 +303,15 @@ def test_an_id_twice_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ['{"id": "q1"', '["q1", "[]"]', '{"id": "q1"}', "17"])
 def test_a_line_that_is_no_prediction_is_named(line: str, tmp_path: Path) -> None:
-    """File and line stand in the error."""
+    """A malformed prediction is an error with file and line."""
     path = tmp_path / "p.jsonl"
     path.write_text('{"id": "q0", "output": "[]"}\n' + line, encoding="utf-8")
     with pytest.raises(SourceError, match=r"p\.jsonl:2"):
         read_predictions(path)
 
 
-def test_a_benchmark_that_is_none_is_refused(tmp_path: Path) -> None:
-    """Missing, not Parquet, an id twice, gold that is no list: each has its own words."""
+def test_an_invalid_benchmark_is_refused(tmp_path: Path) -> None:
+    """A missing file, one that is not Parquet, repeated ids and malformed gold have their own errors."""
     with pytest.raises(SourceError, match="no benchmark"):
         read_benchmark(tmp_path / "b.parquet")
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
@@ -326,7 +326,7 @@ def test_a_benchmark_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_two_files_are_scored_against_one_benchmark(tmp_path: Path) -> None:
-    """Both reports and the test come back together."""
+    """--compare returns both reports and the paired test."""
     samples = [query(f"q{n}", "Huế", ["Huế"], "location", f"p{n}") for n in range(30)]
     benchmark = write_benchmark(tmp_path / "b.parquet", samples)
     files = [write_predictions(tmp_path / f"{name}.jsonl", [(f"q{n}", said) for n in range(30)])
@@ -338,7 +338,7 @@ def test_two_files_are_scored_against_one_benchmark(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_tables_and_writes_them_as_markdown(tmp_path: Path) -> None:
-    """One file with its types, or two beside each other."""
+    """``evaluate`` prints one file with its types, or two side by side, and writes the table as Markdown."""
     samples = [query(f"q{n}", "Ở Huế.", ["Huế"], "location", f"p{n}") for n in range(30)]
     benchmark = str(write_benchmark(tmp_path / "b.parquet", samples))
     a, b = (
@@ -364,15 +364,15 @@ def test_the_command_prints_tables_and_writes_them_as_markdown(tmp_path: Path) -
         (["--compare", "a", "b", "--draws", "0"], "--draws must be at least 1"),
     ],
 )
-def test_what_does_not_go_together_is_refused(arguments: list[str], message: str) -> None:
-    """Exit code 2 and one line."""
+def test_contradictory_options_are_refused(arguments: list[str], message: str) -> None:
+    """Contradictory options give exit code 2 and one line."""
     result = vner("evaluate", "b.parquet", *arguments)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert message in result.stderr
 
 
 def test_a_benchmark_in_another_unicode_form_is_the_same(tmp_path: Path) -> None:
-    """NFC at the door: taggers find their slices, and gold is what it looks like."""
+    """A benchmark is read in NFC, so that predicted slices match its gold."""
     text, gold = "Ông Nguyễn Văn Hoà ở Huế.", ["Nguyễn Văn Hoà"]
     samples = [
         query("q", unicodedata.normalize(form, text),
