@@ -1,4 +1,4 @@
-"""Files of benchmarks and of predictions: queries with their gold, and answers by the id of their query."""
+"""Read benchmarks, which are queries with gold, and predictions, which are answers by the id of their query."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_benchmark(path: Path) -> list[Sample]:
     """Read the queries of a benchmark, in the order of the file.
 
     Raises:
-        SourceError: it is not there, no Parquet file of samples, empty, or has an id twice.
+        SourceError: it is missing, no Parquet file of samples, empty, or has an id twice.
     """
     if not path.is_file():
         raise SourceError(f"no benchmark {path}; give a .parquet file of samples, such as convert and build write")
@@ -40,7 +40,7 @@ def read_benchmark(path: Path) -> list[Sample]:
 
 
 def _sample(row: dict[str, Any], path: Path) -> Sample:
-    """Make a sample of a row, in NFC; fill in what a file of another tool may lack."""
+    """Return a row as a sample, in NFC, with values for columns that a file of another tool may lack."""
     if missing := [name for name in _NEEDED if name not in row]:
         raise SourceError(f"{path} has no column {missing[0]!r}; samples have {', '.join(_NEEDED)}")
     text = {name: str(row[name]) if name == "id" else nfc(str(row[name])) for name in _NEEDED}
@@ -53,7 +53,7 @@ def _sample(row: dict[str, Any], path: Path) -> Sample:
 
 
 def gold_of(sample: Sample) -> list[str]:
-    """Return the right mentions of a sample.
+    """Return the gold mentions of a sample.
 
     Raises:
         SourceError: its output is no JSON list of strings.
@@ -66,7 +66,7 @@ def gold_of(sample: Sample) -> list[str]:
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:
-    """Return the identity of the questions of a benchmark, without their gold: sha256 in hex."""
+    """Return the sha256, in hex, of the queries of a benchmark without their gold."""
     digest = hashlib.sha256()
     for sample in samples:
         row = [sample.id, sample.instruction, sample.input, sample.entity_type]
@@ -75,10 +75,10 @@ def fingerprint(samples: Sequence[Sample]) -> str:
 
 
 def read_predictions(path: Path) -> dict[str, str]:
-    """Read the answers of ``path`` by id: JSON lines with ``id`` and ``output``.
+    """Read answers by id from JSON lines with ``id`` and ``output``.
 
     Raises:
-        SourceError: it is not there, a line is no such object, or an id is there twice.
+        SourceError: the file is missing, a line is no such object, or an id occurs twice.
     """
     if not path.is_file():
         raise SourceError(f"cannot read predictions {path}: no such file; vner-annotate predict makes them")

@@ -1,6 +1,6 @@
-"""The input of a student: the Alpaca template with and without an input, from a versioned file in ``prompts/``.
+"""The input of a student: an Alpaca template with and without an input, from a versioned file in ``prompts/``.
 
-Source of the form: Stanford Alpaca (Taori et al., 2023); the sentences are this project's own.
+The form is Stanford Alpaca's (Taori et al., 2023), the sentences are this project's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def template() -> Template:
 
 
 def student_input(instruction: str, input: str) -> str:  # noqa: A002 - the column's name
-    """Return what a student reads for one sample: English frame, the instruction, and the input unless it is empty."""
+    """Return the text that a student reads for one sample."""
     content = {"{instruction}": instruction, "{input}": input}
     form = template().with_input if input else template().without_input
     return _SLOT.sub(lambda slot: content[slot[0]], form)

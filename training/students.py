@@ -1,9 +1,9 @@
 """Students: a sequence-to-sequence model with its tokenizer, from a folder or from the Hub.
 
-mT5 and mT0 have an output head of their own. ``MT5Config`` of transformers 5 always says that it is tied to the
-embeddings; a checkpoint that holds two different matrices is loaded untied all the same, one that lacks the head is
-tied without a warning, and a model made from a configuration is tied. So the head is checked here each time, and the
-configuration of a loaded model is set to the truth: otherwise a later ``tie_weights()`` would throw the head away.
+mT5 and mT0 have an output head of their own, which ``MT5Config`` of transformers 5 always calls tied to the embeddings.
+A checkpoint with two different matrices is loaded untied all the same; one without the head is tied without a warning.
+So the head is checked whenever a model is loaded, and its configuration is corrected: otherwise a later
+``tie_weights()`` would replace the head.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ ADAPTER: Final = "adapter_config.json"
 NEEDED: Final = ("torch", "transformers", "peft", "accelerate", "sentencepiece")
 _OWN_HEAD: Final = frozenset({"mt5", "umt5"})
 """Model types whose published checkpoints have an output head that is not the embedding matrix."""
-
-_DECIDES: Final = (".safetensors", ".json", ".model", ".txt", ".bin")
-"""Endings of the files that decide what a model answers: weights, configuration, vocabulary."""
+_DECISIVE: Final = (".safetensors", ".json", ".model", ".txt", ".bin")
+"""Suffixes of the files that decide what a model answers: weights, configuration, vocabulary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,7 @@ def check_extra() -> None:
     Raises:
         ConfigError: the extra ``train`` is not installed.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ConfigError(f"this needs {', '.join(missing)}: pip install '.[train]'")
 
 
@@ -55,8 +53,8 @@ def load_student(path: str | Path, *, device: str | None = None) -> Student:
     """Load a student.
 
     Args:
-        path: A folder that ``train`` saved (an adapter, which knows its base), a folder with a whole model, or the name
-            of a model on the Hub. Folders are read as safetensors only.
+        path: A folder that ``train`` saved (an adapter, which names its base), a folder with a whole model, or the name
+            of a model on the Hub. Of folders only safetensors are read.
         device: Such as ``cpu`` or ``cuda:0``; by default the GPU where there is one.
 
     Raises:
@@ -64,11 +62,8 @@ def load_student(path: str | Path, *, device: str | None = None) -> Student:
         StudentError: there is no such student, its files are no safetensors, or its output head is lost.
     """
     check_extra()
-    folder = Path(path).expanduser()
-    adapted = (folder / ADAPTER).is_file()
-    model = load_model(adapter_base(folder) if adapted else path)
-    if adapted:
-        model = load_adapter(model, folder)
+    base = adapter_base(path)
+    model = load_adapter(load_model(base), path) if base else load_model(path)
     where = device or default_device()
     return Student(model.to(where).eval(), load_tokenizer(path), where)
 
@@ -80,28 +75,30 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def adapter_base(folder: Path) -> str:
-    """Return the model that the adapter in ``folder`` belongs to: a folder, or a name on the Hub.
+def adapter_base(path: str | Path) -> str:
+    """Return the base of the adapter in the folder ``path``, a folder or a name on the Hub; empty without an adapter.
 
     Raises:
-        StudentError: the adapter does not say.
+        StudentError: the configuration of the adapter cannot be read.
     """
+    file = Path(path).expanduser() / ADAPTER
+    if not file.is_file():
+        return ""
     try:
-        return str(json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"])
+        return str(json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StudentError(
-            f"cannot read {folder / ADAPTER} ({error!r}); train again, or copy the whole folder"
-        ) from error
+        raise StudentError(f"cannot read {file} ({error!r}); train again, or copy the whole folder") from error
 
 
-def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
-    """Put the adapter in ``folder`` on its base ``model``.
+def load_adapter(model: Any, path: str | Path, *, trainable: bool = False) -> Any:
+    """Put the adapter in the folder ``path`` on its base ``model``.
 
     Raises:
         StudentError: it is not there as safetensors, or does not fit.
     """
     from peft import PeftModel
 
+    folder = Path(path).expanduser()
     if not (folder / "adapter_model.safetensors").is_file():
         raise StudentError(f"{folder} holds no adapter_model.safetensors; train again, or copy the whole folder")
     with loading(f"the adapter in {folder}"):
@@ -109,7 +106,7 @@ def load_adapter(model: Any, folder: Path, *, trainable: bool = False) -> Any:
 
 
 def load_model(name: str | Path) -> Any:
-    """Load a whole model in float32, with an output head of its own where its kind has one.
+    """Load a whole model in float32, from a folder or from the Hub.
 
     Raises:
         StudentError: it is not there, is no safetensors, or its output head is lost.
@@ -138,7 +135,7 @@ def load_model(name: str | Path) -> Any:
 
 
 def load_tokenizer(name: str | Path) -> Any:
-    """Load the tokenizer that lies beside a model.
+    """Load the tokenizer of a model.
 
     Raises:
         StudentError: it is not there.
@@ -151,13 +148,13 @@ def load_tokenizer(name: str | Path) -> Any:
 
 
 def has_own_head(model: Any) -> bool:
-    """Whether the output head is a matrix of its own, not the embeddings."""
+    """Return whether the output head is a matrix of its own, not the embeddings."""
     head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
     return head is not None and head.weight is not embeddings.weight
 
 
 def settle_head(model: Any, name: str) -> None:
-    """Make the configuration of ``model`` say whether its head is tied, and refuse an mT5 whose head is.
+    """Correct in the configuration of ``model`` whether its head is tied, and refuse an mT5 whose head is.
 
     Raises:
         StudentError: it is an mT5 and its head is the embedding matrix.
@@ -173,7 +170,7 @@ def settle_head(model: Any, name: str) -> None:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Hide progress bars and warnings of transformers; the one about tied weights is dealt with above."""
+    """Hide progress bars and warnings of transformers; ``settle_head`` does what the one about tied weights is for."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -191,11 +188,7 @@ def quiet_transformers() -> Iterator[None]:
 
 @contextmanager
 def loading(what: str, hint: str = "") -> Iterator[None]:
-    """Load ``what`` without bars and warnings.
-
-    Raises:
-        StudentError: whatever the libraries raise, in one line.
-    """
+    """Load ``what`` without bars and warnings, and turn any error of the libraries into a StudentError of one line."""
     from httpx2 import TransportError
     from safetensors import SafetensorError
 
@@ -206,13 +199,17 @@ def loading(what: str, hint: str = "") -> Iterator[None]:
         raise StudentError(f"cannot load {what}: {one_line(error, 160).rstrip(' :;.')}{hint}") from error
 
 
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def fingerprint_models(folders: Iterable[Path]) -> str:
-    """Return the sha256, in hex, over the files that decide what the models in ``folders`` answer, and their names."""
+    """Return the sha256, in hex, over names and contents of the files in ``folders`` that decide what models answer."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.iterdir()):
-            if path.suffix in _DECIDES and path.is_file():
-                with path.open("rb") as file:
-                    content = hashlib.file_digest(file, "sha256").hexdigest()
-                digest.update(f"{path.name} {content}\n".encode())
+            if path.suffix in _DECISIVE and path.is_file():
+                digest.update(f"{path.name} {file_sha256(path)}\n".encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Show the same table on the screen and in Markdown. Text of files is shown as text."""
+"""Show the same table on the screen and in Markdown, with text of files escaped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table
 
 MOST_ROWS = 25
-"""Rows that the screen shows; the files have all."""
+"""Rows on the screen; files have all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table with its heading; all columns but the first are figures."""
+    """A table with its title; all columns but the first are figures."""
 
     title: str
     header: Sequence[str]

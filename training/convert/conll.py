@@ -1,7 +1,7 @@
 """Tokens with BIO tags in columns (PhoNER_COVID19, VLSP 2016), or as JSON lines ``{"words": [...], "tags": [...]}``.
 
-The text of a sentence is its tokens with a space between them, as the benchmark's own tables have it, so that each
-gold mention is a slice of it. At word level the underscores that join syllables become spaces too.
+The text of a sentence is its tokens joined by spaces, so that each gold mention is a slice of it. At word level the
+underscores that join syllables become spaces too.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _JOINT: Final = re.compile(r"(?<=[^\s_])_(?=[^\s_])")
 _ADDRESS: Final = re.compile(
     r"@|://|^www\.|^#|\w\.(?:com|net|org|gov|edu|info|vn|html?|php|aspx?|pdf|docx?|xlsx?|jpe?g|png|mp[34])(?:[/.?:]|$)"
 )
-"""What has underscores of its own: an e-mail address, a web address, a handle, a hashtag, a file name."""
+"""Tokens with underscores of their own: e-mail and web addresses, handles, hashtags, file names."""
 _JOINED_SHARE: Final = 0.02
-"""Share of tokens with several syllables from which a file is at word level; word-segmented text has a quarter."""
+"""A file with a larger share of tokens of several syllables is at word level; word-segmented text has a quarter."""
 
 JSON: Final = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 """Suffixes of files with a sentence a line; all others have columns."""
@@ -49,7 +49,7 @@ class _Tagged(BaseModel):
 
 
 def read_conll(job: Job) -> Iterator[Sample]:
-    """Ask for each type of the set about each sentence.
+    """Yield a query for each type of the set about each sentence.
 
     Raises:
         ConfigError: ``--columns`` is no list of numbers from 1.
@@ -60,7 +60,7 @@ def read_conll(job: Job) -> Iterator[Sample]:
 
 
 def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
-    """Yield the sentences of a file; one with a row that is not a token and its tags is left out."""
+    """Yield the sentences of a file in which each row is a token and its tags."""
     rows = list(_rows(path, job))
     widths = Counter(len(cells) for _, cells in rows if cells)
     width = widths.most_common(1)[0][0] if widths else 0
@@ -86,7 +86,7 @@ def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
 
 
 def _rows(path: Path, job: Job) -> Iterator[tuple[Record, list[str]]]:
-    """Yield the cells of each token with their line; what stands between sentences has no cells."""
+    """Yield each line with its cells; a line between sentences has no cells."""
     if local(path).suffix not in JSON:
         for line in lines(path):
             yield line, _cells(line)

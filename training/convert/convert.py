@@ -35,11 +35,11 @@ class Format:
 
     read: Callable[[Job], Iterator[Sample]]
     suffixes: Sequence[tuple[str, ...]]
-    """Of a folder, the files of the first group that has any are read."""
+    """In a folder, the files of the first group that has any are read."""
     options: tuple[str, ...] = ()
-    """The options that this format takes and not all others do."""
+    """The options that this format takes and not every other does."""
     max_sample_tokens: int = 1024
-    """Tokens of input and output together; 0 for benchmarks: nothing is left out of them for its length."""
+    """Tokens of input and output together; 0 for benchmarks, which are not filtered by length."""
 
 
 _RECORDS: Final = ((".json", ".jsonl", ".json.gz", ".jsonl.gz", ".parquet"),)
@@ -56,19 +56,12 @@ FORMATS: Final = {
     "samples": Format(questions.read_samples, ((".parquet",),), ("split", "without_empty")),
 }
 """To add a format, write a function from a ``Job`` to samples, a line here, and its name in the help of ``convert``."""
-_EXAMPLES: Final = 3  # of each reason, on the screen
-_TYPES: Final = 12  # on the screen
 
 
 def convert(name: str, sources: Sequence[Path], out: Path, options: Options, progress: Progress) -> dict[str, Any]:
-    """Write the samples of ``sources`` to ``out``, whole or not at all, and report what became of everything.
+    """Write the samples of ``sources``, files and folders in the format ``name``, to the Parquet file ``out``.
 
-    Args:
-        name: one of ``FORMATS``.
-        sources: files and folders.
-        out: the Parquet file to write.
-        options: settings.
-        progress: advances by each sample.
+    The file is written whole or not at all. Returns a report that counts everything that was read.
 
     Raises:
         ConfigError: a setting is wrong, or not for this format.
@@ -121,7 +114,7 @@ def convert(name: str, sources: Sequence[Path], out: Path, options: Options, pro
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the lines of a report for a person; they may hold anything that stands in the files."""
+    """Yield the lines of a report for a person; they may contain any text of the files."""
     for flow in report["funnel"]:
         yield f"{flow['unit']}: {flow['in']:,} read, {flow['out']:,} kept"
         yield from _reasons(flow["left_out"])
@@ -129,7 +122,7 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield "Good to know:"
         yield from _reasons(report["notes"])
     if types := report["types"]:
-        shown = ", ".join(f"{name} {number:,}" for name, number in list(types.items())[:_TYPES])
+        shown = ", ".join(f"{name} {number:,}" for name, number in list(types.items())[:12])
         yield f"{plural(len(types), 'type')}, by samples with an answer: {shown}"
     for name, parts in report["published"].items():
         for part, counts in parts.items():
@@ -138,20 +131,20 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"Length: at most {limit['max_sample_tokens']:,} tokens of input and output, counted with {limit['name']}"
     else:
         yield "Length: no limit; --max-sample-tokens N sets one"
-    summary = f"{plural(report['samples'], 'sample')} ({report['negative']:,} answered [])"
-    yield f"{report['out']}: {summary} from {plural(report['files'], 'file')}"
+    samples, files = plural(report["samples"], "sample"), plural(report["files"], "file")
+    yield f"{report['out']}: {samples} ({report['negative']:,} answered []) from {files}"
 
 
 def _reasons(reasons: Mapping[str, Any]) -> Iterator[str]:
     """Yield each reason with its count, and its first examples."""
     for reason, found in reasons.items():
         yield f"  {found['count']:,} {reason}"
-        for example in found["examples"][:_EXAMPLES]:
+        for example in found["examples"][:3]:
             yield f"    {': '.join(filter(None, (example['where'], example['value'][:80], example['detail'])))}"
 
 
 def _format(name: str, options: Options) -> Format:
-    """Return the format ``name``, which must take all options that are given."""
+    """Return the format ``name``; raise a ConfigError if it does not take an option that is given."""
     if name not in FORMATS:
         raise ConfigError(f"no format {name!r}{did_you_mean(name, FORMATS, listed=True)}")
     for item in dataclasses.fields(options):
@@ -179,7 +172,7 @@ def _type_names(given: Path | None) -> dict[str, str]:
 
 
 def _files(source: Path, name: str, split: str) -> list[Path]:
-    """Return the files that a source means: itself, those of a folder, or the splits of a run directory."""
+    """Return the file ``source``, the files of a folder, or the splits of a run directory."""
     if source.is_file():
         return [source]
     if not source.is_dir():
@@ -201,7 +194,7 @@ def _files(source: Path, name: str, split: str) -> list[Path]:
 
 
 def _why_not(sample: Sample, options: Options, tokenizer: Tokenizer | None, limit: int) -> str:
-    """Return the reason for which a sample is left out, or nothing."""
+    """Return the reason to leave a sample out, or nothing."""
     if options.share < 1 and seeded(options.seed, "share", sample.passage_id).random() >= options.share:
         return "outside the share"
     if options.without_empty and sample.entity_type and sample.output == "[]":

@@ -1,7 +1,7 @@
 """Raw text with nested ``<ENAMEX TYPE="...">`` tags (VLSP 2016 and 2018), line by line.
 
-A broken tag (unclosed, without type, a stray end) is left out with its file and line; the text it stands in stays, and
-so do the other mentions of the line.
+A broken tag (unclosed, without type, a stray end) is counted with its file and line; the text and the other mentions of
+the line are kept.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Line:
 
     text: str
     marks: list[Mark]
-    """Sound mentions by start, the outer before the inner."""
+    """Valid mentions by start, the outer before the inner."""
     broken: list[str]
     """The text from each malformed tag on."""
 
 
 def read_enamex(job: Job) -> Iterator[Sample]:
-    """Ask for each type of the set about each sentence (or line); all levels of nesting are gold."""
+    """Yield a query for each type of the set about each sentence or line; all levels of nesting are gold."""
     return job.ask(sentence for path in job.files for sentence in _sentences(path, job))
 
 
@@ -75,7 +75,7 @@ def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
 
 
 def parse(line: str) -> Line:
-    """Return a line without its tags, and what they mark."""
+    """Return a line without its tags, and its mentions."""
     text = _TAG.sub("", line)
     tags = list(_TAG.finditer(line))
     removed = accumulate(len(tag[0]) for tag in tags)

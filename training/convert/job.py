@@ -1,4 +1,4 @@
-"""What every converter works with: the files and options of a conversion, its counts, and the samples it makes."""
+"""What all converters share: files and options of a conversion, its counts, and how samples are made."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from normalizers.text import nfc
 from training.convert.options import Options
 
 EXAMPLES: Final = 5
-"""Examples that are kept of each reason."""
+"""Examples kept of each reason."""
 _NAMES: Final = {"per": "person", "loc": "location", "org": "organization", "misc": "miscellaneous"}
-"""How questions call the types that published sets abbreviate."""
+"""Names of the types that published sets abbreviate."""
 Content = TypeVar("Content")
 Reasons: TypeAlias = dict[str, dict[str, Any]]
-"""By reason, how often it was met (``count``), and the first ``examples``: where, value and detail."""
+"""By reason its ``count`` and the first ``examples``: where, value and detail."""
 
 
 def storable(text: str) -> str:
-    """Return ``text`` in NFC; half of a surrogate pair, which cannot be stored, raises a ValueError."""
+    """Return ``text`` in NFC; raise a ValueError for half of a surrogate pair, which cannot be stored."""
     text.encode()
     return nfc(text)
 
@@ -38,11 +38,11 @@ def storable(text: str) -> str:
 Text: TypeAlias = Annotated[str, AfterValidator(storable)]
 """A field of a record, in NFC."""
 Filled: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(storable)]
-"""Such a field without white space around it, which is not empty."""
+"""Such a field, stripped and not empty."""
 
 
 class LeftOutError(ValueError):
-    """A record that is valid and gives no sample; the message is the reason."""
+    """A valid record that gives no sample; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class Counts:
         self._kept: Counter[str] = Counter()
         self._left_out: defaultdict[str, Reasons] = defaultdict(dict)
         self.notes: Reasons = {}
-        """What was fixed or is worth knowing, and lost nothing."""
+        """What was fixed or is worth knowing; nothing was lost."""
 
     def keep(self, unit: str) -> None:
-        """Count one unit that goes on."""
+        """Count one unit that is kept."""
         self._kept[unit] += 1
 
     def drop(self, unit: str, reason: str, where: str, value: object = "", detail: object = "") -> None:
         """Count one unit that is left out."""
-        self._kept[unit] += 0  # so that the funnel has it where none is kept
+        self._kept[unit] += 0  # so that the funnel has the unit where none is kept
         _add(self._left_out[unit], reason, where, value, detail)
 
     def note(self, what: str, where: str, value: str) -> None:
@@ -78,7 +78,7 @@ class Counts:
         _add(self.notes, what, where, value)
 
     def funnel(self) -> list[dict[str, Any]]:
-        """Return what came in and what was kept of each unit, and the reasons of what was left out."""
+        """Return how many of each unit came in and were kept, and the reasons for those left out."""
         rows = []
         for unit, kept in self._kept.items():
             reasons = self._left_out[unit]
@@ -110,16 +110,13 @@ class Job:
     types: Sequence[str] = ()
     """Raw types of the published set that ``--set`` names."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """How the user calls a type, by the raw type in lower case; an empty name leaves it out."""
+    """The user's name of a type, by the raw type in lower case; an empty name leaves it out."""
     counts: Counts = field(default_factory=Counts)
     _times: Counter[int] = field(default_factory=Counter)
-    """How often each id occurred, as a number: smaller in memory than its hex digits."""
+    """How often each id occurred; a number is smaller in memory than its hex digits."""
 
     def records(self, parse: Callable[[Any], Content], unit: str, under: str = "") -> Iterator[tuple[str, Content]]:
-        """Yield place and content of each record of all files; see ``parsed``.
-
-        A file that is one object without the field ``under`` is read as the only list in it.
-        """
+        """Yield place and parsed content of each record; an object without the field ``under`` is read as its list."""
         for path in self.files:
             for record in formats.records(local(path), (under,) if under else ()):
                 content = self.parsed(parse, unit, record)
@@ -127,9 +124,9 @@ class Job:
                     yield record.where, content
 
     def parsed(self, parse: Callable[[Any], Content], unit: str, record: Record) -> Content | None:
-        """Return ``parse`` of a record's value, counted as one ``unit``; None where it is left out.
+        """Return the parsed value of a record, counted as one ``unit``; None where ``parse`` raises an error.
 
-        ``parse`` raises a ``LeftOutError``, or a ValueError, TypeError or KeyError for a broken record.
+        A ``LeftOutError`` has its reason; a ValueError, TypeError or KeyError is a broken record.
         """
         try:
             if record.error:
@@ -143,14 +140,14 @@ class Job:
         return content
 
     def name(self, raw_type: str) -> str:
-        """Name a type: ``SYMPTOM_AND_DISEASE`` -> ``symptom and disease``; empty when it is to be left out."""
+        """Return the name of a type: ``SYMPTOM_AND_DISEASE`` -> ``symptom and disease``; empty leaves it out."""
         lower = raw_type.lower()
         return self.names.get(lower, _NAMES.get(lower, " ".join(lower.replace("_", " ").split())))
 
     def ask(self, sentences: Iterable[Sentence]) -> Iterator[Sample]:
-        """Ask for each type of the set about each sentence; a type that a sentence lacks is answered ``[]``.
+        """Yield a query for each type about each sentence; the answer for a type that it lacks is ``[]``.
 
-        The types are those of the published set, then all others of the sentences, which are all read first.
+        Types are those of the published set, then all others in the sentences, which are all read first.
         """
         sentences = list(sentences)
         others = {raw_type for sentence in sentences for raw_type, _, _ in sentence.mentions} - set(self.types)
@@ -171,17 +168,17 @@ class Job:
                 yield self.query(passage_id, sentence.text, entity_type, gold[entity_type])
 
     def passage(self, text: str) -> str:
-        """Return the id of a passage; the second sentence of the same words is another passage."""
+        """Return the id of a passage; a second sentence of the same words is another passage."""
         return self._apart(_digest(text))
 
     def query(self, passage_id: str, text: str, entity_type: str, mentions: Iterable[str]) -> Sample:
-        """Make the question for one type about one passage; the distinct mentions answer it, none is an answer too."""
+        """Return the query for one type about one passage, answered with the distinct mentions."""
         distinct = list(dict.fromkeys(mentions))
         identity, answer = self._apart(_digest(passage_id, entity_type)), json.dumps(distinct, ensure_ascii=False)
         return Sample(identity, instruction(entity_type), text, answer, entity_type, not distinct, passage_id)
 
     def instruct(self, about: str, instruction: str, text: str, output: str) -> Sample:
-        """Make a sample of another task: no type, never negative. Those about the same have one ``passage_id``."""
+        """Return a sample of another task, without a type; samples about the same text share a ``passage_id``."""
         passage_id = _digest(about)
         identity = self._apart(_digest(passage_id, instruction))
         return Sample(identity, instruction, text, output, "", negative=False, passage_id=passage_id)
@@ -192,11 +189,8 @@ class Job:
 
 
 def lines(path: Path) -> Iterator[Record]:
-    """Yield each line in NFC, without its end; one that is not UTF-8 has an ``error``, and its raw text as value.
-
-    A byte order mark begins lines of files that were joined; it is removed.
-    """
-    for line in source_lines(local(path)):
+    """Yield each line in NFC, without its end; one that is not UTF-8 has an ``error``, and its raw text as value."""
+    for line in source_lines(local(path)):  # files that were joined have byte order marks inside
         text = line.raw if line.error else nfc(line.value).removeprefix("\ufeff")
         yield Record(line.where, text, line.raw, line.error)
 

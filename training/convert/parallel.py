@@ -41,7 +41,7 @@ def read_parallel(job: Job) -> Iterator[Sample]:
 
 
 def _pairs(job: Job) -> Iterator[tuple[str, str, str]]:
-    """Yield place, English and Vietnamese of each pair; a line that is broken or has no partner is left out."""
+    """Yield place, English and Vietnamese of each pair; a broken line or one without a partner is left out."""
     tables = [path for path in job.files if path.name.lower().endswith(TABLES)]
     for path in tables:
         yield from _table(path, job)

@@ -1,11 +1,4 @@
-r"""Sets of questions and instructions: Pile-NER conversations, SQuAD, Alpaca rows, our own samples.
-
-``pile-ner``  ``{"conversations": [{"from": "human", "value": "Text: ..."}, ..., {"from": "human", "value": "What
-              describes TYPE in the text?"}, {"from": "gpt", "value": "[\"mention\", ...]"}, ...]}`` (UniversalNER).
-``squad``     ``{"data": [{"paragraphs": [{"context", "qas": [...]}]}]}``, or the flat rows of the Hub (SQuAD 1.1, 2.0).
-``alpaca``    ``instruction``, ``input`` (may be empty or missing) and ``output``.
-``samples``   Parquet files of samples, or a run directory.
-"""
+"""Sets of questions and instructions: Pile-NER conversations (UniversalNER), SQuAD 1.1 and 2.0, Alpaca, samples."""
 
 from __future__ import annotations
 
@@ -31,7 +24,7 @@ class _Turn(BaseModel):
 
 
 class _Conversation(BaseModel):
-    """The text and its reading, then questions, each with its answer."""
+    """``Text: ...`` and a reply, then ``What describes TYPE in the text?`` and a JSON list, for each type."""
 
     conversations: list[_Turn]
 
@@ -44,7 +37,7 @@ class _Conversation(BaseModel):
 
 
 def read_pile_ner(job: Job) -> Iterator[Sample]:
-    """Yield one sample a question; types become lower case, the answer keeps its order without repetitions."""
+    """Yield one sample a question; types become lower case, and the mentions of an answer distinct."""
 
     def parse(turns: tuple[str, str]) -> tuple[str, list[str]]:
         asked, mentions = _QUESTION.fullmatch(turns[0]), _MENTIONS.validate_json(turns[1])
@@ -76,7 +69,7 @@ class _Question(BaseModel):
     @field_validator("answers", mode="before")
     @classmethod
     def _texts(cls, answers: Any) -> Any:
-        """Take the texts of a list of answers, or of the columns that the Hub has."""
+        """Return the texts of a list of answers, or of the columns of the Hub's form."""
         return answers.get("text") if isinstance(answers, dict) else [answer["text"] for answer in answers or ()]
 
 
@@ -89,7 +82,7 @@ _PARAGRAPHS: Final = TypeAdapter(list[_Paragraph])
 
 
 def _paragraphs(record: Any) -> list[_Paragraph]:
-    """Return the paragraphs of an article; a row of the flat form is a question with its context."""
+    """Return the paragraphs of an article, or the paragraph of a question in a flat row, the Hub's form."""
     if "paragraphs" in record:
         return _PARAGRAPHS.validate_python(record["paragraphs"])
     return _PARAGRAPHS.validate_python([{"context": record["context"], "qas": [record]}])
@@ -102,10 +95,10 @@ def read_squad(job: Job) -> Iterator[Sample]:
         question, context = _Question.model_validate(value), storable(context)
         if question.is_impossible or not question.answers:
             raise LeftOutError("unanswerable")
-        sound = [answer.strip() for answer in question.answers if answer.strip() and answer in context]
-        if not sound:
+        found = [answer.strip() for answer in question.answers if answer.strip() and answer in context]
+        if not found:
             raise LeftOutError("answer is not in its context")
-        return question.question, context, Counter(sound).most_common(1)[0][0]
+        return question.question, context, Counter(found).most_common(1)[0][0]
 
     for where, paragraphs in job.records(_paragraphs, "records", under="context"):
         for paragraph in paragraphs:

@@ -1,7 +1,6 @@
 """Ask a model behind a chat endpoint, by the engine that annotates: ledger, limits, retries, resume.
 
-The ledger lies beside the predictions. Every answer is in it before the next question goes out, so that no answer is
-paid for twice, whatever happens to the run.
+The ledger is beside the predictions. Every answer is in it before the next question is sent, so none is paid for twice.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ LETTERS: Final = 3
 
 
 def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> Predictor:
-    """Make a predictor of a provider's model; ``settings`` are those of endpoint and pace.
+    """Make a predictor of a provider's model; ``settings`` are those of the endpoint and its limits.
 
     Raises:
         ConfigError: no model, no key, an unknown prompt or setting.
@@ -50,6 +49,6 @@ def ledger_of(out: Path) -> Path:
 
 
 def _as_passage(sample: Sample) -> Passage:
-    """Return the query as a passage, whose length is what question and answer may cost together, in tokens."""
+    """Return the query as a passage; its length is an estimate of question and answer together, in tokens."""
     text = query_text(sample.input, sample.instruction)
     return Passage(sample.id, text, 200 + 2 * len(text) // LETTERS, (), n_sentences=1)

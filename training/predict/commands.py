@@ -10,10 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
-from training.predict.predictors import BATCH_SIZE, KINDS, BatchSize, Device, MapFile, make_predictor, tag_map
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json, with_options
+from training.predict.predictors import KINDS, Options, make_predictor, tag_map
 
 
+@with_options
 def predict(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     benchmark: Annotated[
@@ -27,12 +28,10 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
         Path | None,
         typer.Option("--out", "-o", metavar="FILE.jsonl", help="Write a line per answer, with id and output."),
     ] = None,
-    map_file: MapFile = None,
+    options: Options,
     show_map: Annotated[
         bool, typer.Option("--show-map", help="Print the table of a tagger's tags; predict nothing.")
     ] = False,
-    batch_size: BatchSize = BATCH_SIZE,
-    device: Device = None,
     settings: Mapping[str, Any],
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -52,13 +51,11 @@ def predict(  # noqa: PLR0913 - the parameters of a command are its flags
         from training.predict import running
 
         if show_map:
-            typer.echo(tag_map(predictor, map_file).as_toml(), nl=False)
+            typer.echo(tag_map(predictor, options.map_file).as_toml(), nl=False)
             return
         if out is None:
             raise ConfigError("predict needs --out FILE.jsonl")
-        made = make_predictor(
-            predictor, out, map_file=map_file, batch_size=batch_size, device=device, settings=settings
-        )
+        made = make_predictor(predictor, out, options, settings)
         outcome = running.predict(benchmark, made, out, make_progress(quiet=quiet))
         if as_json:
             print_json(dataclasses.asdict(outcome))

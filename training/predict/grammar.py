@@ -1,7 +1,7 @@
-"""Constrain what a student writes to a JSON list of strings, by a small automaton.
+"""Constrain the answer of a student to a JSON list of strings.
 
-At each step the tokens that would leave the grammar are masked, and the model chooses among the others. What is cut off
-by the limit keeps its complete strings, so that every answer is a list that can be read.
+At each step a small automaton masks the tokens that would leave the grammar. An answer that reaches the limit keeps its
+complete strings, so every answer is a list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _STRING: Final = re.compile(r'"(?:[^"\\]|\\["\\/bfnrt])*"')
 
 
 def step(state: int, text: str) -> int:
-    """Return the state after ``text``, or ``DEAD``: ``[``, strings and commas, ``]``, spaces between them."""
+    """Return the state after ``text``, or ``DEAD`` where it leaves the grammar."""
     for char in text:
         if state == STRING and char not in '"\\':
             state = STRING if char >= " " else DEAD
@@ -44,14 +44,14 @@ def step(state: int, text: str) -> int:
 
 
 class ListOnly:
-    """A logits processor for greedy search: rows are followed one by one, and must keep their places.
-
-    Raises:
-        StudentError: the vocabulary cannot write a list.
-    """
+    """A logits processor for greedy search, in which each row of a batch keeps its place."""
 
     def __init__(self, tokenizer: Any, size: int, device: str) -> None:
-        """Read the vocabulary; ``size`` is the number of logits, which may be larger."""
+        """Compute the table for a vocabulary; ``size`` is the number of logits, which may be larger.
+
+        Raises:
+            StudentError: the vocabulary cannot write a list.
+        """
         import torch
 
         special = set(tokenizer.all_special_ids)
@@ -69,7 +69,7 @@ class ListOnly:
         self._states: Tensor | None = None
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Forbid what would leave the grammar."""
+        """Mask the tokens that would leave the grammar."""
         import torch
 
         if self._states is None:
@@ -84,8 +84,8 @@ class ListOnly:
 
 
 def as_list(text: str) -> str:
-    """Return what a student wrote under the grammar as the canonical JSON of its strings; one that was cut off is lost.
+    """Return the complete strings of an answer as JSON.
 
-    Byte tokens may spell what the grammar forbids, such as a line break in a string: the result is a list all the same.
+    Byte tokens may spell what the grammar forbids, such as a line break in a string; the result is a list all the same.
     """
     return json.dumps([json.loads(string, strict=False) for string in _STRING.findall(text)], ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""Ask a predictor what is not answered yet, and keep each answer as it comes.
+"""Ask a predictor the queries that are not answered yet, and keep each answer as it comes.
 
-The answers stand in a file of JSON lines, ``{"id", "output"}``. While a run goes on lines are appended whole; when it
-ends the file is written again in the order of the benchmark. A note beside it names predictor and benchmark.
+Answers are JSON lines, ``{"id", "output"}``. A run appends whole lines; at its end the file is written again in the
+order of the benchmark. A note beside it names predictor and benchmark.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ Prediction: TypeAlias = tuple[str, str]
 """The id of a query, and its answer as the model gave it."""
 
 Answering: TypeAlias = Callable[[Sequence[Sample], Container[str], Progress], Iterator[Prediction]]
-"""Answers each query of a benchmark that has no answer yet, once and in any order, and advances the progress by each.
+"""Answers the queries of a benchmark that have no answer yet, once and in any order, and advances the progress.
 
-It gets all queries and the ids that are answered already, so that what belongs together in a batch is the same whether
-a run was interrupted or not.
+It gets all queries and the ids that are answered, so that batches are the same after an interruption.
 """
 
 
@@ -35,19 +34,17 @@ class Predictor:
     """Something that answers queries."""
 
     identity: Mapping[str, Any]
-    """All that decides its answers besides the query, as JSON."""
+    """What decides its answers besides the query, as JSON."""
     answer: Answering
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a prediction, in queries."""
+    """The queries of a benchmark, those that have an answer, and those that got it in this run."""
 
     queries: int
     answered: int
-    """All that have an answer now."""
     new: int
-    """Those that got it in this run."""
 
 
 def predict(benchmark: Path, predictor: Predictor, out: Path, progress: Progress) -> Outcome:
@@ -98,7 +95,7 @@ def note_of(out: Path) -> Path:
 
 
 def _check_note(out: Path, mine: dict[str, Any]) -> None:
-    """Write the note of a new file, or refuse to mix answers that do not belong together."""
+    """Write the note of a new file, or refuse to mix answers of two predictors or to two benchmarks."""
     path = note_of(out)
     if not out.exists() or not out.stat().st_size:
         write_json(path, mine)
@@ -108,16 +105,15 @@ def _check_note(out: Path, mine: dict[str, Any]) -> None:
     theirs = json.loads(path.read_text(encoding="utf-8"))
     if theirs == mine:
         return
-    what = "to another benchmark"
-    if theirs["predictor"] != mine["predictor"]:
-        before, now = theirs["predictor"], mine["predictor"]
+    what, before, now = "to another benchmark", theirs["predictor"], mine["predictor"]
+    if before != now:
         name = next(name for name in {**before, **now} if before.get(name) != now.get(name))
         what = f"of another predictor ({name}: {str(before.get(name))[:60]}, not {str(now.get(name))[:60]})"
     raise ConfigError(f"{out} holds answers {what}; choose another --out, or remove it and {path.name}")
 
 
 def _resume(out: Path) -> dict[str, str]:
-    """Read the answers that are there; what a kill left of a last line is cut off."""
+    """Read the answers that are there, after an incomplete last line is cut off."""
     if not out.exists():
         return {}
     data = out.read_bytes()

@@ -1,7 +1,7 @@
 """Ask a student: batches of queries of similar length, greedy search, constrained to a JSON list (see ``grammar.py``).
 
-The batches depend on the benchmark alone, not on what was answered before a run was interrupted: sums in another order
-round differently, and could tip a choice between two tokens.
+Batches depend on the benchmark alone, not on what is answered already: sums in another order round differently, and
+could tip a choice between two tokens.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from annotator.terminal.events import Progress
 from training.predict.grammar import ListOnly, as_list
 from training.predict.running import Prediction, Predictor
 from training.prompting import student_input, template
-from training.students import ADAPTER, adapter_base, check_extra, fingerprint_models, load_student
+from training.students import adapter_base, check_extra, fingerprint_models, load_student
 
 MAX_INPUT: Final = 1024
-"""Tokens of a query that are read; the method has no longer ones."""
+"""Tokens of a query that are read."""
 MAX_ANSWER: Final = 256
-"""Tokens of an answer at most; what is longer is closed after its last whole mention."""
+"""Tokens of an answer at most; a longer one ends after its last whole mention."""
 
 
 def make(path: str, *, batch_size: int = 16, device: str | None = None) -> Predictor:
@@ -49,7 +49,7 @@ def make(path: str, *, batch_size: int = 16, device: str | None = None) -> Predi
         tokens = tokenizer(texts, truncation=True, max_length=MAX_INPUT)["input_ids"]
         if cut := sum(len(row) == MAX_INPUT for row in tokens):
             progress.say(f"{cut:,} queries have {MAX_INPUT} tokens or more; what is beyond is not read")
-        # The longest first: what does not fit the memory shows at once, and the remaining time is not underestimated.
+        # The longest first: too little memory shows at once, and the remaining time is not underestimated.
         order = sorted(range(len(samples)), key=lambda index: (-len(tokens[index]), samples[index].id))
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
@@ -73,10 +73,11 @@ def make(path: str, *, batch_size: int = 16, device: str | None = None) -> Predi
 
 
 def _identity(path: str) -> str:
+    """Return what identifies a student and the base of its adapter: hashes of folders, names on the Hub."""
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        return path  # a name on the Hub
-    if not (folder / ADAPTER).is_file():
-        return fingerprint_models([folder])
+        return path
     base = adapter_base(folder)
-    return fingerprint_models([folder, Path(base)]) if Path(base).is_dir() else fingerprint_models([folder]) + base
+    if base and Path(base).is_dir():
+        return fingerprint_models([folder, Path(base)])
+    return fingerprint_models([folder]) + base

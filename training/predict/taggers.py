@@ -1,11 +1,7 @@
 """Ask taggers to compare with: underthesea, token-classification models of transformers, and GLiNER.
 
-Each passage is tagged once. A table, which the user can change, says which types of a benchmark a tag answers for::
-
-    PER = ["person", "name"]
-
-A tag that has the name of a type (``LOCATION``, ``SYMPTOM_AND_DISEASE``) needs no line. Several tags may answer for one
-type, and one tag for several.
+Each passage is tagged once. A table, which the user can change, lists the types that a tag answers for:
+``PER = ["person", "name"]``. A tag with the name of a type (``SYMPTOM_AND_DISEASE``) needs no line.
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from annotator.config.toml_files import parse_toml
 from annotator.errors import ConfigError
+from annotator.passages.sentences import split_sentences
 from annotator.records import Sample
 from annotator.terminal.events import Progress
 from training.predict.running import Answering, Prediction, Predictor
@@ -30,11 +27,11 @@ from training.students import check_extra, default_device, fingerprint_models, l
 Tagged: TypeAlias = tuple[str, str]
 """A slice of the text, and its tag."""
 Tagger: TypeAlias = Callable[[Sequence[str]], Iterable[Sequence[Tagged]]]
-"""What a tagger finds in each of some texts."""
+"""Finds the tagged slices of each text."""
 Span: TypeAlias = tuple[int, int, str]
 
 AT_ONCE: Final = 16
-"""Passages that a tagger is given at once, and sentences that a token-classification model reads at once."""
+"""Passages in a batch of a tagger, and sentences in a batch of a token-classification model."""
 THRESHOLD: Final = 0.5
 """Score below which a span of GLiNER is no entity: the package's own default."""
 _BARE: Final = re.compile(r"[\w-]+", re.ASCII)
@@ -42,7 +39,7 @@ _BARE: Final = re.compile(r"[\w-]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class TagMap:
-    """Which types a tag answers for."""
+    """The types that each tag answers for."""
 
     types: Mapping[str, Sequence[str]]
 
@@ -70,8 +67,9 @@ def load_map(kind: str, path: Path | None) -> TagMap:
     Raises:
         ConfigError: the file cannot be read or is no such table.
     """
-    shipped = resources.files(__package__) / "maps.toml"
-    table = parse_toml(path, f"--map {path}") if path else parse_toml(shipped, "maps.toml")[kind]
+    if not path:
+        return TagMap(parse_toml(resources.files(__package__) / "maps.toml", "maps.toml")[kind])
+    table = parse_toml(path, f"--map {path}")
     for tag, names in table.items():
         if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
             raise ConfigError(f'{path}: {tag} takes a list of types, such as {tag} = ["person"]')
@@ -79,35 +77,29 @@ def load_map(kind: str, path: Path | None) -> TagMap:
 
 
 def make(kind: str, path: str, tags: TagMap) -> Predictor:
-    """Make a predictor of the tagger ``kind``, whose model is in the folder ``path``; underthesea brings its own.
+    """Make a predictor of the tagger ``kind`` with the model in the folder ``path``; underthesea has its own.
 
     Raises:
         ConfigError: the folder is not there, or a package is not installed.
     """
     if kind == "underthesea":
-        made_by = {"predictor": kind, "version": version("underthesea"), "map": tags.as_toml()}
-        return Predictor(made_by, answering(lambda _: tag_with_underthesea, tags))
+        identity = {"predictor": kind, "version": version("underthesea"), "map": tags.as_toml()}
+        return Predictor(identity, answering(lambda _: tag_with_underthesea, tags))
     check_extra()
     folder = Path(path).expanduser()
     if not (folder.is_dir() and any(folder.glob("*config.json"))):
         raise ConfigError(f"{kind}:{path} is no folder with a model (no config.json); download it there first")
-    identity: dict[str, Any] = {"predictor": kind, "model": fingerprint_models([folder]), "map": tags.as_toml()}
+    identity = {"predictor": kind, "model": fingerprint_models([folder]), "map": tags.as_toml()}
     if kind == "token-classification":
         return Predictor(identity, answering(lambda _: load_token_classifier(folder), tags))
     if find_spec("gliner") is None:
         raise ConfigError("gliner:DIR needs the package gliner: pip install --no-deps gliner")
-    return Predictor(
-        {**identity, "threshold": THRESHOLD}, answering(lambda types: load_gliner(folder, types, tags), tags)
-    )
+    answer = answering(lambda types: load_gliner(folder, types, tags), tags)
+    return Predictor({**identity, "threshold": THRESHOLD}, answer)
 
 
 def answering(load: Callable[[set[str]], Tagger], tags: TagMap) -> Answering:
-    """Answer queries by tagging each passage once; the mentions of a tag answer for its types.
-
-    Args:
-        load: loads the tagger when there is something to tag; gets the types of the benchmark, folded.
-        tags: the table in use.
-    """
+    """Answer queries by tagging each passage once; ``load`` loads the tagger for the types of the benchmark, folded."""
 
     def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
         queries: dict[str, list[Sample]] = {}
@@ -129,8 +121,7 @@ def answering(load: Callable[[set[str]], Tagger], tags: TagMap) -> Answering:
 
 
 def tag_with_underthesea(texts: Sequence[str]) -> Iterator[list[Tagged]]:
-    """Return the names that underthesea's CRF model finds in each text, sentence by sentence. Offline; Apache-2.0."""
-    from annotator.passages.sentences import split_sentences
+    """Yield the names that underthesea's CRF model finds in each text, sentence by sentence. Offline; Apache-2.0."""
     from annotator.teachers.embedded.tagger import atoms
 
     for text in texts:
@@ -151,12 +142,10 @@ def load_token_classifier(folder: Path) -> Tagger:
     """Load a fine-tuned model (PhoBERT, XLM-R, ...), which reads sentence by sentence.
 
     Raises:
-        ConfigError: its tokenizer does not say where its tokens stand.
+        ConfigError: its tokenizer does not report where its tokens are.
         StudentError: the folder holds no such model.
     """
     from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
-
-    from annotator.passages.sentences import split_sentences
 
     with loading(str(folder), "; it needs safetensors and a tokenizer"):
         model = AutoModelForTokenClassification.from_pretrained(
@@ -203,8 +192,8 @@ def join_tokens(sentence: str, tokens: Iterable[Mapping[str, Any]]) -> list[Tagg
 def load_gliner(folder: Path, types: set[str], tags: TagMap) -> Tagger:
     """Load GLiNER (Zaratiana et al., 2024), which reads a passage with the labels to look for.
 
-    These are the labels of the table that answer for one of ``types``, and all other types by their own names. The
-    ``gliner`` package is no dependency: its releases pin older versions of transformers; see docs/evaluate.md.
+    These are the labels of the table that answer for one of ``types``, and the names of all other types. The package
+    ``gliner`` is no dependency: it pins older versions of transformers (docs/evaluate.md).
 
     Raises:
         StudentError: the folder holds no such model.

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from annotator.terminal.exits import exits
-from annotator.terminal.flags import AsJson, Debug, Quiet, print_json
-from training.predict.predictors import BATCH_SIZE, KINDS, BatchSize, Device, MapFile, make_predictor
+from annotator.terminal.flags import AsJson, Debug, Quiet, print_json, with_options
+from training.predict.predictors import KINDS, Options, make_predictor
 
 
+@with_options
 def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     *,
     samples: Annotated[
@@ -43,9 +44,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             show_default="SAMPLES-variants",
         ),
     ] = None,
-    map_file: MapFile = None,
-    batch_size: BatchSize = BATCH_SIZE,
-    device: Device = None,
+    options: Options,
     draws: Annotated[
         int, typer.Option("--draws", metavar="N", min=0, help="Resample so often for intervals and tests; 0: none.")
     ] = 1000,
@@ -78,7 +77,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
         if not perturb and (predictor or out):
             raise ConfigError("--predictor and --out are for --perturb; vner-annotate predict makes predictions")
-        if not predictor and (map_file or device or settings or batch_size != BATCH_SIZE):
+        if not predictor and (settings or options != Options()):
             raise ConfigError("options of a student, a tagger or an endpoint are for --perturb with --predictor")
         if compare and not draws:
             raise ConfigError("--compare tests by drawing; --draws must be at least 1")
@@ -90,8 +89,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
 
             def answer(benchmark: Path, answers: Path) -> None:
                 if answers != predictions:
-                    made = make_predictor(predictor or "", answers, map_file=map_file, batch_size=batch_size,
-                                          device=device, settings=settings)  # fmt: skip
+                    made = make_predictor(predictor or "", answers, options, settings)
                     running.predict(benchmark, made, answers, make_progress(quiet=quiet))
 
             found = perturbing.evaluate_variants(files, answer if predictor else None, _say, draws=draws, seed=seed)

@@ -1,4 +1,4 @@
-"""Score files of predictions against a benchmark, one alone or two beside each other, and show the scores as tables."""
+"""Score one file of predictions or compare two, and show the scores as tables."""
 
 from __future__ import annotations
 
@@ -15,18 +15,11 @@ from training.score.metrics import AVERAGES, LEVEL, SHARES, Tally, bootstrap, co
 from training.tables import Grid, percent
 
 Say: TypeAlias = Callable[[str], Any]
-"""Prints a line that a reader of the figures must see."""
+"""Prints a line for the reader of the figures."""
 
 
 def evaluate(benchmark: Path, predictions: Path, say: Say, *, draws: int = 0, seed: int = 0) -> dict[str, Any]:
-    """Score one file of predictions.
-
-    Args:
-        benchmark: Parquet file of samples with gold outputs.
-        predictions: JSON lines with ``id`` and ``output``.
-        say: prints what is missing, unreadable or unknown.
-        draws: resamples of the bootstrap; 0: no intervals.
-        seed: of the bootstrap.
+    """Score one file of predictions; ``draws`` resamples give intervals, and ``say`` prints what could not be scored.
 
     Returns:
         ``strict``, ``relaxed`` and ``universalner``, each with ``micro``, ``macro`` and ``per_type`` as shares from 0
@@ -40,11 +33,7 @@ def evaluate(benchmark: Path, predictions: Path, say: Say, *, draws: int = 0, se
 
 
 def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], say: Say, *, draws: int, seed: int = 0) -> dict[str, Any]:
-    """Score two files of predictions of one benchmark, and test whether they differ: ``a``, ``b``, ``comparison``.
-
-    Raises:
-        SourceError: as ``evaluate`` does.
-    """
+    """Score two files of predictions for one benchmark, and test whether they differ: ``a``, ``b``, ``comparison``."""
     samples = read_benchmark(benchmark)
     (a, report_a), (b, report_b) = (_score(samples, path, say) for path in pair)
     files = [str(path) for path in pair]
@@ -52,7 +41,7 @@ def evaluate_pair(benchmark: Path, pair: tuple[Path, Path], say: Say, *, draws: 
 
 
 def _score(samples: Sequence[Sample], path: Path, say: Say) -> tuple[Tally, dict[str, Any]]:
-    """Compare the predictions in ``path`` with gold; return the counts, and the report without intervals."""
+    """Return the counts of the predictions in ``path``, and their report without intervals."""
     predictions = read_predictions(path)
     answers = [read_answer(predictions[sample.id]) if sample.id in predictions else None for sample in samples]
     scored = tally(samples, [answer.mentions if answer else () for answer in answers])

@@ -1,17 +1,8 @@
-"""Compare the answer of one query with its gold list, in three named ways.
+"""Compare the answer of one query with its gold list under three matchings, which docs/evaluate.md defines.
 
-================  =====================================================================================================
-``strict``        The distinct strings after Unicode and tone placement are made one (NFC, characters without width,
-                  runs of white space, ``hoà`` = ``hòa``). Case and punctuation count.
-``relaxed``       SemEval-2013's partial credit, as nervaluate counts it: 1 for the same string, 0.5 for an overlap. A
-                  gold mention is matched with one answer at most, and the other way round, so that the credit is the
-                  highest possible. Two strings overlap when whole-word occurrences of them in the passage share a
-                  character; where one of them is not in the passage, when they share an n-gram of syllables that is
-                  more than half of the longer one.
-``universalner``  The strings after UniversalNER's own normalisation: lower case, no ASCII punctuation, no a, an, the.
-                  It is for comparing with that project's published figures; it damages Vietnamese, where "an" is a
-                  syllable: "Hội An" becomes "hội".
-================  =====================================================================================================
+``strict`` compares normalised strings. ``relaxed`` adds half a credit for an overlap: whole-word occurrences in the
+passage share a character or, where one string is not in the passage, both share an n-gram of syllables longer than half
+of the longer one. ``universalner`` compares under UniversalNER's normalisation, to compare with its published figures.
 
 Sources: Segura-Bedmar et al., SemEval-2013 task 9; https://github.com/MantisAI/nervaluate; Zhou et al., UniversalNER
 (2023), https://github.com/universal-ner/universal-ner.
@@ -53,17 +44,11 @@ class Counts(NamedTuple):
 
 
 def count(gold: Sequence[str], answer: Sequence[str], passage: str) -> tuple[Counts, Counts, Counts]:
-    """Compare the mentions of one query under each of ``MATCHINGS``, in that order.
-
-    Args:
-        gold: the right mentions.
-        answer: the given ones; their order and repetitions do not matter.
-        passage: the text that the query was about.
-    """
+    """Compare the mentions of one query under each of ``MATCHINGS``; their order and repetitions do not matter."""
     right, given = ({same_text(mention) for mention in mentions} - {""} for mentions in (gold, answer))
     equal = right & given
     strict = Counts(len(equal), len(given), len(right))
-    # To match what is equal first costs nothing: one whole credit is no less than the two halves it may prevent.
+    # Equal pairs come first at no loss: a whole credit is no less than the two halves that it may prevent.
     overlaps = _most_overlaps(sorted(right - equal), sorted(given - equal), passage)
     relaxed = strict._replace(credit=len(equal) + PARTIAL * overlaps)
     theirs, ours = ({universalner(mention) for mention in mentions} for mentions in (gold, answer))
@@ -71,17 +56,17 @@ def count(gold: Sequence[str], answer: Sequence[str], passage: str) -> tuple[Cou
 
 
 def same_text(mention: str) -> str:
-    """Return the key under which ``strict`` compares: NFC, no characters without width, single spaces, tones folded."""
+    """Return the key of ``strict``: NFC, no characters without width, single spaces, tones folded."""
     return fold_tones(_BLANKS.sub(" ", nfc(mention).translate(_NO_WIDTH)).strip())
 
 
 def universalner(mention: str) -> str:
-    """Return the key under which UniversalNER compares, which is SQuAD's."""
+    """Return the key of UniversalNER, which is SQuAD's."""
     return " ".join(_ARTICLES.sub(" ", mention.lower().translate(_NO_PUNCTUATION)).split())
 
 
 def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
-    """Return the greatest number of overlapping pairs in which no mention is twice."""
+    """Return the greatest number of overlapping pairs without a common mention."""
     if not gold or not answer:
         return 0
     text = same_text(passage)

@@ -1,11 +1,12 @@
-"""Compute precision, recall and F1 from counts, and how far they can be trusted.
+"""Compute precision, recall and F1 from counts, with intervals and a paired test.
 
-The unit of resampling is the passage: the queries of a sentence are not independent of each other. Everything is a sum
-over queries, so a resample is a weight for each query, and no string is compared twice.
+Passages are resampled: the queries of a sentence are not independent of each other. All figures are sums over queries,
+so a resample is a weight for each query, and no string is compared twice.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,18 +36,14 @@ class Tally:
     types: tuple[str, ...]
     counts: Floats
     first: NDArray[np.int64]
-    """Of each type: the index of its first query."""
+    """By type, the index of its first query."""
     passage: NDArray[np.int64]
-    """Of each query: the number of its passage."""
+    """By query, the number of its passage."""
     passages: int
 
 
 def tally(samples: Sequence[Sample], answers: Sequence[Sequence[str]]) -> Tally:
-    """Compare each answer with its gold under every matching.
-
-    Raises:
-        SourceError: a gold is no list.
-    """
+    """Compare each answer with its gold under every matching."""
     pairs = sorted(zip(samples, answers, strict=True), key=lambda pair: pair[0].entity_type)
     names, first = np.unique([sample.entity_type for sample, _ in pairs], return_index=True)
     numbers = {name: number for number, name in enumerate(dict.fromkeys(sample.passage_id for sample in samples))}
@@ -60,15 +57,15 @@ def tally(samples: Sequence[Sample], answers: Sequence[Sequence[str]]) -> Tally:
 
 
 def totals(scored: Tally, of_passages: Floats | None = None) -> Floats:
-    """Sum the counts by type, ``[type, matching, 3]``, each query times the weight of its passage."""
+    """Return the sums of counts by type, ``[type, matching, 3]``, each query times the weight of its passage."""
     weighted = scored.counts if of_passages is None else scored.counts * of_passages[scored.passage, None, None]
     return np.add.reduceat(weighted, scored.first, axis=0)
 
 
 def shares(totals: Floats) -> Floats:
-    """Compute precision, recall and F1 in the place of credit, predicted and gold, the last axis.
+    """Return precision, recall and F1 in the place of credit, predicted and gold, the last axis.
 
-    A share of nothing is 0; where there was nothing to find and nothing was found, all three are 1.
+    A share of nothing is 0; without gold and predicted mentions all three are 1.
     """
     credit, predicted, gold = totals[..., 0], totals[..., 1], totals[..., 2]
     whole = np.stack([predicted, gold, (predicted + gold) / 2], axis=-1)
@@ -77,10 +74,7 @@ def shares(totals: Floats) -> Floats:
 
 
 def summarize(by_type: Floats) -> Floats:
-    """Average totals by type to micro and macro shares: ``[type, matching, 3]`` becomes ``[matching, 2, 3]``.
-
-    Macro is the plain mean over the types that gold or answers mention at all.
-    """
+    """Return micro and macro shares, ``[matching, 2, 3]``; macro is the mean over the types with any mention."""
     alive = (by_type[..., 1] > 0) | (by_type[..., 2] > 0)
     micro = shares(by_type.sum(axis=0))
     number = np.sum(alive, axis=0)[:, None]
@@ -108,11 +102,11 @@ def bootstrap(scored: Tally, draws: int, seed: int) -> dict[str, Any]:
 
 
 def compare(a: Tally, b: Tally, draws: int, seed: int) -> dict[str, Any]:
-    """Test whether ``a`` and ``b``, which answered the same queries, differ by more than chance.
+    """Test whether two predictors, which answered the same queries, differ by more than chance.
 
-    ``difference`` is a - b, with its percentile interval under resampling of passages for both alike. ``p`` is the
-    two-sided probability of a difference in F1 at least as large if the two were the same: approximate randomisation,
-    which exchanges the answers of a passage by the toss of a coin (Noreen, 1989; Yeh, 2000).
+    ``difference`` is a - b, with its percentile interval for the same resampled passages. ``p`` is the two-sided
+    probability of a difference in F1 at least as large if both were the same, by approximate randomisation: the answers
+    of a passage are exchanged by the toss of a coin (Noreen, 1989; Yeh, 2000).
     """
     rng = np.random.default_rng(seed)
     sum_a, sum_b = totals(a), totals(b)
@@ -128,21 +122,15 @@ def compare(a: Tally, b: Tally, draws: int, seed: int) -> dict[str, Any]:
         at_least += np.abs(by_chance[..., 2]) >= np.abs(observed[..., 2]) - 1e-12  # sums are not exact to the last bit
     p = (1 + at_least) / (1 + draws)
     differences, intervals = _named(observed), _intervals(drawn)
-    return {
-        matching: {
-            average: {
-                "difference": differences[matching][average],
-                "interval": intervals[matching][average],
-                "p": chance,
-            }
-            for average, chance in zip(AVERAGES, row, strict=True)
-        }
-        for matching, row in zip(MATCHINGS, p.tolist(), strict=True)
-    }
+    report: dict[str, Any] = {matching: {} for matching in MATCHINGS}
+    for (m, matching), (n, average) in itertools.product(enumerate(MATCHINGS), enumerate(AVERAGES)):
+        difference, interval = differences[matching][average], intervals[matching][average]
+        report[matching][average] = {"difference": difference, "interval": interval, "p": float(p[m, n])}
+    return report
 
 
 def _resample(scored: Tally, rng: np.random.Generator) -> Floats:
-    """Return how often each passage is drawn when as many as there are are drawn with replacement."""
+    """Return how often each passage is drawn, with replacement."""
     drawn = rng.integers(0, scored.passages, scored.passages)
     return np.bincount(drawn, minlength=scored.passages).astype(np.float64)
 

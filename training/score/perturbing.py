@@ -1,4 +1,4 @@
-"""Score a predictor on variants of a benchmark: text as people type it, beside the original."""
+"""Score a predictor on a benchmark and its variants: text as people type it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ ORIGINAL: Final = "original"
 
 
 def files(benchmark: Path, folder: Path, predictions: Path | None) -> dict[str, tuple[Path, Path]]:
-    """Return the benchmark and the predictions of the original and of each variant, by name.
-
-    Args:
-        benchmark: the original.
-        folder: where variants and predictions are.
-        predictions: of the original; None where they are in ``folder`` too.
-    """
+    """Return benchmark and predictions of the original and of each variant, by name; variants are in ``folder``."""
     variants = {name: (folder / f"{name}.parquet", folder / f"{name}.jsonl") for name in VARIANTS}
     return {ORIGINAL: (benchmark, predictions or folder / f"{ORIGINAL}.jsonl"), **variants}
 
@@ -43,20 +37,18 @@ def evaluate_variants(
     """Write each variant, then score it and the original. The same benchmark and seed give the same bytes.
 
     Args:
-        files: see ``files``.
-        predict: answers a benchmark in a file; None: only the predictions that are there are scored.
+        files: benchmark and predictions of each, by name.
+        predict: answers a benchmark in a file; None: only predictions that are there are scored.
         say: prints what is missing, unreadable or unknown.
         draws: resamples of the bootstrap; 0: no intervals.
         seed: of the variants and the bootstrap.
 
     Returns:
-        By name the report of ``evaluate`` with ``changed``, the share of queries whose text differs from the
-        original's; None for one without predictions.
+        By name, the report of ``evaluate`` with the share of queries whose text is ``changed``; None without
+        predictions.
 
     Raises:
-        SourceError: the benchmark cannot be read.
         ConfigError: predictions belong to another benchmark or seed.
-        AnnotateError: as ``predict`` does.
     """
     originals = read_benchmark(files[ORIGINAL][0])
     for name in VARIANTS:

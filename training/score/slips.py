@@ -1,7 +1,6 @@
-"""How Vietnamese is mistyped: what an input method leaves undone, and fingers that miss.
+"""Slips of people who type Vietnamese: keys that an input method left in the text, and wrong keys.
 
-Telex and VNI write marks as letters or digits (``dduwowcj`` or ``d9u7o7c5`` for ``được``). When the method is off, or
-slow, or the word unknown to it, these keys stay in the text.
+Telex and VNI write marks as letters or digits: ``dduwowcj`` or ``d9u7o7c5`` for ``được``.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from typing import Final
 from normalizers.text import strip_diacritics
 
 _ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-# Of each combining mark: the Telex key and the VNI key. Marks of vowels first, then tones.
+# The Telex and VNI key of each combining mark: marks of vowels, then tones.
 _MARKS: Final = {
-    "\u0302": ("", "6"),  # circumflex: in Telex the letter once more
+    "\u0302": ("", "6"),  # circumflex: in Telex the letter is repeated
     "\u0306": ("w", "8"),  # breve
     "\u031b": ("w", "7"),  # horn
     "\u0300": ("f", "2"),
@@ -24,12 +23,12 @@ _MARKS: Final = {
     "\u0303": ("x", "4"),
     "\u0323": ("j", "5"),
 }
-_TONES: Final = frozenset("\u0300\u0301\u0309\u0303\u0323")
+TONES: Final = "\u0300\u0301\u0309\u0303\u0323"
 TELEX, VNI = 0, 1
 
 
 def mistype(word: str, rng: random.Random) -> str:
-    """Return ``word`` with one slip: marks typed but not composed, or a key missed, doubled, swapped or left out."""
+    """Return ``word`` with one slip: keys of its marks, or a neighbouring, swapped, missing or doubled letter."""
     if word.isascii() or rng.random() < 0.5:
         return rng.choice((_neighbour, _swapped, _left_out, _doubled))(word, rng)
     method = rng.choice((TELEX, VNI))
@@ -37,11 +36,11 @@ def mistype(word: str, rng: random.Random) -> str:
 
 
 def keys(word: str, method: int) -> str:
-    """Return the keys that write ``word``, the tone at its end: ``được`` is ``dduwowcj`` or ``d9u7o7c5``."""
+    """Return the keys that write ``word``, with the tone at its end: ``dduwowcj`` or ``d9u7o7c5`` for ``được``."""
     letters: list[str] = []
     tone = ""
     for char in unicodedata.normalize("NFD", word):
-        if char in _TONES:
+        if char in TONES:
             tone = _MARKS[char][method]
         elif char in _MARKS:
             letters.append(_MARKS[char][method] or letters[-1].lower())
@@ -55,8 +54,8 @@ def keys(word: str, method: int) -> str:
 def tone_key_left(word: str, method: int) -> str:
     """Return ``word`` with the key of its tone at the end: ``trước`` becomes ``trươcs``; no tone, no change."""
     decomposed = unicodedata.normalize("NFD", word)
-    tones = [char for char in decomposed if char in _TONES]
-    level = unicodedata.normalize("NFC", "".join(char for char in decomposed if char not in _TONES))
+    tones = [char for char in decomposed if char in TONES]
+    level = unicodedata.normalize("NFC", "".join(char for char in decomposed if char not in TONES))
     return level + "".join(_MARKS[tone][method] for tone in tones)
 
 

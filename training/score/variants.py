@@ -1,13 +1,6 @@
-"""Variants of a benchmark. A word is changed in the same way wherever it occurs in a passage: a mention stays one.
+"""Variants of a benchmark, which docs/evaluate.md lists.
 
-==================  ===============================================================================================
-``no-diacritics``   Every Vietnamese letter as its ASCII letter: ``Hà Nội`` -> ``Ha Noi``.
-``tone-placement``  ``hòa`` as ``hoà``, ``thuỷ`` as ``thủy``, and the other way round.
-``lower-case``      No capitals.
-``typos``           One word in ten has a slip: Telex or VNI keys left over, a neighbouring, missing, doubled or swapped
-                    key. Words with digits stay.
-``teencode``        Words and phrases in lower case as they are abbreviated in chats (``teencode.toml``).
-==================  ===============================================================================================
+A word is changed in the same way wherever it occurs in a passage, so a mention remains one mention.
 """
 
 from __future__ import annotations
@@ -27,31 +20,30 @@ from annotator.records import Sample
 from annotator.samples.explode import seeded
 from normalizers.text import bare, fold_case, nfc
 from training.benchmarks import gold_of
-from training.score.slips import mistype
+from training.score.slips import TONES, mistype
 
 TYPO_RATE: Final = 0.1
-"""Share of the words of a passage that have a slip."""
+"""Share of the words that have a slip."""
 
 _WORD: Final = re.compile(r"\w+")
 _CHAR: Final = re.compile(r"\S")
-_TONES: Final = "\u0300\u0301\u0309\u0303\u0323"
 _VOWELS: Final = ("oa", "oe", "uy", "Oa", "Oe", "Uy", "OA", "OE", "UY")
 
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A text after some pieces of it were replaced."""
+    """A text with replaced pieces."""
 
     original: str
     text: str
     places: list[tuple[int, int]]
-    """Of each character of the original: start and end in the new text of what stands for it."""
+    """By character of the original, start and end of its replacement in the new text."""
 
     def follow(self, mention: str) -> list[str]:
-        """Return what became of ``mention``: the distinct slices at its places, none where it is not in the original.
+        """Return the distinct slices of the new text at the places of ``mention``, if it is in the original.
 
-        Its places are those where it is made of whole words; where there is none, all of them. A slice covers the
-        whole of a piece whose length has changed.
+        Places at whole words count; where there are none, all places do. A slice covers the whole of a piece whose
+        length has changed.
         """
         if not mention or mention not in self.original:
             return []
@@ -62,7 +54,7 @@ class Rewritten:
 
 
 def rewrite(text: str, pieces: re.Pattern[str], change: Callable[[str], str]) -> Rewritten:
-    """Put ``change(piece)`` for each match of ``pieces``."""
+    """Replace each match of ``pieces`` by ``change(piece)``."""
     parts: list[tuple[str, str]] = []
     done = 0
     for match in pieces.finditer(text):
@@ -78,17 +70,14 @@ def rewrite(text: str, pieces: re.Pattern[str], change: Callable[[str], str]) ->
 
 
 def variant(name: str, samples: Iterable[Sample], seed: int) -> Iterator[Sample]:
-    """Return the samples as the variant ``name`` has them; ids, types and instructions stay.
+    """Yield the samples of the variant ``name``; ids, types and instructions stay.
 
-    Gold follows: a mention becomes what stands in its places now. One that is not in its passage is changed alone.
-
-    Raises:
-        KeyError: there is no such variant.
+    Gold follows the text: a mention becomes the slices at its places. One that is not in its passage is changed alone.
     """
     change = VARIANTS[name]
     seen: tuple[str, str] = ("", "")
     for sample in samples:
-        if (sample.passage_id, sample.input) != seen:  # the queries of a passage come together
+        if (sample.passage_id, sample.input) != seen:  # the queries of a passage follow each other
             seen = sample.passage_id, sample.input
             rewritten = change(sample.input, seed, sample.passage_id)
         gold = [
@@ -98,14 +87,6 @@ def variant(name: str, samples: Iterable[Sample], seed: int) -> Iterator[Sample]
         ]
         output = json.dumps(list(dict.fromkeys(gold)), ensure_ascii=False)
         yield dataclasses.replace(sample, input=rewritten.text, output=output)
-
-
-def _no_diacritics(text: str, _seed: int, _passage: str) -> Rewritten:
-    return rewrite(text, _CHAR, bare)
-
-
-def _lower_case(text: str, _seed: int, _passage: str) -> Rewritten:
-    return rewrite(text, _CHAR, fold_case)
 
 
 def _tone_placement(text: str, _seed: int, _passage: str) -> Rewritten:
@@ -129,12 +110,13 @@ def _teencode(text: str, seed: int, passage: str) -> Rewritten:
 
 
 VARIANTS: Final[dict[str, Callable[[str, int, str], Rewritten]]] = {
-    "no-diacritics": _no_diacritics,
+    "no-diacritics": lambda text, *_: rewrite(text, _CHAR, bare),
     "tone-placement": _tone_placement,
-    "lower-case": _lower_case,
+    "lower-case": lambda text, *_: rewrite(text, _CHAR, fold_case),
     "typos": _typos,
     "teencode": _teencode,
 }
+"""By name, a function of a text, the seed and the id of its passage."""
 
 
 @cache
@@ -147,9 +129,9 @@ def _dictionary() -> tuple[dict[str, list[str]], re.Pattern[str]]:
 
 @cache
 def _other_placement() -> dict[str, str]:
-    """Map both spellings of each pair of vowels with each tone, each to the other."""
+    """Return both spellings of each pair of vowels with a tone, each with the other."""
     pairs: dict[str, str] = {}
-    for vowels, tone in itertools.product(_VOWELS, _TONES):
+    for vowels, tone in itertools.product(_VOWELS, TONES):
         old, new = nfc(vowels[0] + tone + vowels[1]), nfc(vowels + tone)
         pairs |= {old: new, new: old}
     return pairs

@@ -1,4 +1,4 @@
-"""Changes of a recipe by the command line; light to import, for the help pages."""
+"""Changes of a recipe by the command line. A module of its own, since help pages need it without pydantic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What ``train`` and ``experiment`` change of a recipe."""
+    """Changes of a recipe by ``train`` and ``experiment``."""
 
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Fine-tune this model: a folder, or a name on the Hub.")

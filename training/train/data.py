@@ -1,7 +1,7 @@
-"""Data of a stage: the samples that it uses, their tokens, and the order in which they are trained on.
+"""Data of a stage: its samples, their tokens, and the order of training.
 
-``datasets`` reads the files and keeps what it computes in memory-mapped Arrow files, so that a data set may be larger
-than memory. Only lengths and row numbers are held, 16 bytes a sample.
+``datasets`` keeps samples and tokens in memory-mapped Arrow files. Memory holds lengths and row numbers, 16 bytes a
+sample.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _EMPTY: Final = frozenset({"", "[]"})
 
 
 def find(sets: Mapping[str, DataSet], data: Path) -> dict[str, Path]:
-    """Find the files of data sets in ``data``, or at the absolute path that the recipe gives.
+    """Return the files of data sets by name, in ``data`` or at the absolute path that the recipe gives.
 
     Raises:
         StudentError: some are missing; the message names them and the commands that write them.
@@ -37,10 +37,9 @@ def find(sets: Mapping[str, DataSet], data: Path) -> dict[str, Path]:
 
 
 def select(portion: Portion, path: Path, seed: int, cache: Path) -> tuple[Any, dict[str, Any]]:
-    """Select the samples of ``portion``: filtered, then drawn by the seed, the same whatever else is in the mixture.
+    """Return the samples of ``portion``, filtered, then drawn by the seed, and counts for the record of the stage.
 
-    Returns:
-        The samples as a ``datasets.Dataset`` with its files in ``cache``, and counts for the record of the stage.
+    The samples are a ``datasets.Dataset`` with its files in ``cache``.
 
     Raises:
         StudentError: the file cannot be read, or lacks a column.
@@ -77,8 +76,8 @@ def select(portion: Portion, path: Path, seed: int, cache: Path) -> tuple[Any, d
 def tokenise(rows: Any, tokenizer: Any, max_tokens: int, cache: Path, progress: Progress) -> Any:
     """Return the tokens of samples as a ``datasets.Dataset``: input, labels, and their length together.
 
-    A sample whose input or whose output has more than ``max_tokens`` tokens is left out. What ``cache`` holds is used
-    again: it must be for these samples and this tokenizer alone.
+    Samples with more than ``max_tokens`` tokens of input or of output are left out. ``cache`` is for these samples and
+    this tokenizer alone; what it holds is used again.
     """
 
     def encode(samples: dict[str, list[str]]) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def tokenise(rows: Any, tokenizer: Any, max_tokens: int, cache: Path, progress: 
 
     progress.start("tokens", "samples", len(rows))
     path = cache / "tokens.arrow"
-    # With a fingerprint of our own, since datasets would hash the tokenizer, whose state changes when it is used.
+    # A fixed fingerprint, since datasets would hash the tokenizer, whose state changes when it is used.
     tokens = rows.map(
         encode, batched=True, remove_columns=_COLUMNS, cache_file_name=str(path), new_fingerprint="tokens"
     )
@@ -103,10 +102,9 @@ def tokenise(rows: Any, tokenizer: Any, max_tokens: int, cache: Path, progress: 
 class Order:
     """The order of training samples: a permutation by seed and epoch, grouped by similar length.
 
-    Shuffled samples are gathered by ``window`` batches, sorted by length in there, cut into batches, and the batches of
-    the whole epoch are shuffled. So each step of the optimiser sees as many samples as without, drawn at random from
-    all data, but of similar length. What fills no batch comes last. (transformers' ``group_by_length`` does not shuffle
-    its batches.)
+    Shuffled samples are sorted by length within ``window`` batches and cut into batches, and the batches of the whole
+    epoch are shuffled. An incomplete batch comes last. (transformers' ``group_by_length`` does not shuffle its
+    batches.)
     """
 
     def __init__(self, lengths: npt.NDArray[np.int64], *, batch: int, window: int, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a training or an experiment. Only what its record lists is replaced or deleted there."""
+"""The folder of a training or an experiment. Only files that its record lists are replaced or deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annotator.storage.atomic import explained, locked, write_json
 from annotator.terminal.events import Progress
 
 MARK: Final = ".training.json"
-"""The record: ``{"files": [...]}``, the names in the folder that were written by ``train`` or ``experiment``."""
+"""The record: ``{"files": [...]}``, the names that ``train`` or ``experiment`` wrote."""
 LOG: Final = "loss.jsonl"
 WORK: Final = "work"
 """In the folder of a stage: its checkpoints and tokens, until it is finished."""
@@ -23,7 +23,7 @@ WORK: Final = "work"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Where a training reads and writes, and on which device it runs."""
+    """The folders and the device of a training."""
 
     data: Path
     out: Path
@@ -34,10 +34,10 @@ class Job:
 
 @contextmanager
 def held(out: Path) -> Iterator[None]:
-    """Make ``out`` if need be, and lock it for this process alone.
+    """Create ``out`` where it is missing, and lock it for this process alone.
 
     Raises:
-        RunDirError: it cannot be written, holds anything but a training, or another process works on it.
+        RunDirError: it cannot be written, holds other files than a training's, or another process works on it.
     """
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -51,10 +51,10 @@ def held(out: Path) -> Iterator[None]:
 
 
 def register(out: Path, names: Iterable[str]) -> None:
-    """Enter ``names``, about to be written, in the record of ``out``.
+    """Add ``names``, which will be written, to the record of ``out``.
 
     Raises:
-        RunDirError: a file of such a name is there and not in the record: somebody else's.
+        RunDirError: a file of such a name is there and not in the record.
     """
     listed = _listed(out)
     new = sorted(set(names) - set(listed))
@@ -64,7 +64,7 @@ def register(out: Path, names: Iterable[str]) -> None:
 
 
 def forget(out: Path) -> None:
-    """Delete what the record of ``out`` lists, and nothing else."""
+    """Delete the files that the record of ``out`` lists."""
     with explained(out):
         for name in _listed(out):
             shutil.rmtree(out / name) if (out / name).is_dir() else (out / name).unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def forget(out: Path) -> None:
 
 
 def _listed(out: Path) -> list[str]:
-    """Return the names that the record lists; one that leads out of the folder was not written by us."""
+    """Return the names in the record, without those that lead out of the folder."""
     if not (out / MARK).is_file():
         return []
     names = json.loads((out / MARK).read_text(encoding="utf-8"))["files"]

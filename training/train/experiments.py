@@ -1,6 +1,6 @@
-"""``experiment``: all rows of a table or figure of the thesis, trained, predicted, scored, and beside its figures.
+"""``experiment``: train, predict and score all rows of a table or figure of the thesis, beside its figures.
 
-Stages that rows share are trained once, and answers that are there are not predicted again.
+Stages that rows share are trained once, and queries that are answered are not asked again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from training.train.stages import STAGES, check, run_stages, stage_record, versi
 NAMES: Final = ("table-4.1", "table-4.2", "figure-4.2", "figure-4.3")
 MATCHINGS: Final = ("strict", "relaxed")
 COMPARED: Final = "relaxed"
-"""The matching that stands beside the thesis's figures, which call theirs relaxed."""
+"""The matching that is compared with the thesis's figures, which call theirs relaxed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +46,13 @@ class Experiment:
     rows: Sequence[str]
     """Recipes."""
     repeat: str = ""
-    """The stage that other seeds train again; empty: all stages."""
+    """The stage that each seed trains again; empty: all stages."""
     others: Mapping[str, float] = field(default_factory=dict)
-    """Results that the thesis compares with: name -> F1 in percent."""
+    """F1 in percent, by name, of other work that the thesis cites."""
 
 
 def load_experiment(name: str) -> Experiment:
-    """Load an experiment by its name.
-
-    Raises:
-        ConfigError: there is none.
-    """
+    """Load an experiment by its name; a ConfigError lists the names."""
     if name not in NAMES:
         raise ConfigError(f"no experiment {name!r}{did_you_mean(name, NAMES, listed=True)}")
     entry = tomllib.loads((resources.files("training") / "experiments" / f"{name}.toml").read_text(encoding="utf-8"))
@@ -64,10 +60,7 @@ def load_experiment(name: str) -> Experiment:
 
 
 def run(name: str, job: Job, changes: Changes, seeds: int = 1) -> dict[str, Any]:
-    """Train, predict and score what is not done yet, and write ``NAME.md``, ``NAME.json`` and the figure.
-
-    Returns:
-        The content of the JSON file.
+    """Train, predict and score what is not done yet, write ``NAME.md`` and the figure, and return ``NAME.json``.
 
     Raises:
         ConfigError: there is no such experiment, or a change fits none of its recipes.
@@ -106,7 +99,7 @@ def run(name: str, job: Job, changes: Changes, seeds: int = 1) -> dict[str, Any]
 
 
 def _variants(row: str, experiment: Experiment, changes: Changes, seeds: int) -> list[Recipe]:
-    """Return the recipe of a row with each seed, without ``--set`` of stages that only other rows have."""
+    """Return the recipe of a row with each seed; ``--set`` of stages that only other rows have is left out."""
     stages = {name: [stage.name for stage in load_recipe(name).stages] for name in experiment.rows}
     elsewhere = {stage for names in stages.values() for stage in names}.difference(stages[row])
     seeded = [[f"{experiment.repeat}.seed={seed}".lstrip(".")] for seed in range(seeds)] if seeds > 1 else [[]]
@@ -119,7 +112,7 @@ def _variants(row: str, experiment: Experiment, changes: Changes, seeds: int) ->
 
 
 def _row(variants: Sequence[Recipe], benchmarks: Mapping[str, Path], job: Job) -> dict[str, Any]:
-    """Train, predict and score one row with all its seeds; those that come to the same student count once."""
+    """Train, predict and score a row with all its seeds; seeds that give the same student count once."""
     first = variants[0]
     job.progress.say(f"{first.name}: {first.label}")
     trained = {folders[-1]: folders for folders in (run_stages(recipe, job) for recipe in variants)}
@@ -139,7 +132,7 @@ def _row(variants: Sequence[Recipe], benchmarks: Mapping[str, Path], job: Job) -
 
 
 def _scores(student: Path, benchmark: Path, job: Job) -> dict[str, float]:
-    """Predict what is not answered yet, and return the micro F1 as shares, by matching."""
+    """Predict what is not answered yet, and return the micro F1 by matching, as shares."""
     answers = job.out / "predictions" / f"{benchmark.stem}-{student.name}.jsonl"
     predict(benchmark, seq2seq.make(str(student), device=job.device), answers, job.progress)
     report = evaluate(benchmark, answers, job.progress.say)
@@ -147,7 +140,7 @@ def _scores(student: Path, benchmark: Path, job: Job) -> dict[str, float]:
 
 
 def _limited(benchmark: Path, limit: int, out: Path) -> Path:
-    """Return the benchmark, or one of at most ``limit`` of its queries, drawn by a fixed seed."""
+    """Return the benchmark, or a copy with ``limit`` of its queries at most, drawn by a fixed seed."""
     if not limit:
         return benchmark
     samples = read_benchmark(benchmark)
@@ -159,13 +152,13 @@ def _limited(benchmark: Path, limit: int, out: Path) -> Path:
 
 
 def _spread(values: Sequence[float]) -> dict[str, Any]:
-    """Return mean and standard deviation (of a sample) over the seeds."""
+    """Return mean and sample standard deviation over the seeds."""
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return {"mean": statistics.fmean(values), "spread": spread, "values": values}
 
 
 def grid(report: Mapping[str, Any]) -> Grid:
-    """Return the report as a table: ours under both matchings beside the thesis's, F1 in percent."""
+    """Return the report as a table of F1 in percent: ours under both matchings, and the thesis's."""
     head = ["training data", "samples"]
     for name in report["benchmarks"]:
         head += [f"{name}: ours, strict", f"{name}: ours, relaxed", f"{name}: the thesis"]

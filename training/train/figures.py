@@ -1,4 +1,4 @@
-"""Figures of a training and of an experiment, as PNG and SVG; the same bytes for the same numbers."""
+"""Figures of a training and of an experiment, as PNG and SVG with the same bytes for the same numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STYLE: Final[dict[Any, Any]] = {
 
 
 def save(stem: Path, title: str, size: tuple[float, float], draw: Callable[[Any], None]) -> None:
-    """Draw on one pair of axes with a title and write ``stem``.png and ``stem``.svg."""
+    """Draw on axes with a title, and write ``stem``.png and ``stem``.svg."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,7 +1,6 @@
-"""Recipes: which model is trained on which data in which stages, and on what it is measured. TOML, strictly read.
+"""Recipes: model, data, stages and benchmarks of a training, as TOML in which unknown names are errors.
 
-A recipe may name a ``base``: it has everything of the base but ``label`` and ``published``, changes what it names
-itself, and its stages follow those of the base.
+A recipe may name a ``base``: it inherits all but ``label`` and ``published``, and its stages follow those of the base.
 """
 
 from __future__ import annotations
@@ -93,25 +92,25 @@ class Settings(_Strict):
 
 
 class DataSet(_Strict):
-    """A file of samples that the user has."""
+    """A file of samples."""
 
     file: str
     """In the folder given with ``--data``, or an absolute path."""
     convert: str
     """The command that writes it, with ``{out}`` for its path."""
     rows: int = 0
-    """Rows that the published work reports; 0: none reported."""
+    """Rows that the published work reports; 0: none."""
 
 
 class Portion(_Strict):
-    """The part of a data set that a stage uses; a name alone is the whole of it."""
+    """The part of a data set that a stage uses; a name alone is all of it."""
 
     set: str
     empty: bool = True
-    """Whether samples whose answer is empty are used too."""
+    """Use samples with an empty answer too."""
     share: float = Field(default=1.0, gt=0, le=1)
     passages: NonNegativeInt = 0
-    """Only the samples of this many passages; 0: of all."""
+    """Use the samples of this many passages; 0: of all."""
     limit: NonNegativeInt = 0
     """Samples at most; 0: all."""
 
@@ -130,35 +129,35 @@ class Stage(_Strict):
 
 
 class Recipe(_Strict):
-    """How a student is trained: from which model, on which data, in which stages."""
+    """Model, data and stages of a training."""
 
     name: str
     label: str
-    """Its name in the row of a table."""
+    """Name in the row of a table."""
     description: str = ""
     model: str
     stages: list[Stage]
     sets: dict[str, DataSet] = {}
-    """Those that the stages use, in order of first use."""
+    """The data sets of the stages, in order of first use."""
     benchmarks: dict[str, DataSet] = {}
     published: dict[str, float] = {}
-    """Benchmark -> micro F1 of the thesis, in percent."""
+    """Micro F1 of the thesis by benchmark, in percent."""
 
 
 _ENTRIES: Final = {name for model in (Recipe, Stage, Settings, Portion, DataSet) for name in model.model_fields}
 
 
 def shipped() -> tuple[str, ...]:
-    """Return the names of the recipes that come with the package."""
+    """Return the names of the recipes in the package."""
     names = (entry.name for entry in (resources.files("training") / "recipes").iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
 def load_recipe(name: str, changes: Changes | None = None) -> Recipe:
-    """Load a shipped recipe by its name or a recipe of one's own by its path, and change it.
+    """Load a recipe by its name in the package or by its path, and change it.
 
     Raises:
-        ConfigError: there is none, it is not TOML, or something in it is unknown or cannot work.
+        ConfigError: there is none, it is not TOML, or an entry is unknown or wrong.
     """
     changes, stem = changes or Changes(), Path(name).name.removesuffix(".toml")
     where = f"recipe {stem}"
@@ -191,7 +190,7 @@ def load_recipe(name: str, changes: Changes | None = None) -> Recipe:
 
 
 def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read a recipe and put it on top of its bases; ``above`` are the recipes that named it as their base."""
+    """Read a recipe on top of its bases; ``above`` are the recipes that named it as their base."""
     if name in above:
         raise ConfigError(f"recipes go round in a circle: {' -> '.join((*above, name))}")
     own = name.endswith(".toml")
@@ -210,7 +209,7 @@ def _read(name: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def _first_of(error: ValidationError) -> str:
-    """Return where the first error of a recipe is, and how to fix it."""
+    """Return place and fix of the first error in a recipe."""
     first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
     place = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
@@ -225,7 +224,7 @@ def _limited(portion: Portion, limit: int) -> Portion:
 
 
 def _overrides(assignments: Iterable[str], stages: list[str], where: str) -> dict[str, dict[str, Any]]:
-    """Read ``--set``: the settings of each stage that is named, and under ``""`` those of all stages."""
+    """Read ``--set``: settings by stage, under ``""`` those of all stages."""
     found: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         key, equals, text = (part.strip() for part in assignment.partition("="))

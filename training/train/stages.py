@@ -1,6 +1,6 @@
-"""``train``: the stages of a recipe in sequence, and the student that comes out of them.
+"""``train``: run the stages of a recipe, and save the student.
 
-A stage is identified by what decides its weights, so it is trained once; an interrupted one continues from its last
+A stage is identified by what decides its weights, and is trained once. An interrupted one continues from its last
 checkpoint.
 """
 
@@ -22,6 +22,7 @@ from training.prompting import TEMPLATE, template
 from training.students import (
     check_extra,
     default_device,
+    file_sha256,
     fingerprint_models,
     has_own_head,
     load_model,
@@ -36,11 +37,11 @@ from training.train.figures import loss_figure
 from training.train.recipes import DataSet, Recipe, Stage
 
 RECORD: Final = "training.json"
-"""Of a finished student: recipe, data, versions."""
+"""The record of a finished student: recipe, data, versions."""
 STAGES: Final = "stages"
-"""The directory with a folder for each stage; recipes that begin alike share them."""
+"""The folder with a folder for each stage; recipes with the same first stages share them."""
 STAGE_RECORD: Final = "stage.json"
-"""Written last: a folder that has it is a finished stage."""
+"""The record of a finished stage, written last."""
 MERGED: Final = "merged"
 _HOW_OFTEN: Final = {"log_every", "checkpoint_every"}
 """Settings that do not change the final weights."""
@@ -48,20 +49,17 @@ _LIBRARIES: Final = ("vner-annotate", "torch", "transformers", "peft", "accelera
 
 
 def train(recipe: Recipe, job: Job, *, merged: bool = False, fresh: bool = False) -> dict[str, Any]:
-    """Run the stages of the recipe and save the student to ``job.out``; finished stages are not run again.
+    """Run the stages of the recipe that are not finished, save the student to ``job.out``, and return its record.
 
     Args:
-        recipe: What to train.
-        job: Where, and on which device.
-        merged: Whether to write a model without adapter too.
-        fresh: Whether to delete first what an earlier training wrote.
-
-    Returns:
-        The content of ``training.json``.
+        recipe: what to train.
+        job: folders and device.
+        merged: write a model without adapter too.
+        fresh: first delete what an earlier training wrote.
 
     Raises:
         ConfigError: the recipe has no stage, or the folder holds the student of another recipe.
-        RunDirError: the folder holds other things than a training.
+        RunDirError: the folder holds other files than a training's.
         StudentError: data are missing, or the training cannot go on.
     """
     if not recipe.stages:
@@ -86,7 +84,7 @@ def train(recipe: Recipe, job: Job, *, merged: bool = False, fresh: bool = False
 
 
 def check(job: Job, sets: Mapping[str, DataSet]) -> Job:
-    """Check that the data are there and this machine can train, first what needs no torch; settle the device.
+    """Check the data, then the libraries and the device of this machine; return the job with its device.
 
     Raises:
         ConfigError: there is no such device, or the extra ``train`` is not installed.
@@ -109,19 +107,16 @@ def identities(recipe: Recipe, job: Job) -> list[str]:
     found = [_sha256({"model": model, "template": template().sha256})]
     for stage in recipe.stages:
         decisive = stage.model_dump(exclude={"settings": _HOW_OFTEN})
-        files = [_file_sha256(paths[portion.set]) for portion in stage.data]
+        files = [file_sha256(paths[portion.set]) for portion in stage.data]
         found.append(_sha256({"before": found[-1], "stage": decisive, "files": files}))
     return found[1:]
 
 
 def run_stages(recipe: Recipe, job: Job) -> list[Path]:
-    """Run all stages of ``recipe``, each from the student of the one before; finished ones are not run again.
+    """Run the stages that are not finished, each from the student of the one before.
 
     Returns:
         The folder of each stage: a student that ``load_student`` loads, the stage's record and its loss log.
-
-    Raises:
-        StudentError: data are missing or empty, or the training cannot go on.
     """
     paths, start = data.find(recipe.sets, job.data), recipe.model
     folders: list[Path] = []
@@ -140,7 +135,7 @@ def run_stages(recipe: Recipe, job: Job) -> list[Path]:
 
 
 def _run_stage(stage: Stage, start: str, files: list[Path], folder: Path, job: Job) -> dict[str, Any]:
-    """Train one stage from the model ``start``, save the student to ``folder``, and return the rest of its record."""
+    """Train a stage from the model ``start``, save the student to ``folder``, and return the rest of its record."""
     import datasets
 
     from training.train.trainer import best_precision, train_stage
@@ -158,7 +153,7 @@ def _run_stage(stage: Stage, start: str, files: list[Path], folder: Path, job: J
     stage = stage.model_copy(update={"settings": settings})
     return {
         "settings": settings.model_dump(),
-        "data": [{**counts, "sha256": _file_sha256(path)} for (_, counts), path in zip(parts, files, strict=True)],
+        "data": [{**counts, "sha256": file_sha256(path)} for (_, counts), path in zip(parts, files, strict=True)],
         "samples": len(samples),
         "too_long": len(rows) - len(samples),
         **train_stage(stage, start, samples, tokenizer, folder, job),
@@ -172,10 +167,10 @@ def stage_record(folder: Path) -> dict[str, Any]:
 
 
 def merge(student: Path, out: Path) -> None:
-    """Write the adapter in ``student`` and its base as one model without adapter, and read it once more.
+    """Write the adapter in ``student`` and its base as one model without adapter, and load that to check it.
 
     Raises:
-        StudentError: the folder has a whole model already, or the merged one has lost its output head.
+        StudentError: ``student`` has no adapter, or the merged model has lost its output head.
     """
     loaded = load_student(student, device="cpu")
     if not hasattr(loaded.model, "merge_and_unload"):
@@ -198,7 +193,7 @@ def versions() -> dict[str, str]:
 
 
 def _finish(recipe: Recipe, job: Job, folders: list[Path]) -> None:
-    """Put the last stage's student, the whole loss log and its figure into ``job.out``, and the record last."""
+    """Copy the last stage's student to ``job.out``, write the whole loss log and its figure, and the record last."""
     student = [path for path in folders[-1].iterdir() if path.name not in {STAGE_RECORD, LOG}]
     register(job.out, [*(path.name for path in student), RECORD, LOG, "loss.png", "loss.svg"])
     with explained(job.out):
@@ -220,8 +215,3 @@ def _finish(recipe: Recipe, job: Job, folders: list[Path]) -> None:
 def _sha256(value: Any) -> str:
     """Return the sha256 of canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode("utf-8")).hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,6 @@
-"""transformers' Seq2SeqTrainer with an order of our own, and a loss that is right for a batch in parts.
+"""transformers' Seq2SeqTrainer on one device, with an order and a loss of our own.
 
-Heavy: it imports torch and transformers, and is imported only where something is trained. One device: a second GPU is
-left alone.
+It imports torch and transformers, so it is imported only to train.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from annotator.errors import StudentError
 from annotator.terminal.events import Progress
-from training.students import ADAPTER, adapter_base, load_adapter, load_model, quiet_transformers
+from training.students import adapter_base, load_adapter, load_model, quiet_transformers
 from training.train.data import Order
 from training.train.directories import LOG, WORK, Job
 from training.train.recipes import Settings, Stage
 
 _KEPT: Final = 2
-"""Checkpoints that are kept: the newest whole one, and the one that is being written."""
+"""Checkpoints on the disk: the newest complete one, and one that is being written."""
 _NATIVE: Final = ("avx512_bf16", "amx_bf16")
-"""Instructions of a CPU for products of bfloat16; without them they are computed by detours, slower than fp32."""
+"""Instructions of a CPU for products of bfloat16; without them bf16 is slower than fp32."""
 
 
 class StudentTrainer(Seq2SeqTrainer):
-    """Trains on samples in the order of ``order``, on one device, with the loss of ``token_loss``."""
+    """Trains on samples in the order of ``order``, with the loss of ``token_loss``."""
 
     def __init__(self, *, order: Order, **kwargs: Any) -> None:
         super().__init__(compute_loss_func=token_loss, **kwargs)
@@ -47,8 +46,8 @@ class StudentTrainer(Seq2SeqTrainer):
 def token_loss(outputs: Any, labels: Any, num_items_in_batch: Any) -> Any:
     """Return the summed cross entropy of a part of a batch, divided by the target tokens of the whole batch.
 
-    That is the loss of ``MT5ForConditionalGeneration`` for a batch that is not split. transformers 5.23 takes MT5 for
-    a model that divides by the whole batch itself, which it does not, and adds up the means of the parts undivided.
+    The parts add up to the loss of ``MT5ForConditionalGeneration`` for the whole batch. transformers 5.23 adds up the
+    means of the parts: it assumes that MT5 divides by the tokens of the whole batch, which it does not.
     """
     real = labels != -100
     loss = torch.nn.functional.cross_entropy(outputs.logits[real].float(), labels[real], reduction="sum")
@@ -56,18 +55,18 @@ def token_loss(outputs: Any, labels: Any, num_items_in_batch: Any) -> Any:
 
 
 class TrainingLogger(TrainerCallback):
-    """Shows progress; stops where the loss is no number."""
+    """Shows progress; stops when the loss is no number."""
 
     def __init__(self, stage: str, progress: Progress) -> None:
         self._stage, self._progress = stage, progress
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Begin at the step of the checkpoint."""
+        """Start the display at the step of the checkpoint."""
         self._progress.start(f"train {self._stage}", "steps", state.max_steps)
         self._progress.advance(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Count one step more."""
+        """Count a step."""
         self._progress.advance()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:  # noqa: ARG002
@@ -82,10 +81,7 @@ class TrainingLogger(TrainerCallback):
 
 
 def train_stage(stage: Stage, start: str, samples: Any, tokenizer: Any, folder: Path, job: Job) -> dict[str, Any]:
-    """Train the model ``start`` and save it to ``folder``; the newest checkpoint in there is continued.
-
-    Returns:
-        Figures for the record of the stage.
+    """Train the model ``start``, from the newest checkpoint on; save it to ``folder`` and return its record.
 
     Raises:
         StudentError: the model cannot be loaded, the memory does not suffice, or the loss is no number.
@@ -131,24 +127,23 @@ def train_stage(stage: Stage, start: str, samples: Any, tokenizer: Any, folder: 
 
 
 def prepare(start: str, settings: Settings) -> Any:
-    """Prepare the model that is trained: ``start`` with its adapter, with a new adapter, or with every weight free.
+    """Load the model ``start`` to train its adapter, a new adapter, or every weight.
 
     Raises:
-        StudentError: it cannot be loaded, or it has an adapter and every weight is to be trained.
+        StudentError: it cannot be loaded, or it has an adapter and every weight should be trained.
     """
-    folder = Path(start).expanduser()
-    adapted = (folder / ADAPTER).is_file()
-    if adapted and not settings.lora_r:
+    folder, base = Path(start).expanduser(), adapter_base(start)
+    if base and not settings.lora_r:
         raise StudentError(f"{start} has an adapter, so lora_r cannot be 0; train all stages with one lora_r")
-    model = load_model(adapter_base(folder) if adapted else start)
-    if folder.is_dir() and not adapted:
+    model = load_model(base or start)
+    if folder.is_dir() and not base:
         model.name_or_path = str(folder.resolve())  # the base that the adapter names
     if not settings.lora_r:
         return model
     if settings.precision == "bf16":
         model = model.to(torch.bfloat16)  # the frozen part; the adapter stays in float32
-    if adapted:
-        return load_adapter(model, folder, trainable=True)
+    if base:
+        return load_adapter(model, start, trainable=True)
     lora = LoraConfig(
         task_type=TaskType.SEQ_2_SEQ_LM,
         r=settings.lora_r,
@@ -171,7 +166,7 @@ def best_precision(device: str) -> str:
 
 
 def loss_log(stage: str, history: Sequence[Mapping[str, Any]]) -> str:
-    """Return the history of a trainer, which its checkpoints keep, as JSON lines: one for each logged loss."""
+    """Return the logged losses in the history of a trainer, which its checkpoints keep, as JSON lines."""
     lines = [
         {"stage": stage, "step": entry["step"], "epoch": round(entry["epoch"], 6)}
         | {name: float(entry[name]) for name in ("loss", "learning_rate", "grad_norm")}
@@ -182,7 +177,7 @@ def loss_log(stage: str, history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def newest_checkpoint(folder: Path) -> str | None:
-    """Return the newest whole checkpoint. Those whose state, which is written last, is missing or cut are removed."""
+    """Return the newest complete checkpoint; remove those whose state, which is written last, cannot be read."""
     for path in folder.glob("checkpoint-*"):
         try:
             json.loads((path / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
@@ -193,7 +188,7 @@ def newest_checkpoint(folder: Path) -> str | None:
 
 
 def training_arguments(settings: Settings, folder: Path, device: str) -> Any:
-    """Return the trainer's own settings for ``settings``; checkpoints go to ``folder``."""
+    """Return ``settings`` as the trainer has them; checkpoints go to ``folder``."""
     together = settings.micro_batch or settings.batch
     arguments = Seq2SeqTrainingArguments(
         output_dir=str(folder),
