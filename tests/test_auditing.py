@@ -32,7 +32,7 @@ from data_cards.audit.dataset import find
 from data_cards.audit.mentions import distribution, frequency, label_figures, mention_figures, span_figures
 from data_cards.audit.problems import notes
 from data_cards.audit.reading import N, ngrams_of, read_annotations
-from tests.commands import vner
+from tests.commands import vner, vner_process
 from tests.rundirs import Item, make_run, rewrite, write
 
 ITEMS = (
@@ -399,6 +399,18 @@ def test_what_is_no_dataset_is_refused(target: str, tmp_path: Path, monkeypatch:
     with pytest.raises(SourceError) as caught:
         find(target)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The datasets library would ask six times, for half a minute."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    audit = vner_process("audit", "nobody/nothing")
+    _, errors = audit.communicate(timeout=600)
+    assert audit.returncode == 1
+    assert errors.startswith("error: cannot read nobody/nothing from the Hub")
+    assert errors.count("\n") == 1
 
 
 @pytest.mark.slow

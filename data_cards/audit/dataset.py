@@ -12,7 +12,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annotator.errors import SourceError, did_you_mean
+from annotator.errors import SourceError, did_you_mean, one_line
+from annotator.sources.hub import pin
+from annotator.sources.locating import HubDataset
 from annotator.storage.rundir import SPLITS, RunDir, unfinished
 from annotator.storage.tables import ROWS, batches, damaged
 
@@ -87,13 +89,14 @@ def _read(paths: list[Path]) -> Iterator[pa.RecordBatch]:
 
 def _of_hub(name: str) -> Dataset:
     import datasets
+    from huggingface_hub import is_offline_mode
 
+    if not is_offline_mode():
+        pin(HubDataset(name))  # one request; without a network, load_dataset would try for half a minute
     try:
         loaded = datasets.load_dataset(name)
     except Exception as error:
-        raise SourceError(
-            f"cannot load {name} from the Hub: {str(error).splitlines()[0]}; check name and network"
-        ) from error
+        raise SourceError(f"cannot load {name} from the Hub: {one_line(error)}; check name and network") from error
     for split, table in loaded.items():
         if missing := set(COLUMNS) - set(table.column_names):
             raise SourceError(f"{name}, split {split}, has no column {min(missing)}; it is no dataset of this form")
