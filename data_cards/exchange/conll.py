@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +17,7 @@ from annotator.sources.formats.files import Record, lines, local, opened, refuse
 from data_cards.exchange.json_files import checked
 from data_cards.exchange.passages import Exported, Reviewed, Unread, lost_off_tokens, lost_when_flat
 from data_cards.exchange.places import Tokenize, covered
+from normalizers.bio import tagged_spans
 
 _START = "-DOCSTART-"
 _SPACE = re.compile(r"\s+")
@@ -95,15 +95,8 @@ def _passage(identity: str | None, rows: list[Record], width: int) -> Reviewed |
 
 
 def _spans(tags: list[str]) -> tuple[tuple[int, int, str], ...]:
-    """Return spans of tokens. Each ``B-`` begins one, and so does an ``I-`` of another label than the tag before it."""
-    number, begun = 0, []
-    before = "O"
-    for index, tag in enumerate(tags):
-        kind, _, label = tag.partition("-")
-        if tag != "O" and (kind not in {"B", "I"} or not label):
+    """Return spans of tokens with their labels."""
+    for tag in tags:
+        if tag != "O" and (tag[:2] not in {"B-", "I-"} or not tag[2:]):
             raise ValueError(f"{tag!r} is not a BIO tag")
-        number += kind == "B" or label != before.partition("-")[2]
-        begun.append((number, label, index))
-        before = tag
-    groups = (list(group) for (_, label), group in groupby(begun, key=lambda one: one[:2]) if label)
-    return tuple((group[0][2], group[-1][2] + 1, group[0][1].replace("_", " ")) for group in groups)
+    return tuple((start, end, tag[2:].replace("_", " ")) for start, end, tag in tagged_spans(tags))

@@ -19,6 +19,7 @@ from annotator.errors import ConfigError
 from annotator.records import Sample
 from annotator.sources import formats
 from annotator.sources.formats.files import Record, local
+from normalizers.bio import tagged_spans
 from training.convert.job import Job, Sentence, Text, lines
 
 _TAG: Final = re.compile(r"O|[BI]-\S+")
@@ -78,7 +79,7 @@ def _sentences(path: Path, job: Job) -> Iterator[Sentence]:
         tokens = [" ".join((_spaced(cells[0]) if words else cells[0]).split()) for _, cells in sentence]
         mentions = []
         for column in columns:
-            for start, end, tag in _entities([cells[column - 1] for _, cells in sentence]):
+            for start, end, tag in tagged_spans([cells[column - 1] for _, cells in sentence]):
                 mentions.append((tag[2:], " ".join(tokens[start:end]), 1))
                 if tag.startswith("I-"):
                     job.counts.note("I- without B-: begins an entity", first.where, f"{tokens[start]} {tag}")
@@ -135,14 +136,3 @@ def _are_words(path: Path, tokens: Sequence[str], job: Job) -> bool:
 def _spaced(token: str) -> str:
     """Write ``Hà_Nội`` as ``Hà Nội``; an address keeps its underscores, and so does one that joins nothing."""
     return token if _ADDRESS.search(token) else _JOINT.sub(" ", token)
-
-
-def _entities(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-    """Yield first token, end and first tag of each entity; the tag may be ``I-``."""
-    begun, start = "O", 0
-    for index, tag in enumerate([*tags, "O"]):
-        if begun != "O" and tag == f"I-{begun[2:]}":
-            continue
-        if begun != "O":
-            yield start, index, begun
-        begun, start = tag, index
