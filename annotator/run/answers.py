@@ -1,4 +1,4 @@
-"""What follows from the answers in the ledger: the passages that have one, the rules about labels, what to ask next."""
+"""Read the answers in the ledger: the answered passages, rules about labels, and questions that depend on answers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def answered(context: Context, ledger: Answers, second: Second | None = None) ->
 
 
 def decider(context: Context, ledger: Answers) -> Decider:
-    """Return the rules about labels as cleaning applies them; nothing is asked unless ``context`` says so."""
+    """Return the rules about labels as cleaning applies them; with ``asking="never"`` no translation is requested."""
     normalizer = LabelNormalizer(load_lexicon(), context.decisions.labels)
     if context.schema:
         return TypedLabels(context.schema, normalizer)
@@ -87,9 +87,9 @@ def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> T
 def choose_questions(second: Second, context: Context, ledger: Answers, labels: Decider) -> Second:
     """Choose passages and types for the second teacher, where they follow from the first teacher's answers.
 
-    The draw of a share does not follow decisions of people about labels and entities: these change nothing about which
-    passages were paid for. Queries are about the types of the dataset, which do follow decisions about ``labels``. What
-    is drawn for a step of the run depends on that step and earlier ones alone.
+    The draw of a share does not depend on people's decisions about labels and entities, so that these never change what
+    is paid for. Queries are about the types of the dataset, which depend on decisions about ``labels``. The draw for a
+    step of the run depends on that step and earlier ones alone.
     """
     config, settings = second.config, second.settings
     stratified, queried = settings.share < 1 and settings.draw == "stratified", isinstance(second, ByQuery)
@@ -128,7 +128,7 @@ def disputes(
     for part in context.engine.spread(work, answered(context, ledger, second)):
         for passage_id, text, candidates in part:
             question = arbiter.question(text)
-            # A passage of the length of the question: that is what it costs.
+            # The length is that of the question, which is what it costs.
             yield Asked(Passage(passage_id, text, len(text) // 3, (), 1), question), candidates
 
 

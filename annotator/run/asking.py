@@ -42,12 +42,12 @@ def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
     progress = context.progress
     try:
         ask_all(fitting(), teacher, ledger, pace_of(config), progress, partial(estimate_tokens, overhead=overhead))
-    except LimitError as error:  # the answers so far are of use; a later run asks for the others
+    except LimitError as error:  # the answers so far are of use; a later run asks the others
         progress.say(str(error))
 
 
 def in_request_tokens(passage: Passage, config: RunConfig) -> Passage:
-    """Return the passage with its length in tokens as the teacher reads them, where it is counted in words."""
+    """Return the passage with its length in the teacher's tokens, also where the run counts words."""
     spec = request_tokenizer(config.tokenizer)
     if spec == config.tokenizer:
         return passage

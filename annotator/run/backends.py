@@ -16,7 +16,7 @@ from annotator.ledger import Answers, Ledger
 from annotator.storage.rundir import RunDir
 
 COPY: Final = 1000
-"""Answers a transaction."""
+"""Answers in one transaction."""
 
 
 def make_engine(config: RunConfig) -> Engine:
@@ -36,10 +36,10 @@ def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[An
     from one to the other.
 
     Args:
-        run: the run directory, which this process holds.
+        run: the run directory, locked by this process.
         address: of a database, without a password.
-        alone: keep out other processes that want to be alone. A process that asks the teacher needs that: two of them
-            could ask the same question.
+        alone: refuse to work beside another process that opened it so. A process that asks the teacher needs that: two
+            of them could ask the same question.
 
     Raises:
         ConfigError: the extra for databases is not installed.

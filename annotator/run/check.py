@@ -1,10 +1,10 @@
-"""Ask a second teacher about the passages of a finished run, and clean and explode again with what it says."""
+"""Ask a second teacher about the passages of a finished run, and clean and explode again with its answers."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ from annotator.terminal.events import Progress, displayed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRequest:
-    """What a user wants of a check; None: as in the last check, else the default."""
+    """The options of a check; None: as in the last check, else the default."""
 
     by: str | None = None
     """What to ask, see ``annotator.checking.settings.BY``."""
@@ -54,7 +54,7 @@ def checking(
     *,
     asking: Asking = "now",
 ) -> Iterator[tuple[Outcome, int]]:
-    """Ask a second teacher what has no answer yet, apply ``keep``, and yield the outcome and the passages left to ask.
+    """Ask a second teacher, apply ``keep``, and yield the outcome and the number of missing answers.
 
     Args:
         root: a finished run directory.
@@ -76,7 +76,11 @@ def checking(
         own = settle_response_format(second.config, run, progress)
         if own != second.config:
             second = dataclasses.replace(second, config=own, teacher=make_teacher(own))
-        _refuse_same(context, second)
+        if dict(context.teacher.identity) == dict(second.teacher.identity):
+            raise ConfigError(
+                "this is the first teacher itself, whose answers would agree with themselves: "
+                "give another --model, --prompt or --provider"
+            )
         with open_ledger(run, own.ledger) as ledger:
             labels = decider(context, ledger)
             second = choose_questions(second, context, ledger, labels)
@@ -93,7 +97,7 @@ def checking(
 def prepare_check(
     root: Path, given: Mapping[str, Any], progress: Progress, request: CheckRequest
 ) -> tuple[Context, Second]:
-    """Return the context of a finished run, and its second teacher by ``given`` and the last check.
+    """Return the context of a finished run, and its second teacher from ``given`` and the last check.
 
     Raises:
         ConfigError: a setting is wrong, or no second teacher is named.
@@ -105,9 +109,9 @@ def prepare_check(
         raise unfinished(run)
     first = make_config(stored_settings(manifest))
     before = read_check(run.check)
-    settings = before or CheckSettings(teacher={}, draw="stratified", arbiter=NEWEST)
     chosen = {name: value for name, value in asdict(request).items() if value is not None}
-    settings = dataclasses.replace(settings, **chosen)
+    new = CheckSettings(teacher={}, draw="stratified", arbiter=NEWEST)
+    settings = dataclasses.replace(before or new, **chosen)
     settings = dataclasses.replace(settings, teacher=_teacher(first, before, settings.by, given))
     second = make_second(settings, first)
     if settings.keep == "arbiter" and not PROVIDERS[second.config.provider].chat:
@@ -118,8 +122,8 @@ def prepare_check(
 def _teacher(first: RunConfig, before: CheckSettings | None, by: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the second teacher: those given, and without a provider the others of the last check.
 
-    Before there is one, they are those of the first teacher, which may be asked with another model or prompt, and
-    queries without any other setting.
+    In a first check without a provider the others are those of the first teacher, which needs another model or prompt,
+    except for queries.
     """
     own = {name: value for name, value in given.items() if name in TEACHER}
     if "provider" in given:
@@ -135,16 +139,8 @@ def _teacher(first: RunConfig, before: CheckSettings | None, by: str, given: Map
     return {**stored, **own}
 
 
-def _refuse_same(context: Context, second: Second) -> None:
-    if dict(context.teacher.identity) == dict(second.teacher.identity):
-        raise ConfigError(
-            "this is the first teacher itself, whose answers would agree with themselves: "
-            "give another --model, --prompt or --provider"
-        )
-
-
 def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
-    """Ask the second teacher, then the arbiter; return the identity of all their answers, and how many are missing."""
+    """Ask the second teacher, then the arbiter; return the hash of their answers' keys, and how many are missing."""
     run, progress = context.run, context.progress
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
     questions = second.questions(tables.read_passages(run.passages))
@@ -155,9 +151,8 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
             exchange(run, second.config, questions, ledger, progress)
         else:
             ask(own, questions, ledger)
-    digest, missing = hashlib.sha256(), 0
-    for asked in second.questions(tables.read_passages(run.passages)):
-        missing += not _counted(asked, ledger, digest)
+    digest = hashlib.sha256()
+    missing = _count_missing(second.questions(tables.read_passages(run.passages)), ledger, digest)
     if second.settings.keep == "arbiter":
         missing += _ask_arbiter(context, second, ledger, digest)
     return digest.hexdigest(), missing
@@ -172,14 +167,17 @@ def _ask_arbiter(context: Context, second: Second, ledger: Answers, digest: Any)
         try:
             arbiter = make_arbiter(second.config, second.settings.arbiter)
             ask_all(questions, arbiter, ledger, pace_of(second.config), context.progress)
-        except LimitError as error:  # as for the second teacher: a later run asks for the others
+        except LimitError as error:  # as for the second teacher: a later run asks the others
             context.progress.say(str(error))
-    return sum(not _counted(asked, ledger, digest) for asked in questions)
+    return _count_missing(questions, ledger, digest)
 
 
-def _counted(asked: Asked, ledger: Answers, digest: Any) -> bool:
-    """Whether a question has an answer, whose key then enters ``digest``."""
-    found = ledger.has(asked.question.key)
-    if found:
-        digest.update(bytes.fromhex(asked.question.key))
-    return found
+def _count_missing(questions: Iterable[Asked], ledger: Answers, digest: Any) -> int:
+    """Return how many questions have no answer; the keys of the others enter ``digest``."""
+    missing = 0
+    for asked in questions:
+        if ledger.has(asked.question.key):
+            digest.update(bytes.fromhex(asked.question.key))
+        else:
+            missing += 1
+    return missing

@@ -18,7 +18,7 @@ from annotator.terminal.events import Progress
 
 @dataclass(frozen=True)
 class Context:
-    """Objects that all stages share."""
+    """The settings of a run, and the objects that all stages share."""
 
     config: RunConfig
     run: RunDir
@@ -36,7 +36,7 @@ class Context:
 
 
 def make_context(config: RunConfig, run: RunDir, progress: Progress, engine: Engine, asking: Asking = "now") -> Context:
-    """Load what the settings of a run name: tokenizer, teacher, types, decisions about labels.
+    """Load the tokenizer, teacher, types and decisions about labels that the settings of a run name.
 
     Raises:
         ConfigError: something cannot be loaded.

@@ -1,4 +1,4 @@
-"""The rules by which a finished run decides labels, for people who give further ones."""
+"""The rules by which a finished run decides labels, for labels that people add."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from normalizers.labels import LabelNormalizer, load_lexicon
 
 
 def types_of(run: RunDir) -> Schema | None:
-    """Return the types of ``--types``, as the manifest has them where their file is gone; None without ``--types``."""
+    """Return the types of ``--types``, from the manifest where their file is gone; None without ``--types``."""
     if not (path := settings_of(run).types):
         return None
     if Path(path).exists():

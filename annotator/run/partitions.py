@@ -39,28 +39,28 @@ class Answered(NamedTuple):
     passages: pa.RecordBatch
     completions: pa.RecordBatch
     second: pa.RecordBatch | None = None
-    """Answers of the second teacher, where there is one, by the order of the passages: rows of ``QueryAnswer``, without
+    """Answers of the second teacher, where there is one, in the order of the passages: rows of ``QueryAnswer``, without
     a type where it was asked about a whole passage."""
 
     def checked(self) -> set[str]:
-        """Return the ids of the passages that the second teacher has answered, too."""
+        """Return the ids of the passages that the second teacher has answered as well."""
         ids = self.passages.column("id").to_pylist()
         return {ids[place] for place in self.second.column("place").to_pylist()} if self.second is not None else set()
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What cleaning does with the answers of a second teacher."""
+    """How cleaning uses the answers of a second teacher."""
 
     keep: str
     """One of ``annotator.checking.keeping.KEEP``."""
     accepted: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
-    """By passage id: mention and label of the entities that the arbiter accepted, where it decided."""
+    """By passage id, mention and label of the entities that the arbiter accepted; only passages that it decided."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Changes by people, by passage id."""
+    """What people decided, by passage id."""
 
     corrections: Mapping[str, Correction]
     reviews: Mapping[str, tuple[Decision, ...]]
@@ -75,17 +75,17 @@ class Part:
     made: pa.RecordBatch
     rejected: pa.RecordBatch
     out: int
-    """Units that went on, in the unit of the stage."""
+    """Kept units, in the unit of the stage."""
     log: LabelLog = field(default_factory=LabelLog)
-    """The labels of the partition, where the stage looks at labels."""
+    """The labels of the partition; cleaning only, as the next three."""
     predicted: pa.RecordBatch | None = None
-    """The annotations before reviewers' decisions, where the stage applies some."""
+    """The annotations before reviewers' decisions, where there are any."""
     agreement: pa.RecordBatch | None = None
     """The entities of two teachers, where a second one was asked."""
     probabilities: pa.RecordBatch | None = None
-    """How sure the first teacher was of its entities, where its answers have token probabilities."""
+    """The first teacher's probability of each entity, where its answers have token probabilities."""
     fingerprints: list[Hashes] | None = None
-    """The n-grams by which its passages are compared with earlier ones, where the stage makes passages."""
+    """The n-grams by which passages are compared with earlier ones; chunking only."""
 
 
 def chunk_part(
@@ -116,7 +116,7 @@ def clean_part(
 ) -> Part:
     """Clean answered passages, and compare them with a second teacher's. ``out`` counts predicted entities.
 
-    With ``logprobs``, where a teacher was asked for them, the probabilities of tokens count.
+    With ``logprobs``, token probabilities in the answers give the probability of each entity.
     """
     passages, reviews = answered.passages, people.reviews
     annotations: list[Annotation] = []
@@ -134,7 +134,7 @@ def clean_part(
             compared += opinions.opinions(passage.id, pairs, accepted, sure)
             judged = keep_only(first, pairs, check.keep, accepted)
             cleaned = keep_only(first, pairs, check.keep, accepted, affirmed(passage, decisions))
-        # Without what stays only since somebody drew it: that would bend the estimate.
+        # ``judged`` lacks entities that stay only because a person confirmed them: they would bias the estimate.
         if judged.annotation and reviews:
             predicted.append(judged.annotation)
         cleaned = apply(cleaned, passage, decisions, labels)
@@ -156,7 +156,7 @@ def differences_part(
     corrections: Mapping[str, Correction],
     shown: Callable[[str, Sequence[Entity]], str],
 ) -> list[tuple[str, str, list[Entity]]]:
-    """Return id, what is ``shown`` to the arbiter and candidates of each passage on which two teachers differ."""
+    """Return for each passage on which two teachers differ its id, the text of the question, and the candidates."""
     found = []
     for passage, _, pairs, _ in _both(answered, labels, corrections):
         if differing := candidates(pairs or []):
@@ -165,7 +165,7 @@ def differences_part(
 
 
 def outlines_part(answered: Answered, labels: Decider) -> list[tuple[str, Counter[str] | None]]:
-    """Return for each passage its id, and the first teacher's entities by type; None where its answer is unreadable."""
+    """Return for each passage its id and the first teacher's entities by type; None where its answer is unreadable."""
     passages = tables.from_batch(answered.passages, Passage)
     found: list[tuple[str, Counter[str] | None]] = []
     for passage, answer in zip(passages, tables.from_batch(answered.completions, Completion), strict=True):
@@ -177,12 +177,12 @@ def outlines_part(answered: Answered, labels: Decider) -> list[tuple[str, Counte
 class _Compared(NamedTuple):
     passage: Passage
     first: Cleaned
-    """What came of the first teacher's answer."""
+    """The first teacher's answer, cleaned."""
     pairs: list[Pair] | None
-    """Its entities compared with the second teacher's; None where that one gave no answer that can be read, or where a
-    person has set the entities."""
+    """Its entities compared with the second teacher's; None where that one gave no readable answer, or where a person
+    has set the entities."""
     sure: tuple[probabilities.Probabilities, probabilities.Probabilities]
-    """How sure each teacher was of its entities."""
+    """Each teacher's probabilities of its entities."""
 
 
 def _both(
@@ -212,7 +212,7 @@ def _both(
 def _found_by_second(
     passage: Passage, answers: Sequence[QueryAnswer], labels: Decider
 ) -> tuple[Annotation | None, frozenset[str] | None]:
-    """Return the entities of the second teacher, and the types that it was asked about; None where these are all."""
+    """Return the entities of the second teacher, and the types that it was asked about; None for all types."""
     if not answers:
         return None, None
     if answers[0].entity_type:

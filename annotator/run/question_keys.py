@@ -1,7 +1,7 @@
-"""Keep the keys of the questions about the passages of a run, so that each is computed once.
+"""Store the keys of the questions about the passages of a run, so that each is computed once.
 
-The annotate stage computes a passage's question when it first needs it, and writes the key beside the passage's id. The
-stages after it read the keys. A run of an older version has no such file; its keys are computed again.
+The annotate stage computes the question of a passage and writes its key beside the passage's id. Later stages read the
+keys. A run of an older version has no such file; its keys are computed again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def recorded(run: RunDir, questions: Iterable[Asked], teacher: Teacher) -> Itera
 
         stream = passing()
         yield stream
-        deque(stream, maxlen=0)  # those that nobody asked about
+        deque(stream, maxlen=0)  # the rest, which was not asked
 
 
 def with_keys(run: RunDir, teacher: Teacher, size: int) -> Iterator[tuple[pa.RecordBatch, list[str]]]:

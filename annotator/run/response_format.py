@@ -21,19 +21,16 @@ from annotator.teachers import ask_about, make_teacher
 from annotator.terminal.events import Progress, displayed
 
 _UNDECIDED: Final = ("http 429", "timeout", "connection")
-"""Failures that say nothing about the schema."""
+"""Failures that do not depend on the schema."""
 
 
 def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -> RunConfig:
-    """Replace ``--response-format auto`` by what the endpoint takes; any other configuration comes back as it is.
+    """Return ``config`` with the format that the endpoint accepts in place of ``--response-format auto``.
 
-    Args:
-        config: the settings of the run.
-        run: passages must be there; the answer goes to its ledger.
-        progress: shows the result.
+    The run has passages; the answer to the probe goes to its ledger.
 
     Raises:
-        TeacherError: the endpoint answers nothing.
+        TeacherError: the endpoint does not answer.
     """
     if config.response_format != "auto":
         return config

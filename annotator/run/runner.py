@@ -1,15 +1,14 @@
 """Run the stages that are not current, and write the manifest.
 
-The fingerprint of a stage covers all its result depends on: its settings, its version, its inputs, and the fingerprint
-of the stage before. A stage whose fingerprint is in the manifest is skipped. Cleaning and exploding cost nothing and
-run again when their settings change; a change of the other stages needs --fresh, since answers are paid for.
+The fingerprint of a stage covers everything that its result depends on: its settings, version and inputs, and the
+fingerprint of the stage before. A stage whose fingerprint is in the manifest is skipped. Cleaning and exploding cost
+nothing and run again when their settings change; changing the other stages needs --fresh, since answers are paid for.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from typing import Any, Final
 from annotator.asking.endpoint_limits import limits_of
 from annotator.config.settings import RECIPE, STAGES, Asking, RunConfig, make_config
 from annotator.errors import ConfigError, SourceError
+from annotator.ledger import canonical
 from annotator.run.backends import answers_of, make_engine
 from annotator.run.context import Context, make_context
 from annotator.run.manifest.inputs import inputs_of, of_stage, teacher_of, version_of
@@ -56,15 +56,15 @@ class Outcome:
     run: RunDir
     config: RunConfig
     unanswered: int
-    """Passages without an answer; the same command asks for them again."""
+    """Passages without an answer; the same command asks about them again."""
     skipped: tuple[str, ...]
     """Stages that were current."""
     rebuilt: Mapping[str, bool] = field(default_factory=dict)
-    """For each file that a recipe lists, whether this run's is the same byte for byte; empty without a recipe."""
+    """For each file that a recipe lists, whether this run has the same, byte for byte; empty without a recipe."""
 
 
 def run(root: Path, settings: Mapping[str, Any], progress: Progress, **options: Any) -> Outcome:
-    """Run the method as ``running`` does, and leave the run directory when the last stage has ended."""
+    """Run the method as ``running`` does, and release the run directory when the last stage has ended."""
     with running(root, settings, progress, **options) as outcome:
         return outcome
 
@@ -81,17 +81,17 @@ def running(
 ) -> Iterator[Outcome]:
     """Run the method as far as the stage ``until`` in the directory ``root``; run only the stages that are not current.
 
-    The caller holds the run directory and the engine until it leaves the context.
+    The run directory is locked and the engine open until the context ends.
 
     Args:
         root: the run directory; created if needed.
-        settings: settings of the user, and the table ``recipe`` of the recipe that they are from; others come from the
-            directory's manifest, then from the defaults.
+        settings: settings of the user, and the table ``recipe`` of a recipe; other settings come from the manifest in
+            the directory, then from the defaults.
         progress: receives all events.
         until: the last stage to run.
         fresh: run all stages again; answers in the ledger stay and are used.
         asking: ``now``; ``batch``: submit to the provider's Batch API, or collect what an earlier run submitted;
-            ``never``: run only stages that cost nothing, passages without an answer stay without one.
+            ``never``: run only stages that cost nothing.
 
     Raises:
         AnnotateError: see ``annotator.errors``. Paid answers are on the disk.
@@ -99,7 +99,7 @@ def running(
     manifest = {} if fresh else RunDir(root).read_manifest()
     stored = stored_settings(manifest)
     if settings.get("engine") is not None:
-        stored.pop("ray_address", None)  # it was that of another engine
+        stored.pop("ray_address", None)  # it belonged to another engine
     config = make_config(stored, settings)
     refuse_other_questions(stored, config, root)
     if config.response_format == "auto" and stored and RunDir(root).ledger.exists():
@@ -112,9 +112,9 @@ def running(
         context = make_context(config, directory, progress, engine, asking)
         refuse_other_types(manifest, context.teacher.identity, directory)
         refuse_second(context.teacher.identity, config, directory)
-        given, recipe = settings.get("source") is not None, settings.get(RECIPE, {})
         wanted = STAGES[: STAGES.index(until) + 1]
-        yield _run_stages(context, manifest, wanted, recipe, source_given=given)
+        source_given = settings.get("source") is not None
+        yield _run_stages(context, manifest, wanted, settings.get(RECIPE, {}), source_given=source_given)
 
 
 def _run_stages(
@@ -126,18 +126,18 @@ def _run_stages(
     source_given: bool,
 ) -> Outcome:
     directory, asking = context.run, context.asking
-    done: dict[str, Any] = manifest.get("stages", {})
-    asks = asking != "never" and "annotate" in wanted and ("annotate" not in done or done["annotate"]["unanswered"])
+    entries: dict[str, Any] = manifest.get("stages", {})
+    unanswered = entries.get("annotate", {"unanswered": 1})["unanswered"]
+    asks = asking != "never" and "annotate" in wanted and unanswered
     if asks and not directory.ledger.exists():  # with a ledger there may be nothing to ask
         require_key(context.config)
     spelled = spelling(context.config, manifest)
     inputs = inputs_of(context, manifest, spelled, source_given=source_given)
     check_source(recipe, inputs)
     context = dataclasses.replace(context, revision=inputs["source"].get("revision", ""))
-    kept: dict[str, Any] = {}
     skipped: list[str] = []
     before = ""
-    for stage in wanted:
+    for number, stage in enumerate(wanted):
         if stage == "annotate" and asking != "never" and context.config.response_format == "auto":
             config = settle_response_format(context.config, directory, context.progress)
             context = dataclasses.replace(context, config=config, teacher=make_teacher(config))
@@ -145,7 +145,7 @@ def _run_stages(
         own = context.config.stage_settings(stage)
         own |= {name: spelled[name] for name in spelled if name in own}
         mark = _digest(stage, VERSIONS[stage], own, of_stage(stage, inputs), before)
-        entry = done.get(stage, {})
+        entry = entries.get(stage, {})
         settled = not entry.get("unanswered") or asking == "never"
         if entry.get("fingerprint") == mark and settled and _is_whole(directory, stage, entry):
             skipped.append(stage)
@@ -155,27 +155,29 @@ def _run_stages(
             if stage == "sample":
                 refuse_partial_address(context.config, manifest, source_given=source_given)
                 locate(context.config.source)  # one that is gone is refused while its sample is still here
-            # Later stages depend on this one: their entries are out of date from here on, whatever happens.
-            done = {}
-            _write_manifest(context, inputs, spelled, kept)
+            # This stage and later ones are out of date from here on, whatever happens.
+            entries = {name: entries[name] for name in wanted[:number]}
+            _write_manifest(context, inputs, spelled, entries)
             if stage == "sample":
                 entry = {"fingerprint": mark, **_drawn(context, manifest)}
             else:
                 directory.forget(stage)
                 entry = {"fingerprint": mark, **_timed(stage, context)}
-        kept[stage] = entry
+            entries[stage] = entry
         before = _digest(mark, entry["digest"])
-        _write_manifest(context, inputs, spelled, {**kept, **_later(done, stage)})
+        _write_manifest(context, inputs, spelled, entries)
     merge_rejected(directory)
-    unanswered = kept.get("annotate", {}).get("unanswered", 0)
-    if set(kept) == set(STAGES) and not (directory.recipe.exists() and len(skipped) == len(wanted)):
-        write_recipe(directory)
-    rebuilt = _rebuilt(context, recipe, inputs) if wanted[-1] == STAGES[-1] else {}
+    unanswered = entries["annotate"]["unanswered"] if "annotate" in wanted else 0
+    rebuilt: Mapping[str, bool] = {}
+    if wanted == STAGES:
+        if not directory.recipe.exists() or len(skipped) < len(wanted):
+            write_recipe(directory)
+        rebuilt = _rebuilt(context, recipe, inputs)
     return Outcome(directory, context.config, unanswered, tuple(skipped), rebuilt)
 
 
 def _rebuilt(context: Context, recipe: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, bool]:
-    """Compare the result with the recipe; where it differs, report what else differs."""
+    """Compare the result with the recipe; where files differ, report which tools differ."""
     found = compare_files(recipe, context.run)
     if found and not all(found.values()):
         others = ", ".join(other_tools(recipe, inputs)) or "the settings or the answers"
@@ -187,25 +189,21 @@ def _rebuilt(context: Context, recipe: Mapping[str, Any], inputs: Mapping[str, A
 def _write_manifest(
     context: Context, inputs: Mapping[str, Any], spelled: Mapping[str, str], stages: Mapping[str, Any]
 ) -> None:
-    made_by = {name: version_of(name) for name in PACKAGES} | {"python": platform.python_version()}
     config = storable(context.config)
     first = {name: value for name, value in spelled.items() if value != config[name]}
-    write_json(
-        context.run.manifest,
-        {
-            "format": FORMAT,
-            "made_by": made_by,
-            "config": config,
-            **({"spelling": first} if first else {}),
-            **inputs,
-            "stages": stages,
-        },
-    )
+    manifest = {
+        "format": FORMAT,
+        "made_by": {name: version_of(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "config": config,
+        **({"spelling": first} if first else {}),
+        **inputs,
+        "stages": stages,
+    }
+    write_json(context.run.manifest, manifest)
 
 
 def _digest(*parts: Any) -> str:
-    canonical = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8")).hexdigest()
+    return hashlib.sha256(canonical(parts).encode("utf-8")).hexdigest()
 
 
 def _timed(stage: str, context: Context) -> dict[str, Any]:
@@ -223,7 +221,7 @@ def _timed(stage: str, context: Context) -> dict[str, Any]:
 
 
 def _drawn(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Sample, and remove the files of the stages after it. Where the source cannot be read, all is as it was before."""
+    """Sample, and remove the files of later stages. Where the source cannot be read, the run stays as it was."""
     try:
         entry = _timed("sample", context)
     except SourceError:
@@ -234,15 +232,11 @@ def _drawn(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _later(done: Mapping[str, Any], stage: str) -> dict[str, Any]:
-    return {name: done[name] for name in STAGES[STAGES.index(stage) + 1 :] if name in done}
-
-
 def _is_whole(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
-    """Whether what the manifest speaks of is still there."""
-    if stage == "annotate":
-        if not all(path.exists() for path in directory.made_by(stage)):
-            return False
-        with answers_of(directory) as ledger:
-            return ledger is not None and (len(ledger) > 0 or entry["funnel"][0]["out"] == 0)
-    return all(path.exists() for path in directory.made_by(stage))
+    """Return whether the result of a stage is still there."""
+    if not all(path.exists() for path in directory.made_by(stage)):
+        return False
+    if stage != "annotate":
+        return True
+    with answers_of(directory) as ledger:
+        return ledger is not None and (len(ledger) > 0 or entry["funnel"][0]["out"] == 0)

@@ -26,9 +26,9 @@ class Types(NamedTuple):
     """The types of a passage that a second teacher is asked about by query."""
 
     found: tuple[str, ...] = ()
-    """Those that the first teacher found."""
+    """The types that the first teacher found."""
     absent: tuple[str, ...] = ()
-    """Drawn from those that it did not find."""
+    """Some types that it did not find, drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,19 @@ class Second:
     """The settings of the run, with this teacher in place of the first."""
     teacher: Teacher
     positions: Mapping[str, float] = field(default_factory=dict)
-    """Of the passages in the order in which a share takes them, by id; without any their hashes are taken."""
+    """By passage id, the place (0 to 1) in the order in which a share is drawn; without one it is the id's hash."""
 
     def is_asked(self, passage_id: str) -> bool:
-        """Whether a passage is in the share that it is asked about."""
+        """Return whether a passage is in the share that it is asked about."""
         share = self.settings.share
         return share >= 1 or self.positions.get(passage_id, fraction(self.config.seed, passage_id)) < share
 
     def asked(self, passage_id: str, text: str) -> list[tuple[str, str]]:
-        """Return what it is asked about a passage: entity type, empty for all types, and text of the question."""
+        """Return the questions about a passage: entity type, empty for all types, and text."""
         return [("", text)] if self.is_asked(passage_id) else []
 
     def questions(self, passages: Iterable[Passage]) -> Iterator[Asked]:
-        """Yield its questions; as a passage each has the text of the question."""
+        """Yield its questions; the passage of each has the text of the question."""
         for one in passages:
             for _, text in self.asked(one.id, one.text):
                 yield Asked(replace(one, text=text, pieces=()), self.teacher.question(text))
@@ -81,7 +81,7 @@ class ByQuery(Second):
     types: Mapping[str, Types] = field(default_factory=dict)
     """By passage id."""
     definitions: Mapping[str, str] = field(default_factory=dict)
-    """Of the types that have one in the instructions of samples."""
+    """By type, where the instructions of samples have definitions."""
 
     def asked(self, passage_id: str, text: str) -> list[tuple[str, str]]:
         """Return the types that it is asked about, each with the text of the query."""
@@ -117,7 +117,7 @@ def make_second(settings: CheckSettings, first: RunConfig) -> Second:
 
 
 def second_of(run: RunDir, config: RunConfig) -> Second | None:
-    """Return the second teacher of a run with the settings ``config``; None where none was asked.
+    """Return the second teacher of a run with the settings ``config``; None where it has none.
 
     Raises:
         RunDirError: its settings are damaged.

@@ -67,7 +67,7 @@ class Result:
     unanswered: int = 0
     """Passages that have no answer yet."""
     digest: str = ""
-    """Identity of a result that does not follow from the inputs alone, such as which passages have answers."""
+    """Hash of what the inputs do not decide, such as which passages have answers."""
     report: Mapping[str, Any] = field(default_factory=dict)
     """Figures for the manifest only, such as bytes read."""
 
@@ -158,8 +158,8 @@ def annotate_stage(context: Context) -> Result:
                     identity.update(bytes.fromhex(key))
                 else:
                     failure = None if key in waiting else ledger.failure(key)
-                    silent = WAITING if key in waiting else "not asked"
-                    kind, detail = (failure.kind, failure.detail) if failure else (silent, "")
+                    unasked = WAITING if key in waiting else "not asked"
+                    kind, detail = (failure.kind, failure.detail) if failure else (unasked, "")
                     rejected.add(Rejected("annotate", f"unanswered: {kind}", passage_id, text, detail))
         for attempt in ledger.attempts():  # paid for as well
             if int(attempt.key[:16], 16) in keys:
@@ -206,12 +206,13 @@ def clean_stage(context: Context) -> Result:
             predictions.made["mention"] += mentions
             occurrences.out += mentions
             write(part.made)
-            if part.predicted is not None:
-                write_predicted(part.predicted)
-            if part.probabilities is not None:
-                write_probabilities(part.probabilities)
-            if part.agreement is not None:
-                write_agreement(part.agreement)
+            for write_more, rows in (
+                (write_predicted, part.predicted),
+                (write_probabilities, part.probabilities),
+                (write_agreement, part.agreement),
+            ):
+                if rows is not None:
+                    write_more(rows)
     with replacing(run.labels) as file:
         tables.write_records(file, tables.LABEL, log.uses())
     flows = (parse, predictions, occurrences)
@@ -256,7 +257,7 @@ RUN: Final[Mapping[str, Callable[[Context], Result]]] = {
 
 @contextmanager
 def _optional(path: Path, schema: pa.Schema, *, wanted: bool) -> Iterator[Callable[[pa.RecordBatch], None]]:
-    """Write a file that only some runs have; where it is not wanted, remove it."""
+    """Write a file that only some runs have; remove it where it is not wanted."""
     if not wanted:
         path.unlink(missing_ok=True)
         yield lambda _: None
@@ -268,7 +269,7 @@ def _optional(path: Path, schema: pa.Schema, *, wanted: bool) -> Iterator[Callab
 def _parts(
     context: Context, work: Callable[[Item], Part], items: Iterable[Item], rejected: Rejects, flow: Flow
 ) -> Iterator[Part]:
-    """Run ``work`` on each partition; count the results and yield them in order."""
+    """Apply ``work`` to each partition; count the results and yield them in order."""
     for part in context.engine.spread(work, items):
         flow.out += part.out
         rejected.add_all(part.rejected)
@@ -277,11 +278,12 @@ def _parts(
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:
+    """Return a function that shows how many rows have been read in all."""
     shown = 0
 
-    def tell(done: int, _total: int | None) -> None:
+    def show(done: int, _total: int | None) -> None:
         nonlocal shown
         progress.advance(done - shown)
         shown = done
 
-    return tell
+    return show

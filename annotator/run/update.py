@@ -1,7 +1,7 @@
-"""Add articles to a finished run: one more step of its draw, after which the run is built on.
+"""Add articles to a finished run: add one step to its draw, and build again.
 
-The step is a setting of the run, ``added_docs``. It is in the manifest before anything else changes, so that a killed
-update is continued, and never counted twice.
+The step is part of a setting of the run, ``added_docs``. It is in the manifest before anything else changes, so that a
+killed update is continued, and never counted twice.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def updating(
 ) -> Iterator[Outcome]:
     """Add articles to a finished run, or continue an update, and yield the outcome as ``running`` does.
 
-    Passages, splits and samples of the articles before stay as they are; only new passages are asked about, and those
-    that have no answer yet.
+    Passages, splits and samples of earlier articles stay as they are. The teacher is asked only about passages that
+    have no answer yet.
 
     Args:
         root: the run directory.
@@ -56,14 +56,14 @@ def updating(
     if added != config.added_docs:
         _refuse_unknown_commit(manifest, run)
         with running(root, given, progress, until="chunk", asking="never"):
-            pass  # what is there is what the program of today makes, or this is refused
+            pass  # raises an error where this version would sample or chunk the articles of the run differently
         total, more = sum(config.steps), int(added.rpartition(",")[2])
         progress.say(f"adding {plural(more, 'article')} to the {total:,} of {root}")
     elif config.added_docs:
         wanted = f"{sum(config.steps):,} articles"
         if _finished(manifest, run):
             progress.say(f"{root} has its {wanted}; --docs +N adds N more")
-        else:  # where the same --docs +N means this step, the number of all articles adds to it
+        else:  # +N would repeat this step; the number of all articles adds to it
             progress.say(f"continuing the update of {root} to {wanted}; --docs N adds up to N in all")
     with running(root, {**given, "added_docs": added}, progress, asking=asking) as outcome:
         yield outcome
@@ -74,10 +74,10 @@ def _finished(manifest: Mapping[str, Any], run: RunDir) -> bool:
 
 
 def plan_update(docs: str | None, config: RunConfig, manifest: Mapping[str, Any], run: RunDir) -> str:
-    """Return the setting ``added_docs`` of the updated run: one more step, or as it is to continue an update.
+    """Return the setting ``added_docs`` of the updated run: with one more step, or unchanged to continue an update.
 
-    A step that is the last one's, while that is not finished or passages have no answer, is that step: whoever repeats
-    a command that was killed adds nothing twice.
+    While the last step is not finished, or has passages without an answer, the same number of articles means that step:
+    repeating a killed command adds nothing twice.
 
     Raises:
         ConfigError: ``docs`` is no number of articles that can be added.
@@ -112,7 +112,7 @@ def plan_update(docs: str | None, config: RunConfig, manifest: Mapping[str, Any]
 
 
 def _refuse_unknown_commit(manifest: Mapping[str, Any], run: RunDir) -> None:
-    """Refuse a Hub dataset of which nobody knows what was sampled: its newest commit may hold other rows."""
+    """Refuse a Hub dataset whose sampled commit was not recorded: its newest commit may have other rows."""
     source = manifest["source"]
     if source.get("fingerprint", "").startswith("hub:") and not source.get("revision"):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The steps of a run: what the first build made, then what each update added. In every file they follow each other.
+"""The steps of a run: the first build, then each update. In every file their rows follow each other.
 
 Splits and negatives of a step depend on that step and earlier ones alone, so that an update changes no sample.
 """
@@ -18,7 +18,7 @@ from annotator.storage.rundir import RunDir
 
 
 def document_steps(run: RunDir, config: RunConfig) -> list[range]:
-    """Return the rows of ``documents.parquet`` by step; a step has fewer than it wants where the source ended."""
+    """Return the rows of ``documents.parquet`` by step; a step has fewer than its setting where the source ended."""
     total = tables.count(run.documents)
     return _rows(min(wanted, total) for wanted in accumulate(config.steps))
 
@@ -65,7 +65,7 @@ def splits_of(run: RunDir, config: RunConfig) -> Callable[[str], int]:
 
 
 def negatives_of(run: RunDir, ratio: float, seed: int) -> list[tuple[range, Negatives]]:
-    """Return the rows of ``annotations.parquet`` by step, each with what draws negatives for them.
+    """Return the rows of ``annotations.parquet`` by step, each with the negatives to draw for them.
 
     The frequency of a type is that in the annotations of the step and of earlier ones.
     """

@@ -124,5 +124,4 @@ def _run_until(stage: str, settings: dict[str, Any], options: RunOptions, asking
             out = default_root(merged.get("source", RunConfig().source))
             typer.echo(f"Run directory: {out}", err=True)
     with exits(options.debug, out):
-        quiet, as_json, fresh = options.quiet, options.as_json, options.fresh
-        run(out, merged, quiet=quiet, as_json=as_json, fresh=fresh, until=stage, asking=asking)
+        run(out, merged, options, until=stage, asking=asking)

@@ -15,7 +15,7 @@ from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from annotator.terminal.words import plural
-from data_cards.commands.running import run
+from data_cards.commands.running import RunOptions, run
 
 app = typer.Typer(
     help="""Decide which entity type each unknown label becomes, and apply it.
@@ -160,7 +160,7 @@ def apply(
         if not path.exists() and not translate_labels:
             raise ConfigError(f"no decisions in {path}; make them with: vner-annotate labels review {directory}")
         asking: Asking = "now" if translate_labels else "never"
-        run(directory, settings, quiet=quiet, as_json=as_json, asking=asking)
+        run(directory, settings, RunOptions(quiet=quiet, as_json=as_json), asking=asking)
 
 
 @app.command(cls=Command)

@@ -37,23 +37,17 @@ class RunOptions:
 
 
 def run(
-    out: Path,
-    settings: dict[str, Any],
-    *,
-    quiet: bool,
-    as_json: bool,
-    fresh: bool = False,
-    until: str = STAGES[-1],
-    asking: Asking = "now",
+    out: Path, settings: dict[str, Any], options: RunOptions, *, until: str = STAGES[-1], asking: Asking = "now"
 ) -> None:
     """Run the stages as far as ``until``, print the result, and exit with 3 where passages are unanswered."""
     from annotator.run.runner import running
     from annotator.terminal.progress import make_progress
     from data_cards import summary
 
-    with running(out, settings, make_progress(quiet=quiet), until=until, fresh=fresh, asking=asking) as outcome:
+    progress = make_progress(quiet=options.quiet)
+    with running(out, settings, progress, until=until, fresh=options.fresh, asking=asking) as outcome:
         report = summary.finish(outcome)
-    conclude(outcome, report, batch=asking == "batch", as_json=as_json)
+    conclude(outcome, report, batch=asking == "batch", as_json=options.as_json)
 
 
 def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: bool, updated: bool = False) -> None:
@@ -61,8 +55,8 @@ def conclude(outcome: Outcome, report: dict[str, Any], *, batch: bool, as_json: 
 
     Args:
         outcome: the run.
-        report: that of ``summary.finish``.
-        batch: whether a Batch API was asked.
+        report: what ``summary.finish`` returned.
+        batch: whether a Batch API was used.
         as_json: print JSON instead of tables.
         updated: whether articles were added to a finished run.
     """

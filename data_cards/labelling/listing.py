@@ -31,12 +31,12 @@ class Example:
     mention: str
     passage_id: str
     context: str = ""
-    """The mention and the text around it; empty when it is not in the passage."""
+    """The mention and the text around it; empty where it is not in the passage."""
 
 
 @dataclass(slots=True)
 class Label:
-    """The raw labels that became one type, or that wait under one form."""
+    """The raw labels that became one type, or that wait for a decision under one form."""
 
     label: str
     status: str

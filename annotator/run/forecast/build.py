@@ -1,7 +1,7 @@
 """Forecast the cost of a run: passages, tokens, money and time.
 
-A plan asks the teacher nothing. A pilot asks about a few passages, into the ledger of the run; its measurements replace
-the assumptions.
+A plan sends no request. A pilot asks about a few passages and stores the answers in the ledger of the run; its
+measurements replace the assumptions.
 """
 
 from __future__ import annotations
@@ -67,21 +67,20 @@ def plan(
         AnnotateError: as for a run, and a pilot without a directory to keep its answers in.
     """
     if pilot and root is None:
-        raise ConfigError("--pilot needs --out DIR: its answers are paid for, and that is where they are kept")
+        raise ConfigError("--pilot needs --out DIR, where its paid answers are kept")
     with tempfile.TemporaryDirectory(prefix="vner-plan-") if root is None else nullcontext(str(root)) as folder:
         place = Path(folder)
         outcome = run(place, settings, progress, until="chunk", fresh=fresh)
         config = outcome.config
-        if pilot:
-            require_key(config)
-            with opened(place) as directory:
+        with opened(place) as directory:
+            if pilot:
+                require_key(config)
                 config = settle_response_format(config, directory, progress)
-        context = Context(config, outcome.run, load_tokenizer(config.tokenizer), make_teacher(config), progress)
-        if pilot:
-            with opened(place):
+            context = Context(config, directory, load_tokenizer(config.tokenizer), make_teacher(config), progress)
+            if pilot:
                 _ask_some(context, pilot)
-        passages = (in_request_tokens(one, config) for one in tables.read_passages(context.run.passages))
-        return forecast(context, assumed, ask_about(passages, context.teacher))
+            passages = (in_request_tokens(one, config) for one in tables.read_passages(directory.passages))
+            return forecast(context, assumed, ask_about(passages, context.teacher))
 
 
 def _ask_some(context: Context, pilot: int) -> None:
@@ -111,9 +110,9 @@ def forecast(
         context: the run, with the settings of the teacher that is asked.
         assumed: assumptions of the user.
         questions: each with a passage whose length is in tokens of the request.
-        unit: what the questions are counted as.
+        unit: the name of a question in the plan.
         answer_ratio: assumed answer tokens for each passage token.
-        read: returns what is in an answer, None where it cannot be read; by default it is read as one about a passage.
+        read: returns the entities of an answer, None where it is unreadable; by default those of a whole passage.
     """
     config = context.config
     read = read or partial(clean_reply, labels=LabelNormalizer(load_lexicon()))
@@ -121,7 +120,7 @@ def forecast(
     seen, known = Seen(), set[str]()
     total = prompt_tokens = passage_tokens = to_ask = in_batch = 0
     waiting = keys_in_open_batches(context.run)
-    with answers_of(context.run) as ledger:  # a plan makes none: a ledger says that something was asked
+    with answers_of(context.run) as ledger:  # a plan creates no ledger: with one, the teacher can no longer be changed
         for passage, question in questions:
             total += 1
             if question.key in known:
@@ -161,7 +160,7 @@ def forecast(
 
 
 def prompt_tokens_of(question: Question, tokenizer: Tokenizer) -> int:
-    """Tokens of the very messages that will be sent; none for the embedded teacher."""
+    """Return the tokens of the messages that will be sent; 0 for the embedded teacher."""
     messages = question.content.get("messages")
     if not messages:
         return 0

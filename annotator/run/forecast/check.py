@@ -29,20 +29,13 @@ from annotator.terminal.events import Progress
 QUERY_ANSWER_RATIO: Final = 0.05
 """Assumed tokens of an answer to a query for each token of its passage; samples of the bundled articles have 0.04."""
 CANDIDATES: Final = 6
-"""Assumed entities of a passage on which two teachers differ: as many as with a weak one in docs/second-opinion.md."""
+"""Assumed entities of a passage on which two teachers differ: measured with a weak one in docs/second-opinion.md."""
 
 
 def plan_check(
     root: Path, settings: Mapping[str, Any], progress: Progress, assumed: Assumed, request: CheckRequest
 ) -> Plan:
-    """Forecast the cost of a check; nothing is asked.
-
-    Args:
-        root: a finished run directory.
-        settings: of the second teacher; without a provider those of the last check stand.
-        progress: receives all events.
-        assumed: assumptions about the second teacher.
-        request: what to ask and what to keep.
+    """Forecast the cost of a check without sending a request; the arguments are those of ``checking``.
 
     Raises:
         AnnotateError: as for a check.
@@ -69,7 +62,7 @@ def _read_query(passage: Passage, completion: Completion) -> Cleaned | None:
 
 
 def _arbiter(context: Context, second: Second, ledger: Answers, price: Price | None) -> Arbiter:
-    """Forecast the arbiter: exactly where both teachers have answered, one question for each other passage."""
+    """Forecast the arbiter's questions: exactly where both teachers have answered, else one for each passage."""
     tokenizer = load_tokenizer(request_tokenizer(second.config.tokenizer))
     arbiter = make_arbiter(second.config, second.settings.arbiter)
     questions = [

@@ -1,4 +1,4 @@
-"""The records of a forecast: what is assumed, what answers have shown, and the plan that comes of both."""
+"""The records of a forecast: assumptions, measurements, and the plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DAY: Final = 86400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
-    """Assumptions of the user about the teacher; None: the default."""
+    """The user's assumptions about the teacher; None: the default."""
 
     latency: float | None = None
     """Seconds an answer takes; measurements replace it."""
@@ -57,7 +57,7 @@ class Seen:
     """Passages without an answer after a request, by kind of failure."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the measurements for JSON."""
         numbers = asdict(self) | {
             "latency": round(self.seconds / self.timed, 3) if self.timed else None,
             "rejected": dict(self.rejected.most_common()),
@@ -67,10 +67,10 @@ class Seen:
         return numbers
 
     def add(self, passage: Passage, completion: Completion, cleaned: Cleaned | None, tokenizer: Tokenizer) -> None:
-        """Count one answer, and what cleaning made of it."""
+        """Count one answer and its entities."""
         self.answers += 1
         self.prompt_tokens += completion.prompt_tokens
-        # An endpoint that reports no usage still wrote something.
+        # Some endpoints report no usage.
         self.completion_tokens += completion.completion_tokens or tokenizer.count(completion.reply)
         self.passage_tokens += passage.n_tokens
         self.seconds += completion.latency
@@ -94,7 +94,7 @@ class Arbiter:
     usd: float | None
     """None where the price is not known."""
     basis: str
-    """What the expectation rests on, in words."""
+    """How the numbers were estimated, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Plan:
 
     config: RunConfig
     unit: str
-    """What questions are counted as: passages, or questions."""
+    """The name of a question: passages, or questions."""
     count: int
     answered: int
     """Questions that need no request: the ledger has the answer, or another passage has the same text."""
@@ -112,7 +112,7 @@ class Plan:
     prompt_tokens: int
     completion_tokens: int
     answer_ratio: float
-    """Tokens of answer for each token of the passage that were assumed."""
+    """Assumed answer tokens for each passage token."""
     latency: float
     price: Price | None
     seen: Seen
@@ -121,7 +121,7 @@ class Plan:
 
     @property
     def to_ask(self) -> int:
-        """Requests to come."""
+        """Return the number of requests to come."""
         return self.count - self.answered - self.in_batch
 
     @property
@@ -131,21 +131,21 @@ class Plan:
 
     @property
     def warning(self) -> str:
-        """A warning to read before the first request; empty where there is none."""
+        """Return a warning to read before the first request; empty where there is none."""
         return retirement(self.config)
 
     @property
     def cost(self) -> float | None:
-        """US dollars, or None where the price is not known."""
+        """Return the cost in US dollars; None where the price is not known."""
         return self.price.of(self.prompt_tokens, self.completion_tokens) if self.price else None
 
     @property
     def time(self) -> tuple[float, str]:
-        """Seconds, and what bounds them; see ``time_of``."""
+        """Return the time in seconds, and what bounds it; see ``time_of``."""
         return time_of(self.config, self.to_ask, self.prompt_tokens + self.completion_tokens, self.latency)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the plan for JSON."""
         cost = None
         if self.price and self.cost is not None:
             cost = {
@@ -186,11 +186,11 @@ class Plan:
 
 
 def time_of(config: RunConfig, requests: int, tokens: float, latency: float) -> tuple[float, str]:
-    """Return the seconds for so many requests with so many tokens in all, and what bounds them.
+    """Return the seconds for so many requests with so many tokens in all, and the limit that bounds them.
 
-    That is what takes longest of: the requests by ``--concurrency``, each of ``latency`` seconds; these in full minutes
-    of ``--rpm`` or ``--tpm``, of which the last takes as long as its requests; and the full days that are over before
-    the last request, by the limits a day of ``--limits``.
+    Each limit gives a time, of which the longest counts. By ``--concurrency``, every request takes ``latency`` seconds.
+    By ``--rpm`` or ``--tpm``, all minutes but the last are full, and the last takes as long as its requests. By the
+    limits a day of ``--limits``, it is the full days before the last request.
     """
     if not requests:
         return 0.0, ""

@@ -1,1 +1,1 @@
-"""What the manifest has of a run: settings and inputs, the recipe made of them, and what a next run may not change."""
+"""Settings and inputs of a run in its manifest, the recipe that is written from them, and changes that are refused."""

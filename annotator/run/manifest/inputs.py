@@ -96,14 +96,14 @@ def _source(context: Context, manifest: Mapping[str, Any], name: str, *, given: 
     if dataset := hub_dataset(source):
         return {"name": name, **_hub_source(context, manifest, dataset)}
     if known.get("secret") and not given:
-        return known  # without its secret the address cannot be read; the sample is here
+        return known  # without its secret the address cannot be read; the sample is there
     secret = {"secret": True} if without_secrets(source) != source else {}
     try:
         found = fingerprint(source)
     except SourceError:
         if not known.get("fingerprint"):
             raise
-        found = known["fingerprint"]  # the source is gone, but its sample is here
+        found = known["fingerprint"]  # the source is gone, but its sample is there
     if known.get("fingerprint") and found != known["fingerprint"]:
         raise _other_source(context)
     return {"name": name, "fingerprint": found, **secret}
@@ -136,7 +136,7 @@ def _other_source(context: Context) -> ConfigError:
 
 
 def _benchmarks(files: tuple[str, ...], manifest: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return what the benchmarks hold; where one has gone, what the passages were made with still stands."""
+    """Return the identity of each benchmark; where one is gone, those with which the passages were made."""
     missing = next((file for file in files if not Path(file).is_file()), "")
     if not missing:
         return [file_identity(Path(file)) for file in files]

@@ -2,8 +2,8 @@
 
     vner-annotate build --config recipe.toml --out NEW   # with completions.sqlite copied into NEW
 
-Its settings are those of the run, without those of the panel ``Run``, such as ``--workers``: they change no result. Its
-table ``recipe`` has what the result depends on besides, and the sha256 of each file of the result.
+It has the settings of the run, except those of the panel ``Run``, such as ``--workers``, which change no result. Its
+table ``recipe`` has what else the result depends on, and the sha256 of each file of the result.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from annotator.config.settings import RECIPE, RunConfig
 from annotator.errors import ConfigError
+from annotator.ledger import canonical
 from annotator.sources.locating import at_revision
 from annotator.storage.atomic import explained, replacing
 from annotator.storage.rundir import RunDir
@@ -45,11 +46,11 @@ def make_recipe(run: RunDir, hide: Callable[[Any], Any] = lambda settings: setti
     """Return the recipe of a finished run as TOML. ``hide`` removes from its settings what must not be published."""
     manifest = run.read_manifest()
     source = manifest["source"]
-    settings = {item.name: manifest["config"].get(item.name, item.default) for item in _settings()}
+    own = [item for item in fields(RunConfig) if item.metadata["panel"] != "Run"]
+    settings = {item.name: manifest["config"].get(item.name, item.default) for item in own}
     settings["source"] = at_revision(settings["source"], source.get("revision", ""))
-    made_of = {name: source[name] for name in ("fingerprint", "revision") if name in source}
     tables = {
-        "source": made_of,
+        "source": {name: source[name] for name in ("fingerprint", "revision") if name in source},
         "tools": _tools(manifest),
         "versions": manifest["made_by"],
         "files": {path.relative_to(run.root).as_posix(): file_sha256(path) for path in run.results()},
@@ -61,7 +62,7 @@ def make_recipe(run: RunDir, hide: Callable[[Any], Any] = lambda settings: setti
 
 
 def check_source(recipe: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-    """Refuse a source with other content than that of the recipe, before anything is asked about it.
+    """Refuse a source with other content than the recipe's, before any question.
 
     Raises:
         ConfigError: it has other content.
@@ -89,17 +90,10 @@ def compare_files(recipe: Mapping[str, Any], run: RunDir) -> dict[str, bool]:
     }
 
 
-def _settings() -> list[Any]:
-    return [item for item in fields(RunConfig) if item.metadata["panel"] != "Run"]
-
-
 def _tools(manifest: Mapping[str, Any]) -> dict[str, str]:
-    canonical = {
-        name: json.dumps(manifest[name], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        for name in _TOOLS
-        if manifest.get(name)
-    }
-    return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in canonical.items()}
+    """Return the hash of each tool of the run."""
+    used = {name: canonical(manifest[name]) for name in _TOOLS if manifest.get(name)}
+    return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in used.items()}
 
 
 def file_sha256(path: Path) -> str:

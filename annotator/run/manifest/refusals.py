@@ -1,4 +1,4 @@
-"""Refuse settings with which a run directory cannot continue; each message says how to go on."""
+"""Refuse settings with which a run directory cannot continue, by a ``ConfigError`` that names the ways to go on."""
 
 from __future__ import annotations
 
@@ -20,32 +20,29 @@ PAID: Final = ("sample", "chunk", "annotate")
 def refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: Path) -> None:
     """Refuse settings that would ask other questions than those of the run, whose answers are paid for.
 
-    Before the first question (there is a ledger from then on) nothing is paid for: the teacher can still be changed.
+    Before the first question, with which the ledger is created, the teacher can still be changed.
     """
+    if not stored:
+        return
     run = RunDir(root)
     asked = run.ledger.exists() or (stored.get("ledger") and run.passages.exists())
-    stages = PAID if asked else PAID[:2]
-    now = {name: getattr(config, name) for name in names_of(stages)}
-    stored = {**ADDED, **stored} if stored else stored
-    if run.ledger.exists() and stored:
-        before = stored.get("response_format", "text")  # what it was before there was a choice
-        if "auto" not in (before, config.response_format):
-            stored, now = {**stored, "response_format": before}, {**now, "response_format": config.response_format}
-        stored, now = {**stored, "option": stored.get("option", [])}, {**now, "option": list(config.option)}
-    now.pop("source")  # the same articles under another path are the same articles: content decides, further on
-    added = stored.get("added_docs", "")
-    if not added or f"{config.added_docs},".startswith(f"{added},"):
-        now.pop("added_docs", None)  # articles are added, and no question changes
-    else:
-        now["added_docs"] = config.added_docs
+    before = {"response_format": "text", "option": [], **ADDED, **stored}  # older runs lack some of these
+    now = {name: getattr(config, name) for name in names_of(PAID if asked else PAID[:2])}
+    del now["source"]  # it may have another path; its content is compared later
+    if not before["added_docs"] or f"{now['added_docs']},".startswith(f"{before['added_docs']},"):
+        del now["added_docs"]  # an update changes no earlier question
+    if run.ledger.exists():
+        if "auto" not in (before["response_format"], config.response_format):
+            now["response_format"] = config.response_format
+        now["option"] = list(config.option)
     other = [
-        f"{flag(name)} {stored[name]}, not {now[name]}"
-        for name in now
-        if name in stored and not same_setting(name, stored[name], now[name])
+        f"{flag(name)} {before[name]}, not {value}"
+        for name, value in now.items()
+        if name in before and not same_setting(name, before[name], value)
     ]
     if other:
-        more = [name for name in now if name == "docs" and len(other) == 1 and now[name] > stored[name]]
-        update = f"add articles with: vner-annotate update {root} --docs {now['docs']}; or " if more else ""
+        is_larger = len(other) == 1 and now["docs"] > before.get("docs", now["docs"])
+        update = f"add articles with: vner-annotate update {root} --docs {now['docs']}; or " if is_larger else ""
         raise ConfigError(
             f"{root} was made with {'; '.join(other)}: {update}choose another --out, "
             "or add --fresh to start over (paid answers stay)"
@@ -53,7 +50,7 @@ def refuse_other_questions(stored: Mapping[str, Any], config: RunConfig, root: P
 
 
 def refuse_other_types(manifest: Mapping[str, Any], identity: Mapping[str, Any], run: RunDir) -> None:
-    """Refuse types that would ask, and pay for, every question again. Synonyms are no part of a question."""
+    """Refuse types with which every question would be asked again. Synonyms are no part of a question."""
     before, now = ((one.get("prompt") or {}).get("types_sha256") for one in (manifest.get("teacher", {}), identity))
     if run.ledger.exists() and "teacher" in manifest and before != now:
         raise ConfigError(
@@ -72,7 +69,7 @@ def refuse_other_ledger(stored: Mapping[str, Any], config: RunConfig, root: Path
 
 
 def refuse_second(identity: Mapping[str, Any], config: RunConfig, directory: RunDir) -> None:
-    """Refuse a first teacher that is the second one of an earlier check: it would agree with itself."""
+    """Refuse a first teacher that is the second one of an earlier check, since it would agree with itself."""
     second = second_of(directory, config)
     if second and dict(second.teacher.identity) == dict(identity):
         raise ConfigError(
@@ -82,11 +79,7 @@ def refuse_second(identity: Mapping[str, Any], config: RunConfig, directory: Run
 
 
 def refuse_batch(config: RunConfig) -> None:
-    """Refuse ``--batch`` where the provider has no Batch API.
-
-    Raises:
-        ConfigError: it has none.
-    """
+    """Refuse ``--batch`` where the provider has no Batch API."""
     if not PROVIDERS[config.provider].batches:
         able = " or ".join(name for name, provider in PROVIDERS.items() if provider.batches)
         raise ConfigError(f"--batch needs --provider {able}; no other has a Batch API")

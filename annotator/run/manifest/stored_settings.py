@@ -1,4 +1,4 @@
-"""Store the settings of a run so that it can be resumed from any folder, and so that no secret is written down."""
+"""Store the settings of a run without secrets, and so that it can be resumed from any folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPELLED: Final = ("source", "tokenizer", "prompt")
 
 
 def stored_settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that a manifest has; those of another version that are gone are left out."""
+    """Return the settings in a manifest, without those of another version that this one does not have."""
     return {name: value for name, value in manifest.get("config", {}).items() if name in RunConfig.__slots__}
 
 
@@ -34,7 +34,7 @@ def storable(config: RunConfig) -> dict[str, Any]:
 
 
 def located(name: str, value: str) -> str:
-    """Return ``value`` of the setting ``name`` as an absolute path, where it names a file or folder of this machine."""
+    """Return ``value`` of the setting ``name``, as an absolute path where it names a file or folder of this machine."""
     if not value or "://" in value or (name == "source" and value == "sample"):
         return value
     always = name in {"types", "labels", "decontaminate"} or (name == "prompt" and value.endswith(".toml"))
@@ -55,14 +55,14 @@ def spelling(config: RunConfig, manifest: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for name in SPELLED:
         given, earlier = str(getattr(config, name)), before.get(name)
-        # Another source is refused by its content: if there is a manifest, it is the same one.
+        # A source with other content is refused: if there is a manifest, the source is the same.
         same = earlier is not None and (name == "source" or located(name, given) == _stored_path(name, manifest))
         found[name] = str(earlier) if same else without_secrets(given)
     return found
 
 
 def same_setting(name: str, one: Any, other: Any) -> bool:
-    """Whether two values of the setting ``name`` mean the same."""
+    """Return whether two values of the setting ``name`` mean the same."""
     return bool(_storable(name, one) == _storable(name, other))
 
 
@@ -76,5 +76,5 @@ def _storable(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if name == "ledger":
-        return without_password(value)  # its user stays: without one the ledger is not found again
+        return without_password(value)  # the user's name stays, which opens the ledger again
     return without_secrets(located(name, value) if name in PATHS else value)
