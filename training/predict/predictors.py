@@ -10,44 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from annotator.errors import ConfigError
-<<<<<<< HEAD
 from annotator.teachers.registry import CHAT
-=======
-from annotator.teachers.registry import PROVIDERS
->>>>>>> 1dccdd9 (Training: options of students and taggers in one dataclass, endpoints from the registry of providers, shorter docstrings)
 
 if TYPE_CHECKING:
     from training.predict.running import Predictor
     from training.predict.taggers import TagMap
 
-ENDPOINTS: Final = tuple(name for name, provider in PROVIDERS.items() if provider.chat)
 TAGGERS: Final = ("underthesea", "token-classification", "gliner")
-<<<<<<< HEAD
 _MODELS: Final = ", ".join(f"{provider}:MODEL" for provider in CHAT)
 KINDS: Final = f"hf:DIR, {_MODELS}, underthesea, token-classification:DIR or gliner:DIR"
-BATCH_SIZE: Final = 16
-_PANEL: Final = "Student or tagger"
-
-MapFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--map", metavar="FILE", help="Read from this TOML file which types a tagger's tags answer for.",
-                 rich_help_panel=_PANEL),
-]  # fmt: skip
-BatchSize: TypeAlias = Annotated[
-    int,
-    typer.Option("--batch-size", metavar="N", min=1, help="Give a student this many queries at once.",
-                 rich_help_panel=_PANEL),
-]  # fmt: skip
-Device: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--device", metavar="NAME", help="Run a student on this device: cpu, cuda, cuda:0.",
-                 show_default="the GPU where there is one", rich_help_panel=_PANEL),
-]  # fmt: skip
-=======
-KINDS: Final = (
-    f"hf:DIR, {', '.join(f'{name}:MODEL' for name in ENDPOINTS)}, underthesea, token-classification:DIR or gliner:DIR"
-)
->>>>>>> 1dccdd9 (Training: options of students and taggers in one dataclass, endpoints from the registry of providers, shorter docstrings)
 
 
 def _option(flag: str, metavar: str, text: str, **more: Any) -> Any:
@@ -103,10 +74,6 @@ def tag_map(spec: str, map_file: Path | None) -> TagMap:
 def _parsed(spec: str) -> tuple[str, str]:
     """Return kind and name of a predictor."""
     kind, _, name = spec.partition(":")
-<<<<<<< HEAD
     if (kind == "underthesea") == bool(name) or kind not in {*TAGGERS, *CHAT, "hf"}:
-=======
-    if (kind == "underthesea") == bool(name) or kind not in {"hf", *ENDPOINTS, *TAGGERS}:
->>>>>>> 1dccdd9 (Training: options of students and taggers in one dataclass, endpoints from the registry of providers, shorter docstrings)
         raise ConfigError(f"--predictor must be {KINDS}, not {spec!r}")
     return kind, name
