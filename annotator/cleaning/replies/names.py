@@ -48,6 +48,18 @@ TEXT_KEYS = names("""
     tokens
 """)
 
+# What wraps the answer, and what says something about it.
+WRAPPER_KEYS = names("""
+    entities named_entities extracted_entities entity_list mentions annotations predictions result results data
+    output answer response items list tuples pairs ner extractions nodes spans arguments parameters input args
+    tool_call tool_calls function_call function json final_answer content labels tags thực_thể các_thực_thể
+    danh_sách danh_sách_thực_thể kết_quả
+""")
+PROSE_KEYS = names("""
+    description desc reason reasoning explanation note notes comment context sentence evidence justification role
+    definition mô_tả lý_do giải_thích ghi_chú vai_trò bối_cảnh chức_vụ confidence score
+""")
+
 
 def is_field(name: str) -> bool:
     """Whether a record calls its mention or its type by ``name``."""
