@@ -64,10 +64,8 @@ def read_object(items: list[Node], group: str | None, evidence: Evidence) -> Ste
     is_complete = record.text and record.label and wrapped <= {"mentions", "spans"}
     if is_complete or not any(is_nested(fields[key]) for key in wrapped):
         found = record.items()
-        if found is not None and (several := _cut_apart(entries, fields)):
-            return [*several, *strays]
         if found is not None:
-            return [*steps, *found, *strays] or [Visit([])]
+            return [*steps, *(_cut_apart(entries, fields) or found), *strays] or [Visit([])]
     return [*steps, *_map(entries, fields, wrapped, group), *strays] or [Visit([])]
 
 
