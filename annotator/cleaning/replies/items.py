@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
 from annotator.cleaning.replies.tree import Node
@@ -19,6 +20,10 @@ class Item(NamedTuple):
     """``bare`` without another list around it: such a list may also hold mentions without types."""
     several: bool = False
     """Whether the mention may be several between commas."""
+
+
+Reading: TypeAlias = Sequence[tuple[Node, Node]] | None
+"""The pairs of mention and type of an item: none where it is malformed, None where the reply excludes it."""
 
 
 class Excluded(str):

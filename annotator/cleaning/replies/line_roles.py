@@ -12,7 +12,7 @@ from itertools import chain
 
 from annotator.cleaning.replies.cells import cells
 from annotator.cleaning.replies.evidence import Evidence, Pair
-from annotator.cleaning.replies.items import Item
+from annotator.cleaning.replies.items import Reading
 from annotator.cleaning.replies.lines import MAX_LINES
 from annotator.cleaning.replies.names import fold
 from annotator.cleaning.replies.tree import Node, Prose
@@ -26,33 +26,32 @@ _FALSE = ("false", "no", "sai", "không")
 # ---- lines ----
 
 
-def settle_lines(lines: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
+def settle_lines(lines: Sequence[Node], evidence: Evidence) -> list[Reading]:
     """Cut each line as it fits best with mentions first, and with types first; the better order for all counts."""
-    settled: dict[int, list[tuple[Node, Node]] | None] = {id(line): [] for line in lines}
-    cut: list[tuple[Item, list[tuple[str, ...]]]] = []
-    excluded = 0
-    for line in lines[:MAX_LINES]:
-        ways = [tuple(cell for cell in way if fold(cell) not in _TRUE) for way in cells(str(line.nodes[0])[:1000])]
-        text = str(line.nodes[0])
+    readings: list[Reading] = [[] for _ in lines]
+    cut: list[tuple[int, list[tuple[str, ...]]]] = []
+    for place, line in enumerate(lines[:MAX_LINES]):
+        text = str(line)
+        ways = [tuple(cell for cell in way if fold(cell) not in _TRUE) for way in cells(text[:1000])]
         if any(_is_excluded(way, evidence) for way in ways) or (not ways and _EMPTY.search(text)):
-            settled[id(line)] = None
-            excluded += 1
+            readings[place] = None
         elif not (is_nothing(text) or text.endswith("?") or ("/" in text and evidence.stands(text))):
-            cut.append((line, [way for way in ways if len(way) > 1]))
-    best: tuple[float, bool, list[tuple[Item, Pair]]] = (0.0, False, [])
+            cut.append((place, [way for way in ways if len(way) > 1]))
+    is_prose = any(isinstance(lines[place], Prose) for place, _ in cut)
+    best: tuple[float, bool, dict[int, Pair]] = (0.0, False, {})
     for types_first in (False, True):
-        fits = [(line, pair) for line, ways in cut if (pair := _best(ways, types_first, evidence))]
-        score = sum(evidence.weigh(*pair) for _, pair in fits) - (0.3 if types_first else 0)
-        if _is_list(fits, len(cut), evidence, types_first) and score > best[0]:
+        fits = {place: pair for place, ways in cut if (pair := _best(ways, types_first, evidence))}
+        score = sum(evidence.weigh(*pair) for pair in fits.values()) - (0.3 if types_first else 0)
+        if score > best[0] and _is_list([*fits.values()], len(cut), evidence, types_first, is_prose):
             best = score, types_first, fits
     _, types_first, fits = best
-    if types_first and all(fold(label) == "title" for _, (_, label) in fits):
-        return settled  # "Title: ..." over prose
-    for line, (text, label) in fits:
+    if types_first and all(fold(label) == "title" for _, label in fits.values()):
+        return readings  # "Title: ..." over prose
+    for place, (text, label) in fits.items():
         whole = not types_first and (evidence.stands(text) or not evidence.known)
         texts = [text] if whole else evidence.mentions(text, label)
-        settled[id(line)] = [(one, label) for one in texts if not is_nothing(one)]
-    return settled
+        readings[place] = [(one, label) for one in texts if not is_nothing(one)]
+    return readings
 
 
 def _is_excluded(cells: Sequence[str], evidence: Evidence) -> bool:
@@ -83,44 +82,41 @@ def _best(ways: Sequence[tuple[str, ...]], types_first: bool, evidence: Evidence
     return max(found, key=lambda one: one[0])[1] if found else None
 
 
-def _is_list(fits: Sequence[tuple[Item, Pair]], lines: int, evidence: Evidence, types_first: bool) -> bool:
+def _is_list(fits: Sequence[Pair], lines: int, evidence: Evidence, types_first: bool, is_prose: bool) -> bool:
     """Whether lines are a list of items rather than prose: most fit, and their types are known or few."""
     if not fits:
         return False
-    known = sum(evidence.type_weight(label) >= (2 if evidence.known or types_first else 3) for _, (_, label) in fits)
-    if not evidence.known:
-        if any(isinstance(line.nodes[0], Prose) for line, _ in fits):
-            return False
-        return len(fits) == lines and (known == lines if types_first else 2 * known >= lines)
-    return 2 * len(fits) >= lines and (2 * known >= len(fits) or (len(fits) == lines and len(fits) > 1))
+    known = sum(evidence.type_weight(label) >= (2 if evidence.known or types_first else 3) for _, label in fits)
+    if evidence.known:
+        return 2 * len(fits) >= lines and (2 * known >= len(fits) or (len(fits) == lines and len(fits) > 1))
+    return not is_prose and len(fits) == lines and (known == lines if types_first else 2 * known >= lines)
 
 
 # ---- rows ----
 
 
-def settle_rows(rows: Sequence[Item], evidence: Evidence) -> dict[int, list[tuple[Node, Node]] | None]:
+def settle_rows(rows: Sequence[Sequence[Node]], evidence: Evidence) -> list[Reading]:
     """Read rows with an explanation, ``[type, mention, mention]``, mentions and types by turns; strings of both."""
-    readings: list[list[list[Pair]]] = []
+    ways: list[list[list[Pair]]] = []
     for row in rows:
-        texts = [str(node).strip() for node in row.nodes if type(node) is str]
+        texts = [str(node).strip() for node in row if type(node) is str]
         if len(texts) > 3 and fold(texts[0]) in ("entity", "thực_thể", "node"):
             texts = texts[1:]
-        readings.append([read(texts, evidence) for read in (_explained, _described, _typed, _by_turns)])
-    weights = [sum(evidence.weigh(*pair) for pair in chain(*reading)) for reading in zip(*readings, strict=True)]
-    first, second, *_ = sorted(range(len(weights)), key=lambda at: -weights[at])
-    settled: dict[int, list[tuple[Node, Node]] | None] = {}
-    owners: list[tuple[int, list[Item]]] = []
-    for row, reading in zip(rows, readings, strict=True):
-        best = reading[first] or reading[second] if weights[first] > 0 else []
-        settled[id(row)] = [*best]
-        is_relation = not row.nodes or fold(str(row.nodes[0])) in _RELATIONS
-        if not best and not is_relation and all(isinstance(one, str) and cells(one[:300]) for one in row.nodes):
-            owners.append((id(row), [Item((str(one),), "line") for one in row.nodes]))
-    found = settle_lines([part for _, parts in owners for part in parts], evidence)
-    for owner, parts in owners:
-        pairs = [found[id(part)] for part in parts]
-        settled[owner] = [pair for one in pairs for pair in one or []]
-    return settled
+        ways.append([read(texts, evidence) for read in (_explained, _described, _typed, _by_turns)])
+    weights = [sum(evidence.weigh(*pair) for pair in chain(*way)) for way in zip(*ways, strict=True)]
+    first, second, *_ = sorted(range(len(weights)), key=lambda way: -weights[way])
+    readings: list[Reading] = [(way[first] or way[second]) if weights[first] > 0 else [] for way in ways]
+    in_words = [place for place, row in enumerate(rows) if not readings[place] and _is_of_lines(row)]
+    lines = iter(settle_lines([str(text) for place in in_words for text in rows[place]], evidence))
+    for place in in_words:
+        readings[place] = [pair for _ in rows[place] for pair in next(lines) or ()]
+    return readings
+
+
+def _is_of_lines(row: Sequence[Node]) -> bool:
+    """Whether each string of a row may hold a mention and its type, as in ``["Lê An (person)", "Huế (city)"]``."""
+    is_relation = not row or fold(str(row[0])) in _RELATIONS
+    return not is_relation and all(isinstance(text, str) and cells(text[:300]) for text in row)
 
 
 _RELATIONS = ("relationship", "relation", "quan_hệ", "content_keywords")

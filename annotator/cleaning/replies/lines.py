@@ -1,7 +1,7 @@
-"""Answers without brackets, to the trees that the scanner makes of answers with them: tags, tables, YAML, CSV, lines.
+"""Read an answer without brackets to a tree: tags, tables, YAML, CSV, or lines.
 
-What may hold an item, with its type or without, becomes a ``Line``; how it is cut is settled with the passage. A line
-that ends with a colon, a Markdown heading, a tag or the head of a column is a ``Heading`` over what follows.
+What may hold an item, with its type or without, becomes a ``Line``; the passage decides later how it is cut. A line
+that ends with a colon, a Markdown heading, a tag or the head of a column becomes a ``Heading`` over what follows.
 """
 
 from __future__ import annotations
@@ -43,17 +43,18 @@ def _items(lines: Sequence[str]) -> list[Node]:
         if new := _as_heading(body) or _over_bullets(line, body, after):
             heading = new
             continue
-        was_title = not was_title and bool(after and not match and _title(body))
+        was_title = not was_title and bool(after and not match and _is_title(body))
         if was_title:
-            heading = Heading(_title(body))
+            heading = Heading(body)
             continue
-        if not match and heading and not line.startswith((" ", "\t")) and _OWN_TYPE.match(body):
+        is_outside = not match and not line.startswith((" ", "\t"))
+        if is_outside and heading and _OWN_TYPE.match(body):
             heading = None
         body = body.rstrip(" ,;")
         if body.strip(MARKS + ".-[](){}"):
             found.extend((heading, match is not None, Line(part)) for part in cut_line(body))
-        if not match and heading is not None and not line.startswith((" ", "\t")):
-            heading = None if line.rstrip().endswith(".") else heading
+        if is_outside and line.rstrip().endswith("."):
+            heading = None
     if any(is_bullet for _, is_bullet, _ in found):
         found = [one for one in found if one[1]]
     elif len(found) == 1 and found[0][0] is None:
@@ -80,7 +81,7 @@ def _over_bullets(line: str, body: str, after: str) -> Heading | None:
     return Heading(body) if is_over and _WORDS.fullmatch(body) else None
 
 
-def _title(body: str) -> str:
-    """Return a line that is a few words in capitals, or in square brackets."""
+def _is_title(body: str) -> bool:
+    """Whether a line is a few words in capitals, or in square brackets."""
     is_boxed = body.startswith("[") and body.endswith("]")
-    return body if _WORDS.fullmatch(body.strip("[]")) and (is_boxed or body.isupper()) else ""
+    return _WORDS.fullmatch(body.strip("[]")) is not None and (is_boxed or body.isupper())

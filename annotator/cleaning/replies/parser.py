@@ -86,21 +86,7 @@ def parse_reply(reply: str, passage: str = "", *, truncated: bool = False) -> Pa
     return _read_loosely(plain, evidence, truncated)
 
 
-_WIDE = str.maketrans(
-    {
-        "，": ", ",
-        "：": ": ",
-        "；": "; ",
-        "（": "(",
-        "）": ")",
-        "【": "[",
-        "】": "]",
-        "«": "“",
-        "»": "”",
-        "「": "“",
-        "」": "”",
-    }
-)
+_WIDE = str.maketrans("（）【】«»「」", "()[]“”“”") | str.maketrans({"，": ", ", "：": ": ", "；": "; "})
 """Marks of other scripts that stand for those of a list."""
 
 
@@ -135,13 +121,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def _judge(roots: Sequence[Node], evidence: Evidence, status: Status) -> ParsedReply:
     """Turn trees into the result; without one mention, only an empty list or a cut one is an answer."""
     steps, empty = flatten(roots, evidence)
-    settled = settle([step for step in steps if isinstance(step, Item)], evidence)
+    readings = iter(settle([step for step in steps if isinstance(step, Item)], evidence))
     mentions: list[RawMention] = []
     malformed: list[str] = []
     excluded: list[str] = []
     for step in steps:
         if isinstance(step, Item):
-            pairs = settled[id(step)]
+            pairs = next(readings)
             found = [mention for pair in pairs or () if (mention := _mention(*pair, evidence)) is not None]
             mentions += found
             if not found:
@@ -173,17 +159,14 @@ def _mention(text: Node, label: Node, evidence: Evidence) -> RawMention | None:
 
 def _join_tokens(mentions: list[RawMention]) -> list[RawMention]:
     """Join the tokens of a tagger, ``Lê`` B-PER and ``An`` I-PER, where a reply has nothing else."""
-    outside = [mention for mention in mentions if mention.label != "O"]
-    tags = [_BIO.fullmatch(mention.label) for mention in outside]
-    if not all(tags) or not any(tag and tag[1] == "I" for tag in tags):
+    tagged = [(mention.text, _BIO.fullmatch(mention.label)) for mention in mentions if mention.label != "O"]
+    tags = [tag for _, tag in tagged if tag]
+    if len(tags) < len(tagged) or not any(tag[1] == "I" for tag in tags):
         return mentions
-    mentions = outside
     joined: list[RawMention] = []
-    for mention, tag in zip(mentions, tags, strict=True):
-        kind, label = (tag[1], tag[2]) if tag else ("B", mention.label)
-        text = mention.text.replace("▁", " ").strip()
-        if joined and kind in "IEL" and joined[-1].label == label:
-            text = joined[-1].text + (text[2:] if text.startswith("##") else f" {text}")
-            joined.pop()
-        joined.append(RawMention(text, label))
+    for (token, _), tag in zip(tagged, tags, strict=True):
+        text = token.replace("▁", " ").strip()
+        if joined and tag[1] in "IEL" and joined[-1].label == tag[2]:
+            text = joined.pop().text + (text[2:] if text.startswith("##") else f" {text}")
+        joined.append(RawMention(text, tag[2]))
     return joined

@@ -1,52 +1,59 @@
 """Decide which string of each item is the mention and which its type, for all items of one form at once.
 
-One pair may be doubtful where ten are not: the order is one for all pairs of a reply, for all entries of its maps, for
-all its lines. Then each item must hold on its own, the more the less its form says: two strings in a list within a list
-are a pair whatever they are, a line of text only where the passage has the one and the other looks like a type.
+One pair may be doubtful where ten are not, so the order is one for all pairs of a reply, for all entries of its maps,
+and for all its lines. Then each item must hold on its own, and the less its form tells, the more it must show: two
+strings in a list within a list are a pair whatever they are; a line of text is one only where the passage has one
+string and the other looks like a type.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from annotator.cleaning.replies.cells import cells
 from annotator.cleaning.replies.evidence import Evidence, Pair, has_parts
-from annotator.cleaning.replies.items import Item
+from annotator.cleaning.replies.items import Item, Reading
 from annotator.cleaning.replies.line_roles import settle_lines, settle_rows
-from annotator.cleaning.replies.tree import Node
 from annotator.cleaning.replies.words import PASSAGE_ADDS, is_no_type, is_nothing, likeness, look
-
-Settled = Mapping[int, "list[tuple[Node, Node]] | None"]
-"""By the id of an item: its pairs of mention and type, none where it is malformed, None where the reply excludes it."""
-
-
-def settle(items: Sequence[Item], evidence: Evidence) -> Settled:
-    """Settle the roles of all items of a reply."""
-    of: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        of[_TOGETHER.get(item.form, item.form)].append(item)
-    bare = _bare_pairs_count(of["bare pair"], evidence) if "bare pair" in of else 0
-    if "bare pair" in of and not bare:
-        of["row"] = [*of.pop("bare pair"), *of["row"]]
-    settled: dict[int, list[tuple[Node, Node]] | None] = {}
-    for form, own in of.items():
-        if form == "row":
-            settled |= settle_rows(own, evidence)
-        elif form == "line":
-            settled |= settle_lines(own, evidence)
-        else:
-            swap = bare < 0 if form == "bare pair" else form in _TURNED and _TURNED[form](own, evidence)
-            unheard = form == "entry" and evidence.known and not _any_holds(own, swap, evidence)
-            for item in own:
-                text, label = (item.nodes[1], item.nodes[0]) if swap else (item.nodes[0], item.nodes[1])
-                pairs = _pairs(text, label, item, evidence, several=item.several and (swap or form != "entry"))
-                settled[id(item)] = [] if unheard and pairs and likeness(str(label)) < 3 else pairs
-    return settled
-
 
 _TOGETHER = {"listed entry": "entry", "bare row": "row"}
 """Forms that are weighed with another one."""
+
+
+def settle(items: Sequence[Item], evidence: Evidence) -> list[Reading]:
+    """Return the pairs of each item of a reply."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        places[_TOGETHER.get(item.form, item.form)].append(place)
+    bare = _bare_order([items[place] for place in places["bare pair"]], evidence)
+    if not bare and (lists := places.pop("bare pair")):
+        places["row"] = [*lists, *places["row"]]
+    readings: list[Reading] = [None] * len(items)
+    for form, own in places.items():
+        of_form = [items[place] for place in own]
+        if form == "row":
+            found = settle_rows([row.nodes for row in of_form], evidence)
+        elif form == "line":
+            found = settle_lines([line.nodes[0] for line in of_form], evidence)
+        elif form == "entry":
+            found = _settle_entries(of_form, evidence)
+        else:
+            swap = bare < 0 if form == "bare pair" else form == "pair" and _labels_first(of_form, evidence)
+            found = [_pairs(item, evidence, swap=swap, several=item.several) for item in of_form]
+        for place, reading in zip(own, found, strict=True):
+            readings[place] = reading
+    return readings
+
+
+def _settle_entries(entries: Sequence[Item], evidence: Evidence) -> list[Reading]:
+    """Return the pairs of the entries of maps; if the passage has no mention of theirs, only those of common types."""
+    swap = _keys_are_types(entries, evidence)
+    readings = [_pairs(entry, evidence, swap=swap, several=swap and entry.several) for entry in entries]
+    mentions = {str(entry.nodes[swap]) for entry in entries[:500]}
+    if not evidence.known or any(map(evidence.some_hold, mentions)):
+        return readings
+    return [pairs and [pair for pair in pairs if likeness(str(pair[1])) == 3] for pairs in readings]
 
 
 def _texts(items: Iterable[Item]) -> list[Pair]:
@@ -57,7 +64,9 @@ def _texts(items: Iterable[Item]) -> list[Pair]:
     ]
 
 
-def _pairs(text: Node, label: Node, item: Item, evidence: Evidence, *, several: bool) -> list[tuple[Node, Node]] | None:
+def _pairs(item: Item, evidence: Evidence, *, swap: bool, several: bool) -> Reading:
+    """Return the pairs of an item whose order is settled; with ``swap``, its type comes first."""
+    label, text = item.nodes if swap else item.nodes[::-1]
     if not (isinstance(text, str) and isinstance(label, str)):
         return [(text, label)]
     is_blank = item.form not in ("pair", "record") and not any(map(str.isalnum, text))
@@ -113,11 +122,6 @@ def _keys_are_types(entries: Sequence[Item], evidence: Evidence) -> bool:
     return lean > (-1 if any(entry.form == "listed entry" for entry in entries) else 0)
 
 
-def _any_holds(entries: Sequence[Item], swap: bool, evidence: Evidence) -> bool:
-    """Whether the passage has a mention of the map."""
-    return any(evidence.some_hold(text) for text in {str(entry.nodes[1 if swap else 0]) for entry in entries[:500]})
-
-
 def _weight(side: Sequence[str], evidence: Evidence) -> float:
     words = set(side)
     if not words:
@@ -130,7 +134,7 @@ def _weight(side: Sequence[str], evidence: Evidence) -> float:
     return likely + 2 * (1 - len(words) / len(side))
 
 
-def _bare_pairs_count(pairs: Sequence[Item], evidence: Evidence) -> int:
+def _bare_order(pairs: Sequence[Item], evidence: Evidence) -> int:
     """Whether ``["Hà Nội", "location"]`` with no list around is a pair (1), turned round (-1), or two mentions (0)."""
     texts = _texts(pairs)[:500]
     if not texts:
@@ -148,7 +152,3 @@ def _bare_pairs_count(pairs: Sequence[Item], evidence: Evidence) -> int:
         return 1 if order >= 0 else -1
     all_stand = evidence.known and all(evidence.stands(first) for first, _ in texts)
     return int(not stand and (all_stand or len(texts) > 1))
-
-
-_TURNED: Mapping[str, Callable[[Sequence[Item], Evidence], bool]] = {"pair": _labels_first, "entry": _keys_are_types}
-"""Whether all items of a form have the type first."""
