@@ -1,4 +1,4 @@
-"""Both SDKs over real HTTP on loopback: what is sent, what is read, and what each failure is called."""
+"""Chat completions through both SDKs over real HTTP: what is sent, what is read, and the kind of each failure."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def ask(endpoint_url: str, provider: str, *, timeout: float = 60.0) -> Reply:
 
 
 def base_url(endpoint: Endpoint, provider: str) -> str:
-    """Groq's SDK adds ``/openai/v1`` itself."""
+    """Return the address for ``provider``: Groq's SDK adds ``/openai/v1`` itself."""
     return endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
 
 
-def test_a_request_holds_the_method(endpoint: Endpoint, provider: str) -> None:
-    """Temperature 0, the prompt, the passage as it is, the key in the header and nowhere else."""
+def test_a_request_has_the_methods_settings(endpoint: Endpoint, provider: str) -> None:
+    """A request has temperature 0, the prompt and the unchanged passage; the key is only in the header."""
     endpoint.reply = lambda passage, attempt: Answer(content='[["Hoà", "person"]]')
     reply = ask(base_url(endpoint, provider), provider)
     assert reply == Reply('[["Hoà", "person"]]', "stop", len(PASSAGE), 10)
@@ -91,7 +91,7 @@ def test_a_request_holds_the_method(endpoint: Endpoint, provider: str) -> None:
     ],
 )
 def test_failures_by_kind(endpoint: Endpoint, provider: str, answer: Answer, action: Action, kind: str) -> None:
-    """One request each, one line each, and the key in none."""
+    """Each failure is one request and one line without the key, with its kind and action."""
     endpoint.reply = lambda passage, attempt: answer
     with pytest.raises(TeacherError) as caught:
         ask(base_url(endpoint, provider), provider, timeout=0.7 if kind == "timeout" else 60.0)
@@ -112,10 +112,10 @@ def test_failures_by_kind(endpoint: Endpoint, provider: str, answer: Answer, act
         ({}, None),
     ],
 )
-def test_the_wait_that_was_asked_for(
+def test_the_requested_wait_is_read(
     endpoint: Endpoint, provider: str, headers: dict[str, str], seconds: float | None
 ) -> None:
-    """In seconds, from either header."""
+    """The requested wait is read in seconds from either header."""
     endpoint.reply = lambda passage, attempt: Answer(429, headers=headers)
     with pytest.raises(TeacherError) as caught:
         ask(base_url(endpoint, provider), provider)
@@ -137,28 +137,28 @@ def test_the_wait_that_was_asked_for(
         ({"remaining-tokens": "0"}, 0.0),
     ],
 )
-def test_limits_that_are_used_up(headers: dict[str, str], seconds: float) -> None:
-    """The pause until there is room for a request of 100 tokens: limits refill evenly up to their reset."""
+def test_exhausted_limits_give_a_pause(headers: dict[str, str], seconds: float) -> None:
+    """The pause lasts until a request of 100 tokens fits: limits refill evenly until their reset."""
     assert pause({f"x-ratelimit-{name}": value for name, value in headers.items()}, 100) == pytest.approx(seconds)
 
 
-def test_a_good_answer_can_ask_for_a_pause(endpoint: Endpoint, provider: str) -> None:
-    """So that the next request need not be refused."""
+def test_a_good_answer_can_request_a_pause(endpoint: Endpoint, provider: str) -> None:
+    """A good answer whose headers report an exhausted limit gives a pause before the next request."""
     used_up = {"x-ratelimit-remaining-requests": "0", "X-RateLimit-Reset-Requests": "2s"}
     endpoint.reply = lambda passage, attempt: Answer(headers=used_up)
     assert ask(base_url(endpoint, provider), provider).pause == 2.0
 
 
 def test_no_credit_is_not_a_rate_limit(endpoint: Endpoint, provider: str) -> None:
-    """OpenAI says it with a 429; no wait would help."""
+    """OpenAI's 429 for missing credit is an error of its own: waiting does not help."""
     endpoint.reply = lambda passage, attempt: Answer(429, body=b'{"error": {"code": "insufficient_quota"}}')
     with pytest.raises(TeacherError, match="no credit"):
         ask(base_url(endpoint, provider), provider)
 
 
 @pytest.mark.parametrize("status", [401, 500, 200])
-def test_a_key_that_comes_back_is_blotted_out(endpoint: Endpoint, provider: str, status: int) -> None:
-    """Some endpoints repeat the key in their complaint; messages end in files and on screens."""
+def test_a_key_in_an_error_is_masked(endpoint: Endpoint, provider: str, status: int) -> None:
+    """A key that an endpoint repeats in its error is masked, since messages are stored and shown."""
     said = b'{"error": {"message": "wrong: sk-secret-of-the-test!"}}'
     endpoint.reply = lambda passage, attempt: Answer(status, body=said)
     with pytest.raises(TeacherError, match=r"wrong: \[key\]!"):
@@ -166,10 +166,10 @@ def test_a_key_that_comes_back_is_blotted_out(endpoint: Endpoint, provider: str,
 
 
 @pytest.mark.parametrize("key", ["x", "none", "EMPTY"])
-def test_a_placeholder_for_a_key_stays_readable(
+def test_a_placeholder_key_is_not_masked(
     endpoint: Endpoint, provider: str, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    """Local servers need no key and are given a word; it is no secret, and its letters are in other words."""
+    """A placeholder key of a local server is not masked, since it is a common word."""
     monkeypatch.setenv(f"{provider.upper()}_API_KEY", key)
     said = b'{"error": {"message": "none expected, EMPTY box"}}'
     endpoint.reply = lambda passage, attempt: Answer(500, body=said)
@@ -188,15 +188,15 @@ def test_a_placeholder_for_a_key_stays_readable(
         [{"error": {"code": 422, "message": "no such field"}}],
     ],
 )
-def test_an_error_says_its_message_alone(endpoint: Endpoint, provider: str, body: object) -> None:
-    """FastAPI puts it under ``detail``, vLLM under ``message``, Gemini in a list, others under both names."""
+def test_only_the_message_of_an_error_is_shown(endpoint: Endpoint, provider: str, body: object) -> None:
+    """The message is found in the error forms of FastAPI, vLLM, Gemini and others."""
     endpoint.reply = lambda passage, attempt: Answer(500, body=json.dumps(body).encode())
     with pytest.raises(TeacherError, match=r": no such field$"):
         ask(base_url(endpoint, provider), provider)
 
 
 def test_a_probe_is_the_smallest_request(endpoint: Endpoint, provider: str) -> None:
-    """One token of the same model."""
+    """A probe asks for one token of the same model."""
     teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=base_url(endpoint, provider)))
 
     async def once() -> None:
@@ -208,8 +208,8 @@ def test_a_probe_is_the_smallest_request(endpoint: Endpoint, provider: str) -> N
     assert (request["model"], request["max_tokens"]) == ("m", 1)
 
 
-def test_the_environment_is_obeyed(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Address, organization and project stand where the SDK looks for them; a proxy is used unless it is excepted."""
+def test_the_environment_of_the_sdk_is_used(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Address, organization, project and proxies are read from the environment variables of the SDK."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
     monkeypatch.setenv("OPENAI_BASE_URL", "http://nowhere.invalid/v1")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
@@ -225,7 +225,7 @@ def test_the_environment_is_obeyed(endpoint: Endpoint, monkeypatch: pytest.Monke
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Wants another password than it is given."""
+    """A proxy that refuses every password."""
 
     def do_CONNECT(self) -> None:
         self.send_error(407, "no")
@@ -237,15 +237,15 @@ class Proxy(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_the_password_of_a_proxy_is_told_to_nobody(scheme: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the proxy answers."""
+def test_the_password_of_a_proxy_is_not_shown(scheme: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy's password is in no error and no traceback."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         monkeypatch.setenv(f"{scheme}_proxy", f"http://user:hunter2@127.0.0.1:{server.server_address[1]}")
         with pytest.raises(TeacherError, match="407") as caught:
             ask(f"{scheme}://example.invalid/v1", provider)
         server.shutdown()
-    assert "hunter2" not in "".join(traceback.format_exception(caught.value))  # what --debug shows
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))  # as --debug shows it
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_the_password_of_a_proxy_is_told_to_nobody(scheme: str, provider: str, m
     ],
 )
 def test_an_address_with_a_secret_is_refused(address: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would stand in the manifest; the message does not repeat it."""
+    """An address with a secret, which would be stored in the manifest, is refused without repeating it."""
     with pytest.raises(ConfigError, match="--base-url") as caught:
         RunConfig(provider=provider, model="m", base_url=address)
     assert "hunter2" not in str(caught.value)
@@ -269,8 +269,8 @@ def test_an_address_with_a_secret_is_refused(address: str, provider: str, monkey
 
 
 @pytest.mark.parametrize("key", ["sk-a\nb", "sk-đ", "sk-\x7f"])
-def test_what_is_no_key_is_not_sent(key: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library's error about the header would repeat it; white space around it is forgiven."""
+def test_a_malformed_key_is_refused(key: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A malformed key is refused before a library can repeat it in an error; white space around is removed."""
     config = RunConfig(provider=provider, model="m")
     monkeypatch.setenv(f"{provider.upper()}_API_KEY", key)
     with pytest.raises(ConfigError, match="no key has") as caught:
@@ -280,8 +280,8 @@ def test_what_is_no_key_is_not_sent(key: str, provider: str, monkeypatch: pytest
     assert require_key(config) == "sk-good"
 
 
-def test_nobody_listens(provider: str) -> None:
-    """The message names the address and the fix."""
+def test_an_unreachable_endpoint(provider: str) -> None:
+    """An unreachable endpoint is an error with the address and the fix."""
     with pytest.raises(TeacherError, match=r"cannot reach http://127\.0\.0\.1:9.*--base-url"):
         ask("http://127.0.0.1:9/v1", provider)
 
@@ -290,23 +290,23 @@ def test_nobody_listens(provider: str) -> None:
     ("message", "text"),
     [({"content": None, "refusal": "no"}, ""), ({"content": ""}, ""), ({}, ""), ({"content": []}, "")],
 )
-def test_an_answer_without_words_is_an_answer(message: object, text: str) -> None:
-    """It was paid for; that nothing can be read in it is the parser's to say."""
+def test_an_answer_without_text_is_an_answer(message: object, text: str) -> None:
+    """An answer without text is kept, since it was paid for; the parser judges it."""
     body = {"choices": [{"message": message, "finish_reason": "content_filter"}], "usage": {"prompt_tokens": "x"}}
     reply = read_reply(json.dumps(body).encode(), {})
     assert (reply.text, reply.finish_reason, reply.prompt_tokens) == (text, "content_filter", 0)
 
 
 def test_a_deep_or_large_body_is_harmless() -> None:
-    """Nesting beyond the parser's depth is a malformed answer; ten megabytes are just long."""
+    """Very deep nesting is a malformed answer; ten megabytes of text are read."""
     with pytest.raises(TeacherError):
         read_reply(b"[" * 200_000, {})
     large = {"choices": [{"message": {"content": "Đ" * 5_000_000}, "finish_reason": "stop"}]}
     assert len(read_reply(json.dumps(large).encode(), {}).text) == 5_000_000
 
 
-def test_no_key_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server of one's own needs none; questions can be made without one."""
+def test_a_missing_key_is_reported_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing key is an error before any work, except for local servers; questions need no key."""
     with pytest.raises(ConfigError, match="export GROQ_API_KEY"):
         require_key(RunConfig(provider="groq"))
     with pytest.raises(ConfigError, match="export OPENAI_API_KEY"):
@@ -316,8 +316,8 @@ def test_no_key_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch)
     assert make_teacher(RunConfig(provider="groq")).question("x").key
 
 
-def test_the_address_is_not_part_of_the_question() -> None:
-    """Nor is anything else that does not decide an answer; what does, is."""
+def test_the_question_key_has_only_what_decides_the_answer() -> None:
+    """The question's key depends on model and limits, not on address, provider or retries."""
 
     def key(**settings: object) -> str:
         return make_teacher(RunConfig(**{"provider": "openai", "model": "m", **settings})).question(PASSAGE).key  # type: ignore[arg-type]
@@ -329,14 +329,14 @@ def test_the_address_is_not_part_of_the_question() -> None:
 
 
 def test_an_unknown_prompt_is_a_configuration_error() -> None:
-    """And says which there are."""
+    """An unknown prompt is an error that lists the shipped ones."""
     with pytest.raises(ConfigError, match=r"--prompt: no prompt 'x'; shipped: open-ner-vi\.1"):
         make_teacher(RunConfig(provider="openai", model="m", prompt="x"))
 
 
 @given(st.text())
-def test_a_form_makes_the_same_question_as_its_content(text: str) -> None:
-    """Key and body are those of the whole content, whatever the passage is made of."""
+def test_a_question_from_a_form_equals_its_content(text: str) -> None:
+    """Key and body made from the form equal those of the whole content, for any passage."""
     question = make_teacher(RunConfig(provider="openai", model="m")).question(text)
     assert question.key == request_key(question.content)
     sent = {name: value for name, value in question.content.items() if name != "prompt"}
@@ -344,6 +344,6 @@ def test_a_form_makes_the_same_question_as_its_content(text: str) -> None:
 
 
 def test_the_key_of_a_known_passage() -> None:
-    """Pinned: a change of this value would orphan every answer that was ever paid for."""
+    """The key is pinned: another value would lose every paid answer."""
     question = make_teacher(RunConfig(provider="openai", model="llama3-70b-8192")).question(PASSAGE)
     assert question.key == "cde3615b939130685f82b1f4909ddfadd803e0ad3334ad33e6bca3917446fecc"

@@ -1,4 +1,4 @@
-"""A second opinion by queries: the method's own question about each type of a passage."""
+"""``check --by query``: the second teacher answers the method's own question about each type of a passage."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ TYPES = ("PERSON", "LOCATION", "ORGANIZATION", "LAW")
 
 
 def first_teacher(text: str, attempt: int) -> Answer:
-    """Names of four types, by their length; those of fewer than nine letters alone."""
+    """Predict names of four types, by their length; in some texts only short names."""
     found = dict.fromkeys(name for name in CAPITALS.findall(text) if len(name) < 9 or len(text) % 3)
     return Answer(content=json.dumps([[name, TYPES[len(name) % 4]] for name in found], ensure_ascii=False))
 
 
 def second_teacher(text: str, attempt: int) -> Answer:
-    """The names of the type that is asked for, less one word or one name where there are several."""
+    """Answer with the names of the type asked for; in some texts, drop a word and a name."""
     if text.startswith(ARBITER):
         return Answer(content="[1]")
     query = QUESTION.search(text)
@@ -56,7 +56,7 @@ def by_query(endpoint: Endpoint, out: Path, *more: object) -> list[object]:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of a few bundled articles with as many negatives as a check asks about absent types."""
+    """Build a run of a few articles with as many negatives as a check asks about absent types."""
     out = tmp_path_factory.mktemp("built") / "run"
     with Endpoint(first_teacher) as first:
         assert build(first, out, "--quiet", "--docs", 8, "--negatives", "0.5").exit_code == 0
@@ -65,7 +65,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Counter[str]]:
-    """The run with a second opinion by query and an arbiter, and what was asked."""
+    """Return the run after a check by query with an arbiter, and the questions."""
     out = tmp_path_factory.mktemp("checked") / "run"
     shutil.copytree(built, out)
     with Endpoint(second_teacher) as second:
@@ -75,8 +75,8 @@ def checked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 
 @pytest.mark.slow
-def test_the_queries_are_the_samples_of_the_dataset(built: Path, checked: tuple[Path, Counter[str]]) -> None:
-    """Text and instruction, word for word: of every type that was found, and of the negatives that are drawn."""
+def test_the_queries_are_the_samples(built: Path, checked: tuple[Path, Counter[str]]) -> None:
+    """The queries have the text and instruction of the samples: all found types and the drawn negatives."""
     samples = {
         (row["input"], row["instruction"])
         for split in SPLITS
@@ -90,7 +90,7 @@ def test_the_queries_are_the_samples_of_the_dataset(built: Path, checked: tuple[
 
 
 def test_verdicts_are_about_the_types_that_were_asked(checked: tuple[Path, Counter[str]]) -> None:
-    """Agreed, another span, and what only one has; each entity of the second teacher has a type it was asked for."""
+    """Verdicts concern only the types that were asked: agreed, another span, only first, only second."""
     rows = list(read_opinions(checked[0] / "agreement.parquet"))
     texts = {one.id: one.text for one in tables.read_passages(checked[0] / "passages.parquet")}
     asked = {(found[1], found[3]) for text in checked[1] if (found := QUESTION.search(text))}
@@ -102,10 +102,8 @@ def test_verdicts_are_about_the_types_that_were_asked(checked: tuple[Path, Count
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_by_query_it_asks_nothing_twice(
-    built: Path, checked: tuple[Path, Counter[str]], tmp_path: Path
-) -> None:
-    """Killed among the queries; the files are those of a quiet run, whatever the order of answers."""
+def test_a_killed_check_by_query_continues(built: Path, checked: tuple[Path, Counter[str]], tmp_path: Path) -> None:
+    """A killed check by query repeats only requests in flight and gives the same files in any order."""
     out = tmp_path / "run"
     shutil.copytree(built, out)
 
@@ -134,7 +132,7 @@ def test_killed_and_resumed_by_query_it_asks_nothing_twice(
 def test_by_batch_the_queries_get_the_same_answers(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Submitted by one command, collected by the next: agreement as if asked one by one."""
+    """Queries submitted and collected as a batch give the same agreement.parquet as online."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     one, other = tmp_path / "one", tmp_path / "other"
     shutil.copytree(built, one)
@@ -149,8 +147,8 @@ def test_by_batch_the_queries_get_the_same_answers(
 
 
 @pytest.mark.slow
-def test_a_type_without_an_answer_is_called_not_asked(built: Path, tmp_path: Path) -> None:
-    """Refused, unreadable and cut answers make no entity one that only the first has, and take none away."""
+def test_a_type_without_an_answer_counts_as_not_asked(built: Path, tmp_path: Path) -> None:
+    """Entities of a type whose answer is refused, unreadable or cut count as not asked and are kept."""
     out = tmp_path / "run"
     shutil.copytree(built, out)
 
@@ -188,8 +186,8 @@ def test_a_type_without_an_answer_is_called_not_asked(built: Path, tmp_path: Pat
     assert audit["problems"] == []
 
 
-def test_what_was_not_asked_is_neither_a_candidate_nor_rejected() -> None:
-    """Entities of a type without an answer stay, whatever is kept."""
+def test_entities_of_types_not_asked_are_kept() -> None:
+    """Entities of a type that was not asked are kept under every --keep and are no candidates."""
     first = annotation(("Trần Minh Khoa", "person"), ("Cần Thơ", "city"), ("Huế", "city"))
     told, types = combined(
         Passage("p", TEXT, 20, (), 1),
@@ -219,8 +217,8 @@ def test_what_was_not_asked_is_neither_a_candidate_nor_rejected() -> None:
 
 
 @pytest.mark.slow
-def test_it_may_be_the_first_teacher_itself(built: Path, tmp_path: Path) -> None:
-    """Without a provider the first one is asked; going back to passages asks the second teacher of passages."""
+def test_the_first_teacher_may_answer_the_queries(built: Path, tmp_path: Path) -> None:
+    """By default the first teacher answers the queries; --by passage needs another teacher."""
     out = tmp_path / "run"
     shutil.copytree(built, out)
     with Endpoint(second_teacher) as endpoint:
@@ -244,8 +242,8 @@ def test_it_may_be_the_first_teacher_itself(built: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_articles_that_are_added_leave_earlier_queries_as_they_are(tmp_path: Path) -> None:
-    """After an update the same types are asked about earlier passages: only queries about new ones are sent."""
+def test_an_update_keeps_earlier_queries(tmp_path: Path) -> None:
+    """After an update, only queries about new passages are sent; earlier opinions stay the same."""
     out = tmp_path / "run"
     with Endpoint(first_teacher) as first, Endpoint(second_teacher) as second:
         assert build(first, out, "--quiet", "--docs", 3).exit_code == 0
@@ -265,7 +263,7 @@ def read(out: Path) -> list[Opinion]:
 
 
 def test_what_queries_cannot_do_is_refused(built: Path) -> None:
-    """A teacher without a prompt, a schema of pairs, and a prompt about passages: one line each."""
+    """A teacher without a prompt, a schema of pairs and a prompt about passages are one-line errors."""
     flags = ["check", built, "--by", "query"]
     assert "--by query needs --provider" in vner(*flags, "--provider", "local").output
     other = ["--provider", "openai", "--model", "m2"]
@@ -276,8 +274,8 @@ def test_what_queries_cannot_do_is_refused(built: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_definition_stands_in_the_query_as_in_the_sample(tmp_path: Path) -> None:
-    """With --instruction definition, samples and queries name a type in the same words."""
+def test_queries_have_the_definitions_of_the_samples(tmp_path: Path) -> None:
+    """With --instruction definition, queries and samples name a type in the same words."""
     out, types = tmp_path / "run", tmp_path / "types.txt"
     types.write_text("person: a human being\nlocation\norganization\nlaw\n", encoding="utf-8")
     with Endpoint(first_teacher) as first, Endpoint(second_teacher) as second:
@@ -292,7 +290,7 @@ def test_a_definition_stands_in_the_query_as_in_the_sample(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_plan_prices_the_queries(built: Path, tmp_path: Path) -> None:
-    """As many questions as are asked then, and none afterwards."""
+    """``plan --check --by query`` counts exactly the queries that are then asked, and none afterwards."""
     out = tmp_path / "run"
     shutil.copytree(built, out)
     with Endpoint(second_teacher) as second:
@@ -310,7 +308,7 @@ def test_a_plan_prices_the_queries(built: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
-    """At most a question a passage before both have answered; then exactly."""
+    """The plan counts at most one arbiter question a passage before both teachers answered, then the exact number."""
     out = tmp_path / "run"
     shutil.copytree(built, out)
 
@@ -342,7 +340,7 @@ def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_token_probabilities_of_the_answers_enter_the_doubt(built: Path, tmp_path: Path) -> None:
-    """Every entity that an answer names is as sure as the least token of its name."""
+    """An entity has the probability of the least likely token of its name."""
     out = tmp_path / "run"
     shutil.copytree(built, out)
 

@@ -1,4 +1,4 @@
-"""Passages: bounds, exact slices, leftovers, and that nothing is lost on the way."""
+"""Passages: bounds, exact slices, leftovers, and complete coverage of the documents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SENTENCE = "Hôm nay trời có mưa rất to."  # 8 tokens with its full stop
 
 
 class Fake:
-    """Counts by a rule."""
+    """A tokenizer that counts by a function."""
 
     name = fingerprint = "fake"
 
@@ -40,13 +40,13 @@ class Fake:
 
 
 WORDS = Fake(lambda text: len(re.findall(r"\w+|[^\w\s]", text)))
-"""Words and marks: counts of units add up."""
+"""Words and marks: the counts of units add up to that of the whole."""
 CHARACTERS = Fake(len)
-"""Code points, white space too: the whole is more than its units."""
+"""Code points, also of white space: the whole counts more than its units."""
 PAIRS = Fake(lambda text: (len(text) + 3) // 2)
-"""Something before each text: the whole is less than its units."""
+"""With a constant for each text: the whole counts less than its units."""
 SQUARES = Fake(lambda text: len(text) * (len(text) + 40) // 60)
-"""Units never add up, wherever they stand: the plan has to be made again and again."""
+"""The counts of units never add up, so that the plan must be repeated."""
 
 
 LLAMA3 = load_tokenizer("llama3")
@@ -67,7 +67,7 @@ def rejections(results: Iterable[Passage | Rejected]) -> list[Rejected]:
 def assert_sound(
     given_: Sequence[Document], results: list[Passage | Rejected], tokenizer: Tokenizer, high: int
 ) -> None:
-    """Every character that is not white space stands in one passage or in one rejection; no passage is too long."""
+    """Check that each non-space character is in one passage or rejection, and no passage is too long."""
     by_id = {document.id: document.text for document in given_}
     spans: dict[str, list[tuple[int, int]]] = {document.id: [] for document in given_}
     for passage in passages(results):
@@ -100,7 +100,7 @@ def _first(result: Passage | Rejected) -> str:
 
 
 def test_whole_sentences_within_bounds() -> None:
-    """A long document becomes passages of whole sentences, as few as will do and of like size."""
+    """A long document becomes the fewest passages of whole sentences, of similar size."""
     text = " ".join([SENTENCE] * 10)
     made = passages(chunk(documents(text), WORDS, 20, 40))
     assert [passage.n_tokens for passage in made] == [40, 40]
@@ -110,13 +110,13 @@ def test_whole_sentences_within_bounds() -> None:
 
 
 def test_sizes_are_balanced() -> None:
-    """Two passages of 24 and 32, not of 40 and 16."""
+    """Passage sizes are balanced: 24 and 32, not 40 and 16."""
     made = passages(chunk(documents(" ".join([SENTENCE] * 7)), WORDS, 10, 40))
     assert sorted(passage.n_tokens for passage in made) == [24, 32]
 
 
 def test_packing_fills() -> None:
-    """Passages are filled to the limit, what is left of the documents fills a passage too, and there are fewer."""
+    """--pack fills passages to the limit, also with the rest of several documents, and makes fewer."""
     given_ = documents(*[" ".join([SENTENCE] * 7)] * 2)
     balanced, packed = (passages(chunk(given_, WORDS, 20, 40, pack=pack)) for pack in (False, True))
     assert [passage.n_tokens for passage in balanced] == [24, 32, 24, 32]
@@ -124,7 +124,7 @@ def test_packing_fills() -> None:
 
 
 def test_packing_closes_no_passage_early() -> None:
-    """A passage of leftovers takes more of them while it has room, so that it ends near the limit."""
+    """A packed passage of leftovers takes more while it has room."""
     given_ = documents(*[SENTENCE] * 10)
     balanced, packed = (passages(chunk(given_, WORDS, 20, 40, pack=pack)) for pack in (False, True))
     assert [passage.n_tokens for passage in balanced] == [32, 24, 24]
@@ -132,7 +132,7 @@ def test_packing_closes_no_passage_early() -> None:
 
 
 def test_short_documents_are_joined() -> None:
-    """Neighbours share a passage; each piece is a slice of its own document, joined by a newline."""
+    """Short neighbours share a passage; each piece is a slice of its document, joined by newlines."""
     given_ = documents(SENTENCE, f"  {SENTENCE}\n", f"{SENTENCE} {SENTENCE}")
     (made,) = chunk(given_, WORDS, 20, 40)
     assert isinstance(made, Passage)
@@ -142,14 +142,14 @@ def test_short_documents_are_joined() -> None:
 
 
 def test_leftovers_never_join_full_passages() -> None:
-    """What can stand alone keeps to itself, however much room it has."""
+    """A passage that is large enough takes no leftovers, however much room it has."""
     given_ = documents(" ".join([SENTENCE] * 3), SENTENCE)
     made = passages(chunk(given_, WORDS, 20, 40))
     assert [(passage.n_tokens, len(passage.pieces)) for passage in made] == [(24, 1), (8, 1)]
 
 
-def test_what_remains_goes_where_leftovers_are() -> None:
-    """At the end of a block a small rest joins a passage of leftovers that has room."""
+def test_a_small_rest_joins_a_passage_of_leftovers() -> None:
+    """At the end of a block, a small rest joins a passage of leftovers that has room."""
     given_ = documents(*[" ".join([SENTENCE] * 2)] * 2, "Minh Thu")
     (made,) = chunk(given_, WORDS, 20, 40)
     assert isinstance(made, Passage)
@@ -157,7 +157,7 @@ def test_what_remains_goes_where_leftovers_are() -> None:
 
 
 def test_a_leftover_is_the_tail() -> None:
-    """What no passage holds is cut off at the end, where a byline stands."""
+    """The leftover of a document is its end, where a byline is."""
     text = "\n".join([*[SENTENCE] * 5, "Minh Thu"])
     made = passages(chunk(documents(text, f"{SENTENCE} {SENTENCE}"), WORDS, 22, 40))
     assert [passage.pieces for passage in made] == [
@@ -167,7 +167,7 @@ def test_a_leftover_is_the_tail() -> None:
 
 
 def test_without_a_complete_sentence() -> None:
-    """Headlines alone make no passage: each is handed back with its place."""
+    """Headlines alone are rejected, each with its place."""
     results = list(chunk(documents("Tin vắn trong ngày\nẢnh: Minh Thu"), WORDS, 5, 40))
     assert [(result.value, result.record_id) for result in rejections(results)] == [
         ("Tin vắn trong ngày", "d0"),
@@ -176,8 +176,8 @@ def test_without_a_complete_sentence() -> None:
     assert not passages(results)
 
 
-def test_a_headline_finds_company() -> None:
-    """A fragment that could fill a passage joins a complete sentence rather than being lost."""
+def test_a_headline_joins_a_complete_sentence() -> None:
+    """A fragment large enough for a passage joins a complete sentence instead of being rejected."""
     headline = "Tin vắn " * 12
     given_ = documents(f"{headline}\n{SENTENCE}", headline, SENTENCE)
     results = list(chunk(given_, WORDS, 20, 40))
@@ -186,14 +186,14 @@ def test_a_headline_finds_company() -> None:
 
 
 def test_a_cut_is_marked() -> None:
-    """A passage with a part of an over-long sentence says where that was cut."""
+    """A passage with a part of an over-long sentence records the kind of the cut."""
     long = "Anh nói, " + ", ".join(["hôm nay trời có mưa"] * 8) + "."
     made = passages(chunk(documents(long, " ".join(["mưa"] * 60)), WORDS, 10, 40))
     assert [passage.cut for passage in made] == ["clause", "clause", "space", "space"]
 
 
 def test_ids_are_content() -> None:
-    """The id is a hash of pieces and text: the same again, another for another place."""
+    """The id is a hash of pieces and text: reproducible, and different for another place."""
     first, again = (list(chunk(documents(SENTENCE), WORDS, 5, 40)) for _ in range(2))
     (moved,) = chunk(documents("", SENTENCE), WORDS, 5, 40)
     assert first == again
@@ -205,13 +205,13 @@ def test_ids_are_content() -> None:
 
 
 def test_empty_documents() -> None:
-    """Nothing makes nothing."""
+    """Empty documents give no passages and no rejections."""
     assert list(chunk(documents("", " \n "), WORDS)) == []
     assert list(chunk([], WORDS)) == []
 
 
 def test_documents_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stream is not drained before the first passage, and blocks know nothing of each other."""
+    """Documents are read in blocks that do not depend on each other."""
     monkeypatch.setattr(chunking, "BLOCK", 3)
     given_ = documents(*[SENTENCE] * 8)
     read: list[str] = []
@@ -245,7 +245,7 @@ TEXTS = st.lists(st.one_of(st.lists(PARTS, max_size=40).map("".join), st.text(ma
     TEXTS, st.sampled_from([WORDS, CHARACTERS, PAIRS, SQUARES]), st.integers(1, 40), st.integers(0, 40), st.booleans()
 )
 def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int, pack: bool) -> None:
-    """For any documents, bounds and tokenizer: exact slices, full coverage, in = kept + rejected, never too long."""
+    """For any input: exact slices, full coverage, in = kept + rejected, never too long, reproducible."""
     given_, high = documents(*texts), max(8, low + more)
     results = list(chunk(given_, tokenizer, low, high, pack=pack))
     assert_sound(given_, results, tokenizer, high)
@@ -255,7 +255,7 @@ def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int,
 @pytest.mark.slow
 @given(st.lists(st.lists(PARTS, max_size=60).map("".join), max_size=6), st.booleans())
 def test_nothing_is_lost_with_llama3(texts: list[str], pack: bool) -> None:
-    """The same with the tokenizer of a real run."""
+    """The invariants hold with the tokenizer of a real run."""
     given_, tokenizer = documents(*texts), load_tokenizer("llama3")
     assert_sound(given_, list(chunk(given_, tokenizer, 40, 80, pack=pack)), tokenizer, 80)
 
@@ -263,7 +263,7 @@ def test_nothing_is_lost_with_llama3(texts: list[str], pack: bool) -> None:
 @pytest.mark.slow
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(1, 30), st.integers(10, 60))
 def test_packing_keeps_the_bounds(sizes: list[int], low: int, high: int) -> None:
-    """Every complete sentence is kept whole, no passage is too long, and no two too short ones could be joined."""
+    """Packing keeps sentences whole and the limit, and leaves no two short passages that fit together."""
     low, high = min(low, high), max(high, 8)
     given_ = documents(*[" ".join([SENTENCE] * size) for size in sizes])
     made = passages(chunk(given_, WORDS, low, high, pack=True))
@@ -276,8 +276,8 @@ def test_packing_keeps_the_bounds(sizes: list[int], low: int, high: int) -> None
 
 @pytest.mark.slow
 @given(st.lists(st.lists(PARTS, min_size=10, max_size=80).map("".join), max_size=4), st.integers(20, 40))
-def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
-    """Counting from the ends of units and planning without leftovers give what counting and planning all give."""
+def test_the_optimisations_change_nothing(texts: list[str], low: int) -> None:
+    """Counting by added tokens and planning without leftovers give the same passages as the slow way."""
 
     class Slow:
         """Counts every passage as a whole."""
@@ -296,7 +296,7 @@ def test_the_short_ways_change_nothing(texts: list[str], low: int) -> None:
 
 @pytest.mark.slow
 def test_real_news(news_dir: Path) -> None:
-    """On real articles nearly all passages are within the bounds of the method and hardly anything is rejected."""
+    """On real articles, 99 % of the passages are within the bounds and hardly anything is rejected."""
     file = pq.ParquetFile(sorted(news_dir.glob("*.parquet"))[0])
     texts = next(file.iter_batches(batch_size=500, columns=["text"])).column("text").to_pylist()
     given_, tokenizer = documents(*texts), load_tokenizer("llama3")

@@ -1,4 +1,4 @@
-"""Answers and complaints in forms that real endpoints send, over real HTTP, to the whole command."""
+"""Answers and errors in the forms that real endpoints send, over real HTTP, through the whole command."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
 
 def answer(message: dict[str, Any], finish_reason: str | None = "stop", usage: dict[str, Any] | None = None) -> Answer:
-    """A chat completion around ``message``."""
+    """Return a chat completion around ``message``."""
     choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
     return Answer(body=json.dumps({"choices": [choice], "usage": usage or USAGE}).encode())
 
 
 def one_document(tmp_path: Path) -> Path:
-    """A source of one passage, which names Hà Nội."""
+    """Write a source of one passage, which names Hà Nội."""
     source = tmp_path / "one.jsonl"
     sentence = "Sáng nay mưa lớn làm ngập nhiều tuyến đường ở Hà Nội, xe cộ đi lại rất khó khăn."
     source.write_text(json.dumps({"id": "1", "text": " ".join([sentence] * 3)}) + "\n", encoding="utf-8")
@@ -42,7 +42,7 @@ def one_document(tmp_path: Path) -> Path:
 
 
 def ask_one(endpoint: Endpoint, tmp_path: Path, *more: object) -> tuple[Any, list[tuple[str, str, int, int]]]:
-    """Annotate one passage; the result, and what the ledger has."""
+    """Annotate one passage; return the result and the rows of the ledger."""
     out = tmp_path / "run"
     short = ("--min-tokens", 20, "--max-tokens", 200, "--docs", 1, "--max-retries", 1)
     result = vner("annotate", one_document(tmp_path), "--out", out, *asking(endpoint), *short, *more)
@@ -53,7 +53,7 @@ def ask_one(endpoint: Endpoint, tmp_path: Path, *more: object) -> tuple[Any, lis
 
 
 def attempts(out: Path) -> list[tuple[str, str]]:
-    """Kind and body of every try that was paid for and is not the answer."""
+    """Return kind and body of every paid try that is not the answer."""
     db = sqlite3.connect(out / "completions.sqlite")
     rows = db.execute("SELECT kind, body FROM attempts ORDER BY rowid").fetchall()
     db.close()
@@ -76,7 +76,7 @@ def attempts(out: Path) -> list[tuple[str, str]]:
     ],
 )
 def test_an_answer_in_another_form_is_read(endpoint: Endpoint, tmp_path: Path, message: dict[str, Any]) -> None:
-    """One request, and its text is in the ledger: parts, tool calls, and thinking where there is nothing else."""
+    """Parts, tool calls, and thinking without other text are read from one request."""
     endpoint.reply = lambda passage, attempt: answer(message)
     result, rows = ask_one(endpoint, tmp_path)
     assert result.exit_code == 0, result.output
@@ -98,7 +98,7 @@ def test_an_answer_in_another_form_is_read(endpoint: Endpoint, tmp_path: Path, m
     ],
 )
 def test_an_unknown_form_is_never_empty(endpoint: Endpoint, tmp_path: Path, message: dict[str, Any]) -> None:
-    """It is a malformed answer, and every body is kept as it came."""
+    """An unknown form is a malformed answer, not an empty one, and every body is kept."""
     endpoint.reply = lambda passage, attempt: answer(message)
     result, rows = ask_one(endpoint, tmp_path)
     assert result.exit_code == 3, result.output
@@ -111,7 +111,7 @@ def test_an_unknown_form_is_never_empty(endpoint: Endpoint, tmp_path: Path, mess
 
 
 def test_the_first_of_two_empty_answers_is_kept(endpoint: Endpoint, tmp_path: Path) -> None:
-    """It was paid for as well."""
+    """The body of an empty answer is kept, since it was paid for."""
     endpoint.reply = lambda passage, attempt: Answer(content="" if attempt == 1 else PAIRS)
     result, rows = ask_one(endpoint, tmp_path)
     assert result.exit_code == 0, result.output
@@ -123,7 +123,7 @@ def test_the_first_of_two_empty_answers_is_kept(endpoint: Endpoint, tmp_path: Pa
 
 @pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "timeout", "overloaded"])
 def test_an_unfinished_answer_is_not_the_answer(endpoint: Endpoint, tmp_path: Path, reason: str) -> None:
-    """It is asked for again, and kept beside; its tokens count."""
+    """An unfinished answer is kept as an attempt, its tokens count, and the question is asked again."""
     endpoint.reply = lambda passage, attempt: answer({"content": PAIRS}, reason if attempt == 1 else "stop")
     result, rows = ask_one(endpoint, tmp_path)
     assert result.exit_code == 0, result.output
@@ -136,7 +136,7 @@ def test_an_unfinished_answer_is_not_the_answer(endpoint: Endpoint, tmp_path: Pa
 
 
 def test_an_answer_that_never_finishes_is_recorded(endpoint: Endpoint, tmp_path: Path) -> None:
-    """With its cause; the same command asks again."""
+    """An answer that stays unfinished is rejected with the cause."""
     endpoint.reply = lambda passage, attempt: answer({"content": PAIRS}, "error")
     result, rows = ask_one(endpoint, tmp_path)
     assert (result.exit_code, rows) == (3, [])
@@ -151,15 +151,15 @@ def test_an_answer_that_never_finishes_is_recorded(endpoint: Endpoint, tmp_path:
      ("model_length", "length"),
      ("SAFETY", "content_filter"), (None, "")],
 )  # fmt: skip
-def test_other_words_for_the_same_reason(endpoint: Endpoint, tmp_path: Path, reason: str | None, known: str) -> None:
-    """What others call the reasons of OpenAI; a missing one is final."""
+def test_finish_reasons_are_normalised(endpoint: Endpoint, tmp_path: Path, reason: str | None, known: str) -> None:
+    """Other providers' finish reasons become OpenAI's; a missing one is accepted."""
     endpoint.reply = lambda passage, attempt: answer({"content": PAIRS}, reason)
     _, rows = ask_one(endpoint, tmp_path)
     assert rows == [(PAIRS, known, 100, 20)]
 
 
-def test_nothing_but_thinking_is_said(endpoint: Endpoint, tmp_path: Path) -> None:
-    """With the flag that gives the model more room; its tokens count, those outside ``completion_tokens`` too."""
+def test_an_answer_of_only_thinking_is_reported(endpoint: Endpoint, tmp_path: Path) -> None:
+    """An answer of only thinking is reported with the flag for more tokens; all its tokens count."""
     usage = {"prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 1124}
     endpoint.reply = lambda passage, attempt: answer({"content": "", "reasoning_content": THINKING}, "length", usage)
     result, rows = ask_one(endpoint, tmp_path)
@@ -180,7 +180,7 @@ TEMPERATURE = (
 
 
 def test_a_refusal_of_everything_stops_the_run(endpoint: Endpoint, tmp_path: Path) -> None:
-    """After one passage and one word, with the endpoint's sentence and what to do."""
+    """If the first passage and a probe are refused, the run stops with the endpoint's message and the fix."""
     endpoint.reply = lambda passage, attempt: Answer(400, body=TEMPERATURE)
     result = build(endpoint, tmp_path / "run")
     assert result.exit_code == 1
@@ -194,7 +194,7 @@ def test_a_refusal_of_everything_stops_the_run(endpoint: Endpoint, tmp_path: Pat
 
 
 def test_a_refused_first_passage_is_only_one(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Where one word is answered, the passage is recorded and the others are asked."""
+    """If the probe is answered, the refused first passage is rejected and the others are asked."""
     first: list[str] = []
 
     def reply(passage: str, attempt: int) -> Answer:
@@ -209,7 +209,7 @@ def test_a_refused_first_passage_is_only_one(endpoint: Endpoint, tmp_path: Path)
 
 
 def test_max_completion_tokens_is_learnt(endpoint: Endpoint, tmp_path: Path) -> None:
-    """One refusal teaches it; keys stay what they are, and the manifest says what was sent."""
+    """One refusal switches to ``max_completion_tokens``; keys stay the same, and the manifest records it."""
     build(endpoint, tmp_path / "other")
     with Ledger(tmp_path / "other" / "completions.sqlite") as ledger:
         keys = {answered.key for answers in ledger.batches(1000) for answered in answers}
@@ -226,7 +226,7 @@ def test_max_completion_tokens_is_learnt(endpoint: Endpoint, tmp_path: Path) -> 
 
 
 def test_max_completion_tokens_is_learnt_by_requests_in_flight(endpoint: Endpoint) -> None:
-    """Requests that are refused at the same time are all sent again, not only the first of them."""
+    """Requests that are refused at the same time are all sent again, not only the first."""
     arrived = threading.Barrier(4)
 
     def refuse(request: dict[str, Any]) -> Answer | None:
@@ -258,7 +258,7 @@ def test_max_completion_tokens_is_learnt_by_requests_in_flight(endpoint: Endpoin
 def test_a_wrong_key_as_400_stops_the_run(
     endpoint: Endpoint, tmp_path: Path, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Google's and xAI's endpoints say it; at the first question, and in mid-run when the key expires."""
+    """A 400 for an invalid key, as Google and xAI send it, stops the run, at the start and later."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
     endpoint.reply = lambda passage, attempt: Answer(400, body=said)
     result = build(endpoint, tmp_path / "run")
@@ -275,7 +275,7 @@ def test_a_wrong_key_as_400_stops_the_run(
     {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "7h12m0s"},
 ])  # fmt: skip
 def test_a_day_limit_ends_the_run(endpoint: Endpoint, tmp_path: Path, headers: dict[str, str]) -> None:
-    """What is answered is kept and cleaned, when to come back is said, and the exit code says that some are missing."""
+    """At a daily limit the answers so far are kept and cleaned, the time to continue is shown; exit code 3."""
 
     def reply(passage: str, attempt: int) -> Answer:
         return Answer() if len(endpoint.asked) <= 10 else Answer(429, headers=headers)
@@ -294,8 +294,8 @@ def test_a_day_limit_ends_the_run(endpoint: Endpoint, tmp_path: Path, headers: d
 
 @pytest.mark.parametrize("unit", [1, 1000])
 @pytest.mark.parametrize("name", ["x-ratelimit-reset-requests", "x-ratelimit-reset", "Retry-After"])
-def test_a_reset_as_a_moment_is_no_duration(endpoint: Endpoint, tmp_path: Path, unit: int, name: str) -> None:
-    """A Unix time, in seconds or milliseconds, a second from now: the run waits that long, not for ever."""
+def test_a_reset_time_is_not_a_duration(endpoint: Endpoint, tmp_path: Path, unit: int, name: str) -> None:
+    """A reset header with a Unix time, in seconds or milliseconds, gives a wait until then."""
     what = "-requests" if name.endswith("requests") else ""
 
     def reply(passage: str, attempt: int) -> Answer:
@@ -309,7 +309,7 @@ def test_a_reset_as_a_moment_is_no_duration(endpoint: Endpoint, tmp_path: Path, 
 
 
 def test_one_request_for_several_passages_is_paid_once(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Three passages of one text are one question: its tokens count once."""
+    """Passages with the same text are one question, whose tokens count once."""
     source = tmp_path / "same.jsonl"
     sentence = "Sáng nay mưa lớn làm ngập nhiều tuyến đường ở Hà Nội, xe cộ đi lại rất khó khăn."
     source.write_text(json.dumps({"id": "1", "text": " ".join([sentence] * 3)}) + "\n", encoding="utf-8")

@@ -376,7 +376,7 @@ def test_argilla_counts_what_was_submitted(tmp_path: Path) -> None:
 
 
 def test_doccano(tmp_path: Path) -> None:
-    """doccano offsets are UTF-16 units; both forms of its export are read."""
+    """Offsets for doccano are UTF-16 units; both forms of its export are read."""
     run = store(tmp_path / "run", [annotation("😀 Hà Nội", ("Hà Nội", "city"))])
     export(run.root, "doccano", tmp_path / "x.jsonl")
     line = json.loads((tmp_path / "x.jsonl").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The embedded teacher: rules, alignment with the text, the CRF's tags, and what it makes of whole sentences."""
+"""The embedded teacher: rules, alignment with the text, the CRF's tags, and results for whole sentences."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ FOUND = [
 ]
 
 NOT_FOUND = [
-    "Ông về nước hôm nay.Theo ông, trời đẹp",  # a missing space is no domain
+    "Ông về nước hôm nay.Theo ông, trời đẹp",  # a missing space does not make a domain
     "5 đồng chí, 90 triệu dân, 3 tỷ người, 100 đô thị",
     "đi 3 ngày 2 đêm, uống mỗi ngày 2 viên",
     "tỷ số 3-1, số nhà 5-7",
@@ -95,8 +95,8 @@ NOT_FOUND = [
 
 
 @pytest.mark.parametrize(("kind", "text", "mention"), FOUND)
-def test_a_rule_finds_its_form_whole(kind: str, text: str, mention: str) -> None:
-    """The span has exactly the right ends and the right type."""
+def test_a_rule_finds_the_exact_span(kind: str, text: str, mention: str) -> None:
+    """Each rule finds the exact span with its type."""
     assert (mention, kind) in [(text[start:end], label) for start, end, label in find_spans(text)]
 
 
@@ -114,7 +114,7 @@ _TEXTS = st.one_of(st.text(max_size=80), st.lists(_PIECES, max_size=6).map("".jo
 
 @given(_TEXTS)
 def test_rule_spans_are_ordered_and_apart(text: str) -> None:
-    """Whatever the text, spans lie in it, in order, without overlaps, and are not empty."""
+    """For any text, spans are inside it, ordered, disjoint and not empty."""
     last = 0
     for start, end, label in find_spans(text):
         assert last <= start < end <= len(text)
@@ -133,7 +133,7 @@ def test_rule_spans_are_ordered_and_apart(text: str) -> None:
 @example("http://" + "." * 60)
 @example("vidu.vn/" + "!" * 60 + " Ông Nam ở Huế")
 def test_mentions_are_distinct_slices_of_any_text(text: str) -> None:
-    """No text is too odd: every mention stands in it, letter for letter, once per type."""
+    """For any text, every mention is a slice of it, once per type."""
     pairs = tagger.extract(text)
     assert len(pairs) == len(set(pairs))
     assert all(mention and mention == mention.strip() and mention in text for mention, _ in pairs)
@@ -151,7 +151,7 @@ SENTENCES = [
 
 @pytest.mark.parametrize("sentence", [*SENTENCES, "x", "Hà Nội", "3 , 4 ."])
 def test_tags_are_those_of_underthesea(sentence: str) -> None:
-    """Faster features and the absent chunk model change no word, no part of speech and no entity tag."""
+    """The faster features give the same words, parts of speech and entity tags as underthesea."""
     from underthesea import ner
 
     assert tagger.tag_words(sentence) == [(word, pos, tag) for word, pos, _, tag in ner(sentence)]
@@ -250,12 +250,12 @@ def test_tags_are_those_of_underthesea(sentence: str) -> None:
     ],
 )
 def test_sentences_give_what_a_reader_sees(text: str, expected: list[tuple[str, str]]) -> None:
-    """Heads, titles, honorifics and well-known names decide; the chairman is no part of his office."""
+    """Heads, titles, honorifics and well-known names decide; a title is not part of an organization."""
     assert tagger.extract(text) == expected
 
 
 def test_short_forms_follow_the_full_name() -> None:
-    """A person stays a person, a company's bare name a company."""
+    """The short form of a person or a company gets the type of the full name."""
     pairs = tagger.extract(
         "Trọng tài phạt Trần Chí Vinh vì lỗi nặng. Theo ban tổ chức, trước đó Chí Vinh đã nhận thẻ vàng. "
         "Công ty Tân Hải Phong nợ thuế, theo báo cáo của Tân Hải Phong."
@@ -264,8 +264,8 @@ def test_short_forms_follow_the_full_name() -> None:
     assert ("Tân Hải Phong", "organization") in pairs
 
 
-def test_no_mention_stands_only_inside_longer_ones_of_its_type() -> None:
-    """A dataset has no person inside the same person, no place inside the same place."""
+def test_a_mention_only_inside_longer_ones_is_left_out() -> None:
+    """A mention that occurs only inside longer ones of its type is left out."""
     pairs = tagger.extract("Quân đội tiến vào Mosul. Trận đánh ở thành phố Mosul; dân ở thành phố Mosul chạy.")
     assert ("Mosul", "location") in pairs
     pairs = tagger.extract("Bão vào ngoài khơi bang Alaska của Mỹ; các đảo ở bang Alaska bị ngập.")
@@ -273,33 +273,33 @@ def test_no_mention_stands_only_inside_longer_ones_of_its_type() -> None:
 
 
 def test_mentions_keep_the_spelling_of_the_text() -> None:
-    """The tokens of underthesea have hòa for hoà; the mention is what the text says."""
+    """A mention has the spelling of the text, although underthesea's tokens have another tone placement."""
     assert ("xã Hoà Phú", "location") in tagger.extract("Anh sống ở xã Hoà Phú từ nhỏ.")
     assert ("xã Hòa Phú", "location") in tagger.extract("Anh sống ở xã Hòa Phú từ nhỏ.")
 
 
-def test_a_pair_stands_once_and_in_order_of_first_occurrence() -> None:
-    """Repeating the passage adds nothing."""
+def test_pairs_are_distinct_and_ordered() -> None:
+    """Pairs are distinct, in the order of first occurrence."""
     text = SENTENCES[4]
     assert tagger.extract(f"{text}\n{text}") == tagger.extract(text)
 
 
 def test_the_reply_is_json_with_vietnamese_letters() -> None:
-    """The same form as a language model's answer: a list of pairs."""
+    """The reply is a JSON list of pairs, as from a language model."""
     reply = tagger.reply_for(SENTENCES[2])
     assert "Việt Nam" in reply
     assert [tuple(pair) for pair in json.loads(reply)] == tagger.extract(SENTENCES[2])
 
 
 def test_identity_names_both_versions() -> None:
-    """What is cached under it is never mixed up with the answers of other rules or models."""
+    """The identity has the versions of rules and model, so that cached answers are not mixed."""
     assert tagger.TEACHER_VERSION in tagger.identity().values()
     assert set(tagger.identity()) == {"underthesea", "rules"}
 
 
 @pytest.mark.slow
 def test_it_loads_only_what_it_uses() -> None:
-    """Torch and transformers, which underthesea imports where they are installed, are no part of it."""
+    """The teacher does not import torch, transformers or underthesea."""
     script = (
         "import sys; from annotator.teachers.embedded import tagger; assert tagger.extract('Ông Nguyễn Văn Anh'); "
         "assert not {'torch', 'transformers', 'underthesea'} & set(sys.modules)"
@@ -309,7 +309,7 @@ def test_it_loads_only_what_it_uses() -> None:
 
 @pytest.mark.slow
 def test_real_news_gives_slices_and_underthesea_tags(news_dir: Path) -> None:
-    """On real articles too, mentions are slices, people and places are found, tags equal underthesea's."""
+    """On real articles, mentions are slices, common types are found, and tags equal underthesea's."""
     from underthesea import ner
 
     from annotator.passages.sentences import split_sentences

@@ -1,4 +1,4 @@
-"""The ledger in a database: the same rows as in a file, for several processes, over a connection that may be lost."""
+"""The ledger in PostgreSQL: the same rows as in SQLite, for several processes, over connections that may fail."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"], "\0🙂"]', "stop", 100
 
 @pytest.fixture(params=["file", "database"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Answers]]:
-    """Opens one and the same ledger again and again."""
+    """Yield a function that opens the same ledger each time, in SQLite and in PostgreSQL."""
     if request.param == "file":
         yield lambda: Ledger(tmp_path / "l.sqlite")
     else:
@@ -42,8 +42,8 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
         yield lambda: PostgresLedger(address)
 
 
-def test_both_ledgers_do_the_same(opened: Callable[[], Answers]) -> None:
-    """Letter by letter and digit by digit; an answer is never replaced, a failure is forgotten when it comes."""
+def test_both_ledgers_behave_alike(opened: Callable[[], Answers]) -> None:
+    """Both ledgers store values exactly, never replace an answer, and delete a failure when its answer comes."""
     with opened() as ledger:
         ledger.record_failures([Failure("k1", "p1", "timeout", "a"), Failure("k2", "p2", "http 400", "ngắn")])
         ledger.record_failures([Failure("k1", "p1", "http 503", "b")])
@@ -70,7 +70,7 @@ def test_both_ledgers_do_the_same(opened: Callable[[], Answers]) -> None:
 
 
 def test_a_ledger_of_an_older_version_continues(database: str) -> None:
-    """It has no tables for attempts and token probabilities: they are added, and its answers stay."""
+    """A ledger without the tables for attempts and token probabilities gets them and keeps its answers."""
     with PostgresLedger(database) as ledger:
         ledger.append([ANSWER])
     with psycopg.connect(database) as db:
@@ -81,8 +81,8 @@ def test_a_ledger_of_an_older_version_continues(database: str) -> None:
         assert ledger.get("k2") == replace(ANSWER, key="k2", logprobs="1 2:3")
 
 
-def test_written_is_seen_by_others_and_flushed_is_on_the_disk(database: str) -> None:
-    """Before the writer closes; and the log of the server has been flushed past what was written."""
+def test_writes_are_visible_at_once_and_durable_after_flush(database: str) -> None:
+    """Other connections see an answer at once; ``flush`` waits for the server's log."""
     with PostgresLedger(database) as first, PostgresLedger(database) as second:
         first.append([ANSWER])
         assert second.get("k1") == ANSWER
@@ -94,7 +94,7 @@ def test_written_is_seen_by_others_and_flushed_is_on_the_disk(database: str) -> 
 
 
 def test_threads_take_turns(database: str) -> None:
-    """One flushes while another writes answers and failures: nothing is lost or mixed up."""
+    """A thread that flushes and one that writes do not disturb each other."""
     over, errors = threading.Event(), list[BaseException]()
 
     def again_and_again(work: Callable[[], None]) -> None:
@@ -127,7 +127,7 @@ def test_threads_take_turns(database: str) -> None:
 
 
 def test_a_closed_ledger_stays_closed(database: str) -> None:
-    """What a thread still has to do is refused: nobody would close a new connection, which would hold the locks."""
+    """A closed ledger refuses work instead of opening a connection that would hold the lock."""
     ledger = PostgresLedger(database, alone=True)
     ledger.append([ANSWER])
     ledger.close()
@@ -136,10 +136,8 @@ def test_a_closed_ledger_stays_closed(database: str) -> None:
     PostgresLedger(database, alone=True).close()
 
 
-def test_what_could_not_be_flushed_is_flushed_the_next_time(
-    database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A flush that failed leaves it to do."""
+def test_a_failed_flush_is_repeated(database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush that failed is repeated by the next one."""
     monkeypatch.setattr("annotator.cluster.postgres.RECONNECT", 0.3)
     with PostgresLedger(database) as ledger:
         ledger.append([ANSWER])
@@ -155,7 +153,7 @@ def test_what_could_not_be_flushed_is_flushed_the_next_time(
 
 
 def test_a_crash_of_the_server_keeps_what_was_flushed(database: str, postgres: Server) -> None:
-    """And the ledger goes on by itself when the server is back; nothing is written twice."""
+    """After a crash of the server the ledger reconnects, has every answer once, and holds its lock."""
     with PostgresLedger(database, alone=True) as ledger:
         ledger.append([ANSWER])
         ledger.flush()
@@ -165,7 +163,7 @@ def test_a_crash_of_the_server_keeps_what_was_flushed(database: str, postgres: S
         ledger.append([ANSWER, replace(ANSWER, key="k2")])
         back.join()
         assert set(ledger.find(["k1", "k2"])) == {"k1", "k2"}
-        with pytest.raises(RunDirError, match="another run"):  # the lock was taken again
+        with pytest.raises(RunDirError, match="another run"):  # the lock is held again
             postgres_alone_at_once(database)
 
 
@@ -175,8 +173,8 @@ def postgres_alone_at_once(database: str) -> None:
         PostgresLedger(database, alone=True).close()
 
 
-def test_a_server_that_stays_away_is_one_line(database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its address, without the password."""
+def test_an_unreachable_server_is_one_line(database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not come back is a one-line error with its address, without the password."""
     monkeypatch.setattr("annotator.cluster.postgres.RECONNECT", 0.3)
     with PostgresLedger(database) as ledger:
         postgres.stop()
@@ -190,10 +188,10 @@ def test_a_server_that_stays_away_is_one_line(database: str, postgres: Server, m
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_no_ledger_is_named(
+def test_an_unusable_ledger_is_an_error(
     database: str, postgres: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A newer one, another encoding, no such database, a wrong password, nobody there."""
+    """A newer version, another encoding, a missing database, a wrong password and no server are errors."""
     PostgresLedger(database).close()
     with psycopg.connect(database) as db:
         db.execute("UPDATE vner_ledger SET version = 99")
@@ -212,7 +210,7 @@ def test_what_is_no_ledger_is_named(
 
 
 def test_one_run_has_the_ledger_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers and workers may open it; a second run is refused, unless the first is dead."""
+    """Readers and workers may open a ledger in use; a second run is refused until the first ends."""
     monkeypatch.setattr(postgres, "LOCK_TIMEOUT", 0.2)
     program = (
         "import sys, time; from annotator.cluster.postgres import PostgresLedger\n"
@@ -231,8 +229,8 @@ def test_one_run_has_the_ledger_alone(database: str, monkeypatch: pytest.MonkeyP
     PostgresLedger(database, alone=True).close()
 
 
-def test_a_run_over_a_database_makes_the_same(database: str, endpoint: Endpoint, tmp_path: Path) -> None:
-    """Byte for byte what a file gives; a second run asks nothing; show finds the answers; no second driver."""
+def test_a_run_with_a_database_gives_the_same_files(database: str, endpoint: Endpoint, tmp_path: Path) -> None:
+    """A database gives the same files as SQLite and the same reuse of answers."""
     build(endpoint, tmp_path / "file")
     asked = endpoint.asked.total()
     there = build(endpoint, tmp_path / "there", "--ledger", database)
@@ -252,7 +250,7 @@ def test_a_run_over_a_database_makes_the_same(database: str, endpoint: Endpoint,
 
 
 def test_a_directory_moves_from_a_file_to_a_database(database: str, endpoint: Endpoint, tmp_path: Path) -> None:
-    """With all its answers: nothing is asked again, and the file stays as it is."""
+    """A run moves from SQLite to a database with all answers, without a request."""
     build(endpoint, tmp_path / "run")
     asked, before = endpoint.asked.total(), fingerprints(tmp_path / "run")
     moved = build(endpoint, tmp_path / "run", "--ledger", database, "--fresh")
@@ -265,7 +263,7 @@ def test_a_directory_moves_from_a_file_to_a_database(database: str, endpoint: En
 
 def test_the_password_is_written_nowhere(postgres: Server, endpoint: Endpoint, tmp_path: Path,
                                          monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    """Not in the manifest, the card or the output; in the address on the command line it is refused unsaid."""
+    """The password is in no file and no output; in the address on the command line it is refused."""
     address = postgres.database()
     whole = address.replace("vner@", f"vner:{PASSWORD}@")
     for wrong in (whole, f"{address}&password={PASSWORD}", "mysql://x"):
@@ -292,21 +290,21 @@ def test_the_password_is_written_nowhere(postgres: Server, endpoint: Endpoint, t
     ],
 )
 def test_an_address_without_its_password(whole: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All else stays, and the environment speaks only where nothing else is said."""
+    """Only the password is removed from an address; the environment is used only as a default."""
     assert without_password(whole) == shown
     monkeypatch.setenv("VNER_LEDGER", whole)
     assert make_config().ledger == shown
     assert make_config({"ledger": ""}).ledger == ""
 
 
-def test_a_wrong_address_is_wrong_usage() -> None:
-    """Named, before anything is done."""
+def test_an_invalid_address_is_refused() -> None:
+    """An invalid --ledger is a configuration error."""
     with pytest.raises(ConfigError, match="--ledger needs postgresql://"):
         RunConfig(ledger="sqlite:///x")
 
 
 def test_a_connection_lost_in_mid_run_loses_nothing(database: str, tmp_path: Path) -> None:
-    """Every connection is cut again and again while a run asks; each passage is asked once."""
+    """With all connections cut repeatedly during a run, each passage is asked once and no answer is lost."""
 
     def slow(passage: str, attempt: int) -> Answer:
         return Answer(content=echo_entities(passage, attempt).content, delay=0.05)

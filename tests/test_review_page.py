@@ -1,4 +1,4 @@
-"""The review page: a real server, a real browser, and those who should not get in."""
+"""The review page: a real server, a real browser, and requests that must be refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ browser_needed = pytest.mark.skipif(
 
 @contextmanager
 def serving(root: Path, *more: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The address of a review page, and its process, which ends with the block."""
+    """Yield the address of a review page and its process, which is killed at the end."""
     process = vner_process("review", root, "--no-browser", *more)
     try:
         assert process.stdout is not None
@@ -63,7 +63,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def shown(browser: Browser, wanted: str, element: str = "question") -> None:
-    """Wait until an element says something."""
+    """Wait until an element contains a text."""
     wait_for(lambda: wanted in (browser.run(f"document.getElementById('{element}')?.textContent") or ""))
 
 
@@ -82,7 +82,7 @@ def enter(browser: Browser, mode: str) -> None:
 
 @browser_needed
 def test_verify_by_keys(browser: Browser, root: Path) -> None:
-    """Right, no entity, unsure, another type, another span, undo: each is on the disk, offsets are code points."""
+    """Each verdict by key, and undo, is on the disk at once; offsets are code points."""
     with serving(root, "--reviewer", "an") as (address, _):
         browser.open(address)
         shown(browser, "an entity of type")
@@ -117,11 +117,11 @@ def test_verify_by_keys(browser: Browser, root: Path) -> None:
 
 @browser_needed
 def test_blind_by_keys_then_the_differences(browser: Browser, root: Path) -> None:
-    """Nothing is shown before the reader is done; nested entities can be marked; each difference is settled."""
+    """Predictions are hidden until the reader is done, nested entities can be marked, each difference is settled."""
     with serving(root, "--reviewer", "an", "--mode", "blind") as (address, _):
         browser.open(address)
         shown(browser, "Mark every entity")
-        for _ in range(len(ITEMS)):  # find the passage with the nested entities
+        for _ in range(len(ITEMS)):  # until the passage with the nested entities
             text = browser.run("document.getElementById('passage').textContent")
             if "Đại học" in text:
                 break
@@ -169,7 +169,7 @@ SELECT = """(() => {
 
 
 def mark(browser: Browser, wanted: str, label: str) -> None:
-    """Select text as a mouse does, and give it a type."""
+    """Select text as a mouse does, and choose its type."""
     browser.run(SELECT.replace("WANTED", json.dumps(wanted)))
     wait_for(lambda: browser.run("document.getElementById('chooser').open"))
     browser.run("document.getElementById('type').value = ''")
@@ -181,7 +181,7 @@ def mark(browser: Browser, wanted: str, label: str) -> None:
 
 @browser_needed
 def test_correct_and_settle(browser: Browser, root: Path) -> None:
-    """A corrected passage is stored as a whole; what two reviewers differ about is settled without their names."""
+    """A corrected passage is stored as a whole; disagreements are settled without the reviewers' names."""
     with serving(root, "--reviewer", "an", "--mode", "correct") as (address, _):
         browser.open(address)
         shown(browser, "Fix the entities")
@@ -210,7 +210,7 @@ def test_correct_and_settle(browser: Browser, root: Path) -> None:
 
 @browser_needed
 def test_a_thousand_types(browser: Browser, tmp_path: Path) -> None:
-    """The list of types is short whatever the dataset has, typing finds any of them, and a new one is allowed."""
+    """The list of types stays short for any dataset, typing finds each type, and a new one is allowed."""
     items = [Item(f"p{n}", f"Đoàn số {n} đến {city}.", [(city, f"kind {n}")])
              for n in range(1000) for city in [CITIES[n % len(CITIES)]]]  # fmt: skip
     root = make_run(tmp_path / "many", items).root
@@ -235,7 +235,7 @@ def test_a_thousand_types(browser: Browser, tmp_path: Path) -> None:
 
 @browser_needed
 def test_a_kill_loses_nothing(browser: Browser, root: Path) -> None:
-    """What was answered before SIGKILL is there; the page says that the server is gone; the next one goes on."""
+    """Answers before SIGKILL are stored, the page reports the lost server, and a new server continues."""
     with serving(root, "--reviewer", "an") as (address, process):
         browser.open(address)
         shown(browser, "an entity of type")
@@ -246,7 +246,7 @@ def test_a_kill_loses_nothing(browser: Browser, root: Path) -> None:
         process.wait()
         browser.press("y")
         shown(browser, "server does not answer", "message")
-    browser.errors.clear()  # of the request that could not be answered
+    browser.errors.clear()  # the error of the request without an answer
     assert len(decisions(root)) == 5
     with serving(root, "--reviewer", "an") as (address, _):
         browser.open(address)
@@ -256,7 +256,7 @@ def test_a_kill_loses_nothing(browser: Browser, root: Path) -> None:
 @browser_needed
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1200, "dark")])
 def test_the_page_fits(browser: Browser, root: Path, width: int, scheme: str) -> None:
-    """On a phone and in the dark nothing is wider than the screen, and every control has a name."""
+    """On a phone and in dark mode nothing is wider than the screen; every control has a name."""
     with serving(root, "--reviewer", "an") as (address, _):
         browser.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500
@@ -275,8 +275,8 @@ def test_the_page_fits(browser: Browser, root: Path, width: int, scheme: str) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_with_the_figures(root: Path, number: signal.Signals) -> None:
-    """The last lines say what was measured; nothing was corrected, so no command applies it. Exit code 0."""
+def test_a_signal_ends_the_server_with_the_figures(root: Path, number: signal.Signals) -> None:
+    """SIGINT and SIGTERM end the server with the measured figures and exit code 0."""
     with serving(root, "--reviewer", "an") as (_, process):
         process.send_signal(number)
         _, errors = process.communicate(timeout=600)
@@ -293,7 +293,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pa
 
 
 def ask(address: str, path: str, body: Any = None, **headers: str) -> tuple[int, str, dict[str, str]]:
-    """One request; the path is below the token unless it begins with a slash."""
+    """Send one request; the path is below the token unless it begins with a slash."""
     parts = urlsplit(address)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=300)
     data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
@@ -306,8 +306,8 @@ def ask(address: str, path: str, body: Any = None, **headers: str) -> tuple[int,
     return answer.status, answer.read().decode("utf-8"), dict(answer.getheaders())
 
 
-def test_who_does_not_belong_gets_nothing(attacked: tuple[str, Path]) -> None:
-    """Wrong token, foreign Host (DNS rebinding), foreign or missing Origin, another content type, a path upwards."""
+def test_foreign_requests_are_refused(attacked: tuple[str, Path]) -> None:
+    """Wrong tokens, hosts (DNS rebinding), origins, content types and paths are refused."""
     address, root = attacked
     item = json.loads(ask(address, "api/next?mode=verify")[1])["item"]
     answer = {**item, "mode": "verify", "verdict": "right"}
@@ -330,21 +330,21 @@ def test_who_does_not_belong_gets_nothing(attacked: tuple[str, Path]) -> None:
      ({"mode": "blind", "passage_id": "p0", "entities": [[-1, 2, "a"]]}, 400),
      ({"mode": "blind", "passage_id": "p0", "entities": {"a": 1}}, 400)],
 )  # fmt: skip
-def test_a_body_that_is_no_answer_is_refused_in_one_line(attacked: tuple[str, Path], body: Any, status: int) -> None:
-    """Too long, not JSON, not an object, about nothing: a JSON error, nothing written, the server lives."""
+def test_a_malformed_body_is_refused(attacked: tuple[str, Path], body: Any, status: int) -> None:
+    """A malformed body gets a JSON error of one line; nothing is written and the server continues."""
     address, root = attacked
     try:
         got, text, _ = ask(address, "api/decide", body)
     except (BrokenPipeError, ConnectionResetError):
-        got, text = 413, '{"error": ""}'  # the server hung up while it was still being sent
+        got, text = 413, '{"error": ""}'  # the server closed the connection during the upload
     assert got == status
     assert "\n" not in json.loads(text)["error"]
     assert ask(address, "api/next?mode=verify")[0] == 200
     assert not (root / "reviews").exists()
 
 
-def test_every_answer_is_locked_down(attacked: tuple[str, Path]) -> None:
-    """The strict content policy is on the page, its files, its data and its errors."""
+def test_every_response_has_the_security_headers(attacked: tuple[str, Path]) -> None:
+    """The page, its files, its data and its errors have the strict content security policy."""
     for path in ("", "page.js", "api/start", "missing"):
         headers = ask(attacked[0], path)[2]
         assert "default-src 'none'" in headers["Content-Security-Policy"]
@@ -352,15 +352,15 @@ def test_every_answer_is_locked_down(attacked: tuple[str, Path]) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_reviewers_name_is_checked_before_anything_starts(root: Path) -> None:
-    """A path in a name is refused in one line."""
+def test_the_reviewers_name_is_checked_first(root: Path) -> None:
+    """A reviewer's name that is a path is refused before the server starts."""
     found = vner("review", root, "--reviewer", "../../x", "--no-browser")
     assert found.exit_code == 2, found.output
     assert "--reviewer" in found.output
 
 
-def test_quality_says_what_was_not_measured(root: Path) -> None:
-    """Without a review there is no figure, and the command that measures it."""
+def test_quality_without_a_review(root: Path) -> None:
+    """Without a review, ``quality`` shows no figure and names the command that measures it."""
     found = vner("quality", root)
     assert found.exit_code == 0
     assert "quality: not measured" in found.output

@@ -1,4 +1,4 @@
-"""Reviews: decisions on the disk, in the dataset, and in its figures."""
+"""Reviews: decisions on the disk, their effect on the dataset, and its figures."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def cleaned_with(*decisions: Decision) -> tuple[list[tuple[str, str, str]], list
 
 
 def test_a_wrong_type_is_corrected_and_recorded() -> None:
-    """The entity gets its new type everywhere; what it was stands among the rejected records."""
+    """An entity with a wrong type gets the new one everywhere; the old one is a rejected record."""
     mentions, rejected, balanced = cleaned_with(
         decision(mention="Cần Thơ", label="person", verdict="type", new_label="city")
     )
@@ -61,7 +61,7 @@ def test_a_wrong_type_is_corrected_and_recorded() -> None:
 
 
 def test_a_wrong_span_moves_every_occurrence() -> None:
-    """The corrected mention is looked for in the whole passage."""
+    """A corrected mention is found in the whole passage."""
     mentions, rejected, balanced = cleaned_with(
         decision(mention="Sông Xanh", label="organization", verdict="span", new_mention="Công ty Sông Xanh")
     )
@@ -71,8 +71,8 @@ def test_a_wrong_span_moves_every_occurrence() -> None:
     assert balanced
 
 
-def test_no_entity_is_removed_and_the_others_stay() -> None:
-    """A passage of which one entity was checked is not a reviewed passage."""
+def test_a_wrong_entity_is_removed_alone() -> None:
+    """``none`` removes the entity; the others keep their match and the passage is not reviewed."""
     mentions, _, balanced = cleaned_with(decision(mention="Cần Thơ", label="person", verdict="none"))
     assert [text for text, _, _ in mentions] == ["Trần Minh Khoa", "Sông Xanh", "Trần Minh Khoa"]
     assert all(match == "exact" for _, _, match in mentions)
@@ -80,7 +80,7 @@ def test_no_entity_is_removed_and_the_others_stay() -> None:
 
 
 def test_right_and_unsure_change_nothing() -> None:
-    """Only what is wrong is changed."""
+    """The verdicts ``right`` and ``unsure`` change nothing."""
     before, *_ = cleaned_with()
     after, rejected, _ = cleaned_with(
         decision(mention="Cần Thơ", label="person", verdict="unsure"),
@@ -90,29 +90,29 @@ def test_right_and_unsure_change_nothing() -> None:
     assert not rejected
 
 
-def test_a_decision_about_another_text_does_not_count() -> None:
-    """The text of a passage is part of what was judged."""
+def test_a_decision_about_another_text_is_ignored() -> None:
+    """A decision whose sha256 is not that of the passage is ignored."""
     before, *_ = cleaned_with()
     after, *_ = cleaned_with(decision(mention="Cần Thơ", label="person", verdict="none", text_sha256="0" * 64))
     assert after == before
 
 
-def test_a_passage_read_as_a_whole_has_what_the_reader_left() -> None:
-    """What the reader kept stays as the teacher's; what was added is the reader's."""
+def test_a_blind_passage_has_the_readers_entities() -> None:
+    """A passage read blind has the reader's entities; those equal to the teacher's keep their match."""
     start = TEXT.index("Cần Thơ")
     own = (TEXT.index("Trần"), TEXT.index("Trần") + len("Trần Minh Khoa"), "person")
     mentions, *_ = cleaned_with(decision(mode="blind", entities=(own, (start, start + 7, "city"))))
     assert mentions == [("Trần Minh Khoa", "person", "exact"), ("Cần Thơ", "city", HUMAN)]
 
 
-def test_types_that_were_not_looked_for_stay() -> None:
-    """A reader who looked for organizations says nothing about persons."""
+def test_types_that_the_reader_did_not_look_for_stay() -> None:
+    """A reader who looked only for organizations does not remove persons."""
     mentions, *_ = cleaned_with(decision(mode="blind", entities=(), types=("organization",)))
     assert {label for _, label, _ in mentions} == {"person"}
 
 
-def test_reviewers_who_differ_change_nothing_until_it_is_settled() -> None:
-    """Two against one decide; one against one waits; a settled verdict wins."""
+def test_disagreeing_reviewers_change_nothing_until_settled() -> None:
+    """A majority decides, a tie changes nothing, and a settled verdict overrides both."""
     one = decision(mention="Cần Thơ", label="person", verdict="none")
     other = decision(reviewer="binh", mention="Cần Thơ", label="person", verdict="right")
     third = decision(reviewer="chi", mention="Cần Thơ", label="person", verdict="none")
@@ -124,8 +124,8 @@ def test_reviewers_who_differ_change_nothing_until_it_is_settled() -> None:
     assert verdict_of([one, unsure]) == one
 
 
-def test_a_later_line_wins_and_undo_takes_back(tmp_path: Path) -> None:
-    """Lines are only appended; what counts is the last about a subject."""
+def test_the_last_line_counts_and_undo_removes(tmp_path: Path) -> None:
+    """Lines are only appended; the last one about a subject counts, and undo removes it."""
     path = reviews.folder(tmp_path) / "an.jsonl"
     first = decision(mention="Cần Thơ", label="person", verdict="right", stratum="person", rank=3, size=9)
     append(path, first)
@@ -138,8 +138,8 @@ def test_a_later_line_wins_and_undo_takes_back(tmp_path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) == 4
 
 
-def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
-    """A process that was killed while it wrote loses that line; the next one stands on a line of its own."""
+def test_an_incomplete_line_is_skipped_alone(tmp_path: Path) -> None:
+    """An incomplete line, as a kill leaves it, is skipped; the next decision begins a new line."""
     path = reviews.folder(tmp_path) / "an.jsonl"
     append(path, decision(mention="a", label="b", verdict="right"))
     with path.open("ab") as file:
@@ -151,7 +151,7 @@ def test_a_torn_line_costs_itself_alone(tmp_path: Path) -> None:
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    """As Windows editors write it."""
+    """A byte order mark, as Windows editors write it, is ignored."""
     path = reviews.folder(tmp_path) / "an.jsonl"
     append(path, decision(mention="a", label="b", verdict="right"))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -171,11 +171,11 @@ names = st.sampled_from([*Decision.__dataclass_fields__, "other"])
 @pytest.mark.slow
 @given(st.dictionaries(names, json_values) | json_values)
 def test_any_json_is_a_decision_or_a_reason(value: object) -> None:
-    """What a file holds is never trusted: a ValueError, and no other, says why it is no decision."""
+    """Any JSON gives a decision or a ValueError with the reason, and no other error."""
     try:
         found = reviews.parse(json.dumps(value))
     except ValueError as error:
-        assert str(error)  # noqa: PT017 - either is right, and the reason must be there
+        assert str(error)  # noqa: PT017 - both outcomes are right
     else:
         assert found.mode in reviews.MODES
 
@@ -195,8 +195,8 @@ def test_any_json_is_a_decision_or_a_reason(value: object) -> None:
         rank=st.integers(0, 9),
     )
 )
-def test_a_decision_survives_its_line(own: Decision) -> None:
-    """Emoji, combining marks, line separators: what is written is what is read."""
+def test_a_decision_round_trips(own: Decision) -> None:
+    """A decision with any text is read back as it was written."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -207,8 +207,8 @@ def test_a_decision_survives_its_line(own: Decision) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "ă", "x" * 65])
-def test_a_reviewers_name_is_no_path(name: str) -> None:
-    """The name becomes a file name."""
+def test_a_reviewers_name_must_be_a_file_name(name: str) -> None:
+    """A reviewer's name that is not a plain file name is refused."""
     with pytest.raises(ConfigError, match="--reviewer"):
         Settings(reviewer=name)
 
@@ -221,8 +221,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_review_flows_into_the_dataset_and_out_again(built: Path) -> None:
-    """Verdicts change the samples on the next build, asking nothing; without the file everything is as it was."""
+def test_a_review_changes_the_dataset_and_can_be_removed(built: Path) -> None:
+    """A build applies the verdicts without a request; deleting the review restores all files."""
     before = {path.name: path.read_bytes() for path in built.glob("**/*.parquet")}
     session = Session(RunDir(built), Settings(reviewer="an"))
     item = session.next("verify")["item"]
@@ -258,8 +258,8 @@ def test_a_review_flows_into_the_dataset_and_out_again(built: Path) -> None:
     assert after == before
 
 
-def test_two_sessions_share_the_work_and_overlap_as_asked(built: Path) -> None:
-    """Without overlap nobody is shown what another has judged; with it both judge the same part."""
+def test_two_reviewers_overlap_as_configured(built: Path) -> None:
+    """Without overlap, reviewers judge different entities; with overlap 1 the same ones."""
     keys = []
     for overlap in (0.0, 1.0):
         for path in reviews.folder(built).glob("*.jsonl"):
@@ -291,7 +291,7 @@ def test_two_sessions_share_the_work_and_overlap_as_asked(built: Path) -> None:
 
 @pytest.mark.slow
 def test_recall_comes_from_passages_read_blind(built: Path) -> None:
-    """What the reader found and the teacher did not lowers recall; the passage is the reader's afterwards."""
+    """Entities that only the blind reader found lower recall; undo removes the passage from it."""
     session = Session(RunDir(built), Settings(reviewer="an", mode="blind"))
     for _ in range(5):
         item = session.next("blind")["item"]
@@ -325,8 +325,8 @@ def test_recall_comes_from_passages_read_blind(built: Path) -> None:
         {"verdict": "right", "mention": "not there"},
     ],
 )
-def test_an_answer_to_nothing_is_refused(built: Path, answer: dict[str, object]) -> None:
-    """What the page sends is checked against the run."""
+def test_an_invalid_answer_is_refused(built: Path, answer: dict[str, object]) -> None:
+    """An answer that does not fit the run is refused and not stored."""
     session = Session(RunDir(built), Settings(reviewer="an"))
     item = session.next("verify")["item"]
     with pytest.raises(ValueError, match=r".+"):
@@ -334,8 +334,8 @@ def test_an_answer_to_nothing_is_refused(built: Path, answer: dict[str, object])
     assert not list(reviews.folder(built).glob("*.jsonl"))
 
 
-def test_only_corrections_are_to_be_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``review`` names the command that applies corrections where there are some."""
+def test_review_names_the_command_to_apply_corrections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``review`` names the command that applies corrections only if there are any."""
     monkeypatch.setattr("data_cards.review.server.serve", lambda *_: None)
     root = make_run(tmp_path / "run", [Item("p", TEXT, [("Sông Xanh", "organization"), ("Cần Thơ", "person")])]).root
     path = reviews.folder(root) / "an.jsonl"

@@ -1,4 +1,4 @@
-"""The draw: uniform, reproducible, complete, with a reason for everything it leaves out."""
+"""The sample is uniform, reproducible and complete, and every rejected row has a reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENGLISH = "The government said on Monday that it would raise taxes on fuel and t
 
 
 LAX = Screening(near_duplicates=0, shortest=0, cuts=False)
-"""Takes every Vietnamese text that differs in a letter: what these tests are about is which rows are drawn."""
+"""Accepts every distinct Vietnamese text, since these tests are about which rows are drawn."""
 
 
 def sample(*arguments: Any, **settings: Any) -> Iterator[Row]:
@@ -43,7 +43,7 @@ def _text(number: int) -> str:
 
 
 def _write(folder: Path, kind: str, texts: Iterable[str | None], ids: Iterable[object] | None = None) -> Path:
-    """Write texts with ids 0, 1, 2, ... as one file of ``kind``; ten rows make a row group."""
+    """Write texts with ids 0, 1, 2, ... as one file of ``kind``, with row groups of ten rows."""
     texts = list(texts)
     ids = list(range(len(texts)) if ids is None else ids)
     path = folder / f"a.{kind}"
@@ -71,7 +71,7 @@ KINDS = pytest.mark.parametrize("kind", ["parquet", "jsonl"])
 
 
 @given(total=st.integers(0, 60), seed=st.integers())
-def test_permutation_is_one(total: int, seed: int) -> None:
+def test_permutation_has_each_number_once(total: int, seed: int) -> None:
     """Every number comes once, and the same seed gives the same order."""
     order = list(permutation(total, seed))
     assert sorted(order) == list(range(total))
@@ -79,14 +79,14 @@ def test_permutation_is_one(total: int, seed: int) -> None:
 
 
 def test_every_order_is_equally_likely() -> None:
-    """Chi-square over the 24 orders of four numbers and 4,800 seeds: below its 99.9 % quantile for 23 degrees."""
+    """The 24 orders of four numbers are equally likely: chi-square over 4,800 seeds, 99.9 % quantile."""
     counts = Counter(tuple(permutation(4, seed)) for seed in range(4800))
     assert len(counts) == 24
     assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 49.7
 
 
 def test_permutation_of_a_corpus_takes_no_memory() -> None:
-    """The first 6,600 of 16.8 million numbers cost memory for those alone."""
+    """The first 6,600 of 16.8 million numbers need memory only for themselves."""
     tracemalloc.start()
     drawn = list(islice(permutation(16_762_024, 0), 6600))
     _, peak = tracemalloc.get_traced_memory()
@@ -98,17 +98,17 @@ def test_permutation_of_a_corpus_takes_no_memory() -> None:
 @pytest.mark.slow
 @KINDS
 def test_draws_are_uniform(tmp_path: Path, kind: str) -> None:
-    """Each of 12 documents is among 4 drawn equally often over 600 seeds: chi-square, 99.9 % for 11 degrees."""
+    """Each of 12 documents is drawn equally often: chi-square over 600 seeds, 99.9 % for 11 degrees."""
     path = _write(tmp_path, kind, map(_text, range(12)))
     counts = Counter(identity for seed in range(600) for identity in _ids(sample(path, 4, seed)))
     assert sum(counts.values()) == 2400
     spread = sum((counts[str(number)] - 200) ** 2 / 200 for number in range(12))
-    assert spread * 11 / 8 < 31.3  # four of twelve without replacement vary less than independent draws, by 8/11
+    assert spread * 11 / 8 < 31.3  # without replacement, the variance is 8/11 of that of independent draws
 
 
 @KINDS
 def test_same_seed_same_documents(tmp_path: Path, kind: str) -> None:
-    """A seed decides; documents come in the order of the source."""
+    """The seed determines the draw; documents come in the order of the source."""
     path = _write(tmp_path, kind, map(_text, range(100)))
     first = list(sample(path, 20, 7))
     assert first == list(sample(path, 20, 7))
@@ -118,15 +118,15 @@ def test_same_seed_same_documents(tmp_path: Path, kind: str) -> None:
 
 
 @KINDS
-def test_a_larger_draw_holds_the_smaller(tmp_path: Path, kind: str) -> None:
-    """With the same seed, asking for more documents keeps those there are."""
+def test_a_larger_draw_contains_the_smaller(tmp_path: Path, kind: str) -> None:
+    """With the same seed, a larger draw contains the smaller one."""
     path = _write(tmp_path, kind, map(_text, range(300)))
     assert set(_ids(sample(path, 20, 0))) < set(_ids(sample(path, 200, 0)))
 
 
 @KINDS
-def test_fewer_than_wanted(tmp_path: Path, kind: str) -> None:
-    """A small source is taken whole, in its order."""
+def test_a_small_source_is_taken_whole(tmp_path: Path, kind: str) -> None:
+    """A source with fewer documents than wanted is taken whole, in its order."""
     path = _write(tmp_path, kind, map(_text, range(25)))
     assert _documents(sample(path, 10**6, 0)) == [Document(str(n), _text(n), f"a.{kind}") for n in range(25)]
 
@@ -134,7 +134,7 @@ def test_fewer_than_wanted(tmp_path: Path, kind: str) -> None:
 @pytest.mark.slow
 @KINDS
 def test_rejected_documents_are_replaced(tmp_path: Path, kind: str) -> None:
-    """Only one row of twenty stands: it takes many draws, and as many documents as asked for come out."""
+    """If nineteen of twenty rows are rejected, further rows are drawn until there are enough documents."""
     path = _write(tmp_path, kind, (_text(n) if n % 20 == 0 else "..." for n in range(3000)))
     report = SampleReport()
     rows = list(sample(path, 100, 0, report=report))
@@ -151,7 +151,7 @@ def test_rejected_documents_are_replaced(tmp_path: Path, kind: str) -> None:
     seed=st.integers(0, 9),
 )
 def test_in_is_kept_and_rejected(tmp_path: Path, kind: str, texts: list[str | None], docs: int, seed: int) -> None:
-    """For any source: as many distinct good texts as wanted or there, and a reason for each other row taken."""
+    """For any source, the draw has the wanted number of distinct good texts and a reason for each other row."""
     good = {text for text in texts if text and text != ENGLISH}
     source = sample(_write(tmp_path, kind, [_text(99), *texts]), docs, seed, report=(report := SampleReport()))
     rows = list(source)
@@ -165,7 +165,7 @@ def test_in_is_kept_and_rejected(tmp_path: Path, kind: str, texts: list[str | No
 
 @KINDS
 def test_one_id_for_two_texts(tmp_path: Path, kind: str) -> None:
-    """Documents that share an id are both kept, under different ids."""
+    """Documents with the same id are both kept, with different ids."""
     path = _write(tmp_path, kind, [_text(1), _text(2)], ids=["x", "x"])
     ids = _ids(sample(path, 5, 0))
     assert len(set(ids)) == 2
@@ -174,7 +174,7 @@ def test_one_id_for_two_texts(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.slow
 def test_a_stream_is_read_again_when_its_spare_rows_are_used_up(tmp_path: Path) -> None:
-    """A document drawn in a later pass is the one that a larger draw would have tried next; nothing is told twice."""
+    """Later passes over a stream continue the same order of draws; no rejection is reported twice."""
     texts = [_text(n) if n % 50 == 0 else "..." for n in range(4000)]
     path = _write(tmp_path, "jsonl", texts)
     with path.open("a") as file:
@@ -190,7 +190,7 @@ def test_a_stream_is_read_again_when_its_spare_rows_are_used_up(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_stream_is_held_in_part_only(tmp_path: Path) -> None:
-    """Drawing five documents of 20 MB holds a small part of them."""
+    """Drawing five documents of a 20 MB stream holds a small part of it in memory."""
     path = _write(tmp_path, "jsonl", (_text(n) + "à" * 5000 for n in range(2000)))
     tracemalloc.start()
     rows = list(sample(path, 5, 0))
@@ -202,7 +202,7 @@ def test_a_stream_is_held_in_part_only(tmp_path: Path) -> None:
 
 @KINDS
 def test_common_lines_are_learnt_from_the_first_documents(tmp_path: Path, kind: str) -> None:
-    """A line of every document is cut out of each, whatever came before them, and the report counts its letters."""
+    """A line of every document is cut out of each, and the report counts its characters."""
     footer = "Mọi đóng góp xin gửi về tòa soạn báo của chúng tôi ở Hà Nội."
     path = _write(tmp_path, kind, [None, *(f"{_text(number)}\n{footer}" for number in range(9))])
     report = SampleReport()
@@ -212,8 +212,8 @@ def test_common_lines_are_learnt_from_the_first_documents(tmp_path: Path, kind: 
     assert report.characters_cut == 9 * len(footer)
 
 
-def test_all_broken_lines_of_a_stream_are_told(tmp_path: Path) -> None:
-    """A file read to its end tells every line that is no record, however few documents are wanted."""
+def test_all_broken_lines_of_a_stream_are_reported(tmp_path: Path) -> None:
+    """A file that is read to its end reports every broken line, however few documents are wanted."""
     path = _write(tmp_path, "jsonl", map(_text, range(50)))
     path.write_text(path.read_text() + "{\n[]\n")
     rows = list(sample(path, 3, 0))
@@ -222,7 +222,7 @@ def test_all_broken_lines_of_a_stream_are_told(tmp_path: Path) -> None:
 
 
 def test_folders_of_several_formats(tmp_path: Path) -> None:
-    """Parquet beside other files is read as they are; each document knows its file."""
+    """A folder may mix Parquet and other formats; each document names its file."""
     _write(tmp_path, "parquet", map(_text, range(5)))
     (tmp_path / "b").mkdir()
     _write(tmp_path / "b", "jsonl", map(_text, range(5, 8)))
@@ -233,7 +233,7 @@ def test_folders_of_several_formats(tmp_path: Path) -> None:
 
 
 def test_only_some_row_groups_are_read(tmp_path: Path) -> None:
-    """Two documents of 1,000 cost two row groups of 100; the report says so."""
+    """Two of 1,000 documents need two of 100 row groups, which the report counts."""
     noise = random.Random(0)
     path = _write(
         tmp_path, "parquet", (_text(number) + "".join(noise.choices("đơưạảấ ", k=800)) for number in range(1000))
@@ -257,8 +257,8 @@ def test_only_some_row_groups_are_read(tmp_path: Path) -> None:
 
 
 @KINDS
-def test_progress_is_told(tmp_path: Path, kind: str) -> None:
-    """Rows read so far grow to the rows that had to be read: those drawn of a Parquet file, all of another."""
+def test_progress_is_reported(tmp_path: Path, kind: str) -> None:
+    """Progress counts the drawn rows of a Parquet file, and all rows of another."""
     path = _write(tmp_path, kind, map(_text, range(2500)))
     told: list[tuple[int, int | None]] = []
     list(sample(path, 1500, 0, report=SampleReport(on_progress=lambda done, total: told.append((done, total)))))
@@ -270,7 +270,7 @@ def test_progress_is_told(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.slow
 def test_a_hub_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Hub dataset is streamed until enough documents stand; they carry its name."""
+    """A Hub dataset is streamed until there are enough documents, which carry its name."""
     _write(tmp_path, "jsonl", [ENGLISH, *map(_text, range(1, 1200))])
     load = datasets.load_dataset
     monkeypatch.setattr(datasets, "load_dataset", lambda name, **options: load(str(tmp_path), **options))
@@ -291,7 +291,7 @@ def test_a_hub_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bundled_sample() -> None:
-    """Every article that ships with the package is a usable document with an id of its own."""
+    """Every bundled article is a usable document with its own id."""
     rows = list(sample(None, 10**6, 0))
     assert _reasons(rows) == {}
     assert not any("#" in identity for identity in _ids(rows))
@@ -299,7 +299,7 @@ def test_bundled_sample() -> None:
 
 
 def test_other_columns(tmp_path: Path) -> None:
-    """Field names reach the reader."""
+    """Column names are passed to the reader."""
     (tmp_path / "a.jsonl").write_text(json.dumps({"uid": 5, "body": _text(1)}))
     assert _documents(sample(tmp_path, 1, 0, Columns("body", "uid"))) == [Document("5", _text(1), "a.jsonl")]
 
@@ -317,7 +317,7 @@ def test_other_columns(tmp_path: Path) -> None:
     ],
 )
 def test_nothing_usable(tmp_path: Path, name: str, content: str, message: str) -> None:
-    """A source without one document is an error that counts the reasons and shows the first, on one line."""
+    """A source without a usable document is a one-line error with the reasons counted and the first shown."""
     (tmp_path / name).write_text(content)
     with pytest.raises(SourceError, match=message) as caught:
         list(sample(tmp_path, 5, 0))
@@ -325,14 +325,14 @@ def test_nothing_usable(tmp_path: Path, name: str, content: str, message: str) -
 
 
 def test_no_rows_in_parquet(tmp_path: Path) -> None:
-    """A Parquet file without rows is such a source."""
+    """A Parquet file without rows is an error."""
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
     with pytest.raises(SourceError, match="it has no rows"):
         list(sample(tmp_path, 5, 0))
 
 
 def test_wrong_requests_fail_at_once(tmp_path: Path) -> None:
-    """No document wanted, or no source there, is told before anything is iterated."""
+    """Invalid numbers of documents and missing sources fail before the iteration."""
     with pytest.raises(ConfigError, match="--docs is 0; give 1 or more"):
         sample(tmp_path, 0, 0)
     with pytest.raises(SourceError, match="no such file or folder"):
@@ -341,7 +341,7 @@ def test_wrong_requests_fail_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_real_news(news_dir: Path) -> None:
-    """300 of 6,600 real articles: distinct, in the order of the files, the same for the same seed."""
+    """A draw of 300 from 6,600 real articles is distinct, in file order and reproducible."""
     report = SampleReport()
     rows = list(sample(news_dir, 300, 0, report=report))
     assert len({row.id for row in _documents(rows)}) == len({row.text for row in _documents(rows)}) == 300

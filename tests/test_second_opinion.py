@@ -1,4 +1,4 @@
-"""A second teacher and an arbiter, as commands: what becomes of the dataset, and nothing is paid twice."""
+"""``check`` with a second teacher and an arbiter: its effect on the dataset; no answer is paid for twice."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from tests.endpoint import CAPITALS, Answer, Endpoint, echo_entities
 pytestmark = pytest.mark.slow
 
 ARBITER = ("Excerpts of a Vietnamese text", "Which [number type: candidate]")
-"""Where the questions to an arbiter begin, by version."""
+"""The beginning of the questions to an arbiter, by version of the prompt."""
 
 
 def second_teacher(text: str, attempt: int) -> Answer:
-    """Another opinion on every third name, and half of them as an arbiter."""
+    """Predict other types and fewer names than the first teacher; as the arbiter, accept candidate 1."""
     if text.startswith(ARBITER):
         return Answer(content="[1]")
     found = list(dict.fromkeys(CAPITALS.findall(text)))
@@ -53,7 +53,7 @@ def digests(out: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], dict[str, str]]:
-    """A run of the bundled sample before and after a second teacher was asked, with an arbiter."""
+    """Return a checked run of the bundled sample, with an arbiter, and its fingerprints before and after."""
     out = tmp_path_factory.mktemp("checked") / "run"
     with Endpoint() as first, Endpoint(second_teacher) as second:
         assert build(first, out, "--quiet", "--negatives", "0.5").exit_code == 0
@@ -65,10 +65,8 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     return out, before, digests(out)
 
 
-def test_killed_and_resumed_it_asks_nothing_twice(
-    checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
-) -> None:
-    """Killed in the middle of the second teacher and again of the arbiter; the files are those of a quiet run."""
+def test_a_killed_check_continues(checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path) -> None:
+    """A check killed during both teachers' questions repeats only those in flight and gives the same files."""
     out = tmp_path / "run"
 
     def slow(text: str, attempt: int) -> Answer:
@@ -86,7 +84,7 @@ def test_killed_and_resumed_it_asks_nothing_twice(
             assert not (out / "check.json").exists()
         result = vner("check", out, *flags, "--quiet", "--concurrency", 7)
         assert result.exit_code == 0, result.output
-        # What was in flight when a process was killed is asked again, and nothing else.
+        # Only the requests that were in flight at a kill are repeated.
         assert sum(number - 1 for number in second.asked.values()) <= 2 * 3
         with Ledger(out / "completions.sqlite") as ledger:
             assert len(ledger) == len(first.asked) + len(second.asked)
@@ -96,10 +94,10 @@ def test_killed_and_resumed_it_asks_nothing_twice(
     assert digests(out) == checked[2]
 
 
-def test_rejected_entities_carry_the_verdict_and_samples_follow(
+def test_entities_that_the_arbiter_rejects_are_left_out(
     checked: tuple[Path, dict[str, str], dict[str, str]],
 ) -> None:
-    """What the arbiter rejects is in rejected.parquet and in no sample; the audit finds no problem."""
+    """Entities that the arbiter rejects are in rejected.parquet and in no sample; the audit finds no problem."""
     out = checked[0]
     reasons = {one.reason for one in tables.read_rejected(out / "rejected.parquet")}
     audit = json.loads((out / "audit.json").read_text())
@@ -113,10 +111,10 @@ def test_rejected_entities_carry_the_verdict_and_samples_follow(
         assert ((one.passage_id, one.mention, one.label) in kept) == expected
 
 
-def test_all_undoes_it_without_asking(
+def test_keep_all_restores_the_dataset(
     checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Union, agreed and all need no request, and after all only the audit has one key more than before."""
+    """--keep needs no request; with ``all``, only the audit differs from the run before the check."""
     out = tmp_path / "run"
     shutil.copytree(checked[0], out)
     sizes = {}
@@ -135,10 +133,10 @@ def test_all_undoes_it_without_asking(
     assert not (out / "agreement.parquet").exists()
 
 
-def test_a_run_keeps_the_version_of_the_arbiter_that_it_paid_for(
+def test_a_run_keeps_its_version_of_the_arbiter(
     checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
 ) -> None:
-    """Where check.json names no prompt, the first one is asked, and its answers are found again."""
+    """A check.json without an arbiter prompt uses the first version, and its answers are found again."""
     out = tmp_path / "run"
     shutil.copytree(checked[0], out)
     settings = json.loads((out / "check.json").read_text())
@@ -156,7 +154,7 @@ def test_a_run_keeps_the_version_of_the_arbiter_that_it_paid_for(
 
 
 def test_a_share_is_part_of_a_larger_share(tmp_path: Path) -> None:
-    """The passages of 20 % are among those of 60 %, so that nothing is paid twice; the others are left alone."""
+    """The passages of --share 0.2 are among those of 0.6; the other passages are not changed."""
     out = tmp_path / "run"
     with Endpoint() as first, Endpoint(second_teacher) as second:
         build(first, out, "--quiet")
@@ -173,8 +171,8 @@ def test_a_share_is_part_of_a_larger_share(tmp_path: Path) -> None:
     assert rejected <= passages
 
 
-def test_what_has_no_answer_is_asked_again(tmp_path: Path) -> None:
-    """Refused questions are left unchecked and reported by the exit code; the same command asks for them again."""
+def test_unanswered_questions_are_asked_again(tmp_path: Path) -> None:
+    """Refused questions give exit code 3 and leave their passages unchecked; the same command asks them again."""
     out = tmp_path / "run"
 
     def moody(text: str, attempt: int) -> Answer:
@@ -193,8 +191,8 @@ def test_what_has_no_answer_is_asked_again(tmp_path: Path) -> None:
         assert second.asked.total() == before + missing
 
 
-def test_by_batch_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Submitted by one command and collected by the next; agreement as if asked one by one."""
+def test_a_check_by_batch_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check submitted and collected as a batch gives the same agreement.parquet as one online."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     one, other = tmp_path / "one", tmp_path / "other"
     with Endpoint(second_teacher) as first, Endpoint() as second, BatchEndpoint() as api:
@@ -209,8 +207,8 @@ def test_by_batch_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert digests(one)["agreement.parquet"] == digests(other)["agreement.parquet"]
 
 
-def test_two_prompts_are_compared_on_a_small_build_and_nothing_is_paid_twice(tmp_path: Path) -> None:
-    """The figures are those of two teachers; the better prompt then goes on, and its answers to the pilot are used."""
+def test_two_prompts_are_compared_on_a_small_build(tmp_path: Path) -> None:
+    """Two prompts are compared like two teachers; a build with the better one reuses its answers."""
     out = tmp_path / "run"
 
     def by_prompt(text: str, attempt: int) -> Answer:
@@ -221,7 +219,7 @@ def test_two_prompts_are_compared_on_a_small_build_and_nothing_is_paid_twice(tmp
         flags = ["--out", out, *asking(endpoint), "--concurrency", 1, "--quiet"]
         assert vner("build", "sample", "--docs", 5, "--prompt", "open-ner-vi.1", *flags).exit_code == 0
         pilot = len(endpoint.requests)
-        other = ["--prompt", "open-ner-vi.2", "--concurrency", 1]  # all else as for the first teacher
+        other = ["--prompt", "open-ner-vi.2", "--concurrency", 1]  # other settings as for the first teacher
         result = vner("check", out, *other, "--differences", "--quiet", "--json")
         assert result.exit_code == 0, result.output
         figures = json.loads(result.stdout)
@@ -239,7 +237,7 @@ def test_two_prompts_are_compared_on_a_small_build_and_nothing_is_paid_twice(tmp
 
 
 def test_what_a_check_cannot_do_is_refused(tmp_path: Path) -> None:
-    """The first teacher again, no teacher, no run, and an arbiter that answers no questions: one line each."""
+    """The first teacher again, a missing teacher or run, and an unsuitable arbiter are one-line errors."""
     out = tmp_path / "run"
     with Endpoint() as first:
         build(first, out, "--quiet")
@@ -276,8 +274,8 @@ def test_reviews_follow_the_verdicts(checked: tuple[Path, dict[str, str], dict[s
     assert found["precision"]["value"] == 1.0
 
 
-def test_people_have_the_last_word(checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path) -> None:
-    """What a person checked as right stays where the arbiter rejects it, and estimates have the entities of before."""
+def test_a_review_overrides_the_arbiter(checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path) -> None:
+    """An entity that a person judged right stays although the arbiter rejects it; estimates use the old entities."""
     out = tmp_path / "run"
     shutil.copytree(checked[0], out)
     run = RunDir(out)
@@ -301,10 +299,8 @@ def test_people_have_the_last_word(checked: tuple[Path, dict[str, str], dict[str
     assert entities(run.predicted_before_review) == before
 
 
-def test_blind_passages_take_the_place_of_the_bound(
-    checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path
-) -> None:
-    """Before anybody has read, all pages call it a bound; afterwards all name the measured share with its interval."""
+def test_blind_passages_replace_the_bound(checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path) -> None:
+    """Before any blind reading all pages show a bound; afterwards they show the measured share and interval."""
     out = tmp_path / "run"
     shutil.copytree(checked[0], out)
     run = RunDir(out)
@@ -318,7 +314,7 @@ def test_blind_passages_take_the_place_of_the_bound(
     session = Session(run, Settings(reviewer="an", mode="blind"))
     for _ in range(4):
         item = session.next("blind")["item"]
-        word = item["text"].split()[0]  # an entity that neither teacher can have: they find runs of two words
+        word = item["text"].split()[0]  # an entity that both missed: they find runs of two words
         session.decide("blind", {"passage_id": item["passage_id"],
                                  "entities": [*item["predicted"], [0, len(word), "event"]]})  # fmt: skip
     quality = write_quality(run)
@@ -332,10 +328,10 @@ def test_blind_passages_take_the_place_of_the_bound(
     assert not any("bound, no measurement" in " ".join(page.split()) for page in shown)
 
 
-def test_report_and_card_show_it_only_where_there_is_one(
+def test_report_and_card_show_a_check_only_after_one(
     checked: tuple[Path, dict[str, str], dict[str, str]], finished: Path
 ) -> None:
-    """Verdicts and the passages that differ most; a run without a second teacher has nothing new anywhere."""
+    """Report and card show verdicts and differing passages only after a check."""
     for root, there in ((checked[0], True), (finished, False)):
         audit = json.loads((root / "audit.json").read_text())
         page = render(RunDir(root), audit, 0)
@@ -347,8 +343,8 @@ def test_report_and_card_show_it_only_where_there_is_one(
         assert ("passages on which they differ most" in page) == there
 
 
-def test_a_plan_prices_it_and_asks_nothing(tmp_path: Path) -> None:
-    """The passages of the share, at the second model's price; what has been answered is not counted again."""
+def test_a_plan_prices_a_check(tmp_path: Path) -> None:
+    """``plan --check`` prices the unanswered passages of the share at the second model's price, without a request."""
     out = tmp_path / "run"
     with Endpoint() as first, Endpoint(second_teacher) as second:
         build(first, out, "--quiet")

@@ -1,4 +1,4 @@
-"""Vietnamese text at the level of code points."""
+"""Functions on Vietnamese text at the level of code points."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ vietnamese = st.text(VOWELS + VOWELS.upper() + "bcdđghklmnpqrstvx BCDĐGHQ-.,'\
 
 
 def test_nfc_composes() -> None:
-    """Decomposed letters become one code point; composed text is returned as it is."""
+    """Decomposed letters become one code point; composed text stays the same."""
     assert nfc("Ha\u0300 No\u0323\u0302i") == "Hà Nội"
     assert nfc("Hà Nội") == "Hà Nội"
 
 
 def test_strip_diacritics() -> None:
-    """Every mark goes, and đ is a d."""
+    """Every mark is removed, and đ becomes d."""
     assert strip_diacritics("Tổ chức Đặng Đình Ước, đường Nguyễn Huệ") == "To chuc Dang Dinh Uoc, duong Nguyen Hue"
 
 
 @given(vietnamese.map(nfc))
 def test_bare_is_strip_diacritics_in_place(text: str) -> None:
-    """`bare` keeps the length and does to whole letters what `strip_diacritics` does."""
+    """``bare`` keeps the length and changes whole letters as ``strip_diacritics`` does."""
     assert len(bare(text)) == len(text)
     assert strip_diacritics(bare(text)) == strip_diacritics(text)
 
 
 @given(st.text())
 def test_folds_keep_every_offset(text: str) -> None:
-    """Folding case, tones and marks never moves a code point, whatever the text, and is idempotent."""
+    """Folding case, tones and marks keeps every offset and is idempotent."""
     for fold in (fold_case, fold_tones, bare):
         assert len(fold(text)) == len(text)
         assert fold(fold(text)) == fold(text)
 
 
 def test_fold_case_keeps_letters_that_would_grow() -> None:
-    """İ is two code points in lower case: it stays, and the rest is folded."""
+    """İ, two code points in lower case, stays; the rest is folded."""
     assert fold_case("TRẦN İ ĐÌNH") == "trần İ đình"
 
 
@@ -86,7 +86,7 @@ def test_fold_case_keeps_letters_that_would_grow() -> None:
     ],
 )
 def test_tone_place_does_not_matter(one: str, other: str) -> None:
-    """The same syllable with its mark on another vowel has the same key."""
+    """A syllable has the same key wherever its tone mark is."""
     assert one != other
     assert fold_tones(one) == fold_tones(other)
 
@@ -107,12 +107,12 @@ def test_tone_place_does_not_matter(one: str, other: str) -> None:
     ],
 )
 def test_tone_and_letters_matter(one: str, other: str) -> None:
-    """Another tone, vowel or order of vowels is another word."""
+    """Another tone, vowel or order of vowels gives another key."""
     assert fold_tones(one) != fold_tones(other)
 
 
 def test_common_syllables_stay_apart() -> None:
-    """No two rightly spelt syllables of a list that has every rhyme with two or three vowels fall together."""
+    """No two correctly spelt syllables with two or three vowels have the same key."""
     rhymes = (
         "ai ao au ay âu ây eo êu ia iê iêu iu oa oai oao oay oă oe oeo oi ôi ơi ua ưa uâ uê ui uô uôi uơ ươ ưu uy uya"
     )
@@ -125,13 +125,13 @@ def test_common_syllables_stay_apart() -> None:
 
 @pytest.mark.parametrize("word", ["An", "nghiêng", "Hoa", "quý", "giá", "ỦY", "đường", "khuya"])
 def test_syllables(word: str) -> None:
-    """Vietnamese syllables are seen as such in any case."""
+    """Vietnamese syllables are recognised in any case."""
     assert is_syllable(word)
 
 
 @pytest.mark.parametrize("word", ["Facebook", "covid", "iPhone", "HIV", "TP", "USD", "12", "", "Hà Nội", "hoaa1"])
 def test_not_syllables(word: str) -> None:
-    """Foreign words, consonants, numbers and several syllables are not one."""
+    """Foreign words, consonants, numbers and several syllables are not a syllable."""
     assert not is_syllable(word)
 
 
@@ -164,13 +164,13 @@ def test_not_syllables(word: str) -> None:
     ],
 )
 def test_trim(text: str, core: str) -> None:
-    """What stands around goes; what belongs inside, or means something, stays."""
+    """Signs around a mention are removed; signs that belong to it stay."""
     assert trim(text) == core
 
 
 @given(st.text(BLANK + "\"'“”()[].,-–5aÁ", max_size=12))
 def test_trim_is_a_slice_with_clean_ends(text: str) -> None:
-    """The result is a slice without white space at its ends that has every letter and digit of the text."""
+    """The result is a slice without outer white space that has every letter and digit."""
     core = trim(text)
     assert core in text
     assert core == core.strip()
@@ -213,7 +213,7 @@ def test_trim_is_a_slice_with_clean_ends(text: str) -> None:
     ],
 )
 def test_whole_words(text: str, part: str) -> None:
-    """The part is made of whole words of the text."""
+    """The part consists of whole words of the text."""
     start = text.index(part)
     assert is_whole(text, start, start + len(part))
 
@@ -272,20 +272,20 @@ def test_whole_words(text: str, part: str) -> None:
     ],
 )
 def test_cut_words(text: str, part: str) -> None:
-    """The part cuts a word, a number or a name of the text in two."""
+    """The part cuts a word, a number or a name of the text."""
     start = text.index(part)
     assert not is_whole(text, start, start + len(part))
 
 
 def test_opening_after_an_abbreviation_only() -> None:
-    """A name may start after an abbreviation's stop, but nothing may end before it."""
+    """A name may start after the full stop of an abbreviation, but nothing may end before it."""
     assert is_whole("TP.Hà Nội", 3, 9)
     assert not is_whole("TP.Hà Nội", 0, 3)
 
 
 @given(st.text(), st.data())
 def test_is_whole_takes_any_text(text: str, data: st.DataObject) -> None:
-    """Nothing raises, the whole text is whole, and a cut between two letters never is."""
+    """For any text: no error, the whole text is whole, and a cut between letters is not."""
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
     whole = is_whole(text, start, end)
@@ -294,8 +294,8 @@ def test_is_whole_takes_any_text(text: str, data: st.DataObject) -> None:
         assert not whole
 
 
-def test_blank_is_what_python_calls_space_and_the_characters_without_width() -> None:
-    """The list is complete: no other code point is white space."""
+def test_blank_is_complete() -> None:
+    """``BLANK`` is Python's white space and the zero-width characters, and nothing else."""
     spaces = {chr(point) for point in range(0x110000) if chr(point).isspace()}
     assert set(BLANK) == spaces | set(ZERO_WIDTH)
     assert all(unicodedata.category(char) == "Cf" for char in ZERO_WIDTH)

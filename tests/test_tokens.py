@@ -1,4 +1,4 @@
-"""Tokenizers: the offline default, files, the Hub, and what goes wrong with them."""
+"""Tokenizers: the offline default, files, the Hub, and their errors."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ VOCABULARY = [bytes([value]) for value in range(256)] + [b"ab", b"abab"]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    """Tokenizers are loaded once per process; tests want them fresh."""
+def _empty_cache() -> Iterator[None]:
+    """Clear the cache of tokenizers before and after a test."""
     load_tokenizer.cache_clear()
     yield
     load_tokenizer.cache_clear()
@@ -42,7 +42,7 @@ def write_ranks(path: Path, vocabulary: list[bytes] = VOCABULARY) -> Path:
 
 
 def test_llama3_counts() -> None:
-    """Counts of the published tokenizer, without a begin token."""
+    """Llama 3's tokenizer counts as the published one, without a begin token."""
     tokenizer = load_tokenizer("llama3")
     assert tokenizer.name == "llama3"
     assert tokenizer.fingerprint == "82e9d31979e92ab929cd544440f129d9ecd797b69e327f80f17e1c50d5551b55"
@@ -54,7 +54,7 @@ def test_llama3_counts() -> None:
 
 @pytest.mark.slow
 def test_llama3_does_not_import_its_package() -> None:
-    """Only the vocabulary file is read; the package itself would drag in much more."""
+    """Only the vocabulary file is read; importing llama_models would load much more."""
     code = (
         "import sys; from annotator.passages.tokenizers import load_tokenizer; load_tokenizer('llama3'); "
         "sys.exit('llama_models' in sys.modules)"
@@ -64,7 +64,7 @@ def test_llama3_does_not_import_its_package() -> None:
 
 
 def test_special_tokens_are_plain_text() -> None:
-    """Their strings in an article neither fail nor count as one."""
+    """Strings of special tokens in a text are counted as plain text."""
     tokenizer = load_tokenizer("llama3")
     assert tokenizer.count("<|endoftext|>") > 1
     assert tokenizer.count("<|begin_of_text|>") > 1
@@ -72,13 +72,13 @@ def test_special_tokens_are_plain_text() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", [" ", "\n", "a", ".", "ế", "<|"])
-def test_endless_runs(run: str) -> None:
-    """A million characters without a word boundary are counted, not a panic."""
+def test_very_long_runs(run: str) -> None:
+    """A million characters without a word boundary are counted without a crash."""
     assert load_tokenizer("llama3").count(run * 1_000_000) > 1_000_000 // 200
 
 
 def test_slices_do_not_change_the_count() -> None:
-    """A long text is encoded in slices that meet where tokens meet."""
+    """A long text is encoded in slices that end at token bounds, with the same count."""
     text = "Mưa lớn ở Huế, 5.000 người phải sơ tán.\n\nÔng  Nam  nói: “Tôi ở lại”. " * 3_000
     encoding: tiktoken.Encoding = load_tokenizer("llama3")._encoding  # type: ignore[attr-defined]
     assert len(text) > 200_000
@@ -87,7 +87,7 @@ def test_slices_do_not_change_the_count() -> None:
 
 @given(st.text(max_size=200))
 def test_slices_put_together(text: str) -> None:
-    """Slices are all of the text, in order."""
+    """The slices of a text are the whole text, in order, and bounded in length."""
     text = text * 300
     assert "".join(tokens._slices(text)) == text
     assert all(len(part) <= tokens._SLICE for part in tokens._slices(text))
@@ -132,7 +132,7 @@ TEXTS = st.one_of(st.lists(MARKS, max_size=30).map("".join), st.text(max_size=40
 
 @given(TEXTS)
 def test_counting_by_words_is_exact(text: str) -> None:
-    """The table of words gives what the encoding gives, for any white space, marks, emoji and letters."""
+    """Counts by the table of words equal those of the encoding, for any text."""
     tokenizer = load_tokenizer("llama3")
     assert tokenizer.count(text) == len(tokenizer._encoding.encode_ordinary(text))  # type: ignore[attr-defined]
 
@@ -145,7 +145,7 @@ ROWS = st.lists(st.tuples(st.lists(MARKS, min_size=1, max_size=5).map("".join), 
 @settings(max_examples=200)
 @given(ROWS, st.sampled_from(["", " ", "\n", "\t"]))
 def test_counting_spans_is_exact(row: list[tuple[str, str]], around: str) -> None:
-    """What each span adds makes the count of any stretch of spans, unless it says that it cannot tell."""
+    """The sum of what each span adds is the count of any run of spans, unless it is UNKNOWN."""
     tokenizer = load_tokenizer("llama3")
     whole, starts, ends = around, [], []
     for part, gap in row:
@@ -167,8 +167,8 @@ def test_counting_spans_is_exact(row: list[tuple[str, str]], around: str) -> Non
             assert tokens == tokenizer.count(whole[start:end])
 
 
-def test_what_a_span_adds_is_told() -> None:
-    """After a space or a line break that follows a word and its marks nothing has to be counted again."""
+def test_added_tokens_are_known_after_a_space() -> None:
+    """After a word and a single space or line break, the added tokens are known."""
     tokenizer = load_tokenizer("llama3")
     lefts = ("Mưa to.", "Mưa to", "Năm 2024.", "(Mưa)", "“Mưa!”.", "Mưa_", "½")
     rights = ("Gió.", "“Gió”", "- Gió", "5 km", "\u0301a")
@@ -179,8 +179,8 @@ def test_what_a_span_adds_is_told() -> None:
         assert alone[0] + added[1] == tokenizer.count(whole), whole
 
 
-def test_a_long_gap_tells_nothing() -> None:
-    """Across a page of white space the whole has to be counted; a text may have no spans."""
+def test_added_tokens_are_unknown_after_a_long_gap() -> None:
+    """After a long gap of white space the added tokens are UNKNOWN; a text may have no spans."""
     tokenizer, whole = load_tokenizer("llama3"), f"Mưa to.{' ' * 100}Gió lớn."
     _, added = tokenizer.count_spans(whole, np.array([0, 107]), np.array([7, 115]))
     assert added[1] == UNKNOWN
@@ -188,7 +188,7 @@ def test_a_long_gap_tells_nothing() -> None:
 
 
 def test_the_table_of_words_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Endless new words do not fill the memory, and counts stay right when the table is full."""
+    """The table of words is bounded, and counts are right when it is full."""
     monkeypatch.setattr(words, "_WORDS", 10)
     tokenizer = load_tokenizer.__wrapped__("llama3")
     text = " ".join(f"từ{number}" for number in range(100)) + f" {'a' * 100}"
@@ -203,7 +203,7 @@ def test_the_table_of_words_stays_small(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_words_are_counted_by_white_space() -> None:
-    """Syllables, in Vietnamese; what a teacher reads is counted in tokens all the same."""
+    """``words`` counts words by white space; requests are still counted in Llama 3 tokens."""
     tokenizer = load_tokenizer("words")
     assert tokenizer.count_many(["", " ", "Hội An, Quảng Nam", "TP.HCM\ncó 9 quận"]) == [0, 0, 4, 4]
     assert tokenizer.__reduce__() == (load_tokenizer, ("words",))  # type: ignore[attr-defined]
@@ -215,21 +215,21 @@ def test_words_are_counted_by_white_space() -> None:
 
 
 def test_pickled_as_its_spec() -> None:
-    """Another process loads the tokenizer itself instead of receiving the vocabulary."""
+    """A tokenizer is pickled as its name: another process loads the vocabulary itself."""
     tokenizer = load_tokenizer("llama3")
     assert len(pickle.dumps(tokenizer)) < 200
     assert pickle.loads(pickle.dumps(tokenizer)) is tokenizer  # noqa: S301
 
 
 def test_llama3_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the package the message says how to install it."""
+    """Without llama-models, the error names the package to install."""
     monkeypatch.setattr(vocabularies, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install 'llama-models"):
         load_tokenizer("llama3")
 
 
 def test_vocabulary_file(tmp_path: Path) -> None:
-    """A file in tiktoken's format is read by its path."""
+    """A vocabulary file in tiktoken's format is loaded by its path."""
     path = write_ranks(tmp_path / "small.model")
     tokenizer = load_tokenizer(str(path))
     assert tokenizer.count("ababab") == 2
@@ -239,7 +239,7 @@ def test_vocabulary_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no vocabulary at all", b"YQ==", b"YQ== x", b"!!! 1", b"\xff\xfe"])
 def test_broken_vocabulary_file(tmp_path: Path, content: bytes) -> None:
-    """Anything else is refused by name."""
+    """A broken vocabulary file is an error with its name."""
     path = tmp_path / "broken.model"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"cannot read .*broken\.model"):
@@ -247,13 +247,13 @@ def test_broken_vocabulary_file(tmp_path: Path, content: bytes) -> None:
 
 
 def test_unknown_spec() -> None:
-    """The message lists what there is."""
+    """An unknown tokenizer is an error that lists the known ones."""
     with pytest.raises(ConfigError, match="no tokenizer 'llama33': give llama3, words, cl100k_base"):
         load_tokenizer("llama33")
 
 
 def test_named_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Encodings of tiktoken come by name; the fingerprint depends on the vocabulary."""
+    """Encodings of tiktoken are loaded by name; the fingerprint depends on the vocabulary."""
     ranks = {token: rank for rank, token in enumerate(VOCABULARY)}
 
     def get_encoding(name: str) -> tiktoken.Encoding:
@@ -267,7 +267,7 @@ def test_named_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_named_encoding_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed download names the cause and the ways out, on one line."""
+    """A failed download is a one-line error with the cause and alternatives."""
 
     def get_encoding(name: str) -> tiktoken.Encoding:
         raise ConnectionError("no route\nto host")
@@ -279,7 +279,7 @@ def test_named_encoding_without_network(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 class Library:
-    """Stands in for ``tokenizers.Tokenizer``: one token a word."""
+    """A stub of ``tokenizers.Tokenizer`` with one token a word."""
 
     def __init__(self, source: str) -> None:
         if "bad" in source:
@@ -315,7 +315,7 @@ def _library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_library")
 def test_tokenizer_json(tmp_path: Path) -> None:
-    """A tokenizer.json, or the folder that holds it, is read without truncation, padding or special tokens."""
+    """A tokenizer.json, or its folder, is loaded without truncation, padding or special tokens."""
     (tmp_path / "tokenizer.json").write_text("{}")
     by_folder, by_file = load_tokenizer(str(tmp_path)), load_tokenizer(str(tmp_path / "tokenizer.json"))
     assert by_folder.count("xin chào <s>") == 3
@@ -328,13 +328,13 @@ def test_tokenizer_json(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_library")
 def test_hub() -> None:
-    """``hf:NAME`` goes to the Hub under that name."""
+    """``hf:NAME`` loads the tokenizer of that name from the Hub."""
     assert load_tokenizer("hf:org/name").fingerprint == hashlib.sha256(b"org/name").hexdigest()
 
 
 @pytest.mark.usefixtures("_library")
 def test_hub_and_file_failures(tmp_path: Path) -> None:
-    """A missing name or an unreadable file is refused with its cause and its fix."""
+    """A missing name and an unreadable file are errors with the cause and the fix."""
     with pytest.raises(ConfigError, match=r"hf:bad could not be downloaded .*cannot load bad.*check the name"):
         load_tokenizer("hf:bad")
     path = tmp_path / "bad.json"
@@ -344,7 +344,7 @@ def test_hub_and_file_failures(tmp_path: Path) -> None:
 
 
 def test_tokenizers_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package is optional; the message says how to get it."""
+    """Without the optional package tokenizers, the error says how to install it."""
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ConfigError, match="pip install tokenizers"):
         load_tokenizer("hf:org/name")

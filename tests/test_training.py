@@ -1,4 +1,4 @@
-"""Training: the loss falls, a killed run ends in the same weights, and nothing is tied or lost on the way."""
+"""``train``: the loss falls, a killed run ends in the same weights, and no matrix is tied or lost."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ settings = {{ epochs = 2 }}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny student, two data sets and a recipe of two stages."""
+    """Write a tiny student, two data sets and a recipe of two stages."""
     folder = tmp_path_factory.mktemp("training")
     rows = [
         sample(
@@ -86,7 +86,7 @@ def trained(place: Path, out: Path, *more: str) -> Result:
 
 @pytest.fixture(scope="module")
 def done(place: Path) -> Path:
-    """The recipe, trained in one go and merged."""
+    """Train the recipe without interruption, and merge."""
     result = trained(place, place / "done", "--merge")
     assert result.exit_code == 0, result.output
     return place / "done"
@@ -97,7 +97,7 @@ def losses(out: Path) -> list[dict[str, float]]:
 
 
 def test_the_loss_falls_and_is_logged_and_drawn(done: Path) -> None:
-    """A line every two steps of both stages; the last stage ends far below the first's beginning."""
+    """The loss of both stages is logged every two steps, falls, and is plotted."""
     lines = losses(done)
     record = json.loads((done / "training.json").read_text(encoding="utf-8"))
     assert [stage["steps"] for stage in record["stages"]] == [(64 + 27) // 4 + 1, 2 * 3]
@@ -106,8 +106,8 @@ def test_the_loss_falls_and_is_logged_and_drawn(done: Path) -> None:
     assert all((done / f"loss.{kind}").stat().st_size > 1000 for kind in ("png", "svg"))
 
 
-def test_the_record_of_a_student_names_all_that_decides_it(place: Path, done: Path) -> None:
-    """Recipe, sha256 of each file, template, versions: enough to train it again."""
+def test_the_record_is_complete(place: Path, done: Path) -> None:
+    """training.json has recipe, sha256 of each file, template and versions: enough to repeat the training."""
     import hashlib
 
     record = json.loads((done / "training.json").read_text(encoding="utf-8"))
@@ -120,8 +120,8 @@ def test_the_record_of_a_student_names_all_that_decides_it(place: Path, done: Pa
     assert not list(done.rglob("checkpoint-*"))
 
 
-def test_nothing_is_tied_or_lost_from_training_to_generation(place: Path, done: Path) -> None:
-    """Train, save, load, merge, generate: the frozen matrices are those of the base, and both students say the same."""
+def test_frozen_matrices_stay_and_the_merged_model_is_the_same(place: Path, done: Path) -> None:
+    """Frozen matrices stay those of the base; adapter and merged model generate the same."""
     import torch
 
     base = load_model(place / "base").state_dict()
@@ -144,8 +144,8 @@ def test_nothing_is_tied_or_lost_from_training_to_generation(place: Path, done: 
     assert torch.allclose(*scores, atol=1e-4)
 
 
-def test_done_is_done(done: Path, place: Path) -> None:
-    """The same command again trains nothing; another recipe in the same folder is refused before it is trained."""
+def test_a_finished_training_is_not_repeated(done: Path, place: Path) -> None:
+    """The same command trains nothing again; another recipe in the same folder is refused before training."""
     written = {path: path.stat().st_mtime_ns for path in done.rglob("*.*[a-z]") if path.name[0] != "."}
     assert trained(place, done).exit_code == 0
     assert written == {path: path.stat().st_mtime_ns for path in written}
@@ -156,13 +156,13 @@ def test_done_is_done(done: Path, place: Path) -> None:
 
 
 def test_a_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp_path: Path) -> None:
-    """SIGKILL between two checkpoints, in the second epoch of the second stage: adapter and loss log are the same."""
+    """A training killed between two checkpoints resumes to the same adapter and loss log."""
     out = tmp_path / "killed"
     program = (
         "from training.train.trainer import TrainingLogger as log; step = log.on_step_end;"
         "log.on_step_end = lambda self, args, state, *a, **k: (print(self._stage, state.global_step, flush=True),"
         "input(), step(self, args, state, *a, **k))[2]; import cli; cli.main()"
-    )  # the process prints each step, and waits for an answer
+    )  # the process prints each step and waits for a line
     process = subprocess.Popen([sys.executable, "-c", program, *command(place, out)], cwd=Path(cli.__file__).parent,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
     assert process.stdin
@@ -181,8 +181,8 @@ def test_a_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp
     assert (out / "loss.jsonl").read_bytes() == (done / "loss.jsonl").read_bytes()
 
 
-def test_a_precision_left_open_suits_the_device(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was chosen is shown and recorded; a machine that another precision suits does not train it again."""
+def test_automatic_precision_follows_the_device(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``precision=auto`` is shown and recorded; a device with another choice does not train again."""
     from training.train import trainer
 
     out, changes = tmp_path / "out", ("--set", "precision=auto", "--set", "max_steps=2", "--limit", "8")
@@ -199,8 +199,8 @@ def test_a_precision_left_open_suits_the_device(place: Path, tmp_path: Path, mon
     assert {**record, "out": str(out), "merged": None} == json.loads(again.stdout)
 
 
-def test_a_cpu_without_the_instructions_stays_with_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Products of bfloat16 by detours are slower than those of single precision."""
+def test_a_device_without_bf16_instructions_uses_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emulated bfloat16 is slower than single precision, so devices without its instructions use fp32."""
     import torch
 
     from training.train.trainer import best_precision as choose
@@ -214,8 +214,8 @@ def test_a_cpu_without_the_instructions_stays_with_fp32(monkeypatch: pytest.Monk
     assert choose("cuda") == "fp32"
 
 
-def test_a_checkpoint_that_was_not_finished_is_not_used(tmp_path: Path) -> None:
-    """The newest whose state, written last, is whole; the others are removed."""
+def test_an_incomplete_checkpoint_is_not_used(tmp_path: Path) -> None:
+    """The newest checkpoint with a complete state, which is written last, is used; newer ones are removed."""
     from training.train.trainer import newest_checkpoint
 
     for step, state in ((4, "{}"), (8, "{}"), (12, '{"epoch": 1'), (16, None)):
@@ -228,8 +228,8 @@ def test_a_checkpoint_that_was_not_finished_is_not_used(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "nowhere") is None
 
 
-def test_the_loss_is_that_of_the_model_itself_whole_or_in_parts(place: Path, tmp_path: Path) -> None:
-    """Without dropout a batch of 4 and two parts of 2 have the loss that the model computes, and one gradient."""
+def test_micro_batches_have_the_same_loss_and_gradient(place: Path, tmp_path: Path) -> None:
+    """Without dropout, a batch of 4 and two of 2 have the loss of the model itself and the same gradient."""
     import numpy as np
     from transformers import DataCollatorForSeq2Seq
 
@@ -267,7 +267,7 @@ def test_the_loss_is_that_of_the_model_itself_whole_or_in_parts(place: Path, tmp
 
 
 def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> None:
-    """lora_r = 0 saves a whole model, whose head is still its own; there is nothing to merge then."""
+    """lora_r = 0 trains and saves the whole model with an untied head; --merge is then refused."""
     out = tmp_path / "full"
     result = trained(place, out, "--set", "lora_r=0", "--set", "learning_rate=1e-3", "--limit", "8", "--json")
     assert result.exit_code == 0, result.output
@@ -295,7 +295,7 @@ def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> 
 def test_what_cannot_be_trained_is_refused(
     place: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
-    """One line, with the fix, and the exit code of its kind."""
+    """What cannot be trained is a one-line error with the fix and its exit code."""
     filled = [
         argument.format(out=tmp_path, base=place / "base", recipe=place / "recipe.toml") for argument in arguments
     ]
@@ -304,8 +304,8 @@ def test_what_cannot_be_trained_is_refused(
     assert "Traceback" not in result.output
 
 
-def test_what_a_recipe_resolves_to_is_shown(place: Path) -> None:
-    """For a person, and as JSON; the list has every recipe."""
+def test_show_and_list_recipes(place: Path) -> None:
+    """--show prints the resolved recipe, also as JSON; --list prints every recipe."""
     shown = vner("train", "figure-4.2.100", "--show").stdout
     assert "stage 3: supervised" in shown
     assert "phoner-train.parquet      passages = 100" in shown
@@ -318,13 +318,13 @@ FOREIGN = ("config.json", "model.safetensors", "spiece.model", "tokenizer.json",
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The user's files of a folder by name."""
+    """Return the files of a folder by name, without locks."""
     return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
 
 
 @pytest.mark.parametrize("more", [(), ("--fresh",)])
-def test_a_folder_that_is_not_a_students_is_left_alone(place: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
-    """Neither --fresh nor the end of a training touches files that train did not write."""
+def test_a_foreign_folder_is_not_changed(place: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    """A folder that train did not write is refused and not changed, also with --fresh."""
     for name in FOREIGN:
         path = tmp_path / name / "mine.txt" if "." not in name else tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -336,8 +336,8 @@ def test_a_folder_that_is_not_a_students_is_left_alone(place: Path, tmp_path: Pa
     assert contents(tmp_path) == before
 
 
-def test_only_what_the_record_lists_is_replaced_or_deleted(place: Path, tmp_path: Path) -> None:
-    """A file put into a student's folder survives --fresh; one in the place of a product is refused by name."""
+def test_foreign_files_in_a_students_folder_stay(place: Path, tmp_path: Path) -> None:
+    """Files that the record does not list survive --fresh; a foreign file with a name of train's is refused."""
     asked = ("--set", "max_steps=2", "--limit", "8")
     out = tmp_path / "out"
     assert trained(place, out, *asked).exit_code == 0

@@ -1,4 +1,4 @@
-"""Articles are added to a finished run: nothing is asked again, nothing that is there changes, nothing comes twice."""
+"""``update`` adds articles to a finished run: it asks nothing twice, changes no earlier row and adds no duplicates."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.slow
 
 DOCS, USABLE = 8, 19
 IN_STEPS = ("documents", "passages", "annotations", *(f"samples/{split}" for split in SPLITS))
-"""Files to which an update only appends."""
+"""Files to which an update only appends rows."""
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bundled articles, each with another that says nearly the same."""
+    """Write bundled articles, each with a near duplicate."""
     bundled = ROOT / "annotator" / "sources" / "bundled"
     names = ("business", "culture", "disasters", "health")
     lines = [line for name in names for line in (bundled / f"{name}.jsonl").read_text("utf-8").splitlines()]
@@ -53,7 +53,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, not to be changed."""
+    """Build a finished run; a test must not change it."""
     out = tmp_path_factory.mktemp("first") / "run"
     with Endpoint() as endpoint:
         asking = ("--provider", "openai", "--model", "m", "--base-url", endpoint.url)
@@ -65,7 +65,7 @@ def first(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(first: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Return a copy of the run that a test may change."""
     return Path(shutil.copytree(first, tmp_path / "run"))
 
 
@@ -78,7 +78,7 @@ def table(run: Path, name: str) -> pa.Table:
 
 
 def begins_with(later: Path, earlier: Path) -> bool:
-    """Whether every file of steps begins with all rows of the earlier one, and something was added."""
+    """Return whether every file of ``IN_STEPS`` begins with all rows of the earlier one; documents must be added."""
     pairs = [(table(later, name), table(earlier, name)) for name in IN_STEPS]
     assert table(later, "documents").num_rows > table(earlier, "documents").num_rows
     return all(one.slice(0, other.num_rows).equals(other) for one, other in pairs)
@@ -91,7 +91,7 @@ def documents(run: Path) -> int:
 def test_an_update_appends_and_asks_only_what_is_new(
     run: Path, first: Path, source: Path, endpoint: Endpoint, tmp_path: Path
 ) -> None:
-    """Twice; audit and card say what each version added, and recipe and ledger rebuild it all elsewhere."""
+    """Updates append rows and ask only new passages; audit and card list versions; the recipe rebuilds all."""
     result = update(endpoint, run, "--docs", "+4", "--json")
     assert result.exit_code == 0, result.output
     assert documents(run) == DOCS + 4
@@ -135,7 +135,7 @@ def test_an_update_appends_and_asks_only_what_is_new(
 
 
 def test_near_duplicates_of_earlier_articles_are_left_out(run: Path, first: Path, endpoint: Endpoint) -> None:
-    """The earlier one wins; with every usable article in the run, each is there once. The end of the source is told."""
+    """Near duplicates of earlier articles are rejected; the end of the source is reported."""
     result = update(endpoint, run, "--docs", "+1000")
     assert result.exit_code == 0, result.output
     assert begins_with(run, first)
@@ -150,10 +150,8 @@ def test_near_duplicates_of_earlier_articles_are_left_out(run: Path, first: Path
     assert begins_with(run, first)
 
 
-def test_a_killed_update_is_continued_and_not_added_twice(
-    run: Path, first: Path, endpoint: Endpoint, tmp_path: Path
-) -> None:
-    """By the same command, whatever was done; what was answered is not asked again."""
+def test_a_killed_update_is_continued(run: Path, first: Path, endpoint: Endpoint, tmp_path: Path) -> None:
+    """The same command continues a killed update from any point, adds nothing twice and repeats no answer."""
     undisturbed = Path(shutil.copytree(run, tmp_path / "undisturbed"))
     update(endpoint, undisturbed, "--docs", "+6")
 
@@ -178,19 +176,19 @@ def test_a_killed_update_is_continued_and_not_added_twice(
     assert len(endpoint.asked) == table(run, "passages").num_rows - table(first, "passages").num_rows - kept
 
     manifest = json.loads((run / "manifest.json").read_bytes())
-    (run / "manifest.json").write_text(json.dumps({**manifest, "stages": {}}), "utf-8")  # killed while it drew articles
+    (run / "manifest.json").write_text(json.dumps({**manifest, "stages": {}}), "utf-8")  # killed in the draw
     assert update(endpoint, run, "--docs", "+6").exit_code == 0
     assert fingerprints(run) == fingerprints(undisturbed)
 
-    (run / "README.md").unlink()  # as a process that is killed before its last file leaves it
+    (run / "README.md").unlink()  # as after a kill before the last file
     for repeated in (("--docs", "+6"), ("--docs", DOCS + 6), ()):
         assert update(endpoint, run, *repeated).exit_code == 0
         assert fingerprints(run) == fingerprints(undisturbed)
         (run / "README.md").unlink()
 
 
-def test_passages_without_an_answer_are_asked_again_and_nothing_is_added(run: Path, endpoint: Endpoint) -> None:
-    """Exit code 3; the same command asks again, and a number of all articles adds for certain."""
+def test_unanswered_passages_of_an_update_are_asked_again(run: Path, endpoint: Endpoint) -> None:
+    """An update with unanswered passages exits with 3; the same command asks them again and adds nothing."""
     odd: list[str] = []
 
     def refuse_the_third(passage: str, attempt: int) -> Answer:
@@ -221,8 +219,8 @@ def test_passages_without_an_answer_are_asked_again_and_nothing_is_added(run: Pa
         ("3", f"has {DOCS} articles, and an update only adds"),
     ],
 )
-def test_nonsense_is_refused(run: Path, endpoint: Endpoint, docs: str, said: str) -> None:
-    """In one line, and nothing is changed."""
+def test_an_invalid_number_is_refused(run: Path, endpoint: Endpoint, docs: str, said: str) -> None:
+    """An invalid --docs is a one-line error and changes nothing."""
     before = fingerprints(run)
     result = update(endpoint, run, f"--docs={docs}")
     assert result.exit_code == 2
@@ -233,7 +231,7 @@ def test_nonsense_is_refused(run: Path, endpoint: Endpoint, docs: str, said: str
 
 
 def test_what_cannot_be_updated_is_refused(run: Path, first: Path, source: Path, endpoint: Endpoint) -> None:
-    """No run, an unfinished one, no update to continue, settings of the run; what is there stays."""
+    """A missing or unfinished run, changed settings and a changed source are refused; the run stays the same."""
     before = fingerprints(run)
     assert "is not a run directory" in update(endpoint, run.parent / "none", "--docs", "+1").stderr
     assert "has no update to continue" in update(endpoint, run).stderr
@@ -261,7 +259,7 @@ def test_what_cannot_be_updated_is_refused(run: Path, first: Path, source: Path,
 def test_a_source_that_fails_leaves_the_run_as_it_was(
     run: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that breaks down while articles are drawn: the dataset is there, and the update can be repeated."""
+    """A source that fails while articles are drawn leaves the run unchanged; the update can be repeated."""
     before, manifest = fingerprints(run), (run / "manifest.json").read_bytes()
 
     def broken(*arguments: object) -> Iterator[Row]:
@@ -278,8 +276,8 @@ def test_a_source_that_fails_leaves_the_run_as_it_was(
     assert documents(run) == DOCS + 4
 
 
-def test_what_people_decided_stays(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:
-    """Reviews and decisions about labels hold after an update, and new passages follow the labels."""
+def test_reviews_and_label_decisions_stay(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:
+    """Reviews and label decisions hold after an update; new passages get the decided labels."""
     labels = tmp_path / "labels.toml"
     labels.write_text('"location" = "place"\n', encoding="utf-8")
     assert vner("build", "--out", run, "--labels", labels, "--quiet").exit_code == 0
@@ -301,8 +299,8 @@ def test_what_people_decided_stays(run: Path, endpoint: Endpoint, tmp_path: Path
     assert {m.label for one in annotations(run).values() for m in one.mentions} == {"place"}
 
 
-def test_a_share_of_a_second_teacher_stays(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:
-    """The passages it was asked about are the same ones, so that what both teachers agree on does not change."""
+def test_the_share_of_a_second_teacher_stays(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:
+    """The checked passages stay the same after an update, so that earlier results do not change."""
     endpoint.refuse = lambda request: Answer(content="[]") if request["model"] == "second" else None
     second = ("--provider", "openai", "--model", "second", "--base-url", endpoint.url, "--share", 0.5)
     checked = vner("check", run, *second, "--keep", "agreed", "--quiet")
@@ -323,9 +321,9 @@ def annotations(run: Path) -> dict[str, Annotation]:
     return {one.passage_id: one for one in tables.read_annotations(RunDir(run).annotations)}
 
 
-def test_by_the_batch_api(run: Path, first: Path, endpoint: Endpoint, tmp_path: Path,
+def test_an_update_by_batch(run: Path, first: Path, endpoint: Endpoint, tmp_path: Path,
                           monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    """Submitted, then collected by the command that is printed; the earlier samples are there meanwhile."""
+    """An update by batch keeps the earlier samples meanwhile and ends with the same files as one online."""
     one_by_one = Path(shutil.copytree(run, tmp_path / "one"))
     update(endpoint, one_by_one, "--docs", "+3")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
@@ -341,8 +339,8 @@ def test_by_the_batch_api(run: Path, first: Path, endpoint: Endpoint, tmp_path: 
     assert fingerprints(run) == fingerprints(one_by_one)
 
 
-def test_from_python_with_exports_that_agree(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:
-    """The function does what the command does; an export has the negatives of the samples, step by step."""
+def test_update_from_python(run: Path, endpoint: Endpoint, tmp_path: Path) -> None:
+    """``annotator.update`` does the same as the command; an export has the negatives of all steps."""
     made = annotator.update(run, DOCS + 5, base_url=endpoint.url)
     assert made.settings.steps == (DOCS, 5)
     assert vner("export", run, "--format", "alpaca", "--out", tmp_path / "all.json").exit_code == 0
