@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from annotator.config.addresses import without_secrets
 from annotator.errors import SourceError
-from annotator.sources.formats.files import SUFFIXES, SourceFile
+from annotator.sources.formats.files import SUFFIXES, SourceFile, unreadable
 from annotator.sources.remote import RemoteFile, is_url, listed
 from normalizers.text import nfc
 
@@ -57,7 +57,7 @@ def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | Hu
         if written and path.exists():
             return _listed(path) if path.is_dir() else _single(path)
     except OSError as error:
-        raise SourceError(f"cannot read {written}: {error.strerror}; check the permissions and the name") from error
+        raise unreadable(written, error) from error
     if dataset := hub_dataset(written):
         return dataset
     raise SourceError(
@@ -96,22 +96,15 @@ def fingerprint(source: str | os.PathLike[str] | None) -> str:
     if isinstance(located, HubDataset):
         return f"hub:{located}"
     digest = hashlib.sha256()
+    whole = sum(file.size for file in located) < _HASH_WHOLE_BELOW
     for file in located:
-        if isinstance(file.path, RemoteFile):
-            digest.update(f"{file.name}\0{file.path.size}\0{file.path.version}\n".encode())
-    files = [(file, file.path) for file in located if isinstance(file.path, Path)]
-    try:
-        sizes = [path.stat().st_size for _, path in files]
-        whole = sum(sizes) < _HASH_WHOLE_BELOW
-        for (file, path), size in zip(files, sizes, strict=True):
-            digest.update(f"{file.name}\0{size}\0{_hash(path, size, whole=whole)}\n".encode())
-    except OSError as error:
-        raise SourceError(f"cannot read {error.filename}: {error.strerror}; check the permissions") from error
+        content = file.path.version if isinstance(file.path, RemoteFile) else _hash(file.path, file.size, whole=whole)
+        digest.update(f"{file.name}\0{file.size}\0{content}\n".encode())
     return f"sha256:{digest.hexdigest()}"
 
 
 def _single(path: Path) -> tuple[SourceFile]:
-    """Wrap one file, which must be of a known type."""
+    """Return one file, which must be of a known type."""
     file = SourceFile(_portable(path.name), path)
     if not file.suffix:
         raise SourceError(f"cannot read {path}: its type is unknown; use one of {', '.join(SUFFIXES)}")
@@ -128,10 +121,8 @@ def _remote(url: str) -> tuple[SourceFile, ...]:
             f"no file to read at {without_secrets(url)}; it must hold files of type {', '.join(SUFFIXES)}"
         )
     addresses = [str(file) for file in found]
-    shared = takewhile(
-        lambda parts: len(set(parts)) == 1, zip(*(file.split("/")[:-1] for file in addresses), strict=False)
-    )
-    depth = len(list(shared))
+    folders = zip(*(address.split("/")[:-1] for address in addresses), strict=False)
+    depth = len(list(takewhile(lambda parts: len(set(parts)) == 1, folders)))
     names = (nfc(unquote("/".join(address.split("/")[depth:]))) for address in addresses)
     return tuple(SourceFile(name, file) for name, file in zip(names, found, strict=True))
 
@@ -140,7 +131,7 @@ def _listed(root: Path) -> tuple[SourceFile, ...]:
     """List the files of known types under ``root``, without hidden ones, in the order of their names."""
 
     def fail(error: OSError) -> None:
-        raise SourceError(f"cannot read {error.filename}: {error.strerror}; check the permissions") from error
+        raise unreadable(error.filename, error) from error
 
     files: list[SourceFile] = []
     for folder, subfolders, names in os.walk(root, onerror=fail):
@@ -161,10 +152,13 @@ def _portable(name: str) -> str:
 
 
 def _hash(path: Path, size: int, *, whole: bool) -> str:
-    with path.open("rb") as stream:
-        if whole:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        digest = hashlib.sha256(stream.read(_HASHED_END))
-        stream.seek(max(size - _HASHED_END, 0))
-        digest.update(stream.read(_HASHED_END))
-    return digest.hexdigest()
+    try:
+        with path.open("rb") as stream:
+            if whole:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = hashlib.sha256(stream.read(_HASHED_END))
+            stream.seek(max(size - _HASHED_END, 0))
+            digest.update(stream.read(_HASHED_END))
+            return digest.hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error

@@ -1,12 +1,13 @@
-"""Parquet files as one long sequence of rows, in which any row is reached by its number."""
+"""Read rows of Parquet files by their numbers, as if the files were one sequence of rows."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
-from typing import TYPE_CHECKING
+from itertools import chain, groupby, starmap
+
+import pyarrow.parquet as pq
 
 from annotator.errors import SourceError
 from annotator.records import Rejected
@@ -14,9 +15,6 @@ from annotator.sources.documents import Columns, Row, check_columns, rejected, t
 from annotator.sources.formats.columns import BATCH, is_text, opened_parquet, values
 from annotator.sources.formats.files import EmptyFileError, Record, SourceFile, refuse_repeated
 from annotator.sources.remote import RemoteFile, together
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
 
 _HELD = 4096  # rows of a remote row group that are kept in memory at most; where more are needed, they are streamed
 
@@ -87,16 +85,13 @@ class ParquetFiles:
         Raises:
             SourceError: a file is damaged or has become unreadable.
         """
-        wanted = (
-            (self._groups[place], list(members))
-            for place, members in groupby(rows, key=lambda row: bisect_right(self._starts, row) - 1)
-        )
+        by_group = groupby(rows, key=lambda row: self._groups[bisect_right(self._starts, row) - 1])
+        wanted = ((group, list(members)) for group, members in by_group)
         for ahead, some in groupby(wanted, key=lambda one: self._remote and len(one[1]) <= _HELD):
             if ahead:
                 yield from chain.from_iterable(together(lambda one: list(self._read_rows(*one)), some))
             else:
-                for group, members in some:
-                    yield from self._read_rows(group, members)
+                yield from chain.from_iterable(starmap(self._read_rows, some))
 
     def _read_rows(self, group: _RowGroup, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
         """Yield rows of one row group by their ascending numbers, decoded batch by batch up to the last of them."""

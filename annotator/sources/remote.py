@@ -1,7 +1,7 @@
 """Read remote files by byte ranges through fsspec: from a web server, the Hub, or an object store.
 
-Each read requests exactly its bytes. fsspec's own caches are off: they are made for sequential reading, and fetch
-megabytes around the kilobytes of a Parquet footer or a page. Temporary failures are retried.
+Each read requests exactly its bytes. fsspec's own caches are off: they serve sequential reading, and fetch megabytes
+around the kilobytes of a Parquet footer or a page. Temporary failures are retried.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from annotator.config.addresses import without_secrets
 from annotator.errors import SourceError
@@ -54,18 +56,14 @@ class RemoteFile:
         fetch = file.cache.fetcher
         file.bytes_read = 0
 
-        def whole(start: int, end: int) -> bytes:
+        def fetched(start: int, end: int) -> bytes:
             content = bytes(fetch(start, end))
             if len(content) < end - start:
                 raise ConnectionError(f"{len(content)} of {end - start} bytes came")
-            return content
-
-        def fetcher(start: int, end: int) -> bytes:
-            content = _retried(lambda: whole(start, min(end, self.size)), self.url)
             file.bytes_read += len(content)
             return content
 
-        file.cache.fetcher = fetcher
+        file.cache.fetcher = lambda start, end: _retried(lambda: fetched(start, min(end, self.size)), self.url)
         return file
 
 
@@ -138,13 +136,11 @@ def _system(url: str) -> Any:
 
 
 def _retried(ask: Callable[[], Value], url: str) -> Value:
-    """Call ``ask``, again after a while where the failure is temporary.
+    """Return what ``ask`` returns; call it again after a while where the failure is temporary.
 
     Raises:
-        SourceError: it failed for good; one line with cause and fix.
+        SourceError: the failure stays; one line with cause and fix.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
     wait = wait_random_exponential(multiplier=0.5, max=_LONGEST_WAIT)
     retry = retry_if_exception(lambda error: _status(error) in _TEMPORARY or _is_broken_connection(error))
     try:
@@ -188,7 +184,6 @@ def _explanation(error: Exception, where: str) -> str:
     if status in {404, 410} or (status is None and missing):
         return f"nothing is at {where} ({status or 404}); check the address"
     *_, root = _chain(error)
-    cause = (
-        _ADDRESS.sub(lambda match: without_secrets(match[0]), " ".join(str(root).split()))[:200] or type(root).__name__
-    )
+    message = _ADDRESS.sub(lambda match: without_secrets(match[0]), str(root))
+    cause = " ".join(message.split())[:200] or type(root).__name__
     return f"cannot read {where}: {cause}; check the network and run the same command again, or download it"

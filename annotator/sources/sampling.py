@@ -1,4 +1,4 @@
-"""Draws documents from a source, uniformly and reproducibly.
+"""Draw documents from a source, uniformly and reproducibly.
 
 Every source becomes rounds of numbered rows in a seeded order; rows are screened in that order until enough pass, so
 that a rejected one is replaced by the next, and a larger draw with the same seed begins with the smaller one. A draw in
@@ -17,6 +17,8 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import NamedTuple
+
+import numpy as np
 
 from annotator.errors import ConfigError, SourceError
 from annotator.records import Document, Rejected
@@ -92,7 +94,7 @@ def permutation(total: int, seed: int) -> Iterator[int]:
 
 
 class _Draw:
-    """One draw on its way: what is wanted, where rows wait, what it cost."""
+    """The state of one draw: its settings, the rows that wait, its costs."""
 
     def __init__(
         self, steps: tuple[int, ...], seed: int, columns: Columns, screening: Screening, report: SampleReport
@@ -123,8 +125,6 @@ class _Draw:
 
     def from_parquet(self, sources: Sequence[SourceFile]) -> Generator[_Round, None, None]:
         """Yield rows in the order of a seeded permutation; a round is read in the order of the files."""
-        import numpy as np
-
         report, files = self.report, ParquetFiles(sources, self.columns)
         report.rows_total, report.row_groups_total = files.row_count, files.row_groups
         report.bytes_total, report.bytes_read, report.row_groups_read = files.bytes_total, files.bytes_read, 0
@@ -146,10 +146,10 @@ class _Draw:
             size = self._next_round()
 
     def from_streams(self, files: Sequence[SourceFile]) -> Generator[_Round, None, None]:
-        """Yield rows in the order of a random priority, which each gets as it passes by; a heap has the first ones.
+        """Yield rows in the order of random priorities; a heap holds the first ones.
 
         This is reservoir sampling with priorities: one pass, and memory for the reservoir only. What cannot be a
-        document comes first. If all that the heap held is used up, the files are read again for the next ones.
+        document comes first. When all rows of the heap are used up, the files are read again for the next ones.
         """
         report = self.report
         report.bytes_total, report.bytes_read = sum(file.size for file in files), 0
@@ -191,9 +191,7 @@ class _Draw:
             size = self._next_round()
 
     def screened(self, rounds: Generator[_Round, None, None], source: str) -> Iterator[Row]:
-        """Screen rows until each step has its documents; they come then, in the order of their numbers."""
-        import numpy as np
-
+        """Screen rows until a step has its documents, then yield these in the order of their numbers."""
         report = self.report
         first = ""
         with self.drawn, closing(rounds):

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import langdetect
+import numpy as np
 
 from annotator.duplicates.minhash import NearDuplicates
-from annotator.duplicates.ngrams import ngrams, syllables
+from annotator.duplicates.ngrams import Hashes, ngrams, syllables
 from annotator.records import Document, Rejected
-from annotator.sources.boilerplate import Cut, common, find, without
+from annotator.sources.boilerplate import common, find, without
 from annotator.sources.documents import Row, rejected, text_hash
 from annotator.sources.drawn_documents import Drawn
 from normalizers.encodings import has_syllables, is_damaged, repair
-
-if TYPE_CHECKING:
-    from annotator.duplicates.ngrams import Hashes
 
 BOILERPLATE: Final = "boilerplate"
 """The stage under which pieces that are cut out of documents are counted."""
@@ -38,7 +38,7 @@ _REPEATED = 0.3  # share of repeated n-grams from which on a text repeats itself
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """Thresholds of the screens."""
+    """The settings of the screens."""
 
     near_duplicates: float = 0.8
     """Jaccard index of two texts' 5-grams of syllables from which on they are near duplicates; 0: never."""
@@ -51,7 +51,7 @@ class Screening:
 
 
 class Screen:
-    """Screens documents one by one; remembers those it accepted, so that no text and no id is accepted twice."""
+    """Screens documents one by one, and remembers the accepted ones, so that no text and no id is accepted twice."""
 
     def __init__(self, settings: Screening, drawn: Drawn) -> None:
         """Begin with no accepted document; ``drawn`` holds those that are screened."""
@@ -61,7 +61,7 @@ class Screen:
         self._near = NearDuplicates(near, lambda number: drawn.get(number).text) if near else None
 
     def learn(self, documents: Iterable[Document]) -> None:
-        """Find the lines that many of ``documents`` share: the first round of the draw; later ones change nothing."""
+        """Find the lines that many of ``documents`` share: the first round of the draw. Later calls change nothing."""
         if self._common is None and self._settings.cuts:
             self._common = common(document.text for document in documents)
 
@@ -80,7 +80,7 @@ class Screen:
         if self._near and sketch and (found := self._near.find(sketch)):
             detail = f"{found[1]:.0%} the same as document {self._drawn.get(found[0]).id}"
             return rejected("near duplicate", document.id, document.text, detail), []
-        cut = self._cut(document)
+        cut = find(document.text, self._common or ()) if self._settings.cuts else []
         text = without(document.text, cut) if cut else document.text
         if cut and self._is_short(text):
             detail = f"{len(text.split())} words are left without credits, bylines and common lines"
@@ -120,12 +120,9 @@ class Screen:
     def _is_short(self, text: str) -> bool:
         return len(text) < 20 * self._settings.shortest and len(text.split()) < self._settings.shortest
 
-    def _cut(self, document: Document) -> list[Cut]:
-        return find(document.text, self._common or ()) if self._settings.cuts else []
-
 
 def _damage(text: str) -> str:
-    """Say what a wrong encoding did to Vietnamese ``text``, or nothing."""
+    """Return what a wrong encoding did to Vietnamese ``text``; empty for a sound text."""
     if is_damaged(text):
         if original := repair(text):
             return f"UTF-8 read as Latin-1 or cp1252; --repair-encoding makes it: {original[:80]}"
@@ -138,8 +135,6 @@ def _damage(text: str) -> str:
 
 def repeated_share(hashes: Hashes) -> float:
     """Return the share of the 8-grams of a text that repeat earlier ones; 0 for a short text."""
-    import numpy as np
-
     found = ngrams(hashes, _N)
     return 1 - len(np.unique(found)) / len(found) if len(found) >= _JUDGED else 0.0
 
@@ -152,13 +147,11 @@ def vietnamese_share(text: str) -> float:
 
 
 def is_vietnamese(text: str) -> bool:
-    """Tell whether NFC ``text`` is Vietnamese: by its letters where they are clear, else by langdetect."""
+    """Return whether NFC ``text`` is Vietnamese: by its letters where they are clear, else by langdetect."""
     if vietnamese_share(text) > _CLEARLY_VIETNAMESE:
         return True
-    from langdetect import DetectorFactory, LangDetectException, detect
-
-    DetectorFactory.seed = 0  # it draws random n-grams: without a seed, the same text may get two answers
+    langdetect.DetectorFactory.seed = 0  # it draws random n-grams: without a seed, the same text may get two answers
     try:
-        return bool(detect(text[:_LOOKED_AT]) == "vi")
-    except LangDetectException:  # no letter it knows
+        return bool(langdetect.detect(text[:_LOOKED_AT]) == "vi")
+    except langdetect.LangDetectException:  # no letter it knows
         return False

@@ -1,19 +1,18 @@
-"""Formats that store columns: Parquet, and Arrow (streams, as ``datasets.save_to_disk`` writes them, and files)."""
+"""Read formats that store columns: Parquet, and Arrow streams (as ``datasets.save_to_disk`` writes) and files."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from annotator.errors import SourceError, one_line
-from annotator.sources.formats.files import LFS, EmptyFileError, Record, SourceFile, opened, refuse_repeated
+from annotator.sources.formats.files import LFS, EmptyFileError, Record, SourceFile, opened, refuse_repeated, unreadable
 from annotator.sources.remote import RemoteFile
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
 BATCH: Final = 1024
 """Rows that are decoded at a time."""
@@ -44,7 +43,7 @@ def read_parquet(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Recor
     with opened_parquet(file) as (parquet, _):
         names = parquet.schema_arrow.names
         refuse_repeated(file, names, fields)
-        wanted = [name for name in names if name in fields] or (None if not fields else [])
+        wanted = [name for name in names if name in fields] if fields else None
         before = 0
         for group in range(parquet.num_row_groups):
             for batch in parquet.iter_batches(BATCH, row_groups=[group], columns=wanted, use_threads=False):
@@ -59,9 +58,6 @@ def opened_parquet(file: SourceFile, metadata: pq.FileMetaData | None = None) ->
     Raises:
         SourceError: it is empty, damaged or not Parquet, or becomes unreadable while it is open.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     remote = isinstance(file.path, RemoteFile)
     try:
         with file.path.ranges() if isinstance(file.path, RemoteFile) else _CountedFile(file.path) as stream:
@@ -75,8 +71,7 @@ def opened_parquet(file: SourceFile, metadata: pq.FileMetaData | None = None) ->
             raise error.__context__ from error
         raise SourceError(f"{file.path} is not a whole Parquet file: {one_line(error)}; get it again") from error
     except OSError as error:
-        cause = error.strerror or one_line(error)
-        raise SourceError(f"cannot read {file.path}: {cause}; check the permissions, or get it again") from error
+        raise unreadable(file.path, error) from error
 
 
 def _refuse_short(file: SourceFile, content: bytes) -> None:
@@ -92,8 +87,6 @@ def read_arrow(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]
     Raises:
         SourceError: the file cannot be read, is not Arrow, or a needed column occurs twice.
     """
-    import pyarrow as pa
-
     with opened(file) as stream:
         if not stream.peek(1):
             raise EmptyFileError(f"{file.path} is empty; get it again, or leave it out")
@@ -115,8 +108,6 @@ def read_arrow(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]
 
 def is_text(kind: pa.DataType) -> bool:
     """Return whether the values of a column of this type are text, bytes of text or nothing."""
-    import pyarrow as pa
-
     return str(kind.value_type if pa.types.is_dictionary(kind) else kind) in _TEXTUAL
 
 

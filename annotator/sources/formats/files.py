@@ -8,17 +8,17 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
-from annotator.errors import SourceError
+from annotator.errors import SourceError, one_line
 from annotator.sources.remote import RemoteFile
 
 BOM: Final = codecs.BOM_UTF8
 PLAIN: Final = (".jsonl", ".json", ".csv", ".tsv", ".txt")
 SUFFIXES: Final = (*PLAIN, *(suffix + ".gz" for suffix in PLAIN), ".parquet", ".arrow")
-"""File types that can be read; everything else in a folder is left alone."""
+"""File types that can be read; other files in a folder are ignored."""
 SHOWN: Final = 200
 """Characters of a broken record that are kept."""
 _GZIP: Final = b"\x1f\x8b"
@@ -56,7 +56,7 @@ class SourceFile:
         try:
             return self.path.stat().st_size
         except OSError as error:
-            raise SourceError(f"cannot read {self.path}: {error.strerror}; check the permissions") from error
+            raise unreadable(self.path, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,12 @@ class Record:
     """The first ``SHOWN`` characters as they are in the file, so that a person can find them."""
     error: str = ""
     """Why the record cannot be read; ``value`` is None then."""
+
+
+def unreadable(path: object, error: OSError) -> SourceError:
+    """Return the error of a path that the system cannot read."""
+    cause = error.strerror or one_line(error)
+    return SourceError(f"cannot read {path}: {cause}; check the permissions, the name and the disk")
 
 
 def local(path: Path) -> SourceFile:
@@ -99,9 +105,7 @@ def opened(file: SourceFile) -> Iterator[io.BufferedReader]:
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise SourceError(f"{file.path} is not a whole gzip file: {error}; get it again") from error
     except OSError as error:
-        raise SourceError(
-            f"cannot read {file.path}: {error.strerror or error}; check the permissions and the disk"
-        ) from error
+        raise unreadable(file.path, error) from error
 
 
 def refuse_binary(file: SourceFile, stream: io.BufferedReader) -> None:
@@ -134,26 +138,25 @@ def read_text(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
     """Yield the whole file as one record: the text, and the name without its suffix as the id."""
     with opened(file) as stream:
         record = _decoded(file.name, stream.read())
-    if record.error:
-        yield Record(file.name, raw=record.raw, error=record.error.removesuffix(" of the line"))
-        return
-    text = record.value.replace("\r\n", "\n").replace("\r", "\n")
-    values = (text, file.name[: len(file.name) - len(file.suffix)])
-    yield Record(file.name, dict(zip(fields or ("text", "id"), values, strict=False)), record.raw)
+    if not record.error:
+        text = record.value.replace("\r\n", "\n").replace("\r", "\n")
+        values = (text, file.name[: len(file.name) - len(file.suffix)])
+        record = replace(record, value=dict(zip(fields or ("text", "id"), values, strict=False)))
+    yield record
 
 
 def lines(file: SourceFile) -> Iterator[Record]:
     """Yield each line without its end, blank ones too; only a line feed ends one."""
     with opened(file) as stream:
         for number, line in enumerate(stream, start=1):
-            yield _decoded(f"{file.name}:{number}", line.removesuffix(b"\n").removesuffix(b"\r"))
+            yield _decoded(f"{file.name}:{number}", line.removesuffix(b"\n").removesuffix(b"\r"), " of the line")
 
 
-def _decoded(where: str, content: bytes) -> Record:
-    """Return a line of UTF-8 as a record."""
+def _decoded(where: str, content: bytes, of: str = "") -> Record:
+    """Return UTF-8 as a record; ``of`` ends the message about a wrong byte."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        flaw = f"not UTF-8: {error.reason} at byte {error.start + 1} of the line"
+        flaw = f"not UTF-8: {error.reason} at byte {error.start + 1}{of}"
         return Record(where, raw=content[: 4 * SHOWN].decode("utf-8", "replace")[:SHOWN], error=flaw)
     return Record(where, text, text[:SHOWN])
