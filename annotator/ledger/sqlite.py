@@ -1,8 +1,7 @@
 """Store the ledger in one SQLite file, the default.
 
-SQLite with a write-ahead log. Once ``append`` has returned, an answer survives a killed process; once
-``flush`` or ``close`` has, it survives a power cut too. Rows are never changed nor deleted, so that a better parser
-costs nothing.
+SQLite keeps a write-ahead log. Once ``append`` has returned, an answer survives a killed process; once ``flush`` or
+``close`` has, it survives a power cut too. Answers are never changed or deleted: a better parser costs nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from annotator.errors import RunDirError
 from annotator.ledger.rows import SCHEMA_VERSION, Answers, Attempt, Failure
@@ -34,7 +33,7 @@ _ATTEMPTS: Final = """
 CREATE TABLE IF NOT EXISTS attempts (
     key TEXT NOT NULL, passage_id TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL
 )
-"""  # made when there is one: older versions of this program do without
+"""  # created with the first attempt: older versions of this program lack it
 _LOGPROBS: Final = """
 CREATE TABLE IF NOT EXISTS logprobs (key TEXT PRIMARY KEY, tokens TEXT NOT NULL) WITHOUT ROWID
 """  # likewise
@@ -52,17 +51,17 @@ _attempt_row = attrgetter(*(column.name for column in fields(Attempt)))
 
 
 class Ledger(Answers):
-    """Answers by key, in one SQLite file. But for ``flush``, not to be used by two threads at once."""
+    """Answers by key, in one SQLite file. Only ``flush`` may run in another thread at the same time."""
 
     def __init__(self, path: Path) -> None:
-        """Open the ledger at ``path``, or make it.
+        """Open the ledger at ``path``, or create it.
 
         Raises:
             RunDirError: the file is damaged, foreign, newer than this program, or cannot be written.
         """
         self.path = path
         self._unflushed = False
-        with _explained(self.path):
+        with self._explained():
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             try:
                 self._open()
@@ -86,12 +85,11 @@ class Ledger(Answers):
                 f"BEGIN; {_SCHEMA} PRAGMA application_id={APPLICATION_ID};"
                 f" PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
             )
-        named = "SELECT 1 FROM sqlite_master WHERE name = 'logprobs'"
-        self._select = _SELECT_LOGPROBS if self._db.execute(named).fetchone() else _SELECT
+        self._select = _SELECT_LOGPROBS if self._has_table("logprobs") else _SELECT
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers in one transaction; when this returns they survive the process. A key that is there stays."""
-        with _explained(self.path):
+        with self._explained():
             given = [(item.key, item.logprobs) for item in completions if item.logprobs]
             with self._transaction():
                 self._db.executemany(_INSERT, map(_completion_row, completions))
@@ -103,21 +101,19 @@ class Ledger(Answers):
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Record why questions have no answer, in place of earlier records."""
-        with _explained(self.path), self._transaction():
+        with self._explained(), self._transaction():
             self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
 
     def keep_attempt(self, attempt: Attempt) -> None:
         """Keep what came of a try that is not the answer."""
-        with _explained(self.path), self._transaction():
+        with self._explained(), self._transaction():
             self._db.execute(_ATTEMPTS)
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", _attempt_row(attempt))
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield all that ``keep_attempt`` has kept."""
-        with _explained(self.path):
-            if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts'").fetchone():
-                for row in self._db.execute("SELECT * FROM attempts"):
-                    yield Attempt(*row)
+        if self._has_table("attempts"):
+            yield from (Attempt(*row) for row in self._rows("SELECT * FROM attempts"))
 
     def flush(self) -> None:
         """Flush all writes to the disk. May be called in another thread than the rest."""
@@ -125,7 +121,7 @@ class Ledger(Answers):
             return
         self._unflushed = False  # before, so that what is written meanwhile is flushed the next time
         log = self.path.with_name(self.path.name + "-wal")
-        with _explained(self.path):
+        with self._explained():
             try:
                 descriptor = os.open(log, os.O_RDWR)
             except FileNotFoundError:  # no write-ahead log here: each transaction was flushed
@@ -138,53 +134,48 @@ class Ledger(Answers):
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the answers to those of ``keys`` that have one."""
         query = f"{self._select} WHERE completions.key=?"
-        with _explained(self.path):
-            rows = (self._db.execute(query, (key,)).fetchone() for key in keys)
-            return {row[0]: Completion(*row) for row in rows if row}
+        with self._explained():
+            return {key: Completion(*row) for key in keys for row in self._db.execute(query, (key,))}
 
     def batches(self, size: int) -> Iterator[list[Completion]]:
         """Yield all answers, ``size`` at a time, in order of their keys."""
-        last = ""
-        while True:
-            with _explained(self.path):
-                rows = self._db.execute(
-                    f"{self._select} WHERE completions.key > ? ORDER BY completions.key LIMIT ?", (last, size)
-                ).fetchall()
-            if not rows:
-                return
+        last, page = "", "WHERE completions.key > ? ORDER BY completions.key LIMIT ?"
+        while rows := self._rows(f"{self._select} {page}", last, size):
             yield [Completion(*row) for row in rows]
             last = rows[-1][0]
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of ``keys`` (up to some thousands) that have an answer."""
         places = ",".join("?" * len(keys))
-        with _explained(self.path):
-            found = self._db.execute(f"SELECT key FROM completions WHERE key IN ({places})", keys)  # noqa: S608
-            return {key for (key,) in found}
+        return {key for (key,) in self._rows(f"SELECT key FROM completions WHERE key IN ({places})", *keys)}  # noqa: S608
 
     def since(self, moment: float) -> list[tuple[float, int]]:
         """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
-        with _explained(self.path):
-            return self._db.execute(
-                "SELECT created, prompt_tokens + completion_tokens FROM completions"
-                " WHERE created > ? AND latency > 0 ORDER BY created",
-                (moment,),
-            ).fetchall()
+        return self._rows(
+            "SELECT created, prompt_tokens + completion_tokens FROM completions"
+            " WHERE created > ? AND latency > 0 ORDER BY created",
+            moment,
+        )
 
     def failure(self, key: str) -> Failure | None:
         """Return why ``key`` has no answer, or None if it was not asked."""
-        with _explained(self.path):
-            row = self._db.execute("SELECT * FROM failures WHERE key=?", (key,)).fetchone()
-        return Failure(*row) if row else None
+        rows = self._rows("SELECT * FROM failures WHERE key=?", key)
+        return Failure(*rows[0]) if rows else None
 
     def __len__(self) -> int:
         """Return the number of answers."""
-        with _explained(self.path):
-            return int(self._db.execute("SELECT count(*) FROM completions").fetchone()[0])
+        return int(self._rows("SELECT count(*) FROM completions")[0][0])
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def _rows(self, query: str, *values: object) -> list[Any]:
+        with self._explained():
+            return self._db.execute(query, values).fetchall()
+
+    def _has_table(self, name: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = ?", name))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -198,18 +189,17 @@ class Ledger(Answers):
                 self._db.execute("ROLLBACK")
             raise
 
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn an error inside into one line with its fix."""
-    try:
-        yield
-    except (sqlite3.OperationalError, OSError) as error:
-        is_full = "full" in str(error) or "No space" in str(error)
-        fix = "free some space and run the same command again; nothing is lost"
-        fix = fix if is_full else "check that the folder is there and writable"
-        raise RunDirError(f"cannot use the ledger {path}: {error}; {fix}") from error
-    except sqlite3.DatabaseError as error:
-        raise RunDirError(
-            f"the ledger {path} is damaged or not a ledger ({error}); move it away, or restore it from a copy"
-        ) from error
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn an error inside into one line with its fix."""
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:
+            is_full = "full" in str(error) or "No space" in str(error)
+            fix = "free some space and run the same command again; nothing is lost"
+            fix = fix if is_full else "check that the folder is there and writable"
+            raise RunDirError(f"cannot use the ledger {self.path}: {error}; {fix}") from error
+        except sqlite3.DatabaseError as error:
+            raise RunDirError(
+                f"the ledger {self.path} is damaged or not a ledger ({error}); move it away, or restore it from a copy"
+            ) from error

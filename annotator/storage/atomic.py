@@ -1,16 +1,25 @@
-"""Writes files whole or not at all: beside, flushed to the disk, then renamed. Locks a folder for one process."""
+"""Write files whole or not at all: to a temporary file, flushed to the disk, then renamed. Lock a folder."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
+
+from filelock import FileLock, Timeout
 
 from annotator.errors import RunDirError
+
+_FIXES: Final = {
+    errno.ENOSPC: "free some space and run the same command again; nothing is lost",
+    errno.EACCES: "check its permissions and whether another program has it open, or choose another --out",
+    errno.EROFS: "it is read-only; choose another --out",
+}
 
 
 @contextmanager
@@ -20,8 +29,6 @@ def locked(lock: Path, target: Path) -> Iterator[None]:
     Raises:
         RunDirError: another process holds it.
     """
-    from filelock import FileLock, Timeout
-
     held = FileLock(lock)
     with explained(target):
         try:
@@ -40,11 +47,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fix = {
-            28: "free some space and run the same command again; nothing is lost",  # ENOSPC
-            13: "check its permissions and whether another program has it open, or choose another --out",  # EACCES
-            30: "it is read-only; choose another --out",  # EROFS
-        }.get(error.errno or 0, "check the path and run the same command again")
+        fix = _FIXES.get(error.errno or 0, "check the path and run the same command again")
         raise RunDirError(f"cannot write {error.filename or path}: {error.strerror or error}; {fix}") from error
 
 
@@ -69,7 +72,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a line, with its line break, and flush it to the disk; it never joins what a killed process left."""
+    """Append a line, with its line break, and flush it to the disk; a partial line of a killed process stays alone."""
     data = line.encode("utf-8")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)

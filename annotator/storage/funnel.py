@@ -19,11 +19,11 @@ from annotator.storage.rundir import RunDir
 
 Record = TypeVar("Record")
 PREDICTION: Final = "claim"
-"""The unit of predicted entities, in the word that files store."""
+"""The unit of predicted entities, as files store it."""
 
 
 def shown_unit(unit: str) -> str:
-    """Return the unit of a flow as people read it."""
+    """Return the unit of a flow as it is shown."""
     return "prediction" if unit == PREDICTION else unit
 
 

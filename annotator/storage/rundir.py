@@ -1,4 +1,4 @@
-"""Names the files of a run directory, recognises one, and holds it for one process.
+"""Name the files of a run directory, recognise one, and lock it for one process.
 
 The manifest is written after the files that it describes, so a stage that it names is complete.
 
@@ -46,7 +46,7 @@ class _File:
 
 @dataclass(frozen=True)
 class RunDir:
-    """Paths of the files of a run directory. Reading and writing them is the work of other modules."""
+    """The paths of the files of a run directory."""
 
     root: Path
 
@@ -98,19 +98,19 @@ class RunDir:
         return own if own.exists() else self.annotations
 
     def asked_in(self, mark: str) -> Path:
-        """Questions of one batch: a line each with key, tab, passage id."""
+        """Return the file of the questions of one batch: lines of key, tab, passage id."""
         return self.root / ".batches" / f"{mark}.tsv"
 
     def samples(self, split: str) -> Path:
-        """The samples of ``train``, ``validation`` or ``test``."""
+        """Return the file of the samples of ``train``, ``validation`` or ``test``."""
         return self.root / "samples" / f"{split}.parquet"
 
     def rejected_by(self, stage: str) -> Path:
-        """Rejected records of one stage; ``rejected`` is all of these in order."""
+        """Return the file of the rejected records of one stage; ``rejected`` holds those of all stages."""
         return self.root / ".stages" / f"rejected-{stage}.parquet"
 
     def made_by(self, stage: str) -> tuple[Path, ...]:
-        """Files that a stage writes and can write again: all but the ledger."""
+        """Return the files that a stage writes and can write again: all but the ledger."""
         own = {
             "sample": (self.documents,),
             "chunk": (self.passages,),
@@ -121,12 +121,12 @@ class RunDir:
         return (*own, self.rejected_by(stage))
 
     def report_files(self) -> tuple[Path, ...]:
-        """The report and its pictures."""
+        """Return the files of the report and its pictures."""
         folder = self.root / "figures"
         return (self.report, *(folder / f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")))
 
     def results(self) -> tuple[Path, ...]:
-        """Files of the stages that a rebuild makes again byte for byte."""
+        """Return the files of the stages that a rebuild writes again byte for byte."""
         made = (path for stage in STAGES for path in self.made_by(stage) if path != self.rejected_by(stage))
         return (*made, self.rejected)
 
@@ -164,7 +164,7 @@ class RunDir:
         return dict(found)
 
     def recognised(self) -> bool:
-        """Whether this is a run directory: by its manifest, or where that is missing or damaged, by its ledger."""
+        """Return whether this is a run directory: by its manifest, or by its ledger where that cannot be read."""
         try:
             return is_manifest(json.loads(self.manifest.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -178,7 +178,7 @@ FILES: Final = frozenset(
 
 
 def is_manifest(value: Any) -> bool:
-    """Whether ``value``, a piece of JSON, is a manifest that this program wrote."""
+    """Return whether ``value``, a piece of JSON, is a manifest that this program wrote."""
     if not isinstance(value, dict):
         return False
     made_by = value.get("made_by")
@@ -198,12 +198,12 @@ def _is_ledger(path: Path) -> bool:
 
 @contextmanager
 def opened(root: Path) -> Iterator[RunDir]:
-    """Create ``root`` if needed, and hold it for this process alone.
+    """Create ``root`` if needed, and lock it for this process.
 
     A directory that was created here is removed again if an error leaves nothing in it but the manifest.
 
     Raises:
-        RunDirError: it is not a folder, holds other files, cannot be written, or another process holds it.
+        RunDirError: it is not a folder, holds other files, cannot be written, or another process has locked it.
     """
     run = RunDir(root)
     with explained(root):

@@ -1,4 +1,4 @@
-"""Temporary databases for what would fill memory."""
+"""Open temporary databases for data that would fill memory."""
 
 from __future__ import annotations
 

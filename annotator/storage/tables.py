@@ -1,4 +1,4 @@
-"""Writes records to Parquet and reads them, in batches, so that a file may be larger than memory.
+"""Write records to Parquet and read them, in batches, so that a file may be larger than memory.
 
 The columns of a file are the fields of its record in ``annotator.records``. The same records give the same bytes:
 fixed compression and row-group size, no time stamps.
@@ -118,7 +118,7 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any], rows: int = ROWS) -> int:
-    """Write records, ``rows`` of them a row group; returns how many."""
+    """Write records in row groups of ``rows``; return their number."""
     total = 0
     with writer(file, schema, rows) as add:
         for total, record in enumerate(records, start=1):  # noqa: B007 - the last number is the result
@@ -235,10 +235,7 @@ def pick(batch: pa.RecordBatch, wanted: Sequence[bool]) -> pa.RecordBatch:
 
 
 def from_batch(batch: pa.RecordBatch, kind: type[Record]) -> Iterator[Record]:
-    """Yield the records of a batch made by ``to_batch``; other columns are ignored.
-
-    A file of an older version may lack the last columns.
-    """
+    """Yield the records of a batch; other columns are ignored. A file of an older version may lack the last columns."""
     fields = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     names = [name for name in fields if name in batch.schema.names]
     items = _items(kind)  # type: ignore[arg-type] # a class is hashable
