@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import ConfigError, SourceError
 from annotator.sources.formats import json
 from annotator.sources.formats.columns import read_parquet
-from annotator.sources.formats.files import Record, SourceFile, lines, local
+from annotator.sources.formats.files import Record, SourceFile, lines, local, unreadable
 
 _TAG: Final = re.compile(r"</?[A-Za-z][^<>\n]{0,80}>")
 _LABEL: Final = re.compile(r"O|[BIESLU]-\S+")
@@ -64,7 +64,7 @@ def _is_parquet(file: SourceFile) -> bool:
         with file.path.open("rb") as stream:
             return stream.read(4) == b"PAR1"
     except OSError as error:
-        raise SourceError(f"{file.path}: {error.strerror or error}; check the name and the permissions") from error
+        raise unreadable(file.path, error) from error
 
 
 def _json(file: SourceFile) -> Iterator[Record] | None:
@@ -91,7 +91,7 @@ def _all_strings(records: Iterable[Record]) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every string of a JSON value; a list of strings is one text of tokens, and each of them a text."""
+    """Yield every string of a JSON value; of a list of strings, also its text as that of a list of tokens."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -110,13 +110,6 @@ def _cells(line: str) -> list[str]:
 
 def _conll(lines: Iterable[str], width: int) -> Iterator[str]:
     """Yield a text for each sentence; a row of more than ``width`` columns has a token with spaces in it."""
-    tokens: list[str] = []
-    for line in lines:
-        if line.strip():
-            cells = _cells(line)
-            tokens.append(" ".join(cells[: max(1, len(cells) - width + 1)]))
-        elif tokens:
-            yield " ".join(tokens)
-            tokens = []
-    if tokens:
-        yield " ".join(tokens)
+    for is_filled, rows in groupby(lines, key=lambda line: bool(line.strip())):
+        if is_filled:
+            yield " ".join(" ".join(row[: max(1, len(row) - width + 1)]) for row in map(_cells, rows))

@@ -126,27 +126,23 @@ def write_records(file: IO[bytes], schema: pa.Schema, records: Iterable[Any], ro
     return total
 
 
-def row_groups(
-    parquet: pq.ParquetFile, columns: list[str] | None = None, size: int = ROWS, rows: range | None = None
+def _row_groups(
+    parquet: pq.ParquetFile, columns: list[str] | None, size: int, rows: range | None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of an open file in batches of at most ``size``: all, or those with the numbers ``rows``.
 
     One iterator over all row groups would keep what it read until it ends.
     """
+    rows = range(parquet.metadata.num_rows) if rows is None else rows
     begin = 0
     for number in range(parquet.num_row_groups):
         end = begin + parquet.metadata.row_group(number).num_rows
-        if rows is None or (rows.start < end and begin < rows.stop):
+        if rows.start < end and begin < rows.stop:
             for batch in parquet.iter_batches(size, row_groups=[number], columns=columns, use_threads=False):
-                yield batch if rows is None else _within(batch, begin, rows)
+                first = min(max(rows.start - begin, 0), len(batch))
+                yield batch.slice(first, max(rows.stop - begin - first, 0))
                 begin += len(batch)
         begin = end
-
-
-def _within(batch: pa.RecordBatch, begin: int, rows: range) -> pa.RecordBatch:
-    """Return those of the rows from ``begin`` on whose numbers are in ``rows``."""
-    first = min(max(rows.start - begin, 0), len(batch))
-    return batch.slice(first, max(min(rows.stop - begin, len(batch)) - first, 0))
 
 
 def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
@@ -165,7 +161,7 @@ def _of_size(stream: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordB
 
 def damaged(path: Path, error: Exception) -> RunDirError:
     """Return the error of a file that cannot be read."""
-    return RunDirError(f"cannot read {path}: {error}; make it again with --fresh (paid answers stay)")
+    return RunDirError(f"cannot read {path}: {error}; build it again with --fresh (paid answers stay)")
 
 
 def batches(
@@ -184,7 +180,7 @@ def batches(
     """
     try:
         with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as parquet:
-            yield from _of_size(row_groups(parquet, columns, size, rows), size)
+            yield from _of_size(_row_groups(parquet, columns, size, rows), size)
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, error) from error
 
