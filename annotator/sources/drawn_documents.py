@@ -1,4 +1,4 @@
-"""The documents of a draw, in a temporary database: memory holds a number for each of them, and no text."""
+"""Store the documents of a draw in a temporary database: memory holds a number for each of them, and no text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from annotator.storage.scratch import full_disk_explained, temporary_database
 
 
 class Drawn:
-    """Documents that wait, and the ids and texts that were accepted. Use it as a context manager to delete them."""
+    """Documents that wait, and the ids and texts that were accepted. A context manager that deletes them.
+
+    Methods raise ``RunDirError`` where the disk is full.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -25,11 +28,7 @@ class Drawn:
         self._database.close()
 
     def put(self, document: Document) -> int:
-        """Store a document and return its number.
-
-        Raises:
-            RunDirError: the disk is full.
-        """
+        """Store a document and return its number."""
         values = (document.id, document.text, document.source)
         with full_disk_explained():
             inserted = self._database.execute("INSERT INTO documents (id, text, source) VALUES (?, ?, ?)", values)
@@ -50,10 +49,6 @@ class Drawn:
         return self._database.execute("SELECT 1 FROM accepted WHERE id = ?", (identity,)).fetchone() is not None
 
     def accept(self, identity: str, text: bytes) -> None:
-        """Remember a new id and the hash of a new text.
-
-        Raises:
-            RunDirError: the disk is full.
-        """
+        """Store a new id and the hash of a new text."""
         with full_disk_explained():
             self._database.execute("INSERT INTO accepted VALUES (?, ?)", (identity, text))

@@ -1,7 +1,9 @@
-"""A dataset on the Hugging Face Hub: its Parquet files where it has them, else a stream.
+"""Read a dataset of the Hugging Face Hub: its Parquet files where it has them, else a stream.
 
-``datasets`` says which files make the split ``train``; where all of them are Parquet they are sampled like any others,
-by row numbers and byte ranges. What else it can load is streamed.
+``datasets`` finds the files of the split ``train``; where all of them are Parquet they are sampled like other Parquet
+files, by row numbers and byte ranges. Other datasets are streamed.
+
+Every function raises ``SourceError`` where the dataset or revision is unknown, closed, or cannot be reached.
 """
 
 from __future__ import annotations
@@ -29,10 +31,8 @@ def pin(dataset: HubDataset, recorded: str | None = None) -> tuple[str, str]:
 
     Args:
         dataset: its revision may be a branch or a tag, which move.
-        recorded: the commit of an earlier run, which is kept; empty where that recorded none; None for a new run.
-
-    Raises:
-        SourceError: a new run, and the dataset or revision is unknown, closed, or cannot be reached.
+        recorded: the commit of an earlier run, which is kept, also without the Hub; empty where that run recorded none;
+            None for a new run.
     """
     from huggingface_hub import HfApi
 
@@ -57,11 +57,7 @@ def pin(dataset: HubDataset, recorded: str | None = None) -> tuple[str, str]:
 
 
 def parquet_files(dataset: HubDataset) -> tuple[SourceFile, ...]:
-    """Return the Parquet files of the split ``train``; none if it consists of other files.
-
-    Raises:
-        SourceError: the dataset is unknown, closed, or cannot be reached.
-    """
+    """Return the Parquet files of the split ``train``; none if it consists of other files."""
     import datasets
 
     with _explained(dataset):
@@ -82,9 +78,6 @@ def stream(dataset: HubDataset, columns: Columns, seed: int) -> Iterator[Row]:
 
     The shuffle is that of ``datasets``: the order of the shards, and a buffer of some rows. It costs little
     to download but is not uniform: the first rows come from the first shards of the shuffled order.
-
-    Raises:
-        SourceError: the dataset is unknown, closed, without a train split, or cannot be reached.
     """
     import datasets
 
@@ -101,7 +94,7 @@ def stream(dataset: HubDataset, columns: Columns, seed: int) -> Iterator[Row]:
 
 @contextmanager
 def _explained(dataset: HubDataset) -> Iterator[None]:
-    """Turn what the library raises into one line that says how to fix it."""
+    """Turn an error of the library into one line with its fix."""
     import datasets
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are its own; what fails is raised
@@ -114,7 +107,7 @@ def _explained(dataset: HubDataset) -> Iterator[None]:
             f"no local path and no open Hub dataset is called {dataset}; "
             "check the name, or set HF_TOKEN if it is closed"
         ) from error
-    except Exception as error:  # the library lets through what its parsers, its cache and its HTTP client raise
+    except Exception as error:  # of the library's parsers, cache or HTTP client
         raise SourceError(
             f"cannot read {dataset} from the Hub: {one_line(error)}; "
             "check its name and the network, or give a folder of its files"

@@ -1,4 +1,4 @@
-"""Files as records: one reader a format, for sources, imports, converters and benchmarks.
+"""Read files as records: one reader a format, for sources, imports, converters and benchmarks.
 
 To add a format, write a function ``read``, name it in ``READERS`` and its suffix in ``files.SUFFIXES``.
 """
@@ -34,6 +34,7 @@ def records(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
     Args:
         file: what to read.
         fields: the columns that are needed, the text first; empty for all. Of Parquet and Arrow only these are read.
+            A JSON file that is one object without the text is read as the only list in it.
 
     Raises:
         SourceError: the file cannot be read, is empty, is not what its suffix says, or a needed column occurs twice.

@@ -35,11 +35,7 @@ class _CountedFile(io.FileIO):
 
 
 def read_parquet(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
-    """Yield the rows of a Parquet file: the columns ``fields`` that are there, or all.
-
-    Raises:
-        SourceError: the file cannot be read, is not Parquet, or a needed column occurs twice.
-    """
+    """Yield the rows of a Parquet file. Arguments and errors are those of ``formats.records``."""
     with opened_parquet(file) as (parquet, _):
         names = parquet.schema_arrow.names
         refuse_repeated(file, names, fields)
@@ -53,10 +49,10 @@ def read_parquet(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Recor
 
 @contextmanager
 def opened_parquet(file: SourceFile, metadata: pq.FileMetaData | None = None) -> Iterator[tuple[pq.ParquetFile, Any]]:
-    """Open a Parquet file, with its footer where that was read before; yields also the stream, with ``bytes_read``.
+    """Open a Parquet file, with its footer where that was read before; yield it and its stream, with ``bytes_read``.
 
     Raises:
-        SourceError: it is empty, damaged or not Parquet, or becomes unreadable while it is open.
+        SourceError: the file is empty, damaged or not Parquet, or becomes unreadable while it is open.
     """
     remote = isinstance(file.path, RemoteFile)
     try:
@@ -82,11 +78,7 @@ def _refuse_short(file: SourceFile, content: bytes) -> None:
 
 
 def read_arrow(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
-    """Yield the rows of an Arrow file; memory holds one batch.
-
-    Raises:
-        SourceError: the file cannot be read, is not Arrow, or a needed column occurs twice.
-    """
+    """Yield the rows of an Arrow file, a batch at a time. Arguments and errors are those of ``formats.records``."""
     with opened(file) as stream:
         if not stream.peek(1):
             raise EmptyFileError(f"{file.path} is empty; get it again, or leave it out")
@@ -112,7 +104,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def values(column: pa.Array, rows: Sequence[int] | None = None) -> list[Any]:
-    """Return the values of a column (of ``rows`` alone); strings that are not UTF-8 come as bytes."""
+    """Return the values of a column, or of its ``rows``; strings that are not UTF-8 come as bytes."""
     if rows is not None:  # not take(), which has no kernel for views
         return [_value(column[row]) for row in rows]
     try:
@@ -122,7 +114,7 @@ def values(column: pa.Array, rows: Sequence[int] | None = None) -> list[Any]:
 
 
 def _records(batch: pa.RecordBatch, name: str, before: int) -> Iterator[Record]:
-    """Yield the rows of a batch, ``before`` of whose file came earlier."""
+    """Yield the rows of a batch; ``before`` rows of the file precede it."""
     columns = [values(column) for column in batch.columns]
     for number, cells in enumerate(zip(*columns, strict=True), start=before + 1):
         yield Record(f"{name}:{number}", dict(zip(batch.schema.names, cells, strict=True)))

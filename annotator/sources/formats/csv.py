@@ -1,4 +1,4 @@
-"""CSV with commas, semicolons or tabs. A broken record costs itself, not the rows that follow it."""
+"""Read CSV with commas, semicolons or tabs. A broken record does not affect the rows after it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,11 @@ _LONGEST: Final = 1 << 25  # characters of a record; with more, its quote was ne
 def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
     """Yield a record for each row, with its cells by column name.
 
-    A record that is broken (a quote that is not closed, or not doubled) ends where the next row begins that can be
-    read. It comes as one record with an error, which counts the lines that went with it.
+    The first line names the columns; the delimiter is the one that gives the first of ``fields``. Bytes that are not
+    UTF-8 become lone surrogates. A broken record (a quote that is not closed, or not doubled) ends where the next row
+    begins that can be read. It is one record with an error, which counts its lines.
 
-    Args:
-        file: its first line names the columns. What is not UTF-8 comes through as lone surrogates.
-        fields: the columns that are needed; the delimiter is the one that gives the first of them.
-
-    Raises:
-        SourceError: the file cannot be read, is empty, its first line is broken, or a needed column occurs twice.
+    Arguments and errors are those of ``formats.records``.
     """
     csv.field_size_limit(_LONGEST_CELL)
     with opened(file) as stream:
@@ -59,7 +55,7 @@ def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     row_after_broken = _row_pattern(delimiter, len(header))
     broken: Record | None = None
-    swallowed = 0  # lines after the broken record that belong to it
+    skipped = 0  # lines after the broken record that belong to it
     while True:
         lines.begin()
         where = f"{file.name}:{lines.number + 1}"
@@ -71,12 +67,12 @@ def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str
         whole = "".join(lines.record)
         if broken and whole and (flaw or not row_after_broken.fullmatch(whole)):
             lines.push_back(lines.record[1:])
-            swallowed += 1
+            skipped += 1
             continue
         if broken:
-            more = f"; {swallowed:,} lines after it are part of it" if swallowed else ""
+            more = f"; {skipped:,} lines after it are part of it" if skipped else ""
             yield replace(broken, error=broken.error + more)
-            broken, swallowed = None, 0
+            broken, skipped = None, 0
         if cells is None and not flaw:
             return
         if cells and len(cells) > len(header):
@@ -89,13 +85,13 @@ def _rows(file: SourceFile, lines: _Lines, header: Sequence[str], delimiter: str
 
 
 class _Lines:
-    """The lines of a file, of which those of the last record can be put back."""
+    """Iterates over the lines of a file; those of the last record can be put back."""
 
     def __init__(self, file: Iterable[str]) -> None:
         self._file = iter(file)
         self._waiting: deque[str] = deque()
         self.number = 0
-        """Lines that were read and not put back."""
+        """Number of lines that were read and not put back."""
         self.record: list[str] = []
         """Lines since ``begin``."""
         self._size = 0
@@ -125,7 +121,7 @@ class _Lines:
 def _row_pattern(delimiter: str, width: int) -> re.Pattern[str]:
     """Return what a row after a broken record must match.
 
-    The remains of a broken cell can look like a row. So it has all its columns, quotes only around whole cells, and no
+    The rest of a broken cell can look like a row. So a row has all its columns, quotes only around whole cells, and no
     space after a delimiter, as prose has.
     """
     between = re.escape(delimiter)

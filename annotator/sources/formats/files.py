@@ -1,4 +1,4 @@
-"""Open a file of any format: local or remote, plain or gzip, with or without a byte order mark. Read plain text."""
+"""Open files: local or remote, plain or gzip, with or without a byte order mark. Read plain text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LFS: Final = b"version https://git-lfs.github.com/spec/"
 
 
 class EmptyFileError(SourceError):
-    """A file without content: fatal alone, counted among others."""
+    """A file without content. In a source it becomes a rejected record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +61,14 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a file, before anything is checked."""
+    """One record of a file, unchecked."""
 
     where: str
     """File name and line, or record counted from one: ``news.jsonl:12``."""
     value: Any = None
     """What the format holds: an object of JSON, a row by column name, a line of text."""
     raw: str = ""
-    """The first ``SHOWN`` characters as they are in the file, so that a person can find them."""
+    """The first ``SHOWN`` characters as they are in the file, so that they can be found there."""
     error: str = ""
     """Why the record cannot be read; ``value`` is None then."""
 
@@ -89,7 +89,7 @@ def opened(file: SourceFile) -> Iterator[io.BufferedReader]:
     """Open a file after its byte order mark, decompressed if it is gzip.
 
     Raises:
-        SourceError: it cannot be read, is cut short, or is the Git LFS pointer to a file.
+        SourceError: it cannot be read, is cut short, or is a Git LFS pointer.
     """
     try:
         with file.path.open("rb") as plain:

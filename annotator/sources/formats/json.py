@@ -1,4 +1,4 @@
-"""JSON: an array, an object a line, or one object that holds the array. The content decides, not the suffix."""
+"""Read JSON: an array, an object a line, or one object that holds the array. The content decides, not the suffix."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from annotator.sources.formats.files import SHOWN, Record, SourceFile, lines, op
 def read(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
     """Yield the records of lines, of which memory holds one, or of an array or object, which it holds as a whole.
 
-    Args:
-        file: its content is JSON or JSON lines, whatever its suffix.
-        fields: where given, a file that is one object without the first field is read as the only list in it.
-
-    Raises:
-        SourceError: the file cannot be read, is empty, or is not JSON.
+    Arguments and errors are those of ``formats.records``.
     """
     return _lines(file) if _has_lines(file) else _whole(file, fields)
 
