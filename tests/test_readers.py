@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -40,6 +42,17 @@ def _line(identity: object, text: object) -> str:
 def zipped(content: bytes) -> bytes:
     """Compress without a time stamp, so that the names of tests stay the same."""
     return gzip.compress(content, mtime=0)
+
+
+def columns(form: str) -> bytes:
+    """Return a hundred documents as a Parquet file or an Arrow stream."""
+    table, file = pa.table({"text": [f"{RAIN} {number}" for number in range(100)]}), io.BytesIO()
+    if form == "parquet":
+        pq.write_table(table, file)
+    else:
+        with pa.ipc.new_stream(file, table.schema) as stream:
+            stream.write_table(table)
+    return file.getvalue()
 
 
 TWO = _line(1, RAIN) + _line("b", SUN)
@@ -210,6 +223,9 @@ REFUSED: list[tuple[str, bytes, str]] = [
     ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer.*git lfs pull"),
     ("a.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
     ("a.arrow", b"no arrow", "is not a whole Arrow file"),
+    ("a.arrow", columns("arrow")[:-400], "is not a whole Arrow file: .*; get it again"),
+    ("a.parquet", columns("parquet")[:-400], "is not a whole Parquet file: .*; get it again"),
+    ("a.parquet", b"PAR1" + bytes(40) + columns("parquet")[44:], "is not a whole Parquet file: .*; get it again"),
     ("a.jsonl", b'{"uid": 1, "body": "a"}\n', r'has no column "text"; it has: uid, body; name .* with --text-field'),
     ("a.json", b'[{"body": "a"}]', r'has no column "text"; it has: body; '),
     ("a.json", b"[{}]", r'has no column "text"; it has: ; '),

@@ -62,12 +62,17 @@ def opened_parquet(file: SourceFile, metadata: pq.FileMetaData | None = None) ->
             size = _REMOTE_BUFFER if remote else _BUFFER
             with pq.ParquetFile(stream, metadata=metadata, buffer_size=size, pre_buffer=False) as parquet:
                 yield parquet, stream
-    except pa.ArrowException as error:
-        if isinstance(error.__context__, SourceError):
-            raise error.__context__ from error
-        raise SourceError(f"{file.path} is not a whole Parquet file: {one_line(error)}; get it again") from error
-    except OSError as error:
-        raise unreadable(file.path, error) from error
+    except (pa.ArrowException, OSError) as error:
+        raise _explained(file, "Parquet", error) from error
+
+
+def _explained(file: SourceFile, form: str, error: Exception) -> SourceError:
+    """Return the error of a file that cannot be read; pyarrow raises OSErrors without a number for damaged files."""
+    if isinstance(error.__context__, SourceError):
+        return error.__context__
+    if isinstance(error, OSError) and error.errno:
+        return unreadable(file.path, error)
+    return SourceError(f"{file.path} is not a whole {form} file: {one_line(error)}; get it again")
 
 
 def _refuse_short(file: SourceFile, content: bytes) -> None:
@@ -94,8 +99,8 @@ def read_arrow(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]
             for batch in batches:
                 yield from _records(batch.select(wanted), file.name, before)
                 before += len(batch)
-        except pa.ArrowException as error:
-            raise SourceError(f"{file.path} is not a whole Arrow file: {one_line(error)}; get it again") from error
+        except (pa.ArrowException, OSError) as error:
+            raise _explained(file, "Arrow", error) from error
 
 
 def is_text(kind: pa.DataType) -> bool:
