@@ -1,4 +1,4 @@
-"""What a user gets wrong: one clear line, the right exit code, and nothing lost."""
+"""Wrong input of a user gives one clear line, the right exit code, and no loss."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.commands import asking, build, fingerprints, vner
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint
 
-NOBODY = "http://127.0.0.1:9/v1"  # the discard port, where nobody listens
+NOBODY = "http://127.0.0.1:9/v1"  # the discard port, where nothing listens
 ARTICLES = (ROOT / "annotator" / "sources" / "bundled" / "health.jsonl").read_text(encoding="utf-8").splitlines()
 
 
 def one_line(result: Any, code: int, words: str) -> None:
-    """The exit code, and on stderr exactly one line, with these words."""
+    """Check the exit code, and for exactly one line on stderr with these words."""
     assert result.exit_code == code, result.output
     lines = [line for line in result.stderr.splitlines() if line]
     assert len(lines) == 1, result.stderr
@@ -60,7 +60,7 @@ def one_line(result: Any, code: int, words: str) -> None:
     ],
 )  # fmt: skip
 def test_one_clear_line(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
-    """Each message gives the cause and the fix."""
+    """Each message has the cause and the fix."""
     paths = make_sources(tmp_path)
     result = vner(
         "build", *(item.format(**paths, url=NOBODY) for item in arguments), "--out", tmp_path / "run", "--quiet"
@@ -69,7 +69,7 @@ def test_one_clear_line(tmp_path: Path, arguments: list[str], code: int, words: 
 
 
 def make_sources(folder: Path) -> dict[str, Path]:
-    """Good and bad files."""
+    """Write good and bad files."""
     paths = {
         "good": folder / "good.jsonl",
         "wrong": folder / "wrong.jsonl",
@@ -90,7 +90,7 @@ def make_sources(folder: Path) -> dict[str, Path]:
 
 
 def test_a_broken_line_in_the_middle_is_counted_with_its_number(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The other lines are used."""
+    """A broken line is rejected with its number; the other lines are used."""
     source = tmp_path / "news.jsonl"
     source.write_text("\n".join([ARTICLES[0], '{"id": 7, "text": "Xin', *ARTICLES[1:]]), encoding="utf-8")
     result = build(endpoint, tmp_path / "run", source=source)
@@ -102,7 +102,7 @@ def test_a_broken_line_in_the_middle_is_counted_with_its_number(endpoint: Endpoi
 
 
 def test_a_wrong_key_costs_one_request(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And says which variable to look at."""
+    """A wrong key costs one request, and the error names its variable."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong")
     endpoint.reply = lambda passage, attempt: Answer(401, body=b'{"error": {"message": "Incorrect API key"}}')
     result = build(endpoint, tmp_path / "run", "--quiet")
@@ -110,8 +110,8 @@ def test_a_wrong_key_costs_one_request(endpoint: Endpoint, tmp_path: Path, monke
     assert endpoint.asked.total() == 1
 
 
-def test_a_directory_that_is_something_else(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Nothing of the user's is overwritten."""
+def test_a_foreign_directory_is_refused(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A foreign directory or file is refused as --out and not changed."""
     precious = tmp_path / "thesis"
     precious.mkdir()
     (precious / "chapter1.tex").write_text("x", encoding="utf-8")
@@ -123,7 +123,7 @@ def test_a_directory_that_is_something_else(endpoint: Endpoint, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_damaged_ledger_is_named(endpoint: Endpoint, tmp_path: Path) -> None:
-    """And not written to."""
+    """A damaged ledger is an error, and is not written to."""
     out = tmp_path / "run"
     build(endpoint, out, "--docs", 3)
     shutil.rmtree(out / ".stages")
@@ -133,8 +133,8 @@ def test_a_damaged_ledger_is_named(endpoint: Endpoint, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_damaged_file_is_named_and_made_again(endpoint: Endpoint, tmp_path: Path) -> None:
-    """With --fresh, without a new question."""
+def test_a_damaged_file_is_named_and_rebuilt(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A damaged file is named, and --fresh rebuilds it without a request."""
     out = tmp_path / "run"
     build(endpoint, out, "--docs", 3)
     before, asked = fingerprints(out), endpoint.asked.total()
@@ -146,8 +146,8 @@ def test_a_damaged_file_is_named_and_made_again(endpoint: Endpoint, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_disk_that_takes_no_more(endpoint: Endpoint, tmp_path: Path, undisturbed: Path) -> None:
-    """The system refuses a longer file (a limit that needs no privilege): one line; it goes on when there is room."""
+def test_a_full_disk(endpoint: Endpoint, tmp_path: Path, undisturbed: Path) -> None:
+    """A full disk (simulated by a file size limit) is a one-line error; the run continues when there is room."""
     out = tmp_path / "run"
     program = "import resource, cli; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); cli.main()"
     environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
@@ -170,25 +170,25 @@ def test_a_disk_that_takes_no_more(endpoint: Endpoint, tmp_path: Path, undisturb
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
-def test_a_run_that_was_stopped_is_no_damaged_one(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Whoever looks at it is told to finish it, never to start over; its passages can be shown."""
+def test_an_unfinished_run_is_not_damaged(endpoint: Endpoint, tmp_path: Path) -> None:
+    """An unfinished run is reported with the command to finish it; its passages can be shown."""
     run = tmp_path / "run"
     assert vner("sample", "--out", run, "--docs", "8", "--quiet").exit_code == 0
     for command in ("show", "audit", "report"):
         one_line(vner(command, run), 1, f"is not finished; finish it first: vner-annotate build --out {run}")
     assert vner("chunk", "--out", run, "--quiet").exit_code == 0
-    (run / "rejected.parquet").unlink(missing_ok=True)  # a build writes it at its end
+    (run / "rejected.parquet").unlink(missing_ok=True)  # written at the end of a build
     assert vner("show", run).exit_code == 0
     one_line(vner("export", run, "-f", "jsonl", "-o", tmp_path / "x"), 1, "is not finished")
 
 
-def test_show_wants_a_known_passage(endpoint: Endpoint, tmp_path: Path) -> None:
-    """An unknown or ambiguous id is said."""
+def test_show_refuses_an_unknown_passage(endpoint: Endpoint, tmp_path: Path) -> None:
+    """An unknown passage id is an error."""
     build(endpoint, tmp_path / "run", "--docs", 3)
     one_line(vner("show", tmp_path / "run", "zzz"), 1, "has an id that begins with 'zzz'")
 
 
 def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
-    """As for any command."""
+    """Unknown flags and invalid values give exit code 2."""
     assert vner("build", "--out", tmp_path / "run", "--no-such-flag").exit_code == 2
     assert vner("build", "--out", tmp_path / "run", "--docs", "many").exit_code == 2

@@ -1,4 +1,4 @@
-"""The data card: a header the Hub takes, figures that are the audit's, and nothing in it that obeys the news."""
+"""The data card: a valid header, the figures of the audit, and escaped text from outside."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMED = Target("org/my_set", licence="cc-by-4.0", url="https://huggingface.co/da
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> RunDir:
-    """A copy that a test may change."""
+    """Return a copy of the finished run that a test may change."""
     return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
 
 
@@ -38,8 +38,8 @@ def change_manifest(run: RunDir, **parts: Any) -> None:
     write_json(run.manifest, {**run.read_manifest(), **parts})
 
 
-def test_the_header_is_what_the_hub_wants(run: RunDir) -> None:
-    """Read with the Hub's own class: languages, tasks, size, and the files of each split, which are there."""
+def test_the_header_is_valid_for_the_hub(run: RunDir) -> None:
+    """The Hub's own class reads languages, tasks, size and the existing files of each split."""
     data = DatasetCard(make_card(run, audit(run), NAMED)).data.to_dict()
     assert data["language"] == ["vi"]
     assert data["license"] == "cc-by-4.0"
@@ -56,14 +56,14 @@ def test_the_header_is_what_the_hub_wants(run: RunDir) -> None:
 @pytest.mark.parametrize(("count", "size"), [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (45_834, "10K<n<100K"),
                                              (10**7, "10M<n<100M"), (10**12, "10B<n<100B")])  # fmt: skip
 def test_the_size_is_a_category_of_the_hub(run: RunDir, count: int, size: str) -> None:
-    """At the borders too."""
+    """The size is one of the Hub's categories, also at their bounds."""
     figures = audit(run)
     figures["samples"]["count"] = count
     assert DatasetCard(make_card(run, figures, NAMED)).data.to_dict()["size_categories"] == [size]
 
 
 def test_every_number_is_the_audits(run: RunDir) -> None:
-    """Other figures make another card: nothing is written into the template."""
+    """Every number of the card comes from the audit and the manifest."""
     figures = audit(run)
     text = make_card(run, figures, NAMED)
     assert f"| samples | {figures['samples']['count']:,} |" in text
@@ -82,14 +82,14 @@ def test_every_number_is_the_audits(run: RunDir) -> None:
 
 
 def test_an_empty_split_is_not_announced(run: RunDir) -> None:
-    """The Hub would look for its rows."""
+    """A split without samples is not in the header, since the Hub would look for its rows."""
     figures = audit(run)
     figures["samples"]["splits"]["validation"] = {"positive": 0, "negative": 0}
     assert "samples/validation.parquet" not in make_card(run, figures, NAMED)
 
 
 def test_without_any_sample(run: RunDir) -> None:
-    """A run whose teacher found nothing has a card as well."""
+    """A run without samples has a card."""
     for split in SPLITS:
         with replacing(run.samples(split)) as file:
             tables.write_records(file, tables.SAMPLE, [])
@@ -97,8 +97,8 @@ def test_without_any_sample(run: RunDir) -> None:
 
 
 @pytest.mark.slow
-def test_pictures_and_report_when_they_are_there(run: RunDir) -> None:
-    """And only then."""
+def test_figures_and_report_are_linked_if_they_exist(run: RunDir) -> None:
+    """Figures and report are in the card only if they exist."""
     assert "![" not in write_card(run, audit(run))
     (run.root / "figures").mkdir()
     (run.root / "figures" / "top_types.png").write_bytes(b"png")
@@ -110,8 +110,8 @@ def test_pictures_and_report_when_they_are_there(run: RunDir) -> None:
     assert "[report.html](report.html)" in text
 
 
-def test_text_from_outside_is_only_text(run: RunDir) -> None:
-    """No markup, line or control character of news, model, label or file name is obeyed."""
+def test_text_from_outside_is_escaped(run: RunDir) -> None:
+    """Markup, lines and control characters of news, model, label or file name are escaped."""
     evil = "# <script>alert(1)</script>\n---\nlicense: mit | `x` [a](javascript:b) ![i](http://x/y.png) \u202egnp.exe"
     figures = audit(run)
     figures["labels"]["top"][0]["label"] = evil
@@ -130,7 +130,7 @@ def test_text_from_outside_is_only_text(run: RunDir) -> None:
 
 
 def test_examples_are_of_different_passages_and_types(run: RunDir) -> None:
-    """Two with mentions and a negative."""
+    """The examples are of different passages, with mentions first and a negative last."""
     text = make_card(run, audit(run), NAMED)
     examples = re.findall(r"^> \*\*(.+)\*\*\n>\n> (.+)\n>\n> (.+)$", text, re.MULTILINE)
     assert len({passage for _, passage, _ in examples}) == len(examples) >= 2
@@ -138,8 +138,8 @@ def test_examples_are_of_different_passages_and_types(run: RunDir) -> None:
     assert examples[0][2] != "\\[\\]"
 
 
-def test_an_unknown_licence_is_said_to_be_unknown(run: RunDir) -> None:
-    """Of the dataset, of the articles, of the teacher's output."""
+def test_unknown_licences_are_stated(run: RunDir) -> None:
+    """Unknown licences of dataset, articles and teacher are stated as unknown."""
     change_manifest(run, source={"name": "tin tức", "fingerprint": "sha256:0"})
     figures = audit(run)
     figures["teacher"]["model"] = "my-own-model"
@@ -154,7 +154,7 @@ def test_an_unknown_licence_is_said_to_be_unknown(run: RunDir) -> None:
 
 
 def test_the_conditions_of_llama_3_are_stated(run: RunDir) -> None:
-    """The run's teacher is llama3-70b-8192."""
+    """The card of a Llama 3 teacher states the conditions of its licence."""
     text = make_card(run, audit(run), NAMED)
     for words in ("improve any other large language model", '"Llama 3" at the beginning of its name',
                   "Built with Meta Llama 3", "2024-04-18"):  # fmt: skip
@@ -181,21 +181,21 @@ def test_the_conditions_of_llama_3_are_stated(run: RunDir) -> None:
         ("", UNKNOWN),
     ],
 )
-def test_the_licence_of_an_output_goes_by_the_model(model: str, name: str) -> None:
-    """And by nothing that only looks alike."""
+def test_the_licence_of_an_output_follows_from_the_model(model: str, name: str) -> None:
+    """Model names decide about the licence of the output; similar names do not."""
     assert of_output({"model": model}).name == name
 
 
-def test_the_licence_of_a_corpus_goes_by_its_content() -> None:
-    """A local folder of the same name as a Hub dataset is something else."""
+def test_the_licence_of_a_corpus_follows_from_its_content() -> None:
+    """The fingerprint decides: a local folder with the name of a Hub dataset is another corpus."""
     bkai = "bkai-foundation-models/BKAINewsCorpus"
     assert "names no licence" in of_corpus({"name": bkai, "fingerprint": f"hub:{bkai}"}).text
     assert of_corpus({"name": "sample", "fingerprint": "sha256:1"}).name == "apache-2.0"
     assert of_corpus({"name": bkai, "fingerprint": "sha256:1"}).name == UNKNOWN
 
 
-def test_what_is_missing_or_wrong_is_said(run: RunDir) -> None:
-    """Unanswered passages and problems of the audit stand in the card of a dataset published anyway."""
+def test_unanswered_passages_and_problems_are_stated(run: RunDir) -> None:
+    """The card states unanswered passages and problems of the audit."""
     stages = run.read_manifest()["stages"]
     stages["annotate"]["unanswered"] = 17
     change_manifest(run, stages=stages)
@@ -205,7 +205,7 @@ def test_what_is_missing_or_wrong_is_said(run: RunDir) -> None:
 
 
 def test_how_to_cite(run: RunDir) -> None:
-    """With the name and the address, and no author that nobody named."""
+    """The BibTeX entry has name and address, and no author."""
     entry = make_card(run, audit(run), NAMED).split("```bibtex\n")[1].split("```")[0]
     assert "title = {org/my\\_set}" in entry
     assert f"\\url{{{NAMED.url}}}" in entry
@@ -213,8 +213,8 @@ def test_how_to_cite(run: RunDir) -> None:
     assert entry.count("{") == entry.count("}")
 
 
-def test_paths_and_addresses_of_this_machine_stay_here(run: RunDir) -> None:
-    """The folder of the articles and the endpoint, which may hold a password."""
+def test_local_paths_and_addresses_are_removed(run: RunDir) -> None:
+    """The card and the published settings have no local path and no endpoint address."""
     secret = {"source": "/home/someone/news", "base_url": "http://me:pw@10.0.0.1/v1", "prompt": "~/p.toml", "docs": 3}
     assert without_paths([secret]) == [{"source": "news", "base_url": "", "prompt": "p.toml", "docs": 3}]
     change_manifest(run, source={"name": "/home/someone/news", "fingerprint": "sha256:0"})
@@ -223,7 +223,7 @@ def test_paths_and_addresses_of_this_machine_stay_here(run: RunDir) -> None:
 
 @pytest.mark.slow
 def test_the_same_files_give_the_same_card(run: RunDir) -> None:
-    """Byte for byte."""
+    """The card is reproducible byte for byte."""
     write_card(run, audit(run), NAMED)
     before = run.card.read_bytes()
     write_card(run, audit(run), NAMED)
@@ -232,7 +232,7 @@ def test_the_same_files_give_the_same_card(run: RunDir) -> None:
 
 @given(st.text())
 def test_a_cell_is_one_line_without_markup(text: str) -> None:
-    """Whatever the text."""
+    """Any text becomes a cell of one line without markup."""
     made = cell(text)
     assert "\n" not in made
     assert "<" not in made
@@ -242,7 +242,7 @@ def test_a_cell_is_one_line_without_markup(text: str) -> None:
 
 @given(st.text())
 def test_a_licence_is_one_value_of_the_header(licence: str) -> None:
-    """Whatever is given for it."""
+    """Any printable licence is one value of the YAML header."""
     from data_cards.card import header
 
     if licence.isprintable():

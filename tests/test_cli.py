@@ -1,4 +1,4 @@
-"""The command line itself: help, version, reference, and what it imports."""
+"""The command line: help, version, reference, suggestions, and light imports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _page(*arguments: str) -> str:
 
 
 def _pages() -> dict[str, str]:
-    """The longest page of every command."""
+    """Return the longest help page of every command."""
     group: Any = get_command(cli.app)
     paths = [[name, *more] for name, command in group.commands.items()
              for more in ([], *([below] for below in getattr(command, "commands", ())))]  # fmt: skip
@@ -43,7 +43,7 @@ def _flags(page: str) -> list[str]:
 
 
 def test_every_setting_has_its_flag_with_its_default() -> None:
-    """On every command that runs stages; the default is the one of the configuration."""
+    """Every command that runs stages has a flag for each setting, with its default."""
     for command in ("build", "sample", "chunk", "annotate", "clean", "explode"):
         shown = " ".join(_page(command, "--help-all").split())
         for name, default in RunConfig().as_dict().items():
@@ -52,8 +52,8 @@ def test_every_setting_has_its_flag_with_its_default() -> None:
             assert default in {"", (), 0} or f"Default: {text}." in shown, name
 
 
-def test_build_shows_ten_flags_and_a_stage_its_own() -> None:
-    """What nine in ten need; the rest is behind --help-all."""
+def test_help_shows_the_common_flags() -> None:
+    """--help of ``build`` shows ten flags, of a stage its own; --help-all shows the rest."""
     often = ["--out", "--docs", "--text-field", "--provider", "--model", "--base-url", "--limits", "--negatives",
              "--config", "--fresh"]  # fmt: skip
     assert _flags(_page("build", "--help")) == [*often, "--help", "--help-all"]
@@ -65,15 +65,15 @@ def test_build_shows_ten_flags_and_a_stage_its_own() -> None:
     assert _flags(_page("clean", "--help")) == ["--out", "--types", "--labels", "--translate-labels", *everywhere]
 
 
-def test_a_stage_accepts_what_its_help_hides(tmp_path: Path) -> None:
-    """A setting of an earlier stage, which it may have to run."""
+def test_a_stage_accepts_settings_of_earlier_stages(tmp_path: Path) -> None:
+    """A stage accepts settings of earlier stages, which it may have to run."""
     out = tmp_path / "run"
     assert vner("chunk", "--docs", "2", "--seed", "3", "--out", out, "-q").exit_code == 0
 
 
 @pytest.mark.slow
 def test_help_pages_have_one_style() -> None:
-    """Placeholders in capitals or choices, defaults without brackets, texts of two lines at most that start alike."""
+    """Placeholders are capitals or choices, defaults have no brackets, texts are short and begin with a capital."""
     for name, page in _pages().items():
         assert not re.search(r"<\w+>|\[default|VALUE\b(?<!NAME=VALUE)|\[\[|\{[A-Z]", page), name
         for text in re.findall(
@@ -83,8 +83,8 @@ def test_help_pages_have_one_style() -> None:
             assert len(" ".join(text.partition("Default:")[0].split())) < 150, (name, text)
 
 
-def test_commands_stand_in_the_order_of_work() -> None:
-    """From a build to a student."""
+def test_commands_are_in_the_order_of_work() -> None:
+    """Commands are listed in the order of work, from a build to a student."""
     listed = re.findall(r"^  ([a-z]+)  ", _page("--help"), flags=re.MULTILINE)
     assert listed == ["build", "plan", "update", "show", "review", "quality", "check", "labels", "audit", "report",
                       "export", "import", "publish", "sample", "chunk", "annotate", "clean", "explode",
@@ -107,10 +107,10 @@ def test_commands_stand_in_the_order_of_work() -> None:
         (["chunk", "news.jsonl", "--text-field", "contents", "--out", "run"], "did you mean content?"),
     ],
 )
-def test_a_slip_gets_a_suggestion(
+def test_a_typing_error_gets_a_suggestion(
     arguments: list[str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a command, a flag, a setting or a column; nothing is left behind."""
+    """A mistyped command, flag, setting or column gets a suggestion and creates no run directory."""
     monkeypatch.chdir(tmp_path)
     Path("run.toml").write_text("max_tokns = 3\n", encoding="utf-8")
     Path("news.jsonl").write_text('{"id": "1", "content": "Hà Nội."}\n', encoding="utf-8")
@@ -133,14 +133,14 @@ def test_a_slip_gets_a_suggestion(
     ],
 )
 def test_a_run_directory_is_named_after_its_source(source: str, name: str) -> None:
-    """Where --out is not given: a folder below runs/, never above it."""
+    """Without --out, the run directory is a folder in runs/ with the name of the source."""
     root = default_root(source)
     assert root.parent == Path("runs")
     assert root.name == (name or Path("..").resolve().name)
 
 
 def test_without_out_the_run_directory_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a run that cannot start leaves neither it nor its parent behind."""
+    """Without --out the run directory is printed; a run that cannot start leaves no folder."""
     monkeypatch.chdir(tmp_path)
     failed = vner("sample", "missing.jsonl")
     assert failed.exit_code == 1
@@ -153,8 +153,8 @@ def test_without_out_the_run_directory_is_printed(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "experiment"])
-def test_missing_data_cost_nothing_and_leave_nothing(command: str, tmp_path: Path) -> None:
-    """They are found before torch is imported and before the folder is made."""
+def test_missing_data_are_found_first(command: str, tmp_path: Path) -> None:
+    """Missing data are an error before torch is imported and before the folder is created."""
     recipe = {"train": "table-4.2.viquad", "experiment": "table-4.2"}[command]
     program = (
         "import sys, cli\n"
@@ -168,8 +168,8 @@ def test_missing_data_cost_nothing_and_leave_nothing(command: str, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_build_says_what_no_negatives_cost(undisturbed: Path, tmp_path: Path) -> None:
-    """With the command that adds them; where there are some, nothing is said."""
+def test_a_build_warns_about_missing_negatives(undisturbed: Path, tmp_path: Path) -> None:
+    """A build without negatives prints their effect and the command that adds them; one with negatives does not."""
     out = str(shutil.copytree(undisturbed, tmp_path / "run"))
     shown = " ".join(vner("build", "--out", out, "-q").stdout.split())
     assert "F1 31.5 without negatives, 53.4 with" in shown
@@ -178,8 +178,8 @@ def test_a_build_says_what_no_negatives_cost(undisturbed: Path, tmp_path: Path) 
     assert "53.4" not in vner("build", "--out", out, "--negatives", "1", "-q").stdout
 
 
-def test_a_mistyped_run_directory_is_no_dataset_of_the_hub(finished: Path) -> None:
-    """No request is made for it, and the right one is suggested."""
+def test_a_mistyped_run_directory_gets_a_suggestion(finished: Path) -> None:
+    """A mistyped run directory gets a suggestion instead of a request to the Hub."""
     mistyped = finished.parent.name + "/rum"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(finished.parent.parent)
@@ -189,15 +189,15 @@ def test_a_mistyped_run_directory_is_no_dataset_of_the_hub(finished: Path) -> No
 
 
 def test_numbers_agree_with_their_nouns() -> None:
-    """In every message that counts."""
+    """Counts in messages agree with their nouns and verbs."""
     assert [plural(1, "type"), plural(1200, "type"), plural(2, "query"), plural(0, "batch")] == [
         "1 type", "1,200 types", "2 queries", "0 batches"
     ]  # fmt: skip
     assert have(1, "passage") == "1 passage has"
 
 
-def test_show_chooses_by_type_and_says_how_to_go_on(finished: Path) -> None:
-    """Each passage leads to the next with the same type; the id of a random one is printed."""
+def test_show_chooses_by_type_and_names_the_next_passage(finished: Path) -> None:
+    """``show --type`` shows a passage with the type and names the next one; --random draws one."""
     first = vner("show", finished, "--type", "Disease")
     assert first.exit_code == 0, first.output
     assert "disease" in first.stdout
@@ -213,7 +213,7 @@ def test_show_chooses_by_type_and_says_how_to_go_on(finished: Path) -> None:
 
 @pytest.mark.slow
 def test_the_reference_is_up_to_date() -> None:
-    """``make docs`` after a change of a command."""
+    """The docs/cli.md file is the output of ``make docs``."""
     made = subprocess.run(
         [sys.executable, ROOT / "docs" / "make_cli_reference.py"],
         capture_output=True,
@@ -225,7 +225,7 @@ def test_the_reference_is_up_to_date() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """So that it starts at once; each command brings what it needs."""
+    """Importing the command line imports no heavy package."""
     program = "import sys, cli; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
@@ -246,13 +246,13 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_version_is_the_packages() -> None:
-    """As installed."""
+    """--version prints the version of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert vner("--version").output.strip() == project["version"]
 
 
-def test_links_in_the_documents_lead_somewhere() -> None:
-    """Relative links of the README and the pages."""
+def test_links_in_the_documents_exist() -> None:
+    """The targets of relative links in README, CONTRIBUTING and docs exist."""
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)#:]+)\)", text):
@@ -260,15 +260,15 @@ def test_links_in_the_documents_lead_somewhere() -> None:
 
 
 def test_paths_in_contributing_exist() -> None:
-    """Each place that it names is there, so that a newcomer finds it."""
+    """Every path that CONTRIBUTING.md names exists."""
     named = re.findall(r"`((?:annotator|data_cards|training|prompts|normalizers)/[\w./-]*)`",
                        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))  # fmt: skip
     assert len(named) > 5
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_a_settings_file_does_what_flags_do(tmp_path: Path) -> None:
-    """Through the command, with a flag that wins."""
+def test_a_settings_file_equals_flags(tmp_path: Path) -> None:
+    """--config gives the same files as the same flags, and a flag overrides it."""
     settings = tmp_path / "run.toml"
     settings.write_text('source = "sample"\ndocs = 3\nseed = 4\n', encoding="utf-8")
     runner = CliRunner()

@@ -1,4 +1,4 @@
-"""Entities of two teachers: compared one by one, listed for an arbiter, kept or rejected, and counted."""
+"""Entities of two teachers are compared, listed for an arbiter, kept or rejected, and counted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh tại Cần Thơ; Tr�
 
 
 def annotation(*entities: tuple[str, str]) -> Annotation:
-    """Every occurrence of each mention in ``TEXT``."""
+    """Return an annotation with every occurrence of each mention in ``TEXT``."""
     found = [
         Mention(text, label, label, start, start + len(text), "exact")
         for text, label in entities
@@ -41,7 +41,7 @@ def verdicts(first: Annotation, second: Annotation) -> dict[tuple[str, str], str
 
 
 def test_each_entity_gets_the_verdict_of_its_pair() -> None:
-    """Same, same in another grain, other type, nested, and what only one of them has."""
+    """Pairs are agreed, of another grain, of another type, nested, or of one teacher only."""
     first = annotation(
         ("Trần Minh Khoa", "person"), ("Công ty Sông Xanh", "company"), ("Cần Thơ", "person"), ("Huế", "city")
     )
@@ -60,7 +60,7 @@ def test_each_entity_gets_the_verdict_of_its_pair() -> None:
 
 
 def test_spans_that_differ_are_nested_or_overlap() -> None:
-    """A shorter name of the same type is nested; a shifted one overlaps; a city in a company's name is neither."""
+    """A shorter name of the same type is nested, a shifted one overlaps; other types within a name are neither."""
     assert verdicts(annotation(("Minh Khoa", "person")), annotation(("Trần Minh Khoa", "person"))) == {
         ("Minh Khoa", "person"): "nested",
         ("Trần Minh Khoa", "person"): "nested",
@@ -72,7 +72,7 @@ def test_spans_that_differ_are_nested_or_overlap() -> None:
 
 
 def test_punctuation_at_the_edge_is_no_other_span() -> None:
-    """A full stop or a comma that one teacher takes with a name makes no difference."""
+    """A full stop or a comma at the end of a name makes no difference."""
     assert set(verdicts(annotation(("Huế", "city")), annotation(("Huế.", "city"))).values()) == {"agreed"}
     assert set(verdicts(annotation((";", "city")), annotation(("Huế", "city"))).values()) == {
         "only first",
@@ -86,7 +86,7 @@ ENTITIES = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(("person",
 
 @given(ENTITIES, ENTITIES)
 def test_every_entity_is_in_exactly_one_pair(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> None:
-    """Nothing is lost or counted twice, and asking the other way round finds the same agreement."""
+    """Every entity is in exactly one pair, and the agreement is symmetric."""
     first, second = annotation(*dict.fromkeys(one)), annotation(*dict.fromkeys(other))
     pairs = compare(first, second)
     assert sorted(pair.first.key for pair in pairs if pair.first) == sorted(e.key for e in entities_of(first))
@@ -102,7 +102,7 @@ def test_every_entity_is_in_exactly_one_pair(one: list[tuple[str, str]], other: 
 def test_what_is_kept_and_rejected_adds_up(
     one: list[tuple[str, str]], other: list[tuple[str, str]], keep: str, random: Any
 ) -> None:
-    """In = kept + rejected, whatever is kept; mentions stay slices of the text, each once."""
+    """In = kept + rejected for every --keep; mentions are distinct slices of the text."""
     first, second = annotation(*dict.fromkeys(one)), annotation(*dict.fromkeys(other))
     pairs = compare(first, second)
     asked = candidates(pairs)
@@ -123,8 +123,8 @@ def test_what_is_kept_and_rejected_adds_up(
         assert {entity.key for entity in kept} == wanted[keep]
 
 
-def test_the_arbiter_sees_candidates_and_not_whose_they_are() -> None:
-    """Candidates are in the order of the passage; swapping the teachers asks the same question."""
+def test_the_arbiter_does_not_see_whose_candidates_they_are() -> None:
+    """Candidates are in the order of the passage; swapping the teachers gives the same question."""
     first = annotation(("Minh Khoa", "person"), ("Cần Thơ", "person"))
     second = annotation(("Trần Minh Khoa", "person"), ("Cần Thơ", "city"))
     one, other = candidates(compare(first, second)), candidates(compare(second, first))
@@ -141,8 +141,8 @@ def test_the_arbiter_sees_candidates_and_not_whose_they_are() -> None:
     ]
 
 
-def test_spans_that_cross_are_marked_in_excerpts_of_their_own() -> None:
-    """Brackets never cross, so that each candidate can be told from the next."""
+def test_crossing_spans_have_separate_excerpts() -> None:
+    """Crossing spans are marked in separate excerpts, so that brackets never cross."""
     asked = candidates(compare(annotation(("Ông Trần", "person")), annotation(("Trần Minh Khoa", "person"))))
     assert marked(TEXT, asked).splitlines() == [
         "[1 person: Ông Trần] Minh Khoa",
@@ -154,7 +154,7 @@ def test_spans_that_cross_are_marked_in_excerpts_of_their_own() -> None:
 def test_every_candidate_is_marked_once_in_its_own_words(
     one: list[tuple[str, str]], other: list[tuple[str, str]]
 ) -> None:
-    """Numbers stand with their types in order; without the marks the excerpts are words of the passage."""
+    """Every candidate is marked once, with number and type; without marks the excerpts are slices."""
     pairs = compare(annotation(*dict.fromkeys(one)), annotation(*dict.fromkeys(other)))
     asked = candidates(pairs)
     shown = marked(TEXT, asked)
@@ -168,14 +168,14 @@ def test_every_candidate_is_marked_once_in_its_own_words(
     [("[2, 1]", {1, 2}), ("[]", set()), ("<think>[1]</think>\nRight are: [2]", {2}), ("[1, 9]", None), ("all", None)],
 )
 def test_an_answer_that_cannot_be_read_decides_nothing(reply: str, right: set[int] | None) -> None:
-    """Numbers of candidates that do not exist, or no list at all, leave the passage as it is."""
+    """An answer without a list, or with unknown numbers, changes nothing."""
     asked = candidates(compare(annotation(("Huế", "city")), annotation(("Cần Thơ", "city"))))
     found = accepted(Completion("k", "p", reply, "stop", 1, 1, 0.1, 0.0), asked)
     assert found == (None if right is None else frozenset(asked[number - 1].key for number in right))
 
 
 def test_capture_and_recapture() -> None:
-    """Chapman's estimator by hand: of 100 entities one teacher finds 80, the other 50, both together 40."""
+    """The estimate of entities that both missed is Chapman's, computed by hand."""
     found = missed_by_both({"agreed": 40, "only first": 40, "only second": 10}, {})
     assert found is not None
     assert found["missed"] == pytest.approx(81 * 51 / 41 - 1 - 90, abs=0.05)
@@ -187,7 +187,7 @@ def test_capture_and_recapture() -> None:
 
 
 def test_what_both_missed_is_counted_in_passages_read_blind() -> None:
-    """A name with another span or type is found; one that neither has is missed, a city within a company's name too."""
+    """An entity that neither teacher has is missed; one with another span or type is found."""
     gold = frozenset(
         [("Trần Minh Khoa", "person"), ("Công ty Sông Xanh", "company"), ("Huế", "city"), ("Sông", "river")]
     )
@@ -199,17 +199,17 @@ def test_what_both_missed_is_counted_in_passages_read_blind() -> None:
     predicted = {"p": [("Minh Khoa", "person")], "q": [], "r": [("Huế", "city")]}
     found = measured_by_both(golds, texts, predicted, rows, 1.0, 100)
     assert found is not None
-    # Of r there is no answer of the second teacher; q has no entity of either.
+    # The second teacher did not answer about r; neither has an entity in q.
     assert (found["n"], found["entities"], found["missed"], found["value"]) == (2, 5, 3, 0.6)
     assert found["low"] < 0.6 < found["high"]
     part = measured_by_both(golds, texts, predicted, rows, 0.5, 100)
     assert part is not None
-    assert (part["n"], part["missed"]) == (1, 2)  # whether it was asked about q is not known
+    assert (part["n"], part["missed"]) == (1, 2)  # it is not known whether it was asked about q
     assert measured_by_both([], {}, {}, rows, 1.0, 100) is None
 
 
-def test_differences_are_grouped_by_what_a_guideline_should_settle() -> None:
-    """A title before a name, a name in another, two types, a generic noun: each counted once, with its example."""
+def test_differences_are_grouped_by_guideline_question() -> None:
+    """Titles in names, nested names, types and generic nouns are counted, each with an example."""
     first = annotation(
         ("Ông Trần Minh Khoa", "person"), ("Sông Xanh", "company"), ("Cần Thơ", "person"), ("làm", "event")
     )
@@ -226,7 +226,7 @@ def test_differences_are_grouped_by_what_a_guideline_should_settle() -> None:
 
 
 def test_figures_do_not_depend_on_the_order_of_rows() -> None:
-    """Counts, F1 and the passages that differ most are the same backwards."""
+    """Counts, F1 and the most different passages do not depend on the order of the rows."""
     first = annotation(("Trần Minh Khoa", "person"), ("Huế", "city"))
     second = annotation(("Trần Minh Khoa", "person"), ("Cần Thơ", "person"))
     rows = [row for name in "abc" for row in opinions(name, compare(first, second))]

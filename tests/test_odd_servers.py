@@ -1,4 +1,4 @@
-"""HTTP against servers that say what they like, in whatever pieces, and close when they like."""
+"""The HTTP client against servers that send odd responses, in any pieces, and close at any time."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ Serving = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 async def request_of(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
-    """The head and the body of the next request."""
+    """Return the head and the body of the next request."""
     head = await reader.readuntil(b"\r\n\r\n")
     return head, await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
 
 
 def post(serve: Serving, *bodies: bytes, timeout: float = 5.0, tls: ssl.SSLContext | None = None,
          at_once: bool = False) -> tuple[list[Answer | BaseException], int]:  # fmt: skip
-    """What comes of posting ``bodies`` one after the other, and how many connections that took."""
+    """Post ``bodies`` one after the other; return the results and the number of connections."""
     taken = 0
 
     async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,7 +66,7 @@ def post(serve: Serving, *bodies: bytes, timeout: float = 5.0, tls: ssl.SSLConte
             answers = []
             for body in bodies:
                 answers += await asyncio.gather(client.post(body), return_exceptions=True)
-                await asyncio.sleep(0.01)  # what the server does next arrives
+                await asyncio.sleep(0.01)  # let the server's next packet arrive
         await client.close()
         server.close()
         return answers
@@ -74,8 +74,8 @@ def post(serve: Serving, *bodies: bytes, timeout: float = 5.0, tls: ssl.SSLConte
     return asyncio.run(work()), taken
 
 
-def saying(*parts: bytes, then_close: bool = False) -> Serving:
-    """Answer every request with ``parts``, each a packet of its own."""
+def sending(*parts: bytes, then_close: bool = False) -> Serving:
+    """Answer every request with ``parts``, each in its own packet."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -92,16 +92,16 @@ def saying(*parts: bytes, then_close: bool = False) -> Serving:
 
 @pytest.mark.slow
 @given(st.sampled_from([LONG, CHUNKED, EARLY, LAST]), st.lists(st.integers(0, 200), max_size=6))
-def test_an_answer_is_the_same_in_whatever_pieces_it_comes(answer: bytes, cuts: list[int]) -> None:
-    """Sent byte by byte or at once."""
+def test_packet_bounds_change_no_answer(answer: bytes, cuts: list[int]) -> None:
+    """A response is read alike however it is cut into packets."""
     marks = sorted({0, *(cut % (len(answer) + 1) for cut in cuts), len(answer)})
-    (found,), _ = post(saying(*(answer[start:end] for start, end in pairwise(marks))), BODY)
+    (found,), _ = post(sending(*(answer[start:end] for start, end in pairwise(marks))), BODY)
     assert isinstance(found, Answer)
     assert (found.status, found.body) == (200, BODY)
 
 
-def test_a_connection_is_asked_again_and_again() -> None:
-    """Head and body arrive whole, the connection stays."""
+def test_a_connection_is_reused() -> None:
+    """A connection is reused for several requests, whose head and body arrive whole."""
     seen = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,7 +119,7 @@ def test_a_connection_is_asked_again_and_again() -> None:
 
 
 def test_there_are_as_many_connections_as_requests_at_once() -> None:
-    """Each request waits for its own answer."""
+    """Concurrent requests use a connection each and get their own answers."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -135,18 +135,18 @@ def test_there_are_as_many_connections_as_requests_at_once() -> None:
 @pytest.mark.parametrize(
     ("serve", "connections"),
     [
-        (saying(LAST), 2),
-        (saying(TO_THE_END, then_close=True), 2),
-        (saying(LONG, then_close=True), 2),  # without a word
-        (saying(LONG + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"), 2),  # an answer that nobody asked for
-        (saying(LONG, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"), 2),
-        (saying(LONG.replace(b"HTTP/1.1", b"HTTP/1.0")), 2),
-        (saying(CHUNKED), 1),
-        (saying(EARLY), 1),
+        (sending(LAST), 2),
+        (sending(TO_THE_END, then_close=True), 2),
+        (sending(LONG, then_close=True), 2),  # closed without a header
+        (sending(LONG + b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"), 2),  # an answer without a request
+        (sending(LONG, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"), 2),
+        (sending(LONG.replace(b"HTTP/1.1", b"HTTP/1.0")), 2),
+        (sending(CHUNKED), 1),
+        (sending(EARLY), 1),
     ],
 )
-def test_a_connection_that_cannot_be_asked_again_is_not(serve: Serving, connections: int) -> None:
-    """Whoever says so, and however; both requests are answered."""
+def test_a_closed_connection_is_not_reused(serve: Serving, connections: int) -> None:
+    """A connection that either side ends is replaced, and both requests are answered."""
     answers, taken = post(serve, BODY, BODY)
     assert [(answer.status, answer.body) for answer in answers if isinstance(answer, Answer)] == [(200, BODY)] * 2
     assert taken == connections
@@ -155,19 +155,19 @@ def test_a_connection_that_cannot_be_asked_again_is_not(serve: Serving, connecti
 @pytest.mark.parametrize(
     "serve",
     [
-        saying(b"", then_close=True),
-        saying(LONG[:-1], then_close=True),
-        saying(CHUNKED[:-5], then_close=True),
-        saying(CHUNKED[:-1], then_close=True),
-        saying(LONG[:20], then_close=True),
-        saying(b"SSH-2.0-OpenSSH_9.2\r\n"),
-        saying(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"),
-        saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-        saying(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nxyz"),
+        sending(b"", then_close=True),
+        sending(LONG[:-1], then_close=True),
+        sending(CHUNKED[:-5], then_close=True),
+        sending(CHUNKED[:-1], then_close=True),
+        sending(LONG[:20], then_close=True),
+        sending(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        sending(b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"),
+        sending(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        sending(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nxyz"),
     ],
 )
-def test_half_an_answer_is_none(serve: Serving) -> None:
-    """A body that was cut off, or that is not what its head says, is never taken for a whole one."""
+def test_an_incomplete_answer_is_an_error(serve: Serving) -> None:
+    """A body that is cut off or contradicts its head is an error, never an answer."""
     (error,), _ = post(serve, BODY)
     assert isinstance(error, TeacherError)
     assert error.kind == "connection"
@@ -176,18 +176,18 @@ def test_half_an_answer_is_none(serve: Serving) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_a_compressed_body_is_read(coding: str) -> None:
-    """Some gateways compress whatever they are asked for."""
+    """Compressed bodies are read, since some gateways compress without being asked."""
     packed = gzip.compress(BODY) if coding == "gzip" else zlib.compress(BODY)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
-    (found,), _ = post(saying(head % (coding.encode(), len(packed)) + packed), BODY)
+    (found,), _ = post(sending(head % (coding.encode(), len(packed)) + packed), BODY)
     assert isinstance(found, Answer)
     assert found.body == BODY
 
 
 @pytest.mark.slow
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=3))
-def test_bytes_from_anywhere_are_an_answer_or_an_error(data: bytes, cuts: list[int]) -> None:
-    """Never another exception than the one that is waited for."""
+def test_any_bytes_are_an_answer_or_a_teacher_error(data: bytes, cuts: list[int]) -> None:
+    """Any bytes give an answer or a TeacherError, no other exception."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
@@ -199,8 +199,8 @@ def test_bytes_from_anywhere_are_an_answer_or_an_error(data: bytes, cuts: list[i
     assert isinstance(found, Answer | TeacherError)
 
 
-def test_the_whole_answer_must_be_there_in_time() -> None:
-    """However often a piece of it comes; the connection is given up."""
+def test_the_timeout_covers_the_whole_answer() -> None:
+    """The timeout covers the whole answer, even if bytes keep arriving; the connection is closed."""
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
@@ -215,7 +215,7 @@ def test_the_whole_answer_must_be_there_in_time() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate for localhost, signed by nobody."""
+    """Make a key and a self-signed certificate for localhost."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl on this machine")
     made = tmp_path_factory.mktemp("tls") / "both.pem"
@@ -227,8 +227,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_tls_is_spoken_to_whom_one_trusts(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten megabytes there and back; a certificate that nobody signed is refused, and named as the cause."""
+def test_tls_needs_a_trusted_certificate(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten megabytes pass over TLS; a self-signed certificate is refused with the cause."""
 
     def echo(size: int) -> Serving:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -252,7 +252,7 @@ def test_tls_is_spoken_to_whom_one_trusts(certificate: Path, monkeypatch: pytest
 
 
 def test_the_headers_are_those_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that it sends, but for what it says about itself; the environment is read alike."""
+    """The client sends the SDK's headers, also from the environment, except those about the SDK itself."""
     import openai
 
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
@@ -270,8 +270,8 @@ async def connecting(config: RunConfig) -> None:
     connect(config, "sk-secret")
 
 
-def test_a_header_cannot_bring_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor what no header can hold; the message repeats neither it nor the key."""
+def test_a_header_cannot_inject_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invalid header value is refused; the error repeats neither it nor the key."""
     config = RunConfig(provider="openai", model="m", base_url="http://127.0.0.1:9/v1")
     for value in ("a\r\nx: hunter2", "hunter2 đ", "hunter2\x07"):
         monkeypatch.setenv("OPENAI_ORG_ID", value)

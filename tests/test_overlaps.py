@@ -1,4 +1,4 @@
-"""Passages that stand in a benchmark, or stood there before: found however they are spelt, and nothing else."""
+"""Passages that occur in a benchmark or occurred before are found in any spelling, and no others."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def _spellings(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_planted_leak_is_found_in_every_form(tmp_path: Path, form: str) -> None:
-    """The file has no telling name: what it holds says how to read it. Other text is not in it."""
+def test_a_leak_is_found_in_every_form(tmp_path: Path, form: str) -> None:
+    """The form of a benchmark is recognised from its content, and its texts are found in any spelling."""
     path = tmp_path / "benchmark.dat"
     FORMS[form](path)
     benchmarks = _benchmarks(path)
@@ -111,7 +111,7 @@ def test_a_planted_leak_is_found_in_every_form(tmp_path: Path, form: str) -> Non
 
 
 def test_how_much_is_shared(tmp_path: Path) -> None:
-    """The longest common stretch as the passage has it, and the share of the passage that is in one."""
+    """A leak reports the longest common stretch and the shared part of the passage."""
     _put(tmp_path / "b", SENTENCE)
     words = SENTENCE.split()
     found = _benchmarks(tmp_path / "b").find(" ".join(["Tin", *words[2:18], *["khác"] * 15]))
@@ -121,7 +121,7 @@ def test_how_much_is_shared(tmp_path: Path) -> None:
 
 
 def test_a_stretch_of_thirteen_syllables_is_needed(tmp_path: Path) -> None:
-    """Thirteen in a row are a leak, twelve are not; a whole text of eight is, one of seven never."""
+    """Thirteen syllables in a row are a leak, or a whole text of eight; twelve, or a text of seven, are not."""
     words = _words(3).split()
     _put(tmp_path / "b", " ".join(words[:60]) + "\n" + " ".join(words[60:68]) + "\n" + " ".join(words[80:87]))
     benchmarks = _benchmarks(tmp_path / "b")
@@ -140,8 +140,8 @@ def test_a_stretch_of_thirteen_syllables_is_needed(tmp_path: Path) -> None:
         (b'{"a": "x"}\n{"a": ', "cannot read --decontaminate "),
     ],
 )
-def test_a_file_that_is_no_benchmark(tmp_path: Path, content: bytes, message: str) -> None:
-    """An empty, broken or binary file is one line, not a benchmark that nothing is found in."""
+def test_an_unusable_benchmark_file(tmp_path: Path, content: bytes, message: str) -> None:
+    """An empty, broken or binary file is a one-line error, not an empty benchmark."""
     (tmp_path / "b").write_bytes(content)
     with pytest.raises(ConfigError, match=message) as caught:
         _benchmarks(tmp_path / "b")
@@ -149,19 +149,19 @@ def test_a_file_that_is_no_benchmark(tmp_path: Path, content: bytes, message: st
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    """A wrong name is told before anything is read."""
+    """A missing file is an error before anything is read."""
     with pytest.raises(ConfigError, match=r"cannot read --decontaminate .*none: No such file"):
         list(read_texts(tmp_path / "none"))
 
 
 def judged(passages: list[Passage], benchmarks: Benchmarks | None, seen: SeenPassages) -> list[Rejected | None]:
-    """The rejection of each passage, or None."""
+    """Return the rejection of each passage, or None."""
     texts = [passage.text for passage in passages]
     return rejections([passage.id for passage in passages], texts, benchmarks, seen, fingerprints(texts))
 
 
-def test_what_was_there_before_is_left_out(make_passage: Callable[..., Passage]) -> None:
-    """A passage that is mostly an earlier one is not asked about again; one that shares a third of it is."""
+def test_a_repeated_passage_is_rejected(make_passage: Callable[..., Passage]) -> None:
+    """A passage that is mostly an earlier one is rejected; one that shares a third is not."""
     first, third = _words(5), " ".join(_words(5).split()[:60]) + " " + _words(6, 120)
     passages = [make_passage(first, "p1"), make_passage(third, "p2"), make_passage(first.upper(), "p3")]
     found = judged(passages, None, SeenPassages(1))
@@ -172,14 +172,14 @@ def test_what_was_there_before_is_left_out(make_passage: Callable[..., Passage])
     ]
 
 
-def test_many_passages_are_not_taken_for_one_another(make_passage: Callable[..., Passage]) -> None:
-    """Of 2,000 passages of 200 documents, made of the same 72 syllables, none is left out: bits meet, runs do not."""
+def test_different_passages_are_not_rejected(make_passage: Callable[..., Passage]) -> None:
+    """None of 2,000 passages made of the same 72 syllables is rejected as a repetition."""
     passages = [make_passage(_words(seed), str(seed)) for seed in range(2000)]
     assert judged(passages, None, SeenPassages(500)) == [None] * 2000
 
 
-def test_passages_of_later_documents_are_compared_with_all_earlier_ones(make_passage: Callable[..., Passage]) -> None:
-    """Twenty times some are added: a repeated one is found whenever it came, and no new one is taken for another."""
+def test_later_passages_are_compared_with_all_earlier_ones(make_passage: Callable[..., Passage]) -> None:
+    """Over twenty steps, repeated passages of any earlier step are found and new ones are kept."""
     seen = SeenPassages(25)
     for step in range(20):
         if step:
@@ -193,7 +193,7 @@ def test_passages_of_later_documents_are_compared_with_all_earlier_ones(make_pas
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=12), st.integers(1, 12))
 def test_blocks_change_no_share(made: list[tuple[int, int]], block: int) -> None:
-    """However many texts are compared at once, each has the share of its n-grams that those before it have."""
+    """The size of a block does not change which share of a text's n-grams occurred before."""
     texts = [f"{_words(one, 60)} {_words(10 + other, 60)}" for one, other in made] + ["ma bi"]
     passages, seen = SeenPassages(1), set[int]()
     shares = [
@@ -209,13 +209,13 @@ def test_blocks_change_no_share(made: list[tuple[int, int]], block: int) -> None
 
 @given(st.text(st.sampled_from("aếĐ1 _-.\u200b\u00ad\u0323"), max_size=30))
 def test_each_syllable_has_a_place(text: str) -> None:
-    """Syllables are runs of letters and digits, with what has no width inside them."""
+    """Every syllable has a span: a run of letters and digits, with zero-width characters."""
     text = unicodedata.normalize("NFC", text)
     assert len(syllables(text)) == len(syllable_spans(text))
 
 
-def test_a_passage_of_a_benchmark_is_not_remembered(make_passage: Callable[..., Passage], tmp_path: Path) -> None:
-    """What is rejected for one reason makes no later passage known."""
+def test_a_rejected_passage_does_not_count_as_seen(make_passage: Callable[..., Passage], tmp_path: Path) -> None:
+    """A passage that is rejected as a leak does not make later passages repetitions."""
     text = _words(7)
     benchmark = tmp_path / "test.txt"
     benchmark.write_text(" ".join(text.split()[:20]), encoding="utf-8")
@@ -226,14 +226,14 @@ def test_a_passage_of_a_benchmark_is_not_remembered(make_passage: Callable[..., 
 
 
 def test_hashes_are_the_same_everywhere() -> None:
-    """What two machines compare is the same number: a change here would change what is found."""
+    """The hashes of n-grams are pinned: other values would change what is found."""
     assert ngrams(syllables("Hà Nội mưa to."), 4).tolist() == [6804346663747588241]
     assert ngrams(syllables("HÀ  NỘI, MƯA TO"), 4).tolist() == [6804346663747588241]
     assert not len(ngrams(syllables("Hà Nội"), 4))
 
 
-def test_a_build_without_the_benchmark(tmp_path: Path) -> None:
-    """The leak is recorded with file, stretch and share; a changed file is noticed, a copy is not."""
+def test_a_build_with_decontamination(tmp_path: Path) -> None:
+    """A leak is rejected with file, stretch and share; a changed benchmark is noticed, a copy is not."""
     news = Path(cli.__file__).parent / "annotator" / "sources" / "bundled" / "health.jsonl"
     article = json.loads(news.read_text(encoding="utf-8").splitlines()[0])["text"]
     sentence = next(line for line in article.split("\n") if len(line.split()) > 20)
@@ -268,7 +268,7 @@ def test_a_build_without_the_benchmark(tmp_path: Path) -> None:
 
 
 def test_settings() -> None:
-    """Several files, from a list of a TOML file or of a manifest; anything else is refused with its name."""
+    """--decontaminate takes a list; other values and invalid --near-duplicates are refused by name."""
     assert RunConfig(decontaminate=["a", "b"]).decontaminate == ("a", "b")  # type: ignore[arg-type]
     for wrong in ("a", [1], 3):
         with pytest.raises(ConfigError, match="--decontaminate needs a list of texts"):

@@ -33,7 +33,7 @@ def _files(folder: Path, columns: Columns | None = None) -> ParquetFiles:
 
 
 def _numbered(folder: Path) -> ParquetFiles:
-    """Rows 0 to 59 over three files, the second without a row, in row groups of ten and seven."""
+    """Write rows 0 to 59 to three files, the second empty, in row groups of ten and seven."""
     for name, first, last, group in (("a", 0, 25, 10), ("b", 25, 25, 10), ("c", 25, 60, 7)):
         numbers = range(first, last)
         texts = pa.array([f"Bài {number}" for number in numbers], pa.string())
@@ -41,15 +41,15 @@ def _numbered(folder: Path) -> ParquetFiles:
     return _files(folder)
 
 
-def test_footers_tell_the_size(tmp_path: Path) -> None:
-    """Rows and row groups are known before anything is read."""
+def test_footers_have_the_size(tmp_path: Path) -> None:
+    """Rows and row groups are known from the footers."""
     files = _numbered(tmp_path)
     assert (files.row_count, files.row_groups_read) == (60, 0)
-    assert files.row_groups in (8, 9)  # an empty file has a row group of no rows, or none: up to its writer
+    assert files.row_groups in (8, 9)  # an empty file has an empty row group or none, depending on its writer
 
 
 def test_only_row_groups_that_hold_a_wanted_row_are_read(tmp_path: Path) -> None:
-    """Three rows of two groups cost two groups; a second visit is not counted again."""
+    """Only row groups with a wanted row are read, each counted once."""
     files = _numbered(tmp_path)
     rows = dict(files.take([3, 9, 59]))
     assert files.row_groups_read == 2
@@ -66,7 +66,7 @@ def test_only_row_groups_that_hold_a_wanted_row_are_read(tmp_path: Path) -> None
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(numbers=st.sets(st.integers(0, 59)))
 def test_any_rows_can_be_taken(tmp_path: Path, numbers: set[int]) -> None:
-    """Whatever numbers are asked for come in order, each with its own row."""
+    """Any set of rows is returned in order, each with its number."""
     files = _files(tmp_path) if any(tmp_path.iterdir()) else _numbered(tmp_path)
     taken = list(files.take(sorted(numbers)))
     assert [number for number, _ in taken] == sorted(numbers)
@@ -74,7 +74,7 @@ def test_any_rows_can_be_taken(tmp_path: Path, numbers: set[int]) -> None:
 
 
 def test_a_row_group_larger_than_a_batch(tmp_path: Path) -> None:
-    """Rows beyond the first decoded batch of a group are the right ones."""
+    """Rows beyond the first decoded batch of a row group are right."""
     texts = [f"Bài {number}" for number in range(3000)]
     _write(tmp_path / "a.parquet", {"id": range(3000), "text": texts}, 3000)
     rows = [row.id for _, row in _files(tmp_path).take([0, 1023, 1024, 2999]) if isinstance(row, Document)]
@@ -93,7 +93,7 @@ def test_a_row_group_larger_than_a_batch(tmp_path: Path) -> None:
     ],
 )
 def test_every_kind_of_text_column(tmp_path: Path, kind: pa.DataType) -> None:
-    """Text may be stored as strings, as bytes, or by dictionary; it is NFC at the door."""
+    """Text is read from strings, bytes and dictionaries, as NFC."""
     _write(tmp_path / "a.parquet", {"text": pa.array(["Ha\u0300 No\u0323\u0302i", SUN]).cast(kind), "id": ["1", "2"]})
     rows = [row for _, row in _files(tmp_path).take([0, 1])]
     assert rows == [Document("1", "Hà Nội", "a.parquet"), Document("2", SUN, "a.parquet")]
@@ -101,7 +101,7 @@ def test_every_kind_of_text_column(tmp_path: Path, kind: pa.DataType) -> None:
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.string()])
 def test_broken_values_are_rejected_one_by_one(tmp_path: Path, kind: pa.DataType) -> None:
-    """A null, or text that is not UTF-8 whatever the schema says, costs its own row only."""
+    """A null, or text that is not UTF-8 despite the schema, is rejected alone."""
     raw = pa.array([RAIN.encode(), None, b"a\xff", b"a\0", SUN.encode()], pa.binary())
     text = raw if kind == pa.binary() else pa.Array.from_buffers(kind, len(raw), raw.buffers())
     _write(tmp_path / "a.parquet", {"text": text, "id": [1, 2, 3, 4, 5]})
@@ -135,14 +135,14 @@ def test_other_columns(tmp_path: Path) -> None:
     ],
 )
 def test_missing_columns(tmp_path: Path, columns: Columns, message: str) -> None:
-    """A missing or numeric text column is told before anything is read."""
+    """A missing or numeric text column is an error before anything is read."""
     _write(tmp_path / "a.parquet", {"text": [RAIN], "id": [1], "n": [1]})
     with pytest.raises(SourceError, match=message):
         _files(tmp_path, columns)
 
 
 def test_two_columns_of_one_name(tmp_path: Path) -> None:
-    """Which of two text columns is meant nobody can know: they are refused by name."""
+    """Two text columns with one name are refused."""
     table = pa.Table.from_arrays([pa.array([RAIN]), pa.array([SUN])], names=["text", "text"])
     pq.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(SourceError, match=r'a\.parquet has two columns "text"; rename one of them'):
@@ -150,7 +150,7 @@ def test_two_columns_of_one_name(tmp_path: Path) -> None:
 
 
 def test_files_without_content_among_others(tmp_path: Path) -> None:
-    """An empty file and a shard whose texts are all null are counted."""
+    """An empty file and a file of null texts are counted."""
     _write(tmp_path / "a.parquet", {"text": [RAIN]})
     (tmp_path / "b.parquet").write_bytes(b"")
     _write(tmp_path / "c.parquet", {"text": pa.nulls(2)})
@@ -161,7 +161,7 @@ def test_files_without_content_among_others(tmp_path: Path) -> None:
 
 
 def test_bytes_are_counted_once(tmp_path: Path) -> None:
-    """Rows of a row group that was read before cost nothing more in the report."""
+    """A row group that is read again is not counted again."""
     files = _numbered(tmp_path)
     list(files.take(range(60)))
     once = files.bytes_read
@@ -180,7 +180,7 @@ def _damaged(whole: bytes) -> bytes:
     "spoil", [lambda whole: b"not parquet at all", lambda whole: whole[: len(whole) // 2], _damaged]
 )
 def test_a_file_that_is_not_parquet(tmp_path: Path, spoil: Any) -> None:
-    """Of another kind, cut short or damaged inside: one line that names the file."""
+    """A foreign, truncated or damaged file is a one-line error with its name."""
     path = tmp_path / "a.parquet"
     _write(path, {"text": [f"{RAIN} {number}" for number in range(500)], "id": range(500)})
     path.write_bytes(spoil(path.read_bytes()))

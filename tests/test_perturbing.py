@@ -1,4 +1,4 @@
-"""Variants of a benchmark: what they change, that gold follows, and how they are scored."""
+"""Variants of a benchmark: what they change, how gold follows, and how they are scored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXTS = st.lists(WORDS | st.text("aăđoòuý .,-1\n", min_size=1, max_size=6), 
 
 
 def changed(name: str, text: str, gold: list[str], seed: int = 0) -> tuple[str, list[str]]:
-    """Text and gold of one variant."""
+    """Return text and gold of one variant."""
     (sample,) = variant(name, [query("q", text, gold, "x", "p")], seed)
     return sample.input, gold_of(sample)
 
@@ -46,12 +46,12 @@ def changed(name: str, text: str, gold: list[str], seed: int = 0) -> tuple[str, 
     ],
 )
 def test_what_a_variant_changes(name: str, text: str, gold: list[str]) -> None:
-    """Letter by letter, and the gold with it."""
+    """Each variant changes text and gold exactly as expected."""
     assert changed(name, TEXT, GOLD) == (text, gold)
 
 
 def test_teencode_abbreviates_words_and_leaves_names() -> None:
-    """Only words in lower case, phrases before words; a mention that holds one follows."""
+    """Teencode abbreviates phrases and words in lower case, also in mentions, and leaves names."""
     text, gold = changed("teencode", TEXT, [*GOLD, "người ở bệnh viện"])
     assert "không" not in text
     assert gold[:4] == GOLD[:4]
@@ -60,13 +60,13 @@ def test_teencode_abbreviates_words_and_leaves_names() -> None:
 
 
 def test_tones_move_only_where_both_spellings_are_used() -> None:
-    """Closed syllables and ``qu`` have one place for the tone."""
+    """Tones stay in closed syllables and after ``qu``, where there is only one place."""
     text = "hoàn quý toán thuyền quỳ HÒA xòe hóa."
     assert changed("tone-placement", text, [])[0] == "hoàn quý toán thuyền quỳ HOÀ xoè hoá."
 
 
-def test_typos_follow_the_seed_and_spare_numbers() -> None:
-    """One word in ten or so; another seed, other words; a word has one slip wherever it stands."""
+def test_typos_follow_the_seed_and_leave_numbers() -> None:
+    """About one word in ten gets a typing error by the seed, the same at each occurrence; numbers stay."""
     names = [f"{a}{b}" for a in ("b", "ch", "đ", "h", "kh", "l", "ng", "th") for b in ("ường", "iệt", "oàn", "ế", "âu")]
     text = " ".join(f"{name} {number} {name}" for number, name in enumerate(names))
     one, again, other = (changed("typos", text, [], seed)[0] for seed in (1, 1, 2))
@@ -82,7 +82,7 @@ def test_typos_follow_the_seed_and_spare_numbers() -> None:
 
 
 def test_keys_of_telex_and_vni() -> None:
-    """As the input methods define them, the tone at the end of the word."""
+    """Words are typed as Telex and VNI define it, with the tone at the end."""
     assert [keys(word, TELEX) for word in ("được", "Đường", "tiếng", "nghĩa", "ăn")] == [
         "dduwowcj", "DDuwowngf".replace("DD", "Dd"), "tieengs", "nghiax", "awn"]  # fmt: skip
     assert [keys(word, VNI) for word in ("được", "tiếng", "nghĩa", "Huệ")] == ["d9u7o7c5", "tie6ng1", "nghia4", "Hue65"]
@@ -91,8 +91,8 @@ def test_keys_of_telex_and_vni() -> None:
 
 
 @given(st.text("aăâbcdđeêghiklmnoôơpqrstuưvxyáàảãạếộớữĐÁ", min_size=2), st.randoms())
-def test_a_slip_leaves_a_word(word: str, rng: Any) -> None:
-    """Never nothing, never white space, composed as before."""
+def test_a_mistyped_word_is_still_a_word(word: str, rng: Any) -> None:
+    """A word with a typing error is not empty, has no white space and is in NFC."""
     slipped = mistype(word, rng)
     assert slipped
     assert not any(char.isspace() for char in slipped)
@@ -101,7 +101,7 @@ def test_a_slip_leaves_a_word(word: str, rng: Any) -> None:
 
 @given(TEXTS, st.data(), st.sampled_from(sorted(VARIANTS)), st.integers(0, 3))
 def test_gold_follows(text: str, data: st.DataObject, name: str, seed: int) -> None:
-    """A mention that stands in the text stands in the variant, be it half a word; all queries see the same text."""
+    """A mention in the text is in the variant, even a part of a word; queries of a passage share its text."""
     text = nfc(text)
     start = data.draw(st.integers(0, len(text) - 1))
     end = data.draw(st.integers(start + 1, len(text)))
@@ -116,7 +116,7 @@ def test_gold_follows(text: str, data: st.DataObject, name: str, seed: int) -> N
 
 @given(st.text("abc ", min_size=1, max_size=12), st.data())
 def test_places_move_with_the_text(text: str, data: st.DataObject) -> None:
-    """Untouched mentions come out as they are, and one that holds a changed piece covers all of it."""
+    """Mentions outside changed pieces stay the same; one that touches a piece covers all of it."""
     rewritten = rewrite(text, re.compile("b+"), lambda piece: "BB" * len(piece) if len(piece) > 1 else "")
     start = data.draw(st.integers(0, len(text) - 1))
     mention = text[start : data.draw(st.integers(start + 1, len(text)))]
@@ -128,7 +128,7 @@ def test_places_move_with_the_text(text: str, data: st.DataObject) -> None:
 
 
 def benchmark(path: Path) -> Path:
-    """Two types of names in a few sentences."""
+    """Write queries for two types in a few sentences."""
     samples = []
     for number, (name, place) in enumerate([("Nguyễn Văn Hòa", "Huế"), ("Trần Thị Thuỷ", "Hà Nội")] * 4):
         text = f"Ông {name} không đến {place} được vì lý do thứ {number}."
@@ -139,7 +139,7 @@ def benchmark(path: Path) -> Path:
 
 @pytest.mark.slow
 def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
-    """One table with what each variant costs; run again, nothing is predicted again."""
+    """One command predicts and scores all variants; a second run predicts nothing again."""
     source = benchmark(tmp_path / "b.parquet")
     asking = ("evaluate", source, "--perturb", "--predictor", "underthesea", "--quiet", "--draws", 20)
     first = vner(*asking, "--markdown", tmp_path / "table.md")
@@ -160,8 +160,8 @@ def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_endpoint_answers_variants_and_what_it_leaves_is_told(tmp_path: Path) -> None:
-    """The options of predict; exit code 3 while a query has no answer, 0 once the same command has got it."""
+def test_an_endpoint_answers_variants(tmp_path: Path) -> None:
+    """Unanswered queries of a variant give exit code 3; the same command asks them again."""
     source = benchmark(tmp_path / "b.parquet")
 
     def refuse(prompt: str, attempt: int) -> Answer:
@@ -176,11 +176,11 @@ def test_an_endpoint_answers_variants_and_what_it_leaves_is_told(tmp_path: Path)
         assert "the same command asks again" in first.stderr
         assert "lower-case" in first.stdout
         assert vner(*asking).exit_code == 0
-    assert endpoint.asked.total() == 6 * 16 + 8 + 1  # a probe, since the first question of a variant was refused
+    assert endpoint.asked.total() == 6 * 16 + 8 + 1  # one probe, after the refused first question
 
 
 def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
-    """Without a predictor the command writes the variants, says what is missing, and scores what is there."""
+    """Without a predictor, variants are written, missing predictions reported, and existing ones scored."""
     source = benchmark(tmp_path / "b.parquet")
     perfect = [(sample.id, sample.output) for sample in read_benchmark(source)]
     predictions = write_predictions(tmp_path / "p.jsonl", perfect)
@@ -189,7 +189,7 @@ def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
     assert first.exit_code == 3
     assert "no predictions yet for no-diacritics" in first.stderr
     for name in VARIANTS:
-        write_predictions(tmp_path / "v" / f"{name}.jsonl", perfect)  # a model that does not see the change
+        write_predictions(tmp_path / "v" / f"{name}.jsonl", perfect)  # a model that ignores the changes
     found = json.loads(vner(*asking, "--json").stdout)["variants"]
     assert found["original"]["strict"]["micro"]["f1"] == 1
     assert found["lower-case"]["strict"]["micro"]["f1"] == 0
@@ -213,8 +213,8 @@ def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
         (("--compare", "a", "b", "--draws", "0"), "--draws must be at least 1"),
     ],
 )
-def test_what_does_not_go_together_is_refused(more: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    """Exit code 2 and one line."""
+def test_contradictory_options_are_refused(more: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    """Contradictory options give exit code 2 and one line."""
     result = vner("evaluate", benchmark(tmp_path / "b.parquet"), *more)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert said in result.stderr

@@ -1,4 +1,4 @@
-"""The forecast: nothing is asked unless a pilot is wanted, and what was seen replaces what was guessed."""
+"""``plan`` forecasts tokens, cost and time; it asks only in a pilot, whose figures replace assumptions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.endpoint import Answer, Endpoint, echo_entities
 
 
 def metered(passage: str, attempt: int) -> Answer:
-    """A model that counts tokens as OpenAI's template has them, and writes one mention in five that is not there."""
+    """Answer with token counts as OpenAI's template has them, and one in five mentions that is not in the passage."""
     found = json.loads(echo_entities(passage, attempt).content or "")
     found += [["Thành phố Không Có Thật", "LOCATION"]] * (len(found) // 4)
     content = json.dumps(found, ensure_ascii=False)
@@ -43,8 +43,8 @@ def planned(*arguments: object) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_nothing_is_asked_and_nothing_is_done_twice(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The build that follows finds documents and passages, and asks as many questions as were forecast."""
+def test_a_plan_asks_nothing_and_the_build_continues_it(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A plan sends no request; the build reuses its passages and asks as many questions as forecast."""
     out = tmp_path / "run"
     forecast = planned("sample", "--out", out, *asking(endpoint))
     assert endpoint.asked.total() == 0
@@ -59,7 +59,7 @@ def test_nothing_is_asked_and_nothing_is_done_twice(endpoint: Endpoint, tmp_path
 
 
 def test_the_same_text_twice_is_asked_once(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Two articles that begin alike: as many questions are forecast as are asked."""
+    """Passages with the same text are forecast and asked as one question."""
     alike = "".join(f"Sáng {day}/6, UBND xã số {day} họp {day} lần với Sở Y tế ở Hội An. " for day in range(1, 15))
     ends = ("Bà Hà nói họp sau ở Huế.", "Bà Hà nói họp nay ở Huế.")
     source = tmp_path / "news.jsonl"
@@ -71,8 +71,8 @@ def test_the_same_text_twice_is_asked_once(endpoint: Endpoint, tmp_path: Path) -
     assert forecast["passages"]["to_ask"] == endpoint.asked.total() < forecast["passages"]["count"]
 
 
-def test_without_a_directory_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key is needed either."""
+def test_a_plan_without_a_directory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan without --out needs no key and leaves no file."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     forecast = planned("sample", "--provider", "groq", "--docs", 5)
@@ -83,7 +83,7 @@ def test_without_a_directory_nothing_stays(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.slow
 def test_the_forecast_of_tokens_is_near(tmp_path: Path) -> None:
-    """Of the prompt without a pilot, of all of it with one: within 10 % of what the whole run then takes."""
+    """The forecast is within 2 % for the prompt without a pilot, and within 10 % in all with one."""
     out = tmp_path / "run"
     with Endpoint(metered) as endpoint:
         blind = planned("sample", "--out", out, *asking(endpoint))
@@ -104,7 +104,7 @@ def test_the_forecast_of_tokens_is_near(tmp_path: Path) -> None:
 
 
 def test_passages_in_words_are_paid_in_tokens(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The prompt and the answers are forecast in tokens of Llama 3, whatever the passages are counted in."""
+    """With passages counted in words, prompt and answers are forecast in Llama 3 tokens."""
     in_words = planned("sample", "--out", tmp_path, *asking(endpoint), "--tokenizer", "words")
     passages = list(tables.read_passages(tmp_path / "passages.parquet"))
     assert all(passage.n_tokens == len(passage.text.split()) <= 256 for passage in passages)
@@ -114,8 +114,8 @@ def test_passages_in_words_are_paid_in_tokens(endpoint: Endpoint, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_pilot_is_paid_once_and_tells_what_it_saw(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The same passages each time, spread over the run; unreadable answers, rejected mentions and failures by kind."""
+def test_a_pilot_is_paid_once_and_reports_its_answers(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A pilot asks the same passages each time and counts unreadable answers, rejections and failures."""
     out = tmp_path / "run"
 
     def mixed(passage: str, attempt: int) -> Answer:
@@ -126,7 +126,7 @@ def test_a_pilot_is_paid_once_and_tells_what_it_saw(endpoint: Endpoint, tmp_path
 
     endpoint.reply = mixed
     first = planned("sample", "--out", out, *asking(endpoint), "--pilot", 20)
-    endpoint.asked.pop("ping", None)  # where the first passage was refused
+    endpoint.asked.pop("ping", None)  # if the first passage is refused
     asked = dict(endpoint.asked)
     assert len(asked) == 20
     failed = first["seen"]["failures"]["http 400"]
@@ -138,14 +138,14 @@ def test_a_pilot_is_paid_once_and_tells_what_it_saw(endpoint: Endpoint, tmp_path
     again = planned("--out", out, "--pilot", 20)
     endpoint.asked.pop("ping", None)
     assert set(endpoint.asked) == set(asked)
-    assert endpoint.asked.total() == 20 + failed  # what was not answered is asked again
+    assert endpoint.asked.total() == 20 + failed  # unanswered ones are asked again
     assert again["passages"] == first["passages"]
     shown = vner("plan", "--out", out, "-q")
     assert f"{failed} not answered: http 400" in " ".join(shown.stdout.split())
 
 
 def test_what_a_pilot_needs(endpoint: Endpoint, tmp_path: Path) -> None:
-    """A directory to keep its answers in, a key, and a teacher that answers."""
+    """A pilot needs --out, a key and a working teacher."""
     assert "--pilot needs --out" in vner("plan", "--pilot", 3).stderr
     no_key = vner("plan", "--provider", "groq", "--docs", 3, "--out", tmp_path / "a", "--pilot", 3, "-q")
     assert (no_key.exit_code, "export GROQ_API_KEY" in no_key.stderr) == (2, True)
@@ -155,8 +155,8 @@ def test_what_a_pilot_needs(endpoint: Endpoint, tmp_path: Path) -> None:
     assert endpoint.asked.total() == 1
 
 
-def test_another_model_can_be_weighed_before_anything_is_asked(endpoint: Endpoint, tmp_path: Path) -> None:
-    """In the same directory; once something was asked, it is what the directory is made of."""
+def test_models_can_be_compared_before_anything_is_asked(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A plan may name another model until the run has answers; then it is refused."""
     out = tmp_path / "run"
     cheap = planned("sample", "--docs", 5, "--out", out, "--provider", "openai", "--model", "gpt-4.1-mini")
     dear = planned("--out", out, "--model", "gpt-4.1")
@@ -166,8 +166,8 @@ def test_another_model_can_be_weighed_before_anything_is_asked(endpoint: Endpoin
     assert (refused.exit_code, "--model m, not gpt-4.1" in refused.stderr) == (2, True)
 
 
-def test_prices_belong_to_a_seller() -> None:
-    """The same name at one's own address has no price; what the user says wins; one price alone is not enough."""
+def test_prices_depend_on_the_provider() -> None:
+    """A model at another address has no price; prices from options override, and both are needed."""
 
     def config(**settings: Any) -> RunConfig:
         return RunConfig(**{"provider": "openai", "model": "gpt-4o-mini", **settings})
@@ -189,8 +189,8 @@ def test_prices_belong_to_a_seller() -> None:
     assert vner("plan", "--price-in", "-1").exit_code == 2
 
 
-def test_an_unknown_price_is_said(tmp_path: Path) -> None:
-    """In the table and in JSON, with the fix."""
+def test_an_unknown_price_is_reported(tmp_path: Path) -> None:
+    """An unknown price is reported with the fix, in the table and in JSON."""
     arguments = ("sample", "--docs", 3, "--provider", "openai", "--model", "m", "--base-url", "http://localhost:1/v1")
     assert planned(*arguments)["cost"] is None
     shown = " ".join(vner("plan", *arguments, "-q").stdout.split())
@@ -205,7 +205,7 @@ def test_an_unknown_price_is_said(tmp_path: Path) -> None:
         ({"concurrency": 10}, 0, 0, ""),
         ({"concurrency": 10}, 1, 2, "--concurrency"),
         ({"concurrency": 10}, 101, 22, "--concurrency"),
-        ({"concurrency": 10, "rpm": 30}, 30, 2 + 5.8, "--concurrency"),  # all fit into the first minute
+        ({"concurrency": 10, "rpm": 30}, 30, 2 + 5.8, "--concurrency"),  # all in the first minute
         ({"concurrency": 10, "rpm": 30}, 31, 60 + 2, "--rpm"),
         ({"concurrency": 10, "rpm": 30}, 92, 2 + 180 + 0.2, "--rpm"),
         ({"concurrency": 10, "tpm": 3000}, 92, 2 + 180 + 0.2, "--tpm"),
@@ -213,15 +213,15 @@ def test_an_unknown_price_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_time_by_what_bounds_it(settings: dict[str, int], requests: int, seconds: float, bound: str) -> None:
-    """Two seconds and a hundred tokens an answer: by concurrency, or by full minutes of a limit."""
+    """The time follows from concurrency or from full minutes of a limit, whichever is longer."""
     config = RunConfig(provider="openai", model="m", **settings)  # type: ignore[arg-type]
     forecast, why = time_of(config, requests, 100.0 * requests, 2.0)
     assert forecast == pytest.approx(seconds)
     assert why == bound
 
 
-def test_durations_are_read_by_people() -> None:
-    """Two units at most."""
+def test_durations_have_two_units() -> None:
+    """Durations have at most two units."""
     assert [duration(seconds) for seconds in (0.2, 1, 75, 7380, 90061)] == [
         "under a second", "1 second", "1 minute 15 seconds", "2 hours 3 minutes", "1 day 1 hour",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Sources elsewhere: a web server, the Hub, an object store, all on loopback; and what each can do wrong."""
+"""Sources on a web server, the Hub and an object store, all on loopback, and their failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LAX = Screening(near_duplicates=0, shortest=0, cuts=False)
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """A folder data/ of three Parquet files, 600 rows of 3 kB in row groups of ten."""
+    """Write three Parquet files with 600 rows of 3 kB in row groups of ten."""
     folder = tmp_path / "served" / "data"
     folder.mkdir(parents=True)
     noise = random.Random(0)
@@ -49,7 +49,7 @@ def corpus(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """Serves it; what fails is tried again at once."""
+    """Serve the corpus; retries do not wait."""
     monkeypatch.setattr("tenacity.wait_random_exponential", lambda **settings: wait_none())
     with FileServer(corpus) as running:
         yield running
@@ -64,7 +64,7 @@ def _texts(rows: list[Row]) -> list[str]:
 
 
 def test_a_folder_on_a_web_server(server: FileServer, corpus: Path) -> None:
-    """The same documents as from the disk, and a small part of the bytes: the server's count is the report's."""
+    """A folder on a web server gives the same documents as on the disk, for a small part of the bytes."""
     report = SampleReport()
     rows = _drawn(f"{server.url}/data/", report=report)
     assert _texts(rows) == _texts(_drawn(corpus / "data"))
@@ -78,14 +78,14 @@ def test_a_folder_on_a_web_server(server: FileServer, corpus: Path) -> None:
 
 
 def test_one_file_and_other_formats(server: FileServer, corpus: Path) -> None:
-    """A single address is a source; so is one of a .jsonl, read as a stream."""
+    """A single file is a source, also a .jsonl, which is read as a stream."""
     assert len(_drawn(f"{server.url}/data/train-1.parquet")) == 5
     (corpus / "a.jsonl").write_text('{"id": 1, "text": "Hà Nội mưa to."}\n', encoding="utf-8")
     assert _drawn(f"{server.url}/a.jsonl") == [Document("1", "Hà Nội mưa to.", "a.jsonl")]
 
 
 def test_rows_come_in_order(server: FileServer) -> None:
-    """However many row groups are read at once."""
+    """Rows come in order, however many row groups are read at once."""
     located = locate(f"{server.url}/data/")
     assert isinstance(located, tuple)
     files = ParquetFiles(located, Columns())
@@ -93,8 +93,8 @@ def test_rows_come_in_order(server: FileServer) -> None:
 
 
 @pytest.mark.parametrize("fault", [503, 429, 500, None])
-def test_what_passes_is_tried_again(server: FileServer, corpus: Path, fault: int | None) -> None:
-    """A server that fails four times, or cuts the line in the middle of a range, costs time only."""
+def test_transient_failures_are_retried(server: FileServer, corpus: Path, fault: int | None) -> None:
+    """Transient failures of a server, also a cut in the middle of a range, are retried."""
     located = f"{server.url}/data/train-0.parquet"
     files = ParquetFiles(locate(located), Columns())  # type: ignore[arg-type] # it is a file
     server.faults = [fault] * 4
@@ -117,8 +117,8 @@ def test_what_passes_is_tried_again(server: FileServer, corpus: Path, fault: int
         ("data/train-0.parquet", [None] * 99, r"http.*train-0\.parquet"),
     ],
 )
-def test_what_does_not_pass_is_one_line(server: FileServer, path: str, faults: list[Any], message: str) -> None:
-    """A wrong address, a closed door and a broken server are told apart, without a password or a signature."""
+def test_permanent_failures_are_one_line(server: FileServer, path: str, faults: list[Any], message: str) -> None:
+    """A wrong address, refused access and a broken server have one-line errors without secrets."""
     server.faults = faults
     url = server.url.replace("http://", "http://user:secret@")
     with pytest.raises(SourceError, match=message) as caught:
@@ -128,14 +128,14 @@ def test_what_does_not_pass_is_one_line(server: FileServer, path: str, faults: l
 
 
 def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address where nobody listens is told as such, after some tries."""
+    """An address where nothing listens is an error after some tries."""
     monkeypatch.setattr("tenacity.wait_random_exponential", lambda **settings: wait_none())
     with pytest.raises(SourceError, match=r"cannot read http://127\.0\.0\.1:9/a\.parquet: .*; check the network"):
         _drawn("http://127.0.0.1:9/a.parquet")
 
 
 def test_a_cut_off_file(server: FileServer, corpus: Path) -> None:
-    """A file whose upload broke off has no footer: one line that names it."""
+    """A truncated Parquet file is a one-line error with its address."""
     path = corpus / "data" / "train-0.parquet"
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(SourceError, match=r"http://.*train-0\.parquet is not a whole Parquet file: .*; get it again"):
@@ -143,7 +143,7 @@ def test_a_cut_off_file(server: FileServer, corpus: Path) -> None:
 
 
 def test_a_server_without_ranges(server: FileServer) -> None:
-    """Reading a Parquet file from its beginning is refused, not done."""
+    """A server without range requests is refused: the whole file would be read."""
     server.has_ranges = False
     with pytest.raises(SourceError, match=r"support range requests.*, or download it"):
         _drawn(f"{server.url}/data/")
@@ -157,14 +157,14 @@ def test_a_server_without_ranges(server: FileServer) -> None:
     ],
 )
 def test_unknown_schemes(url: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown scheme, and one whose package is missing, are refused with the fix."""
+    """An unknown scheme and a missing package are errors with the fix."""
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(SourceError, match=message):
         locate(url)
 
 
-def test_the_fingerprint_follows_what_the_server_says(server: FileServer, corpus: Path) -> None:
-    """Another content is another fingerprint; the same is the same, and costs a request a file."""
+def test_the_fingerprint_follows_the_server(server: FileServer, corpus: Path) -> None:
+    """The fingerprint is reproducible and changes with the content of a file."""
     before = fingerprint(f"{server.url}/data/")
     assert before == fingerprint(f"{server.url}/data/")
     path = corpus / "data" / "train-0.parquet"
@@ -175,7 +175,7 @@ def test_the_fingerprint_follows_what_the_server_says(server: FileServer, corpus
 
 @pytest.fixture
 def hub(server: FileServer, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """The server is the Hub; the libraries read its address once, when they are imported."""
+    """Make the server the Hub of the libraries, which read its address when they are imported."""
     (corpus / "README.md").write_text("---\nlanguage: vi\n---\n", encoding="utf-8")
     template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     constants = {"ENDPOINT": server.url, "HUGGINGFACE_CO_URL_TEMPLATE": template, "HF_HUB_OFFLINE": False}
@@ -197,7 +197,7 @@ def hub(server: FileServer, corpus: Path, tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_a_dataset_on_the_hub(hub: FileServer, corpus: Path, source: str, first: str) -> None:
-    """By its name or by hf://, its Parquet files are sampled like those on the disk; only ranges are fetched."""
+    """A Hub dataset, by name or by hf://, is sampled like local files, by range requests."""
     assert locate("org/name") == HubDataset("org/name")
     rows = _drawn(source, report=(report := SampleReport()))
     assert _texts(rows) == _texts(_drawn(corpus / "data"))
@@ -207,7 +207,7 @@ def test_a_dataset_on_the_hub(hub: FileServer, corpus: Path, source: str, first:
 
 
 def test_a_commit_of_the_hub_is_pinned(hub: FileServer, tmp_path: Path) -> None:
-    """The commit that was sampled is recorded; a later one is reported, and the run keeps its sample."""
+    """The sampled commit is recorded and used again; a later commit is reported."""
     out = tmp_path / "out"
     first = _sampled("org/name", out)
     assert first["skipped"] == []
@@ -229,7 +229,7 @@ def test_a_commit_of_the_hub_is_pinned(hub: FileServer, tmp_path: Path) -> None:
 
 
 def test_a_revision_can_be_named(hub: FileServer, tmp_path: Path) -> None:
-    """org/name@revision reads that commit; another one is another source."""
+    """org/name@revision reads that commit; another revision is another source."""
     commit = "e" * 40
     _sampled(f"org/name@{commit}", tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -239,8 +239,8 @@ def test_a_revision_can_be_named(hub: FileServer, tmp_path: Path) -> None:
     assert "is not the source of" in _sampled(f"org/name@{'f' * 40}", tmp_path / "out", code=2)["said"]
 
 
-def test_a_sample_without_a_recorded_commit_is_not_skipped_silently(hub: FileServer, tmp_path: Path) -> None:
-    """A run of an older version goes on, and says that it does not know its commit; without the Hub it goes on too."""
+def test_a_sample_without_a_recorded_commit_is_reported(hub: FileServer, tmp_path: Path) -> None:
+    """A run of an older version continues and reports that its commit is unknown, also without the Hub."""
     _sampled("org/name", tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     del manifest["source"]["revision"]
@@ -254,7 +254,7 @@ def test_a_sample_without_a_recorded_commit_is_not_skipped_silently(hub: FileSer
 
 def _sampled(source: str, out: Path, code: int = 0) -> dict[str, Any]:
     """Run the command ``sample``."""
-    huggingface_hub.HfFileSystem.clear_instance_cache()  # each command is a process of its own
+    huggingface_hub.HfFileSystem.clear_instance_cache()  # as in a new process
     done = vner("sample", source, "--out", out, "--docs", "5", "--json")
     assert done.exit_code == code, done.output
     found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
@@ -262,7 +262,7 @@ def _sampled(source: str, out: Path, code: int = 0) -> dict[str, Any]:
 
 
 def test_a_bucket(corpus: Path) -> None:
-    """s3:// works with s3fs, against an object store on loopback; a missing bucket is one line."""
+    """s3:// works with an object store on loopback; a missing bucket is an error."""
     with bucket("news") as client:
         for file in (corpus / "data").iterdir():
             client.upload_file(str(file), "news", f"2017/{file.name}")

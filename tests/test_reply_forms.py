@@ -1,4 +1,4 @@
-"""Replies in the forms that models print for many prompts, each with its passage and the pairs a person would read."""
+"""Replies in the forms that models print for many prompts, with their passages and the pairs that a person reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS, ids=[form["kind"] for form in FORMS])
 def test_every_form_gives_its_pairs_and_no_other(form: dict[str, str]) -> None:
-    """The pairs of a reply come back whatever its form; what is no list of entities gives none."""
+    """Each reply gives exactly its pairs, and text without a list of entities gives none."""
     parsed = parse_reply(form["reply"], form["passage"])
     assert {(mention.text, mention.label) for mention in parsed.mentions} == {tuple(pair) for pair in form["want"]}
 
@@ -31,12 +31,12 @@ def test_every_form_gives_its_pairs_and_no_other(form: dict[str, str]) -> None:
 WORDS_OF_TYPES = "Người dân thành phố gặp giám đốc công ty; bệnh nhân ở bệnh viện. Địa điểm, tổ chức, loại, tên, ngày."
 
 
-NAMED = [form for form in FORMS if not form["kind"].endswith(("odd key", "unknown keys"))]  # those need their passage
+NAMED = [form for form in FORMS if not form["kind"].endswith(("odd key", "unknown keys"))]  # odd keys need the passage
 
 
 @pytest.mark.parametrize("form", NAMED, ids=[form["kind"] for form in NAMED])
-def test_a_type_in_the_passage_is_not_taken_for_a_mention(form: dict[str, str]) -> None:
-    """In a passage with names of types and without the mentions, nothing is found that a person would not read."""
+def test_a_type_in_the_passage_is_not_a_mention(form: dict[str, str]) -> None:
+    """In a passage that has names of types but not the mentions, only right pairs are found."""
     grounder = Grounder(WORDS_OF_TYPES)
     parsed = parse_reply(form["reply"], WORDS_OF_TYPES)
     found = [mention for mention in parsed.mentions if isinstance(grounder.ground(mention.text), Match)]
@@ -83,7 +83,7 @@ Pairs = list[tuple[str, str]]
 
 
 def by_type(pairs: Pairs) -> dict[str, list[str]]:
-    """The mentions of each type."""
+    """Return the mentions of each type."""
     found: dict[str, list[str]] = {}
     for mention, label in pairs:
         found.setdefault(label, []).append(mention)
@@ -147,8 +147,8 @@ RENDERERS = {
 @pytest.mark.parametrize("render", RENDERERS.values(), ids=RENDERERS)
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(TYPES), min_size=1, max_size=8))
 @settings(max_examples=25)
-def test_what_is_rendered_comes_back(render: Callable[[Pairs], str], chosen: dict[str, str]) -> None:
-    """Mentions of a passage with any types come back from every form: none lost, none invented, none turned."""
+def test_every_form_round_trips(render: Callable[[Pairs], str], chosen: dict[str, str]) -> None:
+    """Pairs written in any form are read back: none lost, none invented, none reversed."""
     pairs = list(chosen.items())
     passage = "Bài viết nhắc đến " + "; rồi ".join(mention for mention, _ in pairs) + "."
     parsed = parse_reply(render(pairs), passage)
@@ -157,7 +157,7 @@ def test_what_is_rendered_comes_back(render: Callable[[Pairs], str], chosen: dic
 
 @pytest.mark.slow
 def test_mutated_forms_do_not_raise() -> None:
-    """Five thousand replies with characters cut, doubled, swapped and thrown in are read without an exception."""
+    """Five thousand replies with characters deleted, doubled, swapped and inserted raise no exception."""
     rng = random.Random(11)
     marks = [*"[](){}\"'\\,:\n“đ|<>=", "", "```", "- ", "**", "<|>"]
     for _ in range(5_000):
@@ -187,13 +187,13 @@ PASSAGE = "Giá gạo tăng mạnh ở Huế. Bà Vũ Bình, giám đốc Công 
 )
 @pytest.mark.parametrize("passage", [PASSAGE, ""])
 def test_the_headings_of_an_article_are_no_entities(reply: str, passage: str) -> None:
-    """An article written anew, or its title over prose, is no list of entities."""
+    """A rewritten article, or its title above prose, gives no entities."""
     assert parse_reply(reply, passage).mentions == ()
 
 
 @pytest.mark.parametrize("reply", ['{"title": "giám đốc", "person": "Vũ Bình"}', "Title: giám đốc\nPerson: Vũ Bình"])
 def test_a_title_among_other_types_stays(reply: str) -> None:
-    """Where other types stand beside it, a title is a type."""
+    """Among other types, "title" is a type."""
     assert {mention.label.lower() for mention in parse_reply(reply, PASSAGE).mentions} == {"title", "person"}
 
 
@@ -209,15 +209,15 @@ def test_a_title_among_other_types_stays(reply: str) -> None:
     ],
 )
 @pytest.mark.parametrize("opening", ["", " ", "<|im_start|>assistant\n", "<think>x</think>"])
-def test_what_a_model_goes_on_with_is_no_part_of_its_answer(opening: str, more: str) -> None:
-    """Another turn or a further passage, made up after the answer, adds nothing, and does not cut the list short."""
+def test_further_turns_are_not_part_of_the_answer(opening: str, more: str) -> None:
+    """Turns or passages that a model invents after its answer are ignored, and do not make it truncated."""
     parsed = parse_reply(f'{opening}[["Huế", "city"], ["tháng 3", "date"]]{more}', PASSAGE, truncated=True)
     assert [(mention.text, mention.label) for mention in parsed.mentions] == [("Huế", "city"), ("tháng 3", "date")]
     assert parsed.status in ("ok", "repaired")
 
 
-def test_turns_without_a_word_are_no_answer() -> None:
-    """A base model under a chat template may print nothing but marks of turns."""
+def test_empty_turns_are_unparsable() -> None:
+    """A reply of only turn markers, as base models print, is unparsable."""
     reply = "<|im_end|>\n<|im_start|>user\n<|im_end|>\n<|im_end|>user\n<|im_end|>\n<|im"
     parsed = parse_reply(reply, PASSAGE, truncated=True)
     assert (parsed.status, parsed.mentions, parsed.malformed) == ("unparsable", (), ())
@@ -251,6 +251,6 @@ def test_turns_without_a_word_are_no_answer() -> None:
     ],
 )
 def test_long_replies_of_any_form_are_read(unit: str) -> None:
-    """Whatever fills a reply beyond the limit of the scanner, with a passage to look into, an answer comes."""
+    """A very long reply of any form, with a passage, gets a status."""
     parsed = parse_reply(unit * (600_000 // len(unit)), "Lê An sống ở Huế.")
     assert parsed.status in ("ok", "repaired", "truncated", "unparsable")

@@ -1,4 +1,4 @@
-"""The report as a page in a real browser: everything in it is text, it can be filtered, and it asks for nothing."""
+"""The report as a page in a real browser: all texts are escaped, it can be filtered, and it loads nothing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ browser_needed = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
-    """A run whose every text tries to break out, with a report."""
+    """Write a run whose every text tries to inject markup, with a report."""
     root = tmp_path_factory.mktemp("reported")
     rejected = [Rejected("clean", f"reason {NASTY}", "p1", NASTY, NASTY)]
     made = make_run(root, ITEMS, rejected, source=NASTY)
@@ -70,14 +70,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 
 @pytest.fixture(scope="module")
 def page(run: RunDir, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """The report, open."""
+    """Open the report."""
     with Browser(tmp_path_factory.mktemp("profile")) as browser:
         browser.open(run.root / "report.html")
         yield browser
 
 
 def visible(page: Browser) -> list[str]:
-    """Ids of the passages that can be seen."""
+    """Return the ids of the visible passages."""
     shown = (
         "[...document.querySelectorAll('#passages-box .passage')].filter(p => p.offsetParent !== null).map(p => p.id)"
     )
@@ -85,15 +85,15 @@ def visible(page: Browser) -> list[str]:
 
 
 def press_button(page: Browser, label: str) -> None:
-    """Focus the filter of a type and press it by keyboard."""
+    """Focus the filter of a type and press it by the keyboard."""
     find = f"[...document.querySelectorAll('.filters button')].find(b => b.textContent.startsWith({json.dumps(label)}))"
     page.run(f"{find}.focus()")
     page.press("Enter", 13)
 
 
 @browser_needed
-def test_text_is_text(page: Browser) -> None:
-    """No element comes from a text, no script runs but the page's own, and the texts are there, letter by letter."""
+def test_texts_are_escaped(page: Browser) -> None:
+    """No text becomes an element or runs as a script, and each is shown letter by letter."""
     assert page.run("window.owned") is None
     assert page.run("document.querySelectorAll('script').length") == 1
     assert page.run("document.querySelectorAll('img, b, iframe, object').length") == 0
@@ -106,7 +106,7 @@ def test_text_is_text(page: Browser) -> None:
 
 @browser_needed
 def test_the_filter_works_by_keyboard(page: Browser) -> None:
-    """One type, another, the same again; the state is told to those who cannot see it."""
+    """The filter switches types by keyboard and reports its state to screen readers."""
     everything = visible(page)
     assert everything == ["p-p1", "p-p2", "p-p3", "p-p4"]
     press_button(page, "company")
@@ -123,8 +123,8 @@ def test_the_filter_works_by_keyboard(page: Browser) -> None:
 
 
 @browser_needed
-def test_the_filter_leaves_the_passages_of_two_teachers_alone(page: Browser) -> None:
-    """They are no part of the drawn ones: neither counted nor hidden; marks say whose each entity is."""
+def test_the_filter_ignores_the_passages_of_two_teachers(page: Browser) -> None:
+    """The filter neither counts nor hides the passages of two teachers; their marks name the teacher."""
     press_button(page, "person")
     texts = "[...document.querySelectorAll('#agreement .passage')].map(p => [!p.hidden, p.textContent])"
     ((shown, text),) = page.run(texts)
@@ -136,7 +136,7 @@ def test_the_filter_leaves_the_passages_of_two_teachers_alone(page: Browser) -> 
 
 @browser_needed
 def test_nested_entities_are_nested(page: Browser) -> None:
-    """The city within the university, each with its name."""
+    """A city in a university's name is a mark within a mark, each with its type."""
     inner = "document.querySelector('#p-p1 mark mark')"
     assert page.run(f"{inner}.textContent") == "Hà Nộicity"
     assert page.run(f"{inner}.parentElement.textContent") == "Đại học Hà Nộicityuniversity"
@@ -146,7 +146,7 @@ def test_nested_entities_are_nested(page: Browser) -> None:
 @pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_and_can_be_read(page: Browser, width: int, scheme: str) -> None:
-    """No sideways scrolling; the paper is as dark as the reader wants it."""
+    """The page does not scroll sideways at any width and follows the colour scheme."""
     page.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     assert page.run("document.documentElement.scrollWidth") <= width
@@ -156,7 +156,7 @@ def test_the_page_fits_and_can_be_read(page: Browser, width: int, scheme: str) -
 
 @browser_needed
 def test_print_has_everything_but_the_buttons(page: Browser) -> None:
-    """On white paper, whatever the screen was."""
+    """Print has all passages without buttons, on white in any scheme."""
     page.call("Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     try:
         assert page.run("document.querySelector('.filters').offsetParent") is None
@@ -167,15 +167,15 @@ def test_print_has_everything_but_the_buttons(page: Browser) -> None:
 
 
 @browser_needed
-def test_the_page_asks_for_nothing_and_complains_of_nothing(page: Browser, run: RunDir) -> None:
-    """Over all that the tests before did with it: no other address, no line in the console."""
+def test_the_page_loads_nothing_and_logs_no_error(page: Browser, run: RunDir) -> None:
+    """After the tests before, the page has requested no other address and logged nothing."""
     assert page.requests == [(run.root / "report.html").as_uri()]
     assert page.errors == []
 
 
 @browser_needed
 def test_a_console_error_would_be_noticed(tmp_path: Path) -> None:
-    """The test above can fail."""
+    """Console errors and requests of a broken page are recorded."""
     broken = tmp_path / "broken.html"
     broken.write_text("<script>console.error('x'); nothing()</script><img src='gone.png'>", encoding="utf-8")
     with Browser(tmp_path / "profile") as browser:
@@ -185,7 +185,7 @@ def test_a_console_error_would_be_noticed(tmp_path: Path) -> None:
 
 
 def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
-    """Page and figures; another seed shows other passages in another order."""
+    """Report and figures are reproducible; another seed shows other passages."""
     files = [run.root / "report.html", *sorted((run.root / "figures").iterdir())]
     assert set(files) == set(run.report_files())
     before = [path.read_bytes() for path in files]
@@ -197,7 +197,7 @@ def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
 
 
 def test_the_figures_have_no_text_that_could_be_markup(run: RunDir) -> None:
-    """Letters are drawn as shapes; the font has every Vietnamese one."""
+    """Letters in figures are drawn as shapes, with a font that has every Vietnamese letter."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
@@ -209,8 +209,8 @@ def test_the_figures_have_no_text_that_could_be_markup(run: RunDir) -> None:
     assert all(ord(letter) in font.get_charmap() for letter in letters + letters.upper())
 
 
-def test_a_run_without_a_merge_log_says_so(tmp_path: Path) -> None:
-    """And a run without anything gives a page too, which says that."""
+def test_a_run_without_a_merge_log(tmp_path: Path) -> None:
+    """A run without labels.parquet, or without samples, has a report that states it."""
     for name, items, verdict in (
         ("some", ITEMS[1:], "All structural checks pass"),
         ("none", (), "there are no samples"),
@@ -225,7 +225,7 @@ def test_a_run_without_a_merge_log_says_so(tmp_path: Path) -> None:
 
 
 class Text(HTMLParser):
-    """The text of a piece of HTML without the names of types, and how deep marks are nested."""
+    """The text of HTML without the type names; checks that tags are closed in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -245,7 +245,7 @@ class Text(HTMLParser):
 
 @given(st.text("ab<&\"' đ\n", max_size=20), st.lists(st.tuples(st.integers(0, 20), st.integers(1, 9)), max_size=8))
 def test_marks_never_change_the_text(text: str, places: list[tuple[int, int]]) -> None:
-    """Nested, crossing, equal: well-formed, and the text is whole."""
+    """Marks of any spans, nested or crossing, are well-formed and keep the text."""
     mentions = [
         Mention(text[start : start + length], f"t{number}", "", start, start + length, "exact")
         for number, (start, length) in enumerate(places)
@@ -260,7 +260,7 @@ def test_marks_never_change_the_text(text: str, places: list[tuple[int, int]]) -
 
 
 def test_colours_have_enough_contrast() -> None:
-    """4.5 to 1 for all text, in light, in dark and in print."""
+    """All text has a contrast of 4.5 to 1 in light, dark and print colours."""
     css = (ROOT / "data_cards" / "templates" / "report.css").read_text(encoding="utf-8")
     palettes = [dict(re.findall(r"--([a-z0-9]+): (#[0-9a-f]{3,6})\b", block)) for block in css.split(":root {")[1:]]
     palettes = [palette for palette in palettes if "paper" in palette]
@@ -276,7 +276,7 @@ def test_colours_have_enough_contrast() -> None:
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance of a hexadecimal colour, as WCAG 2 defines it."""
+    """Return the relative luminance of a hexadecimal colour, as WCAG 2 defines it."""
     digits = colour[1:] if len(colour) == 7 else "".join(digit * 2 for digit in colour[1:])
     parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)

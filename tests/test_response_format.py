@@ -1,4 +1,4 @@
-"""Answers by a JSON schema: found out once with a question that counts, remembered, and never paid for twice."""
+"""--response-format: ``auto`` finds out once whether the endpoint takes a JSON schema, and pays no answer twice."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Request = dict[str, Any]
 
 
 def as_objects(passage: str, attempt: int) -> Answer:
-    """The same entities as ``echo_entities``, in the form of the schema."""
+    """Predict the entities of ``echo_entities`` in the form of the schema."""
     pairs = json.loads(echo_entities(passage, attempt).content or "[]")
     entities = [{"text": text, "type": kind} for text, kind in pairs]
     return Answer(content=json.dumps({"entities": entities}, ensure_ascii=False))
 
 
 def obeys(endpoint: Endpoint) -> None:
-    """Let ``endpoint`` answer by the schema where it is asked to."""
+    """Let ``endpoint`` answer by the schema if a request has it."""
     endpoint.refuse = lambda request: (
         as_objects(request["messages"][-1]["content"].split("<passage>\n")[-1].split("\n</passage>")[0], 1)
         if "response_format" in request
@@ -37,13 +37,13 @@ def obeys(endpoint: Endpoint) -> None:
 
 
 def refuses(endpoint: Endpoint, answer: Answer) -> None:
-    """Let ``endpoint`` give ``answer`` to whoever wants a schema, who may ask again at once."""
+    """Let ``endpoint`` send ``answer`` to requests with a schema; they may be retried at once."""
     answer = replace(answer, headers={**answer.headers, "Retry-After": "0"})
     endpoint.refuse = lambda request: answer if "response_format" in request else None
 
 
 def formats(endpoint: Endpoint) -> list[str]:
-    """What each request asked for, in order."""
+    """Return the format of each request, in order."""
     return ["json" if "response_format" in request else "text" for request in endpoint.requests]
 
 
@@ -52,8 +52,8 @@ def settled(out: Path) -> str:
 
 
 @pytest.mark.slow
-def test_where_it_is_taken_every_question_has_it(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The probe's answer counts: no passage is asked twice, and the dataset is the same as by text."""
+def test_an_endpoint_that_takes_the_schema(endpoint: Endpoint, tmp_path: Path) -> None:
+    """If the endpoint takes the schema, every passage is asked once with it; the dataset is the same."""
     build(endpoint, tmp_path / "text")
     passages = len(endpoint.requests)
     endpoint.requests.clear()
@@ -81,8 +81,8 @@ def test_where_it_is_taken_every_question_has_it(endpoint: Endpoint, tmp_path: P
     ],
     ids=["400", "422", "500 for ever"],
 )
-def test_where_it_is_refused_all_is_text(endpoint: Endpoint, answer: Answer, tmp_path: Path) -> None:
-    """One question is refused, and asked again without; the others never hear of it."""
+def test_an_endpoint_that_refuses_the_schema(endpoint: Endpoint, answer: Answer, tmp_path: Path) -> None:
+    """If the endpoint refuses the schema, only the first question is asked again, as text."""
     refuses(endpoint, answer)
     result = build(endpoint, tmp_path / "run", "--response-format", "auto", "--max-retries", 2)
     assert result.exit_code == 0, result.output
@@ -99,8 +99,8 @@ def is_ping(request: Request) -> bool:
 
 
 @pytest.mark.slow
-def test_where_it_is_ignored_nothing_is_paid_twice(endpoint: Endpoint, tmp_path: Path) -> None:
-    """A list of pairs is read as well."""
+def test_an_endpoint_that_ignores_the_schema(endpoint: Endpoint, tmp_path: Path) -> None:
+    """If the endpoint ignores the schema, its pairs are read and no passage is asked twice."""
     result = build(endpoint, tmp_path / "run", "--response-format", "auto")
     assert result.exit_code == 0, result.output
     assert set(endpoint.asked.values()) == {1}
@@ -108,8 +108,8 @@ def test_where_it_is_ignored_nothing_is_paid_twice(endpoint: Endpoint, tmp_path:
 
 
 @pytest.mark.slow
-def test_what_is_settled_stays(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Whatever the endpoint takes later, and whichever way the command is given; the other format is refused."""
+def test_the_settled_format_stays(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The settled format is kept whatever the endpoint takes later; the other one is refused."""
     refuses(endpoint, Answer(400))
     build(endpoint, tmp_path / "run", "--response-format", "auto")
     asked = len(endpoint.requests)
@@ -126,8 +126,8 @@ def test_what_is_settled_stays(endpoint: Endpoint, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_from_before_there_was_a_choice_stays_text(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Its manifest has no word of it, and its answers are found again."""
+def test_a_run_of_an_older_version_stays_text(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A manifest without the setting means text, and its answers are found again."""
     out = tmp_path / "run"
     build(endpoint, out)
     asked = len(endpoint.requests)
@@ -146,7 +146,7 @@ def test_a_run_from_before_there_was_a_choice_stays_text(endpoint: Endpoint, tmp
 def test_a_kill_after_the_probe_costs_nothing(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer is in the ledger before the manifest knows of it, and is found there."""
+    """After a kill between the probe and the manifest, the probe's answer is found in the ledger."""
     obeys(endpoint)
     out = tmp_path / "run"
 
@@ -167,7 +167,7 @@ def test_a_kill_after_the_probe_costs_nothing(
 
 @pytest.mark.slow
 def test_a_pilot_asks_as_the_build_will(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Its answers are used, the probe's too; a plan alone asks nothing."""
+    """A pilot uses the settled format and its answers are reused; a plan alone asks nothing."""
     obeys(endpoint)
     out, flags = tmp_path / "run", [*asking(endpoint), "--response-format", "auto"]
     assert vner("plan", "sample", "--out", out, *flags).exit_code == 0
@@ -181,7 +181,7 @@ def test_a_pilot_asks_as_the_build_will(endpoint: Endpoint, tmp_path: Path) -> N
 
 
 def test_a_wrong_key_shows_at_the_probe(endpoint: Endpoint, tmp_path: Path) -> None:
-    """One request, one line, and nothing is settled."""
+    """A wrong key costs one request, and no format is settled."""
     endpoint.reply = lambda passage, attempt: Answer(401)
     result = build(endpoint, tmp_path / "run", "--response-format", "auto")
     assert result.exit_code == 1
@@ -190,7 +190,7 @@ def test_a_wrong_key_shows_at_the_probe(endpoint: Endpoint, tmp_path: Path) -> N
 
 
 def test_the_key_of_a_question_by_schema() -> None:
-    """Pinned: a change of this value would orphan every answer that was paid for by schema."""
+    """The key is pinned: another value would lose every answer paid for by schema."""
     config = RunConfig(provider="openai", model="llama3-70b-8192", response_format="json")
     question = make_teacher(config).question("Đà Nẵng")
     assert (

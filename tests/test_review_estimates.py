@@ -18,7 +18,7 @@ def stratum(size: int, right: int, wrong: int, group: str = "") -> Stratum:
 
 
 def test_jeffreys_is_that_of_scipy() -> None:
-    """The interval is the central one of the Beta posterior, and reaches 0 and 1 where nothing speaks against it."""
+    """Jeffreys' interval is the central one of the Beta posterior, with 0 and 1 as limits at the ends."""
     from scipy.stats import beta
 
     low, high = jeffreys(0.9, 50)
@@ -28,15 +28,15 @@ def test_jeffreys_is_that_of_scipy() -> None:
 
 
 def test_203_checks_give_three_points() -> None:
-    """At 95 % precision, 203 checks of a large dataset give an interval of three points on either side."""
+    """At 95 % precision, 203 checks of a large dataset give an interval of ± 3 points."""
     found = stratified([stratum(100_000, 193, 10)])
     assert found is not None
     assert found.half_width == pytest.approx(0.03, abs=0.0005)
 
 
 @given(st.lists(st.tuples(st.integers(2, 500), st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=8))
-def test_an_interval_holds_its_estimate(parts: list[tuple[int, int, int]]) -> None:
-    """Whatever was checked, 0 <= low <= value <= high <= 1, and n is the number of checks."""
+def test_an_interval_contains_its_estimate(parts: list[tuple[int, int, int]]) -> None:
+    """For any checks, 0 <= low <= value <= high <= 1, and n is their number."""
     own = [stratum(size + right + wrong, right, wrong) for size, right, wrong in parts]
     found = stratified(own)
     checks = sum(right + wrong for _, right, wrong in parts)
@@ -49,21 +49,21 @@ def test_an_interval_holds_its_estimate(parts: list[tuple[int, int, int]]) -> No
 
 
 def test_a_census_has_no_width() -> None:
-    """When every entity was checked, the estimate is the truth."""
+    """If every entity was checked, the interval has no width."""
     found = stratified([stratum(8, 6, 2), stratum(4, 4, 0)])
     assert found is not None
     assert (found.low, found.value, found.high) == pytest.approx((10 / 12,) * 3)
 
 
 def test_strata_are_weighted_by_their_size() -> None:
-    """A part that was checked more densely does not count for more."""
+    """Strata are weighted by size, not by the number of checks."""
     found = stratified([stratum(900, 50, 0, "agreed"), stratum(100, 25, 25, "doubtful")])
     assert found is not None
     assert found.value == pytest.approx(0.95)
 
 
 def test_an_unchecked_stratum_takes_the_rate_of_others() -> None:
-    """A stratum without a check is neither right nor wrong."""
+    """A stratum without a check is assumed to have the rate of the others."""
     found = stratified([stratum(500, 45, 5), stratum(100, 0, 0)])
     assert found is not None
     assert found.value == pytest.approx(0.9)
@@ -73,7 +73,7 @@ def test_an_unchecked_stratum_takes_the_rate_of_others() -> None:
 def test_ppi_agrees_with_its_reference() -> None:
     """With scores for all of a large dataset, value and width are those of the authors' package.
 
-    The width to a twelfth: theirs is a normal interval, ours Jeffreys'.
+    The width within a twelfth: theirs is a normal interval, ours Jeffreys'.
     """
     from ppi_py import ppi_mean_ci, ppi_mean_pointestimate
 
@@ -87,8 +87,8 @@ def test_ppi_agrees_with_its_reference() -> None:
     assert found.high - found.low == pytest.approx(float(high[0] - low[0]), rel=0.08)
 
 
-def test_a_useful_score_narrows_the_interval_and_a_useless_one_does_not_widen_it() -> None:
-    """The factor of the score follows from what it explains."""
+def test_only_a_useful_score_changes_the_interval() -> None:
+    """A useful score narrows the interval; a useless one does not widen it."""
     random = np.random.default_rng(2)
     right = (random.random(300) < 0.8).astype(float)
     plain = stratified([Stratum("", 9_000, right)])
@@ -101,8 +101,8 @@ def test_a_useful_score_narrows_the_interval_and_a_useless_one_does_not_widen_it
     assert useless.half_width <= 1.001 * plain.half_width
 
 
-def test_a_type_with_few_checks_leans_on_the_others() -> None:
-    """Three right checks are not proof of 100 %; the figure says that it is pooled."""
+def test_a_type_with_few_checks_is_pooled() -> None:
+    """A type with few checks is pooled with the others, and marked as pooled."""
     found = by_type([stratum(300, 3, 0)], others=0.9)
     assert found is not None
     assert found.pooled
@@ -114,8 +114,8 @@ def test_a_type_with_few_checks_leans_on_the_others() -> None:
     assert own.value == pytest.approx(0.9)
 
 
-def test_checks_for_says_how_many_more() -> None:
-    """As many further checks as it says bring the interval to the width that was asked for."""
+def test_checks_for_returns_the_missing_number() -> None:
+    """The returned number of further checks gives the requested width."""
     found = stratified([stratum(50_000, 95, 5)])
     assert found is not None
     more = checks_for(found, 0.03)
@@ -126,7 +126,7 @@ def test_checks_for_says_how_many_more() -> None:
 
 
 def test_recall_is_a_ratio_over_passages() -> None:
-    """A passage with many entities counts for more; without any entity there is no recall."""
+    """Passages count by their entities; without any entity there is no recall."""
     found = ratio([1, 9, 4, 2] * 10, [1, 10, 8, 2] * 10, population=10_000)
     assert found is not None
     assert found.value == pytest.approx(16 / 21)
@@ -137,7 +137,7 @@ def test_recall_is_a_ratio_over_passages() -> None:
 
 @pytest.mark.slow
 def test_recall_covers_the_truth() -> None:
-    """Of 200 simulated reviews of 60 clustered passages, between 90 and 99 in a hundred intervals hold the truth."""
+    """In 200 simulated reviews of 60 passages, 90 to 99 % of the intervals contain the truth."""
     random = np.random.default_rng(3)
     gold = random.poisson(6, 2_000) + 1
     hits = random.binomial(gold, random.beta(6, 2, 2_000))
@@ -151,7 +151,7 @@ def test_recall_covers_the_truth() -> None:
 
 
 def test_alpha_of_known_data() -> None:
-    """Krippendorff's own example of nominal data with missing values has alpha 0.743."""
+    """Krippendorff's example of nominal data with missing values has alpha 0.743."""
     rows = [
         "1 2 3 3 2 1 4 1 2 . . .",
         "1 2 3 3 2 2 4 1 2 5 . 3",
@@ -172,7 +172,7 @@ def entities(number: int) -> list[Subject]:
 
 
 def test_a_larger_sample_contains_every_smaller_one() -> None:
-    """The order is a permutation that depends on the seed alone, not on the order of the input."""
+    """The order of the draw is a permutation that depends only on the seed."""
     own = entities(2_000)
     order = [one.subject for one in draw_order(own, strata(own), seed=5)]
     again = [one.subject for one in draw_order(own[::-1], strata(own[::-1]), seed=5)]
@@ -184,7 +184,7 @@ def test_a_larger_sample_contains_every_smaller_one() -> None:
 @pytest.mark.slow
 @given(st.integers(1, 400), st.integers(0, 50))
 def test_any_beginning_of_the_order_is_a_proportional_sample(length: int, seed: int) -> None:
-    """Each stratum has its share of any beginning, to within one entity; ranks are consecutive."""
+    """Any beginning of the order has each stratum's share, within two entities."""
     own = entities(1_000)
     head = draw_order(own, strata(own), seed)[:length]
     for name in {one.stratum for one in head}:
@@ -195,7 +195,7 @@ def test_any_beginning_of_the_order_is_a_proportional_sample(length: int, seed: 
 
 
 def test_doubtful_entities_are_drawn_more_densely() -> None:
-    """Where two teachers differ, three times as many are drawn; the strata tell the two apart."""
+    """Entities on which two teachers differ are drawn three times as often."""
     own = entities(3_000)
     agrees = {one: number % 5 > 0 for number, one in enumerate(own)}
     head = draw_order(own, strata(own, agrees), seed=1)[:300]
@@ -203,15 +203,15 @@ def test_doubtful_entities_are_drawn_more_densely() -> None:
     assert 100 < doubtful < 150
 
 
-def test_passages_are_read_in_an_order_of_their_own() -> None:
-    """Blind passages are drawn by the seed, apart from the entities."""
+def test_blind_passages_have_their_own_order() -> None:
+    """The order of blind passages depends only on the seed."""
     ids = [f"p{i}" for i in range(50)]
     assert sorted(passage_order(ids, 1)) == sorted(ids)
     assert passage_order(ids, 1) == passage_order(reversed(ids), 1) != passage_order(ids, 2)
 
 
-def test_nothing_checked_is_no_estimate() -> None:
-    """There is no figure without a check."""
+def test_without_checks_there_is_no_estimate() -> None:
+    """Without a check there is no estimate."""
     assert stratified([]) is None
     assert by_type([stratum(10, 0, 0)], others=0.5) is None
     assert estimates.checks_for(Estimate(1, 1, 1, 0), 0.03) == 0

@@ -1,4 +1,4 @@
-"""The run directory: files are whole or not there, and one process works on it at a time."""
+"""The run directory: files are complete or absent, and one process works on it at a time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from annotator.storage.rundir import FORMAT, RunDir, existing, opened
 from tests.commands import vner
 
 
-def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    """What fails midway leaves the old content and no litter."""
+def test_a_file_is_complete_or_absent(tmp_path: Path) -> None:
+    """A write that fails midway keeps the old content and leaves no temporary file."""
     path = tmp_path / "x.json"
     write_json(path, {"tên": "Hoà"})
     assert path.read_text(encoding="utf-8") == '{\n  "tên": "Hoà"\n}\n'
@@ -39,10 +39,8 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     ("number", "words"),
     [(28, "free some space"), (13, "check its permissions"), (30, "read-only"), (5, "check the path")],
 )
-def test_what_the_system_says_gets_a_mend(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
-) -> None:
-    """Full, forbidden, read-only, broken."""
+def test_a_system_error_gets_a_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
+    """Errors for a full, forbidden, read-only or broken disk name the fix."""
 
     def refuse(*args: object) -> None:
         raise OSError(number, "no")
@@ -53,8 +51,8 @@ def test_what_the_system_says_gets_a_mend(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_one_at_a_time(tmp_path: Path) -> None:
-    """And the lock is gone with whoever held it."""
+def test_only_one_process_at_a_time(tmp_path: Path) -> None:
+    """A second process is refused while the lock is held."""
     with (
         opened(tmp_path / "run"),
         pytest.raises(RunDirError, match="another process is working on"),
@@ -65,20 +63,20 @@ def test_only_one_at_a_time(tmp_path: Path) -> None:
         assert run.root == tmp_path / "run"
 
 
-def test_litter_of_a_killed_process_is_removed(tmp_path: Path) -> None:
-    """Unfinished files have a name of their own; nothing else is touched."""
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    """Temporary files of a killed process are removed, and nothing else."""
     with opened(tmp_path / "run") as run:
         write_json(run.manifest, {"format": FORMAT})
-        litter = run.samples("train").parent / ".train.parquet-abc.part"
-        litter.parent.mkdir()
-        litter.write_bytes(b"half")
+        unfinished = run.samples("train").parent / ".train.parquet-abc.part"
+        unfinished.parent.mkdir()
+        unfinished.write_bytes(b"half")
     with opened(tmp_path / "run"):
-        assert not litter.exists()
+        assert not unfinished.exists()
         assert run.manifest.exists()
 
 
-def test_a_start_that_fails_removes_what_it_made_and_nothing_of_another_run(tmp_path: Path) -> None:
-    """Both began in a folder that was not there, like ``runs/`` of the default ``--out``."""
+def test_a_failed_start_removes_only_its_own_folders(tmp_path: Path) -> None:
+    """A failed start removes the folders that it created, but not those of another run."""
     with pytest.raises(ValueError, match="wrong key"), opened(tmp_path / "runs" / "deep" / "alone"):
         raise ValueError("wrong key")
     assert not list(tmp_path.iterdir())
@@ -96,8 +94,8 @@ def test_a_start_that_fails_removes_what_it_made_and_nothing_of_another_run(tmp_
     assert other.ledger.exists()
 
 
-def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
-    """Also for reading."""
+def test_a_foreign_directory_is_refused(tmp_path: Path) -> None:
+    """A directory with foreign files is refused, for writing and for reading."""
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     with pytest.raises(RunDirError, match=r"holds notes\.txt"), opened(tmp_path):
         pass
@@ -105,8 +103,8 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
         existing(tmp_path)
 
 
-def test_a_broken_manifest_is_said(tmp_path: Path) -> None:
-    """With the way out."""
+def test_a_broken_manifest_is_reported(tmp_path: Path) -> None:
+    """A broken manifest is an error with the fix."""
     run = RunDir(tmp_path)
     assert run.read_manifest() == {}
     Ledger(run.ledger).close()
@@ -136,7 +134,7 @@ OLD = {name: {} for name in ("config", "source", "tokenizer", "teacher", "lexico
     ],
 )
 def test_only_a_manifest_of_this_program_marks_a_run_directory(tmp_path: Path, manifest: object, ours: bool) -> None:
-    """A folder with another manifest is refused by one line, and keeps every byte."""
+    """A folder with a foreign manifest is refused and not changed."""
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     (tmp_path / "README.md").write_text("mine", encoding="utf-8")
     assert RunDir(tmp_path).recognised() == ours
@@ -147,8 +145,8 @@ def test_only_a_manifest_of_this_program_marks_a_run_directory(tmp_path: Path, m
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["README.md", "manifest.json"]
 
 
-def test_a_build_leaves_a_web_app_alone(tmp_path: Path) -> None:
-    """Its manifest, its README and a foreign database of the ledger's name."""
+def test_a_build_does_not_change_a_web_app(tmp_path: Path) -> None:
+    """A folder with a web app's manifest and a foreign completions.sqlite is refused and not changed."""
     for name, text in (("manifest.json", '{"name": "App"}'), ("README.md", "mine"), ("report.html", "mine")):
         (tmp_path / name).write_text(text, encoding="utf-8")
     with sqlite3.connect(tmp_path / "completions.sqlite") as database:
@@ -178,7 +176,7 @@ def test_a_build_leaves_a_web_app_alone(tmp_path: Path) -> None:
     ],
 )
 def test_a_failed_start_leaves_no_directory(tmp_path: Path, arguments: list[str]) -> None:
-    """Nor the folders above it; a folder that was there stays."""
+    """A failed start leaves no new folder; an existing one stays."""
     for out, kept in ((tmp_path / "a" / "run", tmp_path), (tmp_path / "b", tmp_path / "b")):
         kept.mkdir(exist_ok=True)
         result = vner("build", *arguments, "--out", out, "-q")
@@ -187,8 +185,8 @@ def test_a_failed_start_leaves_no_directory(tmp_path: Path, arguments: list[str]
         assert not (tmp_path / "a").exists()
 
 
-def test_rejected_is_merged_in_the_order_of_the_stages(tmp_path: Path) -> None:
-    """And forgetting a stage forgets what came after and the report with its pictures, but never the ledger."""
+def test_rejected_records_are_merged_in_stage_order(tmp_path: Path) -> None:
+    """Rejected records are merged in stage order; forgetting a stage removes later files, never the ledger."""
     with opened(tmp_path / "run") as run:
         run.ledger.write_bytes(b"paid")
         for stage in ("explode", "sample", "chunk"):

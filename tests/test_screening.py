@@ -1,4 +1,4 @@
-"""Which documents are taken, and why others are not."""
+"""Which documents the screen accepts, and the reasons for rejections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VOCABULARY = [
 
 
 class Screened:
-    """A screen and its drawn documents."""
+    """A screen with its drawn documents."""
 
     def __init__(self, **settings: Any) -> None:
         self.drawn = Drawn()
@@ -42,7 +42,7 @@ def _reason(row: Document | Rejected) -> str:
 
 @pytest.mark.parametrize("text", ["", " \n\t\u00a0", "12/3/2024 - 99%", "...", "\u200b", "🙂🙂"])
 def test_text_without_letters_is_empty(text: str) -> None:
-    """White space, digits and signs alone are no document."""
+    """White space, digits and signs alone are rejected as empty."""
     row = Screened()(Document("1", text, "a.txt"))
     assert row == Rejected("sample", "empty", "1", text.strip(), "the text has no letters")
 
@@ -55,8 +55,8 @@ def test_a_caption_is_too_short() -> None:
     assert isinstance(screen(Document("2", " ".join(words[:20]), "a")), Document)
 
 
-def test_a_text_is_taken_once() -> None:
-    """The second document with the same text is a duplicate, which names the first."""
+def test_a_repeated_text_is_a_duplicate() -> None:
+    """A second document with the same text is a duplicate, and names the first."""
     screen = Screened()
     assert screen(Document("1", RAIN, "a")) == Document("1", RAIN, "a")
     again = screen(Document("2", RAIN, "b"))
@@ -64,8 +64,8 @@ def test_a_text_is_taken_once() -> None:
     assert screen(Document("3", SUN, "a")) == Document("3", SUN, "a")
 
 
-def test_an_id_is_taken_once() -> None:
-    """Another text under a taken id gets one of its own, made from its text: the same whatever else was taken."""
+def test_a_repeated_id_is_changed() -> None:
+    """Another text with a known id gets an id from its text, independent of other documents."""
     screen = Screened()
     screen(Document("1", RAIN, "a"))
     second = screen(Document("1", SUN, "a"))
@@ -75,7 +75,7 @@ def test_an_id_is_taken_once() -> None:
 
 
 def test_a_made_id_never_collides() -> None:
-    """A source whose ids imitate made ones gets distinct ids too."""
+    """Ids stay distinct even if the source imitates changed ids."""
     screen = Screened()
     taken = [
         screen(Document(identity, text, "a"))
@@ -90,7 +90,7 @@ def _article(seed: int, words: int = 200) -> str:
 
 
 def test_a_near_duplicate_is_left_out() -> None:
-    """An article with a few words changed is one that was there already; one that shares half of it is not."""
+    """An article with a few words changed is rejected; one that shares half is accepted."""
     screen, article = Screened(near_duplicates=0.8), _article(0)
     assert isinstance(screen(Document("1", article, "a")), Document)
     words = article.split()
@@ -103,7 +103,7 @@ def test_a_near_duplicate_is_left_out() -> None:
 
 
 def test_other_spellings_are_near_duplicates() -> None:
-    """Case, spacing, punctuation, decomposed letters and the place of the tone do not make another article."""
+    """Case, spacing, punctuation, decomposition and tone placement do not make another article."""
     screen, article = Screened(near_duplicates=0.8), _article(0)
     screen(Document("1", article, "a"))
     spelt = article.upper().replace(" ", "  , ").replace("HÒA", "HOÀ")
@@ -112,7 +112,7 @@ def test_other_spellings_are_near_duplicates() -> None:
 
 @pytest.mark.slow
 def test_near_duplicates_among_many() -> None:
-    """Of 300 articles and a copy of each with 2 % of the words changed, no copy is taken, no article left out."""
+    """Of 300 articles, each copy with 2 % of the words changed is rejected, and no original."""
     screen = Screened(near_duplicates=0.8)
     for seed in range(300):
         article = _article(seed).split()
@@ -122,14 +122,14 @@ def test_near_duplicates_among_many() -> None:
 
 
 def test_a_text_that_repeats_itself() -> None:
-    """An article that has its own first half again is left out; one with a sentence said twice is not."""
+    """An article that is there twice is rejected; one with a repeated sentence is not."""
     article = _article(0)
     assert _reason(Screened()(Document("1", f"{article} {article}", "a"))) == "repeats itself"
     assert isinstance(Screened()(Document("1", f"{article} {article[:60]}", "a")), Document)
 
 
-def test_boilerplate_goes_and_is_told() -> None:
-    """The document is without it; each piece comes with its reason, its words and where it stood."""
+def test_boilerplate_is_removed_and_recorded() -> None:
+    """Boilerplate is removed; each piece is recorded with reason, text and place."""
     drawn = Drawn()
     article = f"Tin trong ngày\nCảnh mưa to. (Ảnh: TTXVN) {_article(0)} Thu Hà"
     row, removed = Screen(Screening(), drawn)(drawn.put(Document("1", article, "a")))
@@ -143,15 +143,15 @@ def test_boilerplate_goes_and_is_told() -> None:
 
 
 def test_nothing_but_boilerplate() -> None:
-    """What is too short without it is left out whole."""
+    """A document that is too short without its boilerplate is rejected."""
     drawn = Drawn()
     text = f"Hình ảnh hôm nay ở thủ đô.\n{'Một góc phố cổ vào buổi sáng sớm. (Ảnh: TTXVN) ' * 3}"
     row, removed = Screen(Screening(shortest=24), drawn)(drawn.put(Document("1", text, "a")))
     assert (_reason(row), removed) == ("boilerplate only", [])
 
 
-def test_lines_of_many_documents_go() -> None:
-    """A line that five of the first documents have is cut out of every one."""
+def test_lines_of_many_documents_are_removed() -> None:
+    """A line of five of the first documents is removed from every one."""
     drawn, footer = Drawn(), "Mọi đóng góp xin gửi về toà soạn báo của chúng tôi ở số 1 phố Dài."
     screen = Screen(Screening(), drawn)
     places = [drawn.put(Document(str(seed), f"{_article(seed)}\n{footer}", "a")) for seed in range(6)]
@@ -173,7 +173,7 @@ def test_lines_of_many_documents_go() -> None:
     ],
 )
 def test_other_languages_are_rejected(text: str) -> None:
-    """Languages that share letters with Vietnamese, and those that do not, are told apart from it."""
+    """Texts in other languages are rejected, whether or not they share letters with Vietnamese."""
     row = Screened()(Document("1", text, "a"))
     assert _reason(row) == "not Vietnamese"
     assert isinstance(row, Rejected)
@@ -189,23 +189,23 @@ def test_other_languages_are_rejected(text: str) -> None:
     ],
 )
 def test_vietnamese_is_kept(text: str) -> None:
-    """Vietnamese is kept, in capitals and full of foreign names too."""
+    """Vietnamese is accepted, also in capitals or with many foreign names."""
     assert is_vietnamese(text)
 
 
 def test_clear_cases_need_no_language_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Text with Vietnamese letters in plenty is never given to langdetect."""
+    """A text with many Vietnamese letters is accepted without langdetect."""
     monkeypatch.setattr("langdetect.detect", lambda text: pytest.fail("asked"))
     assert is_vietnamese(RAIN)
 
 
 def test_text_langdetect_cannot_read() -> None:
-    """Letters of a script that it has no profile of are not Vietnamese, not an error."""
+    """Letters of a script without a profile are not Vietnamese, not an error."""
     assert not is_vietnamese("ᚠᚢᚦᚨᚱᚲ")
 
 
 def test_share() -> None:
-    """The share is over letters only, case aside; à and ê, which other languages have, do not count."""
+    """The share counts letters only, in any case, without letters that other languages have."""
     assert vietnamese_share("Đường 12/3") == pytest.approx(3 / 5)
     assert vietnamese_share("à la fenêtre") == 0
     assert vietnamese_share("12/3") == 0
@@ -216,7 +216,7 @@ def test_share() -> None:
     st.lists(st.tuples(st.sampled_from("12"), st.sampled_from([RAIN, SUN, RAIN + SUN, "", "Hello there, my friend"])))
 )
 def test_taken_documents_are_distinct(pairs: list[tuple[str, str]]) -> None:
-    """Whatever comes, no two taken documents share an id or a text, and each text worth taking is taken once."""
+    """Accepted documents have distinct ids and texts, and each good text is accepted once."""
     screen = Screened()
     rows = [screen(Document(identity, text, "a")) for identity, text in pairs]
     taken = [row for row in rows if isinstance(row, Document)]

@@ -1,4 +1,4 @@
-"""Sentence boundaries of Vietnamese news, rule by rule, and what must hold of any text."""
+"""Sentence boundaries of Vietnamese news, rule by rule, and properties for any text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def split(text: str) -> list[str]:
 
 
 def assert_covers(text: str, made: list[Sentence]) -> None:
-    """In order, disjoint, no white space at the edges, and nothing but white space left out."""
+    """Check that sentences are ordered, disjoint and stripped, and leave out only white space."""
     position = 0
     for sentence in made:
         assert position <= sentence.start < sentence.end <= len(text)
@@ -52,7 +52,7 @@ def assert_covers(text: str, made: list[Sentence]) -> None:
     ],
 )
 def test_stays_whole(sentence: str) -> None:
-    """Abbreviations, initials, numbers, addresses and pauses end nothing."""
+    """Abbreviations, initials, numbers, addresses and pauses do not end a sentence."""
     assert split(sentence) == [sentence]
 
 
@@ -76,7 +76,7 @@ def test_stays_whole(sentence: str) -> None:
     ],
 )
 def test_splits(first: str, second: str) -> None:
-    """What ends a sentence does, with the quotes and brackets it closes."""
+    """A sentence ends after its terminal punctuation with closing quotes and brackets."""
     assert split(f"{first} {second}") == [first, second]
     assert split(f"{first}\n{second}") == [first, second]
 
@@ -97,25 +97,25 @@ def test_splits(first: str, second: str) -> None:
     ],
 )
 def test_forgotten_space(text: str, parts: list[str]) -> None:
-    """A full stop without a space after it ends a sentence between Vietnamese words, not inside a name."""
+    """A full stop without a space ends a sentence between Vietnamese words, not inside a name."""
     assert split(text) == parts
 
 
 def test_straight_quotes_are_paired() -> None:
-    """A straight quote after a stray space closes when one is open, and opens when none is."""
+    """A straight quote closes if one is open, and opens otherwise."""
     assert split('Anh nói: " Tôi đi. " Rồi anh đi.') == ['Anh nói: " Tôi đi. "', "Rồi anh đi."]
     assert split('Rồi anh đi. "Tôi ở lại." Chị nói.') == ["Rồi anh đi.", '"Tôi ở lại."', "Chị nói."]
 
 
 def test_list_items_keep_their_numbers() -> None:
-    """The number or letter at the head of an item belongs to the item."""
+    """The number or letter of a list item belongs to the item."""
     parts = ["1. Nộp đơn.", "2. Chờ gọi.", "II. Kết quả.", "B. Đáp án."]
     assert split(" ".join(parts)) == parts
     assert split("a. Xem lại.\nb. Ký tên.") == ["a. Xem lại.", "b. Ký tên."]
 
 
 def test_paragraphs_always_end() -> None:
-    """Line breaks of every kind end a sentence, finished or not."""
+    """A line break of any kind ends a sentence."""
     assert split("Tin vắn\nÔng H.\r\n\r\nvề quê\u2029hôm qua") == ["Tin vắn", "Ông H.", "về quê", "hôm qua"]
 
 
@@ -132,7 +132,7 @@ def test_paragraphs_always_end() -> None:
     ],
 )
 def test_complete(text: str, complete: bool) -> None:
-    """Complete is closed by terminal punctuation and four words long at least; headlines and bylines are not."""
+    """A complete sentence has terminal punctuation and four words; headlines and bylines are not complete."""
     assert [sentence.complete for sentence in split_sentences(text)] == [complete]
 
 
@@ -148,7 +148,7 @@ MARKS = st.sampled_from(
 
 @given(st.one_of(st.lists(MARKS).map("".join), st.text()))
 def test_any_text_is_covered(text: str) -> None:
-    """Whatever the text, its sentences are in order, disjoint and complete, and no line break is in any."""
+    """For any text, sentences cover it and contain no line break."""
     found = split_sentences(text)
     assert_covers(text, found)
     assert all(len(text[one.start : one.end].splitlines()) == 1 for one in found)
@@ -181,14 +181,14 @@ SPOTS = st.sampled_from(
 
 
 @given(st.lists(SPOTS, max_size=40).map("".join))
-def test_no_sentence_goes_on_over_a_line_break(text: str) -> None:
-    """Nor in what looks like Vietnamese."""
+def test_no_sentence_contains_a_line_break(text: str) -> None:
+    """Text that resembles Vietnamese has no sentence with a line break."""
     assert all(len(text[one.start : one.end].splitlines()) == 1 for one in split_sentences(text))
 
 
 @given(st.lists(SPOTS, max_size=40).map("".join))
-def test_what_is_sure_needs_no_look(text: str) -> None:
-    """The pattern that spares most marks the rules says of none what the rules would not say."""
+def test_the_quick_pattern_changes_nothing(text: str) -> None:
+    """The pattern that skips marks without the rules gives the same sentences as the rules."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sentences, "_PLACE", re.compile(f"[.?!…。？！]+|[{sentences._BREAKS}]()"))
         looked_at = split_sentences(text)
@@ -197,7 +197,7 @@ def test_what_is_sure_needs_no_look(text: str) -> None:
 
 @pytest.mark.parametrize("run", ["a", " ", ".", '"', ". ", "A. ", '."', "a\n", ". ”", "xin.Chào"])
 def test_long_runs(run: str) -> None:
-    """Endless repetitions are split like anything else."""
+    """Very long repetitions are split."""
     text = run * (200_000 // len(run))
     assert_covers(text, split_sentences(text))
 

@@ -1,4 +1,4 @@
-"""What a SOURCE means, which files it has, and when its fingerprint changes."""
+"""What SOURCE means, which files it has, and when its fingerprint changes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def _names(source: str | os.PathLike[str] | None) -> list[str]:
 
 
 def test_sample_is_the_default() -> None:
-    """Nothing and `sample` both mean the bundled articles, which ship as .jsonl."""
+    """No source and ``sample`` both mean the bundled articles."""
     assert locate(None) == locate("sample")
     assert _names(None)
     assert all(name.endswith(".jsonl") for name in _names(None))
 
 
 def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
-    """Known types come in the order of their names; hidden files and folders, and other types, are left alone."""
+    """Known types are read in the order of their names; hidden and other files are ignored."""
     for name in (
         "b.jsonl",
         "a/z.TXT",
@@ -45,20 +45,20 @@ def test_a_folder_is_read_recursively_in_order(tmp_path: Path) -> None:
 
 
 def test_a_file_is_named_without_its_folder(tmp_path: Path) -> None:
-    """One file is its own source: where it lies does not enter the records."""
+    """A single file is named without its folder in the records."""
     path = tmp_path / "tin tức.jsonl"
     path.write_text("x")
     assert locate(path) == (SourceFile("tin tức.jsonl", path),)
 
 
 def test_file_names_become_nfc(tmp_path: Path) -> None:
-    """A name in decomposed form, as some file systems keep it, gives the same record as a composed one."""
+    """File names are in NFC in the records."""
     (tmp_path / "tin tu\u031b\u0301c.txt").write_text("x")
     assert _names(tmp_path) == ["tin tức.txt"]
 
 
 def test_a_file_name_that_is_not_utf8_is_made_valid() -> None:
-    """A name in an old encoding can be stored."""
+    """A file name that is not UTF-8 gets replacement characters, so that it can be stored."""
     assert locating._portable(os.fsdecode(b"b\xe9.txt")) == "b\ufffd.txt"
 
 
@@ -66,18 +66,18 @@ def test_a_file_name_that_is_not_utf8_is_made_valid() -> None:
     ("name", "suffix"), [("a.jsonl.gz", ".jsonl.gz"), ("A.JSON", ".json"), ("a.gz", ""), ("a", "")]
 )
 def test_suffix(name: str, suffix: str) -> None:
-    """The type is told by the ending, in any case."""
+    """The suffix decides about the type, in any case."""
     assert SourceFile(name, Path(name)).suffix == suffix
 
 
 @pytest.mark.parametrize("name", ["bkai-foundation-models/BKAINewsCorpus", "a/b.c_d-e"])
 def test_hub_names(name: str) -> None:
-    """org/name is a Hub dataset when nothing of that name lies here."""
+    """org/name is a Hub dataset if there is no such path."""
     assert locate(name) == HubDataset(name)
 
 
-def test_what_exists_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder org/name is a folder."""
+def test_a_local_path_is_preferred_to_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An existing folder org/name is preferred to the Hub dataset."""
     (tmp_path / "org" / "name").mkdir(parents=True)
     (tmp_path / "org" / "name" / "a.txt").write_text("x")
     monkeypatch.chdir(tmp_path)
@@ -85,7 +85,7 @@ def test_what_exists_wins_over_the_hub(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A leading tilde is the home folder."""
+    """A leading ~ is expanded to the home folder."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.txt").write_text("x")
     assert _names("~/a.txt") == ["a.txt"]
@@ -109,21 +109,21 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_a_missing_path_is_no_hub_request(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What looks like a path and is not there is said to be missing, in one line."""
+    """A missing path is a one-line error, not a request to the Hub."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SourceError, match=r"^no such file or folder: .*; give `sample`"):
         locate(name)
 
 
 def test_a_folder_without_documents(tmp_path: Path) -> None:
-    """An empty folder, or one of other files, is an error that lists the known types."""
+    """A folder without readable files is an error that lists the known types."""
     (tmp_path / "notes.md").write_text("x")
     with pytest.raises(SourceError, match=r"no file to read in .*\.parquet"):
         locate(tmp_path)
 
 
 def test_an_unknown_type(tmp_path: Path) -> None:
-    """One file of a type we cannot read is an error that lists the known types."""
+    """A file of an unknown type is an error that lists the known types."""
     path = tmp_path / "a.docx"
     path.write_text("x")
     with pytest.raises(SourceError, match=r"a\.docx: its type is unknown; use one of \.jsonl"):
@@ -131,20 +131,20 @@ def test_an_unknown_type(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
-    """A named pipe would be read once and block: it is no source."""
+    """A named pipe is refused: it could be read only once."""
     os.mkfifo(tmp_path / "a.jsonl")
     with pytest.raises(SourceError, match="not a regular file"):
         locate(tmp_path / "a.jsonl")
 
 
 def test_a_name_too_long_for_the_system() -> None:
-    """What the system refuses to look up is told as such."""
+    """A name that the system refuses is an error."""
     with pytest.raises(SourceError, match="cannot read aaa"):
         locate("a" * 5000)
 
 
 def test_an_unreadable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that may not be listed is an error, not an empty folder."""
+    """A folder that cannot be listed is an error, not an empty folder."""
 
     def refuse(path: str) -> None:
         raise PermissionError(13, "Permission denied", path)
@@ -163,7 +163,7 @@ def _folder(root: Path, text: str = "một") -> Path:
 
 @pytest.mark.parametrize("more", [0, 10**9])
 def test_fingerprint_follows_content(tmp_path: Path, more: int) -> None:
-    """A copy or a touch keeps it, another text or another name changes it, whether files are hashed whole or not."""
+    """Only names and contents change the fingerprint, whether files are hashed whole or in part."""
     for name in ("first", "second", "third"):
         _put(tmp_path / name / "large.txt", "", size=more)
     first = _folder(tmp_path / "first")
@@ -179,7 +179,7 @@ def test_fingerprint_follows_content(tmp_path: Path, more: int) -> None:
 
 
 def test_fingerprint_of_a_large_source_reads_both_ends(tmp_path: Path) -> None:
-    """Beyond a gigabyte a change at either end of a file shows, one in the middle of the same size does not."""
+    """Of more than a gigabyte, only size and both ends of each file are hashed."""
     path, size = tmp_path / "a.txt", 10**9
 
     def of(text: str, at: int = 0, size: int = size) -> str:
@@ -191,7 +191,7 @@ def test_fingerprint_of_a_large_source_reads_both_ends(tmp_path: Path) -> None:
 
 
 def _put(path: Path, text: str, at: int = 0, size: int = 0) -> None:
-    """Write a file of this size that takes no room: a text somewhere in it, else zeros."""
+    """Write a sparse file of a size with a text at a place."""
     path.parent.mkdir(exist_ok=True)
     with path.open("wb") as file:
         file.truncate(size)
@@ -200,13 +200,13 @@ def _put(path: Path, text: str, at: int = 0, size: int = 0) -> None:
 
 
 def test_fingerprint_of_other_sources() -> None:
-    """The bundled sample has one by content, a Hub dataset by its name and without a request."""
+    """The bundled sample has a fingerprint by content, a Hub dataset one by name without a request."""
     assert fingerprint(None) == fingerprint("sample")
     assert fingerprint("org/name") == "hub:org/name"
 
 
 def test_fingerprint_of_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be read is named."""
+    """A file that cannot be read is named in the error."""
     path = tmp_path / "a.txt"
     path.write_text("x")
 

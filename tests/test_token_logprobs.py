@@ -1,4 +1,4 @@
-"""Token probabilities: stored with the answer, they tell how sure a teacher was of each entity."""
+"""Token probabilities: they are stored with the answer and give the probability of each entity."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REPLY = '[["Huế", "city"], ["Minh Khoa", "person"]]'
 
 
 def tokens(*pieces: tuple[str | bytes, float]) -> dict[str, Any]:
-    """The ``logprobs`` of a choice, from pieces of its text or of its UTF-8 bytes with their probabilities."""
+    """Return the ``logprobs`` of a choice, from pieces of text or bytes with their probabilities."""
     found = []
     for piece, probability in pieces:
         data = piece.encode() if isinstance(piece, str) else piece
@@ -41,7 +41,7 @@ def tokens(*pieces: tuple[str | bytes, float]) -> dict[str, Any]:
 
 
 def split(text: str, unsure: str = "", probability: float = 1.0) -> dict[str, Any]:
-    """A token a character, with a lower probability for those of the first ``unsure``."""
+    """Return logprobs with one token a character, less probable within the first ``unsure``."""
     start = text.find(unsure) if unsure else len(text)
     inside = range(start, start + len(unsure))
     return tokens(*((letter, probability if at in inside else 1.0) for at, letter in enumerate(text)))
@@ -53,7 +53,7 @@ def split(text: str, unsure: str = "", probability: float = 1.0) -> dict[str, An
     st.data(),
 )
 def test_the_compact_form_covers_the_reply(text: str, before: str, data: st.DataObject) -> None:
-    """Whatever bytes the tokens hold and whatever stands before: its lengths add up, and no token is more doubtful."""
+    """For any token bounds, the lengths of the compact form add up and no probability is too low."""
     whole = (before.encode("utf-8", "replace") + text.encode(), b"<|end|>")
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(whole[0]) - 1)), max_size=20)))
     parts = [whole[0][low:high] for low, high in zip([0, *cuts], [*cuts, len(whole[0])], strict=True)]
@@ -68,7 +68,7 @@ def test_the_compact_form_covers_the_reply(text: str, before: str, data: st.Data
 
 
 def test_a_letter_of_several_tokens_is_one_unit() -> None:
-    """The bytes of one Vietnamese letter in two tokens: their probabilities are multiplied."""
+    """The probabilities of two tokens that share a letter are multiplied."""
     first, second = "ế".encode()[:1], "ế".encode()[1:]
     found = read_logprobs({"logprobs": tokens(("Hu", 1.0), (first, 0.5), (second, 0.5), ('"', 1.0))}, 'Huế"')
     assert found == f"2 1:{round(-1000 * math.log(0.25))} 1"
@@ -87,7 +87,7 @@ def test_a_letter_of_several_tokens_is_one_unit() -> None:
     ],
 )  # fmt: skip
 def test_malformed_logprobs_never_lose_the_answer(broken: Any) -> None:
-    """The reply is read as if there were none, from a response and from a line of a batch."""
+    """Malformed logprobs are ignored; the reply is read, from a response and from a batch."""
     choice = {"message": {"content": "[]"}, "finish_reason": "stop", "logprobs": broken}
     body = {"choices": [choice]}
     reply = read_reply(json.dumps(body).encode(), {})
@@ -96,14 +96,14 @@ def test_malformed_logprobs_never_lose_the_answer(broken: Any) -> None:
     assert read_result(json.dumps(line).encode()).answer == reply
 
 
-def test_thinking_and_turn_ends_are_no_part_of_it() -> None:
-    """What the server cut off the reply is left out, and the last place that spells the reply counts."""
+def test_logprobs_cover_only_the_reply() -> None:
+    """Tokens outside the reply are left out; the last place that spells the reply counts."""
     pieces = (("<think>[]</think>", 0.3), ("[", 1.0), ("]", 0.5), ("<|eot|>", 0.9))
     assert read_logprobs({"logprobs": tokens(*pieces)}, "[]") == "1 1:693"
 
 
 def annotated(*entities: tuple[str, str, str]) -> Annotation:
-    """Mention, type and the type as the teacher wrote it; the passage is of no matter here."""
+    """Return an annotation from (mention, type, raw label); its text does not matter."""
     mentions = [Mention(text, label, raw, 0, len(text), "exact") for text, label, raw in entities]
     return Annotation("p", "", tuple(mentions), "ok")
 
@@ -119,8 +119,8 @@ def probabilities_in(annotation: Annotation, found: Completion) -> dict[tuple[st
 @pytest.mark.parametrize(
     ("unsure", "wanted"), [("Huế", {"Huế": 0.25}), ("city", {"Huế": 0.25}), ("], [", {}), ("Khoa", {"Minh Khoa": 0.25})]
 )
-def test_an_entity_is_as_sure_as_its_least_token(unsure: str, wanted: dict[str, float]) -> None:
-    """Of its mention and of its type; what stands between two entities belongs to neither."""
+def test_an_entity_has_the_probability_of_its_least_token(unsure: str, wanted: dict[str, float]) -> None:
+    """Tokens of mention and type count for an entity, those between entities for none."""
     own = annotated(("Huế", "city", "city"), ("Minh Khoa", "person", "person"), ("Lan", "person", "person"))
     found = probabilities_in(own, answer(REPLY, split(REPLY, unsure, 0.25)))
     assert {mention: round(value, 2) for (mention, _), value in found.items() if value < 1} == wanted
@@ -128,7 +128,7 @@ def test_an_entity_is_as_sure_as_its_least_token(unsure: str, wanted: dict[str, 
 
 
 def test_other_forms_of_a_reply_are_searched_too() -> None:
-    """A list by type has no type after the mention; of a name in thoughts and in the answer the last counts."""
+    """Entities are found in other forms of a reply; the last occurrence of a name counts."""
     reply = '<think>Huế: city</think>{"cities": ["Huế"], "people": ["Ông Huế"]}'
     start = reply.rindex('"Huế"') + 1
     pieces = [(letter, 0.5 if start <= at < start + 3 else 1.0) for at, letter in enumerate(reply)]
@@ -141,8 +141,8 @@ def test_other_forms_of_a_reply_are_searched_too() -> None:
     }
 
 
-def test_the_doubt_has_both_signals() -> None:
-    """An unsure token raises the doubt of an entity, by less than a difference does; without one nothing changes."""
+def test_doubt_combines_verdict_and_probability() -> None:
+    """A low probability raises the doubt, by less than a difference between teachers does."""
     one, other = annotated(("Huế", "city", "city")), annotated(("Huế", "city", "city"))
     pairs = compare(one, other)
     key = ("Huế", "city")
@@ -158,7 +158,7 @@ def test_the_doubt_has_both_signals() -> None:
 
 
 def sure_of_most(text: str, attempt: int) -> Answer:
-    """Every run of capitals is a place; the teacher is not sure of names of an odd length."""
+    """Predict runs of capitals as places, with a low probability for names of odd length."""
     found = dict.fromkeys(CAPITALS.findall(text))
     pieces: list[tuple[str | bytes, float]] = [("[", 1.0)]
     for number, name in enumerate(found):
@@ -178,8 +178,8 @@ def without(text: str, attempt: int) -> Answer:
 
 
 @pytest.mark.slow
-def test_they_are_stored_and_order_the_review(tmp_path: Path) -> None:
-    """Asked for by an option; the dataset is the one without, and the review begins with the unsure entities."""
+def test_probabilities_order_the_review(tmp_path: Path) -> None:
+    """Stored probabilities leave the dataset the same; the review begins with the least probable entities."""
     with Endpoint(sure_of_most) as endpoint, Endpoint(without) as plain:
         build(endpoint, tmp_path / "a", "--quiet", "--option", "logprobs=true")
         build(plain, tmp_path / "b", "--quiet", "--option", "logprobs=true")
@@ -200,8 +200,8 @@ def test_they_are_stored_and_order_the_review(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_batch_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a Batch API they are stored as of a single request; a line whose logprobs are broken loses nothing else."""
+def test_a_batch_has_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logprobs in batch results are stored; a line with broken ones keeps its answer."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
     out = tmp_path / "run"
 
@@ -226,8 +226,8 @@ def test_a_batch_brings_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
-def test_with_a_second_teacher_they_enter_the_doubt(tmp_path: Path) -> None:
-    """Of either teacher; without the option agreement.parquet has no column for them and other doubts stay."""
+def test_probabilities_of_two_teachers_enter_the_doubt(tmp_path: Path) -> None:
+    """Probabilities of either teacher raise the doubt; without them agreement.parquet has no such column."""
     out, other = tmp_path / "run", tmp_path / "other"
     with Endpoint(without) as first, Endpoint(sure_of_most) as second:
         build(first, out, "--quiet")

@@ -1,4 +1,4 @@
-"""``--types``: the types that are asked for, labels mapped to them, and errors in the file."""
+"""``--types``: the teacher is asked for these types, labels are mapped to them, errors in the file are reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def build(folder: Path, endpoint: Endpoint, *more: str) -> Any:
 
 
 def labelled(passage: str, attempt: int) -> Answer:
-    """Answer with a name, a synonym, a Vietnamese type, and a type that nobody asked for."""
+    """Predict a name, a synonym, a Vietnamese type, and a type that was not asked for."""
     pairs = [["Hà Nội", "Place"], ["Cần Thơ", "location"], ["Sở Y Tế", "cơ quan"], ["Lê Thị Hoa", "person"]]
     return Answer(content=json.dumps(pairs))
 
@@ -63,7 +63,7 @@ def types_of(run: RunDir) -> set[str]:
 
 
 def test_a_run_has_the_types_of_the_file_and_no_others(endpoint: Endpoint, tmp_path: Path) -> None:
-    """They are asked for, labels are mapped to them, others rejected; card and instructions define them."""
+    """The prompt lists the types, labels are mapped to them or rejected, card and instructions define them."""
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
     done = build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml"), "--instruction", "definition")
@@ -90,7 +90,7 @@ def test_a_run_has_the_types_of_the_file_and_no_others(endpoint: Endpoint, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["alpaca", "universalner", "doccano"])
 def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, name: str) -> None:
-    """Instructions have the definitions, back again nothing has changed, and a person's label becomes a type."""
+    """Exports have the definitions, import back unchanged, and imported labels are mapped to the types."""
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
     types = ("--types", str(tmp_path / "t.toml"), "--instruction", "definition")
@@ -115,7 +115,7 @@ def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, 
 
 
 def test_the_review_page_knows_the_types(endpoint: Endpoint, tmp_path: Path) -> None:
-    """It offers them and no others, and maps what a reviewer writes to them, also where their file is gone."""
+    """The review page offers only the types and maps labels to them, even without the file."""
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
     assert build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")).exit_code == 0
@@ -140,7 +140,7 @@ def test_the_review_page_knows_the_types(endpoint: Endpoint, tmp_path: Path) -> 
 def test_a_run_continues_from_another_folder(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The path is stored absolute. Another synonym asks nothing again; another definition is refused."""
+    """The path is stored absolute; a new synonym asks nothing again; a new definition is refused."""
     endpoint.reply = labelled
     file = tmp_path / "t.toml"
     file.write_text(TYPES, encoding="utf-8")
@@ -164,8 +164,8 @@ def test_a_run_continues_from_another_folder(
     assert len(endpoint.requests) == number
 
 
-def test_without_types_questions_and_fingerprints_are_those_of_before(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The key of a question is the released one; the manifest's teacher and tools have nothing of types."""
+def test_without_types_keys_and_fingerprints_are_unchanged(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Without --types, question keys and the manifest are those of earlier releases."""
     question = make_teacher(RunConfig(provider="openai", model="m")).question("Hà Nội")
     assert question.key == "1386196b00d41fed6876ec164d6a1dfb6190cd5a23c22b8dad325bc59d50b37c"
     assert "instruction" not in RunConfig().stage_settings("explode")
@@ -179,7 +179,7 @@ def test_without_types_questions_and_fingerprints_are_those_of_before(endpoint: 
 
 @pytest.mark.slow
 def test_a_second_teacher_is_asked_for_the_same_types(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The embedded teacher cannot be asked for them; its labels are mapped to them."""
+    """A second teacher is asked for the types; the embedded teacher's labels are mapped to them."""
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
     assert build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")).exit_code == 0
@@ -194,7 +194,7 @@ def test_a_second_teacher_is_asked_for_the_same_types(endpoint: Endpoint, tmp_pa
 
 
 def test_forty_types_in_two_levels(tmp_path: Path) -> None:
-    """14 types and 26 subtypes are listed, each subtype under its parent, and each name maps to itself."""
+    """14 types and 26 subtypes are listed, each subtype under its parent; each name maps to itself."""
     tables_ = [f'[[types]]\nname = "group {chr(97 + n)}"\n' for n in range(14)]
     tables_ += [f'[[types]]\nname = "kind {chr(97 + n)}"\nparent = "group {chr(97 + n % 14)}"\n' for n in range(26)]
     (tmp_path / "t.toml").write_text("".join(tables_), encoding="utf-8")
@@ -213,7 +213,7 @@ def test_forty_types_in_two_levels(tmp_path: Path) -> None:
      ("bệnh viện", "hospital"), ("Hospitals", "hospital"), ("món", "dish"), ("rocket", None), ("", None)],
 )  # fmt: skip
 def test_labels_are_mapped_by_name_synonym_and_canonical_form(tmp_path: Path, raw: str, label: str | None) -> None:
-    """A type that no rule would keep is still one of the user's."""
+    """A label maps to the type with its name, synonym or canonical form, even if the rules would reject it."""
     (tmp_path / "t.txt").write_text("# mine\norganization: a body of people\nMISC\n\nhospital\n", encoding="utf-8")
     assert [one.definition for one in read_types(tmp_path / "t.txt").types] == ["a body of people", "", ""]
     dish = '[[types]]\nname = "dish"\nsynonyms = ["Món"]\n'
@@ -244,7 +244,7 @@ def test_labels_are_mapped_by_name_synonym_and_canonical_form(tmp_path: Path, ra
     ],
 )
 def test_an_error_in_the_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
-    """It names the file, the cause and what to do; the exit code is 2 and nothing is asked."""
+    """An error in the file is one line with the cause."""
     (tmp_path / "t.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_types(tmp_path / "t.toml")
@@ -266,10 +266,10 @@ def test_an_error_in_the_file_is_one_line(tmp_path: Path, text: str, said: str) 
         ),
     ],
 )
-def test_what_does_not_go_together_is_refused(
+def test_contradictory_options_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], said: str
 ) -> None:
-    """One line, exit code 2."""
+    """Options that contradict --types give exit code 2 and one line."""
     monkeypatch.chdir(tmp_path)
     address = ["--base-url", "http://127.0.0.1:9/v1"] if "openai" in flags else []
     done = vner("build", "--out", "run", *address, *flags, "-q")

@@ -1,4 +1,4 @@
-"""The package as a user gets it: the wheel, in an empty environment, away from the source tree."""
+"""The wheel as a user installs it: in an empty environment, away from the source tree."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ VERSIONS = [
 ]
 """Minor versions of Python that the package declares."""
 TRIED = VERSIONS if os.environ.get("VNER_PYTHONS") == "all" else ["{}.{}".format(*sys.version_info)]
-"""``make test-pythons`` tries all, each an installation by pip of a minute or more."""
+"""``make test-pythons`` tries all; each is an installation by pip of a minute or more."""
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path("~/.pyenv").expanduser())
 CACHE = os.environ.get("PIP_CACHE_DIR") or str(Path("~/.cache/pip").expanduser())
-"""pip's, in the real home: what ``make`` has downloaded is not downloaded again."""
+"""The cache of pip in the real home, with what ``make`` has downloaded."""
 
 
 def run(*command: object, cwd: Path, home: Path) -> subprocess.CompletedProcess[str]:
@@ -40,7 +40,7 @@ def run(*command: object, cwd: Path, home: Path) -> subprocess.CompletedProcess[
         "PIP_CACHE_DIR": CACHE,
         "HOME": str(home),
         "LC_ALL": "C",
-    }  # Vietnamese must come out right in any locale
+    }  # Vietnamese must be printed correctly in any locale
     return subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False,
         encoding="utf-8", timeout=1800,
@@ -53,10 +53,10 @@ class Installed:
 
     programs: Path
     folder: Path
-    """Where commands run; ``run`` in it is the finished run of the sample."""
+    """The working folder of commands; ``run`` in it is a finished run of the sample."""
     home: Path
     built: str = ""
-    """What the build printed."""
+    """The output of the build."""
 
     def vner(self, *commands: str) -> list[str]:
         """Run commands, which must succeed, in one process that imports once, and return what each prints."""
@@ -88,7 +88,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_what_it_needs(wheel: Path) -> None:
-    """Prompts, lexicon, card template, sample articles, licence; no tests."""
+    """The wheel has prompts, lexicon, templates, bundled articles and licence, and no tests."""
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "cli.py",
@@ -114,7 +114,7 @@ def interpreter(version: str) -> str | None:
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return sys.executable
     found = sorted((PYENV / "versions").glob(f"{version}.*/bin/python"))
-    for program in (*map(str, found), f"python{version}"):  # a shim of pyenv is there even if its version is not
+    for program in (*map(str, found), f"python{version}"):  # a pyenv shim exists even without its version
         asked = ["-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
         with suppress(OSError):
             answer = subprocess.run([program, *asked], capture_output=True, text=True, check=False)
@@ -171,7 +171,7 @@ def installed(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pyt
 
 
 def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
-    """Each Python that pyproject.toml declares builds the sample, skips what is current, and shows a passage."""
+    """Each declared Python builds the sample from the wheel, skips finished stages, and shows a passage."""
     for words in ("Funnel", "most frequent", "One sample", "What describes", "run/samples/train.parquet"):
         assert words in installed.built, words
     again, shown = installed.vner("build sample --out run --json", "show run")
@@ -183,7 +183,7 @@ def test_the_demo_runs_from_the_wheel(installed: Installed) -> None:
 
 
 def test_the_other_commands_run_from_the_wheel(installed: Installed) -> None:
-    """Audit, report, export, a baseline's predictions, and the Python API, without an extra."""
+    """Audit, report, export, prediction and the Python API work without an extra."""
     audited, *_ = installed.vner(
         "audit run",
         "report run",
