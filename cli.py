@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and which of their options ``--help`` shows."""
+"""The command line: its commands, and the options that ``--help`` shows of each."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from annotator.config.settings import EXECUTION, STAGES, RunConfig
 from annotator.terminal.flags import with_settings
 from annotator.terminal.help_pages import CONTEXT, Command, Group
 from data_cards.commands.audit import audit, report
-from data_cards.commands.build import build, plan, stage_command
+from data_cards.commands.build import build, plan, stage_command, update
 from data_cards.commands.check import check
 from data_cards.commands.exchange import export_command, import_command
 from data_cards.commands.labels import app as labels_app
 from data_cards.commands.publish import publish
 from data_cards.commands.review import quality, review
 from data_cards.commands.show import show
-from data_cards.commands.update import update
 from training.convert.commands import convert
 from training.predict.commands import predict
 from training.score.commands import evaluate
@@ -87,7 +86,7 @@ _ENDPOINT: Final = set(_of_panel("Teacher")) - {"provider", "model", "response_f
 
 
 def _shown(stage: str) -> list[str]:
-    """Return the options of a stage that ``--help`` shows: its settings and where it works."""
+    """Return the options of a stage that ``--help`` shows."""
     own = {"sample": "Source", "chunk": "Passages", "annotate": "Teacher"}
     after = [item.name for item in dataclasses.fields(RunConfig) if item.metadata["panel"] == "Dataset"
              and (item.metadata["stage"] == "explode") == (stage == "explode")]  # fmt: skip
@@ -125,7 +124,7 @@ def main() -> None:
     """Run the command line ``vner-annotate``."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Vietnamese, whatever the locale says
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Vietnamese in every locale
     app()
 
 

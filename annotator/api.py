@@ -1,6 +1,6 @@
 """Build datasets from Python, and read what was built.
 
-This module alone of the package imports ``data_cards``: it is the front of both, as the command line is.
+No other module of ``annotator`` imports ``data_cards``: this one is the Python API of both packages.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def build(
 
     Args:
         source: ``sample`` (the bundled articles), a file, a folder, an address, or a Hub dataset ``org/name``; None:
-            the source of the run in ``out``, or ``sample`` for a new one.
+            the source of the run in ``out``, else ``sample``.
         out: the run directory; created if needed.
         config: a TOML file with settings, such as ``recipe.toml`` of another run; arguments win.
         fresh: run all stages again; answers in the ledger are used.

@@ -1,4 +1,4 @@
-"""Finish a run: write figures and card, and print the result."""
+"""Finish a run: write audit and card, and print the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from data_cards.views.changelog import added_line
 
 
 def finish(outcome: Outcome) -> dict[str, Any]:
-    """Write audit and card when all stages are done; the report of a run that stopped earlier is its funnel."""
+    """Write audit and card where all stages are done; return the report, which else has little more than the funnel."""
     run = outcome.run
     manifest = run.read_manifest()
     report: dict[str, Any] = {
@@ -54,7 +54,7 @@ def finish(outcome: Outcome) -> dict[str, Any]:
 
 
 def cost_of(outcome: Outcome, flows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return tokens and US dollars of all answers of the run, also of earlier commands; None where none was counted.
+    """Return tokens and US dollars of all answers of the run; None where no token was counted.
 
     ``usd`` is None where the price of the model at its address is not known.
     """
@@ -77,7 +77,7 @@ def cost_of(outcome: Outcome, flows: Sequence[Mapping[str, Any]]) -> dict[str, A
 
 
 def example(run: RunDir) -> Sample | None:
-    """Return the first sample with more than one mention, or the first there is."""
+    """Return the first sample with more than one mention, else the first one."""
     first = None
     for split in SPLITS:
         for sample in tables.read_samples(run.samples(split)):
@@ -101,7 +101,7 @@ def print_report(outcome: Outcome, report: dict[str, Any]) -> None:
 
 
 def print_update(outcome: Outcome, report: Mapping[str, Any]) -> None:
-    """Print what the last update added, and what is left to do about it."""
+    """Print what the last update added, and what to do next."""
     console = Console(highlight=False)
     *before, last = document_steps(outcome.run, outcome.config)
     wanted = outcome.config.steps[-1]

@@ -1,4 +1,4 @@
-"""Check addresses of endpoints and ledgers, and remove what is secret in an address before it is stored or shown."""
+"""Check addresses of endpoints and ledgers, and remove secrets from addresses before they are stored or shown."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HARMLESS: Final = frozenset(
 
 
 def check_endpoint(url: str, where: str) -> None:
-    """Refuse an address that is not one of an endpoint, or has a secret: it is stored and shown. An empty one passes.
+    """Refuse an address that is not one of an endpoint, or may have a secret, since it is stored and shown.
 
     Raises:
-        ConfigError: it is not an HTTP address; or there is a user, a password, a query or a fragment in it, which the
-            message does not repeat.
+        ConfigError: it is neither empty nor an HTTP address; or it has a user, a password, a query or a fragment, which
+            the message does not repeat.
     """
     if not url:
         return

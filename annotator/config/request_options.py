@@ -13,7 +13,7 @@ SET_BY_US: Final = {
     "model": "--model", "messages": "--prompt", "prompt": "--prompt", "max_tokens": "--max-completion-tokens",
     "max_completion_tokens": "--max-completion-tokens", "response_format": "--response-format", "stream": "", "n": "",
 }  # fmt: skip
-"""Parameters that ``--option`` cannot set, and the flag that sets them; empty: one complete answer is read."""
+"""Parameters that ``--option`` cannot set, and the flags that set them; empty where none does."""
 _SECRET: Final = re.compile("(api|access|auth)[-_]?(key|token)|authorization|password|secret|credential", re.IGNORECASE)
 """Names of parameters whose values must not be stored."""
 

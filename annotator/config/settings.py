@@ -28,12 +28,12 @@ OPEN_PROMPT: Final = "open-ner-vi"
 """The default prompt; with ``--types`` it is ``typed-ner-vi``."""
 CHOICES: Final = {"provider": tuple(PROVIDERS), "response_format": ("text", "json", "auto"),
                   "engine": ("local", "ray"), "instruction": ("type", "definition")}  # fmt: skip
-"""Values of the settings that have a few."""
+"""The values of settings that have a fixed set of them."""
 EXECUTION: Final = (
     "source", "base_url", "concurrency", "rpm", "tpm", "limits", "max_retries", "timeout", "workers", "engine",
     "ray_address",
 )  # fmt: skip
-"""Settings that change no result: where the articles are now, and how work is done. An update takes no others."""
+"""Settings that change no result: where the articles are now, and how work is done. An update accepts no others."""
 _KINDS: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false", tuple: "a list of texts"}
 RECIPE: Final = "recipe"
 """Table of ``recipe.toml`` that holds no settings: it describes the dataset that the recipe rebuilds."""
@@ -42,7 +42,7 @@ RECIPE: Final = "recipe"
 def _setting(
     default: Any, text: str, *, panel: str, stage: str = "", low: float | None = None, added: bool = False
 ) -> Any:
-    # One that was added later is left out of fingerprints while it has its default: older runs have none of it.
+    # ``added``: older runs lack the setting, so it is left out of fingerprints while it has its default.
     return field(default=default, metadata={"panel": panel, "help": text, "stage": stage, "low": low, "added": added})
 
 
@@ -201,17 +201,17 @@ class RunConfig:
 
     @property
     def teacher_model(self) -> str:
-        """The model to ask: ``--model``, or the provider's default."""
+        """Return the model to ask: ``--model``, or the provider's default."""
         return self.model or PROVIDERS[self.provider].model
 
     @property
     def options(self) -> dict[str, Any]:
-        """Parameters that ``--option`` adds to each request."""
+        """Return the parameters that ``--option`` adds to each request."""
         return {name: json.loads(value) for name, _, value in (item.partition("=") for item in self.option)}
 
     @property
     def split_shares(self) -> tuple[float, float, float]:
-        """Shares of train, validation and test; they sum to 1."""
+        """Return the shares of train, validation and test; they sum to 1."""
         try:
             train, validation, test = (float(part) for part in self.split.split(","))
         except ValueError:
@@ -222,7 +222,7 @@ class RunConfig:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Articles of the first build, then those that each update adds."""
+        """Return the articles of the first build, then those that each update adds."""
         added = self.added_docs.split(",") if self.added_docs else []
         if not all(part.strip().isdecimal() and int(part) for part in added):
             raise ConfigError(f"--added-docs needs numbers of articles such as 100,50, not {self.added_docs!r}")
@@ -230,11 +230,11 @@ class RunConfig:
 
     @property
     def processes(self) -> int:
-        """``--workers``, or the number of cores."""
+        """Return ``--workers``, or the number of cores."""
         return self.workers or os.cpu_count() or 1
 
     def stage_settings(self, stage: str) -> dict[str, Any]:
-        """Settings that change the result of ``stage`` and of no stage before it."""
+        """Return the settings that change the result of ``stage`` and of no stage before it."""
         return {
             name: getattr(self, name)
             for name in names_of([stage])
@@ -242,23 +242,23 @@ class RunConfig:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """All settings by name. Keys are not among them: they come from the environment only."""
+        """Return all settings by name. API keys are not among them: they come from the environment only."""
         return dataclasses.asdict(self)
 
 
 ADDED: Final = {item.name: item.default for item in dataclasses.fields(RunConfig) if item.metadata["added"]}
-"""Settings that runs of earlier versions do not have: they ran with these defaults."""
+"""Settings that runs of earlier versions lack: they ran with these defaults."""
 
 
 def names_of(stages: Collection[str]) -> list[str]:
-    """Names of the settings that belong to ``stages``."""
+    """Return the names of the settings that belong to ``stages``."""
     return [item.name for item in dataclasses.fields(RunConfig) if item.metadata["stage"] in stages]
 
 
 def make_config(*layers: Mapping[str, Any]) -> RunConfig:
     """Return the configuration of ``layers``; later ones win, and a value of None is no value.
 
-    The ledger of the environment comes before all layers.
+    The ledger in the environment is the first layer.
 
     Raises:
         ConfigError: an unknown name, or an invalid value.

@@ -1,4 +1,4 @@
-"""Events of a long stage. A stage knows only ``Progress``, not how it is displayed."""
+"""Events of a long stage: a stage calls ``Progress``, which decides how they are displayed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Progress:
 
 @contextmanager
 def displayed(progress: Progress) -> Iterator[None]:
-    """End the display of a stage however the stage ends."""
+    """End the display of a stage, also where the stage fails."""
     try:
         yield
     except BaseException:

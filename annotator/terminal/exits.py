@@ -17,8 +17,8 @@ def exits(debug: bool, out: Path | None = None, *, kept: str = "all answers so f
 
     Args:
         debug: raise the error, with its traceback.
-        out: where the same command continues after an interruption; None where it starts again.
-        kept: what an interruption keeps, in words.
+        out: the directory where the same command continues after an interruption; None where it starts again.
+        kept: the message about what an interruption keeps.
     """
     try:
         yield

@@ -20,8 +20,7 @@ Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="Show no p
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Config: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Read settings from this TOML file; flags win."),
+    Path | None, typer.Option("--config", metavar="FILE", help="Read settings from this TOML file; flags win.")
 ]
 Batch: TypeAlias = Annotated[
     bool, typer.Option("--batch", help="Use the provider's Batch API: submit, and collect when run again.")
@@ -65,9 +64,9 @@ def print_json(value: Any) -> None:
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give ``command`` an option for each field of the dataclass that its parameter ``options`` is.
+    """Give ``command`` an option for each field of the dataclass that its parameter ``options`` has as type.
 
-    The annotation of a field holds its ``typer.Option``; fields without one are no options.
+    Only fields whose annotation has a ``typer.Option`` are options.
     """
     parameters = list(inspect.signature(command, eval_str=True).parameters.values())
     place = next(number for number, parameter in enumerate(parameters) if parameter.name == "options")
@@ -94,7 +93,7 @@ def with_settings(
     *,
     only: Collection[str] | None = None,
 ) -> Callable[..., None]:
-    """Give ``command`` an option for each setting of ``RunConfig``; those that are given arrive as ``settings``.
+    """Give ``command`` an option for each setting of ``RunConfig``; it receives the given ones as ``settings``.
 
     Args:
         command: a function with a parameter ``settings``.

@@ -1,4 +1,4 @@
-"""Print help pages as plain text: examples first, then the options most people need; all of them with --help-all."""
+"""Print help pages as plain text: examples, then the options most people need; all options with --help-all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Command(TyperCommand):
     """A command whose ``--help`` shows the options without a panel; ``--help-all`` shows all, panel by panel."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Answer ``--help-all``, and suggest an option for one that does not exist; shorten what pydantic says."""
+        """Print the page of ``--help-all``; suggest an option for an unknown one; shorten messages of pydantic."""
         panels = self._panels(ctx)
         if SHOW_ALL in args and len(panels) > 1:
             ctx.meta[SHOW_ALL] = True
@@ -48,7 +48,7 @@ class Command(TyperCommand):
                     formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """Return what follows the name of the command in its usage."""
+        """Return the words that follow the name of the command in its usage."""
         arguments = [param for param in self.get_params(ctx) if param.param_type_name == "argument"]
         return ["[OPTIONS]", *(_name(param) if param.required else f"[{_name(param)}]" for param in arguments)]
 

@@ -20,7 +20,7 @@ PLAIN_EVERY: Final = 10.0
 
 
 def make_progress(*, quiet: bool) -> Progress:
-    """Return the display that suits where stderr goes."""
+    """Return a bar where stderr is a terminal, else a display of lines; with ``quiet`` neither."""
     if quiet:
         return Progress()
     from rich.console import Console
@@ -58,7 +58,7 @@ class PlainProgress(Progress):
         self._shown = text
 
     def say(self, message: str) -> None:
-        """Print a line at once."""
+        """Print a line."""
         line = f"{self._stage}: {message}" if self._stage else message
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -124,7 +124,7 @@ class LiveProgress(Progress):
         self._console.print(message, markup=False, highlight=False)
 
     def finish(self, *, complete: bool = True) -> None:
-        """Leave the bar: full after a complete stage, where it was after an error or Ctrl-C."""
+        """Leave the bar on the screen: full after a complete stage, unchanged after an error or Ctrl-C."""
         if self._bars is None:
             return
         task = self._bars.tasks[0]
@@ -150,5 +150,5 @@ def describe(counts: Counter[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with its control and bidirectional-override characters escaped: it cannot drive a terminal."""
+    """Return ``text`` with control and bidirectional-override characters escaped, safe for a terminal."""
     return _CONTROL.sub(lambda match: json.dumps(match.group())[1:-1], text)

@@ -1,4 +1,4 @@
-"""Tables on the terminal. Text of files is shown as text: no markup in it is obeyed, control characters are escaped."""
+"""Tables on the terminal. Text is shown as it is: markup in it is ignored, control characters are escaped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def text_table(
         rows: cells; those that are ``Text`` keep their style.
         header: names of the columns; without it there is no line for them.
         figures: the columns that are aligned right.
-        title: stands above, in bold.
+        title: a line above the table, in bold.
     """
     table = Table(
         title=Text(printable(title), style="bold") if title else None,

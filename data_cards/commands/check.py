@@ -1,4 +1,4 @@
-"""The command ``check``."""
+"""The command ``check``. Heavy imports stand inside it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from annotator.config.settings import Asking
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Batch, By, Debug, Directory, Keep, Quiet, Share, print_json
+from annotator.terminal.progress import make_progress
 from annotator.terminal.words import have
 
 
@@ -41,7 +42,6 @@ def check(
     with exits(debug, directory):
         from annotator.checking.opinions import read_opinions
         from annotator.run.check import CheckRequest, checking
-        from annotator.terminal.progress import make_progress
         from data_cards import summary
         from data_cards.review.quality import measure_run
         from data_cards.views.agreement import print_agreement

@@ -10,7 +10,7 @@ import typer
 
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
-from annotator.terminal.progress import printable
+from annotator.terminal.progress import make_progress, printable
 from annotator.terminal.words import plural
 from data_cards.exchange import NAMES
 
@@ -64,7 +64,6 @@ def import_command(
     """
     with exits(debug, directory):
         from annotator.run.runner import running
-        from annotator.terminal.progress import make_progress
         from data_cards import summary
         from data_cards.exchange.importing import bring_back
 

@@ -11,11 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from annotator.config.settings import Asking
+from annotator.errors import ConfigError
 from annotator.terminal.exits import exits
 from annotator.terminal.flags import AsJson, Debug, Directory, Quiet, print_json
 from annotator.terminal.help_pages import CONTEXT, Command, Group
+from annotator.terminal.progress import make_progress
 from annotator.terminal.words import plural
-from data_cards.commands.running import RunOptions, run
+from data_cards.commands.build import finish
 
 app = typer.Typer(
     help="""Decide which entity type each unknown label becomes, and apply it.
@@ -83,8 +85,7 @@ def review(
     directory: Directory,
     labels: DecisionsFile = None,
     export: Annotated[
-        Path | None,
-        typer.Option("--export", metavar="FILE", help="Write the labels with examples to a file to edit."),
+        Path | None, typer.Option("--export", metavar="FILE", help="Write the labels with examples to a file to edit.")
     ] = None,
     debug: Debug = False,
 ) -> None:
@@ -97,7 +98,6 @@ def review(
     with exits(debug, directory):
         from rich.console import Console
 
-        from annotator.errors import ConfigError
         from annotator.storage.atomic import replacing
         from annotator.storage.outputs import check_output
         from annotator.storage.rundir import existing
@@ -150,7 +150,7 @@ def apply(
         vner-annotate labels apply runs/news
     """
     with exits(debug, directory):
-        from annotator.errors import ConfigError
+        from annotator.run.runner import running
         from annotator.storage.rundir import existing
 
         path = labels or decisions_file(existing(directory).root)
@@ -160,14 +160,13 @@ def apply(
         if not path.exists() and not translate_labels:
             raise ConfigError(f"no decisions in {path}; make them with: vner-annotate labels review {directory}")
         asking: Asking = "now" if translate_labels else "never"
-        run(directory, settings, RunOptions(quiet=quiet, as_json=as_json), asking=asking)
+        finish(running(directory, settings, make_progress(quiet=quiet), asking=asking), as_json=as_json)
 
 
 @app.command(cls=Command)
 def normalize(
     labels: Annotated[
-        Path | None,
-        typer.Option("--labels", metavar="FILE", help="Read decisions from this file."),
+        Path | None, typer.Option("--labels", metavar="FILE", help="Read decisions from this file.")
     ] = None,
     debug: Debug = False,
 ) -> None:

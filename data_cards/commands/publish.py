@@ -1,4 +1,4 @@
-"""The command ``publish``. Light to import: what it needs comes with the call."""
+"""The command ``publish``. Heavy imports stand inside it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def publish(
     *,
     private: Annotated[bool, typer.Option("--private", help="Create a private dataset.")] = False,
     licence: Annotated[
-        str,
-        typer.Option("--licence", "--license", metavar="NAME", help="State this licence, such as cc-by-4.0."),
+        str, typer.Option("--licence", "--license", metavar="NAME", help="State this licence, such as cc-by-4.0.")
     ] = "unknown",
     revision: Annotated[
         str, typer.Option(metavar="BRANCH", help="Commit to this branch; it is created if needed.")

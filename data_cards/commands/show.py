@@ -1,4 +1,4 @@
-"""The command ``show``."""
+"""The command ``show``. Heavy imports stand inside it."""
 
 from __future__ import annotations
 
