@@ -1,7 +1,7 @@
 """Describe a dataset in Croissant, the metadata format of MLCommons for machine-learning datasets, version 1.0.
 
-``croissant.json`` stands beside the card: which file holds which column, and what a run knows of the
-vocabulary for responsible AI. https://docs.mlcommons.org/croissant/
+``croissant.json`` states which file holds which column, and the fields of the vocabulary for responsible AI that follow
+from a run. https://docs.mlcommons.org/croissant/
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.licences import UNKNOWN
 from data_cards.pages import read_template
+from data_cards.publication import TITLE, Target, bibtex, without_paths
 
 _SAMPLE: Final = {
     "id": "Id of the sample, from its content.",
@@ -46,36 +47,35 @@ _MENTION: Final = {
 
 
 def make_croissant(
-    run: RunDir,
-    figures: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    quality_lines: Sequence[str],
-    publication: Mapping[str, str],
+    run: RunDir, figures: Mapping[str, Any], publication: Target, quality_lines: Sequence[str]
 ) -> dict[str, Any]:
     """Return the description of a finished run as JSON-LD.
 
     Args:
         run: the run directory; its samples and annotations are hashed.
-        figures: the audit.
-        manifest: without paths of this machine.
-        quality_lines: what is known of precision and recall, in words.
-        publication: ``name``, ``description``, ``licence``, ``url`` and ``citation``; empty where unknown.
+        figures: the audit, without paths of this machine.
+        publication: where the dataset will be found.
+        quality_lines: precision and recall in words.
     """
+    manifest = without_paths(run.read_manifest())
     splits = [split for split in SPLITS if sum(figures["samples"]["splits"][split].values())]
     files = [*map(run.samples, splits), run.annotations]
     began = manifest.get("stages", {}).get("explode", {}).get("began", "")
     known = {
-        "license": publication["licence"].replace(UNKNOWN, ""),
-        "url": publication["url"],
-        "citeAs": publication["citation"],
+        "license": publication.licence.replace(UNKNOWN, ""),
+        "url": publication.url,
+        "citeAs": bibtex(publication, manifest),
         "datePublished": began[:10],
     }
     return {
         "@context": json.loads(read_template("croissant_context.json")),
         "@type": "sc:Dataset",
         "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
-        "name": publication["name"],
-        "description": publication["description"],
+        "name": publication.name or TITLE,
+        "description": (
+            f"{figures['samples']['count']:,} instruction samples for named-entity recognition in Vietnamese news, of "
+            f"{figures['labels']['distinct']:,} entity types in {figures['passages']['count']:,} passages."
+        ),
         **{name: value for name, value in known.items() if value},
         "inLanguage": "vi",
         "keywords": ["named-entity-recognition", "open-ner", "vietnamese", "distillation", "instruction-tuning"],
@@ -138,7 +138,7 @@ def _responsible(
     """Yield the fields of the vocabulary for responsible AI that follow from the run."""
     source, config, teacher = manifest["source"], manifest["config"], figures["teacher"]
     made_by = f"vner-annotate {manifest['made_by']['vner-annotate']}"
-    articles = f"{source['name']}" + (f" at commit {source['revision']}" if source.get("revision") else "")
+    articles = source["name"] + (f" at commit {source['revision']}" if source.get("revision") else "")
     low, high = figures["passages"]["bounds"]
     prompt = teacher.get("prompt")
     asked = f"prompt {prompt['name']} version {prompt['version']}, sha256 {prompt['sha256']}" if prompt else "no prompt"
@@ -165,10 +165,7 @@ def _responsible(
     yield "rai:machineAnnotationTools", [str(teacher["model"]), made_by]
     yield "rai:annotationsPerItem", "1"
     yield "rai:dataAnnotationAnalysis", list(quality_lines) or ["Quality: not measured."]
-    yield (
-        "rai:dataUseCases",
-        "Training and evaluation of open-domain named-entity recognition in Vietnamese.",
-    )
+    yield "rai:dataUseCases", "Training and evaluation of open-domain named-entity recognition in Vietnamese."
     yield (
         "rai:dataLimitations",
         [

@@ -9,6 +9,8 @@ from typing import Any, Final
 from annotator.storage.atomic import replacing
 from annotator.storage.funnel import shown_unit
 
+FIGURES: Final = "figures"
+"""The folder of the figures in a run directory and on the Hub."""
 INK: Final = "#1d1e21"
 SOFT: Final = "#585c66"
 ACCENT: Final = "#24578f"
@@ -34,7 +36,7 @@ _LONGEST: Final = 40
 
 
 def write_figures(figures: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draw the funnel, the most frequent types and the long tail; returns the files."""
+    """Draw the funnel, the most frequent types and the long tail; return the files."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

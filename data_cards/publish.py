@@ -21,12 +21,12 @@ from annotator.run.manifest.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from annotator.terminal.words import have
 from data_cards.audit.compute import audit
-from data_cards.card import FIGURES, REPORT, pictures, unanswered, without_paths, write_card
+from data_cards.card import pictures, unanswered, write_card
 from data_cards.hub_errors import explained
 from data_cards.licences import UNKNOWN
-from data_cards.publication import MAIN, Item, Plan, Receipt, Target
+from data_cards.plots import FIGURES
+from data_cards.publication import MAIN, Item, Plan, Receipt, Target, without_paths
 from data_cards.report import render
-from data_cards.review.quality import measure_run
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -69,21 +69,15 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
         "audit.json": _json(without_paths(public)),
         MANIFEST: _json(without_paths(manifest)),
         run.recipe.name: make_recipe(run, without_paths).encode("utf-8"),
-        **({"quality.json": quality} if (quality := _quality(run)) else {}),
+        **({run.quality.name: run.quality} if run.quality.exists() else {}),
         **{f"{FIGURES}/{path.name}": path for path in pictures(run)},
-        **({REPORT: render(run, public, seed=0).encode("utf-8")} if run.report.is_file() else {}),
+        **({run.report.name: render(run, public, seed=0).encode("utf-8")} if run.report.is_file() else {}),
         **{path.name: path for path in _extras(run, include)},
     }
     problems = list(figures["problems"])
     if number := unanswered(manifest):
         problems.append(f"{have(number, 'passage')} no answer yet; vner-annotate build --out {run.root} asks again")
     return Plan(target, tuple(_items(contents)), tuple(problems), tuple(_warnings(target, include)))
-
-
-def _quality(run: RunDir) -> bytes | None:
-    """Return the figures of the reviews; no reviewer's name is in them."""
-    found = measure_run(run)
-    return _json(found) if found else None
 
 
 def without_examples(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,8 +173,8 @@ def _stale(there: Sequence[str], items: Sequence[Item]) -> tuple[str, ...]:
     """List samples, figures, report and extras of an earlier publication that this one does not have."""
     sent = {item.path for item in items}
     anywhere = RunDir(Path())
-    ours = {*(anywhere.samples(split).as_posix() for split in SPLITS), REPORT}
-    ours |= {path(anywhere).name for path in EXTRAS.values()}
+    extras = (path(anywhere) for path in EXTRAS.values())
+    ours = {path.as_posix() for path in (*map(anywhere.samples, SPLITS), anywhere.report, *extras)}
     return tuple(path for path in there if (path in ours or path.startswith(f"{FIGURES}/")) and path not in sent)
 
 

@@ -1,4 +1,4 @@
-"""One HTML file about a run that a person can read anywhere: no network, nothing beside it.
+"""The report of a run: one HTML file that needs no network and no other file.
 
 All text of the news and of the teacher is escaped, and the page forbids every script but its own.
 """
@@ -25,7 +25,7 @@ from annotator.storage.rundir import RunDir
 from data_cards.audit.compute import audit
 from data_cards.pages import read_template
 from data_cards.pages import render as render_template
-from data_cards.plots import write_figures
+from data_cards.plots import FIGURES, write_figures
 from data_cards.views.agreement import MEANING, differing_passages, quality_values
 from data_cards.views.highlighting import highlighted
 
@@ -35,13 +35,13 @@ MERGES: Final = 200
 
 
 def write_report(run: RunDir, seed: int = 0) -> list[Path]:
-    """Audit ``run`` anew and write ``report.html`` and ``figures/``; returns what was written.
+    """Audit ``run`` again, write ``report.html`` and ``figures/``, and return the files.
 
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
     """
     figures = audit(run)
-    written = write_figures(figures, run.root / "figures")
+    written = write_figures(figures, run.root / FIGURES)
     with replacing(run.report) as file:
         file.write(render(run, figures, seed).encode("utf-8"))
     return [run.report, *written]
@@ -77,9 +77,13 @@ def render(run: RunDir, figures: Mapping[str, Any], seed: int) -> str:
 
 
 def draw(annotations: Path, number: int, seed: int) -> list[tuple[str, str, list[Mention]]]:
-    """Return passages drawn by the seed and their ids: id, text and mentions of each, in the order of the draw."""
+    """Return id, text and mentions of passages drawn by ``seed``, in the order of the draw."""
+
+    def lot(identity: str) -> bytes:
+        return hashlib.sha256(f"{seed} {identity}".encode()).digest()
+
     ids = (identity for batch in tables.batches(annotations, ["passage_id"]) for identity in batch[0].to_pylist())
-    drawn = [identity for _, identity in heapq.nsmallest(number, ((_lot(seed, one), one) for one in ids))]
+    drawn = heapq.nsmallest(number, ids, key=lot)
     found = {}
     wanted = pa.array(drawn, pa.string())
     for batch in tables.batches(annotations, ["passage_id", "text", "mentions"]):
@@ -89,12 +93,12 @@ def draw(annotations: Path, number: int, seed: int) -> list[tuple[str, str, list
 
 
 def _source(name: str) -> str:
-    """Return the name without the folders of the machine it lay on."""
+    """Return the name of the source without the folders of this machine."""
     return PurePath(name).name if PurePath(name).is_absolute() else name
 
 
 def _tail(points: Sequence[Sequence[int]]) -> dict[str, Any] | None:
-    """Return rank and frequency as places on a drawing of 720 by 360 with logarithmic scales."""
+    """Return rank and frequency as points on a drawing of 720 by 360 with logarithmic scales."""
     if len(points) < 2:
         return None
     wide, high = (max(1.0, math.log10(max(point[axis] for point in points))) for axis in (0, 1))
@@ -115,7 +119,7 @@ def _tail(points: Sequence[Sequence[int]]) -> dict[str, Any] | None:
 
 
 def _merges(path: Path) -> dict[str, Any] | None:
-    """Return the beginning of the merge log: labels that became another or none; None where a run has no log."""
+    """Return the first labels that became another one or none; None where the run has no such log."""
     if not path.exists():
         return None
     rows = [row for row in tables.rows(path) if row["status"] != "kept"]
@@ -137,7 +141,3 @@ def _made_with(figures: Mapping[str, Any], seed: int) -> list[tuple[str, str]]:
         ("passages shown", f"drawn with seed {seed}"),
     ]
     return rows
-
-
-def _lot(seed: int, identity: str) -> bytes:
-    return hashlib.sha256(f"{seed} {identity}".encode()).digest()
