@@ -1,7 +1,7 @@
-"""Take a dataset to other tools and bring back what people corrected there.
+"""Export a dataset to other tools, and import the corrections that people made there.
 
-One module a format maps a passage to an object of the other tool and back; ``formats`` names them. ``exporting`` and
-``importing`` are the two commands, ``spans`` finds what a person marked in the run's passage.
+Each format has a module that converts a passage to an object of the other tool and back; ``formats`` lists them.
+``exporting`` and ``importing`` are the two commands. ``spans`` finds what a person marked in the run's passage.
 """
 
 from typing import Final

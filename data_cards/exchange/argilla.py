@@ -1,12 +1,12 @@
-"""Argilla: records with a span question, suggestions from the run; beside them the list of labels.
+"""Argilla: records with a span question and the run's entities as suggestions; a second file lists the labels.
 
-Argilla's page counts as browsers do, in UTF-16 units, and its server refuses a span that ends beyond the number of
-code points; so a span near the end of a text with emoji has no place. Spans may overlap (``allow_overlapping=True``).
+Argilla's page counts in UTF-16 units, as browsers do, but its server refuses a span that ends beyond the number of code
+points. So a span near the end of a text with emoji cannot be exported. Spans may overlap (``allow_overlapping=True``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from annotator.records import Annotation, Mention
@@ -48,18 +48,20 @@ def to_record(passage: Exported) -> dict[str, Any]:
 
 
 def from_record(record: dict[str, Any]) -> Reviewed | Unread:
-    """Read a record that was exported with ``to_json``. Only responses count, suggestions do not.
+    """Read a record that was exported with ``to_json``.
 
-    Several people must agree. A response that says it is a draft or discarded does not count. One to the question
-    ``reviewed`` without one to ``entities`` says that there are none.
+    Submitted responses count; suggestions, drafts and discarded responses do not. Several people must agree. A person
+    who answered ``reviewed`` but not ``entities`` found no entity.
     """
     text, identity, responses = record["fields"][FIELD], record["id"], record.get("responses") or {}
     if unknown := sorted(set(responses) - {QUESTION, DONE}):
         raise ValueError(f"it answers the question {unknown[0]!r}, not {QUESTION!r} or {DONE!r}")
-    by_person: dict[Any, list[dict[str, Any]]] = {
-        made.get("user_id"): [] for made in responses.get(DONE) or () if _counts(made) and _is_yes(made["value"])
-    }
-    by_person |= {made.get("user_id"): made["value"] for made in responses.get(QUESTION) or () if _counts(made)}
+    by_person: dict[Any, list[dict[str, Any]]] = {}
+    for person, value in _submitted(responses.get(DONE)):
+        if value != "yes":
+            raise ValueError(f"the question {DONE!r} is answered {value!r}, not 'yes'")
+        by_person[person] = []
+    by_person |= _submitted(responses.get(QUESTION))
     if not by_person:
         return Unread("unreviewed", identity, "nobody has submitted it")
     versions = {
@@ -71,11 +73,8 @@ def from_record(record: dict[str, Any]) -> Reviewed | Unread:
     return Reviewed(identity, versions.pop(), text=text)
 
 
-def _is_yes(value: Any) -> bool:
-    if value != "yes":
-        raise ValueError(f"the question {DONE!r} is answered {value!r}, not 'yes'")
-    return True
-
-
-def _counts(response: dict[str, Any]) -> bool:
-    return response.get("status") in {None, "submitted"} and response["value"] is not None
+def _submitted(responses: Iterable[dict[str, Any]] | None) -> Iterator[tuple[Any, Any]]:
+    """Yield the person and the value of each submitted response to a question."""
+    for response in responses or ():
+        if response.get("status") in {None, "submitted"} and response["value"] is not None:
+            yield response.get("user_id"), response["value"]

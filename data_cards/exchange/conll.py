@@ -1,7 +1,7 @@
 """CoNLL-2003 with BIO tags: token, two unused columns, tag; an empty line ends a passage.
 
-The form has no place for nesting nor for white space. The id of a passage stands in its ``-DOCSTART-`` line, which
-readers of the format skip. ``_`` stands for the spaces of a label, and of a word of several syllables.
+The format holds no nested mentions and no white space. The id of a passage is in its ``-DOCSTART-`` line, which readers
+of the format skip. ``_`` replaces the spaces of a label and of a word of several syllables.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def lost(annotation: Annotation, tokenize: Tokenize) -> dict[Mention, str]:
 
 
 def write(file: IO[bytes], passages: Iterable[Exported], tokenize: Tokenize) -> None:
-    """Write passages one after the other."""
+    """Write passages, each after its ``-DOCSTART-`` line."""
     for annotation in (passage.annotation for passage in passages):
         places = tokenize(annotation.text)
         tags = ["O"] * len(places)
@@ -46,9 +46,9 @@ def write(file: IO[bytes], passages: Iterable[Exported], tokenize: Tokenize) -> 
 
 
 def read(path: Path) -> Iterator[Reviewed | Unread]:
-    """Read passages with their ids. A tag ``I-`` without a beginning begins a span, as in seqeval.
+    """Read passages with their ids.
 
-    All rows have as many columns as the first: a token with a space in it would lose its end otherwise.
+    All rows must have as many columns as the first one; otherwise a token with a space in it would lose its end.
     """
     file = local(path)
     with opened(file) as stream:

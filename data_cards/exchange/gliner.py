@@ -1,6 +1,6 @@
 """GLiNER's training data: tokens, spans of tokens with both ends included, and types that are not there.
 
-It holds nesting, but one label a span: its data processor keeps the last one of a span alone.
+It holds nested spans, but only one label for each: GLiNER's data processor keeps the last one.
 """
 
 from __future__ import annotations

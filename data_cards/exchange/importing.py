@@ -28,21 +28,21 @@ from data_cards.exchange.passages import Reviewed, Unread
 from data_cards.exchange.spans import ForeignError, find_spans
 
 KINDS: Final = ("unchanged", "corrected", "unreviewed", "conflicting", "repeated", "foreign", "unreadable")
-"""What may become of a record of a file; each is one of these."""
+"""The possible results of reading a record."""
 LISTED: Final = 20
-"""Records that are named one by one, of each kind that brings nothing."""
+"""Records without a correction that are listed, for each kind."""
 
 
 def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
-    """Store the corrections of ``files`` in the run ``root``. Nothing else of the run changes here.
+    """Store the corrections of ``files`` in the run ``root``; the next build applies them.
 
     Returns:
-        Numbers of records by ``KINDS``; which were left out and why; the new labels.
+        The number of records of each kind, the records that were left out and why, and the labels that people gave.
 
     Raises:
-        ConfigError: an unknown format.
-        RunDirError: no finished run.
-        SourceError: a file that cannot be read at all. Then nothing is stored.
+        ConfigError: the format is unknown.
+        RunDirError: the run is not finished.
+        SourceError: a file cannot be read. Then nothing is stored.
     """
     form = format_named(name)
     run = annotated(root)
@@ -55,7 +55,7 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     left_out: dict[str, list[dict[str, str]]] = {}
     new: dict[str, Correction] = {}
-    for record in _records(form, files, run):  # again: the passages are known now
+    for record in _records(form, files, run):  # read twice, so that memory holds only the passages that are corrected
         kind, detail, correction = _read(record, current, form, labels)
         if correction:
             correction = replace(correction, tool=name)
@@ -80,7 +80,7 @@ def bring_back(root: Path, name: str, files: Sequence[Path]) -> dict[str, Any]:
 
 
 def _records(form: Format, files: Sequence[Path], run: RunDir) -> Iterator[Reviewed | Unread]:
-    """Yield the records of all files. Where instructions have the definition of a type, they get its name back."""
+    """Yield the records of all files, with the name of a type in place of its definition."""
     schema = types_of(run)
     definitions = schema.definitions if schema else {}
     names = {asked_as(name, definitions): name for name in definitions}
@@ -96,7 +96,7 @@ def _records(form: Format, files: Sequence[Path], run: RunDir) -> Iterator[Revie
 def _read(
     record: Reviewed | Unread, current: Mapping[str, Annotation], form: Format, labels: Decider
 ) -> tuple[str, str, Correction | None]:
-    """Return the kind of a record, why it has no correction, and its correction."""
+    """Return the kind of a record, the reason why it is left out, and its correction."""
     if isinstance(record, Unread):
         return record.kind, record.detail, None
     annotation = current.get(record.passage_id)
@@ -116,8 +116,8 @@ def _read(
 def _mentions(annotation: Annotation, record: Reviewed, form: Format, labels: Decider) -> tuple[Corrected, ...]:
     """Return the mentions of the corrected passage.
 
-    One that the person left alone keeps its raw label and how it was found. One that the format could not carry was
-    not seen by the person, and stays.
+    A mention that the person did not change keeps its raw label and its match. A mention that the format cannot hold
+    was not shown to the person, and stays.
     """
     known = {_key(mention): mention for mention in annotation.mentions}
     made: dict[tuple[int, int, str], Corrected] = {}
@@ -136,10 +136,10 @@ def _key(mention: Mention) -> tuple[int, int, str]:
 
 
 def _labels_of_people(corrections: Iterable[Correction], labels: Decider) -> list[dict[str, Any]]:
-    """Return each label that people gave, the decision on it, and its number, the most frequent first."""
+    """Return the labels that people gave, the most frequent first, with the decision on each."""
     counts = Counter(one.raw_label for correction in corrections for one in correction.mentions if one.match == HUMAN)
-    return [
-        {"raw": raw, "label": found.label, "status": found.status, "rule": found.rule, "mentions": number}
-        for raw, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        for found in [labels.decide(raw)]
-    ]
+    rows = []
+    for raw, number in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        found = labels.decide(raw)
+        rows.append({"raw": raw, "label": found.label, "status": found.status, "rule": found.rule, "mentions": number})
+    return rows

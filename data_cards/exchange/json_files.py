@@ -1,4 +1,4 @@
-"""Write files of JSON objects, and turn the objects of another tool's file into ``Reviewed``, or say why not."""
+"""Write files of JSON objects, and convert the objects of another tool's file to ``Reviewed`` or ``Unread``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_each(path: Path, convert: Callable[[Any], Reviewed | Unread]) -> Iterat
 def checked(
     value: Any, convert: Callable[[Any], Reviewed | Unread], passage_id: Any = "", error: str = ""
 ) -> Reviewed | Unread:
-    """Return ``convert(value)``, or why it is unreadable: an ``error`` before, a missing field, a wrong type."""
+    """Return ``convert(value)``, or why it is unreadable: an earlier ``error``, a missing field, a wrong type."""
     identity = passage_id if isinstance(passage_id, str) else ""
     if not identity and isinstance(value, dict):
         data = value.get("data")
@@ -76,7 +76,7 @@ def checked(
 
 
 def _wrong(found: Any) -> str:
-    """Return what has not the type that ``Reviewed`` promises; the values come from a file."""
+    """Return why the values, which come from a file, do not have the types of ``Reviewed``; empty where they do."""
     if not isinstance(found.passage_id, str) or not found.passage_id:
         return "it has no passage id"
     if not isinstance(found.text, str | None):

@@ -1,7 +1,7 @@
-"""Label Studio: tasks whose predictions are the entities, and beside them the labelling configuration.
+"""Label Studio: tasks with the entities as predictions; a second file has the labelling configuration.
 
-Its offsets are code points. Versions before 2022 counted UTF-16 units; what comes back is read either way, for each
-region says which text it is. It holds any span.
+Offsets are code points; versions before 2022 counted UTF-16 units. Both can be read, since each region has its text. The
+format holds any span.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def to_task(passage: Exported) -> dict[str, Any]:
 
 
 def from_task(task: dict[str, Any]) -> Reviewed | Unread:
-    """Read a task of a JSON export. Only what a person submitted counts, predictions do not.
+    """Read a task of a JSON export. Submitted annotations count, predictions do not.
 
-    Of several annotations of a task the one marked as ground truth counts; without one they must agree.
+    Of several annotations the one marked as ground truth counts; without one they must agree.
     """
     text, identity = task["data"]["text"], task["data"]["passage_id"]
     submitted = [

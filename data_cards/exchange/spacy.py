@@ -1,7 +1,7 @@
 """spaCy's DocBin. ``doc.spans["sc"]`` (spaCy's own key) has all spans, ``doc.ents`` the outermost ones.
 
-Tokens are syllables, and runs of white space where spaCy wants them, so that ``doc.text`` is the passage letter for
-letter. The id and the labels as the teacher wrote them are in ``doc.user_data``.
+Tokens are syllables, and white space where spaCy needs it, so that ``doc.text`` equals the passage. ``doc.user_data``
+has the passage id and the raw labels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def lost(annotation: Annotation) -> dict[Mention, str]:
 
 
 def write(file: IO[bytes], passages: Iterable[Exported]) -> None:
-    """Write a DocBin; memory holds the whole file, for spaCy compresses it in one piece.
+    """Write a DocBin; memory holds the whole file, since spaCy compresses it in one piece.
 
     Raises:
         ConfigError: spaCy is not installed.

@@ -12,14 +12,14 @@ from normalizers.text import nfc
 
 
 class ForeignError(Exception):
-    """The record is about another passage than the run's."""
+    """A record is not about the run's passage."""
 
 
 def find_spans(annotation: Annotation, record: Reviewed) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and label of each span of ``record`` in the passage, without the white space around it.
 
     Raises:
-        ForeignError: the record has another text, or tokens of another text.
+        ForeignError: the record has the text or the tokens of another passage.
         ValueError: a span is outside the passage or empty, or a mention is not in it.
     """
     text = annotation.text
@@ -52,7 +52,7 @@ def _of_offsets(text: str, record: Reviewed) -> Iterator[tuple[int, int, str]]:
 
 
 def _of_strings(annotation: Annotation, predictions: Sequence[tuple[str, str]]) -> Iterator[tuple[int, int, str]]:
-    """Yield all occurrences of each string; a mention of the run stays where it is."""
+    """Yield all occurrences of each string; a mention of the run keeps its spans."""
     grounder = Grounder(annotation.text)
     for string, label in predictions:
         mention = string if string in annotation.text else nfc(string)
