@@ -1,7 +1,7 @@
 """Label Studio: tasks with the entities as predictions; a second file has the labelling configuration.
 
-Offsets are code points; versions before 2022 counted UTF-16 units. Both can be read, since each region has its text. The
-format holds any span.
+Offsets are code points; versions before 2022 counted UTF-16 units. Both can be read, since a region has its text. Any
+span fits.
 """
 
 from __future__ import annotations
