@@ -1,4 +1,4 @@
-"""``import annotator``: build, open, look and load from Python."""
+"""``import annotator``: build, open, show and load runs from Python."""
 
 from __future__ import annotations
 
@@ -33,10 +33,8 @@ def settings_of(endpoint: Endpoint) -> dict[str, api.Setting]:
 
 
 @pytest.mark.slow
-def test_a_build_in_a_running_event_loop_is_the_same_dataset(
-    endpoint: Endpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """As in Jupyter, whose cells run inside a loop; nothing is printed."""
+def test_a_build_in_a_running_event_loop(endpoint: Endpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A build in a running event loop, as in Jupyter, gives the same dataset and prints nothing."""
 
     async def cell() -> annotator.Run:
         return annotator.build("sample", out=tmp_path / "inside", **settings_of(endpoint))
@@ -47,8 +45,8 @@ def test_a_build_in_a_running_event_loop_is_the_same_dataset(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_gives_back_what_its_files_hold(finished: Path) -> None:
-    """Typed records, datasets and figures."""
+def test_a_run_returns_the_content_of_its_files(finished: Path) -> None:
+    """A run returns typed records, datasets and figures from its files."""
     run = annotator.open_run(finished)
     assert run.unanswered == 0
     assert run.settings.negatives == 0.5
@@ -68,15 +66,15 @@ def test_a_run_gives_back_what_its_files_hold(finished: Path) -> None:
 
 @pytest.mark.slow
 def test_datasets_follow_a_rebuild(endpoint: Endpoint, tmp_path: Path) -> None:
-    """No cache keeps the samples of an earlier build."""
+    """``to_datasets`` returns the samples of the last build, not cached ones."""
     run = annotator.build("sample", out=tmp_path / "run", **settings_of(endpoint))
     before = run.to_datasets()["train"].num_rows
     annotator.build(out=tmp_path / "run", negatives=1.0)
     assert run.to_datasets()["train"].num_rows == len(run.samples("train")) > before
 
 
-def test_errors_say_what_to_do(tmp_path: Path, endpoint: Endpoint) -> None:
-    """Those of the command line, as exceptions, from inside a loop too."""
+def test_errors_are_exceptions(tmp_path: Path, endpoint: Endpoint) -> None:
+    """Errors are the exceptions of the command line, also from inside an event loop."""
     with pytest.raises(RunDirError, match="not a run directory"):
         annotator.open_run(tmp_path)
     with pytest.raises(ConfigError, match="unknown setting 'documents'"):
@@ -96,7 +94,7 @@ def test_errors_say_what_to_do(tmp_path: Path, endpoint: Endpoint) -> None:
 
 @pytest.mark.slow
 def test_an_interrupted_build_in_a_loop_stops_and_continues(tmp_path: Path) -> None:
-    """Ctrl-C reaches the main thread only; the thread that builds stops, keeps the answers and lets the lock go."""
+    """Ctrl-C in an event loop stops the building thread, keeps the answers and releases the lock."""
     enough = threading.Event()
 
     def slow(passage: str, attempt: int) -> Answer:
@@ -129,7 +127,7 @@ def test_an_interrupted_build_in_a_loop_stops_and_continues(tmp_path: Path) -> N
 
 
 def test_html_of_a_passage_is_escaped() -> None:
-    """Text of the news, of the teacher and of the rejected records cannot become markup."""
+    """Texts of the news, the teacher and rejected records are escaped in HTML."""
     evil = "<script>alert('Huế')</script>"
     text = f"Bà Lê Thị Sen đọc {evil} ở Đà Lạt."
     start = text.index(evil)
@@ -148,7 +146,7 @@ def test_html_of_a_passage_is_escaped() -> None:
 
 @pytest.mark.slow
 def test_import_is_light() -> None:
-    """The API is imported when it is used."""
+    """``import annotator`` imports no heavy package."""
     program = "import sys, annotator; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"pyarrow", "datasets", "typer", "rich", "numpy", "asyncio"} & set(loaded.stdout.split())
@@ -157,9 +155,9 @@ def test_import_is_light() -> None:
 
 @pytest.mark.slow
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every cell of the quickstart, in a real kernel; the passage is displayed as HTML."""
+    """Every cell of the quickstart runs in a real kernel; the passage is displayed as HTML."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("PYTHONWARNINGS", "ignore::Warning:tqdm.auto")  # without ipywidgets it warns of that
+    monkeypatch.setenv("PYTHONWARNINGS", "ignore::Warning:tqdm.auto")  # it warns if ipywidgets is missing
     notebook = nbformat.read(ROOT / "examples" / "quickstart.ipynb", as_version=4)
     assert all(not cell.outputs and cell.execution_count is None for cell in notebook.cells if "outputs" in cell)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()

@@ -1,4 +1,4 @@
-"""The figures: computed from the files alone, and right on a run that can be counted by hand."""
+"""The figures of the audit are computed from the files alone, and equal those counted by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mention(text: str, label: str, match: str = "exact") -> Mention:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
-    """Two passages, five mentions, three samples."""
+    """Write a run with two passages, four mentions and three samples."""
     directory = RunDir(tmp_path)
     found = (
         mention("Hoà", "person", "tone"),
@@ -76,7 +76,7 @@ def run(tmp_path: Path) -> RunDir:
 
 
 def test_figures_that_can_be_counted_by_hand(run: RunDir) -> None:
-    """All of them, and the file says the same."""
+    """All figures equal those counted by hand, and audit.json has them."""
     figures = audit(run)
     assert figures["passages"] == {
         "count": 2,
@@ -106,8 +106,8 @@ def test_figures_that_can_be_counted_by_hand(run: RunDir) -> None:
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=50))
-def test_a_distribution_is_that_of_the_numbers(numbers: list[int]) -> None:
-    """Computed from frequencies, right for the numbers themselves."""
+def test_a_distribution_equals_that_of_the_numbers(numbers: list[int]) -> None:
+    """A distribution computed from frequencies equals that of the numbers."""
     found = distribution(Counter(numbers))
     ordered = sorted(numbers)
     assert (found["min"], found["max"]) == (ordered[0], ordered[-1])
@@ -116,5 +116,5 @@ def test_a_distribution_is_that_of_the_numbers(numbers: list[int]) -> None:
 
 
 def test_a_distribution_of_nothing_is_empty() -> None:
-    """Rather than an error."""
+    """The distribution of no numbers is empty, not an error."""
     assert distribution({}) == {}

@@ -1,4 +1,4 @@
-"""The audit of more rows than memory holds, and of the same rows in another order."""
+"""The audit with more rows than fit into memory, and with the rows in another order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def news(seed: int, syllables: int = 60) -> list[str]:
 
 
 def many() -> list[Item]:
-    """Passages in all splits; some stand twice, some nearly."""
+    """Return passages in all splits, with duplicates and near duplicates."""
     items = []
     for number in range(60):
         words = news(number % 40)
@@ -51,8 +51,8 @@ def add_rows(database: Database) -> None:
 
 
 @pytest.mark.slow
-def test_what_memory_does_not_hold_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that went to the temporary folder are counted like the others, and the folder is deleted."""
+def test_rows_beyond_the_memory_limit_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows moved to the temporary folder are counted, and the folder is deleted."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Database() as database:
         database.run("SET memory_limit = '12MB'")
@@ -64,8 +64,8 @@ def test_what_memory_does_not_hold_comes_back(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_what_a_killed_audit_left_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the next audit that moves rows to the temporary folder; what a running one has there stays."""
+def test_files_of_a_killed_audit_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next audit deletes the temporary files of a killed one, but not those of a running one."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     script = (
         "import os, signal, tempfile\n"
@@ -94,7 +94,7 @@ def test_what_a_killed_audit_left_is_deleted(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_temporary_folder_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of that name that another user made is refused."""
+    """A temporary folder that another user created is refused."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Database():
         (folder,) = tmp_path.iterdir()
@@ -106,7 +106,7 @@ def test_the_temporary_folder_is_the_users_own(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_order_changes_no_figure(tmp_path: Path) -> None:
-    """Of samples, annotations, passages and documents."""
+    """The order of samples, annotations, passages and documents changes no figure."""
     run = make_run(tmp_path, many())
     audit(run)
     whole = run.audit.read_bytes()
@@ -130,7 +130,7 @@ def shingles(text: str) -> set[str]:
 
 
 def test_near_duplicates_are_counted_exactly(tmp_path: Path) -> None:
-    """As one would with sets of strings."""
+    """Counts of near duplicates equal those by sets of strings."""
     items = many()
     texts: dict[str, set[str]] = {}
     for item in items:
@@ -146,8 +146,8 @@ def test_near_duplicates_are_counted_exactly(tmp_path: Path) -> None:
     assert found["identical_passages"] == sum(len(splits) > 1 for splits in texts.values()) > 0
 
 
-def test_what_everybody_prints_is_not_compared_with_everything(tmp_path: Path) -> None:
-    """A notice in many passages of both splits makes no pairs of all with all, and is told; a copy is found still."""
+def test_a_common_notice_makes_no_near_duplicates(tmp_path: Path) -> None:
+    """A notice in many passages makes no near duplicates of them and is counted; a real copy is found."""
     notice = news(0, 30)
     made = [notice + news(number, 60) for number in range(1, 2 * leaks.CROWD + 3)]
     items = [Item(f"p{n}", " ".join(words), [(words[0], "x")], "test" if n % 2 else "train")
@@ -158,8 +158,8 @@ def test_what_everybody_prints_is_not_compared_with_everything(tmp_path: Path) -
     assert found["near_duplicates"] == 1
 
 
-def test_passages_that_share_an_id_are_named(tmp_path: Path) -> None:
-    """For annotations and samples find their passage by it."""
+def test_passages_with_the_same_id_are_a_problem(tmp_path: Path) -> None:
+    """Two passages with the same id are a problem, since samples refer to passages by id."""
     run = make_run(tmp_path, many()[:3])
     passages = list(tables.read_passages(run.passages))
     write(run.passages, tables.PASSAGE, [*passages, Passage("p0", "x", 150, (Piece("d-p0", 0, 1),), 1)])
@@ -168,7 +168,7 @@ def test_passages_that_share_an_id_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk_is_one_line() -> None:
-    """The error names the folder and says what to do."""
+    """A full disk is a one-line error with the folder and the fix."""
     with Database() as database:
         database.run("SET memory_limit = '12MB'")
         database.run("SET max_temp_directory_size = '1MB'")
@@ -178,8 +178,8 @@ def test_a_full_disk_is_one_line() -> None:
 
 
 @pytest.mark.slow
-def test_reading_holds_a_row_group_and_not_the_file(tmp_path: Path) -> None:
-    """However long the file, what was read is given back."""
+def test_reading_holds_only_a_row_group(tmp_path: Path) -> None:
+    """Reading a long file holds only a row group in memory."""
     rng = random.Random(0)
     text = "".join(rng.choices("ăâđêôơư bcdgh", k=500))
     run = RunDir(tmp_path)

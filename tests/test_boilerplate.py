@@ -1,4 +1,4 @@
-"""What is cut out of an article, and what must never be."""
+"""Which parts of an article are removed as boilerplate, and which must not be."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _cut(text: str) -> tuple[list[tuple[str, str]], str]:
     ],
 )
 def test_boilerplate_is_cut(text: str, piece: str, reason: str) -> None:
-    """Each kind goes, whole and alone, and leaves the sentences around it as they were."""
+    """Each kind of boilerplate is removed completely and alone."""
     cut, left = _cut(text)
     assert cut == [(piece, reason)]
     assert left.startswith(f"{HEAD}{BODY}")
@@ -67,13 +67,13 @@ def test_boilerplate_is_cut(text: str, piece: str, reason: str) -> None:
     ],
 )
 def test_prose_is_left_alone(text: str) -> None:
-    """Words that also stand in credits, and names at the end of a sentence, are no boilerplate."""
+    """Words of credits in prose, and names at the end of a sentence, are not boilerplate."""
     assert _cut(text) == ([], text)
 
 
 @pytest.mark.slow
 def test_the_bundled_articles() -> None:
-    """Of the 46 articles that ship with the package one line goes, which was written to go."""
+    """Of the 46 bundled articles, only the line that was written as boilerplate is removed."""
     files = locate(None)
     assert isinstance(files, tuple)
     articles = [row.text for file in files for row in read_documents(file, Columns()) if isinstance(row, Document)]
@@ -83,7 +83,7 @@ def test_the_bundled_articles() -> None:
 
 
 def test_common_lines() -> None:
-    """Five documents make a line common, whatever its case and spacing; four, or a short one, do not."""
+    """A line of five documents is common, in any case and spacing; one of four, or a short one, is not."""
     line = "Mọi chi tiết xin liên hệ văn phòng của báo tại Hà Nội."
     texts = [f"Tin số {number} hôm nay.\n{line.upper() if number else line}" for number in range(5)]
     shared = common(texts)
@@ -93,8 +93,8 @@ def test_common_lines() -> None:
 
 
 @given(st.text("aẢnh:(). \nTheoVN", max_size=200))
-def test_what_is_left_and_what_is_cut_make_the_text(text: str) -> None:
-    """Cuts are in order, apart, inside the text, without white space around; all other letters are left, in order."""
+def test_cuts_and_the_rest_are_the_text(text: str) -> None:
+    """Cuts are ordered, disjoint and inside the text; the rest has all other letters in order."""
     cuts = find(text)
     assert all(0 <= cut.start < cut.end <= len(text) and text[cut.start : cut.end].strip() for cut in cuts)
     assert all(one.end <= other.start for one, other in pairwise(cuts))

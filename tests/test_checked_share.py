@@ -1,4 +1,4 @@
-"""A check of a part of the passages: how the part is drawn, and what it says about all of them."""
+"""A check of a share of the passages: how the share is drawn, and what it estimates for all of them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ OUTLINES = st.lists(
 
 
 @given(OUTLINES, st.integers(0, 5), st.floats(0.01, 1))
-def test_a_share_takes_the_same_part_of_each_stratum(passages: list[Outline], seed: int, share: float) -> None:
-    """To within one passage; every passage has one position, whatever the order in which they come."""
+def test_a_share_is_proportional_in_each_stratum(passages: list[Outline], seed: int, share: float) -> None:
+    """A share has its part of each stratum, within one passage, independent of the order of passages."""
     drawn = positions(passages, seed)
     assert drawn == positions(passages[::-1], seed)
     assert drawn.keys() == {one.passage_id for one in passages}
@@ -39,7 +39,7 @@ def test_a_share_takes_the_same_part_of_each_stratum(passages: list[Outline], se
 
 
 def test_each_passage_is_drawn_with_the_same_probability() -> None:
-    """Also the only passage of a stratum: over many seeds it is in the share as often as the others."""
+    """Over many seeds each passage is drawn equally often, even the only one of its stratum."""
     passages = [Outline(f"p{number}", 0, {"person": 1}) for number in range(9)] + [Outline("alone", 2, {})]
     draws = [positions(passages, seed) for seed in range(2000)]
     assert mean(draw["alone"] < 0.2 for draw in draws) == pytest.approx(0.2, abs=0.03)
@@ -47,7 +47,7 @@ def test_each_passage_is_drawn_with_the_same_probability() -> None:
 
 
 def test_strata_are_split_number_of_entities_and_rare_types() -> None:
-    """Few and many entities are divided at the median; the rarest types make up at most a tenth of all."""
+    """Strata divide by split, at the median number of entities, and by the rarest types, at most a tenth."""
     passages = [
         *(Outline(f"p{number}", 0, {"person": 1 + number % 2}) for number in range(10)),
         Outline("rare", 0, {"person": 2, "spice": 1}),
@@ -65,8 +65,8 @@ def opinion(passage: str, verdict: str, teacher: str) -> Opinion:
     return Opinion(passage, "Huế", 0, 3, "city", "", verdict, 0.5, teacher, "")
 
 
-def test_a_part_says_how_far_the_teachers_agree_in_all_passages() -> None:
-    """Estimates are the figures of the part; their intervals narrow as the share grows, and are none of all."""
+def test_a_share_estimates_the_agreement_in_all_passages() -> None:
+    """Estimates are the figures of the share; intervals narrow as it grows and vanish for all passages."""
     rows = [
         one
         for number in range(30)
@@ -85,8 +85,8 @@ def test_a_part_says_how_far_the_teachers_agree_in_all_passages() -> None:
 
 
 @pytest.mark.slow
-def test_what_a_part_says_is_printed_and_in_the_report(tmp_path: Path) -> None:
-    """Interval and what becomes of unchecked passages, in terminal, audit, report and card; nothing of it for all."""
+def test_estimates_of_a_share_are_shown(tmp_path: Path) -> None:
+    """Terminal, audit, report and card show the estimates of a share, but not of a full check."""
     out = tmp_path / "run"
     with Endpoint() as first, Endpoint(second_teacher) as second:
         assert vner("build", "--out", out, "--provider", "openai", "--model", "m", "--base-url", first.url,
@@ -108,8 +108,8 @@ def test_what_a_part_says_is_printed_and_in_the_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_check_from_before_there_were_strata_draws_as_it_did(tmp_path: Path) -> None:
-    """Where check.json names no draw, the passages are those of the hash alone, and none is asked about again."""
+def test_a_check_of_an_older_version_keeps_its_draw(tmp_path: Path) -> None:
+    """A check.json without a draw keeps the draw by hash, and no passage is asked about again."""
     out = tmp_path / "run"
     with Endpoint() as first, Endpoint(second_teacher) as second:
         vner("build", "--out", out, "--provider", "openai", "--model", "m", "--base-url", first.url, "--quiet")
@@ -132,8 +132,8 @@ def test_a_check_from_before_there_were_strata_draws_as_it_did(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_decisions_about_labels_change_nothing_about_the_draw(tmp_path: Path) -> None:
-    """What was paid for stays in the share: the same passages are compared after a label was rejected."""
+def test_label_decisions_do_not_change_the_draw(tmp_path: Path) -> None:
+    """The same passages are checked after a label is rejected, so that no answer is lost."""
     out, labels = tmp_path / "run", tmp_path / "labels.toml"
     labels.write_text("location = false\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Cleaning one reply: every prediction ends as mentions or as one rejection with its reason."""
+"""Cleaning a reply: every prediction becomes mentions or one rejection with its reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reasons(outcome: Cleaned) -> Counter[str]:
 
 
 def test_a_mention_is_found_wherever_it_occurs() -> None:
-    """With its label before and after, and in order of start; the longer of two that start together first."""
+    """Each occurrence becomes a mention with both labels, ordered by start, longer first."""
     outcome = cleaned([["Hà Nội", "CITY"], ["Đại học Hà Nội", "university"], ["Nguyễn Thị Hòa", "PERSON_NAME"]])
     assert outcome.annotation is not None
     found = [(mention.text, mention.label, mention.start) for mention in outcome.annotation.mentions]
@@ -49,8 +49,8 @@ def test_a_mention_is_found_wherever_it_occurs() -> None:
     assert (nested.stage, nested.reason, nested.value) == ("project", "inside a longer entity", "Hà Nội")
 
 
-def test_every_kind_of_rejection_is_told_apart() -> None:
-    """Nothing goes without its reason."""
+def test_every_kind_of_rejection() -> None:
+    """Each kind of rejected prediction has its own reason."""
     outcome = cleaned(
         [
             ["Hà Nội", "city"],
@@ -74,15 +74,15 @@ def test_every_kind_of_rejection_is_told_apart() -> None:
     }
 
 
-def test_a_rejected_prediction_says_what_was_predicted() -> None:
-    """Mention and label stand apart, as the teacher wrote them."""
+def test_a_rejected_record_has_the_prediction() -> None:
+    """A rejected record has mention and label as the teacher wrote them."""
     (rejected,) = cleaned([["Hà Nội", "Vùng_đất thiêng liêng"]]).rejected
     detail = "vùng đất thiêng liêng (not english)"
     assert rejected == Rejected("clean", "label needs review", "p1", "Hà Nội", detail, "Vùng_đất thiêng liêng")
 
 
 def test_the_merge_log_counts_every_label() -> None:
-    """By raw label: what it became, by which rule, in how many predictions and mentions; the most frequent first."""
+    """The merge log has result, rule and counts of each raw label, the most frequent first."""
     log = LabelLog()
     log.add(cleaned([["Hà Nội", "City"], ["Nguyễn Thị Hoà", "PER"], ["Sài Gòn", "City"], ["Bà", "vùng đất thiêng"]]))
     log.add(cleaned([["Hà Nội", "City"], ["Hà Nội", "thành phố"], ["Hà Nội", "misc"], ["Hà Nội"]]))
@@ -97,14 +97,14 @@ def test_the_merge_log_counts_every_label() -> None:
 
 
 def test_two_labels_for_one_mention_are_both_kept() -> None:
-    """Nesting and double meaning are real."""
+    """A mention with two labels becomes a mention for each."""
     outcome = cleaned([["Hà Nội", "city"], ["Hà Nội", "thủ đô"]])
     assert outcome.annotation is not None
     assert Counter(mention.label for mention in outcome.annotation.mentions) == {"city": 3, "capital city": 3}
 
 
-def test_no_entities_is_an_answer_and_nonsense_is_none() -> None:
-    """``[]`` gives an annotation without mentions; what cannot be read is a rejection of the passage."""
+def test_an_empty_list_is_an_answer_and_nonsense_is_not() -> None:
+    """``[]`` gives an annotation without mentions; an unreadable reply rejects the passage."""
     empty = cleaned("[]")
     assert empty.annotation is not None
     assert empty.annotation.mentions == ()
@@ -116,7 +116,7 @@ def test_no_entities_is_an_answer_and_nonsense_is_none() -> None:
 
 
 def test_a_cut_off_list_keeps_its_complete_pairs_and_is_marked() -> None:
-    """What was paid for is used, and whoever reads it knows."""
+    """The complete pairs of a truncated list are used, and the annotation is marked as truncated."""
     outcome = cleaned('[["Hà Nội", "city"], ["Nguyễn Thị', finish_reason="length")
     assert outcome.annotation is not None
     assert outcome.annotation.reply_status == "truncated"
@@ -128,7 +128,7 @@ def test_a_cut_off_list_keeps_its_complete_pairs_and_is_marked() -> None:
 
 @given(st.lists(st.lists(st.one_of(st.text(), st.sampled_from(TEXT.split()), st.just("person")), max_size=3)))
 def test_predictions_in_are_predictions_out(reply: list[list[str]]) -> None:
-    """In = kept + rejected, and each mention is its own slice, whatever was predicted."""
+    """In = kept + rejected, and each mention is an exact slice, for any reply."""
     outcome = cleaned(reply)
     of_predictions = [item for item in outcome.rejected if item.stage == "clean"]
     assert outcome.predictions == outcome.kept + len(of_predictions)
@@ -138,7 +138,7 @@ def test_predictions_in_are_predictions_out(reply: list[list[str]]) -> None:
 
 
 def test_the_stage_is_a_stream(make_passage: Callable[..., Passage]) -> None:
-    """One at a time: an endless source is no problem."""
+    """The stage yields results one at a time, even of an endless source."""
 
     def endless() -> object:
         while True:
@@ -151,8 +151,8 @@ def test_the_stage_is_a_stream(make_passage: Callable[..., Passage]) -> None:
 @pytest.mark.parametrize(
     "form", ["{0}", "[[{0}, 'city']]", '[["Hà Nội", "{0}"]]', '[("Hà Nội", {0})]', "{{{0}: 'city'}}"]
 )
-def test_nothing_that_a_model_says_is_run(form: str, tmp_path: Path) -> None:
-    """Code in a reply is text: it leaves no trace."""
+def test_code_in_a_reply_is_not_executed(form: str, tmp_path: Path) -> None:
+    """Code in a reply is text and has no effect."""
     trace = tmp_path / "trace"
     cleaned(form.format(f"__import__('pathlib').Path('{trace}').touch()"))
     assert not trace.exists()

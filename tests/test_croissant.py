@@ -1,4 +1,4 @@
-"""The description for machines: valid, and readable by the tool of its specification."""
+"""croissant.json is valid, and mlcroissant, the tool of its specification, can read it."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def described(run: RunDir) -> mlcroissant.Dataset:
 
 @pytest.mark.slow
 def test_it_is_valid(finished: Path) -> None:
-    """No error, and no warning but that nothing is known of the licence, citation and address of an unnamed dataset."""
+    """There is no error, and no warning except about licence, citation and address of an unnamed dataset."""
     issues = described(RunDir(finished)).metadata.ctx.issues
     assert not issues.errors
     words = " ".join(issues.warnings)
     assert not [name for name in ("recordSet", "field", "sha256", "datePublished", "description") if name in words]
 
 
-def test_its_records_are_those_of_the_files(finished: Path) -> None:
-    """Samples of each split, and annotations with the parts of their mentions."""
+def test_records_equal_those_of_the_files(finished: Path) -> None:
+    """Samples and annotations read through croissant.json equal those of the files."""
     dataset = described(RunDir(finished))
     expected = pq.read_table(finished / "samples" / "validation.parquet").to_pylist()
     found = list(dataset.records("validation"))
@@ -55,8 +55,8 @@ def test_its_records_are_those_of_the_files(finished: Path) -> None:
         assert [int(part["annotations/mentions/start"]) for part in mentions] == [m["start"] for m in row["mentions"]]
 
 
-def test_it_says_what_the_run_knows(finished: Path) -> None:
-    """The teacher, the prompt, the source, what was left out, and that nobody has measured the quality."""
+def test_it_describes_the_run(finished: Path) -> None:
+    """It names teacher, prompt and source, and states that the quality is not measured."""
     found = json.loads((finished / "croissant.json").read_text(encoding="utf-8"))
     assert "llama3-70b-8192" in found["rai:machineAnnotationTools"]
     assert "open-ner-vi" in found["rai:dataAnnotationProtocol"][0]
@@ -65,8 +65,8 @@ def test_it_says_what_the_run_knows(finished: Path) -> None:
     assert {file["@id"] for file in found["distribution"]} >= {"samples/train.parquet", "annotations.parquet"}
 
 
-def test_a_published_dataset_has_its_name_and_no_path_of_the_machine(tmp_path: Path) -> None:
-    """Licence, address and citation are those of the publication."""
+def test_a_published_dataset_has_no_local_path(tmp_path: Path) -> None:
+    """Name, licence, address and citation are those of the publication; there is no local path."""
     run = make_run(tmp_path / "run", [Item("p1", TEXT, ENTITIES)], source="/home/someone/news")
     write_card(run, audit(run), Target("org/name", licence="cc-by-4.0", url="https://hub.invalid/datasets/org/name"))
     text = run.croissant.read_text(encoding="utf-8")
@@ -81,5 +81,5 @@ def test_a_published_dataset_has_its_name_and_no_path_of_the_machine(tmp_path: P
 
 @pytest.fixture(autouse=True)
 def no_logs() -> None:
-    """The library logs to the terminal."""
+    """Silence the library, which logs to the terminal."""
     logging.getLogger("absl").setLevel(logging.ERROR)

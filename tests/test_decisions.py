@@ -1,4 +1,4 @@
-"""The user's decisions about labels: a file that a person edits."""
+"""labels.toml, the file in which a user decides about labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def written(tmp_path: Path, text: str | bytes) -> Path:
 
 
 def test_rename_keep_and_drop(tmp_path: Path) -> None:
-    """A line each; comments, a byte-order mark and the line ends of any system do not matter."""
+    """A line renames, keeps or drops a label; comments, byte order marks and line ends do not matter."""
     path = written(tmp_path, '\ufeff# mine\r\n"vùng đất" = "region" # so\r\n\r\n"đặc sản"=true\norg = false')
     decisions = read_decisions(path)
     assert decisions.labels == {"vùng đất": "region", "đặc sản": "đặc sản", "org": None}
@@ -49,8 +49,8 @@ def test_rename_keep_and_drop(tmp_path: Path) -> None:
         ("x = " + "[" * 5000, "double quotes"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, words: str) -> None:
-    """On one line, as a configuration error: the line that is no TOML, or the label."""
+def test_an_error_names_line_or_label(tmp_path: Path, text: str | bytes, words: str) -> None:
+    """An invalid file is a one-line configuration error with the line or the label."""
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         read_decisions(path)
@@ -61,14 +61,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, words: str) -
 
 
 def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
-    """The message says how to do without."""
+    """A missing file is an error that explains how to use none."""
     with pytest.raises(ConfigError, match="--labels '' does without"):
         read_decisions(tmp_path / "nowhere.toml")
 
 
 @given(st.dictionaries(label, st.booleans(), max_size=6))
-def test_what_is_added_is_read(tmp_path_factory: pytest.TempPathFactory, decided: dict[str, bool]) -> None:
-    """Any label survives, each line stands for itself, and the whole is TOML."""
+def test_added_decisions_are_read(tmp_path_factory: pytest.TempPathFactory, decided: dict[str, bool]) -> None:
+    """Any label that is added is read back, and the file stays TOML."""
     path = tmp_path_factory.mktemp("decisions") / "labels.toml"
     path.write_text("# no line break at the end", encoding="utf-8")
     for name, keep in decided.items():
@@ -79,7 +79,7 @@ def test_what_is_added_is_read(tmp_path_factory: pytest.TempPathFactory, decided
 
 @given(label, st.text(st.characters(codec="utf-8")))
 def test_a_remark_stays_a_remark(name: str, remark: str) -> None:
-    """Whatever is in it, it neither ends its line nor decides anything."""
+    """A remark never ends its line or decides anything, whatever it holds."""
     line = decision_line(name, "person", remark)
     assert line.count("\n") == 1
     assert tomllib.loads(line) == {name: "person"}

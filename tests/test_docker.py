@@ -1,4 +1,4 @@
-"""The Dockerfile, read as text: no engine is needed, and none is assumed."""
+"""The Dockerfile, checked as text, without a container engine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def arguments(step: str) -> list[str]:
 
 
 def copied() -> list[str]:
-    """What comes from the repository."""
+    """Return the files and folders that are copied from the repository."""
     sources = [text.split()[:-1] for text in arguments("COPY") if not text.startswith("--from")]
     return [name for names in sources for name in names]
 
 
 def test_it_copies_what_the_package_is_made_of() -> None:
-    """Every file that the build of the wheel reads is there, is copied, and passes .dockerignore."""
+    """Every file that the build of the wheel reads exists, is copied, and passes .dockerignore."""
     metadata = PROJECT["project"]
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
     assert {*wheel, metadata["readme"], *metadata["license-files"], "pyproject.toml", "constraints.txt"} == set(
@@ -38,7 +38,7 @@ def test_it_copies_what_the_package_is_made_of() -> None:
 
 
 def test_it_runs_a_declared_python_pinned_to_a_minor_version() -> None:
-    """Both stages have the same slim image, of a Python that the package declares and the tests of the wheel use."""
+    """Both stages use the same slim image of a declared Python version."""
     images = {text.split()[0] for text in arguments("FROM")}
     (version,) = (re.fullmatch(r"python:(3\.\d+)-slim", image) for image in images)
     assert version
@@ -46,7 +46,7 @@ def test_it_runs_a_declared_python_pinned_to_a_minor_version() -> None:
 
 
 def test_it_installs_as_the_documentation_says() -> None:
-    """The pip line is that of docs/install.md, with constraints."""
+    """The pip command is that of docs/install.md, with constraints."""
     (line,) = (text for text in arguments("RUN") if "pip install" in text)
     words = re.search(r"pip install (.+)", line)
     assert words
@@ -56,7 +56,7 @@ def test_it_installs_as_the_documentation_says() -> None:
 
 
 def test_it_runs_the_command_without_root_and_without_keys() -> None:
-    """A number as user, so that any host can check it is not root; runs are in a volume; no key is set."""
+    """The user is a number other than root, runs are in a volume, and no key is set."""
     assert arguments("USER") == ["1000"]
     assert arguments("ENTRYPOINT") == ['["vner-annotate"]']
     assert arguments("VOLUME") == arguments("WORKDIR")[-1:] == ["/data"]

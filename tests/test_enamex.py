@@ -1,4 +1,4 @@
-"""ENAMEX: raw text with nested tags, the sound ones and those that are none."""
+"""ENAMEX: raw text with nested tags, valid and broken."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from training.convert.enamex import Mark, parse
 
 
 def tag(raw_type: str, text: str) -> str:
-    """A mention as VLSP writes it."""
+    """Return a mention tagged as in VLSP."""
     return f'<ENAMEX TYPE="{raw_type}">{text}</ENAMEX>'
 
 
 HUE = tag("ORGANIZATION", "Khoa Nhi - " + tag("ORGANIZATION", "Bệnh viện " + tag("LOCATION", "Huế")))
 
 
-def test_three_levels_are_gold_and_sentences_are_asked_about(tmp_path: Path) -> None:
-    """All levels answer; sentences end where they do, never inside a mention; a BOM and CRLF leave no trace."""
+def test_three_levels_are_gold(tmp_path: Path) -> None:
+    """All levels are gold, sentences never end inside a mention, and BOM and CRLF are removed."""
     text = f"\ufeff{HUE} mở cửa. Ông {tag('PERSON', 'Lê Văn T. Anh')} đến thăm.\r\n\r\nHết ngày thứ hai.\r\n"
     write(tmp_path / "train" / "1.muc", text)
     write(tmp_path / "train" / "1.txt", "không phải")
@@ -43,15 +43,15 @@ def test_three_levels_are_gold_and_sentences_are_asked_about(tmp_path: Path) -> 
     assert not lost(report)
 
 
-def test_levels_leaves_out_the_deeper_ones(tmp_path: Path) -> None:
-    """--levels 1 asks for the outermost mentions alone, and counts the others."""
+def test_levels_leaves_out_deeper_mentions(tmp_path: Path) -> None:
+    """--levels 1 keeps only the outermost mentions and counts the others."""
     samples, report = run("enamex", write(tmp_path / "1.muc", HUE), levels=1, unit="line")
     assert answers(samples) == {"organization": ["Khoa Nhi - Bệnh viện Huế"]}
     assert lost(report) == {"nested deeper than --levels": 2}
 
 
 def test_broken_tags_are_counted_with_file_and_line(tmp_path: Path) -> None:
-    """What is no tag leaves the text, and the sound mentions of its line stay."""
+    """A broken tag is removed and counted; the valid mentions of its line stay."""
     good = tag("LOCATION", "Huế")
     broken = (
         f'<ENAMEX TYPE="PERSON">Lê An ở {good}.',
@@ -69,7 +69,7 @@ def test_broken_tags_are_counted_with_file_and_line(tmp_path: Path) -> None:
 
 
 def test_spellings_of_a_tag() -> None:
-    """Case, quotes and spaces of a tag do not matter; white space inside is not part of the mention."""
+    """Case, quotes and spaces of a tag do not matter; outer white space is not part of the mention."""
     for spelled in (
         '<enamex type="PERSON"> An </enamex>',
         "<ENAMEX  TYPE='PERSON' > An </ENAMEX >",
@@ -81,7 +81,7 @@ def test_spellings_of_a_tag() -> None:
 
 
 def test_a_letter_that_is_cut_from_its_mark(tmp_path: Path) -> None:
-    """A line that is not in NFC without its tags is left out and counted: no slice of it would be a mention."""
+    """A line with a tag between a letter and its combining mark is left out and counted."""
     cut = f"{tag('LOCATION', 'Hue')}\u0302\u0301"
     samples, report = run("enamex", write(tmp_path / "1.muc", f"{cut}\n{tag('LOCATION', 'Vinh')}\n"), unit="line")
     assert [sample.input for sample in samples] == ["Vinh"]
@@ -97,7 +97,7 @@ TREES = st.recursive(
 
 
 def render(tree: Any, marks: list[tuple[str, str, int]], level: int = 1) -> tuple[str, str]:
-    """Tagged and plain text of a tree; its mentions are added to ``marks``, the outer ones first."""
+    """Return tagged and plain text of a tree, and append its mentions to ``marks``, outer ones first."""
     if isinstance(tree, str):
         return tree, tree
     place = len(marks)
@@ -109,8 +109,8 @@ def render(tree: Any, marks: list[tuple[str, str, int]], level: int = 1) -> tupl
 
 
 @given(st.lists(TREES, min_size=1, max_size=4))
-def test_any_nesting_comes_back(trees: list[Any]) -> None:
-    """Text, mentions, types and levels of any tree are what was rendered, and each mention is its slice."""
+def test_any_nesting_is_read(trees: list[Any]) -> None:
+    """Text, mentions, types and levels of any tree are read back, and mentions are slices."""
     marks: list[tuple[str, str, int]] = []
     parts = [render(tree, marks) for tree in trees]
     line = parse(unicodedata.normalize("NFC", " | ".join(part[0] for part in parts)))

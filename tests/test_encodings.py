@@ -1,4 +1,4 @@
-"""Text that was decoded in the wrong encoding is recognised, and repaired where the original is certain."""
+"""Text that was decoded with the wrong encoding is recognised, and repaired if the original is certain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEWS = (
 
 
 def _sloppy(text: str, times: int = 1) -> str:
-    """UTF-8 read as cp1252, as browsers do: the five bytes it does not have stay as they are."""
+    """Decode UTF-8 as cp1252, as browsers do: the five undefined bytes stay as they are."""
     for _ in range(times):
         text = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in text.encode())
     return text
@@ -46,14 +46,14 @@ LOST = {
 
 @pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
 def test_wrongly_decoded_utf8_is_repaired(text: str) -> None:
-    """Read as Latin-1 or as cp1252, once or twice: the original comes back to the letter."""
+    """UTF-8 read as Latin-1 or cp1252, once or twice, is repaired exactly."""
     assert is_damaged(text)
     assert repair(text) == NEWS
 
 
 @pytest.mark.parametrize("text", LOST.values(), ids=LOST)
-def test_what_is_lost_is_not_guessed(text: str) -> None:
-    """Damage that cannot be undone with certainty is recognised and left alone."""
+def test_uncertain_damage_is_not_repaired(text: str) -> None:
+    """Damage that cannot be undone with certainty is recognised and not repaired."""
     assert is_damaged(text) or not has_syllables(text)
     assert repair(text) is None
 
@@ -69,14 +69,14 @@ def test_what_is_lost_is_not_guessed(text: str) -> None:
     ],
 )
 def test_sound_text_is_left_alone(text: str) -> None:
-    """Vietnamese in any case, with foreign names, quotation marks and addresses, is not damaged."""
+    """Vietnamese with foreign names, quotation marks and addresses is not damaged."""
     assert not is_damaged(text)
     assert has_syllables(text)
 
 
 @given(st.text(st.sampled_from("aáạăằâấđĐeẹêếệiìoỏôốộơờuụưừy ntghc.,“”…–"), min_size=20).map(nfc))
 def test_repair_never_gives_another_text(text: str) -> None:
-    """Whatever the text, what was damaged is itself again, or nothing."""
+    """A repair gives the original or None, for any text."""
     assert repair(_sloppy(text)) in {text, None}
 
 
@@ -87,7 +87,7 @@ def _source(folder: Path, *texts: str) -> Path:
 
 
 def test_damaged_documents_are_left_out(tmp_path: Path) -> None:
-    """They are rejected as damaged, not kept as Vietnamese; the repair is offered where it is certain."""
+    """Damaged documents are rejected as such; a certain repair is named in the detail."""
     rows = list(sample(_source(tmp_path, DAMAGED["latin-1"], *LOST.values(), NEWS), 20, 0))
     rejected = [row for row in rows if isinstance(row, Rejected)]
     assert {row.reason for row in rejected} == {"damaged encoding"}
@@ -96,8 +96,8 @@ def test_damaged_documents_are_left_out(tmp_path: Path) -> None:
     assert [row.text for row in rows if isinstance(row, Document)] == [NEWS]
 
 
-def test_repaired_documents_stand_and_are_counted(tmp_path: Path) -> None:
-    """With the setting, what is certain becomes a document like its sound twin; what is not stays out."""
+def test_repaired_documents_are_kept_and_counted(tmp_path: Path) -> None:
+    """With --repair-encoding, a certain repair is kept and counted; other damage is rejected."""
     report = SampleReport()
     settings = Screening(repairs_encoding=True)
     rows = list(sample(_source(tmp_path, DAMAGED["cp1252"], LOST["question marks"]), 9, 0, None, settings, report))

@@ -1,4 +1,4 @@
-"""Work spread over processes: the same results in the same order, and a clear word when a process dies."""
+"""The local engine gives the same results in the same order, and reports a dead process clearly."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ from annotator.errors import AnnotateError
 
 
 def process_of(item: int) -> tuple[int, int]:
-    """The item, and who worked at it; the first takes longest."""
+    """Return the item and the process id; the first item takes longest."""
     time.sleep(0.05 if item == 0 else 0)
     return item, os.getpid()
 
 
 def die(item: int) -> int:
-    """A worker that is killed from outside."""
+    """Kill the worker process."""
     os.kill(os.getpid(), signal.SIGKILL)
     return item
 
 
 @pytest.fixture
 def engine(processes: type[LocalEngine]) -> Iterator[LocalEngine]:
-    """An engine whose processes are there."""
+    """Yield an engine whose processes are started."""
     with closing(processes(2)) as engine:
         yield engine
 
 
 @pytest.mark.slow
 def test_results_come_in_order(engine: LocalEngine) -> None:
-    """Whatever takes how long, and however many processes there are."""
+    """Results come in order, however long each takes, and from other processes."""
     made = list(engine.spread(process_of, range(20)))
     assert [item for item, _ in made] == list(range(20))
     assert os.getpid() not in {process for _, process in made}
 
 
 @pytest.mark.slow
-def test_work_goes_on_until_processes_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who starts others does not wait for them, and hands over without a gap."""
+def test_work_begins_before_processes_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process works until the others are started, and then hands over without a gap."""
     monkeypatch.setattr(local, "ALONE", 0.0)
     with closing(LocalEngine(2)) as engine:
         made = []
@@ -59,14 +59,14 @@ def test_work_goes_on_until_processes_are_there(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_little_work_stays_here(workers: int) -> None:
-    """No process is started for what is done sooner than it."""
+def test_little_work_starts_no_process(workers: int) -> None:
+    """Work that takes less time than starting a process is done in this one."""
     with closing(LocalEngine(workers)) as engine:
         assert {process for _, process in engine.spread(process_of, range(4))} == {os.getpid()}
 
 
 def test_items_are_taken_as_needed(engine: LocalEngine) -> None:
-    """No more are read ahead than processes have on their way."""
+    """Only a bounded number of items is read ahead."""
     taken: list[int] = []
 
     def items() -> object:
@@ -81,6 +81,6 @@ def test_items_are_taken_as_needed(engine: LocalEngine) -> None:
 
 
 def test_a_dead_worker_is_reported(engine: LocalEngine) -> None:
-    """A process killed from outside is one clear line, not a traceback of the pool."""
+    """A killed worker process is a one-line error."""
     with pytest.raises(AnnotateError, match="process died"):
         list(engine.spread(die, range(3)))

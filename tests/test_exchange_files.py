@@ -1,4 +1,4 @@
-"""Files of other tools are read record by record, however they stand."""
+"""JSON files of other tools are read record by record, in any layout."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ITEMS = [{"text": "Chiều 12/3 😀 \u2028 bà Hoà", "at": [1, 2.5, None, True
 
 @pytest.mark.parametrize("ascii_only", [False, True])
 @pytest.mark.parametrize("before", ["", "\ufeff", " \n" * 5000])
-def test_an_array_and_lines_hold_the_same(tmp_path: Path, before: str, ascii_only: bool) -> None:
-    """With a byte order mark, white space before it, and emoji written as two escapes."""
+def test_an_array_and_lines_are_read_alike(tmp_path: Path, before: str, ascii_only: bool) -> None:
+    """Arrays and lines give the same records, also after a byte order mark or white space."""
     path = tmp_path / "x"
     for text in (
         json.dumps(ITEMS, ensure_ascii=ascii_only),
@@ -28,8 +28,8 @@ def test_an_array_and_lines_hold_the_same(tmp_path: Path, before: str, ascii_onl
         assert [record.value for record in read_json(local(path))] == ITEMS
 
 
-def test_a_broken_line_is_a_record_and_a_broken_array_is_none(tmp_path: Path) -> None:
-    """A line can be left out; of an array nobody knows what follows."""
+def test_a_broken_line_is_reported_and_a_broken_array_refused(tmp_path: Path) -> None:
+    """A broken line is a record with an error; a broken array is refused, since its rest is unknown."""
     path = tmp_path / "x"
     path.write_text('{"a": 1}\n{"a": \n\n{"a": 2}\n', encoding="utf-8")
     first, broken, last = read_json(local(path))
@@ -46,8 +46,8 @@ def test_a_broken_line_is_a_record_and_a_broken_array_is_none(tmp_path: Path) ->
             list(read_json(local(path)))
 
 
-def test_line_ends_go_and_other_white_space_stays(tmp_path: Path) -> None:
-    """A token may end with a no-break space."""
+def test_only_line_ends_are_removed(tmp_path: Path) -> None:
+    """Line ends are removed, other white space stays: a token may end with a no-break space."""
     path = tmp_path / "x"
     path.write_bytes("a \r\nb\u00a0\n\u2028c".encode())
     assert [line.value for line in lines(local(path))] == ["a ", "b\u00a0", "\u2028c"]

@@ -1,4 +1,4 @@
-"""Experiments: all rows trained, predicted and scored once, and set beside the thesis's figures."""
+"""``experiment``: each row is trained, predicted and scored once, beside the thesis's figures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILES = ("pile-ner", "phomt", "viquad", "vietnamese-ner", "phoner-train", "phone
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few samples under each name of figure 4.2, and a tiny student."""
+    """Write a few samples for each data set of figure 4.2, and a tiny student."""
     folder = tmp_path_factory.mktemp("data")
     rows = [sample(n, "What describes location in the text?", f"Đi Huế {n}.", '["Huế"]', "location") for n in range(12)]
     for name in FILES:
@@ -37,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scores(out: Path, student: str) -> list[float]:
-    """F1 that ``evaluate`` computes for each student whose last stage has this name."""
+    """Return the F1 that ``evaluate`` computes for each student whose last stage has this name."""
     found = []
     for answers in sorted((out / "predictions").glob(f"phoner-test-5-{student}-*.jsonl")):
         report = evaluate(out / "benchmarks" / "phoner-test-5.parquet", answers, print)
@@ -48,8 +48,8 @@ def scores(out: Path, student: str) -> list[float]:
 def test_a_learning_curve_is_computed_once_with_its_spread(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Zero-shot once, slices with two seeds; stages before are shared; the second time nothing is trained or asked."""
-    monkeypatch.setattr(seq2seq, "MAX_ANSWER", 8)  # an untrained student would go on for 256 tokens
+    """Stages are shared, slices have two seeds, and a second run trains and predicts nothing."""
+    monkeypatch.setattr(seq2seq, "MAX_ANSWER", 8)  # an untrained student would write 256 tokens
     out = tmp_path / "out"
     command = ["experiment", "figure-4.2", "--data", str(data), "--out", str(out), "--device", "cpu", "-q",
                "--model", str(data / "base"), "--limit", "5", "--set", "max_steps=1", "--seeds", "2"]  # fmt: skip
@@ -78,7 +78,7 @@ def test_a_learning_curve_is_computed_once_with_its_spread(
 
 
 def test_missing_data_are_reported_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
-    """All that the rows need, benchmarks too, each with its command; no stage is begun."""
+    """All missing data sets and benchmarks are reported with their commands before any stage."""
     job = Job(data, tmp_path / "out", "cpu", Progress())
     with pytest.raises(
         StudentError, match=r"vi-alpaca\.parquet, vlsp2018-dev\.parquet.*convert alpaca.*convert enamex"
@@ -87,8 +87,8 @@ def test_missing_data_are_reported_before_anything_is_trained(data: Path, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_rows_are_of_their_experiment() -> None:
-    """Each row measures what its table shows; an unknown name is refused."""
+def test_rows_match_their_experiment() -> None:
+    """Each row measures what its table shows; an unknown experiment is refused."""
     for name in NAMES:
         experiment = load_experiment(name)
         for row in experiment.rows:
@@ -100,7 +100,7 @@ def test_rows_are_of_their_experiment() -> None:
 
 
 def test_a_table_has_both_benchmarks(tmp_path: Path) -> None:
-    """Both matchings beside the published figures; one seed has no spread, and a missing figure is called so."""
+    """A table has both matchings beside the published figures; a missing figure is "not given"."""
     one = {"mean": 0.5, "spread": 0.0, "values": [0.5]}
     row = {"label": "Row", "samples": [1200, 4], "published": {"a": 74.38},
            "ours": {name: {"strict": one, "relaxed": one} for name in ("a", "b")}}  # fmt: skip

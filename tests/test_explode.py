@@ -1,4 +1,4 @@
-"""Exploding: one sample per passage and type, honest negatives, the length filter."""
+"""Exploding: a sample for each passage and type, negatives, and the length filter."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def annotation(*labelled: tuple[str, str], text: str = TEXT, passage_id: str = "
 
 
 def test_one_sample_per_type_with_distinct_mentions_in_order() -> None:
-    """Vietnamese letters as they are; a mention that occurs twice is listed once."""
+    """A sample lists the distinct mentions of its type in order, with unescaped Vietnamese letters."""
     record = annotation(("An", "person"), ("Bình", "person"), ("Hà Nội", "city"), ("An", "person"))
     first, second = positives(record)
     assert (first.entity_type, first.output) == ("person", '["An", "Bình"]')
@@ -48,15 +48,15 @@ def test_one_sample_per_type_with_distinct_mentions_in_order() -> None:
 
 
 def test_a_passage_without_entities_gives_no_positive() -> None:
-    """It can still serve negatives."""
+    """A passage without entities has no positive sample, but can have negatives."""
     empty = annotation()
     assert positives(empty) == []
     (negative,) = Negatives(Counter(person=1), 1.0, 0).draw(empty)
     assert (negative.output, negative.negative, negative.entity_type) == ("[]", True, "person")
 
 
-def test_negatives_are_absent_unrelated_and_in_number() -> None:
-    """No type that is present, no kind of it, none twice."""
+def test_negatives_are_absent_and_unrelated_types() -> None:
+    """Negatives are distinct types that are absent and unrelated to those present."""
     frequency = Counter({"person": 90, "city": 80, "location": 70, "disease": 60, "money": 50, "law": 40})
     record = annotation(("An", "person"), ("Hà Nội", "city"))
     for seed in range(50):
@@ -67,7 +67,7 @@ def test_negatives_are_absent_unrelated_and_in_number() -> None:
 
 
 def test_negatives_follow_frequency() -> None:
-    """A type nine times as frequent is drawn about nine times as often; 1,000 passages, seeded."""
+    """A type nine times as frequent is drawn about nine times as often, over 1,000 passages."""
     draws = Negatives(Counter({"disease": 900, "law": 100}), 1.0, seed=3)
     drawn = Counter(
         sample.entity_type
@@ -79,20 +79,20 @@ def test_negatives_follow_frequency() -> None:
 
 
 def test_a_fractional_ratio_is_kept_on_average() -> None:
-    """0.3 of a negative each: about 300 in 1,000 passages."""
+    """A ratio of 0.3 gives about 300 negatives for 1,000 passages."""
     draws = Negatives(Counter({"disease": 1}), 0.3, seed=1)
     total = sum(len(draws.draw(annotation(("An", "person"), passage_id=f"p{number}"))) for number in range(1000))
     assert 250 <= total <= 350
 
 
 def test_no_negatives_unless_asked() -> None:
-    """The default ratio is 0; and a corpus without types has nothing to draw."""
+    """With the default ratio of 0, or without types, there are no negatives."""
     assert Negatives(Counter(law=5), 0.0, 0).draw(annotation(("An", "person"))) == []
     assert Negatives(Counter(), 1.0, 0).draw(annotation()) == []
 
 
 def test_too_long_is_rejected_with_its_part() -> None:
-    """Input and output each have the limit."""
+    """A sample whose input or output exceeds the limit is rejected with that part."""
     long_input = annotation(("An", "person"), text="Ông An " + "rất vui " * 600)
     (rejected,) = explode([long_input], Negatives(Counter(), 0, 0), Syllables(), 1024)
     assert isinstance(rejected, Rejected)
@@ -103,14 +103,14 @@ def test_too_long_is_rejected_with_its_part() -> None:
 
 
 def test_type_frequency_counts_passages() -> None:
-    """Twice in one passage is once."""
+    """The frequency of a type counts passages, not mentions."""
     records = [annotation(("An", "person"), ("Bình", "person")), annotation(("An", "person"), ("Hà Nội", "city"))]
     assert type_frequency(records) == {"person": 2, "city": 1}
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=5, unique=True))
 def test_the_output_reads_back(texts: list[str]) -> None:
-    """Quotes, brackets and control characters of a mention survive as JSON."""
+    """The output is JSON that reads back any mention."""
     mentions = tuple(Mention(text, "thing", "thing", 0, len(text), "exact") for text in texts)
     (sample,) = positives(Annotation("p", "", mentions, "ok"))
     assert json.loads(sample.output) == texts

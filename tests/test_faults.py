@@ -1,4 +1,4 @@
-"""Everything an endpoint can do wrong, over real HTTP: each passage is answered or recorded, none is paid twice."""
+"""Every failure of an endpoint, over real HTTP: each passage is answered or recorded, and none is paid for twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HTML = {"Content-Type": "text/html"}
 
 
 def body(message: object, finish_reason: str = "stop") -> bytes:
-    """A chat completion around ``message``."""
+    """Return a chat completion around ``message``."""
     return json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": finish_reason}]}).encode()
 
 
@@ -48,7 +48,7 @@ TRANSIENT = {
     "200 with an error object": Answer(body=b'{"error": {"message": "overloaded", "code": 500}}'),
     "invalid UTF-8": Answer(body=b'{"choices": [{"message": {"content": "\xff\xfe"}, "finish_reason": "stop"}]}'),
 }
-"""Faults that go away when asked again."""
+"""Faults that a retry resolves."""
 
 FINAL = {
     "cut by length": (Answer(content='[["Hà', finish_reason="length"), '[["Hà', "length"),
@@ -58,7 +58,7 @@ FINAL = {
     "half a surrogate": (Answer(body=b'{"choices": [{"message": {"content": "x\\ud83d"}}]}'), "x?", ""),
     "a NUL": (Answer(body=body({"content": "[]\0"})), "[]\0", "stop"),
 }
-"""Odd answers that asking again would not change: they are kept as they are."""
+"""Odd answers that a retry would not change: they are kept as they are."""
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is there."""
+    """Set a key."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
 
 
@@ -78,7 +78,7 @@ def passages(make: Callable[..., Passage], number: int) -> list[Passage]:
 
 
 def chosen(passage: str) -> float:
-    """A number in [0, 1) that is the passage's own."""
+    """Return a number in [0, 1) that depends only on the passage."""
     return hashlib.sha256(passage.encode()).digest()[0] / 256
 
 
@@ -91,10 +91,8 @@ def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str =
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSIENT)
-def test_a_fault_that_goes_away(
-    name: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]
-) -> None:
-    """One passage in eight meets it at its first try: all are answered, none but those is asked twice."""
+def test_a_transient_fault(name: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
+    """Passages that meet a transient fault are asked twice and answered; the others are asked once."""
     unlucky = Counter[str]()
 
     def reply(passage: str, attempt: int) -> Answer:
@@ -114,7 +112,7 @@ def test_a_fault_that_goes_away(
 def test_an_odd_answer_is_kept(
     name: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]
 ) -> None:
-    """It was paid for, and at temperature 0 it would come again: asked once, and kept letter by letter."""
+    """An odd answer, which would come again at temperature 0, is kept exactly and asked once."""
     answer, text, finish_reason = FINAL[name]
     endpoint.reply = lambda passage, attempt: answer
     run(endpoint, ledger, todo := passages(make_passage, 3))
@@ -126,8 +124,10 @@ def test_an_odd_answer_is_kept(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provider", ["openai", "groq"])
-def test_all_at_once(provider: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
-    """Four passages in five meet some fault: all are answered, and no good answer is paid for twice."""
+def test_all_transient_faults_together(
+    provider: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]
+) -> None:
+    """With four of five passages meeting some fault, all are answered and no good answer is repeated."""
     faults, good = list(TRANSIENT.values()), Counter[str]()
 
     def reply(passage: str, attempt: int) -> Answer:
@@ -139,13 +139,13 @@ def test_all_at_once(provider: str, endpoint: Endpoint, ledger: Ledger, make_pas
     endpoint.reply = reply
     run(endpoint, ledger, passages(make_passage, 200), provider)
     assert len(ledger) == 200
-    good.pop("ping", None)  # the engine's own probe
+    good.pop("ping", None)  # the probe
     assert set(good.values()) == {1}
 
 
 @pytest.mark.slow
-def test_faults_that_stay(endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
-    """Each kind for ever, for a passage or two: these are recorded with their cause, and cost the others nothing."""
+def test_permanent_faults(endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]) -> None:
+    """Passages with a permanent fault are recorded with the cause and do not affect the others."""
     faults = [*TRANSIENT.values(), Answer(400), Answer(413), Answer(422)]
 
     def reply(passage: str, attempt: int) -> Answer:
@@ -162,7 +162,7 @@ def test_faults_that_stay(endpoint: Endpoint, ledger: Ledger, make_passage: Call
         *("http 429", "http 500", "http 503", "http 400", "http 413", "http 422"),
         *("connection", "timeout", "malformed answer"),
     }
-    # Empty content and null are answers in the end.
+    # Empty content and null are accepted at the second try.
     assert (len(ledger), sum(failure is not None for failure in failures)) == (120 - len(faults) + 2, len(faults) - 2)
     assert all(endpoint.asked[passage.text] == 1 for passage in todo[: -len(faults)])
     endpoint.reply = lambda passage, attempt: GOOD

@@ -1,4 +1,4 @@
-"""Stopping and starting again, with real processes and real signals."""
+"""Stopping and restarting a build, with real processes and real signals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("provider", ["openai", "groq"])
 def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every request in flight would take ten minutes more: they are dropped, and what was answered is kept."""
+    """Ctrl-C drops the requests in flight at once, and the answers so far are kept."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-secret")
 
     def stuck(passage: str, attempt: int) -> Answer:
@@ -40,8 +40,8 @@ def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: 
         assert len(ledger) == 20
 
 
-def test_an_outage_in_mid_run_is_survived(tmp_path: Path, undisturbed: Path) -> None:
-    """The server dies and comes back at the same address: the command says so, waits, and ends as if nothing was."""
+def test_an_outage_during_a_build(tmp_path: Path, undisturbed: Path) -> None:
+    """A build waits while the server is down, reports it, and ends with the same files."""
 
     def slow(passage: str, attempt: int) -> Answer:
         return Answer(content=echo_entities(passage, attempt).content, delay=0.02)

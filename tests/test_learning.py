@@ -1,4 +1,4 @@
-"""From a build to a score, by commands alone: a student that was trained beats itself untrained on unseen passages."""
+"""From a build to a score, by commands alone: a trained student beats the untrained one on unseen passages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ data = ["news"]
 
 
 def news() -> Iterator[dict[str, str]]:
-    """Sixty short texts of few words, with numbers of two digits that a small vocabulary holds whole."""
+    """Yield sixty short texts with two-digit numbers, which a small vocabulary holds whole."""
     rng = random.Random(0)
     who, verbs = ("Bà Lan", "Ông Hùng", "Chị Mai", "Anh Tuấn", "Cô Hạnh"), ("mua", "bán", "có")
     things = ("quả cam", "cân gạo", "quyển vở", "con gà", "bông hoa")
@@ -50,12 +50,12 @@ def succeed(*arguments: object) -> Any:
 
 
 def numbers(passage: str, attempt: int) -> Answer:
-    """A teacher that knows numbers, which a small student can learn to find."""
+    """Predict numbers, which a small student can learn to find."""
     return Answer(content=json.dumps([[number, "quantity"] for number in dict.fromkeys(NUMBER.findall(passage))]))
 
 
 def test_a_student_learns_from_the_answers_of_a_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Build, convert, train, predict, evaluate; the untrained one has the same wiring and the same vocabulary."""
+    """The student learns through build, convert, train, predict and evaluate; the untrained one has its wiring."""
     monkeypatch.chdir(tmp_path)
     Path("news.jsonl").write_text("\n".join(map(json.dumps, news())), encoding="utf-8")
     with Endpoint(numbers) as teacher:

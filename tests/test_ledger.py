@@ -1,4 +1,4 @@
-"""The ledger: what it holds is on the disk, is found by content, and is never changed."""
+"""The ledger: answers are durable, found by content, and never changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"]]', "stop", 100, 12, 0.5,
 
 
 def test_an_answer_is_there_after_reopening(tmp_path: Path) -> None:
-    """Letter by letter, with all that came with it."""
+    """An answer with all its fields is read back after reopening."""
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
     with Ledger(tmp_path / "l.sqlite") as ledger:
@@ -30,7 +30,7 @@ def test_an_answer_is_there_after_reopening(tmp_path: Path) -> None:
 
 
 def test_an_answer_is_never_replaced(tmp_path: Path) -> None:
-    """A second answer to one question is ignored."""
+    """A second answer to the same question is ignored."""
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
         ledger.append([replace(ANSWER, reply="other")])
@@ -38,7 +38,7 @@ def test_an_answer_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_token_probabilities_have_a_table_of_their_own(tmp_path: Path) -> None:
-    """There is none before the first, so that an older version of the program can go on; then all come back whole."""
+    """The table for token probabilities is created with the first, so that older versions can read the ledger."""
     given = replace(ANSWER, key="k2", logprobs="12 2:412 30")
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
@@ -53,19 +53,19 @@ def test_token_probabilities_have_a_table_of_their_own(tmp_path: Path) -> None:
         assert len(ledger) == 4
 
 
-def test_a_failure_is_forgotten_when_the_answer_comes(tmp_path: Path) -> None:
-    """And the newest failure is the one that is told."""
+def test_a_failure_is_deleted_when_the_answer_comes(tmp_path: Path) -> None:
+    """Only the newest failure of a question is kept, and its answer deletes it."""
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.record_failures([Failure("k1", "p1", "timeout", "a")])
         ledger.record_failures([Failure("k1", "p1", "http 503", "b")])
         assert ledger.failure("k1") == Failure("k1", "p1", "http 503", "b")
-    with Ledger(tmp_path / "l.sqlite") as ledger:  # by another command
+    with Ledger(tmp_path / "l.sqlite") as ledger:  # another command
         ledger.append([ANSWER])
         assert ledger.failure("k1") is None
 
 
 def test_an_answer_survives_a_killed_process(tmp_path: Path) -> None:
-    """Another connection sees it although the first was never closed."""
+    """Another connection sees an answer although the first was never closed."""
     first = Ledger(tmp_path / "l.sqlite")
     first.append([ANSWER])
     with Ledger(tmp_path / "l.sqlite") as second:
@@ -74,7 +74,7 @@ def test_an_answer_survives_a_killed_process(tmp_path: Path) -> None:
 
 
 def test_foreign_and_damaged_files_are_named(tmp_path: Path) -> None:
-    """Another program's database, a torn file, a newer version: one line each, nothing touched."""
+    """Foreign, damaged and newer files are one-line errors."""
     foreign = tmp_path / "foreign.sqlite"
     with sqlite3.connect(foreign) as db:
         db.execute("CREATE TABLE t (x)")
@@ -99,12 +99,12 @@ def test_foreign_and_damaged_files_are_named(tmp_path: Path) -> None:
         Ledger(tmp_path / "missing" / "l.sqlite")
 
 
-def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
-    """The transaction that did not fit is gone whole; what was there stays, and goes on when there is room."""
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """A transaction that does not fit is rolled back; earlier answers stay, and it works when there is room."""
     with Ledger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
         (pages,) = ledger._db.execute("PRAGMA page_count").fetchone()
-        ledger._db.execute(f"PRAGMA max_page_count={pages + 1}")  # SQLite's own way to run out of room
+        ledger._db.execute(f"PRAGMA max_page_count={pages + 1}")  # SQLite's limit acts like a full disk
         large = [replace(ANSWER, key=f"x{i}", reply="Đ" * 5000) for i in range(50)]
         with pytest.raises(RunDirError, match="free some space"):
             ledger.append(large)
@@ -116,20 +116,20 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
 
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.booleans(), st.none()), max_size=5))
 def test_the_key_is_a_function_of_content_alone(content: dict[str, object]) -> None:
-    """The order of the names does not matter; any change does."""
+    """The key does not depend on the order of names, but on every value."""
     key = request_key(content)
     assert key == request_key(dict(reversed(content.items())))
     assert key != request_key({**content, "one more": 1})
 
 
 def test_the_key_of_a_known_question() -> None:
-    """Pinned: a change of this value would orphan every answer that was ever paid for."""
+    """The key is pinned: another value would lose every paid answer."""
     content = {"model": "m", "messages": [{"role": "user", "content": "Đà Nẵng"}], "temperature": 0}
     assert request_key(content) == "907a965884825df0cbb97094ff96475053ef81f00c392b0f234050954dc77a2c"
 
 
-def test_the_ledger_knows_what_was_asked_a_moment_ago(tmp_path: Path) -> None:
-    """Another command's requests count against the limits of this one; those of a batch do not."""
+def test_recent_requests_count_against_the_limits(tmp_path: Path) -> None:
+    """``since`` returns recent requests of other commands, without those of batches."""
     with Ledger(tmp_path / "l.sqlite") as ledger:
         rows = [("a", 0.5, 50.0), ("b", 0.5, 90.0), ("c", 0.0, 95.0), ("d", 0.5, 70.0)]
         ledger.append([Completion(key, "p", "[]", "stop", 10, 5, latency, when) for key, latency, when in rows])

@@ -1,4 +1,4 @@
-"""The lexicon of labels: every line is reached, none contradicts another, and types are canonical."""
+"""The lexicon of labels: every line is used, none contradicts another, and types are canonical."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ABBREVIATIONS = table("abbreviations")["label"]
 
 @pytest.fixture
 def normalizer() -> LabelNormalizer:
-    """A normalizer without decisions of a user."""
+    """Return a normalizer without decisions of a user."""
     return LabelNormalizer(LEXICON)
 
 
@@ -48,7 +48,7 @@ def test_size_of_the_vietnamese_lexicon() -> None:
 
 
 def test_every_vietnamese_name_is_reached(normalizer: LabelNormalizer) -> None:
-    """Each name is translated as its line says, by that line."""
+    """Each Vietnamese name is translated by its own line."""
     wrong = {
         name: got
         for name, target in VIETNAMESE.items()
@@ -58,7 +58,7 @@ def test_every_vietnamese_name_is_reached(normalizer: LabelNormalizer) -> None:
 
 
 def test_every_synonym_and_abbreviation_is_reached(normalizer: LabelNormalizer) -> None:
-    """Each name is replaced as its line says, by that line."""
+    """Each synonym and abbreviation is replaced by its own line."""
     rules = [("synonym", SYNONYMS), ("abbreviation", ABBREVIATIONS)]
     wrong = [
         (rule, name)
@@ -70,7 +70,7 @@ def test_every_synonym_and_abbreviation_is_reached(normalizer: LabelNormalizer) 
 
 
 def test_every_other_entry_is_reached(normalizer: LabelNormalizer) -> None:
-    """Spellings, plurals, invariable words and meaningless labels do what their lines say."""
+    """Lines for spellings, plurals, invariable words and meaningless labels have an effect."""
     meaningless = table("meaningless")
     plurals = table("plurals")
     for entry in (*meaningless["english"], *meaningless["vietnamese"]):
@@ -86,12 +86,12 @@ def test_every_other_entry_is_reached(normalizer: LabelNormalizer) -> None:
 
 @pytest.mark.parametrize("word", ["worship", "stroke", "refuge", "injection", "painted", "vocation", "supplies"])
 def test_an_english_word_is_no_typing_error(normalizer: LabelNormalizer, word: str) -> None:
-    """A word that stands one letter from a word of a type stays, in any inflection."""
+    """An English word that is one letter from a type is not corrected, in any inflection."""
     assert normalizer.decide(word).rule != "typing error"
 
 
 def test_targets_are_canonical(normalizer: LabelNormalizer) -> None:
-    """No rule has anything to say about a type of the lexicon, so a label that became one stays that."""
+    """No rule changes a type of the lexicon."""
     rules = [rule for name, rule in RULES if name not in {"wrapping", "path"}]
     for label in LEXICON.known:
         assert normalizer.decide(label) == LabelDecision(label, label, "kept", "known")
@@ -102,19 +102,19 @@ def test_targets_are_canonical(normalizer: LabelNormalizer) -> None:
 
 
 def test_the_ten_most_frequent_types_are_canonical(normalizer: LabelNormalizer) -> None:
-    """The names that the method counts most are the ones used here."""
+    """The ten most frequent types of the method are types of the lexicon."""
     assert [normalizer.decide(label).rule for label in TOP_TEN] == ["known"] * 10
 
 
-def test_no_circles() -> None:
-    """Spelling leads to words that are spelled right, and no type is a kind of itself."""
+def test_no_cycles() -> None:
+    """Spellings lead to correct spellings, and no type is broader than itself."""
     for right in LEXICON.spelling.values():
         assert settle(LEXICON, right)[1] != "spelling", right
     assert [label for label, broader in LEXICON.broader.items() if label in broader] == []
 
 
-def test_no_name_stands_twice() -> None:
-    """Neither as written nor with another tone placement, y for i or case; lists have no doubles either."""
+def test_no_name_is_repeated() -> None:
+    """No name is repeated, even in another tone placement, case or y for i; lists have no repetitions."""
     keys = [vietnamese_key(clean_label(name)) for name in VIETNAMESE]
     assert len(keys) == len(set(keys))
     assert sum(len(names) for section, names in table("vietnamese").items() if section != "bare") == len(keys)
@@ -126,7 +126,7 @@ def test_no_name_stands_twice() -> None:
 
 
 def test_same_spelling_without_diacritics() -> None:
-    """Two names that differ in diacritics alone have one meaning, or are both spelled with them and used only so."""
+    """Names that differ only in diacritics have one meaning or are not used without diacritics."""
     names = defaultdict(set)
     for name, target in LEXICON.vietnamese.items():
         names[strip_diacritics(name)].add((name, target))
@@ -138,7 +138,7 @@ def test_same_spelling_without_diacritics() -> None:
 
 @pytest.mark.slow
 def test_spellings_without_diacritics_do_not_hide_english(normalizer: LabelNormalizer) -> None:
-    """None of them is a type, a synonym or an abbreviation, and each is translated like the full name."""
+    """Spellings without diacritics are no types, synonyms or abbreviations, and mean the full name."""
     options = table("vietnamese")["bare"]
     for bare, target in LEXICON.bare.items():
         assert bare not in LEXICON.known | LEXICON.synonyms.keys() | LEXICON.abbreviations.keys()
@@ -147,8 +147,8 @@ def test_spellings_without_diacritics_do_not_hide_english(normalizer: LabelNorma
     assert not set(options["never"]) & LEXICON.bare.keys()
 
 
-def test_a_name_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loader names the line that must go when two lines contradict each other."""
+def test_a_repeated_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loader refuses a name with two translations, and names it."""
     original = tomllib.loads
 
     def with_a_double(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Requests and tokens a minute, on a clock of our own."""
+"""Limits of requests and tokens a minute, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from annotator.errors import ConfigError
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """A clock that advances only in ``sleep``."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -28,7 +28,7 @@ class Clock:
 
 
 def run_through(limit: RateLimit, clock: Clock, costs: Sequence[tuple[int, int]]) -> list[tuple[float, int]]:
-    """Acquire each estimate and settle it at once with the true number; returns (time, true tokens) of each."""
+    """Acquire each estimate and settle it with the true number; return (time, true tokens) of each."""
 
     async def all_of_them() -> list[tuple[float, int]]:
         sent = []
@@ -45,8 +45,8 @@ def run_through(limit: RateLimit, clock: Clock, costs: Sequence[tuple[int, int]]
 
 
 @given(st.lists(st.integers(1, 100), max_size=60), st.integers(0, 7), st.sampled_from([0, 100, 250]))
-def test_no_window_sees_more_than_the_limits(costs: list[int], rpm: int, tpm: int) -> None:
-    """Whatever the requests cost, in any 60 s there are at most ``rpm`` of them and ``tpm`` tokens."""
+def test_no_window_exceeds_the_limits(costs: list[int], rpm: int, tpm: int) -> None:
+    """In any 60 s there are at most ``rpm`` requests and ``tpm`` tokens."""
     clock = Clock()
     sent = run_through(RateLimit(rpm, tpm), clock, [(cost, cost) for cost in costs])
     for moment, _ in sent:
@@ -55,8 +55,8 @@ def test_no_window_sees_more_than_the_limits(costs: list[int], rpm: int, tpm: in
         assert not tpm or sum(window) <= tpm
 
 
-def test_what_an_earlier_command_asked_counts() -> None:
-    """Three requests a moment ago leave room for one of four; the next waits until the oldest is a minute old."""
+def test_requests_of_an_earlier_command_count() -> None:
+    """With three recent requests of four, one is sent and the next waits until the oldest is a minute old."""
     limit, clock = RateLimit(rpm=4), Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "time", clock)
@@ -66,26 +66,26 @@ def test_what_an_earlier_command_asked_counts() -> None:
     assert 1010.0 <= sent[1] < 1011.0
 
 
-def test_without_limits_nobody_waits() -> None:
-    """Time stands still."""
+def test_without_limits_there_is_no_wait() -> None:
+    """Without limits, no request waits."""
     clock = Clock()
     assert {time for time, _ in run_through(RateLimit(), clock, [(10**6, 10**6)] * 50)} == {1000.0}
 
 
-def test_settling_gives_room_back() -> None:
+def test_settling_frees_tokens() -> None:
     """An estimate of 100 that cost 10 leaves room for nine more at once."""
     sent = run_through(RateLimit(tpm=190), Clock(), [(100, 10)] * 10)
     assert {time for time, _ in sent} == {1000.0}
 
 
-def test_what_can_never_fit_is_refused() -> None:
-    """Rather than waited for."""
+def test_a_request_over_the_limit_is_refused() -> None:
+    """A request larger than --tpm is refused instead of waiting forever."""
     with pytest.raises(ConfigError, match="more than --tpm 50"):
         run_through(RateLimit(tpm=50), Clock(), [(51, 51)])
 
 
-def test_a_pause_is_for_everyone() -> None:
-    """The endpoint said when to come back."""
+def test_a_pause_applies_to_all_requests() -> None:
+    """The longest requested pause applies to all requests."""
     clock, limit = Clock(), RateLimit()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "time", clock)
@@ -95,7 +95,7 @@ def test_a_pause_is_for_everyone() -> None:
 
 
 def test_estimates_are_corrected_by_what_requests_cost() -> None:
-    """Estimates that are a third too low cost one window at most: the first request tells how far they are off."""
+    """Estimates that are a third too low are corrected from the first answer on."""
     clock = Clock()
     sent = run_through(RateLimit(tpm=1000), clock, [(60, 90)] * 60)
     for moment, _ in sent:

@@ -1,4 +1,4 @@
-"""The samples that a stage uses, their tokens, and the order of training."""
+"""The selection of samples for a training stage, their tokens, and the order of training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORDS = [f"{first}{rest}" for first in "bcdđghkl" for rest in ("an", "ôi", "ư
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ninety samples of different length, every third without an answer, three to a passage."""
+    """Write ninety samples of different lengths, every third without an answer, three to a passage."""
     folder = tmp_path_factory.mktemp("data")
     rows = [
         sample(
@@ -34,13 +34,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows(data: Path, cache: Path, seed: int = 0, **portion: Any) -> list[int]:
-    """Numbers of the selected samples, as their instructions have them."""
+    """Return the numbers of the selected samples from their instructions."""
     selected, _ = select(Portion(set="a", **portion), data / "a.parquet", seed, cache)
     return [int(text.removeprefix("Which ").removesuffix("?")) for text in selected["instruction"]]
 
 
 def test_rows_are_filtered_then_drawn_by_the_seed(data: Path, tmp_path: Path) -> None:
-    """Without empty answers 60 are left; half of them are 30; at most 10 are 10; the same seed draws the same."""
+    """Empty answers are filtered first, then share and limit are drawn by the seed."""
     assert rows(data, tmp_path) == list(range(90))
     assert rows(data, tmp_path, empty=False) == [row for row in range(90) if row % 3]
     assert len(rows(data, tmp_path, empty=False, share=0.5)) == 30
@@ -51,15 +51,15 @@ def test_rows_are_filtered_then_drawn_by_the_seed(data: Path, tmp_path: Path) ->
     assert record == {"set": "a", "file": "a.parquet", "rows": 10, "in_file": 90, "without_answer": 30}
 
 
-def test_a_slice_has_whole_passages(data: Path, tmp_path: Path) -> None:
-    """Five passages are their fifteen samples, and a larger slice contains a smaller one."""
+def test_a_slice_contains_whole_passages(data: Path, tmp_path: Path) -> None:
+    """A slice has all samples of its passages, and a larger slice contains a smaller one."""
     five = rows(data, tmp_path, passages=5)
     assert len(five) == 15
     assert set(five) == {3 * (row // 3) + n for row in five for n in range(3)} < set(rows(data, tmp_path, passages=9))
 
 
 def test_a_damaged_file_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
-    """Nothing that is no Parquet file of samples."""
+    """A damaged Parquet file is a one-line error with the fix."""
     (tmp_path / "b.parquet").write_bytes(b"PAR1")
     with pytest.raises(StudentError, match=r"cannot read .*b\.parquet.*convert it again") as caught:
         select(Portion(set="b"), tmp_path / "b.parquet", 0, tmp_path)
@@ -68,7 +68,7 @@ def test_a_damaged_file_is_refused_in_one_line(data: Path, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_samples_that_are_too_long_are_left_out(data: Path, tmp_path: Path) -> None:
-    """In input or output; lengths are those of the rows."""
+    """Samples with too long an input or output are left out; lengths are recorded."""
     tokenizer = make_tokenizer([*WORDS, "Which instruction input answer task text"] * 3, 120)
     selected, _ = select(Portion(set="a", limit=20), data / "a.parquet", 0, tmp_path)
     tokens = tokenise(selected, tokenizer, 1024, tmp_path / "all", Progress())
@@ -81,7 +81,7 @@ def test_samples_that_are_too_long_are_left_out(data: Path, tmp_path: Path) -> N
 
 
 def test_missing_data_are_all_named_with_their_commands(tmp_path: Path) -> None:
-    """One line for a person who has none of it yet."""
+    """One line names all missing data sets with their commands."""
     sets = {name: DataSet(file=f"{name}.parquet", convert=f"make {name} --out {{out}}") for name in "ab"}
     with pytest.raises(StudentError) as caught:
         find(sets, tmp_path)
@@ -97,15 +97,15 @@ def test_missing_data_are_all_named_with_their_commands(tmp_path: Path) -> None:
     seed=st.integers(0, 5),
 )
 def test_every_sample_comes_once_an_epoch(lengths: list[int], batch: int, window: int, seed: int) -> None:
-    """Whatever the lengths, the batch and the window: a permutation, the same for the same seed."""
+    """The order is a reproducible permutation for any lengths, batch and window."""
     numbers = np.asarray(lengths, np.int64)
     order = Order(numbers, batch=batch, window=window, seed=seed)
     assert sorted(order) == list(range(len(lengths)))
     assert list(order) == list(Order(numbers, batch=batch, window=window, seed=seed))
 
 
-def test_like_lengths_meet_in_a_batch_and_epochs_differ() -> None:
-    """Padding falls to less than half; the order of batches is still shuffled; another epoch is another order."""
+def test_similar_lengths_share_a_batch_and_epochs_differ() -> None:
+    """A window halves the padding; batches are still shuffled, and each epoch has another order."""
     lengths = np.random.default_rng(0).integers(10, 500, 4000)
 
     def padding(window: int) -> int:

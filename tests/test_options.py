@@ -1,4 +1,4 @@
-"""``--option NAME=VALUE``: into each request and into its key, and into nothing else."""
+"""``--option NAME=VALUE`` is part of each request and of its key, and of nothing else."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def question(**settings: Any) -> Any:
 def test_options_go_into_each_request(
     endpoint: Endpoint, tmp_path: Path, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """JSON where it is JSON, else text; the SDK passes on what it does not know."""
+    """Options are parsed as JSON, or else are text, and are part of each request, also of unknown names."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-x")
     address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
     where = ("--provider", provider, "--model", "m", "--base-url", address, "--docs", 3)
@@ -48,7 +48,7 @@ def test_options_go_into_each_request(
 
 
 def test_options_are_part_of_the_key() -> None:
-    """Whatever order they are given in; without any, the key is what it was."""
+    """Options change the key, independent of their order; without options it is unchanged."""
     plain, low = question(), question(option=["reasoning_effort=low", "seed=1"])
     assert plain.key == question(option=()).key != low.key
     assert low.key == question(option=["seed=1", 'reasoning_effort="low"']).key
@@ -58,8 +58,8 @@ def test_options_are_part_of_the_key() -> None:
     assert json.loads(request_line(low, {}))["body"]["reasoning_effort"] == "low"
 
 
-def test_a_temperature_of_null_is_left_out() -> None:
-    """Reasoning models take none."""
+def test_a_null_temperature_is_left_out() -> None:
+    """``temperature=null`` removes the temperature, which reasoning models refuse."""
     assert "temperature" not in json.loads(question(option=["temperature=null"]).body)
 
 
@@ -68,21 +68,21 @@ def test_a_temperature_of_null_is_left_out() -> None:
     ["model=x", "messages=[]", "max_tokens=5", "max_completion_tokens=5", "response_format={}", "prompt=x",
      "stream=true", "n=2", "seed", "=3", "a b=3", "x=NaN"],
 )  # fmt: skip
-def test_what_an_option_may_not_be(option: str) -> None:
-    """A name that another flag sets, none at all, or no JSON."""
+def test_invalid_options_are_refused(option: str) -> None:
+    """A name that another flag sets, a missing name and invalid JSON are refused."""
     with pytest.raises(ConfigError, match="--option"):
         config(option=[option])
 
 
 def test_the_embedded_teacher_takes_none() -> None:
-    """It has no parameters."""
+    """The embedded teacher takes no options."""
     with pytest.raises(ConfigError, match="--option needs --provider openai or groq"):
         RunConfig(option=("seed=1",))
 
 
 @pytest.mark.parametrize("text", ['option = ["seed=1", "top_p=0.9"]', "[option]\nseed = 1\ntop_p = 0.9"])
 def test_options_in_a_file(tmp_path: Path, text: str) -> None:
-    """As a list, or as a table."""
+    """A settings file gives options as a list or as a table."""
     path = tmp_path / "run.toml"
     path.write_text(text, encoding="utf-8")
     made = make_config({"provider": "openai", "model": "m"}, read_toml(path))
@@ -92,7 +92,7 @@ def test_options_in_a_file(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.slow
 def test_a_run_keeps_its_options(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The same command goes on without naming them; others are refused, since they ask other questions."""
+    """A run keeps its options; other ones are refused, since they change the questions."""
     out = tmp_path / "run"
     first = vner("annotate", "sample", "--docs", 3, "--out", out, *asking(endpoint), "--option", "seed=1")
     assert first.exit_code == 0, first.output

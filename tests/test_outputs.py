@@ -1,4 +1,4 @@
-"""No command writes over a file of a run directory, over its own input, or over a folder."""
+"""No command overwrites a file of a run directory, its own input, or a folder."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.commands import vner
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Hash of each file below ``folder``."""
+    """Return the hash of each file below ``folder``."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """A copy of a finished run."""
+    """Return a copy of the finished run that a test may change."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
@@ -44,7 +44,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_of_a_run_are_refused(run: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether they are there yet or not, and however the path is written."""
+    """A file name of a run is refused, existing or not, however the path is written."""
     (run.parent / "link").symlink_to(run)
     monkeypatch.chdir(run)
     for path in (run / name, Path(name), run / "figures" / ".." / name, run.parent / "link" / name):
@@ -53,7 +53,7 @@ def test_files_of_a_run_are_refused(run: Path, name: str, monkeypatch: pytest.Mo
 
 
 def test_other_files_are_not_refused(run: Path, tmp_path: Path) -> None:
-    """In a run directory a file of another name; elsewhere any name."""
+    """Other names in a run directory, and any name elsewhere, are accepted."""
     for path in (
         run / "train.conll",
         run / "exports" / "audit.json",
@@ -83,7 +83,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:1] + command[-1:]))
 def test_every_command_checks_its_output(run: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
-    """One line, exit code 2, and every byte stays."""
+    """Every command refuses such an output with exit code 2 and changes no file."""
     (tmp_path / "p.jsonl").write_text("", encoding="utf-8")
     before = contents(tmp_path)
     result = vner(*(part.format(run=run, tmp=tmp_path) for part in command))

@@ -1,4 +1,4 @@
-"""What differs between systems: the encoding and the line ends of files, and modules that only POSIX has."""
+"""Portability: text files name their encoding and line ends, and POSIX-only modules are guarded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_FILES = {"os.open", "webbrowser.open", "formatter.write_text"}
 
 
 def text_files(tree: ast.AST) -> Iterator[str]:
-    """Find calls that open a text file with the encoding of the machine, or write one with its line ends."""
+    """Yield calls that open a text file without an encoding, or write one without line ends."""
     for call in ast.walk(tree):
         if not isinstance(call, ast.Call) or ast.unparse(call.func) in NO_FILES:
             continue
@@ -40,7 +40,7 @@ def text_files(tree: ast.AST) -> Iterator[str]:
 
 
 def posix_only(node: ast.AST) -> Iterator[str]:
-    """Find uses of what only POSIX has, unless behind ``except ImportError`` or a question for the system."""
+    """Yield uses of POSIX-only names outside ``except ImportError`` and checks of the system."""
     if isinstance(node, ast.If) and ("os.name" in (test := ast.unparse(node.test)) or "sys.platform" in test):
         return
     if isinstance(node, ast.Try) and any("ImportError" in ast.unparse(handler) for handler in node.handlers):
@@ -59,7 +59,7 @@ def posix_only(node: ast.AST) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_text_files_name_their_encoding_and_line_ends() -> None:
-    """Windows would read them as cp1252 and write CRLF: Vietnamese lost, and no byte-identical files."""
+    """Every text file has an encoding and line ends; the defaults of Windows are cp1252 and CRLF."""
     found = [
         f"{path.relative_to(ROOT)} {wrong}" for path in FILES for wrong in text_files(ast.parse(path.read_bytes()))
     ]
@@ -67,8 +67,8 @@ def test_text_files_name_their_encoding_and_line_ends() -> None:
 
 
 @pytest.mark.slow
-def test_what_only_posix_has_is_guarded() -> None:
-    """The program starts, and writes files, where these modules and functions do not exist."""
+def test_uses_of_posix_are_guarded() -> None:
+    """POSIX-only modules and functions are used only behind a guard."""
     found = [
         f"{path.relative_to(ROOT)} {wrong}" for path in FILES for wrong in posix_only(ast.parse(path.read_bytes()))
     ]
@@ -81,7 +81,7 @@ def test_what_only_posix_has_is_guarded() -> None:
      "path.open('r')", "os.fdopen(3, 'w')"],
 )  # fmt: skip
 def test_a_text_file_without_encoding_is_found(code: str) -> None:
-    """The check sees what it is for."""
+    """The check finds text files without an encoding or line ends."""
     assert list(text_files(ast.parse(code)))
 
 
@@ -89,7 +89,7 @@ def test_a_text_file_without_encoding_is_found(code: str) -> None:
     "code", ["import fcntl", "from pwd import getpwnam", "os.fchmod(3, 0o644)", "loop.add_signal_handler(2, stop)"]
 )
 def test_an_unguarded_use_of_posix_is_found(code: str) -> None:
-    """The check sees what it is for, and accepts it behind a question for the system."""
+    """The check finds unguarded uses of POSIX, and accepts guarded ones."""
     assert list(posix_only(ast.parse(code)))
     assert not list(posix_only(ast.parse(f"if os.name == 'posix':\n    {code}")))
     assert not list(posix_only(ast.parse(f"try:\n    {code}\nexcept ImportError:\n    pass")))
@@ -97,7 +97,7 @@ def test_an_unguarded_use_of_posix_is_found(code: str) -> None:
 
 @pytest.mark.parametrize("error", [KeyError("uid not found: 1234"), OSError("no username"), ImportError("pwd")])
 def test_a_user_without_a_name_can_review(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container may run as a number that no account has; decisions then go to reviews/reviewer.jsonl."""
+    """A user without an account name, as in a container, is called "reviewer"."""
 
     def fail() -> str:
         raise error
@@ -106,7 +106,7 @@ def test_a_user_without_a_name_can_review(error: Exception, monkeypatch: pytest.
     assert _user_name() == "reviewer"
 
 
-def test_a_drive_is_no_scheme() -> None:
-    """``C:`` before slashes is a drive; these are folders of Windows; schemes have two letters or more."""
+def test_a_windows_drive_is_not_a_scheme() -> None:
+    """A Windows drive is not a URL; schemes have at least two letters."""
     assert not any(map(is_url, ("C:\\news", "C:/news", "c://news", "news")))
     assert all(map(is_url, ("https://a.org/b.csv", "hf://datasets/a/b", "s3://bucket/key")))

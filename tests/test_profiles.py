@@ -1,4 +1,4 @@
-"""Published limits and context windows, and what is made of them."""
+"""Published limits and context windows, and their effects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.endpoint import Endpoint
 
 
 def test_limits_of_a_profile() -> None:
-    """By model; what is not known is said, with what is."""
+    """A profile has limits by model; an unknown profile or model is an error with the known ones."""
     assert published_limits("groq-free", "llama3-70b-8192") == EndpointLimits(rpm=30, tpm=6000)
     assert published_limits("openai-tier1", "gpt-4o-mini") == EndpointLimits(rpm=500, tpm=200000, rpd=10000)
     with pytest.raises(ConfigError, match="known are groq-free, openai-tier1"):
@@ -27,21 +27,21 @@ def test_limits_of_a_profile() -> None:
         published_limits("groq-free", "m")
 
 
-def test_flags_win_over_a_profile() -> None:
-    """A profile fills what the flags leave open."""
+def test_flags_override_a_profile() -> None:
+    """--rpm and --tpm override the profile."""
     pace = pace_of(RunConfig(provider="openai", model="llama3-70b-8192", limits="groq-free", rpm=7))
     assert (pace.rpm, pace.tpm) == (7, 6000)
 
 
-def test_windows() -> None:
-    """8,192 tokens for Llama 3; nothing is claimed of a model that is not known."""
+def test_context_windows() -> None:
+    """Llama 3 has 8,192 tokens; an unknown model has 0."""
     assert context_window("llama3-70b-8192") == 8192
     assert context_window("my-own") == 0
 
 
 @pytest.mark.slow
-def test_what_does_not_fit_is_found_before_it_is_sent(endpoint: Endpoint, tmp_path: Path) -> None:
-    """Passages that are too long are recorded and cost no request; where none can fit, nothing is begun."""
+def test_passages_that_do_not_fit_are_not_sent(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Passages too long for the context window are rejected without a request; if none can fit, it is an error."""
     out = tmp_path / "run"
     asking = ("--provider", "openai", "--model", "llama3-70b-8192", "--base-url", endpoint.url, "--docs", 10)
     hopeless = vner("annotate", "--out", tmp_path / "none", *asking, "--max-completion-tokens", 8000)
@@ -55,8 +55,8 @@ def test_what_does_not_fit_is_found_before_it_is_sent(endpoint: Endpoint, tmp_pa
     assert endpoint.asked
 
 
-def test_a_retired_model_is_told_before_it_is_asked(endpoint: Endpoint, tmp_path: Path) -> None:
-    """By the plan, with what to do; not of a model of the same name at another address."""
+def test_a_retired_model_is_reported_by_the_plan(endpoint: Endpoint, tmp_path: Path) -> None:
+    """The plan warns of a retired model with the fix, unless --base-url is given."""
     groq = ("plan", "sample", "--docs", 2, "--provider", "groq")
     assert "has not served llama3-70b-8192" in vner(*groq).stdout
     assert json.loads(vner(*groq, "--json").stdout)["warning"].endswith("--base-url URL --model NAME")
@@ -65,11 +65,11 @@ def test_a_retired_model_is_told_before_it_is_asked(endpoint: Endpoint, tmp_path
 
 
 def test_a_plan_counts_the_days(tmp_path: Path) -> None:
-    """Where an account may use less a day than a minute's limits would let through, days decide."""
+    """If daily limits take longer than limits a minute, the plan counts days."""
     free = ("--provider", "groq", "--model", "openai/gpt-oss-120b", "--limits", "groq-free")
     plan = json.loads(vner("plan", "sample", *free, "--json").stdout)
     a_day = 200_000 / (plan["tokens"]["total"] / plan["passages"]["to_ask"])
-    assert plan["time"]["bound_by"] == "--tpm"  # 118 passages fit in a day
+    assert plan["time"]["bound_by"] == "--tpm"  # the 118 passages fit into a day
     assert plan["passages"]["to_ask"] < a_day
     config = RunConfig(provider="groq", model="openai/gpt-oss-120b", limits="groq-free")
     seconds, bound = time_of(config, 1000, 500_000, 2.0)

@@ -1,4 +1,4 @@
-"""The display of a stage: where it was when it stopped, and what the run cost."""
+"""The display of a stage: its position when it stopped, and the cost of the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.endpoint import Answer, Endpoint, echo_entities
 
 
 def stopped(progress: Progress, total: int | None, error: type[BaseException] | None) -> None:
-    """Display a stage that does 7 units, and ends with ``error``."""
+    """Display a stage that completes 7 units and then ends, with ``error`` if given."""
     with displayed(progress):
         progress.start("annotate", "passages", total)
         progress.advance(7)
@@ -29,8 +29,8 @@ def stopped(progress: Progress, total: int | None, error: type[BaseException] | 
 
 
 @pytest.mark.parametrize("total", [1000, None])
-def test_an_interrupted_bar_stays_where_it_was(total: int | None) -> None:
-    """It is full only when the stage ended by itself."""
+def test_an_interrupted_bar_keeps_its_position(total: int | None) -> None:
+    """The bar is full only if the stage ended without an error."""
     shown = {}
     for error in (KeyboardInterrupt, ValueError, None):
         out = io.StringIO()
@@ -48,8 +48,8 @@ def test_an_interrupted_bar_stays_where_it_was(total: int | None) -> None:
         assert "stopped" in shown[error]
 
 
-def test_a_line_says_that_a_stage_stopped() -> None:
-    """Where stderr is no terminal."""
+def test_a_stopped_stage_prints_a_line() -> None:
+    """Without a terminal, a stopped stage prints its position."""
     out = io.StringIO()
     with pytest.raises(KeyboardInterrupt):
         stopped(PlainProgress(Console(file=out, width=160)), 1000, KeyboardInterrupt)
@@ -57,8 +57,8 @@ def test_a_line_says_that_a_stage_stopped() -> None:
 
 
 @pytest.mark.slow
-def test_a_paid_run_says_what_it_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In tokens and money where the price is known, and the same for all commands after it; nothing for a free one."""
+def test_a_paid_run_prints_its_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens and known prices give a cost, the same for later commands; a free run has none."""
     with Endpoint(lambda passage, attempt: Answer(content=echo_entities(passage, attempt).content)) as endpoint:
         monkeypatch.setenv("GROQ_API_KEY", "gsk_x")
         monkeypatch.setenv("GROQ_BASE_URL", endpoint.url.removesuffix("/v1"))
@@ -82,7 +82,7 @@ def test_a_paid_run_says_what_it_cost(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_a_build_has_one_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is started once, and closed at the end: a second one would be a second cluster."""
+    """A build creates one engine and closes it at the end."""
     events: list[str] = []
 
     class Recorded(LocalEngine):

@@ -1,4 +1,4 @@
-"""Which occurrences of a predicted entity are its mentions."""
+"""Which occurrences of a predicted entity become its mentions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from normalizers.grounding import Grounder, Match
 
 
 def kept(text: str, *entities: str) -> list[list[str]]:
-    """The mentions of each entity, with the three characters before and after."""
+    """Return the mentions of each entity, with the three characters before and after."""
     found = [Grounder(text).ground(entity) for entity in entities]
     projections = project(text, [match.spans if isinstance(match, Match) else () for match in found])
     return [[text[max(0, start - 3) : end + 3] for start, end in one.kept] for one in projections]
@@ -39,7 +39,7 @@ def kept(text: str, *entities: str) -> list[list[str]]:
 def test_an_occurrence_inside_a_name_or_word_is_no_mention(
     text: str, entities: list[str], mentions: list[list[str]]
 ) -> None:
-    """It is left out where the string also stands free, and stays where it does not."""
+    """An occurrence inside a longer name or word is left out if there are others, and kept otherwise."""
     assert kept(text, *entities) == mentions
 
 
@@ -48,7 +48,7 @@ SYLLABLES = st.sampled_from(["Nam", "Định", "Chính", "phủ", "cá", "nhân"
 
 @given(st.lists(SYLLABLES, min_size=1, max_size=12), st.data())
 def test_every_occurrence_is_kept_or_left_out_and_one_stays(syllables: list[str], data: st.DataObject) -> None:
-    """Occurrences = kept + left out, and no predicted entity of the passage loses all of them."""
+    """Occurrences = kept + left out, and at least one of each entity is kept."""
     text = " ".join(syllables)
     cut = st.tuples(st.integers(0, len(syllables) - 1), st.integers(1, 3))
     entities = [" ".join(syllables[at : at + size]) for at, size in data.draw(st.lists(cut, max_size=5))]

@@ -1,4 +1,4 @@
-"""Prompt files: versions, identity, and a passage that goes in as it is."""
+"""Prompt files: versions, hashes, and unchanged passages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from annotator.cleaning.replies.parser import parse_reply
 from prompts import available, load_prompt
 from training.prompting import TEMPLATE, template
 
-# A version that has been used is never edited: its hash stands in published manifests.
+# A used version is never edited: published manifests have its hash.
 RELEASED = {
     "alpaca.1.toml": "6d189dc574b4d616016f0bcf7214fd6d06a15958b212e32db4a48c98e685ed2e",
     "arbiter.1.toml": "8a0d82ba13cf60a36d491ab2f55b8070e8edb5f29828428773c4cf5328933f63",
@@ -26,13 +26,13 @@ RELEASED = {
 
 
 def test_released_prompts_are_never_edited() -> None:
-    """The file of each released version has the hash it was released with."""
+    """Each released prompt file has its released hash."""
     for name, sha256 in RELEASED.items():
         assert hashlib.sha256(resources.files("prompts").joinpath(name).read_bytes()).hexdigest() == sha256
 
 
 def test_every_shipped_prompt_is_released_and_loads() -> None:
-    """A new version needs its line in the table above."""
+    """Every shipped prompt is in ``RELEASED`` and can be loaded."""
     shipped = {
         f"{name}.{version}": load_prompt(f"{name}.{version}", slot).sha256
         for slot in ("{passage}", "{label}", "{query}", "{candidates}")
@@ -42,8 +42,8 @@ def test_every_shipped_prompt_is_released_and_loads() -> None:
     assert {f"{name}.toml": sha256 for name, sha256 in shipped.items()} | {TEMPLATE: template().sha256} == RELEASED
 
 
-def test_a_prompt_about_labels_is_none_about_passages() -> None:
-    """The label goes where the slot is; taken for the other kind, it is refused."""
+def test_a_prompt_has_its_own_kind_of_slot() -> None:
+    """A prompt about labels has a slot for a label, and is refused for passages."""
     (_, user) = load_prompt("label-translation", "{label}").messages("đặc sản {label}")
     assert "<label>\nđặc sản {label}\n</label>" in user["content"]
     with pytest.raises(LookupError, match=r"shipped: open-ner-vi\.1"):
@@ -51,13 +51,13 @@ def test_a_prompt_about_labels_is_none_about_passages() -> None:
 
 
 def test_a_bare_name_means_its_first_version() -> None:
-    """A newer version is asked for by its number: a run that named none keeps its questions, and their answers."""
+    """A bare name means version 1, so that older runs keep their questions and answers."""
     assert load_prompt("open-ner-vi") == load_prompt("open-ner-vi.1")
     assert load_prompt("open-ner-vi").messages("x") != load_prompt("open-ner-vi.2").messages("x")
 
 
-def test_worked_examples_stand_in_the_prompt_with_their_answers() -> None:
-    """The second version shows a passage and the answer to it, which the parser reads as it was written."""
+def test_the_example_of_a_prompt_can_be_parsed() -> None:
+    """Version 2 has an example passage with its answer, which the parser reads."""
     (_, user) = load_prompt("open-ner-vi.2").messages("Hà Nội")
     assert user["content"].count("<passage>\n") == 2
     answer = next(line for line in user["content"].splitlines() if line.startswith('[["18/3"'))
@@ -65,8 +65,8 @@ def test_worked_examples_stand_in_the_prompt_with_their_answers() -> None:
     assert (parsed.status, len(parsed.mentions), parsed.malformed) == ("ok", 12, ())
 
 
-def test_an_example_that_does_not_stand_in_its_passage_is_refused(tmp_path: Path) -> None:
-    """A teacher copies what it is shown: a mention that is not in its passage, letter by letter, stops the loading."""
+def test_an_example_must_be_in_its_passage(tmp_path: Path) -> None:
+    """An example whose mention is not an exact part of its passage is refused, since teachers copy examples."""
     path = tmp_path / "mine.toml"
     head = 'name = "mine"\nversion = 1\nuser = "{examples} {passage}"\n[[examples]]\npassage = "Lê An ở Hòa Bình."\n'
     path.write_text(head + 'entities = [["Lê An", "person"], ["Hòa Bình", "province"]]\n', encoding="utf-8")
@@ -77,16 +77,16 @@ def test_an_example_that_does_not_stand_in_its_passage_is_refused(tmp_path: Path
             load_prompt(str(path))
 
 
-def test_the_passage_goes_in_as_it_is() -> None:
-    """Braces, slots and line breaks of the passage are text."""
+def test_the_passage_is_inserted_unchanged() -> None:
+    """Braces, slots and line breaks of a passage are not interpreted."""
     passage = 'Giá {passage} "5.000" {x}\n</passage> \\n'
     system, user = load_prompt("open-ner-vi").messages(passage)
     assert system["role"] == "system"
     assert f"<passage>\n{passage}\n</passage>" in user["content"]
 
 
-def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
-    """A path serves like a name; what is wrong with a file is said."""
+def test_a_prompt_file_of_the_user(tmp_path: Path) -> None:
+    """A prompt can be given by its path; an invalid file is an error."""
     path = tmp_path / "mine.toml"
     with pytest.raises(LookupError, match="cannot read prompt"):
         load_prompt(str(path))
@@ -101,6 +101,6 @@ def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_lists_those_there_are() -> None:
-    """So that a typing error is mended at once."""
+    """An unknown name is an error that lists the shipped prompts."""
     with pytest.raises(LookupError, match=r"open-ner-vi\.1"):
         load_prompt("open-ner-v")

@@ -1,4 +1,4 @@
-"""Proxies of the environment and addresses that cannot be asked: used, or told in one line without a password."""
+"""Proxies of the environment and invalid addresses: used, or reported in one line without a password."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever this machine has of them."""
+    """Remove the proxies of this machine from the environment."""
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -31,7 +31,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def socks_proxy(target: int) -> Iterator[tuple[int, list[bytes]]]:
-    """A SOCKS5 proxy that leads every connection to a port of this machine; its port, and the hosts it heard of."""
+    """Yield the port of a SOCKS5 proxy that forwards to a local port, and the hosts it is asked for."""
     asked: list[bytes] = []
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,7 +63,7 @@ def socks_proxy(target: int) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def free_port() -> int:
-    """A port where nobody listens."""
+    """Return a port on which nothing listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -71,10 +71,10 @@ def free_port() -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:9", "http://127.0.0.1:9", "ftp://x", "http://[::1"])
-def test_no_proxy_is_used_for_this_machine(
+def test_no_proxy_is_used_for_localhost(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """A server of one's own is asked directly, whatever the environment says about proxies."""
+    """A local server is asked directly, whatever proxies the environment has."""
     monkeypatch.setenv("ALL_PROXY", value)
     monkeypatch.setenv("HTTP_PROXY", value)
     result = build(endpoint, tmp_path / "run")
@@ -82,10 +82,10 @@ def test_no_proxy_is_used_for_this_machine(
 
 
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:9", "ftp://x"])
-def test_groq_asks_this_machine_directly_too(
+def test_groq_uses_no_proxy_for_localhost(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    """Its SDK would use ALL_PROXY, or stop for want of a package."""
+    """The Groq SDK, which would use ALL_PROXY or fail, asks a local server directly."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-x")
     monkeypatch.setenv("ALL_PROXY", value)
     address = endpoint.url.removesuffix("/v1")
@@ -95,7 +95,7 @@ def test_groq_asks_this_machine_directly_too(
 
 
 def test_a_socks_proxy_is_used(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a host that only the proxy can find."""
+    """A SOCKS proxy is used, also to resolve the host."""
     pytest.importorskip("aiohttp_socks")
     with socks_proxy(endpoint.port) as (port, asked):
         monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{port}")
@@ -108,7 +108,7 @@ def test_a_socks_proxy_is_used(endpoint: Endpoint, tmp_path: Path, monkeypatch: 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])
 def test_a_dead_proxy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
-    """In one line, with the variables, and without its password."""
+    """An unreachable proxy is a one-line error with the variables, without its password."""
     monkeypatch.setenv("ALL_PROXY", f"{scheme}://user:hunter2@127.0.0.1:{(port := free_port())}")
     where = ("--provider", "openai", "--model", "m", "--base-url", "http://teacher.invalid/v1")
     result = vner("annotate", "sample", "--docs", 3, "--max-retries", 0, "--out", tmp_path / "run", *where)
@@ -121,10 +121,8 @@ def test_a_dead_proxy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("value", ["ftp://h", "http://[h", "http://", "socks9://h:1", "http://h:x"])
-def test_a_proxy_that_is_none_is_told_before_anything_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
-    """With the variables that may hold it."""
+def test_an_invalid_proxy_is_reported_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """An invalid proxy is an error before any request, with the variables that may have it."""
     monkeypatch.setenv("HTTP_PROXY", value)
     where = ("--provider", "openai", "--model", "m", "--base-url", "http://teacher.invalid/v1")
     result = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "run", *where)
@@ -135,8 +133,10 @@ def test_a_proxy_that_is_none_is_told_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("provider", ["openai", "groq"])
-def test_a_missing_package_is_no_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
-    """A SOCKS proxy without the package for it: one line that names the package or the way round."""
+def test_a_missing_socks_package_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
+    """Without the package for SOCKS, the error names it and NO_PROXY."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-x")
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     monkeypatch.setitem(__import__("sys").modules, "aiohttp_socks", None)
@@ -152,15 +152,15 @@ def test_a_missing_package_is_no_defect(tmp_path: Path, monkeypatch: pytest.Monk
     "address",
     ["localhost:8000/v1", "127.0.0.1:8000", "ftp://h/v1", "http://", "http://h:x/v1", "http://h/a b", "/v1", "ws://h"],
 )
-def test_an_address_that_is_none(tmp_path: Path, address: str) -> None:
-    """Wrong usage, with the flag and an example of a right one."""
+def test_an_invalid_address_is_refused(tmp_path: Path, address: str) -> None:
+    """An invalid --base-url is a configuration error with an example."""
     with pytest.raises(ConfigError, match=r"--base-url.*give one such as http://localhost:8000/v1"):
         RunConfig(provider="openai", model="m", base_url=address)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_names_the_new_address(endpoint: Endpoint, tmp_path: Path, status: int) -> None:
-    """As ``--base-url`` wants it, without what may be a secret; the request is not sent on with the key."""
+    """A redirect is an error with the new --base-url, without secrets; the key is not sent there."""
     place = "https://new.example/api/v1/chat/completions?token=hunter2"
     endpoint.reply = lambda passage, attempt: Answer(status, headers={"Location": place})
     result = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "run", *asking(endpoint))

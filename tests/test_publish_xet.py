@@ -1,4 +1,4 @@
-"""Publishing by the Hub's Xet storage, as its client does unless told otherwise: the real ``hf_xet`` on loopback."""
+"""Publishing through the Hub's Xet storage, the client's default: the real ``hf_xet`` on loopback."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hub() -> Iterator[Hub]:
 
 
 def publish(run: RunDir, hub: Hub, home: Path, **environment: str) -> tuple[int, str]:
-    """Exit code and stderr."""
+    """Publish, and return exit code and stderr."""
     settings = {"HF_TOKEN": GOOD_TOKEN, "HF_HUB_DISABLE_XET": "0", **environment}
     process = publish_process(run, hub.url, home, "--quiet", **settings)
     _, told = process.communicate(timeout=600)
@@ -39,7 +39,7 @@ def publish(run: RunDir, hub: Hub, home: Path, **environment: str) -> tuple[int,
 
 
 def posted(hub: Hub) -> Counter[str]:
-    """How often each part of the storage was sent something."""
+    """Return how many requests each part of the storage received."""
     sent: Counter[str] = Counter()
     for request, times in hub.requests.items():
         for what in ("/xorbs/", "/shards", "/objects/batch"):
@@ -48,8 +48,8 @@ def posted(hub: Hub) -> Counter[str]:
     return sent
 
 
-def test_xet_is_the_way_by_default(run: RunDir, hub: Hub, tmp_path: Path) -> None:
-    """What arrives is what was sent, though a connection breaks; what is there is not sent again."""
+def test_xet_is_used_by_default(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """Files arrive unchanged through Xet, despite a cut connection, and are not sent again."""
     hub.faults.append(Fault("POST", "/xorbs/", 0, after=1000, times=1))
     code, told = publish(run, hub, tmp_path)
     assert code == 0, told
@@ -74,8 +74,8 @@ def test_xet_is_the_way_by_default(run: RunDir, hub: Hub, tmp_path: Path) -> Non
     ],
     ids=["no right", "storage down", "cut midway"],
 )
-def test_what_goes_wrong_in_the_storage_is_one_line(run: RunDir, hub: Hub, tmp_path: Path, fault: Fault) -> None:
-    """With a way around it; nothing is committed."""
+def test_a_failure_of_the_storage_is_one_line(run: RunDir, hub: Hub, tmp_path: Path, fault: Fault) -> None:
+    """A failure of the storage is a one-line error with an alternative; nothing is committed."""
     hub.faults.append(fault)
     code, told = publish(run, hub, tmp_path, **HASTY)
     assert code == 1
@@ -87,8 +87,8 @@ def test_what_goes_wrong_in_the_storage_is_one_line(run: RunDir, hub: Hub, tmp_p
     assert not hub.repositories[NAME].messages
 
 
-def test_what_was_uploaded_is_not_sent_again(run: RunDir, hub: Hub, tmp_path: Path) -> None:
-    """Where the commit failed after the upload."""
+def test_uploaded_files_are_not_sent_again(run: RunDir, hub: Hub, tmp_path: Path) -> None:
+    """If the commit fails after the upload, the next run does not upload again."""
     hub.faults.append(Fault("POST", "/commit/", 400))
     assert publish(run, hub, tmp_path)[0] == 1
     first = posted(hub)["/xorbs/"]

@@ -1,4 +1,4 @@
-"""The key of a question is computed once, and travels with its passage through all stages."""
+"""The key of a question is computed once and stored with its passage for all stages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_build_computes_each_key_once(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the lookup in the ledger to the cleaned passages; and a change of labels computes none."""
+    """A build computes each key once, and a change of labels computes none."""
     computed: Counter[str] = Counter()
     real = ChatTeacher.question
 
@@ -41,8 +41,8 @@ def test_a_build_computes_each_key_once(endpoint: Endpoint, tmp_path: Path, monk
     assert {text: computed[text] for text in texts} == dict.fromkeys(texts, 1)
 
 
-def test_a_run_without_the_file_of_keys_goes_on(endpoint: Endpoint, tmp_path: Path) -> None:
-    """It is of an older version: nothing is asked again, and the same is made."""
+def test_a_run_without_stored_keys_continues(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A run of an older version, without stored keys, asks nothing again and gives the same files."""
     out = tmp_path / "run"
     build(endpoint, out, "--docs", "5", "-q")
     before, asked = fingerprints(out), len(endpoint.requests)
@@ -57,7 +57,7 @@ def test_a_run_without_the_file_of_keys_goes_on(endpoint: Endpoint, tmp_path: Pa
 
 
 def test_keys_of_another_teacher_are_not_used(endpoint: Endpoint, tmp_path: Path) -> None:
-    """The file says whose keys it holds; in doubt they are computed."""
+    """Stored keys of another teacher are not used."""
     out = tmp_path / "run"
     build(endpoint, out, "--docs", "5", "-q")
     directory = RunDir(out)
@@ -69,7 +69,7 @@ def test_keys_of_another_teacher_are_not_used(endpoint: Endpoint, tmp_path: Path
 
 
 def test_questions_that_were_not_asked_have_keys_too(endpoint: Endpoint, tmp_path: Path) -> None:
-    """A limit that lasts for hours ends the asking early; the file has all passages, and the next run goes on."""
+    """If a long limit ends the run early, keys are stored for all passages, and the next run continues."""
     real = endpoint.reply
     out = tmp_path / "run"
     endpoint.reply = lambda passage, attempt: (

@@ -1,4 +1,4 @@
-"""A cluster of several nodes on this machine: the same files as without it, whatever dies on the way."""
+"""A cluster of several nodes on this machine gives the same files as one process, whatever is killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.processes import die, die_once, square_or_fail
 pytestmark = pytest.mark.slow
 
 SMALL = ("--min-tokens", 30, "--max-tokens", 60)
-"""Some six hundred passages of the bundled sample: several partitions to ask about."""
+"""About six hundred passages of the bundled sample: several partitions."""
 
 
 def on(cluster: Any, *more: object) -> tuple[object, ...]:
@@ -35,7 +35,7 @@ def slow(passage: str, attempt: int) -> Answer:
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What one machine makes."""
+    """Return the fingerprints of a local build."""
     out = tmp_path_factory.mktemp("local") / "run"
     with Endpoint() as endpoint:
         result = vner("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1, "--quiet")
@@ -45,7 +45,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", ["local", "ray"])
 def test_engines_keep_order_and_pass_errors_on(kind: str, nodes: Any, processes: type[LocalEngine]) -> None:
-    """Results come in order, read a bounded number ahead; an error is the one that was raised, with all it says."""
+    """Both engines keep the order, read a bounded number ahead, and raise the original error."""
     engine = processes(2) if kind == "local" else RayEngine(nodes.address)
     read: list[int] = []
 
@@ -71,7 +71,7 @@ def test_engines_keep_order_and_pass_errors_on(kind: str, nodes: Any, processes:
 def test_a_dead_worker_is_replaced_a_deadly_partition_is_reported(
     nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once is bad luck; again and again is the partition's fault, and one line."""
+    """A killed worker is replaced; a task that kills its workers repeatedly is a one-line error."""
     monkeypatch.setattr(ray_engine, "RETRIES", 1)
     engine = RayEngine(nodes.address)
     try:
@@ -83,7 +83,7 @@ def test_a_dead_worker_is_replaced_a_deadly_partition_is_reported(
 
 
 def test_other_versions_are_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A node with another tokenizer would cut other passages."""
+    """A node with another version of a package is refused, since it could give other passages."""
     here = ray_engine.versions()
     monkeypatch.setattr(ray_engine, "versions", lambda: {**here, "tiktoken": "0.0.1"})
     engine = RayEngine(nodes.address)
@@ -94,8 +94,8 @@ def test_other_versions_are_refused(nodes: Any, monkeypatch: pytest.MonkeyPatch)
         engine.close()
 
 
-def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:
-    """Nobody listens at the address; Ray Client's is another thing."""
+def test_an_unreachable_cluster_is_one_line(tmp_path: Path) -> None:
+    """An unreachable cluster is a one-line error; an address of Ray Client is refused."""
     process = vner_process("chunk", "sample", "--out", tmp_path / "a", "--quiet",
                            "--engine", "ray", "--ray-address", "127.0.0.1:1")  # fmt: skip
     _, errors = process.communicate(timeout=600)
@@ -109,20 +109,20 @@ def test_no_cluster_there_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "more"), [("ray", ("--engine", "ray")), ("psycopg", ("--ledger", "postgresql://h/d"))]
 )
-def test_without_the_extra_it_is_said(
+def test_a_missing_extra_is_a_clear_error(
     package: str, more: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What to install, as wrong usage."""
+    """Without ray or psycopg, the error names the extra to install."""
     monkeypatch.setitem(sys.modules, package, None)
     result = vner("annotate", "sample", "--out", tmp_path / "run", "--quiet", *more)
     assert result.exit_code == 2
     assert "pip install '.[ray]'" in result.stderr
 
 
-def test_a_cluster_makes_the_same(
+def test_a_cluster_gives_the_same_files(
     nodes: Any, database: str, tmp_path: Path, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Byte for byte; each passage asked once, by more than one process; the key and the password stay unwritten."""
+    """A cluster gives the same bytes, asks each passage once, and writes no secret."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     with Endpoint(slow) as endpoint:
         out = tmp_path / "run"
@@ -136,8 +136,8 @@ def test_a_cluster_makes_the_same(
         assert not path.is_file() or b"sk-very-secret" not in path.read_bytes()
 
 
-def test_a_cluster_of_its_own(finished: Path, tmp_path: Path) -> None:
-    """Without an address one is started and stopped; nothing of Ray's is printed."""
+def test_a_cluster_is_started_without_an_address(finished: Path, tmp_path: Path) -> None:
+    """Without an address a cluster is started and stopped; Ray prints nothing."""
     ours, rays = (Path(shutil.copytree(finished, tmp_path / name)) for name in ("ours", "rays"))
     assert vner("explode", "--out", ours, "--negatives", 1).exit_code == 0
     options = ("--negatives", 1, "--engine", "ray", "--workers", 1, "--quiet", "--json")
@@ -149,7 +149,7 @@ def test_a_cluster_of_its_own(finished: Path, tmp_path: Path) -> None:
 
 
 def test_a_node_killed_midway(nodes: Any, database: str, tmp_path: Path, expected: dict[str, str]) -> None:
-    """Its work is done by the others; the files are the same."""
+    """If a node is killed, the others do its work, and the files are the same."""
     with Endpoint(slow) as endpoint:
         out = tmp_path / "run"
         process = vner_process("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1,

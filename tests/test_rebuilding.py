@@ -1,4 +1,4 @@
-"""A recipe and a ledger rebuild a dataset in another place."""
+"""A recipe and a ledger rebuild a dataset elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARTICLES = [
 
 
 def rebuilt(recipe: Path, ledger: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
-    """Build from the recipe and a copy of the ledger, in an environment without keys and in an empty folder."""
+    """Build from a recipe and a copy of a ledger, in an empty folder and without keys in the environment."""
     out.mkdir(parents=True)
     shutil.copy(ledger, out / "completions.sqlite")
     command = [sys.executable, "-c", "import cli; cli.main()", "build", *more, "--config", recipe, "--out", out]
@@ -42,7 +42,7 @@ def rebuilt(recipe: Path, ledger: Path, out: Path, *more: object) -> subprocess.
 
 @pytest.fixture
 def original(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run of local articles with decisions about labels, paid for with a key."""
+    """Build a run of local articles with label decisions, with a key."""
     place = tmp_path / "first"
     place.mkdir()
     lines = (json.dumps({"id": str(number), "text": text}) for number, text in enumerate(ARTICLES))
@@ -59,7 +59,7 @@ def original(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 def test_a_recipe_and_a_ledger_rebuild_every_byte(original: Path, endpoint: Endpoint, tmp_path: Path) -> None:
-    """Elsewhere, without a key, a request or the first directory; the command says so."""
+    """A rebuild elsewhere gives every byte without a key or a request, and reports it."""
     asked, expected = len(endpoint.requests), fingerprints(original / "run")
     elsewhere = Path(shutil.move(original, tmp_path / "second"))
     recipe = shutil.copy(elsewhere / "run" / "recipe.toml", tmp_path)
@@ -68,7 +68,7 @@ def test_a_recipe_and_a_ledger_rebuild_every_byte(original: Path, endpoint: Endp
     assert made.returncode == 0, made.stderr
     assert len(endpoint.requests) == asked
     found = fingerprints(tmp_path / "deep" / "new")
-    audit = "audit.json"  # it names the source and its path
+    audit = "audit.json"  # it has the path of the source
     assert {**found, audit: ""} == {**expected, audit: ""}
     report = json.loads(made.stdout)["rebuilt"]
     assert len(report) == 8
@@ -79,7 +79,7 @@ def test_a_recipe_and_a_ledger_rebuild_every_byte(original: Path, endpoint: Endp
 
 @pytest.mark.slow
 def test_the_bundled_sample_rebuilds_its_audit_too(finished: Path, tmp_path: Path) -> None:
-    """From Python, by the recipe as it stands."""
+    """From Python, the recipe of the bundled sample rebuilds all files."""
     new = tmp_path / "new"
     new.mkdir()
     shutil.copy(finished / "completions.sqlite", new)
@@ -89,7 +89,7 @@ def test_the_bundled_sample_rebuilds_its_audit_too(finished: Path, tmp_path: Pat
 
 
 def test_a_recipe_holds_every_setting_that_changes_the_result(finished: Path) -> None:
-    """All but those of this machine; no address of a ledger or a cluster."""
+    """A recipe has all settings except those of the machine, with source fingerprint and versions."""
     settings = read_toml(finished / "recipe.toml")
     run = annotator.open_run(finished)
     assert make_config(settings) == run.settings
@@ -101,7 +101,7 @@ def test_a_recipe_holds_every_setting_that_changes_the_result(finished: Path) ->
 def test_other_articles_are_refused_before_anything_is_asked(
     original: Path, endpoint: Endpoint, tmp_path: Path
 ) -> None:
-    """The recipe knows what its source held."""
+    """A recipe refuses a source with other content before any request."""
     asked = len(endpoint.requests)
     (original / "news.jsonl").write_text(json.dumps({"text": ARTICLES[0]}), encoding="utf-8")
     with pytest.raises(ConfigError, match="does not hold what the recipe was made from"):
@@ -112,7 +112,7 @@ def test_other_articles_are_refused_before_anything_is_asked(
 
 @pytest.mark.slow
 def test_a_result_that_differs_is_reported(original: Path, tmp_path: Path) -> None:
-    """Other decisions about labels, the same answers."""
+    """With other label decisions, the files that differ are reported with the cause."""
     (original / "labels.toml").write_text('"location" = "site"\n', encoding="utf-8")
     ledger = original / "run" / "completions.sqlite"
     made = rebuilt(original / "run" / "recipe.toml", ledger, tmp_path / "new")

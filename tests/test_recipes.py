@@ -1,4 +1,4 @@
-"""Recipes: what ships, how a recipe changes its base, how flags change a recipe, and what is refused."""
+"""Recipes: the shipped ones, inheritance from a base, changes by flags, and errors."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ data = ["a"]
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A recipe of one's own."""
+    """Write a recipe of the user."""
     path = tmp_path / "own.toml"
-    path.write_text(OWN, encoding="utf-8-sig")  # a byte order mark, as Windows editors write it
+    path.write_text(OWN, encoding="utf-8-sig")  # with a byte order mark, as of Windows editors
     return path
 
 
 def test_every_row_and_point_of_the_thesis_has_its_recipe() -> None:
-    """Six and two rows, five and five points; each resolves to mT0-base with the thesis's settings."""
+    """Every row and point of the thesis has a recipe with mT0-base and its settings."""
     rows = [name for experiment in NAMES for name in load_experiment(experiment).rows]
     assert len(rows) == 6 + 2 + 5 + 5
     assert {*rows, "document"} == set(shipped())
@@ -50,7 +50,7 @@ def test_every_row_and_point_of_the_thesis_has_its_recipe() -> None:
 
 
 def test_the_published_figures_are_those_of_the_thesis() -> None:
-    """PhoNER test and VLSP 2018 dev, in percent; a point that the thesis leaves out has none."""
+    """Published figures equal those of the thesis; points that it omits have none."""
     found = {name: tuple(load_recipe(name).published.values()) for name in shipped()}
     assert found["table-4.1.engner02-phomt-viquad"] == (76.16, 79.58)
     assert found["table-4.2.phomt-viquad"] == (74.53, 85.78)
@@ -60,8 +60,8 @@ def test_the_published_figures_are_those_of_the_thesis() -> None:
         (85.78,), (86.44,), (), (), (87.11,)]  # fmt: skip
 
 
-def test_a_stage_uses_the_data_of_its_row() -> None:
-    """EngNER_01 is EngNER_02 without empty answers; a point of a curve is two stages and a slice."""
+def test_stages_use_the_data_of_the_thesis() -> None:
+    """EngNER_01 has no empty answers; a point of a curve is two stages and a slice."""
     (portion,) = load_recipe("table-4.1.engner01").stages[0].data
     assert (portion.set, portion.empty) == ("eng-ner", False)
     stages = load_recipe("figure-4.2.500").stages
@@ -70,8 +70,8 @@ def test_a_stage_uses_the_data_of_its_row() -> None:
     assert (stages[2].data[0].set, stages[2].data[0].passages) == ("phoner-train", 500)
 
 
-def test_a_recipe_changes_its_base(own: Path) -> None:
-    """Settings are changed one by one, stages follow those of the base, and published figures are its own."""
+def test_a_recipe_overrides_its_base(own: Path) -> None:
+    """Settings override those of the base, stages follow its stages, published figures are not inherited."""
     above = own.with_name("above.toml")
     stage = '[[stages]]\nname = "two"\ndata = [{ set = "a", share = 0.5 }]\nsettings = { epochs = 3 }\n'
     above.write_text(f'base = "own.toml"\n[settings]\nlearning_rate = 1e-3\n{stage}', encoding="utf-8")
@@ -81,8 +81,8 @@ def test_a_recipe_changes_its_base(own: Path) -> None:
     assert (recipe.label, dict(recipe.published), recipe.name) == ("above", {}, "above")
 
 
-def test_the_command_line_has_the_last_word(own: Path) -> None:
-    """--set for all stages, or for one; --limit caps every set; --model."""
+def test_flags_override_a_recipe(own: Path) -> None:
+    """--set overrides a setting for all stages or one, --limit caps every set, --model replaces the model."""
     changes = Changes("other", 7, ["batch=2", "one.epochs=0.5", "precision=bf16"])
     recipe = load_recipe(str(own), changes)
     (stage,) = recipe.stages
@@ -107,7 +107,7 @@ def test_the_command_line_has_the_last_word(own: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_fix(own: Path, given: str, message: str) -> None:
-    """One line names the setting and the values that it may have."""
+    """An invalid --set is a one-line error with the setting and its values."""
     with pytest.raises(ConfigError, match=re.escape(message)) as caught:
         load_recipe(str(own), Changes(sets=[given]))
     assert "\n" not in str(caught.value)
@@ -138,7 +138,7 @@ def test_a_wrong_setting_is_refused_with_the_fix(own: Path, given: str, message:
     ],
 )
 def test_a_wrong_recipe_is_refused_with_the_fix(own: Path, change: tuple[str, str], message: str) -> None:
-    """Nothing unknown is ignored."""
+    """Unknown and invalid entries of a recipe are refused."""
     own.write_text(OWN.replace(*change), encoding="utf-8")
     with pytest.raises(ConfigError, match=re.escape(message)):
         load_recipe(str(own))

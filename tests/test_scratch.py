@@ -1,4 +1,4 @@
-"""Temporary databases: what goes in comes out, and a full disk is one line."""
+"""Temporary databases return what was stored, and a full disk is a one-line error."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @given(st.lists(st.builds(Document, TEXT, TEXT, TEXT), max_size=5))
-def test_documents_come_back_as_they_were(documents: list[Document]) -> None:
-    """By their numbers, with every character that a document can have."""
+def test_documents_are_returned_unchanged(documents: list[Document]) -> None:
+    """Documents with any characters are returned unchanged by their numbers."""
     with Drawn() as drawn:
         numbers = [drawn.put(document) for document in documents]
         assert [drawn.get(number) for number in numbers] == documents
 
 
-def test_ids_and_texts_are_known_once_accepted() -> None:
-    """A document that only waits is not accepted."""
+def test_only_accepted_documents_are_known() -> None:
+    """A document's id and text are known only after it is accepted."""
     with Drawn() as drawn:
         drawn.put(Document("1", "Huế", "a"))
         assert not drawn.has_id("1")
@@ -34,7 +34,7 @@ def test_ids_and_texts_are_known_once_accepted() -> None:
 
 
 def test_a_full_disk_is_one_line() -> None:
-    """It says what to do."""
+    """A full disk is a one-line error with the fix."""
     database = temporary_database("texts (text TEXT)")
     database.execute("PRAGMA max_page_count = 4")
     with pytest.raises(RunDirError, match=r"full; free some space, or set TMPDIR") as caught, full_disk_explained():

@@ -1,4 +1,4 @@
-"""Stored settings: no secret among them, and a run that goes on from any folder."""
+"""Stored settings contain no secret, and let a run continue from any folder."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from tests.file_server import FileServer
     ],
 )
 def test_an_address_without_its_secrets(address: str, stored: str) -> None:
-    """What may be secret goes; what is known not to be stays."""
+    """Parts of an address that may be secret are removed; known harmless parts stay."""
     assert without_secrets(address) == stored
 
 
 @pytest.mark.slow
 @given(st.sampled_from(["https", "s3", "hf", "http"]), st.from_regex(r"[a-z0-9]{12,20}", fullmatch=True))
-def test_no_secret_is_left_wherever_it_stands(scheme: str, secret: str) -> None:
-    """In every place of an address that is no path, and of every setting that is an address."""
+def test_no_secret_is_stored(scheme: str, secret: str) -> None:
+    """No part of an address outside the path, in any setting with an address, is stored."""
     for address in (f"{scheme}://{secret}@host/x", f"{scheme}://u:{secret}@host/x", f"{scheme}://host/x?auth={secret}",
                     f"{scheme}://host/x#{secret}"):  # fmt: skip
         assert secret not in without_secrets(address)
@@ -59,7 +59,7 @@ def everything(folder: Path) -> bytes:
 
 @pytest.mark.slow
 def test_a_signed_address_is_read_and_not_stored(tmp_path: Path) -> None:
-    """Also after a failure; the run goes on without the address, and with another signature."""
+    """A signature is never stored, even after a failure; the run continues with another or without the address."""
     corpus = tmp_path / "served" / "data"
     corpus.mkdir(parents=True)
     (bundled,) = {Path(str(file.path)).parent for file in locate("sample")}
@@ -95,8 +95,10 @@ def _table(rows: Iterable[dict[str, Any]]) -> Any:
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_from_another_folder(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Source, prompt, labels and benchmark were given as relative paths; nothing is made or asked again."""
+def test_a_run_continues_from_another_folder(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with relative paths continues from another folder without new work or requests."""
     here, there, out = tmp_path / "here", tmp_path / "there", tmp_path / "run"
     here.mkdir()
     there.mkdir()
@@ -121,10 +123,10 @@ def test_a_run_goes_on_from_another_folder(endpoint: Endpoint, tmp_path: Path, m
 
 
 @pytest.mark.slow
-def test_a_manifest_of_the_version_before_keeps_its_stages(
+def test_a_manifest_of_an_older_version_keeps_its_stages(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has no mark, and relative paths as they were typed, which its fingerprints contain."""
+    """A manifest without a format and with relative paths keeps all stages finished."""
     out = tmp_path / "run"
     shutil.copy(next(iter(locate("sample"))).path, tmp_path / "news.jsonl")
     monkeypatch.chdir(tmp_path)
@@ -138,8 +140,8 @@ def test_a_manifest_of_the_version_before_keeps_its_stages(
     assert RunDir(out).read_manifest() == manifest
 
 
-def test_only_what_is_there_becomes_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names of the Hub, of tokenizers and of prompts stay as they are, whatever a folder holds."""
+def test_only_existing_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of Hub datasets, tokenizers and prompts stay as they are, even if a folder has that name."""
     monkeypatch.chdir(tmp_path)
     for name in ("llama3", "sample", "open-ner-vi"):
         (tmp_path / name).mkdir()

@@ -1,4 +1,4 @@
-"""The documentation site: built strictly, and complete without a network."""
+"""The documentation site builds strictly and needs no network."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ REMOTE = re.compile(
 )
 
 
-def test_no_target_of_make_is_taken_for_a_file() -> None:
-    """Each target that makes no file of its name is phony, so `make site` builds a site that is already there anew."""
+def test_all_make_targets_are_phony() -> None:
+    """Every target of the Makefile is phony, so that ``make site`` rebuilds an existing site."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     assert phony
@@ -26,7 +26,7 @@ def test_no_target_of_make_is_taken_for_a_file() -> None:
 
 
 def test_the_site_builds_strictly_and_loads_nothing_from_a_network(tmp_path: Path) -> None:
-    """Links and anchors resolve, the objects of the API page are found, and no page loads a file of another host."""
+    """Links and anchors resolve, the API page has its objects, and no page loads a remote file."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "zensical.toml", tmp_path)
     command = [sys.executable, "-m", "zensical", "build", "--strict"]

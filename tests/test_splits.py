@@ -1,4 +1,4 @@
-"""Splits by document: what belongs together stays together, and shares are kept."""
+"""Splits by document: related documents share a split, and the shares are kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from annotator.storage import tables
 
 
 def splits(passages: Sequence[Passage], shares: Sequence[float], seed: int = 0) -> dict[str, int]:
-    """The splits of passages that come in batches of seven."""
+    """Assign splits to passages that come in batches of seven."""
 
     def read(columns: list[str]) -> list[pa.RecordBatch]:
         parts = [passages[begin : begin + 7] for begin in range(0, len(passages), 7)]
@@ -30,7 +30,7 @@ def splits(passages: Sequence[Passage], shares: Sequence[float], seed: int = 0) 
 
 
 def plain(passages: Sequence[Passage], shares: Sequence[float], seed: int) -> dict[str, int]:
-    """The same with everything in memory, by ids and texts themselves."""
+    """Compute the splits in memory, from ids and texts instead of hashes."""
     leader: dict[str, str] = {}
 
     def find(document: str) -> str:
@@ -69,14 +69,14 @@ passages_of_documents = st.lists(
 def test_splits_are_those_of_a_union_of_documents(
     passages: list[Passage], seed: int, shares: tuple[float, ...]
 ) -> None:
-    """Hashes find the groups that a plain table of ids and texts finds."""
+    """The groups found by hashes equal those found from ids and texts."""
     assert splits(passages, shares, seed) == plain(passages, shares, seed)
 
 
 @settings(max_examples=40)
 @given(passages_of_documents, st.integers(0, 5))
 def test_no_document_is_in_two_splits(passages: list[Passage], seed: int) -> None:
-    """Also not by way of a passage that joins several; and the order of the passages does not matter."""
+    """No document is in two splits, even through shared passages, in any order of passages."""
     found = splits(passages, (0.5, 0.25, 0.25), seed)
     seen: dict[str, int] = {}
     for passage in passages:
@@ -86,26 +86,26 @@ def test_no_document_is_in_two_splits(passages: list[Passage], seed: int) -> Non
 
 
 def test_shares_are_kept(make_passage: Callable[..., Passage]) -> None:
-    """1,000 documents of one passage each: 900, 50, 50; a share of 0 stays empty."""
+    """1,000 documents of a passage each split into exact shares; a share of 0 stays empty."""
     passages = [make_passage(f"text {number}", f"p{number}", f"d{number}") for number in range(1000)]
     assert Counter(splits(passages, (0.9, 0.05, 0.05)).values()) == {0: 900, 1: 50, 2: 50}
     assert Counter(splits(passages, (0.5, 0.5, 0.0)).values()) == {0: 500, 1: 500}
 
 
-def test_the_same_words_are_in_one_split(make_passage: Callable[..., Passage]) -> None:
-    """Two articles with one passage word for word, as agencies send them out, do not leak from one split to another."""
+def test_equal_passages_are_in_one_split(make_passage: Callable[..., Passage]) -> None:
+    """Documents with an identical passage, as of news agencies, are in one split."""
     passages = [make_passage(f"text {number % 50}", f"p{number}", f"d{number}") for number in range(100)]
     found = splits(passages, (0.5, 0.25, 0.25))
     assert all(found[f"p{number}"] == found[f"p{number + 50}"] for number in range(50))
 
 
 def test_the_seed_decides_the_split(make_passage: Callable[..., Passage]) -> None:
-    """Another seed, another split."""
+    """Another seed gives another split."""
     passages = [make_passage(f"text {number}", f"p{number}", f"d{number}") for number in range(100)]
     assert splits(passages, (0.5, 0.25, 0.25), 0) != splits(passages, (0.5, 0.25, 0.25), 1)
 
 
-def test_in_order_passes_by_what_nobody_asks_for() -> None:
-    """A passage without samples is passed by; one with several is asked for several times."""
+def test_in_order_skips_passages() -> None:
+    """``in_order`` skips passages without samples and repeats the last one."""
     split_of = in_order([("a", 0), ("b", 1), ("c", 2)])
     assert [split_of(identity) for identity in ("a", "c", "c")] == [0, 2, 2]

@@ -1,4 +1,4 @@
-"""Documents that are added in steps: everything made of earlier steps stays, byte for byte and in its place."""
+"""Documents added in steps: all results of earlier steps stay the same and in place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GREETING = "Mời quý vị theo dõi những tin tức đáng chú ý nhất tr
 
 
 def rows_of(total: int) -> list[str]:
-    """Articles of which some are repeated, some are no Vietnamese, and many share a line."""
+    """Return articles with repetitions, texts in English, and a line that many share."""
     made = []
     for number in range(total):
         text = f"Hà Nội mưa to, bản tin số {number} kể chuyện làng thứ {number * number} ở huyện Sóc Sơn và Mê Linh."
@@ -38,7 +38,7 @@ def rows_of(total: int) -> list[str]:
 
 @pytest.fixture(scope="module", params=["parquet", "jsonl"])
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 120 articles; ten rows make a row group."""
+    """Write a file of 120 articles, with row groups of ten."""
     path = tmp_path_factory.mktemp("source") / f"news.{request.param}"
     texts = rows_of(120)
     if path.suffix == ".parquet":
@@ -57,7 +57,7 @@ some_steps = st.lists(st.integers(1, 50), min_size=1, max_size=5)
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=some_steps, seed=st.integers(0, 3))
 def test_a_draw_in_steps_begins_with_each_shorter_one(source: Path, steps: list[int], seed: int) -> None:
-    """Documents and rejections: the rows of a longer draw begin with those of a shorter one; none comes twice."""
+    """The rows of a longer draw begin with those of a shorter one, and no document comes twice."""
     drawn = [
         list(sample(source, steps[:end], seed, screening=Screening(shortest=0))) for end in range(1, len(steps) + 1)
     ]
@@ -70,8 +70,8 @@ def test_a_draw_in_steps_begins_with_each_shorter_one(source: Path, steps: list[
     assert len(ids) + rejected.total() == 120 or len(ids) == sum(steps)
 
 
-def test_one_step_is_a_draw_as_ever(source: Path) -> None:
-    """A number and a list of that number are the same; a larger number has the same documents as the steps."""
+def test_one_step_equals_a_plain_draw(source: Path) -> None:
+    """A list of one number equals that number; several steps draw the documents of their sum."""
     assert list(sample(source, [20], 1)) == list(sample(source, 20, 1))
     in_steps, at_once = (
         {
@@ -85,7 +85,7 @@ def test_one_step_is_a_draw_as_ever(source: Path) -> None:
 
 
 def divided(passages: Sequence[Passage], ends: Sequence[int], seed: int) -> list[int]:
-    """The splits of passages that came in steps."""
+    """Return the splits of passages that came in steps."""
 
     def part(begin: int, end: int, columns: list[str]) -> list[pa.RecordBatch]:
         return [tables.to_batch(passages[begin:end], tables.PASSAGE).select(columns)]
@@ -99,7 +99,7 @@ def divided(passages: Sequence[Passage], ends: Sequence[int], seed: int) -> list
 @pytest.mark.slow
 @given(passages_of_documents, st.data(), st.integers(0, 3))
 def test_no_passage_changes_its_split(passages: list[Passage], data: st.DataObject, seed: int) -> None:
-    """Whatever is added, and however it hangs together with what is there."""
+    """Added passages never change the split of an earlier one."""
     cuts = data.draw(st.lists(st.integers(0, len(passages)), max_size=4).map(sorted))
     ends = [*cuts, len(passages)]
     found = divided(passages, ends, seed)
@@ -109,8 +109,8 @@ def test_no_passage_changes_its_split(passages: list[Passage], data: st.DataObje
 
 @pytest.mark.slow
 @given(passages_of_documents, passages_of_documents, st.integers(0, 3))
-def test_the_same_words_go_where_they_are(old: list[Passage], new: list[Passage], seed: int) -> None:
-    """A new document with a passage of an old one word for word is in the split of that; and it is in one alone."""
+def test_an_equal_passage_goes_to_the_same_split(old: list[Passage], new: list[Passage], seed: int) -> None:
+    """A new document with an earlier passage goes to the split of that passage."""
     added = [
         Passage(f"n{one.id}", one.text, 1, tuple(type(piece)(f"n{piece.document_id}", 0, 1) for piece in one.pieces), 1)
         for one in new
@@ -130,7 +130,7 @@ def test_the_same_words_go_where_they_are(old: list[Passage], new: list[Passage]
 
 
 def test_small_updates_add_up_to_the_shares(make_passage: pytest.FixtureRequest) -> None:
-    """A hundred updates of three documents each: a small one fills what the splits lack, not the shares of its own."""
+    """After a hundred small updates, the splits have their shares."""
     passages = [make_passage(f"text {n}", f"p{n}", f"d{n}") for n in range(400)]  # type: ignore[operator]
     found = divided(passages, [100, *range(103, 401, 3)], 0)
     assert all(abs(found.count(split) - 400 * share) <= 2 for split, share in enumerate(SHARES))
@@ -138,21 +138,21 @@ def test_small_updates_add_up_to_the_shares(make_passage: pytest.FixtureRequest)
 
 @pytest.mark.parametrize(("added", "steps"), [("", (600,)), ("100", (600, 100)), ("100, 50", (600, 100, 50))])
 def test_the_setting(added: str, steps: tuple[int, ...]) -> None:
-    """Numbers with commas, stored without spaces."""
+    """``added_docs`` is a list of numbers with commas, stored without spaces."""
     config = RunConfig(docs=600, added_docs=added)
     assert config.steps == steps
     assert config.added_docs == added.replace(" ", "")
 
 
 @pytest.mark.parametrize("added", ["0", "x", "5,", "-3", "5,,5", "1.5"])
-def test_no_number_of_articles(added: str) -> None:
-    """One line that names the flag."""
+def test_an_invalid_number_of_articles(added: str) -> None:
+    """An invalid ``added_docs`` is a one-line error with the flag."""
     with pytest.raises(ConfigError, match="--added-docs needs numbers"):
         RunConfig(added_docs=added)
 
 
 def test_rows_of_a_file(tmp_path: Path) -> None:
-    """A range of rows, across row groups, whatever the size of a batch."""
+    """``batches`` reads any range of rows, across row groups, with any batch size."""
     path = tmp_path / "rows.parquet"
     documents = [Document(str(n), f"t{n}", "s") for n in range(50)]
     with path.open("wb") as file:

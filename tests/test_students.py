@@ -1,4 +1,4 @@
-"""Students: the shape of mT0-base, an output head that is never tied nor lost, and what is refused."""
+"""Students: the shape of mT0-base, an untied output head that is never lost, and errors."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MT0_BASE = {"vocab_size": 250112, "d_model": 768, "d_kv": 64, "d_ff": 2048, "num
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny student."""
+    """Save a tiny student."""
     return make_student(tmp_path_factory.mktemp("student") / "base", TEXTS, width=16, vocabulary=60)
 
 
 def test_mt0_base_has_884736_of_583286016_parameters_to_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The document's figure, with a head of its own and the default settings; on the meta device, without weights."""
+    """The thesis's number of trainable parameters follows from an untied head and the default settings."""
     import torch
     from transformers import MT5Config
 
@@ -43,8 +43,8 @@ def test_mt0_base_has_884736_of_583286016_parameters_to_learn(monkeypatch: pytes
     assert round(100 * 884_736 / 583_286_016, 4) == 0.1517
 
 
-def test_a_saved_head_comes_back_as_it_was(base: Path, tmp_path: Path) -> None:
-    """Two different matrices before and after; encoder and decoder share the embeddings; nothing ties them later."""
+def test_a_saved_head_is_loaded_unchanged(base: Path, tmp_path: Path) -> None:
+    """Head and embeddings are two matrices before saving and after loading; nothing ties them."""
     import torch
 
     model = load_model(base)
@@ -58,7 +58,7 @@ def test_a_saved_head_comes_back_as_it_was(base: Path, tmp_path: Path) -> None:
 
 
 def test_a_lost_head_is_refused(base: Path, tmp_path: Path) -> None:
-    """The library would tie an mT5 without lm_head.weight and say nothing."""
+    """A model without lm_head.weight, which the library would silently tie, is refused."""
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(base, tmp_path / "lost")
@@ -69,8 +69,8 @@ def test_a_lost_head_is_refused(base: Path, tmp_path: Path) -> None:
         load_student(tmp_path / "lost", device="cpu")
 
 
-def test_what_is_no_student_is_refused_in_one_line(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty folder, pickled weights, damaged weights, a name that cannot be had."""
+def test_an_unusable_student_is_refused(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder, pickled or damaged weights and an unavailable name are one-line errors."""
     (tmp_path / "empty").mkdir()
     shutil.copytree(base, tmp_path / "pickled")
     (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
@@ -81,14 +81,14 @@ def test_what_is_no_student_is_refused_in_one_line(base: Path, tmp_path: Path, m
         with pytest.raises(StudentError, match=text) as caught:
             load_student(tmp_path / name, device="cpu")
         assert "\n" not in str(caught.value)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the library reads it once
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the library reads it when it is imported
     with pytest.raises(StudentError, match="cannot load nobody/nothing"):
         load_student("nobody/nothing", device="cpu")
 
 
 @pytest.mark.parametrize("status", [401, 404, 503])
-def test_a_name_that_the_hub_does_not_have_costs_one_request(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not asked for again and again, as transformers does."""
+def test_an_unknown_name_costs_one_request(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that the Hub does not return costs one request, without the retries of transformers."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -112,15 +112,15 @@ def test_a_name_that_the_hub_does_not_have_costs_one_request(status: int, monkey
     assert asked == ["/api/models/nobody/nothing"]
 
 
-def test_a_missing_extra_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to install, not an ImportError."""
+def test_a_missing_extra_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error names what to install."""
     monkeypatch.setattr(students, "find_spec", lambda name: None if name == "peft" else object())
     with pytest.raises(ConfigError, match=r"needs peft: pip install '\.\[train\]'"):
         load_student("anything")
 
 
 def test_both_variants_of_the_prompt_take_text_as_it_is() -> None:
-    """With an input there is an input section, without one there is none; braces are text."""
+    """The prompt has an input section only with an input; braces are not interpreted."""
     with_input = student_input("Tìm {input}", "giá {instruction} {x}")
     assert "### Instruction:\nTìm {input}\n" in with_input
     assert "### Input:\ngiá {instruction} {x}\n" in with_input

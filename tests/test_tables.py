@@ -1,4 +1,4 @@
-"""Records through Parquet and back."""
+"""Records are written to Parquet and read back."""
 
 from __future__ import annotations
 
@@ -59,17 +59,15 @@ COLUMNS = {
 
 
 def test_the_columns_of_files_stay() -> None:
-    """Names and order are what older runs and other programs rely on; a new field of a record comes last."""
+    """Names and order of columns are pinned for older runs and other programs; new ones come last."""
     assert {kind: " ".join(schema.names) for kind, (schema, _, _) in KINDS.items()} == COLUMNS
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=40)
 @given(data=st.data())
-def test_records_survive_the_round_trip(
-    kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Field by field, in order, and the same records give the same bytes."""
+def test_records_round_trip(kind: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Records are read back in order, and the same records give the same bytes."""
     schema, read, strategy = KINDS[kind]
     records = data.draw(st.lists(strategy, max_size=8))
     path = tmp_path_factory.getbasetemp() / f"{kind}.parquet"
@@ -83,8 +81,8 @@ def test_records_survive_the_round_trip(
 
 
 @pytest.mark.slow
-def test_row_groups_do_not_depend_on_how_batches_come() -> None:
-    """One by one or merged from parts: the same bytes."""
+def test_row_groups_do_not_depend_on_batches() -> None:
+    """Records written one by one or in batches give the same bytes."""
     records = [Rejected("s", "r", str(i)) for i in range(10_000)]
     one, parts = io.BytesIO(), io.BytesIO()
     tables.write_records(one, tables.REJECTED, records)
@@ -99,8 +97,8 @@ def test_row_groups_do_not_depend_on_how_batches_come() -> None:
     assert one.getvalue() == parts.getvalue()
 
 
-def test_a_damaged_file_is_said(tmp_path: Path) -> None:
-    """With the way out."""
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
+    """A damaged file is an error with the fix."""
     path = tmp_path / "x.parquet"
     for content in (b"", b"PAR1 torn"):
         path.write_bytes(content)

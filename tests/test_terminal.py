@@ -1,4 +1,4 @@
-"""What a person sees: shown as text, whatever the text is, and fit for a narrow terminal."""
+"""Terminal output: any text is escaped, and it fits a narrow terminal."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ MENTIONS = (
 )
 
 
-def test_a_passage_with_all_that_is_known_of_it() -> None:
-    """Entities, also nested ones; what the teacher said; what was left out and why."""
+def test_a_passage_with_its_entities_and_rejections() -> None:
+    """The view of a passage has nested entities, the reply, and rejected predictions with reasons."""
     rejected = [Rejected("clean", "hallucinated", "0123abcd", "Sài Gòn", "nowhere", "city")]
     view = passage_view(
         passage(TEXT), Annotation("0123abcd", TEXT, MENTIONS, "repaired"), completion("[raw reply]"), rejected
@@ -51,12 +51,12 @@ def test_a_passage_with_all_that_is_known_of_it() -> None:
 
 
 def test_a_passage_without_an_answer() -> None:
-    """Says so."""
+    """A passage without an answer is marked as such."""
     assert "has not answered yet" in rendered(passage_view(passage(TEXT), None, None, []))
 
 
 def test_a_long_reply_is_shortened() -> None:
-    """Its length is told."""
+    """A long reply is shortened, with its length."""
     shown = rendered(passage_view(passage(TEXT), None, completion("Đ" * 10_000_000), []))
     assert "(10,000,000 characters)" in shown
     assert len(shown) < 10_000
@@ -65,8 +65,8 @@ def test_a_long_reply_is_shortened() -> None:
 NASTY = "[bold]x[/bold] \x1b[2J\x1b]0;owned\x07 <b>&amp;</b> \u202egnp.exe"
 
 
-def test_nothing_in_a_text_drives_the_terminal() -> None:
-    """Markup and escape sequences of the news, the teacher or a label are shown, not obeyed."""
+def test_markup_and_escape_sequences_are_shown_as_text() -> None:
+    """Markup and escape sequences of news, teacher or labels are shown as text."""
     mention = Mention(NASTY, NASTY, NASTY, 0, len(NASTY), "exact")
     view = passage_view(
         passage(NASTY),
@@ -83,14 +83,14 @@ def test_nothing_in_a_text_drives_the_terminal() -> None:
 
 @given(st.text(max_size=60), st.integers(20, 120))
 def test_any_text_in_any_width(text: str, width: int) -> None:
-    """No error, and no control character."""
+    """Any text is shown in any width, without an error or a control character."""
     text = text.encode("utf-8", "replace").decode()
     shown = rendered(passage_view(passage(text), None, completion(text), []), width=width)
     assert not {char for char in shown if ord(char) < 32} - {"\n"}
 
 
 def test_the_funnel_names_every_reason() -> None:
-    """And what a stage made of another unit."""
+    """The funnel has every reason and the units that a stage produced."""
     flow = {"stage": "clean", "unit": "claim", "in": 1500, "out": 1200, "made": {"mention": 1900},
             "rejected": {"hallucinated": 200, "near miss": 100}}  # fmt: skip
     shown = rendered(terminal.funnel_table([flow]))
@@ -100,7 +100,7 @@ def test_the_funnel_names_every_reason() -> None:
 
 @pytest.mark.parametrize("number", [0, 3, 30])
 def test_at_most_ten_types_as_bars(number: int) -> None:
-    """The longest is the most frequent; the least frequent still has one."""
+    """At most ten types have bars: the longest for the most frequent, at least one block for each."""
     top = [{"label": f"type {i:02}", "samples": 1000 // (i + 1) ** 3, "mentions": 1} for i in range(number)]
     shown = rendered(terminal.top_types({"top": top, "distinct": number}))
     bars = [line.count("█") for line in shown.splitlines() if "type " in line]

@@ -1,4 +1,4 @@
-"""Units: sentences as they are, over-long ones in parts."""
+"""Units: whole sentences, and parts of over-long ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from annotator.passages.words import Positions
 
 
 class Words:
-    """One token a word."""
+    """A tokenizer with one token a word."""
 
     name = fingerprint = "words"
 
@@ -34,14 +34,14 @@ class Words:
 
 
 class Characters(Words):
-    """One token a code point, white space as well."""
+    """A tokenizer with one token a code point, white space included."""
 
     def count(self, text: str) -> int:
         return len(text)
 
 
 class Unit(NamedTuple):
-    """One row of the columns."""
+    """A row of the columns."""
 
     start: int
     end: int
@@ -72,7 +72,7 @@ def test_short_sentences_are_left_alone() -> None:
 
 
 def test_cut_at_a_clause() -> None:
-    """A clause near the middle is preferred to a space nearer to it."""
+    """The end of a clause near the middle is preferred to a nearer space."""
     text = "Một hai ba bốn năm sáu, bảy tám chín mười."
     assert cut(text, units_of(text, Words(), 8)) == [
         ("Một hai ba bốn năm sáu,", "clause"),
@@ -81,21 +81,21 @@ def test_cut_at_a_clause() -> None:
 
 
 def test_no_cut_inside_a_number() -> None:
-    """The comma of a decimal ends no clause."""
+    """The comma of a decimal does not end a clause."""
     text = "Tổng cộng có tới 3,5 triệu người."
     assert cut(text, units_of(text, Words(), 6)) == [("Tổng cộng có tới", "space"), ("3,5 triệu người.", "space")]
 
 
 def test_cut_at_a_space() -> None:
-    """Without a clause in reach the cut stands at the space nearest to the middle, and parts are of equal size."""
+    """Without a clause, a sentence is cut at the space nearest to the middle, in equal parts."""
     text = " ".join(["mưa"] * 100)
     parts = units_of(text, Words(), 30)
     assert [(unit.tokens, unit.cut, unit.can_stand) for unit in parts] == [(25, "space", True)] * 4
 
 
 @pytest.mark.parametrize("character", ["a\u0323\u0302", "b\u0301"])
-def test_no_character_is_torn(character: str) -> None:
-    """A letter keeps its marks, even in a word that is too long."""
+def test_no_character_is_split(character: str) -> None:
+    """A letter keeps its combining marks, even in a word that is too long."""
     text = character * 50
     for unit in units_of(text, Characters(), 20):
         assert unit.cut == "space"
@@ -103,14 +103,14 @@ def test_no_character_is_torn(character: str) -> None:
         assert unit.tokens <= 20
 
 
-def test_a_character_longer_than_a_part_is_torn() -> None:
-    """A letter under a hundred marks is cut all the same: a limit is a limit."""
+def test_a_character_longer_than_the_limit_is_split() -> None:
+    """A letter with a hundred marks is split, since the limit always holds."""
     text = "a" + "\u0301" * 100
     assert max(unit.tokens for unit in units_of(text, Characters(), 20)) <= 20
 
 
 def test_a_code_point_that_cannot_fit() -> None:
-    """A limit below one code point is a wrong setting."""
+    """A limit below the tokens of one code point is a configuration error."""
 
     class Wide(Characters):
         def count(self, text: str) -> int:
@@ -128,7 +128,7 @@ def test_a_code_point_that_cannot_fit() -> None:
     st.integers(8, 40),
 )
 def test_any_text(text: str, tokenizer: Words, max_tokens: int) -> None:
-    """Units are in order, disjoint, all of the text but white space, exactly counted and never too long."""
+    """For any text, units are ordered, disjoint, exactly counted, never too long, and cover it."""
     text = unicodedata.normalize("NFC", text)
     position = 0
     for unit in units_of(text, tokenizer, max_tokens):
