@@ -53,11 +53,7 @@ def _sample(row: dict[str, Any], path: Path) -> Sample:
 
 
 def gold_of(sample: Sample) -> list[str]:
-    """Return the gold mentions of a sample.
-
-    Raises:
-        SourceError: its output is no JSON list of strings.
-    """
+    """Return the gold mentions of a sample; raise a SourceError if its output is no JSON list of strings."""
     try:
         return list(map(nfc, _MENTIONS.validate_json(sample.output)))
     except ValueError as error:

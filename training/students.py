@@ -40,11 +40,7 @@ class Student:
 
 
 def check_extra() -> None:
-    """Check that torch and the libraries around it are installed.
-
-    Raises:
-        ConfigError: the extra ``train`` is not installed.
-    """
+    """Raise a ConfigError if the extra ``train``, torch and libraries around it, is not installed."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ConfigError(f"this needs {', '.join(missing)}: pip install '.[train]'")
 
@@ -76,11 +72,7 @@ def default_device() -> str:
 
 
 def adapter_base(path: str | Path) -> str:
-    """Return the base of the adapter in the folder ``path``, a folder or a name on the Hub; empty without an adapter.
-
-    Raises:
-        StudentError: the configuration of the adapter cannot be read.
-    """
+    """Return the base of the adapter in the folder ``path``, a folder or a Hub name; empty if there is no adapter."""
     file = Path(path).expanduser() / ADAPTER
     if not file.is_file():
         return ""
@@ -91,11 +83,7 @@ def adapter_base(path: str | Path) -> str:
 
 
 def load_adapter(model: Any, path: str | Path, *, trainable: bool = False) -> Any:
-    """Put the adapter in the folder ``path`` on its base ``model``.
-
-    Raises:
-        StudentError: it is not there as safetensors, or does not fit.
-    """
+    """Put the adapter in the folder ``path`` on its base ``model``; raise a StudentError if it does not fit."""
     from peft import PeftModel
 
     folder = Path(path).expanduser()
@@ -135,11 +123,7 @@ def load_model(name: str | Path) -> Any:
 
 
 def load_tokenizer(name: str | Path) -> Any:
-    """Load the tokenizer of a model.
-
-    Raises:
-        StudentError: it is not there.
-    """
+    """Load the tokenizer of a model, from its folder or from the Hub."""
     from transformers import AutoTokenizer
 
     folder = Path(name).expanduser()
@@ -154,11 +138,7 @@ def has_own_head(model: Any) -> bool:
 
 
 def settle_head(model: Any, name: str) -> None:
-    """Correct in the configuration of ``model`` whether its head is tied, and refuse an mT5 whose head is.
-
-    Raises:
-        StudentError: it is an mT5 and its head is the embedding matrix.
-    """
+    """Correct in the configuration of ``model`` whether its head is tied; raise a StudentError for a tied mT5."""
     own = has_own_head(model)
     if not own and model.config.model_type in _OWN_HEAD:
         raise StudentError(

@@ -50,11 +50,7 @@ class _Tagged(BaseModel):
 
 
 def read_conll(job: Job) -> Iterator[Sample]:
-    """Yield a query for each type of the set about each sentence.
-
-    Raises:
-        ConfigError: ``--columns`` is no list of numbers from 1.
-    """
+    """Yield a query for each type of the set about each sentence."""
     if not re.fullmatch(r"(?:[1-9]\d*(?:,[1-9]\d*)*)?", job.options.columns):
         raise ConfigError(f"--columns takes numbers from 1, such as 4,5, not {job.options.columns!r}")
     return job.ask(sentence for path in job.files for sentence in _sentences(path, job))

@@ -21,11 +21,7 @@ TABLES: Final = (".tsv", ".tsv.gz")
 
 
 def read_parallel(job: Job) -> Iterator[Sample]:
-    """Yield one sample a pair and direction; those of a pair have one ``passage_id``.
-
-    Raises:
-        SourceError: a file is in neither language, or has no partner.
-    """
+    """Yield a sample for each pair and direction; those of a pair have one ``passage_id``."""
     for where, english, vietnamese in _pairs(job):
         text = {"en": english.strip(), "vi": vietnamese.strip()}
         if not all(text.values()):
@@ -72,7 +68,7 @@ def _table(path: Path, job: Job) -> Iterator[tuple[str, str, str]]:
 
 
 def _partners(paths: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Pair the files of one name, ``.gz`` aside; of two files of other names the first is English."""
+    """Return the files of one name, ``.gz`` aside, as pairs; of two files of other names the first is English."""
     names = [str(path).removesuffix(".gz") for path in paths]
     if len(paths) == 2 and not any(name.endswith((".en", ".vi")) for name in names):
         return [(paths[0], paths[1])]

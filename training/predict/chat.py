@@ -20,11 +20,7 @@ LETTERS: Final = 3
 
 
 def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> Predictor:
-    """Make a predictor of a provider's model; ``settings`` are those of the endpoint and its limits.
-
-    Raises:
-        ConfigError: no model, no key, an unknown prompt or setting.
-    """
+    """Make a predictor of a provider's model; ``settings`` are those of the endpoint and its limits."""
     from annotator.asking.pool import ask_all, pace_of
     from annotator.ledger import Ledger
 

@@ -58,11 +58,7 @@ def make_predictor(spec: str, out: Path, options: Options, settings: Mapping[str
 
 
 def tag_map(spec: str, map_file: Path | None) -> TagMap:
-    """Load the table of tags of the tagger that ``spec`` names.
-
-    Raises:
-        ConfigError: ``spec`` is no tagger, or the file is no table.
-    """
+    """Load the table of tags of the tagger that ``spec`` names; raise a ConfigError if that is no tagger."""
     from training.predict import taggers
 
     kind, _ = _parsed(spec)

@@ -24,12 +24,7 @@ MAX_ANSWER: Final = 256
 
 
 def make(path: str, *, batch_size: int = 16, device: str | None = None) -> Predictor:
-    """Make a predictor of the student in the folder (or of the Hub name) ``path``, with or without an adapter.
-
-    Raises:
-        ConfigError: the extra ``train`` is not installed.
-        StudentError: there is no such student.
-    """
+    """Make a predictor of the student ``path``, a folder with or without an adapter, or a name on the Hub."""
     check_extra()
     identity = {
         "predictor": "hf",

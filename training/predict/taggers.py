@@ -62,11 +62,7 @@ def fold(name: str) -> str:
 
 
 def load_map(kind: str, path: Path | None) -> TagMap:
-    """Load the shipped table for a kind of tagger, or the user's in its place.
-
-    Raises:
-        ConfigError: the file cannot be read or is no such table.
-    """
+    """Load the bundled table for a kind of tagger, or the user's in its place."""
     if not path:
         return TagMap(parse_toml(resources.files(__package__) / "maps.toml", "maps.toml")[kind])
     table = parse_toml(path, f"--map {path}")
@@ -77,11 +73,7 @@ def load_map(kind: str, path: Path | None) -> TagMap:
 
 
 def make(kind: str, path: str, tags: TagMap) -> Predictor:
-    """Make a predictor of the tagger ``kind`` with the model in the folder ``path``; underthesea has its own.
-
-    Raises:
-        ConfigError: the folder is not there, or a package is not installed.
-    """
+    """Make a predictor of the tagger ``kind`` with the model in the folder ``path``; underthesea has its own."""
     if kind == "underthesea":
         identity = {"predictor": kind, "version": version("underthesea"), "map": tags.as_toml()}
         return Predictor(identity, answering(lambda _: tag_with_underthesea, tags))
@@ -139,11 +131,9 @@ def tag_with_underthesea(texts: Sequence[str]) -> Iterator[list[Tagged]]:
 
 
 def load_token_classifier(folder: Path) -> Tagger:
-    """Load a fine-tuned model (PhoBERT, XLM-R, ...), which reads sentence by sentence.
+    """Load a fine-tuned model (PhoBERT, XLM-R, ...) that tags sentence by sentence.
 
-    Raises:
-        ConfigError: its tokenizer does not report where its tokens are.
-        StudentError: the folder holds no such model.
+    Raises a ConfigError if its tokenizer does not report where its tokens are in the text.
     """
     from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
@@ -194,9 +184,6 @@ def load_gliner(folder: Path, types: set[str], tags: TagMap) -> Tagger:
 
     These are the labels of the table that answer for one of ``types``, and the names of all other types. The package
     ``gliner`` is no dependency: it pins older versions of transformers (docs/evaluate.md).
-
-    Raises:
-        StudentError: the folder holds no such model.
     """
     with loading(f"{folder} as a GLiNER model"):
         model = import_module("gliner").GLiNER.from_pretrained(str(folder), local_files_only=True)

@@ -31,21 +31,15 @@ def evaluate_variants(
     predict: Callable[[Path, Path], Any] | None,
     say: Say,
     *,
-    draws: int = 0,
-    seed: int = 0,
+    draws: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """Write each variant, then score it and the original. The same benchmark and seed give the same bytes.
+    """Write the variants of a benchmark, and score them and the original; see ``evaluate``.
 
-    Args:
-        files: benchmark and predictions of each, by name.
-        predict: answers a benchmark in a file; None: only predictions that are there are scored.
-        say: prints what is missing, unreadable or unknown.
-        draws: resamples of the bootstrap; 0: no intervals.
-        seed: of the variants and the bootstrap.
+    ``predict`` answers a benchmark in a file; without it only predictions that are there are scored.
 
     Returns:
-        By name, the report of ``evaluate`` with the share of queries whose text is ``changed``; None without
-        predictions.
+        By name, the report of ``evaluate`` with the share of queries whose text is ``changed``, or None.
 
     Raises:
         ConfigError: predictions belong to another benchmark or seed.
@@ -73,7 +67,7 @@ def evaluate_variants(
 
 
 def variant_grids(reports: Mapping[str, Any]) -> list[Grid]:
-    """Return the table of ``--perturb``: F1 of each variant in percent, and what it lost against the original."""
+    """Return the table of ``--perturb``: F1 of each variant in percent, and the loss against the original."""
     scored = {name: found for name, found in reports.items() if found}
     original = scored.get(ORIGINAL)
     rows = []

@@ -54,19 +54,16 @@ class Rewritten:
 
 
 def rewrite(text: str, pieces: re.Pattern[str], change: Callable[[str], str]) -> Rewritten:
-    """Replace each match of ``pieces`` by ``change(piece)``."""
-    parts: list[tuple[str, str]] = []
-    done = 0
-    for match in pieces.finditer(text):
-        parts += [(text[done : match.start()],) * 2, (match[0], change(match[0]))]
-        done = match.end()
+    """Replace each match of ``pieces``, a pattern without groups, by ``change(piece)``."""
+    split = re.split(f"({pieces.pattern})", text)  # every second part is a match
+    parts = [(part, change(part) if number % 2 else part) for number, part in enumerate(split)]
     places: list[tuple[int, int]] = []
     at = 0
-    for old, new in [*parts, (text[done:],) * 2]:
+    for old, new in parts:
         each = len(old) == len(new)  # one character for another
         places += [(at + n, at + n + 1) if each else (at, at + len(new)) for n in range(len(old))]
         at += len(new)
-    return Rewritten(text, "".join(new for _, new in parts) + text[done:], places)
+    return Rewritten(text, "".join(new for _, new in parts), places)
 
 
 def variant(name: str, samples: Iterable[Sample], seed: int) -> Iterator[Sample]:

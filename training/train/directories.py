@@ -51,11 +51,7 @@ def held(out: Path) -> Iterator[None]:
 
 
 def register(out: Path, names: Iterable[str]) -> None:
-    """Add ``names``, which will be written, to the record of ``out``.
-
-    Raises:
-        RunDirError: a file of such a name is there and not in the record.
-    """
+    """Add names that will be written to the record of ``out``; raise a RunDirError if a file of another has one."""
     listed = _listed(out)
     new = sorted(set(names) - set(listed))
     if foreign := [name for name in new if (out / name).exists()]:

@@ -100,15 +100,14 @@ def run(name: str, job: Job, changes: Changes, seeds: int = 1) -> dict[str, Any]
 
 def _variants(row: str, experiment: Experiment, changes: Changes, seeds: int) -> list[Recipe]:
     """Return the recipe of a row with each seed; ``--set`` of stages that only other rows have is left out."""
-    stages = {name: [stage.name for stage in load_recipe(name).stages] for name in experiment.rows}
-    elsewhere = {stage for names in stages.values() for stage in names}.difference(stages[row])
-    seeded = [[f"{experiment.repeat}.seed={seed}".lstrip(".")] for seed in range(seeds)] if seeds > 1 else [[]]
-    return [
-        load_recipe(
-            row, dataclasses.replace(changes, sets=[one for one in sets if one.partition(".")[0] not in elsewhere])
-        )
-        for sets in ([*(changes.sets or ()), *seed] for seed in seeded)
-    ]
+    stages = {name: {stage.name for stage in load_recipe(name).stages} for name in experiment.rows}
+    elsewhere = set().union(*stages.values()) - stages[row]
+    recipes = []
+    for seed in range(seeds):
+        sets = [*(changes.sets or ()), *([f"{experiment.repeat}.seed={seed}".lstrip(".")] if seeds > 1 else [])]
+        own = [one for one in sets if one.partition(".")[0] not in elsewhere]
+        recipes.append(load_recipe(row, dataclasses.replace(changes, sets=own)))
+    return recipes
 
 
 def _row(variants: Sequence[Recipe], benchmarks: Mapping[str, Path], job: Job) -> dict[str, Any]:

@@ -167,11 +167,7 @@ def stage_record(folder: Path) -> dict[str, Any]:
 
 
 def merge(student: Path, out: Path) -> None:
-    """Write the adapter in ``student`` and its base as one model without adapter, and load that to check it.
-
-    Raises:
-        StudentError: ``student`` has no adapter, or the merged model has lost its output head.
-    """
+    """Write the adapter in ``student`` and its base as one model without adapter, and load that to check it."""
     loaded = load_student(student, device="cpu")
     if not hasattr(loaded.model, "merge_and_unload"):
         raise StudentError(f"{student} has no adapter: it needs no merging")
