@@ -156,7 +156,7 @@ def test_a_finished_training_is_not_repeated(done: Path, place: Path) -> None:
 
 
 def test_a_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp_path: Path) -> None:
-    """A training killed between two checkpoints resumes to the same adapter and loss log."""
+    """A training killed between two checkpoints resumes to the same adapter and losses."""
     out = tmp_path / "killed"
     program = (
         "from training.train.trainer import TrainingLogger as log; step = log.on_step_end;"
@@ -179,6 +179,9 @@ def test_a_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp
     assert resumed.exit_code == 0, resumed.output
     assert (out / "adapter_model.safetensors").read_bytes() == (done / "adapter_model.safetensors").read_bytes()
     assert (out / "loss.jsonl").read_bytes() == (done / "loss.jsonl").read_bytes()
+    losses = [[stage["loss"] for stage in json.loads((folder / "training.json").read_text(encoding="utf-8"))["stages"]]
+              for folder in (out, done)]  # fmt: skip
+    assert losses[0] == pytest.approx(losses[1], abs=2e-6)
 
 
 def test_automatic_precision_follows_the_device(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def train_stage(stage: Stage, start: str, samples: Any, tokenizer: Any, folder: 
     (folder / LOG).write_bytes(loss_log(stage.name, trainer.state.log_history).encode("utf-8"))
     return {
         "steps": result.global_step,
-        "loss": round(float(result.training_loss), 6),
+        "loss": round(mean_loss(result, trainer.state.log_history, checkpoint, settings.log_every), 6),
         "trainable": sum(value.numel() for value in model.parameters() if value.requires_grad),
         "parameters": sum(value.numel() for value in model.parameters()),
         "seconds_since_last_start": round(result.metrics["train_runtime"], 1),
@@ -127,11 +127,7 @@ def train_stage(stage: Stage, start: str, samples: Any, tokenizer: Any, folder: 
 
 
 def prepare(start: str, settings: Settings) -> Any:
-    """Load the model ``start`` to train its adapter, a new adapter, or every weight.
-
-    Raises:
-        StudentError: it cannot be loaded, or it has an adapter and every weight should be trained.
-    """
+    """Load the model ``start`` to train its adapter, a new adapter, or every weight."""
     folder, base = Path(start).expanduser(), adapter_base(start)
     if base and not settings.lora_r:
         raise StudentError(f"{start} has an adapter, so lora_r cannot be 0; train all stages with one lora_r")
@@ -174,6 +170,18 @@ def loss_log(stage: str, history: Sequence[Mapping[str, Any]]) -> str:
         if "loss" in entry
     ]
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+
+def mean_loss(result: Any, history: Sequence[Mapping[str, Any]], checkpoint: str | None, log_every: int) -> float:
+    """Return the mean loss of all steps; ``result`` has that of the steps after ``checkpoint``.
+
+    All steps before a checkpoint are in the history, which has the mean of every ``log_every`` steps.
+    """
+    if not checkpoint:
+        return float(result.training_loss)
+    begun = int(checkpoint.rpartition("-")[2])
+    before = log_every * sum(entry["loss"] for entry in history if "loss" in entry and entry["step"] <= begun)
+    return float((before + result.training_loss * (result.global_step - begun)) / result.global_step)
 
 
 def newest_checkpoint(folder: Path) -> str | None:
