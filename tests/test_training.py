@@ -182,6 +182,8 @@ def test_a_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp
     losses = [[stage["loss"] for stage in json.loads((folder / "training.json").read_text(encoding="utf-8"))["stages"]]
               for folder in (out, done)]  # fmt: skip
     assert losses[0] == pytest.approx(losses[1], abs=2e-6)
+    first, again = (next((folder / "stages").glob("one-*")) / "adapter_config.json" for folder in (out, done))
+    assert first.read_bytes() == again.read_bytes()  # of two processes
 
 
 def test_automatic_precision_follows_the_device(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,9 @@ def train_stage(stage: Stage, start: str, samples: Any, tokenizer: Any, folder: 
             ) from error
         finally:
             job.progress.finish()
+        for adapter in getattr(model, "peft_config", {}).values():
+            if isinstance(adapter.target_modules, set):  # each process would save it in another order
+                adapter.target_modules = sorted(adapter.target_modules)
         model.save_pretrained(folder)
         (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
         tokenizer.save_pretrained(folder)
