@@ -1,7 +1,6 @@
 """The embedded teacher: underthesea's CRF models and hand-written rules. No key, no network, no randomness.
 
-The answer has the form a language model gives, so that everything behind the teacher is the same for all providers.
-underthesea (Apache-2.0, https://github.com/undertheseanlp/underthesea) carries its models inside its wheel.
+underthesea (Apache-2.0, https://github.com/undertheseanlp/underthesea) has its models inside its wheel.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from annotator.passages.dictionary import dictionary
 from annotator.passages.segmenter import only_submodules, segmenter, without_addresses
@@ -27,31 +26,31 @@ from annotator.teachers.embedded.rules import Span, find_spans
 from normalizers.text import fold_tones
 
 TEACHER_VERSION = "2"
-"""Raised whenever a rule changes what ``extract`` returns: it is part of the key under which answers are kept."""
-
+"""To be raised whenever ``extract`` returns something else: it is part of the key of answers."""
 _STOPPED = re.compile(r"\w+\.\w{2,}\.")
 """An abbreviation with the full stop of its sentence: "TP.HCM."."""
+_Tagger: TypeAlias = Callable[[list[tuple[str, ...]]], list[str]]
+"""Returns the tags of words, each given as a row of columns."""
 
 
 def identity() -> dict[str, str]:
-    """Return what decides the answers besides the passage: the version of the models' package and of the rules."""
+    """Return what decides an answer besides the passage: the versions of underthesea and of the rules."""
     return {"underthesea": version("underthesea"), "rules": TEACHER_VERSION}
 
 
 def warm_up() -> None:
-    """Load the models and the dictionary (one second, 150 MB), so that the first passage does not wait for them."""
-    _models()
+    """Load the models and the dictionary (one second, 150 MB) before the first passage needs them."""
+    _taggers()
     dictionary()
 
 
 def extract(text: str) -> list[tuple[str, str]]:
     """Return the distinct ``(mention, type)`` pairs of ``text`` (NFC) in order of first occurrence.
 
-    Every mention is an exact slice of ``text``. Where a rule and the CRF disagree, the rule is right: it has seen the
-    whole form ("ngày 5/6"), the CRF only a digit after a capital letter.
+    Every mention is an exact slice of ``text``. Rules overrule the CRF: they see the whole form ("ngày 5/6").
     """
     spans = find_spans(text)
-    # The CRF works best on one sentence, and a name never spans two.
+    # The CRF works best on single sentences, and a name never spans two.
     sentences = (atoms(text, sentence.start, sentence.end, spans) for sentence in split_sentences(text))
     names = _agree(name for sentence in sentences for part in _parted(sentence) for name in find_names(part))
     pairs = [(text[start:end], label) for start, end, label in sorted([*spans, *names])]
@@ -59,9 +58,9 @@ def extract(text: str) -> list[tuple[str, str]]:
 
 
 def _agree(found: Iterable[Name]) -> Iterator[tuple[int, int, str]]:
-    """Give each name of a passage one type; names of no type are left out.
+    """Yield start, end and type of the names of a passage: one type a name, by the votes of its occurrences.
 
-    The occurrences of a name vote, and its longest form in a passage speaks for shorter ones.
+    Shorter forms of a name get the type of its longest form. Names without a type are left out.
     """
     names = list(found)
     votes: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -85,7 +84,7 @@ def _agree(found: Iterable[Name]) -> Iterator[tuple[int, int, str]]:
             elif f" {name.text} " in f" {people} " or (name.foreign and not surnames.isdisjoint(name.text.split())):
                 label = PERSON  # "Chí Công", once "Trần Chí Công" has; "Moon Jae-in", once "ông Moon" has
             elif not name.foreign and name.text.isalnum() and name.text not in inside:
-                label = ""  # a common word at the head of a sentence: the CRF has nothing to go by
+                label = ""  # a common word that begins a sentence
             elif name.text.isupper() and " " not in name.text and label == PERSON:
                 label = ""  # an acronym
         previous = label
@@ -94,7 +93,7 @@ def _agree(found: Iterable[Name]) -> Iterator[tuple[int, int, str]]:
 
 
 def _longest_forms(text: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Leave out a mention that only stands inside longer ones of its type: "Alaska" where each is a "bang Alaska"."""
+    """Leave out mentions that occur only inside longer ones of their type: "Alaska" if each is in "bang Alaska"."""
     kept = []
     for mention, label in pairs:
         longer = [other for other, kind in pairs if kind == label and mention in other and other != mention]
@@ -107,7 +106,7 @@ def _longest_forms(text: str, pairs: list[tuple[str, str]]) -> list[tuple[str, s
 
 
 def _parted(sentence: list[Atom]) -> Iterator[list[Atom]]:
-    """Cut a sentence where more than a space stands: news that has lost its line breaks."""
+    """Cut a sentence where more than one space separates two atoms: a line break was lost there."""
     first = 0
     for index, (one, other) in enumerate(pairwise(sentence), start=1):
         if other.start > one.end + 1:
@@ -117,68 +116,47 @@ def _parted(sentence: list[Atom]) -> Iterator[list[Atom]]:
 
 
 def reply_for(text: str) -> str:
-    """Answer as a language model would: a JSON list of ``[mention, type]`` pairs."""
+    """Return the answer as a language model gives it: a JSON list of ``[mention, type]`` pairs."""
     return json.dumps(extract(text), ensure_ascii=False)
 
 
 def tag_words(sentence: str) -> list[tuple[str, str, str]]:
-    """Return ``(word, part of speech, entity tag)`` of each word, the very ones that ``underthesea.ner`` gives.
+    """Return ``(word, part of speech, entity tag)`` of each word, as ``underthesea.ner`` does.
 
-    The words are underthesea's, which corrects their spelling: they need not occur in ``sentence`` letter for letter.
+    underthesea corrects the spelling of words, so they need not occur in ``sentence``.
     """
-    models = _models()
-    tokens = models.segment(sentence)
-    kinds = models.parts_of_speech.tag([(token, "X") for token in tokens])
-    # Column 2, the chunk, appears in no feature: its model need not run.
-    tags = models.entities.tag([(token, kind, "X", "X") for token, kind in zip(tokens, kinds, strict=True)])
+    tag_parts_of_speech, tag_entities = _taggers()
+    tokens = segmenter().segment(sentence)
+    kinds = tag_parts_of_speech([(token, "X") for token in tokens])
+    # No feature uses column 2, the chunk, so the model of chunks need not run.
+    tags = tag_entities([(token, kind, "X", "X") for token, kind in zip(tokens, kinds, strict=True)])
     return list(zip(tokens, kinds, tags, strict=True))
 
 
-class _Tagger:
-    """One of underthesea's CRF models with the feature template of ``predictor``.
-
-    The predictor itself computes features in time quadratic in the length of the sentence; ``TaggedTransformer``
-    computes the same ones in linear time.
-    """
-
-    def __init__(self, predictor: Any) -> None:
-        from underthesea.transformer.tagged import TaggedTransformer
-
-        self._model = predictor.model
-        self._features = TaggedTransformer(predictor.transformer.template)
-
-    def tag(self, rows: list[tuple[str, ...]]) -> list[str]:
-        """Return the tag of each row of columns."""
-        tags: list[str] = self._model.tag(self._features.transform([rows])[0]) if rows else []
-        return tags
-
-
-class _Models(NamedTuple):
-    """What the teacher uses of underthesea."""
-
-    segment: Callable[[str], list[str]]
-    token_pattern: re.Pattern[str]
-    parts_of_speech: _Tagger
-    entities: _Tagger
-
-
 @cache
-def _models() -> _Models:
-    """Load the models once a process."""
-    words = segmenter()
+def _taggers() -> tuple[_Tagger, _Tagger]:
+    """Load the models of parts of speech and of entities, once in each process."""
+    segmenter()  # underthesea's modules import one another in a circle, which has to be entered here
     with only_submodules("underthesea"):
         from underthesea.pipeline.ner import CRFNERPredictor
         from underthesea.pipeline.pos_tag import CRFPOSTagPredictor
 
-        parts_of_speech, entities = _Tagger(CRFPOSTagPredictor.Instance()), _Tagger(CRFNERPredictor.Instance())
-    return _Models(words.segment, words.token_pattern, parts_of_speech, entities)
+        return _tagger(CRFPOSTagPredictor.Instance()), _tagger(CRFNERPredictor.Instance())
+
+
+def _tagger(predictor: Any) -> _Tagger:
+    """Return the CRF model of a predictor, with features in linear instead of quadratic time."""
+    from underthesea.transformer.tagged import TaggedTransformer
+
+    features = TaggedTransformer(predictor.transformer.template)
+    return lambda rows: predictor.model.tag(features.transform([rows])[0]) if rows else []
 
 
 def _in_phrase(syllables: list[str]) -> list[bool]:
-    """Say of each syllable of a word whether it belongs to a capitalised phrase, "Tuy nhiên" or "Thú y".
+    """Return for each syllable of a word whether it belongs to a capitalised phrase such as "Tuy nhiên".
 
-    A capital and what follows in lower case make one if the dictionary has them: words are glued together at times,
-    and "Quỹ Quốc tế" has a phrase in it, "Trần Chí Công tiếp" none.
+    A capital and the lower case after it are a phrase if the dictionary has them. The segmenter joins words at times:
+    "Quỹ Quốc tế" has a phrase in it, "Trần Chí Công tiếp" none.
     """
     flags = [False] * len(syllables)
     starts = [index for index, syllable in enumerate(syllables) if syllable[:1].isupper()]
@@ -189,10 +167,10 @@ def _in_phrase(syllables: list[str]) -> list[bool]:
 
 
 def atoms(text: str, start: int, end: int, spans: list[Span]) -> list[Atom]:
-    """Cut the sentence ``text[start:end]`` into atoms, each with its exact place in ``text``."""
+    """Return the atoms of the sentence ``text[start:end]``, each with its exact place in ``text``."""
     sentence = without_addresses(text[start:end])
-    # A word is tokens of this pattern joined by single spaces, so counting tells where it stands; its letters do not.
-    places = [(start + match.start(), start + match.end()) for match in _models().token_pattern.finditer(sentence)]
+    # A word is one or more tokens of this pattern, so places are found by counting tokens, not by comparing letters.
+    places = [(start + match.start(), start + match.end()) for match in segmenter().token_pattern.finditer(sentence)]
     described = [
         (index == 0, phrase, kind, tag)
         for word, kind, tag in tag_words(sentence)

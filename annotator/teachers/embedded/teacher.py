@@ -1,4 +1,4 @@
-"""The embedded teacher behind the same protocol as an endpoint: CPU work, spread over processes."""
+"""The embedded teacher behind the protocol of an endpoint: CPU work in several processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -17,7 +16,7 @@ from annotator.teachers.embedded import tagger
 
 
 class EmbeddedTeacher:
-    """underthesea's CRF and rules in ``workers`` processes, started at the first question; one is this process."""
+    """underthesea's CRF and rules in ``workers`` processes, started at the first question; a single one is this one."""
 
     def __init__(self, workers: int) -> None:
         self.identity: Mapping[str, Any] = {"model": "local", **tagger.identity()}
@@ -37,28 +36,25 @@ class EmbeddedTeacher:
         if self._pool is None:
             # "spawn" is the same on every platform and inherits no locks from the threads of this process.
             self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), initializer=tagger.warm_up)
-        work = partial(tagger.reply_for, question.content["passage"])
+        loop = asyncio.get_running_loop()
         try:
-            text = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return _reply(await loop.run_in_executor(self._pool, tagger.reply_for, question.content["passage"]))
         except BrokenProcessPool as error:
-            raise FatalTeacherError(
-                "a process of the local teacher was killed, for want of memory perhaps; try fewer --workers",
-                kind="process died",
-            ) from error
-        return _reply(text)
+            message = "a process of the local teacher was killed (out of memory?); try fewer --workers"
+            raise FatalTeacherError(message, kind="process died") from error
 
     async def probe(self, *, whole: bool = False) -> None:
         """Do nothing: the teacher is always there."""
 
     async def close(self) -> None:
-        """Stop the processes; what is queued is dropped."""
+        """Stop the processes and drop queued passages."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
 
 def make_teacher(config: RunConfig) -> EmbeddedTeacher:
-    """Make the teacher with as many processes as ``config`` says."""
+    """Return the embedded teacher with the processes of ``config``."""
     return EmbeddedTeacher(workers=config.processes)
 
 
