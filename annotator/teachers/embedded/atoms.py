@@ -1,4 +1,4 @@
-"""Atoms, the syllables, numbers and signs of a sentence, and what shape, lists and family names say of them."""
+"""Atoms: the syllables, numbers and signs of a sentence, and what their shape and word lists tell about them."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ class Atom:
     end: int
     text: str
     opens: bool
-    """It is the first of its word."""
+    """Whether it is the first of its word."""
     phrase: bool
-    """Its word goes on in lower case after the first syllable ("Tuy nhiên", "Thú y"): no proper name."""
+    """Whether its word is in lower case after the first syllable ("Tuy nhiên", "Thú y"), so no proper name."""
     pos: str
     """Part of speech of its word in underthesea's tag set: ``Np`` is a proper noun."""
     tag: str
-    """What the CRF says of its word: ``O``, ``B-PER``, ``I-LOC``, ..."""
+    """The CRF's tag of its word: ``O``, ``B-PER``, ``I-LOC``, ..."""
     rule: str
     """Type of the rule span that covers it, or empty."""
 
     @property
     def capital(self) -> bool:
-        """Whether it begins with an upper-case letter, and no rule covers it."""
+        """Return whether it begins with an upper-case letter, and no rule covers it."""
         return self.text[0].isupper() and not self.rule
 
     @property
     def proper(self) -> bool:
-        """Whether it may be a syllable of a person's or a place's name."""
+        """Return whether it may be a syllable of a person's or a place's name."""
         return self.capital and not self.phrase and self.text not in lexicon().syllables["common"]
 
     @property
     def acronym(self) -> bool:
-        """Whether it is written in capitals alone."""
+        """Return whether it is written in capitals alone."""
         return len(self.text) > 1 and self.text.isupper() and not _INITIALS.fullmatch(self.text)
 
     @property
     def initials(self) -> bool:
-        """Whether it abbreviates a name that is withheld: "N.V.A"."""
+        """Return whether it abbreviates a name that is withheld: "N.V.A"."""
         return _INITIALS.fullmatch(self.text) is not None
 
     @property
     def foreign(self) -> bool:
-        """Whether it has a capital and is spelt as no Vietnamese syllable: "Merkel"."""
+        """Return whether it has a capital and is not spelt like a Vietnamese syllable: "Merkel"."""
         return self.capital and not self.acronym and len(self.text) > 2 and not is_syllable(self.text)
 
 
@@ -67,7 +67,7 @@ def joined(atoms: Sequence[Atom], start: int, end: int) -> str:
 
 
 def opens_sentence(atoms: Sequence[Atom], at: int) -> bool:
-    """Whether a common word would have a capital at ``at`` too."""
+    """Return whether a common word would have a capital at ``at`` too."""
     return at == 0 or atoms[at - 1].text in _BEFORE_SENTENCE
 
 
@@ -80,7 +80,7 @@ def run_end(atoms: Sequence[Atom], at: int) -> int:
 
 
 def _in_name(atoms: Sequence[Atom], first: int, at: int) -> bool:
-    """Whether a word that begins sentences ends the name from ``first``, "Tôn Ngộ Không", or begins it: "Từ Thuận"."""
+    """Return whether a word that also begins sentences is part of the name from ``first``: "Không" in "Tôn Ngộ Không"."""
     syllables = lexicon().syllables
     if not atoms[at].capital or atoms[at].text not in syllables["names_too"] or at + 1 == len(atoms):
         return False
@@ -90,7 +90,7 @@ def _in_name(atoms: Sequence[Atom], first: int, at: int) -> bool:
 
 
 def cue(atoms: Sequence[Atom], at: int) -> str:
-    """Return what the words before ``at`` announce: a value of ``Lexicon.cues``, ``title`` (by a rule), or nothing."""
+    """Return the cue before ``at``: a value of ``Lexicon.cues``, ``title`` (by a rule), or nothing."""
     if at and atoms[at - 1].rule == "title":
         return "title"
     cues = lexicon().cues
@@ -116,7 +116,7 @@ def known(atoms: Sequence[Atom], at: int, before: str) -> tuple[int, str]:
 
 
 def _stands_alone(atoms: Sequence[Atom], at: int, before: str) -> bool:
-    """Whether a well-known name of one syllable is no part of a longer name or word, by what follows it."""
+    """Return whether a well-known name of one syllable is no part of a longer name or word, by what follows it."""
     if at + 1 == len(atoms):
         return True
     atom, following = atoms[at], atoms[at + 1]
@@ -126,17 +126,17 @@ def _stands_alone(atoms: Sequence[Atom], at: int, before: str) -> bool:
         return True  # "Tổng thống Nga Vladimir ..."
     if atom.foreign:
         return not following.foreign or following.text in lexicon().known  # not "Paris Hilton"
-    # "Nga" or "Đức" is rather a syllable of a longer name
+    # "Nga" or "Đức" is more likely a syllable of a longer name
     return len(atom.text) > 4 or atom.acronym or following.foreign or run_end(atoms, at) <= at + 1
 
 
 def is_person(atoms: Sequence[Atom], at: int, shortest: int = 2) -> bool:
-    """Whether a Vietnamese family name begins a run of ``shortest`` to four syllables at ``at``."""
+    """Return whether a Vietnamese family name begins a run of ``shortest`` to four syllables at ``at``."""
     if atoms[at].text.capitalize() not in lexicon().syllables["family"] or not atoms[at].opens:
         return False
     return shortest <= run_end(atoms, at) - at <= 4 and not known(atoms, at, "")[0]
 
 
 def is_word(first: str, second: str) -> bool:
-    """Whether two syllables, the second in lower case, are one word of the dictionary."""
+    """Return whether two syllables, the second in lower case, are one word of the dictionary."""
     return second.islower() and fold_tones(f"{first} {second}".lower()) in dictionary()

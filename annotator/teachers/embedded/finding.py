@@ -1,9 +1,9 @@
-"""People, organizations and places of one sentence: capital letters say where a name is, cues what it is.
+"""Find people, organizations and places in one sentence: names by their capitals, types by cues.
 
-The CRF alone is not enough on news: it calls whatever surprises it a place and swallows the words before a name. So a
-name is a run of capitalised syllables. Its type comes from a head ("Sở", "huyện"), a list of well-known names, a
-title or an address before it, a family name, what follows it, and last from the CRF. ``RULES`` find names, ``TYPES``
-say what a run of capitals is; both are tried in their order, and the first that knows decides.
+The CRF alone is not enough on news: it takes unusual words for places and includes the words before a name. So a name
+is a run of capitalised syllables. Its type comes from a head ("Sở", "huyện"), a list of well-known names, a title or an
+address before it, a family name, the words after it, and last from the CRF. ``RULES`` find names, and ``TYPES`` give a
+run of capitals its type; of both, the first rule with a result decides.
 """
 
 from __future__ import annotations
@@ -33,39 +33,39 @@ _BRAND = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name at ``[start, end)`` that may be of type ``label``, which is empty where nothing tells."""
+    """A name at ``[start, end)`` of type ``label``, which is empty where the type is unknown."""
 
     start: int
     end: int
     text: str
     label: str
     sure: bool
-    """A rule says so, not the CRF alone."""
+    """Whether the type comes from a rule, not from the CRF alone."""
     opens_sentence: bool
-    """A common word would have a capital there too."""
+    """Whether a common word would have a capital there too."""
     foreign: bool
     joined: bool
-    """It comes right after the name before it, with a comma or "và" between."""
+    """Whether only a comma, "và" or the like is between it and the name before."""
 
 
 Found = tuple[int, str, bool]
 """End of a name in atoms, its type or nothing, and whether that is sure."""
 Rule = Callable[[Sequence[Atom], int, str], Found | None]
-"""Looks at the atom of an index, knowing the cue before it; ``None`` leaves it to the next rule."""
+"""Takes atoms, the index of one and the cue before it; ``None`` leaves the decision to the next rule."""
 Typed = tuple[str, bool]
 """A type, or nothing for what is no person, place or organization; and whether that is sure."""
 TypeRule = Callable[[Sequence[Atom], int, int, str], Typed | None]
-"""Looks at the run ``atoms[at:end]``, knowing the cue before it."""
+"""Takes atoms, begin and end of a run in them, and the cue before it; ``None`` leaves the decision to the next rule."""
 
 
 def by_head(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
-    """Find "huyện Đức Hòa" or "Sở Y tế Hà Nội", if that is longer than a well-known name."""
+    """Find "huyện Đức Hòa" or "Sở Y tế Hà Nội", unless a well-known name is longer."""
     end, label = headed(atoms, at)
     return (end, label, True) if label and end > at + known(atoms, at, before)[0] else None
 
 
 def by_list(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
-    """Find a well-known name; not the "Nga" of "chị Nga", nor the "Anh" that is "he" at the head of a sentence."""
+    """Find a well-known name; but not "Nga" in "chị Nga", nor "Anh" that begins a sentence and means "he"."""
     length, label = known(atoms, at, before)
     announced = before == "none" or (before == PERSON and not atoms[at].foreign)
     if length > 1 or (length and not announced and not (label == LOCATION and _is_common(atoms, at))):
@@ -74,7 +74,7 @@ def by_list(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
 
 
 def by_source(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
-    """Find the paper in "báo Lao động", the source of a picture in "Ảnh: TÁ LÂM" and "Ảnh: EPA"."""
+    """Find the newspaper in "báo Lao động", and the source of a picture in "Ảnh: TÁ LÂM" and "Ảnh: EPA"."""
     if before == ORGANIZATION and atoms[at].capital and atoms[at].phrase and atoms[at - 1].text.islower():
         end = at + 1
         while end < len(atoms) and not atoms[end].opens:
@@ -112,7 +112,7 @@ def by_district(atoms: Sequence[Atom], at: int, _cue: str) -> Found | None:
 
 
 def by_capitals(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
-    """Take any other run of capitalised syllables."""
+    """Find any other run of capitalised syllables."""
     if run_end(atoms, at) == at or _is_common(atoms, at) or atoms[at].text in lexicon().syllables["acronyms"]:
         return None
     end = _name_end(atoms, at, before)
@@ -130,7 +130,7 @@ RULES: tuple[Rule, ...] = (by_head, by_list, by_source, by_initials, by_district
 
 
 def find_names(atoms: Sequence[Atom]) -> Iterator[Name]:
-    """Yield the names of one sentence in order, without overlaps; those without a type too."""
+    """Yield the names of one sentence in order, without overlaps; some have no type."""
     at, carried, last = 0, "", -1
     while at < len(atoms):
         before, carried = carried or cue(atoms, at), ""
@@ -149,7 +149,7 @@ def find_names(atoms: Sequence[Atom]) -> Iterator[Name]:
 
 
 def _is_common(atoms: Sequence[Atom], at: int) -> bool:
-    """Whether the capital at ``at`` marks a sentence, an address or a role, not a name."""
+    """Return whether the capital at ``at`` marks a sentence, an address or a role, not a name."""
     atom, cues = atoms[at], lexicon().cues
     word = atom.text.lower()
     if word in {"mc", "pv", "ctv", "vđv"}:
@@ -187,14 +187,14 @@ def type_of(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed:
 
 
 def _announced_body(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
-    """Know "Sao Mai" after "hãng", "HAGL" after "cựu cầu thủ"."""
+    """Recognize "Sao Mai" after "hãng", "HAGL" after "cựu cầu thủ"."""
     acronym = end == at + 1 and atoms[at].acronym
     announced = (before == ORGANIZATION and not is_person(atoms, at)) or (before in {"role", "title"} and acronym)
     return (ORGANIZATION, True) if announced else None
 
 
 def _by_last_word(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typed | None:
-    """Know that "Fjordline Partners" is a company, "Gió Biển Marathon" and "Apple App Store" are not."""
+    """Recognize "Fjordline Partners" as a company, and that "Gió Biển Marathon" and "Apple App Store" are none."""
     words, last = lexicon(), atoms[end - 1].text
     if end > at + 1 and last in words.syllables["companies"] and any(atom.foreign for atom in atoms[at:end]):
         return ORGANIZATION, True
@@ -210,7 +210,7 @@ def _by_last_word(atoms: Sequence[Atom], at: int, end: int, _before: str) -> Typ
 
 
 def _announced_person(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
-    """Know "Thùy Miên" after "ca sĩ", a family name with two syllables behind it, "Ibrahimovic cho biết"."""
+    """Recognize "Thùy Miên" after "ca sĩ", a family name before two syllables, "Ibrahimovic cho biết"."""
     following = atoms[end + 1] if end + 1 < len(atoms) and atoms[end].text in {",", "("} else None
     if before == "where" and is_person(atoms, at, 3) and following is not None and known(atoms, end + 1, "")[0]:
         return LOCATION, True  # "ở Khuất Duy Tiến, Hà Nội"
@@ -220,19 +220,19 @@ def _announced_person(atoms: Sequence[Atom], at: int, end: int, before: str) -> 
 
 
 def _acts(atoms: Sequence[Atom], end: int) -> bool:
-    """Whether what people do follows."""
+    """Return whether a verb of what people do follows."""
     verbs = lexicon().syllables["person_verbs"]
     return any(joined(atoms, end, end + length).lower() in verbs for length in (3, 2, 1) if end + length <= len(atoms))
 
 
 def _by_spelling(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
-    """Know brands by the capitals inside them, or by what they begin or end with."""
+    """Recognize brands by capitals inside them, or by their beginning or end."""
     brand = end == at + 1 and before != PERSON and _BRAND.fullmatch(atoms[at].text)
     return (ORGANIZATION, False) if brand else None
 
 
 def _by_tags(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
-    """Take what the CRF says of most syllables; a place only where a cue agrees, for it says so when it is lost too."""
+    """Return the CRF's type of most syllables; a place only if a cue agrees, since that is also its guess in doubt."""
     tags = Counter(atom.tag[2:] for atom in atoms[at:end] if atom.tag[2:] in _CRF)
     label = _CRF[tags.most_common(1)[0][0]] if tags else NOTHING
     if label == LOCATION and before != "where":
@@ -243,7 +243,7 @@ def _by_tags(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | N
 
 
 def _by_shape(atoms: Sequence[Atom], at: int, end: int, before: str) -> Typed | None:
-    """Return person for a rest that is shaped like a name: "Dương Mịch", "Alicia Keys"."""
+    """Return person for any other run that is shaped like a name: "Dương Mịch", "Alicia Keys"."""
     person = before != "where" and (is_person(atoms, at) or _is_foreign_person(atoms, at, end))
     return (PERSON, False) if person else (NOTHING, False)
 
@@ -261,4 +261,4 @@ TYPES: tuple[TypeRule, ...] = (
     _by_tags,
     _by_shape,
 )
-"""The last one always decides."""
+"""The last one always has a result."""

@@ -1,4 +1,4 @@
-"""Names that begin with what they are: "huyện Đức Hòa", "Sở Y tế tỉnh Quảng Nam", "Công ty cổ phần Sao Mai"."""
+"""Find names that begin with their kind: "huyện Đức Hòa", "Sở Y tế tỉnh Quảng Nam", "Công ty cổ phần Sao Mai"."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COASTS = frozenset(("bờ", "ven", "điểm", "toàn", "yêu", "nhu"))
 _PLURAL = frozenset(("các", "những", "hai", "ba", "bốn", "năm", "sáu", "bảy", "mấy", "nhiều"))
 """Before a head in lower case: "hai tỉnh Nghệ An, Hà Tĩnh" are two names."""
 _GLUED = frozenset(("sông", "hồ", "đình", "chùa", "đền", "núi", "đèo", "hang"))
-"""These begin a place also where the segmenter has them in a word: "lòng sông Hương"."""
+"""These begin a place even inside a word of the segmenter: "lòng sông Hương"."""
 _LONGEST_BODY = 16
 
 
@@ -62,7 +62,7 @@ def headed(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
     if words.known.get(rest) == LOCATION and joined(atoms, at, first).lower() in _ANY_CLUB and rest[0].islower():
         return at, ""  # "một CLB châu Âu"
     if end == first or rest in words.syllables["acronyms"] or words.heads.get(rest.lower(), "place") != "place":
-        return at, ""  # "trường ĐH" names none
+        return at, ""  # "trường ĐH" is no name
     return end, LOCATION if kind == "place" else ORGANIZATION
 
 
@@ -77,7 +77,7 @@ def _place_end(atoms: Sequence[Atom], at: int) -> int:
         return _numbered_end(atoms, at, before)
     if before in _STREETS and atoms[at].capital and at + 1 < len(atoms) and is_word(atoms[at].text, atoms[at + 1].text):
         return _phrase_end(atoms, at)
-    # whoever comes after "TP" is its chairman; a street or a ward may have his name
+    # a person after "TP" is its chairman; only a street or a ward may be named after a person
     if not atoms[at].capital or atoms[at].phrase or (city and is_person(atoms, at, 3)):
         return at
     end = at + 1

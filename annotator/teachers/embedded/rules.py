@@ -1,8 +1,8 @@
-"""Entities that have a form of their own: contacts, law documents, dates, times, amounts, titles.
+"""Find entities of a fixed form: contacts, law documents, dates, times, amounts, titles.
 
-Pure, standard library only. Each rule is one pattern; they run in the order of ``_RULES``, and what one has found is
-hidden from the next, so that spans never overlap. Numbers start only where no number is under way and every quantifier
-is bounded or has nothing to give back to: the cost is linear in the length of the text.
+Each rule is one pattern. They run in the order of ``_RULES``, and a span that one finds is hidden from the next, so
+spans never overlap. No number begins inside another, and every quantifier is bounded or cannot backtrack: the time is
+linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def one_of(entries: tuple[str, ...], around: str = "{}") -> str:
 
 
 UPPER = "A-Z" + "".join(c for c in map(chr, (*range(0xC0, 0x1B1), *range(0x1EA0, 0x1EFA))) if c.isupper())
-"""The inside of a character class: the capitals of Vietnamese and of the Latin names in its news."""
+"""The inside of a character class: the capitals of Vietnamese and other Latin letters."""
 
 # ------------------------------------------------------------------ parts
 _EDGE = r"(?<!\w)(?<!\d[.,/:])(?<!\w[-–])"  # a number may begin: not inside a word, an amount, a date or a code
@@ -198,7 +198,7 @@ _TITLE = (
 )
 
 _RULES = (
-    # type, pattern, letter case matters; the first rule that matches a stretch of text has it
+    # type, pattern, whether letter case matters
     ("email", _EMAIL, True),
     ("url", _URL, True),
     ("law document", _LAW_DOCUMENT, True),
@@ -214,12 +214,12 @@ _RULES = (
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Compile the rules, once a process and at first use."""
+    """Compile the rules at first use."""
     return tuple((kind, re.compile(pattern, 0 if cased else re.IGNORECASE)) for kind, pattern, cased in _RULES)
 
 
 def find_spans(text: str) -> list[Span]:
-    """Return what the rules find in ``text`` (NFC), in order of start, without overlaps; any text is safe."""
+    """Return the spans of the rules in ``text`` (NFC), in order of start, without overlaps."""
     spans: list[Span] = []
     free = text
     for kind, pattern in _patterns():

@@ -1,11 +1,11 @@
-"""The word lists of the embedded teacher, read once from the TOML files that lie beside this module.
+"""The word lists of the embedded teacher, read once from the TOML files beside this module.
 
 places.toml         countries, regions, provinces of Vietnam, towns, cities
 organizations.toml  bodies of state, media, companies, clubs
 people.toml         people who are known by one name
 heads.toml          the first words of names: "huyện", "công ty"
 cues.toml           the words before names: "ông", "báo", "tại"
-syllables.toml      family names, words that only begin sentences, what foreign names end in
+syllables.toml      family names, words that only begin sentences, endings of foreign names
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PERSON, ORGANIZATION, LOCATION = "person", "organization", "location"
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """All lists, in the form in which the rules look things up."""
+    """All lists, in the form that the rules need."""
 
     known: Mapping[str, str]
     """Well-known name -> type."""
