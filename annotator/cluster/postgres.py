@@ -1,8 +1,8 @@
-"""Stores the ledger in a PostgreSQL database, for run directories on several machines.
+"""Store the ledger in a PostgreSQL database, for run directories on several machines.
 
 The rows are those of the SQLite ledger. A commit does not wait for the server's disk (``synchronous_commit`` is off):
-once ``append`` has returned, an answer survives a crash of this program; once ``flush`` has, a crash of the server.
-After a lost connection the ledger reconnects and repeats the statement, so that every statement may run twice.
+an answer survives a crash of this program after ``append``, and a crash of the server after ``flush``. After a lost
+connection the ledger reconnects and repeats the statement, so a statement may run twice without harm.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 RECONNECT = 60.0
 """Seconds to try to reconnect, and to get the lock back."""
 LOCK_TIMEOUT = 5.0
-"""Seconds to wait for the lock of another run: the server releases the lock of a killed process after a moment."""
+"""Seconds to wait for the lock of another run; a killed process loses its lock after a moment."""
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS vner_completions (
     key text PRIMARY KEY, passage_id text NOT NULL, reply bytea NOT NULL, finish_reason text NOT NULL,
@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS vner_attempts (
 CREATE TABLE IF NOT EXISTS vner_logprobs (key text PRIMARY KEY, tokens text NOT NULL);
 """  # bytea, since a reply may hold a NUL character, which a column of type text cannot
 _NEWEST: Final = ("vner_attempts", "vner_logprobs")
-"""Tables that ledgers of older versions lack; older versions do not mind them."""
+"""Tables that ledgers of older versions lack, and that older versions ignore."""
 _ANSWER: Final = """
 WITH answered AS (DELETE FROM vner_failures WHERE key = %(key)s),
      probable AS (
@@ -69,7 +69,7 @@ _ATTEMPT: Final = "INSERT INTO vner_attempts VALUES (%(key)s, %(passage_id)s, %(
 
 
 class PostgresLedger(Answers):
-    """Answers by key, in one database. Threads may share a ledger; its methods run one at a time."""
+    """Answers by key, in one database. Threads may share it; its methods run one at a time."""
 
     def __init__(self, address: str, *, alone: bool = False) -> None:
         """Open the ledger at ``address``; create its tables if needed.
@@ -86,8 +86,7 @@ class PostgresLedger(Answers):
             import psycopg
         except ImportError as error:
             raise ConfigError("--ledger postgresql://... needs the extra ray: pip install '.[ray]'") from error
-        self._pg, self._address = psycopg, address
-        self._alone = alone
+        self._pg, self._address, self._alone = psycopg, address, alone
         self._unflushed = self._closed = False
         self._one_at_a_time = threading.RLock()  # the worker pool flushes in another thread
         with self._explained():
@@ -105,7 +104,7 @@ class PostgresLedger(Answers):
             _with_password(self._address), connect_timeout=10, client_encoding="UTF8", application_name="vner-annotate"
         )
         db = self._pg.connect(address, autocommit=True)
-        # With these the server notices within a minute that this machine is gone, and releases its locks.
+        # With these keepalives the server notices within a minute that this machine is gone, and releases its locks.
         settings = {"synchronous_commit": "off", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10",
                     "tcp_keepalives_count": "3"}  # fmt: skip
         for name, value in settings.items():
@@ -143,7 +142,7 @@ class PostgresLedger(Answers):
         self._write(_ATTEMPT, [_storable(attempt)])
 
     def attempts(self) -> Iterator[Attempt]:
-        """Yield all that ``keep_attempt`` has kept."""
+        """Yield the replies that ``keep_attempt`` has stored."""
         return (Attempt(*row) for row in self._rows("SELECT * FROM vner_attempts"))
 
     def flush(self) -> None:
@@ -152,10 +151,10 @@ class PostgresLedger(Answers):
         def flush(db: psycopg.Connection[Any]) -> None:
             with db.transaction():
                 db.execute("SET LOCAL synchronous_commit = on")
-                # A commit waits for the disk only if it wrote something: this writes some bytes to the write-ahead log.
+                # A commit waits for the disk only if it wrote something; this writes to the write-ahead log.
                 db.execute("SELECT pg_logical_emit_message(true, 'vner-annotate', '')")
 
-        with self._one_at_a_time:  # a second caller waits for the first, then has nothing to do
+        with self._one_at_a_time:
             if self._unflushed:
                 self._do(flush)
                 self._unflushed = False
@@ -182,7 +181,7 @@ class PostgresLedger(Answers):
         return Failure(*rows[0]) if rows else None
 
     def __len__(self) -> int:
-        """Number of answers."""
+        """Return the number of answers."""
         return int(self._rows("SELECT count(*) FROM vner_completions")[0][0])
 
     def close(self) -> None:
@@ -208,8 +207,15 @@ class PostgresLedger(Answers):
                 self._unflushed = True
 
     def _do(self, work: Callable[[psycopg.Connection[Any]], Value]) -> Value:
-        """Run ``work``; reconnect and run it again if the connection is lost."""
+        """Run ``work``; if the connection is lost, reconnect and run it again."""
         from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+        def again() -> Value:
+            if self._db.closed:
+                self._db = self._connected()
+                if self._alone:
+                    self._lock(RECONNECT)
+            return work(self._db)
 
         with self._one_at_a_time, self._explained():
             try:
@@ -219,20 +225,10 @@ class PostgresLedger(Answers):
                     raise
             waits = wait_exponential(0.1, max=5.0)
             errors = retry_if_exception_type(self._pg.OperationalError)
-            for attempt in Retrying(stop=stop_after_delay(RECONNECT), wait=waits, retry=errors, reraise=True):
-                with attempt:
-                    if self._db.closed:
-                        self._connect_again()
-                    return work(self._db)
-            raise AssertionError("unreachable")
-
-    def _connect_again(self) -> None:
-        self._db = self._connected()
-        if self._alone:
-            self._lock(RECONNECT)
+            return Retrying(stop=stop_after_delay(RECONNECT), wait=waits, retry=errors, reraise=True)(again)
 
     def _lock(self, seconds: float) -> None:
-        """Wait for the lock of those that want to be alone; it ends with the connection."""
+        """Wait for the lock of processes that open the ledger with ``alone``; it ends with the connection."""
         try:
             with self._db.transaction():
                 self._db.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(seconds * 1000)}ms"])
@@ -243,7 +239,7 @@ class PostgresLedger(Answers):
             ) from error
 
     def _number(self, name: str) -> int:
-        """Return PostgreSQL's number of a lock; ledgers in two schemas of a database have different ones."""
+        """Return PostgreSQL's number of a lock, which depends on the schema of the ledger."""
         (schema,) = self._db.execute("SELECT current_schema()").fetchone() or ("",)
         digest = hashlib.sha256(f"vner-annotate {schema} {name}".encode()).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
@@ -263,13 +259,13 @@ class PostgresLedger(Answers):
 
 
 def _with_password(address: str) -> str:
-    """Return the address with a password, from ``VNER_LEDGER`` if that names the same ledger."""
+    """Return ``VNER_LEDGER`` if that is the same address with a password, else ``address``."""
     whole = os.environ.get(LEDGER_VARIABLE, "")
     return whole if whole and without_password(whole) == without_password(address) else address
 
 
 def _storable(record: Completion | Failure | Attempt) -> dict[str, Any]:
-    """Return the fields of a record; a column of type text cannot hold a NUL character."""
+    """Return the fields of a record, without NUL characters, which a column of type text cannot hold."""
     return {
         field.name: value.replace("\0", "\ufffd") if isinstance(value := getattr(record, field.name), str) else value
         for field in fields(record)

@@ -1,7 +1,7 @@
-"""Runs tasks on a Ray cluster: an existing one, or a new one on this machine.
+"""Run tasks on a Ray cluster: an existing one, or a new one on this machine.
 
 Only the driver, the process that the user started, reads and writes the run directory: a task receives its partition
-and returns its result. Nodes need no shared storage, only the driver's version of this program.
+and returns its result. Nodes need no shared storage, only the driver's versions of this program and its packages.
 """
 
 from __future__ import annotations
@@ -16,32 +16,31 @@ from importlib import metadata
 from typing import Any, Final
 
 from annotator.engines import Item, Result
-from annotator.errors import AnnotateError, ClusterError, ConfigError
+from annotator.errors import AnnotateError, ClusterError, ConfigError, one_line
 
 RETRIES: Final = 5
-"""Retries of a task whose worker or node died, before its partition counts as the cause."""
+"""Retries of a task whose worker or node died."""
 AHEAD: Final = 2
 """Partitions in progress for each CPU of the cluster."""
 CONNECT: Final = 10.0
 """Seconds to wait for the cluster to answer."""
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 ALIKE: Final = ("vner-annotate", "pyarrow", "tiktoken", "llama-models", "tokenizers", "underthesea")
-"""Packages that must have one version on all nodes: their versions can change the result of a stage."""
+"""Packages that can change the result of a stage, so that all nodes need the same version."""
 
 
 class RayEngine:
-    """Runs tasks on the Ray cluster at ``address``; without an address, on a new one here with ``workers`` CPUs."""
+    """Runs tasks on the Ray cluster at ``address``; without one, on a new cluster of ``workers`` CPUs here."""
 
     def __init__(self, address: str, workers: int = 0) -> None:
-        """Store the settings; the first task joins or starts the cluster.
+        """Store the settings; the first ``spread`` joins or starts the cluster.
 
         Raises:
             ConfigError: the extra is not installed, or the address is one of Ray Client.
         """
         host, _, port = address.rpartition(":")
         if not address or host in LOOPBACK:
-            # Ray replaces a loopback address unless this variable, set before the import, says that all nodes are on
-            # one machine. Its name is about other systems, its effect is not.
+            # Ray replaces a loopback address unless this variable, whose name is misleading, is 0 before the import.
             os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         try:
             import ray
@@ -62,8 +61,8 @@ class RayEngine:
         run: Any = self._ray.remote(_run).options(max_retries=RETRIES)
         work = self._ray.put((function, versions()))
         waiting: deque[Any] = deque()
-        # After an error no task is cancelled; they end with this process. Ray 2.60 aborts a process that cancels a
-        # task at the moment when the task begins, and the error would be lost.
+        # After an error no task is cancelled: Ray 2.60 can abort a process that cancels a task, and the error would be
+        # lost. Tasks end with this process.
         for item in items:
             waiting.append(run.remote(work, item))
             if len(waiting) >= ahead:
@@ -80,20 +79,19 @@ class RayEngine:
         ray = self._ray
         if not ray.is_initialized():
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-            here: dict[str, Any] = {
+            options: dict[str, Any] = {"address": self._address} if self._address else {
                 "address": "local",
                 "num_cpus": self._workers or None,
                 "include_dashboard": False,
                 "_node_ip_address": "127.0.0.1",
-            }
+            }  # fmt: skip
             try:
-                if self._place:  # fail in seconds: Ray tries for ten minutes
+                if self._place:  # fails in seconds; Ray tries for ten minutes
                     socket.create_connection(self._place, CONNECT).close()
-                ray.init(**({"address": self._address} if self._address else here), **quiet)
+                ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
             except (OSError, RuntimeError, ValueError) as error:
-                where = f"join the Ray cluster at {self._address}" if self._address else "start Ray on this machine"
-                raise ClusterError(f"cannot {where}: {_line(error)}; see docs/scale.md") from error
+                what = f"join the Ray cluster at {self._address}" if self._address else "start Ray on this machine"
+                raise ClusterError(f"cannot {what}: {one_line(error)}; see docs/scale.md") from error
             self._joined = True
         return max(1, int(ray.cluster_resources().get("CPU", 0)))
 
@@ -110,17 +108,17 @@ class RayEngine:
         except errors.RayTaskError as error:
             if isinstance(error.cause, errors.RayError):
                 raise ClusterError(
-                    f"a task was interrupted ({_line(error.cause)}); run the same command again"
+                    f"a task was interrupted ({one_line(error.cause)}); run the same command again"
                 ) from error
             raise error.cause from (None if isinstance(error.cause, AnnotateError) else error)
         except errors.RayError as error:
             raise ClusterError(
-                f"a task was lost {1 + RETRIES} times ({_line(error)}); see Ray's logs, then run the same command again"
+                f"a task was lost {1 + RETRIES} times ({one_line(error)}); see Ray's logs, run the same command again"
             ) from error
 
 
 def _run(work: tuple[Callable[[Item], Result], dict[str, str]], item: Item) -> Result:
-    """Run a task in a worker, after a check that its versions are the driver's."""
+    """Run a task in a worker, if its versions are those of the driver."""
     function, wanted = work
     found = versions()
     if other := [f"{name} {found[name]}, not {wanted[name]}" for name in wanted if found[name] != wanted[name]]:
@@ -133,16 +131,10 @@ def _run(work: tuple[Callable[[Item], Result], dict[str, str]], item: Item) -> R
 
 def versions() -> dict[str, str]:
     """Return the versions that must be the same on all nodes."""
-    return {"python": ".".join(platform.python_version_tuple()[:2]), **{name: _version(name) for name in ALIKE}}
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "missing"
-
-
-def _line(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for package in ALIKE:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found
