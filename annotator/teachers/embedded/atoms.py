@@ -80,7 +80,7 @@ def run_end(atoms: Sequence[Atom], at: int) -> int:
 
 
 def _in_name(atoms: Sequence[Atom], first: int, at: int) -> bool:
-    """Return whether a word that also begins sentences is part of the name from ``first``: "Không" in "Tôn Ngộ Không"."""
+    """Return whether a word that also begins sentences belongs to the name from ``first``: "Tôn Ngộ Không"."""
     syllables = lexicon().syllables
     if not atoms[at].capital or atoms[at].text not in syllables["names_too"] or at + 1 == len(atoms):
         return False
