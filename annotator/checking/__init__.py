@@ -1,1 +1,1 @@
-"""Compare the predicted entities of two teachers, and decide what becomes of their differences."""
+"""Compare the predicted entities of two teachers, and decide which of them stay."""

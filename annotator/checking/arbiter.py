@@ -1,8 +1,8 @@
-"""Ask a third question about a passage, only about what two teachers differ on, and read the answer.
+"""Ask a model about the entities of a passage on which two teachers differ, and read the answer.
 
-The question shows the candidates in the order of the passage, with the words around them, and does not say whose they
-are. The answer is a JSON list of the numbers of those that are right. How they are shown belongs to the version of the
-prompt, which ``check.json`` names: a run keeps the version that its answers were paid for with.
+The question shows these candidates in the order of the passage, with the words around them, but not whose they are. The
+answer is a JSON list of the numbers of the right ones. A run keeps the version of the prompt, which ``check.json``
+names, since another one would ask and pay again.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from annotator.teachers import Teacher
 
 SLOT: Final = "{candidates}"
 FIRST: Final = "arbiter.1"
-"""The prompt of runs that name none."""
+"""The prompt of runs whose ``check.json`` names none."""
 NEWEST: Final = "arbiter.2"
 AROUND: Final = 4
 """Words that the first version shows on either side of a candidate."""
 EXCERPT: Final = 5
-"""Words of a candidate and around it that the second version shows at least, with one on either side."""
+"""Words that the second version shows at least: the candidate, and one or more on either side."""
 _NUMBERS: Final = re.compile(r"\[\s*(?:\d{1,4}\s*(?:,\s*\d{1,4}\s*)*)?\]")
 _NEAR: Final = 200
-"""Characters on either side of a candidate in which words are looked for."""
+"""Characters on either side of a candidate that are searched for words."""
 
 
 def make_arbiter(config: RunConfig, prompt: str) -> Teacher:
-    """Make a teacher that asks the model of ``config`` which candidates are right, with one of ``QUESTIONS``."""
+    """Return a teacher that asks the model of ``config`` which candidates are right, by a prompt of ``QUESTIONS``."""
     from annotator.teachers.chat import ChatTeacher
     from prompts import load_prompt
 
@@ -41,18 +41,18 @@ def make_arbiter(config: RunConfig, prompt: str) -> Teacher:
 
 
 def accepted(answer: Completion, candidates: Sequence[Entity]) -> frozenset[tuple[str, str]] | None:
-    """Return mention and label of the candidates that ``answer`` calls right; None where it cannot be read."""
+    """Return mention and label of the candidates that ``answer`` accepts; None where it cannot be read."""
     found = _NUMBERS.findall(final_answer(answer.reply))
     if not found or answer.finish_reason == "length":
         return None
     numbers: list[int] = json.loads(found[-1])
-    if any(not 1 <= number <= len(candidates) for number in numbers):
+    if not all(1 <= number <= len(candidates) for number in numbers):
         return None
     return frozenset(candidates[number - 1].key for number in numbers)
 
 
 def listing(text: str, candidates: Sequence[Entity]) -> str:
-    """Return what the first version shows: excerpts of ``text`` around the candidates, then these by number."""
+    """Return what the first version shows: excerpts of ``text`` around the candidates, then a numbered list of them."""
     windows: list[tuple[int, int]] = []
     for one in candidates:
         low, high = _around(text, one.places[0].start, one.places[0].end, AROUND)
@@ -68,8 +68,8 @@ def listing(text: str, candidates: Sequence[Entity]) -> str:
 def marked(text: str, candidates: Sequence[Entity]) -> str:
     """Return what the second version shows: a line for each excerpt of ``text``, with the candidates marked in it.
 
-    ``làm ở [1 company: Công ty [2 person, 3 river: Sông Xanh]] tại Cần Thơ``. A mention shorter than the excerpt has to
-    be gets more words around it. Candidates whose spans cross stand in excerpts of their own.
+    ``làm ở [1 company: Công ty [2 person, 3 river: Sông Xanh]] tại Cần Thơ``. The shorter a mention, the more words are
+    shown around it. Candidates whose spans cross are in different excerpts.
     """
     types: dict[tuple[int, int], list[str]] = {}
     for number, one in enumerate(candidates, start=1):
@@ -96,11 +96,11 @@ class _Excerpt:
     low: int
     high: int
     spans: list[tuple[int, int]] = field(default_factory=list)
-    """Of its candidates: apart from each other, or one within the other."""
+    """Of its candidates: disjoint, or one inside the other."""
 
     def marked(self, text: str, types: Mapping[tuple[int, int], Sequence[str]]) -> str:
         marks = [(start, 1, -end, f"[{', '.join(types[start, end])}: ") for start, end in self.spans]
-        marks += [(end, 0, 0, "]") for _, end in self.spans]  # what ends here ends before anything begins
+        marks += [(end, 0, 0, "]") for _, end in self.spans]  # at one place, spans end before others begin
         shown, at = "", self.low
         for place, _, _, mark in sorted(marks):
             shown += text[at:place] + mark
@@ -109,7 +109,7 @@ class _Excerpt:
 
 
 def _around(text: str, start: int, end: int, words: int) -> tuple[int, int]:
-    """Return where the excerpt begins and ends that has so many words on either side of a span."""
+    """Return begin and end of the excerpt with so many ``words`` on either side of a span."""
     before = re.search(rf"(?:\S+\s+){{0,{words}}}\S*\Z", text[max(0, start - _NEAR) : start])
     after = re.match(rf"\S*(?:\s+\S+){{0,{words}}}", text[end : end + _NEAR])
     return start - len(before[0] if before else ""), end + len(after[0] if after else "")

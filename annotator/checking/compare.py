@@ -1,8 +1,8 @@
 """Compare the predicted entities of two teachers for one passage, entity by entity.
 
-An entity is a mention and a type, however often it occurs. Each entity is paired with at most one of the other teacher;
-pairs that agree more are made first. Types are compared after normalisation: one that is a kind of the other, or could
-be given to the same mention (``normalizers.labels.related``), is a difference of grain and no error.
+An entity is a mention and a type, however often it occurs. Each entity is paired with at most one of the other teacher,
+the best pairs first. Types are compared after normalisation. Related types (``normalizers.labels.related``), of which
+one is a kind of the other, or both fit the same mention, differ in grain only.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ ONLY_FIRST: Final = "only first"
 ONLY_SECOND: Final = "only second"
 VERDICTS: Final = (AGREED, GRAIN, TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SECOND)
 NOT_ASKED: Final = "not asked"
-"""Verdict of an entity of whose type the second teacher was not asked, or gave no answer."""
+"""Verdict of an entity about whose type the second teacher was not asked, or gave no answer."""
 DOUBT: Final = {
     AGREED: 0.05, GRAIN: 0.15, NOT_ASKED: 0.3, NESTED: 0.5, OVERLAPPING: 0.6, TYPE: 0.65,
     ONLY_FIRST: 0.7, ONLY_SECOND: 0.75,
 }  # fmt: skip
 """Doubt by verdict: an order of what is likely to be wrong, no measured probability (docs/second-opinion.md)."""
 SAME: Final = (AGREED, GRAIN)
-"""Verdicts that leave no doubt about what is an entity of what kind."""
+"""Verdicts by which the teachers agree."""
 DIFFERENT: Final = (TYPE, NESTED, OVERLAPPING, ONLY_FIRST, ONLY_SECOND)
 """Verdicts by which the teachers differ."""
 
@@ -52,13 +52,13 @@ class Entity:
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """Return where it stands among the entities of the passage; says nothing about who predicted it."""
+        """Return its sort key within the passage, which does not depend on the teacher."""
         return (self.places[0].start, -self.places[0].end, self.label)
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What two teachers predicted for one place; one of them may have nothing there."""
+    """What two teachers predicted at one place; None where one of them predicted nothing."""
 
     first: Entity | None
     second: Entity | None
@@ -67,13 +67,13 @@ class Pair:
 
     @property
     def entities(self) -> tuple[Entity, ...]:
-        """Return its entities: both where they differ in grain only, one where they are the same."""
+        """Return its distinct entities, the first teacher's first."""
         both = tuple(one for one in (self.first, self.second) if one is not None)
         return both[:1] if self.verdict == AGREED else both
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """Return where it stands in the passage."""
+        """Return its sort key within the passage."""
         return min(one.order for one in self.entities)
 
 
@@ -91,7 +91,7 @@ def compare(first: Annotation, second: Annotation, asked: Collection[str] | None
     Args:
         first: of the first teacher.
         second: of the second teacher.
-        asked: the types about which the second teacher said something; None: all.
+        asked: the types about which the second teacher gave answers; None: all.
     """
     left, right = entities_of(first), entities_of(second)
     pairs = [Pair(one, None, NOT_ASKED) for one in left if asked is not None and one.label not in asked]
@@ -109,7 +109,7 @@ def compare(first: Annotation, second: Annotation, asked: Collection[str] | None
 
 
 def candidates(pairs: list[Pair]) -> list[Entity]:
-    """Return the entities on which the teachers differ, in the order of the passage, without saying whose they are."""
+    """Return the entities on which the teachers differ, in the order of the passage."""
     return sorted(
         (one for pair in pairs if pair.verdict in DIFFERENT for one in pair.entities), key=lambda one: one.order
     )
@@ -132,7 +132,7 @@ def _together(one: Entity, other: Entity) -> Iterator[tuple[tuple[int, int], tup
 
 
 def _spans(one: Entity) -> set[tuple[int, int]]:
-    """Return where an entity stands, without punctuation at the edges of its mention: that is no other span."""
+    """Return the spans of an entity, without punctuation at the edges of its mention, which makes no difference."""
     left = len(one.mention) - len(one.mention.lstrip(_EDGES))
     right = len(one.mention) - len(one.mention.rstrip(_EDGES))
     if left == len(one.mention):
@@ -151,5 +151,5 @@ _TIERS: Final[tuple[tuple[str, Callable[[Entity, Entity], bool]], ...]] = (
     (NESTED, lambda one, other: _alike(one, other) and _nested(one, other)),
     (OVERLAPPING, lambda one, other: _alike(one, other) and _crossing(one, other)),
 )
-"""The verdicts of pairs, best first. Entities at different places and of unrelated types have nothing to do with each
-other, even where one lies in the other: a university and the city in its name."""
+"""The verdicts of pairs, best first. Entities of unrelated types at different places are no pair, even where one is
+inside the other: a university and the city in its name."""

@@ -1,9 +1,9 @@
-"""Draw the part of the passages that a second teacher is asked about, stratified by what is known before.
+"""Draw the share of the passages that a second teacher is asked about, stratified.
 
-Each passage has a position from 0 to 1, and a share takes those whose position is below it: a larger share has every
-passage of a smaller one. Strata are the split, the number of entities that the first teacher predicted, and whether a
-rare type is among them. Within a stratum positions are evenly spaced, in the order of a hash and from a random start:
-so a share takes the same part of each stratum to within one passage, and each passage with the same probability
+Each passage has a position from 0 to 1, and a share has the passages with positions below it: so a larger share has
+every passage of a smaller one. Strata are the split, the number of entities that the first teacher predicted, and
+whether one has a rare type. Within a stratum the positions are evenly spaced from a random start, in the order of a
+hash: a share has the same part of each stratum to within one passage, and each passage with the same probability
 (systematic sampling; Cochran 1977, Sampling Techniques, chapter 8).
 """
 
@@ -18,20 +18,20 @@ from typing import Final, TypeAlias
 from annotator.samples.explode import digest
 
 RARE: Final = 0.1
-"""The rarest types with this share of all pairs of a passage and a type are called rare."""
+"""Rare types are the rarest ones that together have this share of all pairs of a passage and a type."""
 Stratum: TypeAlias = tuple[int, str, bool]
 """Split, number of entities in words, and whether a type is rare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What is known of a passage before the second teacher is asked."""
+    """A passage before the second teacher is asked."""
 
     passage_id: str
     split: int
     """Index of its split."""
     entities: Mapping[str, int] | None
-    """Predicted entities of the first teacher by type; None where it gave no answer that can be read."""
+    """Number of the first teacher's entities by type; None where its answer cannot be read."""
 
 
 def positions(passages: Sequence[Outline], seed: int) -> dict[str, float]:
@@ -61,7 +61,7 @@ def strata(passages: Sequence[Outline]) -> dict[Stratum, list[str]]:
 
 
 def fraction(seed: int, *parts: str) -> float:
-    """Return a number from 0 to 1 that depends on the seed and ``parts`` alone."""
+    """Return a number from 0 to 1 by a hash of the seed and ``parts``."""
     return int.from_bytes(digest(seed, "check", *parts)[:8], "big") / 2**64
 
 

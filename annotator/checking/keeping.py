@@ -11,11 +11,11 @@ from annotator.cleaning.clean import Cleaned
 from annotator.records import Rejected
 
 KEEP: Final = ("all", "agreed", "union", "arbiter")
-"""``all``: what the first teacher predicted, whatever the second says. ``agreed``: what both predicted. ``union``: what
-either predicted. ``arbiter``: what both predicted, and what an arbiter accepts of the rest."""
+"""``all``: the first teacher's entities. ``agreed``: those of both. ``union``: those of either. ``arbiter``: those of
+both, and those of either that an arbiter accepts."""
 
 REASON: Final = "second teacher"
-"""What the reasons of its rejected records begin with."""
+"""The beginning of the reasons of rejected records."""
 
 
 def apply(
@@ -25,15 +25,15 @@ def apply(
     accepted: frozenset[tuple[str, str]] | None = None,
     affirmed: frozenset[tuple[str, str]] = frozenset(),
 ) -> Cleaned:
-    """Return ``cleaned``, which is the first teacher's, with the entities that ``keep`` leaves and adds.
+    """Return the first teacher's cleaned answer with the entities that ``keep`` removes and adds.
 
     Args:
-        cleaned: what came of the first teacher's answer.
+        cleaned: the first teacher's cleaned answer.
         pairs: its entities, compared with those of the second teacher.
         keep: one of ``KEEP``.
         accepted: mention and label of the entities that the arbiter accepted; None: it has not decided, and the passage
             stays as it is.
-        affirmed: mention and label of the entities that people affirmed: they stay, whatever a teacher says.
+        affirmed: mention and label of the entities that people affirmed, which stay in any case.
     """
     annotation = cleaned.annotation
     if annotation is None or keep == "all" or (keep == "arbiter" and accepted is None):

@@ -14,17 +14,16 @@ from annotator.checking.probabilities import Probabilities
 from annotator.storage import tables
 
 INEXACT: Final = 0.05
-"""Added where the mention does not stand in the passage letter by letter."""
+"""Added where the mention differs from the passage in some letters."""
 ACCEPTED: Final = 0.2
 REJECTED: Final = 0.95
 """Doubt of what an arbiter accepted and rejected."""
 UNSURE: Final = 0.3
-"""Share of the remaining doubt that a token of probability 0 adds.
+"""Share of the remaining certainty that a token of probability 0 removes.
 
-The doubt becomes 1 - (1 - d)(1 - UNSURE (1 - p)), d by the verdict and p by the tokens. Disagreement tells wrong
-entities from right ones much better than token probabilities do (AUROC 0.66 to 0.74 on entities), so these order the
-entities of one verdict, and never lift an agreed one above one on which the teachers differ. docs/second-opinion.md has
-the figures.
+The doubt is 1 - (1 - d)(1 - UNSURE (1 - p)), with d by the verdict and p by the tokens. Disagreement is a much better
+sign of wrong entities than token probabilities (AUROC 0.66 to 0.74), so these only order the entities of one verdict
+(docs/second-opinion.md).
 """
 
 
@@ -39,7 +38,7 @@ class Opinion:
     """Its first occurrence, in code points, half open."""
     label: str
     other_label: str
-    """The other teacher's type for it; empty where that one has nothing there."""
+    """The other teacher's type for it; empty where that one predicted nothing."""
     verdict: str
     doubt: float
     """From 0 to 1."""
@@ -48,11 +47,11 @@ class Opinion:
     arbiter: str
     """``accepted`` or ``rejected``; empty where no arbiter decided."""
     probability: float | None = None
-    """Of its least probable token, the mean of both teachers where they agree; None where none was given."""
+    """Of its least probable token, the mean of both teachers where they agree; None where it is unknown."""
 
 
 def schema(*, logprobs: bool) -> pa.Schema:
-    """Return the columns of ``agreement.parquet``; one more where a teacher was asked for token probabilities."""
+    """Return the columns of ``agreement.parquet``, without ``probability`` unless a teacher was asked for ``logprobs``."""
     columns = tables.schema_of(Opinion)
     return columns if logprobs else columns.remove(columns.get_field_index("probability"))
 
@@ -69,7 +68,7 @@ def opinions(
         passage_id: of the passage.
         pairs: as ``compare`` returns them.
         accepted: mention and label of the entities that an arbiter accepted; None where none decided.
-        sure: how sure the first and the second teacher were of their entities.
+        sure: probabilities of the entities of the first and of the second teacher.
     """
     for pair in pairs:
         for entity in pair.entities:
@@ -95,10 +94,12 @@ def opinions(
 
 
 def _probability(pair: Pair, teacher: str, sure: tuple[Probabilities, Probabilities]) -> float | None:
-    asked = {"both": (0, 1), "first": (0,), "second": (1,)}[teacher]
-    entities = (pair.first, pair.second)
-    given = [sure[one][own.key] for one in asked if (own := entities[one]) is not None and own.key in sure[one]]
-    return round(sum(given) / len(given), 4) if given else None
+    own = [
+        known[entity.key]
+        for name, entity, known in zip(("first", "second"), (pair.first, pair.second), sure, strict=True)
+        if entity is not None and teacher in (name, "both") and entity.key in known
+    ]
+    return round(sum(own) / len(own), 4) if own else None
 
 
 def _doubt(entity: Entity, verdict: str, decided: str, probability: float | None) -> float:

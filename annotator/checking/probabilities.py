@@ -1,8 +1,8 @@
-"""How sure a teacher was of each entity, by the probabilities of the tokens in which it named it.
+"""Compute the probability of each entity from the token probabilities of the reply.
 
-The probability of an entity is that of its least probable token, from the first of the mention to the last of the type
-(SelfCheckGPT's Max(-log p): Manakul, Liusie and Gales 2023): one wrong token makes a wrong span or a wrong type. The
-tokens between the two count, since the quote that ends a mention is where its right edge was decided.
+It is that of the least probable token from the first of the mention to the last of the type (SelfCheckGPT's
+Max(-log p): Manakul, Liusie and Gales 2023), since one wrong token makes a wrong span or type. Tokens between mention
+and type count too: the quote after a mention decides where it ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from annotator.teachers.token_logprobs import least_probability
 Probabilities: TypeAlias = Mapping[tuple[str, str], float]
 """By mention and type of an entity of one passage."""
 _BETWEEN: Final = r"\W{1,40}(?:\w{1,20}\W{1,40})?"
-"""Between a mention and its type: quotes and commas, and at most one word, such as the key ``type``."""
+"""Between a mention and its type: punctuation, and at most one word, such as the key ``type``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ SCHEMA: Final = tables.schema_of(EntityProbability)
 
 
 def asks_for_logprobs(config: RunConfig) -> bool:
-    """Whether the teacher of ``config`` is asked for token probabilities (``--option logprobs=true``)."""
+    """Return whether the teacher of ``config`` is asked for token probabilities (``--option logprobs=true``)."""
     return bool(config.options.get("logprobs"))
 
 
 def of_entities(entities: Iterable[Entity], reply: str, logprobs: str) -> dict[tuple[str, str], float]:
-    """Return the probability of each of ``entities``, which came of ``reply``, by mention and type.
+    """Return the probability of each of the ``entities`` of ``reply``, by mention and type.
 
-    An entity is missing that the reply does not name letter by letter, and all are where there are no ``logprobs`` (in
-    the compact form of ``annotator.teachers.token_logprobs``).
+    ``logprobs`` has the form of ``annotator.teachers.token_logprobs``; if it is empty, so is the result. An entity that
+    the reply names with other letters has no probability.
     """
     found = {}
     for entity in entities if logprobs else ():
@@ -72,7 +72,7 @@ def read_probabilities(path: Path) -> Iterator[EntityProbability]:
 
 
 def _named(entity: Entity, reply: str) -> Iterator[tuple[int, int]]:
-    """Yield where ``reply`` names an entity, with its type if that follows; the last place, after any thinking."""
+    """Yield the last span in ``reply`` that names an entity, with its type if that follows, or nothing."""
     mention, quoted = rf"(?<!\w){re.escape(entity.mention)}(?!\w)", rf"(?<=\"){re.escape(entity.mention)}(?=\")"
     labels = "|".join(re.escape(label) for label in dict.fromkeys(place.raw_label for place in entity.places))
     for pattern in (*(rf"{one}{_BETWEEN}(?:{labels})(?!\w)" for one in (quoted, mention)), quoted, mention):

@@ -14,7 +14,7 @@ from annotator.storage import tables
 from normalizers.labels import LabelDecision
 
 ABSENT: Final = 0.5
-"""Types that the first teacher did not find and that are asked about, for each type that it found."""
+"""Absent types that are asked about, for each type that the first teacher found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class QueryAnswer:
     """The answer to one query."""
 
     place: int
-    """Which passage of its partition it is about."""
+    """Index of its passage in the partition."""
     entity_type: str
     reply: str
     finish_reason: str
@@ -34,9 +34,9 @@ SCHEMA: Final = tables.schema_of(QueryAnswer)
 
 
 def combined(passage: Passage, answers: Sequence[QueryAnswer]) -> tuple[Cleaned | None, frozenset[str]]:
-    """Return what came of all ``answers`` about a passage together, and the types that they answer.
+    """Return all ``answers`` about a passage cleaned together, or None, and the types that they answer.
 
-    An answer that cannot be read or was cut off answers nothing; None where no answer is left.
+    Answers that cannot be read or were cut off are ignored.
     """
     mentions: list[RawMention] = []
     types: set[str] = set()
@@ -51,7 +51,7 @@ def combined(passage: Passage, answers: Sequence[QueryAnswer]) -> tuple[Cleaned 
 
 
 class _AsAsked:
-    """Leaves labels as they are: the types that are asked about are those of the dataset already."""
+    """Keeps labels as they are, since queries ask about types of the dataset."""
 
     def decide(self, raw: str) -> LabelDecision:
         return LabelDecision(raw, raw, "kept", "asked")

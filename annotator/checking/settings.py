@@ -1,7 +1,7 @@
-"""Settings of a second teacher, in ``check.json`` of the run directory. Without the file a run is as if there was none.
+"""Read and write the settings of a second teacher, in ``check.json`` of the run directory.
 
-The file is written once the second teacher has been asked, and names the answers there were: the stages that depend on
-them run again when more arrive.
+The file is written once the second teacher has been asked. It has a hash of the answers, so that the stages that depend
+on them run again when there are more.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ TEACHER: Final = tuple(item.name for item in dataclasses.fields(RunConfig) if it
 BY: Final = ("passage", "query")
 """What a second teacher is asked: for all entities of a passage, or a query for each of its types."""
 ADDED: Final = ("by", "draw", "arbiter", "queries")
-"""Fields that came later. Their defaults are what checks did before, so that these find their answers again."""
+"""Fields that older files lack. Their defaults ask the questions of that time, so answers are found again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSettings:
-    """What ``check.json`` holds."""
+    """The content of ``check.json``."""
 
     teacher: Mapping[str, Any]
     """The settings of ``TEACHER``."""
@@ -62,12 +62,12 @@ class CheckSettings:
             raise ConfigError(f"no prompt {self.arbiter!r} for the arbiter")
 
     def config(self, first: RunConfig) -> RunConfig:
-        """Return the settings of a run whose teacher is the second one; all others are those of ``first``."""
+        """Return the settings ``first`` of a run with the second teacher in place of the first."""
         own = {name: value for name, value in first.as_dict().items() if name not in TEACHER}
         own |= {"translate_labels": False, "instruction": "type"}
         provider = PROVIDERS.get(self.teacher.get("provider") or RunConfig().provider)
         if provider and not provider.chat:
-            own["types"] = ""  # it cannot be asked for them; its labels are mapped to them all the same
+            own["types"] = ""  # it cannot be asked for types; its labels are still mapped to them
         config = make_config(own, dict(self.teacher))
         if self.by == "query" and not PROVIDERS[config.provider].chat:
             raise ConfigError(f"--by query needs --provider {chat_providers()}; the local teacher answers no questions")
@@ -94,7 +94,7 @@ def read_check(path: Path) -> CheckSettings | None:
 
 
 def write_check(path: Path, settings: CheckSettings) -> None:
-    """Write ``check.json``, without what older versions did not have and what still is as it was then."""
+    """Write ``check.json``, without those fields of ``ADDED`` that have their defaults."""
     added = {item.name: item.default for item in dataclasses.fields(CheckSettings) if item.name in ADDED}
     stored = {name: value for name, value in asdict(settings).items() if name not in added or value != added[name]}
     write_json(path, {"version": VERSION, **stored})
