@@ -51,7 +51,7 @@ class Opinion:
 
 
 def schema(*, logprobs: bool) -> pa.Schema:
-    """Return the columns of ``agreement.parquet``, without ``probability`` unless a teacher was asked for ``logprobs``."""
+    """Return the columns of ``agreement.parquet``; ``probability`` only where a teacher was asked for ``logprobs``."""
     columns = tables.schema_of(Opinion)
     return columns if logprobs else columns.remove(columns.get_field_index("probability"))
 
