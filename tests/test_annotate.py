@@ -356,6 +356,32 @@ def test_an_answer_beside_a_fatal_one_is_kept(ledger: Ledger, make_passage: Make
     assert len(ledger) == 6
 
 
+@pytest.mark.parametrize("kind", ["http 401", "http 429"])
+def test_a_run_that_stops_waits_for_the_requests_in_flight(
+    ledger: Ledger, make_passage: MakePassage, kind: str
+) -> None:
+    """The answers on their way are paid for: they are kept, and nothing more is asked."""
+    refused, at_once = asyncio.Event(), 6
+
+    class Slow(QueueTeacher):
+        async def ask(self, question: Question) -> Reply:
+            reply = await super().ask(question)
+            if self.asked.total() > 1:
+                self.answered += 1
+                if self.answered == at_once:
+                    refused.set()
+                    raise TeacherError("no more today", kind=kind, retry_after=7200.0)
+                await refused.wait()
+                await asyncio.sleep(0.05)
+            return reply
+
+    teacher = Slow()
+    with pytest.raises(TeacherError, match="no more today"):
+        annotate(passages(make_passage, 50), teacher, ledger, pace(concurrency=at_once), Progress())
+    assert teacher.asked.total() == 1 + at_once
+    assert len(ledger) == at_once
+
+
 def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:
     """Without passages there is no request."""
     teacher = QueueTeacher()

@@ -128,7 +128,12 @@ class _Pool:
 
     async def _work(self) -> None:
         while task := await self._next():
-            if (wait := await self._ask(task)) is not None:
+            try:
+                wait = await self._ask(task)
+            except TeacherError:
+                await self._requests.stop()  # before the error cancels the other workers
+                raise
+            if wait is not None:
                 heappush(self._waiting, (time.monotonic() + wait, task.question.key, task))
 
     async def _next(self) -> Task | None:

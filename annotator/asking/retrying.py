@@ -5,6 +5,7 @@ A question has ``1 + max_retries`` tries. A failure while the endpoint is down i
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -45,6 +46,8 @@ class Requests:
         self._patience, self._concurrency, self._limit = pace.patience, pace.concurrency, limit
         self._breaker = Breaker(self._probe, progress.say, pace.patience)
         self._reported_cut_thinking = False
+        self._in_flight, self._stopped = 0, False
+        self._none_in_flight = asyncio.Event()
 
     async def send(self, task: Task) -> tuple[Reply, float]:
         """Send one request, once breaker and limits allow it.
@@ -57,8 +60,16 @@ class Requests:
         """
         await self._breaker.closed()
         entry = await self._limit.acquire(task.tokens)
+        if self._stopped:
+            await asyncio.Future()  # until this worker is cancelled
         began = time.monotonic()
-        reply = await self._teacher.ask(task.question)
+        self._in_flight += 1
+        try:
+            reply = await self._teacher.ask(task.question)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._none_in_flight.set()
         latency = time.monotonic() - began
         self._breaker.alive()
         self._limit.settle(entry, reply.prompt_tokens + reply.completion_tokens)
@@ -103,6 +114,14 @@ class Requests:
         if task.failed > self._retries or task.put_off > self._patience.put_off:
             return None
         return wait_before(error.retry_after, task.failed + task.put_off, self._patience.between_tries)
+
+    async def stop(self) -> None:
+        """Send no further request, and wait for the answers to those in flight, since they are paid for."""
+        self._stopped = True
+        if self._in_flight:
+            self._progress.say(f"the run stops after the answers to the {self._in_flight} requests in flight")
+            self._none_in_flight.clear()
+            await self._none_in_flight.wait()
 
     async def refuses_all(self, error: TeacherError) -> bool:
         """Return whether the endpoint refuses even a request of one word, having refused a question with ``error``."""
