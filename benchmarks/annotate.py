@@ -1,18 +1,18 @@
-"""How close to an endpoint's own limit the annotation engine comes, and at what cost, beside bare clients.
+"""How close the annotation engine comes to the limit of an endpoint, and its CPU time, compared with bare clients.
 
     python benchmarks/annotate.py [--passages 2000] [--settings 0.1x64,0.2x256] [--rounds 5] [--memory 2000,50000]
                                   [--clients engine,aiohttp,openai] [--base-url URL,URL] [--json]
 
-A setting is the seconds that the endpoint takes for an answer, and the number of requests at once. Every client does
-the same work: it fills the shipped prompt with each passage, sends it, and takes the text out of the answer. The engine
-also keeps every answer in a ledger on the disk ("asking"), and then finds it again and reads it as `clean` does
-("all"). Each run is a process of its own; a round runs every client once, in turn, so that what else the machine does
-hits all alike; figures are medians, "times" the median of each round's ratio of CPU time to that of the bare aiohttp
-client. Without --base-url (one address for each setting, in order) endpoints are started in processes of their own.
+A setting is the latency of the endpoint in seconds and the number of concurrent requests. Every client does the same
+work: it fills the shipped prompt with each passage, sends it, and reads the text of the answer. The engine also stores
+every answer in a ledger on the disk ("asking"), and then finds it again and parses it as `clean` does ("all"). Each run
+is its own process. A round runs every client once, in turn, so that other load of the machine affects all of them.
+Figures are medians; "times" is the median of each round's ratio of CPU time to that of the bare aiohttp client. Without
+--base-url (one address for each setting, in order), endpoints are started in their own processes.
 
-The limit is requests at once / seconds for an answer. No run of so many passages can quite reach it: passages are
-answered in whole rounds, of which the engine needs one more, since its first question goes out alone; "of possible" is
-the share of what that leaves. At the end, the engine's peak of memory by number of passages, at the first setting.
+The limit is the number of concurrent requests / the latency. No run reaches it completely: passages are answered in
+waves, and the engine needs one more, since its first question is sent alone; "of possible" is the share of what remains
+possible. At the end, the peak of the engine's memory by number of passages is measured, at the first setting.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ REPLY = '[["Nguyễn Văn An", "person"], ["Hà Nội", "city"], ["Bộ Y tế",
 
 
 def passages(number: int) -> Iterator[Passage]:
-    """Passages of about 900 characters, cut from the bundled sample and numbered, made as they are taken."""
+    """Yield numbered passages of about 900 characters, cut from the bundled sample."""
     text = " ".join(
         json.loads(line)["text"]
         for path in sorted((ROOT / "annotator" / "sources" / "bundled").glob("*.jsonl"))
@@ -61,13 +61,13 @@ class Took(NamedTuple):
 
 
 class Watch:
-    """Runs from when it is made."""
+    """A stopwatch that starts when it is created."""
 
     def __init__(self) -> None:
         self.began = Took(time.perf_counter(), time.process_time())
 
     def took(self) -> Took:
-        """Time since then."""
+        """Return the time since the start."""
         return Took(time.perf_counter() - self.began.wall, time.process_time() - self.began.cpu)
 
 
@@ -75,7 +75,7 @@ class Watch:
 
 
 def run_engine(base_url: str, number: int, concurrency: int) -> Took:
-    """The engine with its ledger, and the reader of replies."""
+    """The engine with its ledger and the parser."""
     from annotator.asking.pool import ask_all
     from annotator.asking.rate_limits import Pace
     from annotator.cleaning.replies.parser import parse_reply
@@ -98,7 +98,7 @@ def run_engine(base_url: str, number: int, concurrency: int) -> Took:
 
 
 def run_aiohttp(base_url: str, number: int, concurrency: int) -> Took:
-    """Nothing but requests."""
+    """A bare aiohttp client."""
     import aiohttp
 
     async def all_of_them() -> Took:
@@ -114,7 +114,7 @@ def run_aiohttp(base_url: str, number: int, concurrency: int) -> Took:
 
 
 def run_openai(base_url: str, number: int, concurrency: int) -> Took:
-    """The openai SDK as its manual shows it."""
+    """The openai SDK, used as in its manual."""
     import openai
 
     async def all_of_them() -> Took:
@@ -153,7 +153,7 @@ CLIENTS = {"engine": run_engine, "aiohttp": run_aiohttp, "openai": run_openai}
 
 
 def one_run(client: str, base_url: str, number: int, concurrency: int) -> None:
-    """Run one client in this process and print what it took; one passage before that has everything imported."""
+    """Run one client in this process and print its times; a first passage imports everything."""
     CLIENTS[client](base_url, 1, 1)
     watch = Watch()
     asked = CLIENTS[client](base_url, number, concurrency)
@@ -166,7 +166,7 @@ def one_run(client: str, base_url: str, number: int, concurrency: int) -> None:
 
 
 class Answering(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive: answers every request with ``REPLY`` after ``latency`` seconds."""
+    """HTTP/1.1 with keep-alive that answers every request with ``REPLY`` after ``latency`` seconds."""
 
     def __init__(self, latency: float) -> None:
         self.latency = latency
@@ -179,11 +179,11 @@ class Answering(asyncio.Protocol):
         self.answer = head.encode() + content
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Store the transport."""
         self.transport: Any = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer every whole request."""
+        """Answer every complete request."""
         self.received += data
         while (end := self.received.find(b"\r\n\r\n")) >= 0:
             head = self.received[:end].lower()
@@ -217,7 +217,7 @@ def serve(latency: float) -> None:
 def measure(
     options: argparse.Namespace, base_url: str, latency: float, concurrency: int
 ) -> dict[str, dict[str, float]]:
-    """Medians of ``--rounds`` rounds."""
+    """Return the medians of ``--rounds`` rounds."""
     number = options.passages
     rounds = [
         {client: one_process(client, base_url, number, concurrency) for client in options.clients.split(",")}
@@ -243,14 +243,14 @@ def measure(
 
 
 def one_process(client: str, base_url: str, number: int, concurrency: int) -> dict[str, float]:
-    """What one run took, in a process of its own."""
+    """Run one client in its own process and return its times."""
     command = [sys.executable, __file__, "--one", client, base_url, str(number), str(concurrency)]
     taken: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603
     return taken
 
 
 def table(name: str, figures: dict[str, dict[str, float]]) -> None:
-    """Print what was measured at one setting."""
+    """Print the figures of one setting."""
     print(f"\n{name}")
     print(
         f"{'client':<8} {'requests/s':>10} {'of limit':>9} {'of possible':>12} "
@@ -266,7 +266,7 @@ def table(name: str, figures: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the options, measure, print."""
     if sys.argv[1:2] == ["--serve"]:
         return serve(float(sys.argv[2]))
     if sys.argv[1:2] == ["--one"]:

@@ -1,11 +1,11 @@
 """Time and memory of the audit, by number of samples.
 
-    python benchmarks/audit.py make RUN OUT --samples 1000000   # a run directory of so many samples
+    python benchmarks/audit.py make RUN OUT --samples 1000000   # a run directory with this number of samples
     python benchmarks/audit.py measure OUT                       # seconds, and the largest memory
 
 ``make`` repeats a run: every copy has its own ids, and its texts are written in another alphabet (small letters
-exchanged, the same in the mentions), so that copies are no duplicates of each other, while offsets, lengths, types and
-the leaks within a copy stay. ``measure`` audits in a fresh process, after the imports.
+permuted, the same in the mentions), so that copies are not duplicates of each other; offsets, lengths, types and the
+leaks within a copy stay the same. ``measure`` audits in a fresh process, after the imports.
 
 Measured from a run over 300 real articles with the local teacher, on two busy cores:
 
@@ -31,7 +31,7 @@ from annotator.storage.rundir import SPLITS, RunDir
 IDS = {"id", "passage_id", "document_id"}
 TEXTS = {"text", "input", "output"}
 LETTERS = b"ghijklmopqsvwxyz"
-"""Small letters that mean nothing in JSON after a backslash."""
+"""Small letters that have no meaning after a backslash in JSON."""
 
 
 def make(source: RunDir, out: RunDir, wanted: int) -> None:
@@ -52,7 +52,7 @@ def make(source: RunDir, out: RunDir, wanted: int) -> None:
                     write(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
         print(written, flush=True)
     for stage in manifest["stages"].values():
-        for flow in stage["funnel"]:  # nothing was rejected in the copies
+        for flow in stage["funnel"]:  # the copies have no rejections
             flow["in"], flow["rejected"] = (flow["in"] - sum(flow["rejected"].values())) * copies, {}
             flow["out"] *= copies
             flow["made"] = {name: count * copies for name, count in flow["made"].items()}
@@ -69,7 +69,7 @@ def _copied(column: pa.Array, name: str, copy: str, letters: bytes) -> pa.Array:
     if name in IDS:
         return pc.binary_join_element_wise(copy, column, "")
     if name in TEXTS:
-        whole = pa.concat_arrays([column])  # of its own, from the first byte on
+        whole = pa.concat_arrays([column])  # its data begin at the first byte
         valid, offsets, data = whole.buffers()
         written = pa.py_buffer(data.to_pybytes().translate(letters))
         return pa.Array.from_buffers(whole.type, len(whole), [valid, offsets, written], offset=whole.offset)
@@ -77,7 +77,7 @@ def _copied(column: pa.Array, name: str, copy: str, letters: bytes) -> pa.Array:
 
 
 def _letters(number: int) -> bytes:
-    """Another order of the letters for each copy; the first keeps its own."""
+    """Return another permutation of the letters for each copy; the first is unchanged."""
     order = list(LETTERS)
     if number:
         random.Random(number).shuffle(order)
@@ -85,7 +85,7 @@ def _letters(number: int) -> bytes:
 
 
 def measure(target: Path) -> None:
-    """Audit, and print what it took."""
+    """Audit a run, and print time and memory."""
     import pandas  # noqa: F401 - what the audit needs is loaded before the clock starts
 
     from data_cards.audit.compute import audit_dataset

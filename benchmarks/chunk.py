@@ -1,21 +1,20 @@
-"""Speed and quality of chunking, beside other chunkers and beside encoding the same text once.
+"""Speed and quality of chunking, compared with other chunkers and with encoding the same text once.
 
     python benchmarks/chunk.py --corpus news/ --docs 6600 --rounds 5
-    pip install semchunk chonkie langchain-text-splitters llama-index-core    # what is missing is named and left out
+    pip install semchunk chonkie langchain-text-splitters llama-index-core    # missing ones are reported and skipped
 
 Every tool gets the same documents, tokenizer (tiktoken with Llama 3's vocabulary) and limit, with no overlap, in one
-process on one core; in each round they take turns, after a separate first one (``cold_seconds``: the table of
-words is empty then). ``ratio`` is the median over the rounds of a tool's CPU time by that of encoding every document
-once in the same round, so that a busy machine matters little.
+process on one core. They run in turn in each round, after a separate first round (``cold_seconds``: with an empty table
+of words). ``ratio`` is the median over the rounds of a tool's CPU time divided by that of encoding every document once
+in the same round, so that other load of the machine matters little.
 
-With --workers the last line is the pipeline's own way on so many cores: time by the clock, processes fed and their
-passages taken back, by that of encoding once on one core. First with the start of the processes, then when they are
-there and have seen these words.
+With --workers, the last line is the pipeline on so many cores: the wall time, including the transfer of documents
+and passages, divided by that of encoding once on one core; first with the start of the processes, then with processes
+that have started and have seen these words.
 
-Quality is of what comes out. ``within``: the share of chunks of --min-tokens to --max-tokens tokens. ``whole``: the
-share that begins and ends where sentences of a document do, by our own rules for sentences, which favours us. ``lost``:
-characters of the documents, white space left out, that are in no chunk (what we hand back as rejected among them).
-``altered``: chunks that are no slice.
+Quality of the chunks: ``within`` is the share of chunks of --min-tokens to --max-tokens tokens; ``whole`` the share
+with sentence bounds at both ends, by our own rules for sentences, which favours us; ``lost`` the non-space characters
+of the documents that are in no chunk (including those that we reject); ``altered`` the chunks that are not slices.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from annotator.sources.sampling import sample
 from annotator.storage.tables import DOCUMENT, to_batch
 
 Chunk = tuple[str, list[tuple[int, str, int | None]]]
-"""Its text, and its pieces as (number of the document, text, where that begins if the tool says so)."""
+"""The text, and its pieces as (number of the document, text, offset if the tool returns it)."""
 
 
 def ours(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[Passage]:  # noqa: ARG001
@@ -55,19 +54,19 @@ def ours(documents: list[Document], encoding: Any, low: int, high: int) -> Itera
 
 
 def semchunk(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
-    """By semchunk's own counter."""
+    """Chunk with semchunk's own counter."""
     chunker = import_module("semchunk").chunkerify(lambda text: len(encoding.encode_ordinary(text)), high)
     return (chunker(document.text) for document in documents)
 
 
 def chonkie(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
-    """By sentences, as many as fit."""
+    """Chunk by sentences, as many as fit."""
     chunker = import_module("chonkie").SentenceChunker(tokenizer=encoding, chunk_size=high, chunk_overlap=0)
     return ([item.text for item in chunker.chunk(document.text)] for document in documents)
 
 
 def langchain(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
-    """By paragraphs, then sentence ends, then spaces."""
+    """Chunk by paragraphs, then sentence ends, then spaces."""
     splitter = import_module("langchain_text_splitters").RecursiveCharacterTextSplitter(
         chunk_size=high,
         chunk_overlap=0,
@@ -79,7 +78,7 @@ def langchain(documents: list[Document], encoding: Any, low: int, high: int) -> 
 
 
 def llama_index(documents: list[Document], encoding: Any, low: int, high: int) -> Iterator[list[str]]:  # noqa: ARG001
-    """By paragraphs, then its sentences (nltk's, of English)."""
+    """Chunk by paragraphs, then by sentences of nltk for English."""
     splitter = import_module("llama_index.core.node_parser").SentenceSplitter(
         chunk_size=high, chunk_overlap=0, tokenizer=encoding.encode_ordinary
     )
@@ -96,7 +95,7 @@ TOOLS: dict[str, Callable[..., Iterator[Any]]] = {
 
 
 def cpu_seconds(work: Callable[[], Iterable[Any]]) -> float:
-    """Run through what ``work`` yields. The garbage collector looks at what that makes, not at the corpus held here."""
+    """Consume ``work`` and return its CPU time; the corpus is frozen, so that garbage collection skips it."""
     gc.collect()
     gc.freeze()
     began = time.process_time()
@@ -105,7 +104,7 @@ def cpu_seconds(work: Callable[[], Iterable[Any]]) -> float:
 
 
 def on_all_cores(documents: list[Document], encoding: Any, low: int, high: int, workers: int) -> dict[str, float]:
-    """Seconds by the clock to chunk in ``workers`` processes, by those to encode once in this one."""
+    """Return the wall time of chunking in ``workers`` processes, divided by that of encoding once in this one."""
 
     def seconds(work: Iterable[Any]) -> float:
         began = time.perf_counter()
@@ -116,7 +115,7 @@ def on_all_cores(documents: list[Document], encoding: Any, low: int, high: int, 
     work = partial(chunk_part, tokenizer=load_tokenizer("llama3"), **bounds, near_duplicates=False)
     blocks = [to_batch(documents[begin : begin + BLOCK], DOCUMENT) for begin in range(0, len(documents), BLOCK)]
     gc.collect()
-    gc.freeze()  # the pipeline holds no documents
+    gc.freeze()  # as in the pipeline, which holds no documents
     once = seconds(len(encoding.encode_ordinary(document.text)) for document in documents)
     with closing(LocalEngine(workers)) as engine:
         taken = {name: seconds(engine.spread(work, blocks)) for name in ("from_start", "processes_there")}
@@ -124,7 +123,7 @@ def on_all_cores(documents: list[Document], encoding: Any, low: int, high: int, 
 
 
 def chunks_of(documents: list[Document], made: Iterable[Any]) -> Iterator[Chunk]:
-    """Bring passages, and lists of chunks a document, to one form."""
+    """Convert passages, or lists of chunks a document, to one form."""
     numbers = {document.id: number for number, document in enumerate(documents)}
     for number, item in enumerate(made):
         if isinstance(item, Passage):
@@ -135,7 +134,7 @@ def chunks_of(documents: list[Document], made: Iterable[Any]) -> Iterator[Chunk]
 
 
 def quality(documents: list[Document], chunks: Iterable[Chunk], encoding: Any, low: int, high: int) -> dict[str, Any]:
-    """Judge what came out."""
+    """Return the quality figures of the chunks."""
     sentences = [split_sentences(document.text) for document in documents]
     edges = [({item.start for item in row}, {item.end for item in row}) for row in sentences]
     left = [[not character.isspace() for character in document.text] for document in documents]
@@ -167,7 +166,7 @@ def quality(documents: list[Document], chunks: Iterable[Chunk], encoding: Any, l
 
 
 def main() -> None:
-    """Run the rounds, print the figures."""
+    """Run the rounds and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="a source, as vner-annotate build takes it")
     parser.add_argument("--docs", type=int, default=6600)

@@ -1,12 +1,12 @@
-"""Speed and memory of cleaning and exploding the answers that a run directory holds. No question is asked.
+"""Speed and memory of cleaning and exploding the answers in a run directory, without a request.
 
     vner-annotate build news/ --out runs/news
     python benchmarks/clean.py runs/news --passages 16000
     python benchmarks/clean.py runs/news --passages 16000 --predictions 13 --wrong 0.05
 
-Each round is one process on one core, over copies of the passages and the ledger; figures are of the best round.
-With --predictions the replies are generated: names and numbers of the passage, a share of them of another passage, with
-type names of the lexicon in any spelling, as a large model might write them.
+Each round is one process on one core, with copies of the passages and the ledger; figures are those of the best round.
+With --predictions the replies are generated: names and numbers of the passage, a share of them from another passage,
+with type names of the lexicon in any spelling, as a large model might write them.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def copied(source: RunDir, root: Path, passages: int) -> RunDir:
 
 
 def make_replies(run: RunDir, teacher: Teacher, predictions: int, wrong: float) -> None:
-    """Put a ledger with made replies in place of that of ``run``."""
+    """Replace the ledger of ``run`` by one with generated replies."""
     run.ledger.unlink()
     rng, lexicon = random.Random(0), load_lexicon()
     labels = [*sorted(lexicon.known), *sorted(lexicon.vietnamese), *sorted(lexicon.abbreviations)]
     rng.shuffle(labels)
-    weights = list(accumulate(rank**-1.5 for rank in range(1, len(labels) + 1)))  # a few types are most of what is said
+    weights = list(accumulate(rank**-1.5 for rank in range(1, len(labels) + 1)))  # a few types are the most frequent
     spellings = (str, str.upper, str.title, lambda label: label.replace(" ", "_"), lambda label: f"{label}s")
 
     def prediction(names: list[str]) -> list[str]:
@@ -80,7 +80,7 @@ def make_replies(run: RunDir, teacher: Teacher, predictions: int, wrong: float) 
 
 
 def one_round(source: RunDir, args: argparse.Namespace) -> dict[str, float]:
-    """Clean and explode once, in this process."""
+    """Clean and explode once in this process."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(islice(os.sched_getaffinity(0), 1)))
     stored = source.read_manifest()["config"]
@@ -111,7 +111,7 @@ def one_round(source: RunDir, args: argparse.Namespace) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run the rounds, print the figures."""
+    """Run the rounds and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a run directory whose passages are answered")
     parser.add_argument("--passages", type=int, default=16000)

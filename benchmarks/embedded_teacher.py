@@ -1,12 +1,12 @@
-"""How well the embedded teacher finds people, places and organizations: precision, recall and F1 by type.
+"""Precision, recall and F1 by type of the embedded teacher for persons, locations and organizations.
 
     python benchmarks/embedded_teacher.py [FILE ...] [--levels 1] [--errors] [--json]
 
-Without a FILE it is measured on ``benchmarks/data/embedded_teacher.jsonl``: 46 passages of the bundled sample, one an
-article, annotated by hand by the conventions of VLSP 2018. A FILE is such a JSON Lines file (``text`` and ``entities``,
-a list of ``[mention, type]``), or text with ``<ENAMEX TYPE="...">`` tags, of which ``--levels`` levels of nesting are
-gold; its lines are joined to passages of about 900 characters. A mention is right when both ends and the type are. What
-is measured is what a dataset gets: the predictions after grounding and projection.
+Without a FILE the gold is ``benchmarks/data/embedded_teacher.jsonl``: 46 passages of the bundled sample, one of each
+article, annotated by hand by the conventions of VLSP 2018. A FILE is a JSON Lines file of this form (``text`` and
+``entities``, a list of ``[mention, type]``), or text with ``<ENAMEX TYPE="...">`` tags, of which ``--levels`` levels of
+nesting are gold; its lines are joined to passages of about 900 characters. A mention is right if both ends and the type
+are. The predictions are those after grounding and projection, as in a dataset.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ SHIPPED = Path(__file__).parent / "data" / "embedded_teacher.jsonl"
 CHARS = 900
 
 Span = tuple[int, int, str]
-"""Start, end and type of a mention, in code points of its passage."""
+"""Start, end and type of a mention; offsets are code points of its passage."""
 
 
 @dataclass(frozen=True)
 class Gold:
-    """A passage and what it holds."""
+    """A passage and its entities."""
 
     text: str
     spans: frozenset[Span]
 
 
 def located(text: str, pairs: Iterable[tuple[str, str]]) -> frozenset[Span]:
-    """Where mentions with these types stand in ``text``, as the clean stage sees it."""
+    """Return the places of mentions with these types in ``text``, as the clean stage finds them."""
     entities = list(pairs)
     found = [Grounder(text).ground(mention) for mention, _ in entities]
     projections = project(text, [match.spans if isinstance(match, Match) else () for match in found])
@@ -72,7 +72,7 @@ def read(path: Path, levels: int) -> Iterator[Gold]:
 
 
 def figures(right: int, predicted: int, gold: int) -> dict[str, float]:
-    """Precision, recall and F1 with their counts."""
+    """Return precision, recall and F1 with their counts."""
     precision, recall = right / max(1, predicted), right / max(1, gold)
     f1 = 2 * right / max(1, predicted + gold)
     return {"precision": precision, "recall": recall, "f1": f1, "right": right, "predicted": predicted, "gold": gold}

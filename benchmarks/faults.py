@@ -1,15 +1,15 @@
-"""How much longer a run takes when the endpoint misbehaves, fault by fault and all at once.
+"""How much longer a run takes with faults of the endpoint, each alone and all together.
 
     python benchmarks/faults.py [--passages 2000] [--latency 0.1] [--concurrency 64] [--timeout 2] [--rounds 1]
                                 [--only NAME,NAME]
 
-An endpoint in a process of its own answers after --latency seconds; --share of the passages meet the fault at their
-first try, and are answered at the second; a cut answer and a refusal are answers, and must not be asked for again.
-"all at once" is the list that the project promises to bear (LISTED), where that share meets each of the faults;
-"all retried at once" is harder: each of its faults is asked again. Every round times each case once, after one without
-faults; figures are medians of the rounds, "times" that of each round's ratio to the undisturbed time. "At best" is what
-no client can beat: every request, answered or not, holds one of --concurrency places for --latency. "Repeated" counts
-good answers that were sent more than once.
+An endpoint in its own process answers after --latency seconds. A share of the passages (--share) meets the fault at the
+first try and is answered at the second; a cut answer and a refusal are answers, which must not be asked for again.
+"all at once" is the list of faults that the project promises to handle (LISTED), each for that share; "all retried at
+once" is harder: each of its faults needs a retry. Every round times each case once, after one without faults; figures
+are medians of the rounds, "times" that of each round's ratio to the time without faults. "At best" is the lower bound
+for any client: every request, answered or not, occupies one of --concurrency connections for --latency. "Repeated"
+counts good answers that were sent more than once.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ FAULTS: dict[str, tuple[int, str, bytes] | str] = {
     "200 with an error": (200, JSON, b'{"error": {"message": "overloaded", "code": 500}}'),
     "invalid UTF-8": (200, JSON, b'{"choices": [{"message": {"content": "\xff\xfe"}, "finish_reason": "stop"}]}'),
 }
-"""Status, content type and body; or what happens to the connection. Each is asked again."""
+"""Status, content type and body, or a failure of the connection. Each is retried."""
 KEPT: dict[str, tuple[int, str, bytes]] = {
     "cut by length": (200, JSON, b'{"choices": [{"message": {"content": "[["}, "finish_reason": "length"}]}'),
     "refusal": (200, JSON, b'{"choices": [{"message": {"content": null, "refusal": "no"}, "finish_reason": "stop"}]}'),
 }
-"""Answers that asking again would not change."""
+"""Answers that a retry would not change."""
 LISTED = [name for name in [*FAULTS, *KEPT] if name not in ("hung up", "cut-off body")]
 """429 with and without Retry-After, 500, 503, connection reset, time-out, slow body, truncated JSON, empty content,
 finish_reason=length, refusal, content=null, wrong content type, HTML error page, 200 with an error, invalid UTF-8."""
 WAITING = ("time-out", "slow body")
-"""Those that hold a request until --timeout."""
+"""Faults that hold a request until --timeout."""
 
 
 class State:
-    """What the endpoint does, and what it has done."""
+    """What the endpoint has to do, and its counts."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -76,7 +76,7 @@ class State:
         self.good: Counter[bytes] = Counter()
 
     def fault_of(self, body: bytes) -> str:
-        """The fault that this request meets, if any."""
+        """Return the fault of this request, if any."""
         key = hashlib.sha256(body).digest()
         self.tries[key] += 1
         place = int.from_bytes(key[:4], "big") / 2**32 / self.share
@@ -89,14 +89,14 @@ class State:
 
 
 class Misbehaving(Answering):
-    """Answers as the settings say."""
+    """Answers or fails, as the settings demand."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state.latency)
         self.state = state
 
     def respond(self, head: bytes, body: bytes) -> None:
-        """Answer, or not."""
+        """Answer a request, or fail."""
         state = self.state
         if head.startswith(b"put"):
             state.__init__()  # type: ignore[misc]
@@ -141,14 +141,14 @@ def serve() -> None:
 
 
 def tell(url: str, method: str, what: object = None) -> Any:
-    """Talk to the endpoint about itself."""
+    """Send a control request to the endpoint."""
     request = urllib.request.Request(url, json.dumps(what).encode(), method=method)  # noqa: S310 - our own address
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         return json.load(answer)
 
 
 def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, Any]:
-    """One run; every passage must be answered."""
+    """Run once and check that every passage is answered."""
     from annotator.asking.pool import ask_all
     from annotator.asking.rate_limits import Pace
     from annotator.config.settings import RunConfig
@@ -169,7 +169,7 @@ def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, A
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the options, measure, print."""
     if sys.argv[1:] == ["--serve"]:
         return serve()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -193,7 +193,7 @@ def main() -> None:
     server = subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True)  # noqa: S603
     url = server.stdout.readline().strip() if server.stdout else ""
     try:
-        run(url, argparse.Namespace(**{**vars(options), "passages": 1}), [])  # everything is imported
+        run(url, argparse.Namespace(**{**vars(options), "passages": 1}), [])  # the first run imports everything
         for _ in range(options.rounds):
             for name in chosen:
                 found[name].append(run(url, options, cases[name]))
@@ -204,7 +204,7 @@ def main() -> None:
 
 
 def report(found: dict[str, list[dict[str, Any]]], options: argparse.Namespace) -> None:
-    """Print medians, and how far the ratios of the rounds are apart."""
+    """Print medians and the spread of the ratios."""
     print(f"{'fault':<26} {'seconds':>8} {'times':>6} {'from-to':>10} {'at best':>8} {'requests':>9} {'repeated':>9}")
     for name, rounds in found.items():
         times = [run["took"] / none["took"] for run, none in zip(rounds, found["none"], strict=True)]

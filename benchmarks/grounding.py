@@ -2,13 +2,12 @@
 
     python benchmarks/grounding.py --news DIR --pairs 20000 [--seed 0] [--slow-pairs 400] [--json]
 
-DIR holds Parquet files with a column ``text``. Articles are cut to passages of about 900 characters. A true pair is a
-passage and something it says (a capitalised run of syllables, a number, an abbreviation, common words), as it stands
-or in one of the ways in which a teacher rewrites it; a false pair is something that the passage does not say. What is
-true is decided here, by regular expressions and lists of syllables, not by the code under test. Contenders: the
-grounder; and where they are installed, rapidfuzz's partial alignment (score 90) and langextract's aligner (defaults);
-these two see ``--slow-pairs`` pairs. Speed is measured on the exact pairs beside a loop of `str.find` over all
-occurrences.
+DIR has Parquet files with a column ``text``. Articles are cut to passages of about 900 characters. A true pair is a
+passage and a text in it (a capitalised run of syllables, a number, an abbreviation, common words), as it is or in a
+spelling of a teacher; a false pair has a text that is not in the passage. Regular expressions and lists of syllables in
+this file decide what is true, not the code under test. Contenders: the grounder and, if installed, rapidfuzz's partial
+alignment (score 90) and langextract's aligner (defaults); these two get ``--slow-pairs`` pairs. Speed is measured on
+the exact pairs, and compared with a loop of `str.find` over all occurrences.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from normalizers.grounding import Grounder, Match
 
 Spans = list[tuple[int, int]]
 Contender = Callable[[str], Callable[[str], Spans]]
-"""From a passage to a function from a mention to its spans."""
+"""Returns for a passage a function from a mention to its spans."""
 
 CHARS = 900
 UPPER = "[A-ZĐÀ-ÖØ-ÝĂĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]"
@@ -53,7 +52,7 @@ NEW = ["oà", "oá", "oả", "oã", "oạ", "oè", "oé", "oẻ", "oẽ", "oẹ"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A mention to ground in a passage; ``span`` is its place, None when it is not there."""
+    """A mention to ground in a passage; ``span`` is its place, or None if the passage does not have it."""
 
     kind: str
     text: str
@@ -63,18 +62,18 @@ class Pair:
 
 @dataclass(slots=True)
 class Tally:
-    """What a contender did with the pairs of one kind."""
+    """The results of a contender for the pairs of one kind."""
 
     pairs: int = 0
     found: int = 0
-    """True pairs: the planted place is among the spans. False pairs: there are spans."""
+    """True pairs whose spans include the planted place; false pairs with any span."""
     wrong: int = 0
-    """Pairs with a span whose text is not the mention."""
+    """Pairs with a span that is another text than the mention."""
 
 
 @functools.lru_cache(maxsize=4096)
 def flat(text: str) -> str:
-    """Return the syllables of ``text``, tone last, case and punctuation gone: two mentions are one when these are."""
+    """Return the syllables of ``text`` without case and punctuation, tone last: equal for equal mentions."""
     plain = unicodedata.normalize("NFKD", text.replace("_", " ")).lower().replace("\u00ad", "").replace("\u200b", "")
     words = re.findall(r"[\w\u0300-\u036f]+", plain)
     parted = ("".join(sorted(word, key=lambda char: char in TONES)) for word in words)
@@ -82,7 +81,7 @@ def flat(text: str) -> str:
 
 
 def passages(news: Path) -> Iterator[str]:
-    """Yield runs of whole sentences of at least 900 characters (the rest of an article is left out), in NFC."""
+    """Yield runs of whole sentences of at least 900 characters in NFC, without the rest of an article."""
     import pyarrow.parquet as pq
 
     for file in sorted(news.glob("*.parquet")):
@@ -95,7 +94,7 @@ def passages(news: Path) -> Iterator[str]:
 
 
 def swapped(mention: str, old: list[str], new: list[str]) -> str:
-    """Return ``mention`` with each of ``old`` as the ``new`` at its place (open syllables only; not in qu)."""
+    """Return ``mention`` with each of ``old`` replaced by its ``new`` (open syllables only; not in qu)."""
     for was, put in zip(old, new, strict=True):
         for a, b in ((was, put), (was.upper(), put.upper())):
             mention = re.sub(rf"(?<![qQ]){a}(?!\w)", b, mention)
@@ -103,7 +102,7 @@ def swapped(mention: str, old: list[str], new: list[str]) -> str:
 
 
 def abbreviated(mention: str, stop: str) -> str:
-    """Return ``mention`` with the full stop of its first abbreviation written as ``stop``."""
+    """Return ``mention`` with the full stop of its first abbreviation replaced by ``stop``."""
     return re.sub(rf"^({TITLES})\. ?(?=\w)", rf"\g<1>{stop}", mention)
 
 
@@ -135,12 +134,12 @@ REWRITES: dict[str, Callable[[str], str]] = {
 
 
 def true_pair(rng: random.Random, text: str) -> Pair | None:
-    """Return something the passage says in one place, as it is or rewritten to what the passage does not have."""
+    """Return a text that is in the passage once, as it is or rewritten to a text that the passage does not have."""
     kind, rewrite = ("exact", str) if rng.random() < 0.25 else rng.choice(list(REWRITES.items()))
     spots = [spot for pattern in MENTIONS.values() for spot in pattern.finditer(text)]
     if kind != "exact":
         spots = [spot for spot in spots if rewrite(spot[0]) not in text]
-    spots = [spot for spot in spots if flat(text).count(flat(spot[0])) == 1]  # the place to find is the only one
+    spots = [spot for spot in spots if flat(text).count(flat(spot[0])) == 1]  # there is exactly one place to find
     if not spots:
         return None
     spot = rng.choice(spots)
@@ -148,13 +147,13 @@ def true_pair(rng: random.Random, text: str) -> Pair | None:
 
 
 def letter_changed(rng: random.Random, mention: str) -> str:
-    """Return ``mention`` with one letter put for another."""
+    """Return ``mention`` with one letter replaced by another."""
     at = rng.choice([i for i, char in enumerate(mention) if char.isalpha()])
     return mention[:at] + rng.choice("bcdghklmnprstvxaeiou") + mention[at + 1 :]
 
 
 def tone_changed(rng: random.Random, mention: str) -> str:
-    """Return ``mention`` with the tone of one syllable changed, or as it is where there is none."""
+    """Return ``mention`` with the tone of one syllable changed, or unchanged if it has none."""
     plain = unicodedata.normalize("NFD", mention)
     at = [i for i, char in enumerate(plain) if char in TONES]
     if not at:
@@ -170,7 +169,7 @@ def bare(mention: str) -> str:
 
 
 def false_pair(rng: random.Random, text: str, elsewhere: str) -> Pair | None:
-    """Return something like a mention that the passage does not say; ``elsewhere`` is a name of another passage."""
+    """Return a text like a mention that is not in the passage; ``elsewhere`` is a name of another passage."""
     spots = [*MENTIONS["name"].finditer(text), *MENTIONS["words"].finditer(text)]
     if not spots:
         return None
@@ -195,7 +194,7 @@ def false_pair(rng: random.Random, text: str, elsewhere: str) -> Pair | None:
 
 
 def part_pair(rng: random.Random, text: str) -> Pair | None:
-    """Return the front of a number or of an abbreviation, where the passage has that front nowhere else."""
+    """Return the front of a number or an abbreviation that the passage does not have elsewhere."""
     spots = list(re.finditer(rf"\b\d+(?:[.,/]\d+)+|\b{UPPER}{{2,4}}\.(?={UPPER})", text))
     if not spots:
         return None
@@ -205,7 +204,7 @@ def part_pair(rng: random.Random, text: str) -> Pair | None:
 
 
 def plant(texts: list[str], wanted: int, seed: int) -> list[Pair]:
-    """Return ``wanted`` pairs over ``texts``: about half of them exact or rewritten, half false."""
+    """Return ``wanted`` pairs over ``texts``, about half of them true and half false."""
     rng = random.Random(seed)
     names = [spot[0] for text in texts for spot in MENTIONS["name"].finditer(text)]
     pairs: list[Pair] = []
@@ -224,7 +223,7 @@ def plant(texts: list[str], wanted: int, seed: int) -> list[Pair]:
 
 
 def find_all(text: str) -> Callable[[str], Spans]:
-    """Return the bare minimum: every occurrence that `str.find` sees, inside a word or not."""
+    """Return every occurrence that `str.find` finds, also inside words: the lower bound of the time."""
 
     def ground(mention: str) -> Spans:
         spans, start = [], text.find(mention)
@@ -278,7 +277,7 @@ def langextract() -> Contender:
 
 
 def judge(contender: Contender, pairs: list[Pair]) -> tuple[dict[str, Tally], float]:
-    """Return a tally for each kind (true ones first) and the microseconds a pair, one contender made a passage."""
+    """Return a tally for each kind, true ones first, and microseconds a pair, with one contender a passage."""
     tallies: dict[str, Tally] = {}
     spent = 0.0
     for text, group in itertools.groupby(sorted(pairs, key=lambda pair: pair.text), key=lambda pair: pair.text):
@@ -313,7 +312,7 @@ def summary(tallies: dict[str, Tally], micros: float) -> dict[str, object]:
 
 
 def exact_speed(pairs: list[Pair]) -> dict[str, float]:
-    """Return microseconds a pair for `str.find` and the grounder on exact pairs, 13 to a passage, best of five."""
+    """Return microseconds a pair of `str.find` and the grounder on exact pairs, 13 a passage, best of five."""
     texts = sorted({pair.text for pair in pairs})[:500]
     work = [(text, [spot[0] for spot in MENTIONS["name"].finditer(text)][:13]) for text in texts]
     total = max(1, sum(len(mentions) for _, mentions in work))
@@ -332,7 +331,7 @@ def exact_speed(pairs: list[Pair]) -> dict[str, float]:
 
 
 def show(report: dict[str, object]) -> None:
-    """Print the report for a person: a line a figure, a line a kind."""
+    """Print the report: a line for each figure, a line for each kind."""
     for name, figures in report.items():
         print(f"{name}: {figures if not isinstance(figures, dict) else ''}")
         for figure, value in figures.items() if isinstance(figures, dict) else ():
@@ -344,7 +343,7 @@ def show(report: dict[str, object]) -> None:
 
 
 def main() -> None:
-    """Plant, judge, print."""
+    """Plant the pairs, judge, print."""
     parser = argparse.ArgumentParser(description="Accuracy and speed of grounding on planted mentions.")
     parser.add_argument("--news", type=Path, required=True, help="folder of Parquet files with a column text")
     parser.add_argument("--pairs", type=int, default=20000)

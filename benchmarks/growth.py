@@ -2,14 +2,13 @@
 
     python benchmarks/growth.py --corpus news/ --sizes 1000 10000 100000 --work /tmp/growth --workers 1
 
-The corpus of each size is made of the documents of --corpus, again and again, with other ids, one more sentence in each
-and one word in six exchanged for another of the corpus: fewer would leave passages that the screens for near copies,
-which are on as they are by default, know again. No teacher is asked: the ledger is filled with made replies (up to six
-names and numbers of a passage, as some type or other); ``annotate`` then only finds that all is answered.
+The corpus of each size repeats the documents of --corpus with other ids, one more sentence in each and one word in six
+replaced by another of the corpus: with fewer, the screens for near duplicates, which are on as by default, would reject
+passages. No teacher is asked: the ledger is filled with generated replies (up to six names and numbers of a passage,
+with random types); ``annotate`` only finds that all passages are answered.
 
-Every stage is a process of its own. Its wall and CPU time begin before its imports are done and take in the tokenizer
-and the manifest's fingerprint of the source. Its memory is the most that its own process held, read from Linux's
-VmHWM; with --workers, those of the workers are not in it.
+Every stage is its own process. Its wall and CPU time include its imports, the tokenizer and the manifest's fingerprint
+of the source. Its memory is the peak of its own process, from VmHWM of Linux, without those of --workers.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ TYPES = ("person", "ORGANIZATION", "địa điểm", "date", "product_name", "ev
 
 
 def make_corpus(source: str, path: Path, documents: int) -> None:
-    """Write ``documents`` rows to one Parquet file: those of ``source`` in turns, each a little different."""
+    """Write ``documents`` rows to one Parquet file: those of ``source`` in turn, each slightly changed."""
     drawn = sample(source, 1 << 20, 0, Columns(text="text", id="id"))
     kept = [item for item in drawn if isinstance(item, Document)]
     rng = random.Random(0)
@@ -64,7 +63,7 @@ def make_corpus(source: str, path: Path, documents: int) -> None:
 
 
 def fill(run: RunDir) -> None:
-    """Put a made reply for every passage into the ledger."""
+    """Write a generated reply for every passage to the ledger."""
     stored = run.read_manifest()["config"]
     config = make_config({name: value for name, value in stored.items() if name in RunConfig.__slots__})
     teacher = make_teacher(config)
@@ -96,7 +95,7 @@ def one_stage(stage: str, corpus: Path, root: Path, workers: int) -> None:
 
 
 def measured(args: argparse.Namespace, stage: str, corpus: Path, root: Path) -> dict[str, float]:
-    """Run one stage in a process of its own."""
+    """Run one stage in its own process, and return its figures."""
     command = [sys.executable, __file__, "--corpus", str(corpus), "--work", str(root), "--stage", stage]
     result = subprocess.run(  # noqa: S603
         [*command, "--workers", str(args.workers)], check=True, stdout=subprocess.PIPE, text=True
@@ -106,7 +105,7 @@ def measured(args: argparse.Namespace, stage: str, corpus: Path, root: Path) -> 
 
 
 def main() -> None:
-    """Measure every size, print a table or one JSON object."""
+    """Measure every size, and print a table or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="a source, as vner-annotate build takes it")
     parser.add_argument("--work", type=Path, required=True, help="folder for corpora and run directories; kept")
@@ -120,7 +119,7 @@ def main() -> None:
         one_stage(args.stage, Path(args.corpus), args.work, args.workers)
         spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         cpu = sum(usage.ru_utime + usage.ru_stime for usage in spent)
-        # Not ru_maxrss: a process inherits that from the one that started it.
+        # Not ru_maxrss: a process inherits it from its parent.
         status = Path("/proc/self/status").read_text()
         peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
         print(json.dumps({"wall": round(time.perf_counter() - began, 2), "cpu": round(cpu, 2), "peak_mb": round(peak)}))

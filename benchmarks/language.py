@@ -1,10 +1,10 @@
-"""How often langdetect names the language of a type name right, beside whole passages.
+"""How often langdetect recognises the language of a type name, compared with whole passages.
 
     python benchmarks/language.py --run runs/news --news news/
 
-The type names are the lexicon's own: its Vietnamese names with and without diacritics, and the English types. Beside
-langdetect stands what the script alone says: a letter outside ASCII is Vietnamese. With ``--news``, what screening
-documents takes: how many articles their letters settle, what langdetect says of those, and the time of each.
+The type names are those of the lexicon: Vietnamese names with and without diacritics, and the English types. langdetect
+is compared with a rule by script: a letter outside ASCII is Vietnamese. With ``--news``, screening is measured: how
+many articles their letters settle, the answers of langdetect for these, and the time of each method.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from normalizers.text import strip_diacritics
 
 
 def named(texts: Iterable[str]) -> Counter[str]:
-    """Count what langdetect calls each text."""
+    """Count the language that langdetect names for each text."""
 
     def name(text: str) -> str:
         try:
@@ -42,7 +42,7 @@ def named(texts: Iterable[str]) -> Counter[str]:
 
 
 def figures(found: Counter[str], right: str) -> dict[str, object]:
-    """Return the share of ``right`` and what was named most often in its place."""
+    """Return the share of ``right`` and the most frequent other answers."""
     wrong = Counter({name: number for name, number in found.items() if name != right})
     return {
         "texts": found.total(),
@@ -52,7 +52,7 @@ def figures(found: Counter[str], right: str) -> dict[str, object]:
 
 
 def screening(texts: list[str]) -> dict[str, object]:
-    """Return how many texts the letters settle, what langdetect says of the same, and what an article takes."""
+    """Return how many texts the letters settle, langdetect's answers for them, and the time for an article."""
     began = time.perf_counter()
     clear = [vietnamese_share(text) > _CLEARLY_VIETNAMESE for text in texts]
     between = time.perf_counter()
@@ -69,7 +69,7 @@ def screening(texts: list[str]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Measure, print one JSON object."""
+    """Measure, and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="a run directory, for its passages")
     parser.add_argument("--news", type=Path, help="a folder of articles")

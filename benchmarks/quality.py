@@ -3,9 +3,9 @@
     python benchmarks/quality.py              # 1,000 reviews of each setting, a few minutes
     python benchmarks/quality.py --reviews 100
 
-For each error rate there are 20 datasets of 6,000 predicted entities in 800 passages; 40 types by Zipf's law, of which
-most are rare. Errors are clustered: a passage has more or fewer than others (beta-distributed, intraclass correlation
-0.1). A review draws a sample by the order that ``vner-annotate review`` uses, looks up the truth and estimates.
+Each error rate has 20 datasets of 6,000 predicted entities in 800 passages, with 40 types by Zipf's law, most of them
+rare. Errors are clustered: some passages have more than others (beta-distributed, intraclass correlation 0.1). A review
+draws a sample in the order that ``vner-annotate review`` uses, looks up the truth, and estimates.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 SIZES = (50, 100, 203, 400)
 CLUSTERING = 0.1
 DATASETS = 20
-"""For each error rate. At one truth alone, no interval of a share has a coverage near its level: counts are whole."""
+"""For each error rate. With one dataset, coverage would depend on its truth, since counts are integers."""
 
 
 class World:
@@ -46,12 +46,12 @@ class World:
         self.entities = [(str(p), str(i), str(t)) for i, (p, t) in enumerate(zip(passages, labels, strict=True))]
         # A second teacher agrees with nine of ten right entities and one of four wrong ones.
         self.agreed = np.where(self.right, random.random(ENTITIES) < 0.9, random.random(ENTITIES) < 0.25)
-        # True entities of each passage: those predicted and right, and some that were missed.
+        # True entities of each passage: the right predictions, and some that were missed.
         self.found = np.bincount(passages[self.right], minlength=PASSAGES)
         self.missed = random.binomial(4, np.clip(random.beta(2, 6, PASSAGES), 0, 1))
 
     def strata(self, checked: np.ndarray, names: np.ndarray, scored: bool = False) -> list[estimates.Stratum]:
-        """What a review of ``checked`` knows of each stratum."""
+        """Return what a review of ``checked`` knows of each stratum."""
         found = []
         for name in np.unique(names):
             part = names == name
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def simulate(world: World, reviews: range, tally: dict[tuple[int, str], list[float]]) -> None:
-    """Review ``world`` once for each seed; count what each interval covered, and how wide it was."""
+    """Review ``world`` once for each seed; count the intervals that cover the truth, and their widths."""
     agreed = {entity: bool(one) for entity, one in zip(world.entities, world.agreed, strict=True)}
     plain, second = np.array(predictions.strata(world.entities)), np.array(predictions.strata(world.entities, agreed))
     true_recall = world.found.sum() / (world.found + world.missed).sum()

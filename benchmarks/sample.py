@@ -1,12 +1,13 @@
-"""What it takes to draw some of two million documents: beside `datasets`' streaming shuffle and a scan with pyarrow.
+"""Time and bytes to draw some of two million documents, compared with `datasets`' streaming shuffle and a pyarrow scan.
 
     python benchmarks/sample.py --corpus /tmp/corpus --docs 6600
     python benchmarks/sample.py --corpus /tmp/corpus-1000 --group 1000 --docs 788
 
-Makes a Parquet corpus there the first time: four files, two million rows of Vietnamese-looking text, zstd, row groups
-of 10,000 rows or ``--group``. 788 of two million are as many as 6,600 of the BKAI corpus. Each way runs in a process of
-its own. Local bytes are what the process read (`/proc/self/io`, imports too; ours: of the files); over HTTP they are
-what a server on loopback sent. `rows drawn from` is the first and the last row drawn: a uniform draw spans the corpus.
+The first call makes a Parquet corpus: four files, two million rows of text like Vietnamese, zstd, row groups of 10,000
+rows or ``--group``. 788 of two million is the same share as 6,600 of the BKAI corpus. Each way runs in its own process.
+Local bytes are those that the process read (`/proc/self/io`, with imports; ours: of the files); over HTTP they are
+those that a server on loopback sent. `rows drawn from` is the first and the last row drawn: a uniform draw spans the
+corpus.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ RHYMES = ["a", "á", "ạ", "ăn", "ấp", "e", "ế", "ền", "i", "ình", "o",
 
 
 def make(folder: Path, group_rows: int) -> None:
-    """Write the corpus: rows of eight sentences, of which there are 200,000, and a number of its own."""
+    """Write the corpus: numbered rows of eight sentences out of 200,000."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -60,7 +61,7 @@ def _SCHEMA() -> Any:  # noqa: N802 - a constant that needs an import
 
 
 def ours(source: str, docs: int, *, screens: bool) -> dict[str, Any]:
-    """Draw by row numbers; without screens, the draw alone."""
+    """Draw by row numbers, without screens."""
     from annotator.records import Document
     from annotator.sources.sample_report import SampleReport
     from annotator.sources.sampling import sample
@@ -73,7 +74,7 @@ def ours(source: str, docs: int, *, screens: bool) -> dict[str, Any]:
 
 
 def streamed(source: str, docs: int) -> dict[str, Any]:
-    """``datasets``: shards in a shuffled order, a buffer of 10,000 rows, the first that come out."""
+    """Draw with ``datasets``: the first rows of shuffled shards with a buffer of 10,000 rows."""
     import datasets
 
     names = [f"train-{file:05d}-of-{FILES:05d}.parquet" for file in range(FILES)]
@@ -83,7 +84,7 @@ def streamed(source: str, docs: int) -> dict[str, Any]:
 
 
 def scanned(source: str, docs: int) -> dict[str, Any]:
-    """Read every row of the two columns with pyarrow and keep those drawn."""
+    """Read every row of the two columns with pyarrow and keep the drawn ones."""
     import pyarrow.dataset as ds
 
     wanted = sorted(random.Random(0).sample(range(FILES * ROWS), docs))
@@ -105,7 +106,7 @@ WAYS: dict[str, Callable[[str, int], dict[str, Any]]] = {
 
 
 def measure(way: str, source: str, docs: int) -> None:
-    """Run one way in this process, print what it took."""
+    """Run one way in this process, and print its figures."""
     before, began = _bytes_read(), time.perf_counter()
     found = WAYS[way](source, docs)
     ids = found.pop("ids")
@@ -123,7 +124,7 @@ def _bytes_read() -> int:
 
 
 class Server(BaseHTTPRequestHandler):
-    """Byte ranges of the corpus, counted."""
+    """Serves byte ranges of the corpus, and counts them."""
 
     protocol_version = "HTTP/1.1"
     root: Path
@@ -131,7 +132,7 @@ class Server(BaseHTTPRequestHandler):
     requests = 0
 
     def answer(self) -> None:
-        """A range of a file, a whole one, or the list of them."""
+        """Send a range of a file, a whole file, or the list of files."""
         path = self.root / self.path.strip("/")
         Server.requests += 1
         if path.is_dir():
@@ -158,16 +159,16 @@ class Server(BaseHTTPRequestHandler):
         Server.sent += len(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
-        """Nothing: the requests are counted."""
+        """Log nothing: the requests are counted."""
 
 
 class _Quiet(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        pass  # a reader that has enough hangs up
+        pass  # a reader closes the connection when it has enough rows
 
 
 def main() -> None:
-    """Make the corpus if need be, measure every way, print one JSON object."""
+    """Make the corpus if needed, measure every way, print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--docs", type=int, default=6600)
@@ -189,7 +190,7 @@ def main() -> None:
     for place, source in (("on the disk", str(args.corpus)), ("over HTTP", web)):
         for way in WAYS:
             if source == web and way == "pyarrow, full scan":
-                continue  # it is the whole corpus
+                continue  # the whole corpus
             Server.sent = Server.requests = 0
             command = [sys.executable, __file__, "--corpus", str(args.corpus), "--docs", str(args.docs)]
             command += ["--way", way, "--source", source]

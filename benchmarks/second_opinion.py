@@ -1,15 +1,14 @@
-"""What a second teacher and an arbiter are worth: simulated teachers over known truth.
+"""The value of a second teacher and an arbiter: simulated teachers with known truth.
 
     python benchmarks/second_opinion.py              # 20 draws of each setting, a few minutes
     python benchmarks/second_opinion.py --draws 3
 
-The passages are those of the bundled sample; what the embedded teacher finds in them is taken to be the truth. A
-simulated teacher misses an entity, gives it another type or cuts or widens its span, and names things that are none.
-With the share ``common`` an error is made by both teachers alike; else each errs on its own. The arbiter is the model
-of the second teacher: it judges a candidate rightly with the chance ``ARBITER``, and with ``OWN`` where that teacher
-was wrong itself. Both teachers give token probabilities that rank a wrong entity below a right one with the chance
-``TOKENS``, the middle of what is reported for entities. ``REVIEWS`` times a person reads ``BLIND`` passages blind
-and finds the truth.
+The passages are those of the bundled sample, with the predictions of the embedded teacher as the truth. A simulated
+teacher misses entities, changes their types, cuts or widens their spans, and invents others. With the probability
+``common`` both teachers make the same error; otherwise each errs alone. The arbiter is the model of the second teacher:
+it judges a candidate correctly with the probability ``ARBITER``, and with ``OWN`` if that teacher was wrong itself.
+Both teachers have token probabilities that rank a wrong entity below a right one with the probability ``TOKENS``, the middle
+of the values reported for entities. ``REVIEWS`` times, a person reads ``BLIND`` passages blind and finds the truth.
 The code is that of ``vner-annotate check``; tokens are counted by the tokenizer of Llama 3.
 """
 
@@ -48,9 +47,9 @@ from data_cards.review.readers import Gold
 from prompts import Prompt, load_prompt
 
 MISSED, TYPE, SPAN, INVENTED = 0.06, 0.03, 0.03, 0.05
-"""Errors of a good teacher, as shares of the true entities; in all, 11 % of what it says is wrong."""
+"""Errors of a good teacher, as shares of the true entities; in all, 11 % of its predictions are wrong."""
 WEAK = 2.0
-"""Times as many errors of a weak teacher."""
+"""The factor for the errors of a weak teacher."""
 ARBITER, OWN = 0.95, 0.8
 TOKENS = 0.70
 """AUROC of a teacher's own token probabilities."""
@@ -71,7 +70,7 @@ Entity = tuple[int, int, str]
 
 @dataclass(frozen=True)
 class World:
-    """The passages with their truth, and what counting tokens needs."""
+    """The passages with their truth, and a tokenizer."""
 
     truth: list[Annotation]
     tokenizer: Tokenizer
@@ -83,7 +82,7 @@ class World:
         return QUESTIONS[f"arbiter.{self.arbiter.version}"](text, asked)
 
     def tokens(self, prompt: Prompt, text: str, reply: str) -> int:
-        """Tokens of a question about ``text`` and of its answer."""
+        """Return the tokens of a question about ``text`` and of its answer."""
         messages = prompt.messages(text)
         asked = sum(AROUND_A_MESSAGE + self.tokenizer.count(message["content"]) for message in messages)
         return AROUND_A_MESSAGE + asked + self.tokenizer.count(reply)
@@ -98,7 +97,7 @@ def make_world(prompt: str, arbiter: str) -> World:
 
 
 def teachers(truth: Annotation, common: float, second: float, rng: random.Random) -> tuple[Annotation, Annotation]:
-    """Return what two teachers say of a passage."""
+    """Return the predictions of two teachers for a passage."""
     said: tuple[set[Entity], set[Entity]] = (set(), set())
     words = [(found.start(), found.end()) for found in _words(truth.text)]
     for entity in entities_of(truth):
@@ -151,7 +150,7 @@ def _annotation(truth: Annotation, said: set[Entity]) -> Annotation:
 
 
 def simulate(world: World, common: float, second: float, own: float, seed: int) -> dict[str, float]:
-    """Ask two teachers and the arbiter about every passage; return what came of it."""
+    """Ask two teachers and the arbiter about every passage, and return the figures."""
     rng = random.Random(seed)
     count: Counter[str] = Counter()
     golds: list[Gold] = []
@@ -236,7 +235,7 @@ def sampled(world: World, share: float, draws: int) -> dict[str, tuple[float, fl
 
     Returns:
         For a stratified draw and one by hash: the standard error of the estimated F1 of the two teachers, and how often
-        its interval holds the F1 over all passages.
+        its interval contains the F1 over all passages.
     """
     rng = random.Random(0)
     rows: dict[str, list[Opinion]] = {}
@@ -263,14 +262,14 @@ def sampled(world: World, share: float, draws: int) -> dict[str, tuple[float, fl
 def _token_probabilities(
     entities: list[Candidate], right: set[tuple[str, str]], rng: random.Random
 ) -> dict[tuple[str, str], float]:
-    """Draw token probabilities from two normal distributions, mapped to between 0 and 1; most are near 1."""
+    """Draw token probabilities from two normal distributions, mapped to (0, 1); most are near 1."""
     normal = NormalDist()
     apart = 2**0.5 * normal.inv_cdf(TOKENS)
     return {one.key: normal.cdf(rng.gauss(1.5 if one.key in right else 1.5 - apart, 1.0)) for one in entities}
 
 
 def auroc(high: list[float], low: list[float]) -> float:
-    """Return the chance that one of ``high`` is above one of ``low``; equal ones count half."""
+    """Return the probability that one of ``high`` exceeds one of ``low``; ties count half."""
     lows = Counter(low)
     wins = sum(sum(n * ((h > v) + 0.5 * (h == v)) for v, n in lows.items()) for h in high)
     return wins / (len(high) * len(low))

@@ -2,10 +2,9 @@
 
     python benchmarks/second_tagger.py SOURCE [--docs 300] [--show 50] [--seed 0] [--out DIR]
 
-The tagger (a CRF, in underthesea's wheel) knows persons, organisations and locations, so both are limited to these by
---types. It is the first teacher and answers as a model would, from a chat-completions endpoint on loopback; the
-embedded teacher is the second. Prints the verdicts, then --show differences drawn at random, with the words around
-them, for a person to read.
+The tagger (a CRF in underthesea's wheel) finds persons, organisations and locations; --types limits both to these. It
+is the first teacher, behind a chat-completions endpoint on loopback; the embedded teacher is the second. Prints the
+verdicts, then --show differences drawn at random, with the words around them, for a person to read.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ def tagged(text: str) -> list[list[str]]:
     at = 0
     for word, _, _, tag in ner(text):
         start = text.find(word, at)
-        if start < 0:  # normalised by the tagger: it cannot be placed
+        if start < 0:  # changed by the tagger, so that it is not in the text
             continue
         at = start + len(word)
         if tag.startswith("I-") and spans and spans[-1][2] == tag[2:] and not text[spans[-1][1] : start].strip():
@@ -51,10 +50,10 @@ def tagged(text: str) -> list[list[str]]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers POST .../chat/completions with the entities of the passage in the last message."""
+    """Answers chat-completions requests with the entities of the passage in the last message."""
 
     def do_POST(self) -> None:
-        """Answer one request."""
+        """Answer a request."""
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         passage = request["messages"][-1]["content"].split("<passage>\n")[-1].split("\n</passage>")[0]
         content = json.dumps(tagged(passage), ensure_ascii=False)
@@ -67,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def main() -> None:
@@ -96,7 +95,7 @@ def main() -> None:
 
 
 def show(run: RunDir, number: int, seed: int) -> None:
-    """Print ``number`` differences with their passages; one on which each has an entity is counted once."""
+    """Print ``number`` differences with their passages; a difference between two entities counts once."""
     texts = {one.passage_id: one.text for one in tables.read_annotations(run.annotations)}
     differences = [
         one

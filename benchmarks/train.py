@@ -1,4 +1,4 @@
-"""How fast a student learns: transformers' own Seq2SeqTrainer with the thesis's settings, and ``train``, in one run.
+"""Speed of training: transformers' Seq2SeqTrainer with the thesis's settings, compared with ``train``.
 
     python benchmarks/train.py speed [SAMPLES.parquet] [--shape mt0-base|small] [--steps 8] [--rounds 2] [--device cpu]
     python benchmarks/train.py curve [SAMPLES.parquet] [--steps 400]
@@ -6,14 +6,15 @@
 ``speed`` makes a model of the shape with random weights and trains it with LoRA on ``q`` and ``v`` over the same
 samples: *thesis* is Seq2SeqTrainer as it comes, batch 4, padded to the longest, fp32; *ours* is the same optimiser,
 learning rate, batch of 4 and number of steps by ``training.train``: similar lengths together (window 64),
-``precision=bf16``. Each run is a process of its own, the kinds take
-turns, and the first step does not count. Printed: samples/s (tokens without padding, over their mean in a sample), peak
-memory, their ratios, the share of what a large matrix product reaches on the same device, and the hours for the
-thesis's 377,240 + 45,834 samples at that speed. On a CPU, time is that of the process (one thread), so that
-neighbours count less; on a GPU it is that of the clock.
+``precision=bf16``. Each run is its own process, the kinds run in turn, and the first step does not count. Printed:
+samples/s (tokens without padding, divided by their mean in a sample), peak memory, their ratios, the share of the
+FLOP/s of a large matrix product on the same device, and the hours for the thesis's 377,240 + 45,834 samples at that
+speed. On a CPU, the time is the CPU time of the process (one thread), so that other load counts less; on a GPU it is
+the wall time.
 
-``curve`` trains a small student, every weight of it, both ways with two seeds each, and compares the loss on held-out
-samples every tenth of the way; the figure goes to ``--out``. Without SAMPLES both take those of the bundled sample.
+``curve`` trains all weights of a small student both ways, with two seeds each, and compares the loss on held-out
+samples after every tenth of the steps; the figure is written to ``--out``. Without SAMPLES both use those of the bundled
+sample.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ SHAPES = {
     "tiny": {"vocab_size": 4096, "d_model": 128, "d_kv": 32, "d_ff": 256, "num_layers": 2, "num_heads": 4},
 }
 HOURS_FOR = 377_240 + 45_834
-"""Samples of the thesis's stages: English NER with ViQuAD (358,002 + 19,238), then the Vietnamese set."""
+"""Numbers of samples in the thesis's stages: English NER with ViQuAD (358,002 + 19,238), then the Vietnamese set."""
 
 
 def main() -> None:
-    """Prepare model and samples, run both kinds by turns, print."""
+    """Prepare model and samples, run both kinds in turn, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["speed", "curve", "child"])
     parser.add_argument("samples", nargs="?", default="")
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def bundled(place: Path) -> Path:
-    """Samples of the bundled articles by the embedded teacher."""
+    """Return samples of the bundled articles by the embedded teacher."""
     build = ["-c", "import cli; cli.main()", "build", "sample", "--out", str(place / "run"), "-q", "--split", "1,0,0"]
     home = Path(__file__).resolve().parents[1]
     subprocess.run([sys.executable, *build], check=True, stdout=subprocess.DEVNULL, cwd=home)  # noqa: S603
@@ -73,7 +74,7 @@ def bundled(place: Path) -> Path:
 
 
 def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
-    """A model of the shape with random weights, its tokenizer, and the tokens of the samples."""
+    """Make a model of the shape with random weights, its tokenizer, and the tokens of the samples."""
     import torch
     from transformers import MT5Config
 
@@ -98,7 +99,7 @@ def prepare(place: Path, samples: Path, given: argparse.Namespace) -> None:
 
 
 def run(place: Path, **wishes: Any) -> dict[str, Any]:
-    """One training in a process of its own."""
+    """Run one training in its own process."""
     device = wishes["device"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1" if device == "cpu" else os.environ.get("OMP_NUM_THREADS", "8")}
     asked = json.dumps({"place": str(place), **wishes})
@@ -109,7 +110,7 @@ def run(place: Path, **wishes: Any) -> dict[str, Any]:
 
 
 def child(wishes: dict[str, Any]) -> dict[str, Any]:
-    """Train so many steps one way; seconds a step after the first, peak memory, losses."""
+    """Train a number of steps; return seconds a step after the first, peak memory and losses."""
     import datasets
     import numpy as np
     import torch
@@ -180,7 +181,7 @@ def child(wishes: dict[str, Any]) -> dict[str, Any]:
 
 
 def loss_of(model: Any, samples: Any, collator: Any) -> float:
-    """Mean loss over the target tokens of ``samples``, in fp32 and without dropout."""
+    """Return the mean loss over the target tokens of ``samples``, in fp32 and without dropout."""
     import torch
 
     total = tokens = 0.0
@@ -197,9 +198,9 @@ def loss_of(model: Any, samples: Any, collator: Any) -> float:
 
 
 def flops(model: Any, samples: Any) -> float:
-    """Floating-point operations of a sample with its own length: 2 forward and 2 backward a weight and token.
+    """Return the floating-point operations of an unpadded sample: 2 forward and 2 backward a weight and token.
 
-    Weights are frozen, so nothing is computed for their gradients; attention products are left out (some percent).
+    The weights are frozen, so no gradients are computed for them; attention products (a few percent) are left out.
     """
     import numpy as np
 
@@ -213,7 +214,7 @@ def flops(model: Any, samples: Any) -> float:
 
 
 def reachable(device: str, precision: str) -> float:
-    """FLOP/s of a large matrix product on this device, in the precision of the training."""
+    """Return the FLOP/s of a large matrix product on this device, in the precision of the training."""
     import torch
 
     size = 8192 if device != "cpu" else 1536
@@ -231,7 +232,7 @@ def reachable(device: str, precision: str) -> float:
 
 
 def reset_peak(cuda: bool) -> None:
-    """Forget the peak of loading."""
+    """Reset the peak of memory after loading."""
     if cuda:
         import torch
 
@@ -241,7 +242,7 @@ def reset_peak(cuda: bool) -> None:
 
 
 def peak() -> float:
-    """Resident memory at its highest, in GiB."""
+    """Return the peak of resident memory in GiB."""
     if sys.platform == "linux":
         line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 2**20
@@ -249,7 +250,7 @@ def peak() -> float:
 
 
 def speed(place: Path, given: argparse.Namespace) -> None:
-    """Both kinds by turns; medians and ratios."""
+    """Run both kinds in turn; print medians and ratios."""
     from training.students import default_device
 
     device = given.device or default_device()
@@ -277,7 +278,7 @@ def speed(place: Path, given: argparse.Namespace) -> None:
 
 
 def curve(place: Path, given: argparse.Namespace) -> None:
-    """Held-out loss both ways, two seeds each, and a figure."""
+    """Compute the held-out loss of both ways with two seeds each, and draw a figure."""
     steps = given.steps or 400
     settings = {"learning_rate": 1e-3, "lora_r": 0}
     same: dict[str, Any] = {"device": given.device, "steps": steps, "curve": True, "settings": settings}
