@@ -7,8 +7,9 @@ The passages are those of the bundled sample, with the predictions of the embedd
 teacher misses entities, changes their types, cuts or widens their spans, and invents others. With the probability
 ``common`` both teachers make the same error; otherwise each errs alone. The arbiter is the model of the second teacher:
 it judges a candidate correctly with the probability ``ARBITER``, and with ``OWN`` if that teacher was wrong itself.
-Both teachers have token probabilities that rank a wrong entity below a right one with the probability ``TOKENS``, the middle
-of the values reported for entities. ``REVIEWS`` times, a person reads ``BLIND`` passages blind and finds the truth.
+Both teachers have token probabilities that rank a wrong entity below a right one with the probability ``TOKENS``, the
+middle of the values reported for entities. ``REVIEWS`` times, a person reads ``BLIND`` passages blind and finds the
+truth.
 The code is that of ``vner-annotate check``; tokens are counted by the tokenizer of Llama 3.
 """
 

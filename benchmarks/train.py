@@ -13,8 +13,8 @@ speed. On a CPU, the time is the CPU time of the process (one thread), so that o
 the wall time.
 
 ``curve`` trains all weights of a small student both ways, with two seeds each, and compares the loss on held-out
-samples after every tenth of the steps; the figure is written to ``--out``. Without SAMPLES both use those of the bundled
-sample.
+samples after every tenth of the steps; the figure is written to ``--out``. Without SAMPLES both use those of the
+bundled sample.
 """
 
 from __future__ import annotations
