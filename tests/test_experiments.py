@@ -14,10 +14,11 @@ from tests.commands import vner
 from tests.students import make_student, sample, write_samples
 from training.predict import seq2seq
 from training.score.evaluating import evaluate
+from training.train import figures
 from training.train.changes import Changes
 from training.train.directories import Job
 from training.train.experiments import NAMES, grid, load_experiment, run
-from training.train.figures import comparison
+from training.train.figures import comparison, learning_curve
 from training.train.recipes import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -111,3 +112,22 @@ def test_a_table_has_both_benchmarks(tmp_path: Path) -> None:
     assert table.note == "Micro F1 in percent; model m. PhoBERT: 94.5 (as the thesis cites it)."
     comparison(tmp_path / "figure-4.2", report)
     assert (tmp_path / "figure-4.2.svg").stat().st_size > 5000
+
+
+def test_a_figure_is_a_curve_over_growing_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours over all slices, the thesis's over those that it reports, and a line for each result of other work."""
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    monkeypatch.setattr(figures, "save", lambda stem, title, size, draw: draw(axes))
+    rows = [{"label": label, "published": {"a": published} if published else {},
+             "ours": {"a": {"relaxed": {"mean": mean, "spread": 0.01, "values": [mean]}}}}
+            for label, mean, published in (("0", 0.5, 85.78), ("40", 0.6, None), ("all", 0.75, 87.11))]  # fmt: skip
+    report = {"title": "T", "benchmarks": ["a"], "rows": rows, "compared": "relaxed", "others": {"CRF": 84.17}}
+    learning_curve(Path("figure"), report, "sentences")
+    lines = [(line.get_label(), line.get_xydata().tolist()) for line in axes.get_lines()]
+    assert [[0, 50], [1, 60], [2, 75]] in [points for _, points in lines]
+    assert dict(lines)["the thesis"] == [[0, 85.78], [2, 87.11]]
+    assert dict(lines)["CRF: 84.17"] == [[0, 84.17], [1, 84.17]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "40", "all"]
+    assert axes.get_xlabel() == "sentences"

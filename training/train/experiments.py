@@ -27,7 +27,7 @@ from training.tables import Grid, markdown, percent
 from training.train.changes import Changes
 from training.train.data import find
 from training.train.directories import Job, held, register
-from training.train.figures import comparison
+from training.train.figures import comparison, learning_curve
 from training.train.recipes import Recipe, load_recipe
 from training.train.stages import STAGES, check, run_stages, stage_record, versions
 
@@ -49,6 +49,8 @@ class Experiment:
     """The stage that each seed trains again; empty: all stages."""
     others: Mapping[str, float] = field(default_factory=dict)
     """F1 in percent, by name, of other work that the thesis cites."""
+    axis: str = ""
+    """What the labels of the rows count, which are drawn as a curve; empty: as bars."""
 
 
 def load_experiment(name: str) -> Experiment:
@@ -94,7 +96,10 @@ def run(name: str, job: Job, changes: Changes, seeds: int = 1) -> dict[str, Any]
         write_json(job.out / f"{name}.json", report)
         with replacing(job.out / f"{name}.md") as file:
             file.write(markdown([grid(report)]).encode("utf-8"))
-        comparison(job.out / name, report)
+        if experiment.axis:
+            learning_curve(job.out / name, report, experiment.axis)
+        else:
+            comparison(job.out / name, report)
         return report
 
 

@@ -54,6 +54,25 @@ def loss_figure(log: Path, folder: Path) -> None:
     save(folder / "loss", "Training loss, as logged and smoothed", (7, 3.6), draw)
 
 
+def learning_curve(stem: Path, report: Mapping[str, Any], axis: str) -> None:
+    """Draw the results of an experiment over its rows as a curve, beside the thesis's; ``axis`` names the x axis."""
+    name, rows = report["benchmarks"][0], report["rows"]
+    ours = [row["ours"][name][report["compared"]] for row in rows]
+    theirs = [(place, row["published"][name]) for place, row in enumerate(rows) if name in row["published"]]
+
+    def draw(axes: Any) -> None:
+        means, spreads = [100 * one["mean"] for one in ours], [100 * one["spread"] for one in ours]
+        axes.errorbar(range(len(rows)), means, spreads, color=OURS, marker="o", capsize=3, label="ours")
+        axes.plot(*zip(*theirs, strict=True), color=THEIRS, marker="s", label="the thesis")
+        for number, (other, value) in enumerate(report["others"].items()):
+            axes.axhline(value, color=_SOFT, linewidth=0.8, linestyle=(0, (4, 2 + number)), label=f"{other}: {value:g}")
+        axes.set_xticks(range(len(rows)), [row["label"] for row in rows])
+        axes.set(xlabel=axis, ylabel=f"micro F1, {report['compared']} matching, %")
+        axes.legend()
+
+    save(stem, report["title"], (8.5, 4.5), draw)
+
+
 def comparison(stem: Path, report: Mapping[str, Any]) -> None:
     """Draw the results of an experiment beside the thesis's: a pair of bars for each row and benchmark."""
     cases = [(row, name) for row in report["rows"] for name in report["benchmarks"]]
@@ -69,8 +88,6 @@ def comparison(stem: Path, report: Mapping[str, Any]) -> None:
                           color=THEIRS, label="the thesis")  # fmt: skip
         given = ["not given" if value is None else f"{value:.2f}" for value in theirs]
         axes.bar_label(drawn, given, padding=4, fontsize=8)
-        for number, (name, value) in enumerate(report["others"].items()):
-            axes.axvline(value, color=_SOFT, linewidth=0.8, linestyle=(0, (4, 2 + number)), label=f"{name}: {value:g}")
         axes.set_yticks(range(len(cases)), [f"{row['label']}\n{name}" for row, name in cases])
         axes.set(xlim=(0, 112), xlabel=f"micro F1, {report['compared']} matching, %")
         axes.invert_yaxis()
