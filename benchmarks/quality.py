@@ -122,7 +122,7 @@ def simulate(world: World, reviews: range, tally: dict[tuple[int, str], list[flo
             for label in np.unique(world.labels[checked]):
                 own = world.labels == label
                 right = world.right[checked & own].astype(float)
-                estimate = estimates.by_type([estimates.Stratum("", int(own.sum()), right)], overall.value)
+                estimate = estimates.by_type(estimates.Stratum("", int(own.sum()), right), overall.value)
                 note(size, "few" if len(right) < estimates.FEW else "types", estimate, world.right[own].mean())
             some = read[: max(10, size // 4)]
             recall = estimates.ratio(world.found[some], (world.found + world.missed)[some], PASSAGES, seed=review)

@@ -1,7 +1,7 @@
-"""Precision, recall and agreement estimated from a sample that people checked, each with an interval.
+"""Estimate precision, recall and agreement from a sample that people checked, each with an interval.
 
-Nothing here knows files or pages: counts and arrays go in, an ``Estimate`` comes out. All intervals hold for the finite
-dataset that was sampled: when everything was checked, they have no width.
+All functions take counts and arrays. The intervals hold for the finite dataset that was sampled: when everything was
+checked, they have no width.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL: Final = 0.95
-"""Of every interval."""
+"""Confidence level of every interval."""
 FEW: Final = 20
-"""Checks below which a type borrows strength from the others."""
+"""A type with fewer checks borrows from the others."""
 PRIOR: Final = 4.0
-"""Checks that a type with few of its own borrows at the rate of the others."""
+"""Checks that such a type borrows, at the rate of the others."""
 RESAMPLES: Final = 2000
-"""Of the bootstrap."""
+"""Replicates of the bootstrap."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A share between 0 and 1, its interval, and the number of checks that it rests on."""
+    """A share between 0 and 1, its interval, and its number of checks."""
 
     value: float
     low: float
     high: float
     n: int
     pooled: bool = False
-    """True when it borrows from other types, because it has fewer than ``FEW`` checks of its own."""
+    """Whether it borrows from other types, since it has fewer than ``FEW`` checks."""
 
     @property
     def half_width(self) -> float:
@@ -55,13 +55,13 @@ class Stratum:
     """What was checked of one part of the dataset, drawn from it at random without replacement."""
 
     group: str
-    """Parts of one group are taken to have about the same share of right entities: few checks of each suffice."""
+    """Parts of one group are assumed to have about the same share of right entities: few checks of each suffice."""
     size: int
     """Predicted entities in the part."""
     right: Floats
-    """For each checked one: 1.0 when it is right, 0.0 when not, between them when reviewers differ."""
+    """For each checked entity: 1.0 if it is right, 0.0 if not, between them where reviewers differ."""
     score: Floats | None = None
-    """For each checked one, how right a machine takes it to be; None where no machine looked."""
+    """For each checked entity, the probability of being right that a machine gives it; None without a machine."""
     mean_score: float = 0.0
     """The mean of that score over the whole part."""
 
@@ -69,8 +69,8 @@ class Stratum:
 def jeffreys(share: float, n: float) -> tuple[float, float]:
     """Return the Jeffreys interval of a share seen in ``n`` checks; ``n`` may be an effective number.
 
-    Brown, Cai and DasGupta (2001), Interval estimation for a binomial proportion: close to its level on average also
-    for few checks and for shares near 0 or 1.
+    Brown, Cai and DasGupta (2001), Interval estimation for a binomial proportion: its coverage is close to the level on
+    average, also for few checks and for shares near 0 or 1.
     """
     from scipy.special import betaincinv
 
@@ -96,11 +96,11 @@ def stratified(strata: Sequence[Stratum]) -> Estimate | None:
     if not n:
         return None
     total = sum(one.size for one in parts)
-    weights = [one.size / total for one in parts]
-    factor = _factor(parts, weights)
-    pairs = list(zip(weights, parts, strict=True))
-    means = [float(one.right.mean()) + factor * (one.mean_score - _mean(one.score)) for one in parts]
-    value = sum(weight * mean for weight, mean in zip(weights, means, strict=True))
+    pairs = [(one.size / total, one) for one in parts]
+    factor = _factor(pairs)
+    value = sum(
+        weight * (float(one.right.mean()) + factor * (one.mean_score - _mean(one.score))) for weight, one in pairs
+    )
     value = min(1.0, max(0.0, value))
     smooth = variance = 0.0
     for group in dict.fromkeys(one.group for one in parts):
@@ -114,16 +114,15 @@ def stratified(strata: Sequence[Stratum]) -> Estimate | None:
     return Estimate(value, *jeffreys(value, effective), n)
 
 
-def by_type(own: Sequence[Stratum], others: float) -> Estimate | None:
-    """Estimate the share of right entities of one type; with few checks it leans on ``others``, the overall share."""
-    n = sum(len(one.right) for one in own)
+def by_type(own: Stratum, others: float) -> Estimate | None:
+    """Estimate the share of right entities of one type; with few checks it borrows at the overall share ``others``."""
+    n = len(own.right)
     if n >= FEW or not n:
-        return stratified(own)
-    size = sum(one.size for one in own)
-    right = sum(float(one.right.sum()) for one in own)
-    left = 1 - n / size
+        return stratified([own])
+    right = float(own.right.sum())
+    left = 1 - n / own.size
     value = (right + left * PRIOR * others) / (n + left * PRIOR)
-    # What is borrowed hardly narrows the interval: how far types differ is not known.
+    # Borrowed checks hardly narrow the interval, since it is not known how far types differ.
     low, high = jeffreys(value, (n + 1) / left if left else math.inf)
     return Estimate(value, min(low, right / n), max(high, right / n), n, pooled=True)
 
@@ -138,15 +137,15 @@ def checks_for(estimate: Estimate, half_width: float) -> int:
 def ratio(found: Sequence[float], true: Sequence[float], population: int, seed: int = 0) -> Estimate | None:
     """Estimate recall as a ratio of sums over passages that were read blind; None when they hold no entity.
 
+    The interval is from a bootstrap over passages, since the entities of one passage are not independent. The
+    replicates are studentised on the logit scale (Davison and Hinkley 1997, chapter 5): plain percentiles are too
+    narrow for few passages.
+
     Args:
-        found: for each passage, its true entities that the dataset has too.
-        true: for each passage, its true entities.
+        found: for each passage, the number of its true entities that the dataset has too.
+        true: for each passage, the number of its true entities.
         population: passages in the dataset.
         seed: of the bootstrap.
-
-    The interval is from a bootstrap over passages: the entities of one passage are not independent. Its replicates are
-    studentised, on the logit scale (Davison and Hinkley 1997, chapter 5), since plain percentiles are too narrow for
-    few passages.
     """
     hits, golds = np.asarray(found, float), np.asarray(true, float)
     n = len(golds)
@@ -154,8 +153,9 @@ def ratio(found: Sequence[float], true: Sequence[float], population: int, seed: 
         return None
     value = float(hits.sum() / golds.sum())
     left = max(0.0, 1 - n / population) if population else 1.0
+    simple = Estimate(value, *jeffreys(value, golds.sum() / left if left else math.inf), n)
     if n < 3 or not 0 < value < 1:
-        return Estimate(value, *jeffreys(value, golds.sum() / left if left else math.inf), n)
+        return simple
     draws = _resamples(n, seed)
     sums_hits, sums_golds = draws @ hits, draws @ golds
     kept = (sums_golds > 0) & (sums_hits > 0) & (sums_hits < sums_golds)
@@ -166,7 +166,7 @@ def ratio(found: Sequence[float], true: Sequence[float], population: int, seed: 
     error = float(np.sqrt(((hits - value * golds) ** 2).sum()) / (golds.sum() * value * (1 - value)))
     usable = errors > 0
     if usable.sum() < RESAMPLES / 2 or not error:
-        return Estimate(value, *jeffreys(value, golds.sum() / left if left else math.inf), n)
+        return simple
     center = math.log(value / (1 - value))
     pivots = (np.log(values / (1 - values))[usable] - center) / errors[usable]
     low, high = np.quantile(pivots, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -204,7 +204,7 @@ def alpha(verdicts: Iterable[Mapping[str, Hashable]]) -> float | None:
 
 @lru_cache(maxsize=2)
 def _resamples(n: int, seed: int) -> Floats:
-    """Return how often each of ``n`` passages is drawn in each replicate; the same for all types, to be quick."""
+    """Return how often each of ``n`` passages is drawn in each replicate; all types share the draws."""
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
 
 
@@ -213,9 +213,8 @@ def _merged(strata: Sequence[Stratum]) -> list[Stratum]:
     merged: list[Stratum] = []
     for group in dict.fromkeys(one.group for one in strata):
         own = [one for one in strata if one.group == group]
-        few = [one for one in own if len(one.right) < 2]
         merged += [one for one in own if len(one.right) >= 2]
-        if few:
+        if few := [one for one in own if len(one.right) < 2]:
             merged.append(_join(few))
     checked = [one for one in merged if len(one.right)]
     unchecked = [one for one in merged if not len(one.right)]
@@ -227,20 +226,20 @@ def _merged(strata: Sequence[Stratum]) -> list[Stratum]:
 
 def _join(parts: Sequence[Stratum]) -> Stratum:
     size = sum(one.size for one in parts)
+    right = np.concatenate([one.right for one in parts])
     scores = [one.score for one in parts if one.score is not None]
-    return Stratum(
-        parts[0].group,
-        size,
-        np.concatenate([one.right for one in parts]),
-        np.concatenate(scores) if len(scores) == len(parts) else None,
-        sum(one.size * one.mean_score for one in parts) / size,
-    )
+    score = np.concatenate(scores) if len(scores) == len(parts) else None
+    return Stratum(parts[0].group, size, right, score, sum(one.size * one.mean_score for one in parts) / size)
 
 
-def _factor(parts: Sequence[Stratum], weights: Sequence[float]) -> float:
-    """Return the factor of the score that leaves the least variance, 0 where a check has none."""
+def _factor(pairs: Iterable[tuple[float, Stratum]]) -> float:
+    """Return the factor of the scores that leaves the least variance, 0 where a check has no score.
+
+    Args:
+        pairs: the weight of each stratum, and the stratum.
+    """
     covariance = variance = 0.0
-    for weight, one in zip(weights, parts, strict=True):
+    for weight, one in pairs:
         if one.score is None:
             return 0.0
         if len(one.right) > 2:
@@ -251,7 +250,7 @@ def _factor(parts: Sequence[Stratum], weights: Sequence[float]) -> float:
 
 
 def _reduction(parts: Sequence[Stratum], factor: float) -> float:
-    """Return the share of the variance that is left when the score explains the rest."""
+    """Return the share of the variance that the scores do not explain."""
     right = np.concatenate([one.right for one in parts])
     scores = [one.score for one in parts if one.score is not None]
     if not factor or len(right) < 3 or not np.var(right):

@@ -103,12 +103,12 @@ def test_only_a_useful_score_changes_the_interval() -> None:
 
 def test_a_type_with_few_checks_is_pooled() -> None:
     """A type with few checks is pooled with the others, and marked as pooled."""
-    found = by_type([stratum(300, 3, 0)], others=0.9)
+    found = by_type(stratum(300, 3, 0), others=0.9)
     assert found is not None
     assert found.pooled
     assert 0.9 < found.value < 1
     assert found.low < 0.7
-    own = by_type([stratum(300, 18, 2)], others=0.5)
+    own = by_type(stratum(300, 18, 2), others=0.5)
     assert own is not None
     assert not own.pooled
     assert own.value == pytest.approx(0.9)
@@ -213,5 +213,5 @@ def test_blind_passages_have_their_own_order() -> None:
 def test_without_checks_there_is_no_estimate() -> None:
     """Without a check there is no estimate."""
     assert stratified([]) is None
-    assert by_type([stratum(10, 0, 0)], others=0.5) is None
+    assert by_type(stratum(10, 0, 0), others=0.5) is None
     assert estimates.checks_for(Estimate(1, 1, 1, 0), 0.03) == 0

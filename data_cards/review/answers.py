@@ -1,8 +1,9 @@
-"""Turn the answers of the review page into decisions. Offsets are code points."""
+"""Convert the answers of the review page to decisions. Offsets are code points."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from annotator.cleaning import entity_reviews as reviews
@@ -13,16 +14,16 @@ from data_cards.review.predictions import Predictions
 
 
 class Answers:
-    """Checks answers against the predictions of a run, and its rules about labels."""
+    """Checks answers against the predictions and the label rules of a run."""
 
     def __init__(self, predictions: Predictions, labels: Decider) -> None:
         self._predictions, self._labels = predictions, labels
 
     def of_passage(self, annotation: Annotation, answer: Mapping[str, Any], common: Mapping[str, Any]) -> Decision:
-        """Return the decision about a whole passage: ``entities`` and ``marked`` of ``answer``.
+        """Return the decision about a whole passage, from ``entities`` and ``marked`` of ``answer``.
 
         Raises:
-            ValueError: they are no entities of this passage.
+            ValueError: they are not entities of this passage.
         """
         entities, marked = (self._spans(annotation, answer.get(name, [])) for name in ("entities", "marked"))
         return Decision(**common, entities=entities, marked=marked)
@@ -31,7 +32,7 @@ class Answers:
         """Return the decision about an entity: ``mention``, ``label``, ``verdict``, ``new_label`` and ``new_span``.
 
         Raises:
-            ValueError: the passage has no such entity, or the verdict lacks what should be instead.
+            ValueError: the passage has no such entity, or the verdict lacks its correction.
         """
         mention, label, verdict = (str(answer.get(name) or "") for name in ("mention", "label", "verdict"))
         drawn = self._predictions.drawn.get((annotation.passage_id, mention, label))
@@ -53,19 +54,12 @@ class Answers:
                 raise ValueError("a wrong type needs another one")
             if verdict == "span" and (not new_mention or new_mention == mention):
                 raise ValueError("a wrong span needs another one")
-        sampled = drawn is not None and common["mode"] == "verify"
-        place: dict[str, Any] = (
-            {"stratum": drawn.stratum, "rank": drawn.rank, "size": drawn.size} if drawn and sampled else {}
+        decision = Decision(
+            **common, mention=mention, label=label, verdict=verdict, new_mention=new_mention, new_label=new_label
         )
-        return Decision(
-            **common,
-            mention=mention,
-            label=label,
-            verdict=verdict,
-            new_mention=new_mention,
-            new_label=new_label,
-            **place,
-        )
+        if drawn and common["mode"] == "verify":
+            return replace(decision, stratum=drawn.stratum, rank=drawn.rank, size=drawn.size)
+        return decision
 
     def _label(self, raw: Any) -> str:
         if not isinstance(raw, str):

@@ -24,18 +24,17 @@ def doubtful_first(
     opinions: Iterable[Opinion] = (),
     sure: Iterable[EntityProbability] = (),
 ) -> list[tuple[str, str]]:
-    """Return passages with what is doubtful about them, the most doubtful first: to correct, not to estimate from.
+    """Return passages and the reasons for doubt, the most doubtful first: to correct, not to estimate from.
 
-    Where a second teacher was asked, the doubt about its differences with the first comes before all else; where none
-    was, the entities of which the teacher was not sure by its token probabilities.
+    The doubt about differences with a second teacher comes first; without one, that by the teacher's token
+    probabilities.
     """
     counts = Counter(one.label for annotation in annotations.values() for one in annotation.mentions)
     missed: Counter[str] = Counter()
     if run.rejected.exists():
-        for batch in tables.batches(run.rejected, ["stage", "reason", "record_id"]):
-            for row in batch.to_pylist():
-                decided = row["reason"].startswith(("review", DECIDED))
-                missed[row["record_id"]] += row["stage"] == "clean" and not decided
+        for row in tables.rows(run.rejected, ["stage", "reason", "record_id"]):
+            decided = row["reason"].startswith(("review", DECIDED))
+            missed[row["record_id"]] += row["stage"] == "clean" and not decided
     doubt: defaultdict[str, float] = defaultdict(float)
     differing: Counter[str] = Counter()
     for one in opinions:

@@ -1,9 +1,9 @@
-"""The share of true entities that both teachers missed, measured on passages that people read blind.
+"""Measure the share of true entities that both teachers missed, on passages that people read blind.
 
-Capture and recapture (``data_cards.audit.agreement``) takes two teachers to err independently, so it gives a bound.
-Blind passages are a simple random sample of the dataset, and there what both missed can be counted. The count replaces
-the bound, and the bound of the same passages is given beside it: it says by how much the bound is off. To multiply the
-bound of the whole dataset by that factor would be no better, since the factor is as uncertain as the count.
+Capture and recapture (``data_cards.audit.agreement``) assumes that two teachers err independently, so it gives a bound.
+Passages read blind are a simple random sample of the dataset, in which the missed entities can be counted. The bound of
+the same passages is given too, to show how far it is off. The bound of the whole dataset is not multiplied by that
+factor, which is as uncertain as the count.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ def measured_by_both(
     share: float,
     population: int,
 ) -> dict[str, Any] | None:
-    """Return the share of true entities that neither teacher found; None where no blind passage was asked of both.
+    """Return the share of true entities that neither teacher found; None where both were asked about no blind passage.
 
-    The share is sum(missed) / sum(true) over the passages. An entity is found when a teacher has one there that would
-    be paired with it (``annotator.checking.compare``), whatever its type or span, as the bound counts them. At either
-    end the interval is the wider of two: that of recall, a studentised bootstrap over passages (``estimates.ratio``),
-    and Jeffreys' over entities, since a bootstrap of few missed entities is too narrow (docs/second-opinion.md).
+    The share is sum(missed) / sum(true) over the passages. An entity is found if a teacher has one that would be paired
+    with it (``annotator.checking.compare``), whatever its type or span, as for the bound. At either end the interval is
+    the wider of two: that of recall, a studentised bootstrap over passages (``estimates.ratio``), and Jeffreys' over
+    entities, since a bootstrap of few missed entities is too narrow (docs/second-opinion.md).
 
     Args:
         golds: the true entities of each passage that was read blind.
         texts: the text of each.
         predicted: the entities of the first teacher in each.
         opinions: the entities of both teachers in all passages.
-        share: of the passages that the second teacher was asked about. Below 1, passages in which neither has an entity
-            are left out, since it is not known which of them it was asked about: the result is a little too low.
+        share: of the passages that the second teacher was asked about. Below 1, passages without any entity are left
+            out, since it is not known which of them it was asked about: the result is a little too low.
         population: passages of the dataset.
     """
     own: dict[str, list[Opinion]] = defaultdict(list)
@@ -54,7 +54,7 @@ def measured_by_both(
     for one in opinions:
         if one.passage_id in wanted:
             own[one.passage_id].append(one)
-    # Without a row although the first teacher has entities, the second one's answer is missing or cannot be read.
+    # A passage with entities of the first teacher but without a row has no readable answer of the second one.
     compared = [gold for gold in golds if own[gold.passage_id] or (share >= 1 and not predicted[gold.passage_id])]
     true = [len(gold.entities) for gold in compared]
     missed = [missed_in(gold, texts[gold.passage_id], own[gold.passage_id]) for gold in compared]
@@ -74,7 +74,7 @@ def measured_by_both(
 
 
 def missed_in(gold: Gold, text: str, found: Iterable[Opinion]) -> int:
-    """Return how many true entities of a passage neither teacher has found."""
+    """Return how many true entities of a passage neither teacher found."""
     own = {(one.mention, one.label) for one in found}
     pairs = compare(_annotation(gold.passage_id, text, gold.entities), _annotation(gold.passage_id, text, own))
     return sum(pair.verdict == ONLY_FIRST for pair in pairs)

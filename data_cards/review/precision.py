@@ -1,18 +1,21 @@
-"""Estimate precision from the entities that people checked, in all and by type."""
+"""Estimate precision from the entities that people checked, overall and by type."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from annotator.cleaning.entity_reviews import Decision, Subject, verdict_of
 from data_cards import estimates
-from data_cards.review.predictions import Drawn, Predictions
+from data_cards.review.predictions import Predictions
 
 TYPES_SHOWN: Final = 100
+_STRICT: Final = ("right",)
+_SPAN: Final = ("right", "type")
+"""Verdicts that call a span right."""
 
 
 def precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[str, Any] | None:
@@ -23,23 +26,30 @@ def precision(predictions: Predictions, decisions: Iterable[Decision]) -> dict[s
     sure = [(one, shares) for one, shares in drawn if set(shares) != {"unsure"}]
     if not sure:
         return None
-    strict = _strata(predictions, {one.subject: _right(shares, ("right",)) for one, shares in sure})
-    span = _strata(predictions, {one.subject: _right(shares, ("right", "type")) for one, shares in sure})
+    strict = _strata(predictions, {one.subject: _right(shares, _STRICT) for one, shares in sure})
+    span = _strata(predictions, {one.subject: _right(shares, _SPAN) for one, shares in sure})
     overall, span_alone = estimates.stratified([*strict.values()]), estimates.stratified([*span.values()])
     if overall is None or span_alone is None:
         return None
     sizes, total = predictions.labels, len(predictions.drawn)
-    own: dict[str, list[tuple[Drawn, dict[str, float]]]] = defaultdict(list)
+    own: dict[str, list[dict[str, float]]] = defaultdict(list)
     for one, shares in sure:
-        own[one.subject[2]].append((one, shares))
-    types = []
-    for label in sorted(own, key=lambda label: (-sizes[label], label))[:TYPES_SHOWN]:
-        right = np.array([_right(shares, ("right",)) for _, shares in own[label]])
-        estimate = estimates.by_type([estimates.Stratum("", sizes[label], right)], overall.value)
-        spans = np.array([_right(shares, ("right", "type")) for _, shares in own[label]])
-        by_span = estimates.by_type([estimates.Stratum("", sizes[label], spans)], span_alone.value)
-        if estimate and by_span:
-            types.append({"label": label, "entities": sizes[label], **estimate.as_dict(), "span": by_span.as_dict()})
+        own[one.subject[2]].append(shares)
+
+    def of_type(label: str, verdicts: Collection[str], others: float) -> dict[str, Any]:
+        right = np.array([_right(shares, verdicts) for shares in own[label]])
+        found = estimates.by_type(estimates.Stratum("", sizes[label], right), others)
+        return found.as_dict() if found else {}
+
+    types = [
+        {
+            "label": label,
+            "entities": sizes[label],
+            **of_type(label, _STRICT, overall.value),
+            "span": of_type(label, _SPAN, span_alone.value),
+        }
+        for label in sorted(own, key=lambda label: (-sizes[label], label))[:TYPES_SHOWN]
+    ]
     rest = (overall.value * (total - overall.n) + overall.n) / total
     return {
         **overall.as_dict(),
@@ -60,9 +70,8 @@ def standing_verdicts(decisions: Iterable[Decision]) -> dict[Subject, dict[str, 
     found: dict[Subject, dict[str, float]] = {}
     for subject, own in by_subject.items():
         if not any(one.mode == "verify" for one in own):
-            continue  # a difference between readers of a blind passage: no part of the sample
-        counting = verdict_of(own)
-        if counting:
+            continue  # readers of a blind passage differed: the entity is not in the sample
+        if counting := verdict_of(own):
             found[subject] = {counting.verdict: 1.0}
         else:
             votes = Counter(one.verdict for one in own if one.verdict != "unsure")
@@ -70,7 +79,7 @@ def standing_verdicts(decisions: Iterable[Decision]) -> dict[Subject, dict[str, 
     return found
 
 
-def _right(shares: Mapping[str, float], wanted: Sequence[str]) -> float:
+def _right(shares: Mapping[str, float], wanted: Collection[str]) -> float:
     return sum(share for verdict, share in shares.items() if verdict in wanted)
 
 

@@ -1,9 +1,9 @@
-"""The predictions of a run, before any correction, and the order in which a probability sample of them is drawn.
+"""The predictions of a run before any correction, and the order in which a probability sample of them is drawn.
 
-An entity is what an answer counts: a mention and a type in one passage, however often it occurs there. Entities are
-divided into strata by type, and by agreement where a second teacher was asked. Every entity has a lot, a hash of the
-seed and itself; within a stratum entities are drawn in the order of their lots, and all strata advance at the same
-pace. So any beginning of the order is a stratified random sample, and a larger sample contains every smaller one.
+An entity is a mention and a type in one passage, however often it occurs there. Entities are divided into strata by
+type, and by agreement where a second teacher was asked. The lot of an entity is a hash of the seed and the entity.
+Within a stratum entities are drawn in the order of their lots, and all strata advance at the same pace. So any
+beginning of the order is a stratified random sample, and a larger sample contains every smaller one.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 
 OWN_STRATUM: Final = 0.02
-"""Share of all entities from which a type is a stratum of its own."""
+"""A type with this share of all entities is a stratum of its own."""
 COMMON: Final = 0.002
-"""Share from which it is one of the common types; the others are rare."""
+"""A type with this share is one of the common types; the others are rare."""
 DOUBTFUL: Final = 3.0
-"""How many times as densely entities are drawn on which two teachers differ: errors are frequent there."""
+"""Entities on which two teachers differ are drawn this many times as densely: errors are frequent there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """An entity at its place in the order, with what its inclusion probability follows from."""
+    """An entity at its place in the order, with the numbers that give its inclusion probability."""
 
     subject: Subject
     """Passage, mention and type."""
     stratum: str
     rank: int
-    """Its place within the stratum, from 1. It is in the sample once ``rank`` entities of the stratum are."""
+    """Its place within the stratum, from 1."""
     size: int
     """Entities in the stratum; the inclusion probability of a sample of n of them is n / size."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the teacher predicted, before any correction, and the order of the sample."""
+    """The sampling frame: the teacher's predictions before any correction, in the order of the sample."""
 
     seed: int
     passages: Mapping[str, tuple[str, frozenset[tuple[str, str]]]]
@@ -57,7 +57,7 @@ class Predictions:
     labels: Mapping[str, int]
     """Entities by type."""
     scores: Mapping[Subject, float]
-    """How right each entity is taken to be, by a second teacher: 1 - doubt. Empty unless all of them were checked."""
+    """1 - doubt of each entity, by a second teacher. Empty unless all of them were checked."""
 
 
 def read_predictions(run: RunDir, seed: int) -> Predictions:
@@ -75,7 +75,7 @@ def predictions_of(annotations: Iterable[Annotation], seed: int, opinions: Itera
     Args:
         annotations: before any correction.
         seed: of the order.
-        opinions: what a second teacher says of the entities; strata then follow its verdicts.
+        opinions: of a second teacher on the entities; strata then follow its verdicts.
     """
     checked = {(one.passage_id, one.mention, one.label): one for one in opinions}
     passages: dict[str, tuple[str, frozenset[tuple[str, str]]]] = {}
@@ -96,7 +96,7 @@ def predictions_of(annotations: Iterable[Annotation], seed: int, opinions: Itera
 
 
 def seed_of(run: RunDir) -> int:
-    """Return the seed of a run; that of its samples is also that of its reviews."""
+    """Return the seed of a run, which its reviews use too."""
     return int(run.read_manifest().get("config", {}).get("seed", 0))
 
 
@@ -136,11 +136,11 @@ def draw_order(entities: Sequence[Subject], stratum_of: Sequence[str], seed: int
 
 
 def passage_order(passage_ids: Iterable[str], seed: int) -> list[str]:
-    """Return passages in the order in which they are read blind: a simple random sample, however long it is."""
+    """Return passages in the order in which they are read blind: any beginning is a simple random sample."""
     return sorted(passage_ids, key=lambda identity: (lot(seed, "blind", identity), identity))
 
 
 def lot(seed: int, *parts: str) -> float:
-    """Return a number in [0, 1) that depends on nothing but the seed and ``parts``."""
+    """Return a number in [0, 1) that depends only on the seed and ``parts``."""
     text = "\0".join((str(seed), *parts)).encode("utf-8")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / 2**64

@@ -1,7 +1,7 @@
-"""``quality.json``: how right a dataset is, by what people checked. Every figure has its n and its interval.
+"""Measure the quality of a dataset from what people checked: ``quality.json``, each figure with its n and interval.
 
-Precision is the share of predicted entities that are right; recall is the share of true entities that were predicted,
-over passages that people read before they saw any prediction. Both are about the predictions before any correction.
+Precision is the share of predicted entities that are right. Recall is the share of true entities that were predicted,
+in passages that people read before they saw any prediction. Both are about the predictions before any correction.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def measure(predictions: Predictions, decisions: Sequence[Decision], texts: Mapp
 
     Args:
         predictions: the sampling frame.
-        decisions: what people decided; what is about another text does not count.
+        decisions: of all reviewers; those about another text do not count.
         texts: the text of each passage that was read blind, by id.
 
     Returns:
@@ -62,7 +62,7 @@ def measure(predictions: Predictions, decisions: Sequence[Decision], texts: Mapp
 
 
 def write_quality(run: RunDir) -> dict[str, Any] | None:
-    """Measure ``run`` and write ``quality.json``; None, and no file, where nobody has reviewed anything.
+    """Measure ``run`` and write ``quality.json``; without reviews, return None and remove the file.
 
     Raises:
         RunDirError: a file is missing or damaged.
@@ -106,12 +106,12 @@ def measure_run(run: RunDir) -> dict[str, Any] | None:
 
 
 def _valid(predictions: Predictions, decisions: Iterable[Decision]) -> list[Decision]:
-    """Return the decisions about passages whose text is still the same."""
+    """Return the decisions about passages whose text has not changed."""
     return [one for one in decisions if predictions.passages.get(one.passage_id, ("",))[0] == one.text_sha256]
 
 
 def _added_since(run: RunDir, checked: Set[str]) -> int:
-    """Return the passages of the last updates of which nobody has checked any: the sample was drawn without them."""
+    """Return the number of passages of the last updates after the last check, which the sample lacks."""
     since = 0
     for rows in reversed(passages_added(run)):
         batches = tables.batches(run.passages, ["id"], rows=rows)
@@ -125,35 +125,29 @@ def _recall(predictions: Predictions, decisions: Iterable[Decision], texts: Mapp
     golds = gold_passages(decisions, texts)
     if not golds:
         return None
-    rows: list[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]] = []
+    rows: list[tuple[Set[tuple[str, str]], Set[tuple[str, str]]]] = []
     for gold in golds:
         predicted = predictions.passages[gold.passage_id][1]
-        if gold.types:
-            predicted = frozenset(one for one in predicted if one[1] in gold.types)
-        rows.append((gold.entities, predicted))
+        rows.append((gold.entities, {one for one in predicted if not gold.types or one[1] in gold.types}))
     population = len(predictions.passages)
 
-    def estimate(found: list[int], true: list[int]) -> dict[str, Any] | None:
+    def estimate(rows: Iterable[tuple[Set[Any], Set[Any]]]) -> dict[str, Any] | None:
+        numbers = [(len(gold & predicted), len(gold)) for gold, predicted in rows]
+        found, true = [number for number, _ in numbers], [number for _, number in numbers]
         one = estimates.ratio(found, true, population, predictions.seed)
         return {**one.as_dict(), "entities": sum(true), "found": sum(found)} if one else None
 
     labels = Counter(label for gold, _ in rows for _, label in gold)
-    spans = [({mention for mention, _ in gold}, {mention for mention, _ in predicted}) for gold, predicted in rows]
+    most = sorted(labels, key=lambda label: (-labels[label], label))[:TYPES_SHOWN]
+    of_types = {
+        label: estimate(({one for one in gold if one[1] == label}, found) for gold, found in rows) for label in most
+    }
     return {
         "passages": len(rows),
         "types_looked_for": sorted({label for gold in golds for label in gold.types}),
-        **(estimate([len(gold & predicted) for gold, predicted in rows], [len(gold) for gold, _ in rows]) or {}),
-        "span": estimate([len(gold & predicted) for gold, predicted in spans], [len(gold) for gold, _ in spans]),
-        "types": [
-            {"label": label, **one}
-            for label, _ in sorted(labels.items(), key=lambda item: (-item[1], item[0]))[:TYPES_SHOWN]
-            if (
-                one := estimate(
-                    [sum(pair[1] == label for pair in gold & predicted) for gold, predicted in rows],
-                    [sum(pair[1] == label for pair in gold) for gold, _ in rows],
-                )
-            )
-        ],
+        **(estimate(rows) or {}),
+        "span": estimate(({mention for mention, _ in gold}, {mention for mention, _ in found}) for gold, found in rows),
+        "types": [{"label": label, **found} for label, found in of_types.items() if found],
     }
 
 

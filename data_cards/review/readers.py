@@ -1,9 +1,9 @@
-"""What several people found: the true entities of passages that were read blind, and where reviewers differ."""
+"""Combine the decisions of several people: true entities of passages that were read blind, and differences."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +27,7 @@ class Gold:
 def gold_passages(decisions: Iterable[Decision], texts: Mapping[str, str]) -> list[Gold]:
     """Return the true entities of each passage that somebody read blind.
 
-    Where several people read it, an entity counts that at least half of them have, or that was settled.
+    Where several people read it, an entity counts if at least half of them marked it, unless it was settled.
     """
     readings: dict[str, list[Decision]] = defaultdict(list)
     settled: dict[Subject, str] = {}
@@ -54,23 +54,21 @@ def mentions_of(text: str, spans: Iterable[Span]) -> list[tuple[str, str]]:
 
 
 def unsettled(
-    standing: Iterable[Decision], annotations: Mapping[str, Annotation]
+    standing: Collection[Decision], annotations: Mapping[str, Annotation]
 ) -> Iterator[tuple[Subject, list[dict[str, str]]]]:
     """Yield each entity on which reviewers differ and which nobody settled, with their opinions, without names.
 
     Args:
-        standing: decisions that count; what is about another text does not.
+        standing: the decisions; those about another text do not count.
         annotations: the passages, by id.
     """
-    valid = [
-        one
-        for one in standing
-        if (known := annotations.get(one.passage_id)) and one.text_sha256 == text_sha256(known.text)
-    ]
     settled = {one.subject for one in standing if one.mode == "settle"}
     verdicts: dict[Subject, list[Decision]] = defaultdict(list)
     readings: dict[str, list[Decision]] = defaultdict(list)
-    for one in valid:
+    for one in standing:
+        annotation = annotations.get(one.passage_id)
+        if annotation is None or one.text_sha256 != text_sha256(annotation.text):
+            continue
         if one.mode == "verify":
             verdicts[one.subject].append(one)
         elif one.mode == "blind":

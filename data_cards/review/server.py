@@ -1,7 +1,7 @@
-"""The review page's server: this machine only, a random token in the address, nothing from the network.
+"""The server of the review page, for this machine alone.
 
-Requests are refused unless they carry the token in their path, name this machine in ``Host`` (a page elsewhere could
-otherwise reach the server through DNS rebinding) and, where they change something, come from the page itself by
+A request is refused unless its path has the random token and its ``Host`` is this machine (otherwise a foreign page
+could reach the server through DNS rebinding). A request that changes something must come from the page itself, by
 ``Origin``.
 """
 
@@ -45,7 +45,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(session: Session, token: str) -> web.Application:
-    """Make the application; its port is known once it listens, and is read from each request's socket."""
+    """Make the application."""
     app = web.Application(middlewares=[_guard(token)], client_max_size=BODY)
 
     async def asset(request: web.Request) -> web.Response:
@@ -70,10 +70,10 @@ def make_app(session: Session, token: str) -> web.Application:
 
     async def undo(request: web.Request) -> web.Response:
         mode = _mode((await _body(request)).get("mode"))
-        taken = session.undo()
-        if taken is None:
+        undone = session.undo()
+        if undone is None:
             return _json({**session.next(mode), "message": "Nothing to undo."})
-        return _json({**session.next(taken.mode), "item": session.item_of(taken), "message": "Taken back."})
+        return _json({**session.next(undone.mode), "item": session.item_of(undone), "message": "Taken back."})
 
     app.router.add_get(f"/{token}/api/start", start)
     app.router.add_get(f"/{token}/api/next", following)
@@ -114,16 +114,18 @@ async def _serve(session: Session, port: int, ready: Callable[[str], None]) -> N
 
 
 def _guard(token: str) -> Any:
+    """Return the middleware that checks requests and sets the headers of all responses."""
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response = await _guarded(request, handler, token)
+        response = await _answer(request, handler, token)
         response.headers.update(HEADERS)
         return response
 
     return guard
 
 
-async def _guarded(request: web.Request, handler: Handler, token: str) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler, token: str) -> web.StreamResponse:
     port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
     first = request.path.split("/")[1]

@@ -1,13 +1,13 @@
-"""Choose what a reviewer sees next, and store the answer. Knows nothing of HTTP; offsets are code points.
+"""Choose the next item of a reviewer, and store the answers. Offsets are code points.
 
-Decisions are on the disk before the next item is chosen. Several sessions may work on one run directory: each appends
-to a file of its own and reads the others' before it chooses.
+A decision is on the disk before the next item is chosen. Several sessions may work on one run directory: each appends
+to its own file, and reads the files of all before it chooses.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from data_cards.review.readers import unsettled
 from normalizers.labels import load_lexicon
 
 NAME: Final = re.compile(r"[\w][\w.-]{0,63}", re.ASCII)
-"""What a reviewer may be called: it becomes the name of a file."""
+"""A reviewer's name, which becomes the name of a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,13 @@ class Settings:
     types: tuple[str, ...] = ()
     """Types to look for; all when empty."""
     overlap: float = 0.0
-    """Share of the sample that every reviewer is shown, to see how far they agree."""
+    """Share of the sample that every reviewer is shown, to measure their agreement."""
     width: float = 0.03
-    """Half width of the interval at which precision is known well enough."""
+    """Half width of the interval of precision to aim for."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a name that is not one, and shares out of range."""
+        """Check name, mode and overlap."""
         if not NAME.fullmatch(self.reviewer):
             raise ConfigError("--reviewer takes up to 64 letters (a to z), digits, dots, hyphens and underscores")
         if self.mode not in reviews.MODES:
@@ -63,7 +63,7 @@ class Session:
     """One reviewer's work on one run."""
 
     def __init__(self, run: RunDir, settings: Settings) -> None:
-        """Read the predictions of a run that has annotations; a moment for 24,000 passages.
+        """Read the predictions of a run that has annotations.
 
         Raises:
             ConfigError: the run's file of types or of decisions cannot be read.
@@ -78,17 +78,13 @@ class Session:
         counts = self._predictions.labels
         schema = types_of(run)
         others = [one.name for one in schema.types] if schema else sorted(load_lexicon().known)
-        self._types = list(dict.fromkeys([*sorted(counts, key=lambda label: (-counts[label], label)), *others]))
+        self.types = list(dict.fromkeys([*sorted(counts, key=lambda label: (-counts[label], label)), *others]))
+        """The types to choose from: the dataset's by frequency, then those of ``--types`` or the lexicon."""
         self._answers = Answers(self._predictions, label_rules(run))
         self._history: list[Decision] = []
 
-    @property
-    def types(self) -> list[str]:
-        """Return the types to choose from: the dataset's by frequency, then those of ``--types`` or the lexicon."""
-        return self._types
-
     def next(self, mode: str) -> dict[str, Any]:
-        """Return the next item of ``mode`` and how far the review is; the item is None when nothing is left."""
+        """Return the next item of ``mode`` and the progress; the item is None when nothing is left."""
         standing = reviews.read_reviews(self._run.root).decisions
         chosen = {"verify": self._verify, "blind": self._read, "correct": self._correct, "settle": self._settle}[mode]
         return {"mode": mode, "item": chosen(standing), "progress": self.progress(mode, standing)}
@@ -101,17 +97,22 @@ class Session:
             answer: ``passage_id``, and what ``Answers`` reads.
 
         Raises:
-            ValueError: it is no answer to anything that this run holds.
+            ValueError: the answer is about no passage or entity of this run.
             RunDirError: it cannot be written.
         """
         annotation = self._annotations.get(str(answer.get("passage_id")))
         if annotation is None:
             raise ValueError("the run has no such passage")
-        common = {"reviewer": self.settings.reviewer, "mode": mode, "passage_id": annotation.passage_id,
-                  "text_sha256": text_sha256(annotation.text), "time": _now()}  # fmt: skip
-        types = {"types": self.settings.types} if mode == "blind" else {}
+        common = {
+            "reviewer": self.settings.reviewer,
+            "mode": mode,
+            "passage_id": annotation.passage_id,
+            "text_sha256": text_sha256(annotation.text),
+            "time": _now(),
+            "types": self.settings.types if mode == "blind" else (),
+        }
         read = self._answers.of_passage if mode in reviews.WHOLE else self._answers.of_entity
-        decision = read(annotation, answer, {**common, **types})
+        decision = read(annotation, answer, common)
         reviews.append(self._path, decision)
         self._history.append(decision)
 
@@ -124,7 +125,7 @@ class Session:
         return decision
 
     def item_of(self, decision: Decision) -> dict[str, Any]:
-        """Return the item that ``decision`` was about, to show it again."""
+        """Return the item that ``decision`` is about."""
         annotation = self._annotations[decision.passage_id]
         if decision.mode in reviews.WHOLE:
             return self._passage_item(annotation)
@@ -132,7 +133,7 @@ class Session:
         return self._entity_item(annotation, decision.mention, decision.label, drawn)
 
     def progress(self, mode: str, standing: Sequence[Decision]) -> dict[str, Any]:
-        """Return how much is done and, in the mode ``verify``, left until the interval is narrow enough."""
+        """Return how many items are done, the estimate so far and, in the mode ``verify``, how many checks are left."""
         own = [one for one in standing if one.mode == mode and one.reviewer == self.settings.reviewer]
         report: dict[str, Any] = {"done": len(own), "session": len(self._history)}
         if mode in ("verify", "blind"):
@@ -149,7 +150,7 @@ class Session:
         return reviews.folder(self._run.root) / f"{self.settings.reviewer}.jsonl"
 
     def _left(self, estimate: Mapping[str, Any] | None) -> int:
-        """Return the checks until the interval is narrow enough; before the first ones, as if 95 % were right."""
+        """Return the checks until the interval is narrow enough; below ten checks, as if 95 % were right."""
         done, rest = (estimate["n"] if estimate else 0), len(self._predictions.drawn)
         if estimate is None or done < 10:
             guess = estimates.Estimate(0.95, *estimates.jeffreys(0.95, 100), 100)
@@ -158,19 +159,17 @@ class Session:
         return min(rest - done, estimates.checks_for(now, self.settings.width))
 
     def _verify(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
-        mine = {one.subject for one in standing if one.mode == "verify" and one.reviewer == self.settings.reviewer}
-        others = {one.subject for one in standing if one.mode == "verify"} - mine
+        is_open = self._is_open("verify", standing)
         for subject, drawn in self._predictions.drawn.items():
-            if subject not in mine and (subject not in others or self._shared("verify", *subject)):
+            if is_open(*subject):
                 passage_id, mention, label = subject
                 return self._entity_item(self._annotations[passage_id], mention, label, drawn)
         return None
 
     def _read(self, standing: Sequence[Decision]) -> dict[str, Any] | None:
-        mine = {one.passage_id for one in standing if one.mode == "blind" and one.reviewer == self.settings.reviewer}
-        others = {one.passage_id for one in standing if one.mode == "blind"} - mine
+        is_open = self._is_open("blind", standing)
         for identity in self._blind:
-            if identity not in mine and (identity not in others or self._shared("blind", identity)):
+            if is_open(identity):
                 return {**self._passage_item(self._annotations[identity]), "types": list(self.settings.types)}
         return None
 
@@ -187,8 +186,19 @@ class Session:
             return {**item, "opinions": opinions}
         return None
 
-    def _shared(self, *key: str) -> bool:
-        return lot(self.settings.seed, "overlap", *key) < self.settings.overlap
+    def _is_open(self, mode: str, standing: Iterable[Decision]) -> Callable[..., bool]:
+        """Return a test whether this reviewer is to judge an entity or passage: nobody did, or everybody has to."""
+        judged = [
+            (one.subject if one.mention else (one.passage_id,), one.reviewer) for one in standing if one.mode == mode
+        ]
+        mine = {key for key, reviewer in judged if reviewer == self.settings.reviewer}
+        others = {key for key, _ in judged} - mine
+
+        def is_open(*key: str) -> bool:
+            shared = lot(self.settings.seed, "overlap", mode, *key) < self.settings.overlap
+            return key not in mine and (shared or key not in others)
+
+        return is_open
 
     def _entity_item(self, annotation: Annotation, mention: str, label: str, drawn: Drawn | None) -> dict[str, Any]:
         own = [one for one in annotation.mentions if (one.text, one.label) == (mention, label)]
