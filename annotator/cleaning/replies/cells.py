@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from itertools import chain
 
 MARKS = " \t\"'“”‘’`*_"
 BULLET = re.compile(r"\s*+(?:(?:[-*•+–▪●○◦►➤]|\d{1,4}+[.)]|[\u2600-\u27bf\U0001f300-\U0001faff]\ufe0f?+)\s++){1,2}+")
@@ -33,28 +34,27 @@ def indent(line: str) -> int:
 
 
 def without_bullet(line: str) -> str:
-    """Return what ``line`` says after its bullet or number, if it has one."""
+    """Return ``line`` without its bullet or number."""
     match = BULLET.match(line)
     return line[match.end() :].strip() if match else line.strip()
 
 
-def cut_line(body: str) -> Iterator[str]:
+def cut_line(body: str) -> list[str]:
     """Cut a line into its items: at semicolons or commas where each part has its own type, at tuples without quotes."""
     if intro := _INTRO.match(body):
         body = body[intro.end() :].rstrip(" .")
     inner = body.strip("[]{} .") if body.startswith(("[", "{")) and body.endswith(("]", "}", "].")) else body
     tuples = _TUPLE.findall(inner)
     if tuples and not _TUPLE.sub("", inner).strip(", ;") and all("," in one for one in tuples):
-        yield from tuples
-        return
-    yield from parts_of(inner, lambda part: _ITEM.fullmatch(part) is not None)
+        return tuples
+    return parts_of(inner, _ITEM)
 
 
-def parts_of(body: str, is_item: Callable[[str], bool]) -> list[str]:
-    """Cut ``body`` at the first mark between whose parts each is an item; one part where there is no such mark."""
+def parts_of(body: str, item: re.Pattern[str]) -> list[str]:
+    """Cut ``body`` at the first mark that leaves nothing but items; return it whole where no mark does."""
     for end in _ENDS:
         parts = [part.removeprefix("and ").removeprefix("và ") for part in end.split(body) if part.strip()]
-        if len(parts) > 1 and all(map(is_item, parts)):
+        if len(parts) > 1 and all(map(item.fullmatch, parts)):
             return parts
     return [body]
 
@@ -87,37 +87,31 @@ MAX_CELLS = 6
 
 
 def cells(line: str) -> list[tuple[str, ...]]:
-    """Return every way to cut ``line`` into cells, two or more, without marks and quotes; fewest doubts first."""
+    """Return every way to cut ``line`` into two or more cells, without marks and quotes; the least doubtful first."""
     line = line.strip().rstrip(".,;")
     if line.startswith("(") and line.endswith(")") and line.count("(") == 1:
         line = line[1:-1]
-    found: list[tuple[str, ...]] = []
     line = _LONG_GAP.sub(lambda gap: gap[0][:2], line)
-    brackets = (
-        [read.fullmatch(line) for read in (_BRACKET, _FIRST_BRACKET, _LEADING_BRACKET)] if _OPENING.search(line) else []
-    )
-    if "|" not in line:
-        found += [_clean([cell or "" for cell in bracket.groups()]) for bracket in brackets if bracket]
+    ways: list[Sequence[str]] = []
+    if "|" not in line and _OPENING.search(line):
+        brackets = (pattern.fullmatch(line) for pattern in (_BRACKET, _FIRST_BRACKET, _LEADING_BRACKET))
+        ways += [bracket.groups("") for bracket in brackets if bracket]
     for separator in _SEPARATORS:
         marks = list(separator.finditer(line))[:MAX_CELLS]
         if not marks:
             continue
-        parts = separator.split(line, MAX_CELLS)
-        spread: list[str] = parts[:1]
-        for part in parts[1:]:
-            inner = _BRACKET.fullmatch(part)
-            spread += [inner[1], inner[2]] if inner else [part]
-        found.append(_clean(spread))
-        found.append(_clean([*parts[:1], *(cell for part in parts[1:] for cell in _SENTENCE.split(part))]))
+        first, *rest = separator.split(line, MAX_CELLS)
+        inner = (bracket.groups() if (bracket := _BRACKET.fullmatch(part)) else (part,) for part in rest)
+        ways.append([first, *chain.from_iterable(inner)])
+        ways.append([first, *chain.from_iterable(map(_SENTENCE.split, rest))])
         if len(marks) > 1:
-            found.append(_clean([line[: marks[-1].start()], line[marks[-1].end() :]]))
-            found.append(_clean([line[: marks[0].start()], line[marks[0].end() :]]))
-    return [way for way in dict.fromkeys(found) if len(way) > 1]
+            ways += [[line[: mark.start()], line[mark.end() :]] for mark in (marks[-1], marks[0])]
+    return [way for way in dict.fromkeys(map(_clean, ways)) if len(way) > 1]
 
 
 def _clean(parts: Sequence[str]) -> tuple[str, ...]:
-    parts = [_unboxed(part.strip()) for part in parts]
-    stripped = (part.strip(MARKS + ".-–:") if at else part.strip(MARKS + ":") for at, part in enumerate(parts))
+    unboxed = (_unboxed(part.strip()) for part in parts)
+    stripped = (part.strip(MARKS + ".-–:" if at else MARKS + ":") for at, part in enumerate(unboxed))
     return tuple(part for part in stripped if part and not part.isspace())
 
 

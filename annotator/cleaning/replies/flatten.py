@@ -1,7 +1,7 @@
 """Flatten the tree of a reply into items.
 
-The walk is without recursion, so that depth costs nothing. A list is a pair, a longer row, or a list of whatever;
-``objects`` reads the objects.
+The walk does not recurse, so deep nesting is cheap. A list is a pair, a longer row, or a list of anything;
+``objects.py`` reads the objects.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _GENERIC_HEADING = re.compile(r"thực thể|entit|danh sách|kết quả", re.I
 
 
 def flatten(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Result], bool]:
-    """Walk the trees in order: their items, what is malformed or excluded, and whether there was an empty list."""
+    """Return the items of the trees in order, with what is malformed or excluded, and whether a list was empty."""
     found: list[Result] = []
     empty = False
     todo: Steps = []
     for root in roots:
-        is_example = len(roots) > 1 and _headed(root, _EXAMPLE_HEADING)
-        todo.extend([Excluded(shorten(root))] if is_example else _of_root(root, evidence))
+        is_example = len(roots) > 1 and (headed := _headed(root)) and _EXAMPLE_HEADING.match(headed[0])
+        todo += [Excluded(shorten(root))] if is_example else _of_root(root, evidence)
     todo.reverse()
     while todo:
         step = todo.pop()
@@ -55,40 +55,39 @@ def flatten(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Result], bo
     return found, empty
 
 
-# ---- headings and what stands at the top ----
+# ---- headings and the top of a tree ----
 
 
-def _headed(root: Node, pattern: re.Pattern[str]) -> bool:
+def _headed(root: Node) -> tuple[str, Node] | None:
+    """Return the heading of ``root`` and the node under it, if it has one."""
     entry = root[0] if isinstance(root, list) and root else None
-    return isinstance(entry, tuple) and isinstance(entry[0], Heading) and pattern.match(entry[0]) is not None
+    return entry if isinstance(entry, tuple) and isinstance(entry[0], Heading) else None
 
 
 def _of_root(root: Node, evidence: Evidence) -> Steps:
     if isinstance(root, Table):
-        columns = [_under_heading(column, evidence) for column in root.columns if isinstance(column, list)]
-        return [step for column in columns for step in column or []] if all(columns) else [Visit(row) for row in root]
-    if isinstance(root, list) and len(root) == 1 and isinstance(root[0], tuple) and isinstance(root[0][0], Heading):
-        steps = _under_heading(root, evidence)
-        return _of_root(root[0][1], evidence) if steps is None else steps
-    if isinstance(root, list) and root and not is_nested(root):
-        if all(isinstance(item, Line) for item in root):
-            return [Visit(item) for item in root]
+        columns = [_under_heading(heading, cells, evidence) for heading, cells in root.columns]
+        return [step for steps in columns for step in steps or ()] if all(columns) else [Visit(row) for row in root]
+    if headed := _headed(root):
+        steps = _under_heading(*headed, evidence)
+        return _of_root(headed[1], evidence) if steps is None else steps
+    if not isinstance(root, list) or not root or is_nested(root):
+        return [Visit(root)]
+    if not all(isinstance(item, Line) for item in root):
         if is_pair(root):
             return [Item((root[0], root[1]), "bare pair")]
-        return [Item(tuple(root), "bare row")] if len(root) > 2 else [Visit(item) for item in root]
-    return [Visit(root)]
+        if len(root) > 2:
+            return [Item(tuple(root), "bare row")]
+    return [Visit(item) for item in root]
 
 
-def _under_heading(root: list[Node], evidence: Evidence) -> Steps | None:
+def _under_heading(title: str, node: Node, evidence: Evidence) -> Steps | None:
     """Read ``Person: [...]``, a heading over bullets, a tag or a column, if the heading is a type; else None."""
-    entry = root[0]
-    if not isinstance(entry, tuple):
-        return None
-    heading, node = re.sub(r"\s*\([^()]*\)\Z", "", entry[0]).strip("[]"), entry[1]
+    heading = re.sub(r"\s*\([^()]*\)\Z", "", title).strip("[]")
     if _EXCLUDED_HEADING.search(heading):
         return [Excluded(shorten([heading, *node]) if isinstance(node, list) else shorten(node))]
     texts = [item for item in node if isinstance(item, str)] if isinstance(node, list) else []
-    stands_alone = heading.isupper() or entry[0].startswith("[")  # with no mark that makes it a heading
+    stands_alone = heading.isupper() or title.startswith("[")  # with no mark that makes it a heading
     is_known = likeness(heading) == 3 or not (heading.isupper() and evidence.has(heading))
     is_mention = stands_alone and not (is_known and evidence.type_weight(heading))  # "WHO" over "Geneva"
     is_part = is_remark(heading) or is_field(heading) or _GENERIC_HEADING.search(heading)
@@ -114,7 +113,7 @@ def _is_object(node: Node) -> bool:
 
 
 def _of_list(items: list[Node], group: str | None) -> Steps:
-    """Read a pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of whatever."""
+    """Read a pair, ``[type, [mentions]]``, a pair whose closing bracket was forgotten, or a list of anything."""
     if not is_nested(items):
         strings = [item for item in items if is_string(item)]
         if len(strings) == 2 and not any(isinstance(item, Bare) and item[:1].isalpha() for item in items):
@@ -122,12 +121,10 @@ def _of_list(items: list[Node], group: str | None) -> Steps:
         if is_pair(items):
             return [Item((items[0], items[1]), "pair")]
         return [Item(tuple(items), "row")] if len(items) > 2 else [shorten(items)]
-    kinds = [isinstance(item, list) for item in items]
-    if kinds == [False, True] * (len(kinds) // 2) and all(values and not is_nested(values) for values in items[1::2]):
+    are_lists = [isinstance(item, list) for item in items]
+    if are_lists == [False, True] * (len(items) // 2) and all(one and not is_nested(one) for one in items[1::2]):
         groups = zip(items[::2], items[1::2], strict=True)
-        return [
-            Item((key, item), "listed entry") for key, values in groups if isinstance(values, list) for item in values
-        ]
-    if kinds[:2] == [False, False] and all(kinds[2:]):
+        return [Item((key, item), "listed entry") for key, own in groups if isinstance(own, list) for item in own]
+    if are_lists[:2] == [False, False] and all(are_lists[2:]):
         return [Item((items[0], items[1]), "pair"), *(Visit(item, group) for item in items[2:])]
     return [Visit(item, group) for item in items]

@@ -1,4 +1,4 @@
-"""Answers without brackets that name what is what: tags, tuples of graphs, tables, ``key: value``, CSV."""
+"""Read answers that name what is what, in a notation other than JSON: tags, tuples, tables, ``key: value``, CSV."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _LINK = re.compile(r"\[([^\[\]\n]{1,200}+)\](?:\(([^()\n:/.]{2,60}+)\)|\{([^{}\n
 _INLINE = re.compile(r"[\[{]([^\[\]{}\n|:]{1,200}+)[|:]([^\[\]{}\n|:]{1,200}+)[\]}]")
 _BOLD = re.compile(r"\*\*([^*\n]{1,200}+)\*\* ?\(([^()\n]{2,60}+)\)")
 _TABLE_TAG = re.compile(r"<(/?[a-z]{2,6})(?:\s[^<>]{0,200}+)?>", re.IGNORECASE)
+_DELIMITER = re.compile(r"<\|#?\|?>")
 _FIELD = re.compile(r"[\s*_\"'“]*([^\W\d][\w _-]{0,30}?)[\s*_\"'”]*[:=][\s*_]*+(.+)", re.DOTALL)
 
 
@@ -46,15 +47,15 @@ def tags(text: str) -> list[Node]:
 
 def links(text: str) -> list[Node]:
     """Read ``[Lê An](person) sống ở [Hà Nội](city)``."""
-    links: list[Node] = [[(Heading(one or other), [Line(body)])] for body, one, other in _LINK.findall(text)]
+    found: list[Node] = [[(Heading(one or other), [Line(body)])] for body, one, other in _LINK.findall(text)]
     inline = _INLINE.findall(text)
     if any(len(_BOLD.findall(line)) > 1 for line in text.split("\n")):
         inline += _BOLD.findall(text)  # **Lê An** (person) sống ở **Hà Nội** (city)
-    return links or [Line(f"{first} | {second}") for first, second in inline]
+    return found or [Line(f"{first} | {second}") for first, second in inline]
 
 
 def without_table_tags(text: str) -> str:
-    """Write a table of HTML as one of Markdown."""
+    """Return ``text`` with its HTML tables as tables of Markdown."""
     if "<td" not in text:
         return text
     marks = {"tr": "\n", "td": " | ", "th": " | "}
@@ -62,7 +63,7 @@ def without_table_tags(text: str) -> str:
 
 
 def _records(fields: Sequence[tuple[str, Node]]) -> list[Node]:
-    """Cut fields that follow one another into records: a new one begins where a name comes again."""
+    """Divide a sequence of fields into records: a new one begins where a name comes again."""
     if not any(fold(key) in LABEL_KEYS for key, _ in fields) or not any(fold(key) in TEXT_KEYS for key, _ in fields):
         return []
     records: list[list[Node]] = []
@@ -74,9 +75,6 @@ def _records(fields: Sequence[tuple[str, Node]]) -> list[Node]:
         seen.add(fold(key))
         records[-1].append((key, value))
     return [*records]
-
-
-_DELIMITER = re.compile(r"<\|#?\|?>")
 
 
 def delimited(text: str) -> list[Node]:
@@ -101,29 +99,27 @@ def tables(lines: Sequence[str]) -> list[Node]:
     names = [fold(cell) for cell in header]
     body = [row for row in body if not all(set(cell) <= set("-: ") for cell in row)]
     is_ruled = len(body) < len(rows) - 1
-    if any(_is(name, TEXT_KEYS) for name in names) and any(_is(name, LABEL_KEYS) for name in names):
+    of_types = [at for at, name in enumerate(names) if _is(name, LABEL_KEYS)]
+    if of_types and any(_is(name, TEXT_KEYS) for name in names):
         for above, row in pairwise(body):
             if len(above) == len(row) == len(names):  # a type written once stands for the rows under it
-                for at, name in enumerate(names):
-                    row[at] = row[at] or (above[at] if _is(name, LABEL_KEYS) else "")
-        return [_row(names, row, "texts") for row in body]
+                for at in of_types:
+                    row[at] = row[at] or above[at]
+        return _under(names, body, "texts")
     if not is_ruled:
         return []
-    columns: list[Node] = [
-        [(Heading(name), [Line(row[at]) for row in body if at < len(row) and row[at]])]
-        for at, name in enumerate(header)
+    if len(header) < 2:
+        return [[Line(" | ".join(row))] for row in body]
+    columns: list[tuple[Heading, list[Node]]] = [
+        (Heading(name), [Line(row[at]) for row in body if at < len(row) and row[at]]) for at, name in enumerate(header)
     ]
-    return [[Line(" | ".join(row))] for row in body] if len(header) < 2 else [Table(body, columns)]
+    return [Table(body, columns)]
 
 
-def _row(names: Sequence[str], row: Sequence[str], text: str) -> Node:
-    if len(row) != len(names):
-        return [Line(" | ".join(row))]
-    fields: list[Node] = []
-    for name, cell in zip(names, row, strict=True):
-        key = "type" if _is(name, LABEL_KEYS) else text if _is(name, TEXT_KEYS) else name
-        fields.append((key, cell))
-    return fields
+def _under(names: Sequence[str], rows: Sequence[Sequence[str]], text: str) -> list[Node]:
+    """Read rows under a header; ``text`` is the key of the mention in the records."""
+    keys = ["type" if _is(name, LABEL_KEYS) else text if _is(name, TEXT_KEYS) else name for name in names]
+    return [[*zip(keys, row, strict=True)] if len(row) == len(keys) else [Line(" | ".join(row))] for row in rows]
 
 
 def _is(name: str, keys: Mapping[str, int]) -> bool:
@@ -144,7 +140,7 @@ def yaml_fields(lines: Sequence[str]) -> list[Node]:
     is_named = any(_name_of(line) in TEXT_KEYS or _begins_list(line) for line in lines)
     for line, after in zip_longest(lines, lines[1:], fillvalue=""):
         body = without_bullet(line)
-        parts = [field for part in parts_of(body, _is_field) if (field := _FIELD.fullmatch(part))]
+        parts = [field for part in parts_of(body, _FIELD) if (field := _FIELD.fullmatch(part))]
         known = [field for field in parts if fields or is_field(field[1])]
         fields += [(field[1].strip(), field[2].strip(MARKS + ",")) for field in known]
         if _begins_list(line) and BULLET.match(after) and not _name_of(after):
@@ -159,10 +155,6 @@ def yaml_fields(lines: Sequence[str]) -> list[Node]:
 def _name_of(line: str) -> str:
     field = _FIELD.fullmatch(without_bullet(line))
     return fold(field[1]) if field else ""
-
-
-def _is_field(part: str) -> bool:
-    return _FIELD.fullmatch(part) is not None
 
 
 def _is_over(line: str, after: str) -> bool:
@@ -186,5 +178,6 @@ def csv_rows(lines: Sequence[str]) -> list[Node]:
                 cells = list(csv.reader(rows[at + 1 :], delimiter=mark, skipinitialspace=True))
             except csv.Error:
                 return []
-            return [_row(names, [cell.strip() for cell in one], "text") for one in cells if len(one) == len(names)]
+            full = [[cell.strip() for cell in one] for one in cells if len(one) == len(names)]
+            return _under(names, full, "text")
     return []

@@ -47,7 +47,7 @@ class Unquoted(list[Node]):
 class Table(list[Node]):
     """The rows of a table whose header names no column of mentions; ``columns`` are the same cells under the header."""
 
-    def __init__(self, rows: Sequence[Sequence[str]], columns: list[Node]) -> None:
+    def __init__(self, rows: Sequence[Sequence[str]], columns: Sequence[tuple[Heading, list[Node]]]) -> None:
         """Keep both readings: the header may name types."""
         super().__init__(Line(" | ".join(row)) for row in rows)
         self.columns = columns
