@@ -25,10 +25,10 @@ _NO_WORD = re.compile(r"[^\w\s]|_")
 
 
 class Evidence:
-    """One passage, and what it says about the strings of a reply to it. An empty passage says nothing."""
+    """What a passage shows about the strings of a reply to it. An empty passage shows nothing."""
 
     def __init__(self, passage: str) -> None:
-        """Take a passage."""
+        """Take a passage; an empty one is unknown."""
         self._passage = nfc(passage)
         self._seen: dict[str, bool] = {}
         self._weights: dict[str, float] = {}
@@ -43,7 +43,7 @@ class Evidence:
         return text in self._passage
 
     def stands(self, text: str) -> bool:
-        """Whether the passage has the words of ``text`` in a row, whatever their case and punctuation."""
+        """Whether the words of ``text`` stand in the passage in a row, whatever their case and punctuation."""
         if not self.known or len(text) > 1000:
             return False
         if (seen := self._seen.get(text)) is None:
@@ -62,13 +62,13 @@ class Evidence:
         )
 
     def first_that_stands(self, text: str) -> str:
-        """Return ``text`` if the passage has it or its parts, else a first cell that the passage has, else nothing."""
+        """Return ``text`` if the passage has half of it, else the first cell that the passage has, else ""."""
         if self.some_hold(text):
             return text
         return next((way[0] for way in cells(text[:1000]) if self.stands(way[0])), "")
 
     def type_weight(self, word: str) -> float:
-        """Rate from 0 to 3 how much ``word`` is a type: known types first, then the look of it."""
+        """Rate from 0 to 3 how likely ``word`` is a type: by the lexicon, its look, and the passage."""
         if (weight := self._weights.get(word)) is None:
             weight = self._weights[word] = self._type_weight(word)
         return weight
@@ -80,14 +80,14 @@ class Evidence:
         return PASSAGE_ADDS if is_phrase and not self.stands(word) else 0
 
     def weigh(self, mention: str, label: str) -> float:
-        """Rate how well the two fit these roles; above zero where they fit better than not."""
+        """Rate how well the two fit these roles; above zero where they fit rather than not."""
         weight = (self.type_weight(label) - self.type_weight(mention)) / 1.5
         if self.known:
             weight += (1 if self.holds(mention) else -1) - (0.5 if self.stands(label) else 0)
         return weight
 
     def order(self, pairs: Sequence[Pair]) -> float:
-        """Rate how much better the first strings of ``pairs`` serve as mentions than the second, a pair on average."""
+        """Rate how much better the first strings of ``pairs`` fit as mentions than the second, on average."""
         if not pairs:
             return 0.0
         lean = sum(self.weigh(one, other) - self.weigh(other, one) for one, other in pairs[:500]) / len(pairs[:500])
@@ -95,7 +95,7 @@ class Evidence:
         return lean + 2 * (firsts - seconds)
 
     def mentions(self, text: str, label: str) -> list[str]:
-        """Cut ``text`` at its commas where it lists several mentions and is not one."""
+        """Return the mentions in ``text``: several where it is a list with commas or "and", else ``text`` itself."""
         parts = _cut(_SPLIT, text)
         if len(parts) < 2:
             joined = _cut(_AND, text)

@@ -1,7 +1,7 @@
-"""The final answer of a reply: without the thoughts and drafts of a reasoning model, and without what it made up after.
+"""Find the final answer of a reply: without thoughts and drafts, and without what the model makes up after it.
 
-Models mark their thoughts in many ways, and the template of a prompt may already have opened them, so that only the
-closing mark is in the reply. Thoughts that never end have no answer after them.
+Models mark their thoughts in many ways. The template of a prompt may already have opened them, so that the reply has
+only the closing mark. Thoughts that never end have no answer after them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ANSWER = re.compile(
     r"<(?P<tag>answer|final_answer|final|output|result|response|json)>(?P<body>.*?)(?:</(?P=tag)>|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
-_FINAL = re.compile(  # a line that announces the answer which replaces what stands before it
+_FINAL = re.compile(  # a line that announces the answer which replaces the text before it
     r"""(?:^|(?<=[.!?]\ ))[^\w\n]*+(?:[^\W\d_]++[,' ]++){0,6}?
     (?:(?:final|corrected|revised|updated|improved)\s(?:\w++\s){0,2}?
             (?:answer|list|output|result|results|json|version|response|entities|extraction)
@@ -57,7 +57,7 @@ _LISTS = ("[", "{", "(", "```")
 
 
 def first_turn(reply: str) -> str:
-    """Return ``reply`` up to where the model goes on for others: another's turn, or a further passage after a list."""
+    """Return ``reply`` up to the end of the model's turn: before the turn of another, or a passage after a list."""
     if found := _OTHERS_TURN.search(reply):
         reply = reply[: found.start()]
     begin = 0
@@ -71,9 +71,9 @@ def first_turn(reply: str) -> str:
 
 
 def final_answer(reply: str) -> str:
-    """Return what ``reply`` gives as its answer; an empty string where it only thinks.
+    """Return the answer in ``reply``; an empty string where there are only thoughts.
 
-    A reply that opens with a list is one already, whatever tags stand in its strings.
+    A reply that opens with a list is an answer, whatever tags stand in its strings.
     """
     body = reply.strip().removeprefix("\ufeff").lstrip()
     if not body.startswith(_LISTS) or body[:7].upper() == "[THINK]":
@@ -89,7 +89,7 @@ def _after_thoughts(body: str) -> str:
 
 
 def _without_passages(body: str) -> str:
-    """Leave an echoed passage out; after an answer, a further passage is one that the model made up."""
+    """Return ``body`` without a repeated passage, or what is before a passage that the model made up after a list."""
     passage = _PASSAGE.search(body)
     if passage is None or (passage[0].startswith("<text>") and "<type>" in body):
         return body
@@ -98,7 +98,7 @@ def _without_passages(body: str) -> str:
 
 
 def _last_version(body: str) -> str:
-    """Return what stands in the last answer tag or after the last line that announces a final answer."""
+    """Return the text in the last answer tag, or after the last line that announces a final answer."""
     if tagged := [found["body"] for found in _ANSWER.finditer(body) if found["body"].strip()]:
         body = tagged[-1].strip()
     begins = [found.end() for found in _FINAL.finditer(body) if body[found.end() :].strip(" \n*`:#")]
@@ -106,5 +106,5 @@ def _last_version(body: str) -> str:
 
 
 def unfenced(body: str) -> str:
-    """Return what stands in a code fence, if ``body`` opens one; the end of the reply may have come before its end."""
+    """Return the text in a code fence if ``body`` opens with one, closed or not."""
     return _OPEN_FENCE.sub("", body.removesuffix("```"), count=1) if body.startswith("```") else body

@@ -13,7 +13,18 @@ from annotator.cleaning.replies.evidence import Evidence
 from annotator.cleaning.replies.items import Excluded, Item, Result, Steps, Visit
 from annotator.cleaning.replies.names import is_field
 from annotator.cleaning.replies.objects import read_object
-from annotator.cleaning.replies.tree import Bare, Heading, Line, Node, Table, is_nested, is_pair, is_string, shorten
+from annotator.cleaning.replies.tree import (
+    Bare,
+    Heading,
+    Line,
+    Node,
+    Table,
+    is_nested,
+    is_object,
+    is_pair,
+    is_string,
+    shorten,
+)
 from annotator.cleaning.replies.words import is_remark, is_shaped, likeness
 
 _EXCLUDED_HEADING = re.compile(
@@ -48,7 +59,7 @@ def flatten(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Result], bo
             empty = True
         elif len(node) == 2 and type(node[0]) is type(node[1]) is str:
             found.append(Item((node[0], node[1]), "pair"))
-        elif any(isinstance(item, tuple) for item in node):
+        elif is_object(node):
             todo.extend(reversed(read_object(node, group, evidence)))
         else:
             todo.extend(reversed(_of_list(node, group)))
@@ -95,7 +106,11 @@ def _under_heading(title: str, node: Node, evidence: Evidence) -> Steps | None:
         return None
     weight = evidence.type_weight(heading)
     if isinstance(node, list) and is_nested(node):
-        return [Visit(node, heading)] if weight >= 2 and any(map(_is_object, node)) else None
+        return (
+            [Visit(node, heading)]
+            if weight >= 2 and any(isinstance(item, tuple) or is_object(item) for item in node)
+            else None
+        )
     looks_typed = len(texts) == 2 and evidence.type_weight(texts[1]) >= 2 and not evidence.stands(texts[1])
     if weight < 2 or looks_typed:
         held = [text for text in texts if evidence.first_that_stands(text)]
@@ -103,10 +118,6 @@ def _under_heading(title: str, node: Node, evidence: Evidence) -> Steps | None:
         if looks_typed or is_headline or weight == 0.1 or not texts or len(held) < len(texts):
             return None
     return [Item((text, heading), "headed", several=isinstance(text, Line)) for text in texts] or [Visit([])]
-
-
-def _is_object(node: Node) -> bool:
-    return isinstance(node, tuple) or (isinstance(node, list) and any(isinstance(item, tuple) for item in node))
 
 
 # ---- lists ----

@@ -1,7 +1,7 @@
 """Decide what the cells of lines and the strings of longer rows are, for all lines and rows of a reply at once.
 
-Mentions come first in all lines, or types do. Each line is cut as it then fits best; lines of which few fit are prose.
-A row is a pair with an explanation, a type and its mentions, or pairs by turns.
+Either mentions come first in all lines, or types do. Each line is cut as it then fits best. Lines of which few fit are
+prose. A row is a pair with an explanation, a type and its mentions, or several pairs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def settle_lines(lines: Sequence[Node], evidence: Evidence) -> list[Reading]:
 
 
 def _is_excluded(cells: Sequence[str], evidence: Evidence) -> bool:
-    """Whether a line says that its mention is no entity; "No, I cannot do that" is about no mention."""
+    """Whether a line calls its mention no entity; "No, I cannot do that" has no mention."""
     if fold(cells[0]) in _FALSE and evidence.known and not any(map(evidence.stands, cells[1:])):
         return False
     return any(fold(cell) in _FALSE or cell == "O" or is_no_type(cell) for cell in cells) or (
@@ -96,7 +96,7 @@ def _is_list(fits: Sequence[Pair], lines: int, evidence: Evidence, types_first: 
 
 
 def settle_rows(rows: Sequence[Sequence[Node]], evidence: Evidence) -> list[Reading]:
-    """Read rows with an explanation, ``[type, mention, mention]``, mentions and types by turns; strings of both."""
+    """Read each row in the way that fits most rows, else in the second best; a row that fits neither, as lines."""
     ways: list[list[list[Pair]]] = []
     for row in rows:
         texts = [str(node).strip() for node in row if type(node) is str]

@@ -1,7 +1,7 @@
-"""What a model answered to "which mentions of this type?", whatever it looks like, to a list of strings.
+"""Parse an answer to "which mentions of this type?" of any form to a list of strings.
 
-Strict JSON is read by ``json``; code fences, single quotes, a forgotten bracket or a ``]`` inside a mention by the
-scanner that reads the replies of teachers. Nothing is ever evaluated, nothing raises.
+Strict JSON is read by ``json``; code fences, single quotes, a missing bracket or a ``]`` inside a mention by the
+scanner that also reads the replies of teachers. Nothing is evaluated, and nothing raises.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The distinct mentions of one answer, in order, less the white space around; none is a valid answer."""
+    """The distinct mentions of one answer, in order, without the white space around them; none is a valid answer."""
 
     mentions: tuple[str, ...]
     readable: bool
-    """False where no list could be found: it counts as empty, and is counted."""
+    """False where the answer has no list; it is then read as an empty list."""
 
 
 def read_answer(answer: str) -> Answer:
     """Read the mentions that ``answer`` lists.
 
-    A list of strings or numbers; lists within it are opened; of a record with a text (``{"text": ..., "type": ...}``)
-    the text counts, of any other object its values. A list that was cut off keeps its complete strings. Time is linear
-    in the length; the first 500,000 characters are read.
+    These are the strings and numbers of a list and of the lists in it, the mention of a record (``{"text": ...,
+    "type": ...}``), and the values of any other object. A list that was cut off keeps its complete strings. Time is
+    linear in the length; the first 500,000 characters are read.
     """
     body = final_answer(answer)
     tree = strict_json(unfenced(body))
@@ -55,12 +55,12 @@ def _read_loosely(body: str) -> Answer:
     mentions = _distinct(_strings(roots))
     if cut and (complete := _COMPLETE.match(unfenced(body))):  # the scanner drops half of what may be a pair
         mentions = max(mentions, _distinct(_strings(scan(f"[{complete[1]}]")[0])), key=len)
-    # A list that was cut before its first mention ended says nothing.
+    # A list that was cut off before the end of its first mention shows nothing.
     return Answer(mentions, readable=bool(mentions) or (bool(roots) and not cut))
 
 
 def _strings(roots: Iterable[Node]) -> Iterator[str]:
-    """Return all mentions of the trees in order; without recursion, so depth costs nothing."""
+    """Yield all mentions of the trees in order, without recursion."""
     todo: list[Node] = list(roots)[::-1]
     while todo:
         node = todo.pop()
@@ -73,7 +73,7 @@ def _strings(roots: Iterable[Node]) -> Iterator[str]:
 
 
 def _of_record(items: list[Node]) -> list[Node]:
-    """Return the text of ``{"text": ..., "type": ...}``; nothing where ``items`` are no such record."""
+    """Return the mention of ``{"text": ..., "type": ...}``; nothing where ``items`` are not such a record."""
     fields: dict[str, Node] = {}
     for item in items:
         if isinstance(item, tuple):

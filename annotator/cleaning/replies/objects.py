@@ -20,7 +20,7 @@ from annotator.cleaning.replies.names import (
     remembered,
 )
 from annotator.cleaning.replies.records import Record
-from annotator.cleaning.replies.tree import Bare, Line, Node, is_nested, is_pair, shorten, strict_json
+from annotator.cleaning.replies.tree import Bare, Line, Node, is_nested, is_object, is_pair, shorten, strict_json
 from annotator.cleaning.replies.words import is_nothing, is_remark, likeness
 
 _EXCLUDED_KEYS = names("""
@@ -34,7 +34,7 @@ _ASIDE_KEYS = names("""
 """)
 _ECHO_KEYS = names("text sentence input passage context document paragraph source content câu đoạn_văn văn_bản")
 _ARTICLE_KEYS = names("summary abstract body content text article headline subtitle tóm_tắt nội_dung bài_viết tiêu_đề")
-"""What makes a "title" beside it one of an article, and no type."""
+"""Names beside which "title" is the title of an article, not a type."""
 _FLAG_KEYS = names("is_entity is_named_entity is_an_entity is_ne entity? là_thực_thể is_valid valid include")
 _NO = frozenset({"false", "no", "không", "sai", "0"})
 _NUMBERED = re.compile(r"(?:entity|thực_thể|item|mention)?_?\d+")
@@ -79,7 +79,7 @@ def _cut_apart(entries: Sequence[tuple[str, Node]], fields: Mapping[str, Node]) 
 
 @remembered
 def _name(key: str) -> str:
-    """Return the name of a field without its number: ``Entity_1`` is called ``entity``."""
+    """Return the name of a field without its number: ``entity`` for ``Entity_1``."""
     name = fold(key)
     stem = name.rstrip("0123456789").rstrip("_")
     return stem if stem in TEXT_KEYS or stem in LABEL_KEYS else name
@@ -90,7 +90,7 @@ def _is_aside(name: str) -> bool:
 
 
 def _named(value: Node) -> Node:
-    """Name a type that is an object with a score, ``{"value": "PER", "confidence": 0.9}``, or a list of them."""
+    """Return the name of a type that is an object, ``{"value": "PER", "confidence": 0.9}``, or a list of them."""
     if not isinstance(value, list):
         return value
     fields = [item for item in value if isinstance(item, tuple) and fold(item[0]) not in PROSE_KEYS]
@@ -101,7 +101,7 @@ def _named(value: Node) -> Node:
 
 
 def _opened(name: str, value: Node) -> Node:
-    """Read JSON in a string, as the arguments of a function call are given."""
+    """Read JSON in a string: the arguments of a function call."""
     tree = strict_json(value) if isinstance(value, str) and name in WRAPPER_KEYS else None
     return tree if isinstance(tree, list) else value
 
@@ -147,10 +147,9 @@ def _is_only_remark(key: str) -> bool:
 
 
 def _is_of_text(value: Node, fields: Mapping[str, Node]) -> bool:
-    """Whether the object ``value`` says several things of the one text beside it."""
+    """Whether the object ``value`` describes the text beside it."""
     texts = [text for key in TEXT_KEYS.keys() & fields.keys() if isinstance(text := fields[key], str)]
-    is_object = isinstance(value, list) and any(isinstance(item, tuple) for item in value)
-    return is_object and any(len(text) <= 100 for text in texts)
+    return is_object(value) and any(len(text) <= 100 for text in texts)
 
 
 def _bare(values: list[Node]) -> Steps:
@@ -161,8 +160,8 @@ def _bare(values: list[Node]) -> Steps:
 
 
 def _scalar(key: str, value: Node, *, beside_list: bool, alone: bool, is_wrapper: bool) -> Steps:
-    """Read an entry of a map between types and mentions; a remark; an answer in words."""
-    if isinstance(value, str) and fold(key) in WRAPPER_KEYS and type(value) is str:
+    """Read an entry without a list: of a map between types and mentions, a remark, or an answer in words."""
+    if type(value) is str and fold(key) in WRAPPER_KEYS:
         if is_nothing(value):
             return [Visit([])]
         if not is_wrapper:

@@ -1,8 +1,9 @@
-"""Text that looks like a list, to a tree, however badly it is written. Never evaluates, never raises.
+"""Read text with brackets to a tree, however badly it is written. Nothing is evaluated, and nothing raises.
 
-It knows brackets, strings, colons and bare words: commas are white space to it, and a quote ends a string only where
-what follows looks like the end of one, so that ``["phim "Mai"", "film"]`` and ``('Đắk R'lấp', 'location')`` read as
-meant, while lists that are well formed in JSON or Python are read exactly. It does not recurse, so depth costs nothing.
+The scanner reads brackets, strings, colons and bare words. A comma is white space to it. A quote ends a string only
+where what follows looks like the end of one, so ``["phim "Mai"", "film"]`` and ``('Đắk R'lấp', 'location')`` are read
+as they are meant, and lists that are well formed in JSON or Python are read exactly. It does not recurse, so deep
+nesting is cheap.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from annotator.cleaning.replies.tree import Bare, Heading, Node, Unquoted, is_ne
 
 @dataclass(slots=True)
 class _Open:
-    """A bracket that is not closed yet, with what stands in it and the key that waits for its value."""
+    """A bracket that is not closed yet, with its items and the key whose value comes next."""
 
     closer: str
     items: list[Node] = field(default_factory=list)
     key: str | None = None
 
     def take_name(self, opening: str) -> None:
-        """Take the word before a bracket, as in ``Person(span="Lê An")``, as the key of what stands in it."""
+        """Make the word before a bracket, as in ``Person(span="Lê An")``, the key of the bracket."""
         is_call = opening[1:] == "(" and opening[0].isidentifier()
         if is_call and self.key is None and self.items and isinstance(self.items[-1], Bare):
             self.key = str(self.items.pop())
@@ -84,11 +85,11 @@ _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|U(00[01][0-9a-fA
 
 
 def scan(text: str) -> tuple[list[Node], bool]:
-    """Return every bracket of ``text`` that holds a string or nothing, and whether the last was never closed.
+    """Return every bracket of ``text`` that holds a string or nothing, and whether the last one is never closed.
 
-    A flat pair within a sentence, as in ``a list of ("entity", "type"): [...]``, counts only if there is nothing
+    A flat pair in a sentence, as in ``a list of ("entity", "type"): [...]``, is returned only if there is nothing
     better: a list of lists, an object, or a pair on a line of its own or after a colon. Nested brackets without quotes
-    are the last resort.
+    are the last choice.
     """
     announced: list[Node] = []
     embedded: list[Node] = []
@@ -117,9 +118,9 @@ def scan(text: str) -> tuple[list[Node], bool]:
 
 
 def _heading(text: str, position: int, start: int) -> Heading | None:
-    """Return what is written before the bracket at ``start`` as its heading: on its line, or alone on the line before.
+    """Return the heading of the bracket at ``start``: the text before it on its line, or alone on the line before.
 
-    What was read up to ``position`` is no part of it.
+    Text before ``position`` belongs to another bracket.
     """
     before = text[max(position, start - 200) : start]
     if call := _CALL.search(before):
@@ -135,9 +136,9 @@ def _heading(text: str, position: int, start: int) -> Heading | None:
 
 
 def _bracket(text: str, position: int) -> tuple[list[Node], int, bool]:
-    """Read the bracket at ``position``: its items, the position after it, whether a quote opened anywhere in it.
+    """Read the bracket at ``position``; return its items, the position after it, and whether it has a quote.
 
-    The position is past the end of the text if the bracket is never closed; the item that was cut is left out.
+    If the bracket is never closed, the position is past the end of the text, and the item that was cut is left out.
     """
     root: list[Node] = []
     stack = [_Open(_CLOSERS[text[position]], root)]
@@ -152,7 +153,7 @@ def _bracket(text: str, position: int) -> tuple[list[Node], int, bool]:
             stack.append(_Open(_CLOSERS[token[0]]))
             top.add(stack[-1].items)
         elif kind == "close":
-            # The closer of an outer bracket closes all within; one that fits none is taken for the innermost's.
+            # The closer of an outer bracket closes all inside; one that fits no bracket closes the innermost.
             if token[0] != top.closer and any(open_.closer == token[0] for open_ in stack):
                 while stack[-1].closer != token[0]:
                     stack.pop()
@@ -183,12 +184,12 @@ def _bare(word: str) -> Node:
 
 
 def _string(text: str, start: int, top: _Open, depth: int) -> tuple[str | None, int]:
-    """Read the string whose quote opens at ``start``: its value, or None if it never ends, and the position after."""
+    """Read the string that opens at ``start``; return its value, None if it never ends, and the position after it."""
     for mark in _STRING_MARKS[text[start]].finditer(text, start + 1):
         if mark[0].startswith("\\") or not (end := _STRING_ENDS.match(text, mark.end())):
             continue
         if closer := end["closer"]:
-            # In ("phim (tên "Mai") hay", ...) the bracket after the quote belongs to one that the mention opened.
+            # In ("phim (tên "Mai") hay", ...) the bracket after the quote closes one that the mention opened.
             near = max(start, mark.start() - 200), mark.start()
             is_own = text.rfind(_OPENERS[closer], *near) > text.rfind(closer, *near)
             if is_own and (closer != top.closer or (depth > 1 and not _LIST_GOES_ON.match(text, end.end()))):
@@ -198,7 +199,7 @@ def _string(text: str, start: int, top: _Open, depth: int) -> tuple[str | None, 
 
 
 def _unescape(raw: str) -> str:
-    """Resolve the escapes of JSON and Python strings; one that neither knows stays as it is."""
+    """Resolve the escapes of JSON and Python strings; an escape of neither stays as it is."""
     if "\\" not in raw:
         return raw
 
@@ -212,7 +213,7 @@ def _unescape(raw: str) -> str:
 
 
 def _drop_broken(stack: Sequence[_Open]) -> None:
-    """Empty the innermost bracket if the end of the text cut its text or its label, and drop prose after a list."""
+    """Empty the innermost bracket if its mention or its type was cut off, and drop prose after a list."""
     for open_ in stack:
         while open_.items and _is_prose(open_.items[-1]):
             open_.items.pop()

@@ -58,6 +58,11 @@ def is_string(node: Node) -> TypeGuard[str]:
     return isinstance(node, str) and not isinstance(node, Bare)
 
 
+def is_object(node: Node) -> bool:
+    """Whether ``node`` is a list that holds an entry ``(key, value)``."""
+    return isinstance(node, list) and any(isinstance(item, tuple) for item in node)
+
+
 def is_nested(node: Node) -> bool:
     """Whether ``node`` is a list that holds a list or an entry."""
     return isinstance(node, list) and any(isinstance(item, (list, tuple)) for item in node)

@@ -58,23 +58,23 @@ _PLACEHOLDER = re.compile(
 
 @remembered
 def is_nothing(text: str) -> bool:
-    """Whether ``text`` says that there is no mention."""
+    """Whether ``text`` means that there is no mention."""
     return len(text) < 80 and _NOTHING.fullmatch(text) is not None
 
 
 def says_none(reply: str) -> bool:
-    """Whether a reply is one sentence that says that there is no entity: an answer, where a refusal is none."""
+    """Whether a reply is one sentence which states that there is no entity: that is an answer, unlike a refusal."""
     return len(reply) < 200 and _SAYS_NONE.fullmatch(reply) is not None
 
 
 @remembered
 def is_no_type(text: str) -> bool:
-    """Whether ``text``, where a type should be, says that the mention is no entity."""
+    """Whether ``text``, in the place of a type, means that the mention is no entity."""
     return len(text) < 80 and _NO_TYPE.fullmatch(text) is not None
 
 
 def is_placeholder(text: str, label: str) -> bool:
-    """Whether the two stand for an entity and its type in the form of an answer, as a prompt describes it."""
+    """Whether the two are placeholders from the form of an answer that a prompt describes."""
     if len(text) > 30 or len(label) > 60:
         return False
     return (fold(label) in LABEL_KEYS and fold(text) in TEXT_KEYS) or all(map(_PLACEHOLDER.fullmatch, (text, label)))
@@ -82,7 +82,7 @@ def is_placeholder(text: str, label: str) -> bool:
 
 @remembered
 def is_remark(text: str) -> bool:
-    """Whether ``text`` names a part of an answer, and no type."""
+    """Whether ``text`` names a part of an answer, not a type."""
     return fold(text.strip(MARKS + ":")) in _REMARKS
 
 
@@ -119,12 +119,12 @@ def _is_known(word: str) -> bool:
 
 
 PASSAGE_ADDS = 0.4
-"""What a string that does not look like a type weighs as one because the passage does not have it."""
+"""The weight as a type of a string that does not look like one, if the passage does not have it."""
 
 
 @remembered
 def look(word: str) -> float:
-    """Rate from 0 to 3 how much ``word`` is a type without a passage: known types first, then the look of it."""
+    """Rate from 0 to 3 how likely ``word`` is a type, by the lexicon and its look."""
     weight = likeness(word)
     if weight < 2 and _is_known(word):
         return 2
