@@ -1,1 +1,1 @@
-"""Completions to annotations: replies are parsed, labels normalised, mentions found in their passages."""
+"""From completions to annotations: parse replies, normalise labels, find mentions in their passages."""

@@ -1,44 +1,44 @@
 """Clean a reply: parse it, normalise labels, ground mentions in the passage.
 
-Three stages, each with its own unit: ``parse`` takes replies, ``clean`` takes predicted entities (this string is an
-entity of this type), ``project`` takes the occurrences of the kept ones. Whatever does not go on is one ``Rejected``.
+There are three stages, each with its own unit: ``parse`` reads replies, ``clean`` predicted entities (this string is
+an entity of this type), ``project`` the occurrences of the kept ones. What a stage does not keep is a ``Rejected``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from annotator.cleaning.occurrences import Projection, project
+from annotator.cleaning.occurrences import project
 from annotator.cleaning.replies.parser import ParsedReply, parse_reply
-from annotator.records import Annotation, Completion, LabelUse, Mention, Passage, RawMention, Rejected
+from annotator.records import Annotation, Completion, LabelUse, Mention, Passage, Rejected
 from normalizers.grounding import Grounder, Match, Miss
 from normalizers.labels import LabelDecision
 
 MALFORMED: Final = "malformed claim"
 """The reason, as files store it, of a prediction that is not a pair of an entity and its type."""
 PROJECT: Final = "project"
-"""The stage that settles which occurrences are mentions."""
+"""The stage that decides which occurrences are mentions."""
 
 NEEDS_REVIEW: Final = "label needs review"
 """The reason of a label that no rule knows and nobody has decided about."""
 NOT_IN_TYPES: Final = "not in --types"
-"""The reason of a rejected label that is none of the user's types."""
+"""The reason of a label that is not one of the user's types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """All that came of one answered passage."""
+    """The result of one answered passage."""
 
     annotation: Annotation | None
-    """None when nothing in the reply could be read: that is not the same as a passage without entities."""
+    """None when nothing in the reply could be read, which is not the same as a passage without entities."""
     kept: int
     """Predicted entities that have mentions."""
     rejected: tuple[Rejected, ...]
     decisions: tuple[LabelDecision, ...] = ()
-    """What became of the label of each entity that could be read, in order."""
+    """The decision about the label of each entity that could be read, in order."""
 
     @property
     def predictions(self) -> int:
@@ -47,15 +47,15 @@ class Cleaned:
 
 
 class Decider(Protocol):
-    """Decides what becomes of a label."""
+    """Decides about labels."""
 
     def decide(self, raw: str) -> LabelDecision:
-        """Decide one."""
+        """Decide one label."""
         ...
 
 
 class LabelLog:
-    """The merge log: which label of the teacher's became which type, by which rule, how often."""
+    """The merge log: which label of the teacher became which type, by which rule, and how often."""
 
     def __init__(self) -> None:
         self._decisions: dict[str, LabelDecision] = {}
@@ -70,13 +70,13 @@ class LabelLog:
             self._mentions.update(mention.raw_label for mention in cleaned.annotation.mentions)
 
     def merge(self, other: LabelLog) -> None:
-        """Count in what another log has counted."""
+        """Add the counts of another log."""
         self._decisions.update(other._decisions)
         self._predictions.update(other._predictions)
         self._mentions.update(other._mentions)
 
     def uses(self) -> list[LabelUse]:
-        """Return a line for each raw label, the most frequent first."""
+        """Return a record for each raw label, the most frequent first."""
         ordered = sorted(self._decisions.values(), key=lambda found: (-self._predictions[found.raw], found.raw))
         return [
             LabelUse(
@@ -129,40 +129,30 @@ def _located(
     rejected: list[Rejected] = []
     kept = 0
     for entity, match, projection, decision in zip(parsed.mentions, matches, projections, decisions, strict=True):
-        outcome = _mentions_of(text, match, projection, entity, decision)
-        if isinstance(outcome, tuple):
-            reason, detail = outcome
+        label, before = decision.label, len(found)
+        if label is None:
+            is_unlisted = decision.rule == NOT_IN_TYPES
+            reason, detail = (NOT_IN_TYPES, entity.label) if is_unlisted else ("label rejected", decision.rule)
+        elif decision.status == "review":
+            reason, detail = NEEDS_REVIEW, f"{label} ({decision.rule})"
+        elif isinstance(match, Miss):
+            reason, detail = match.reason, match.detail
         else:
-            before = len(found)
-            for mention in outcome:
-                found.setdefault((mention.start, mention.end, mention.label), mention)
-            label = outcome[0].label
-            for (start, end), reason in projection.left_out:
+            for start, end in projection.kept:
+                mention = Mention(text[start:end], label, entity.label, start, end, match.rule)
+                found.setdefault((start, end, label), mention)
+            for (start, end), why in projection.left_out:
                 around = f"at {start}: {text[max(0, start - 20) : end + 20]!r}"
-                out = Rejected(PROJECT, reason, passage.id, text[start:end], around, entity.label)
+                out = Rejected(PROJECT, why, passage.id, text[start:end], around, entity.label)
                 left_out.setdefault((start, end, label), out)
             if len(found) > before:
                 kept += 1
                 continue
             reason, detail = "duplicate", f"already a {label}"
         rejected.append(Rejected("clean", reason, passage.id, entity.text, detail, entity.label))
-    # The longer of two that start together comes first, so that what is nested follows what holds it.
-    ordered = sorted(found.values(), key=lambda mention: (mention.start, -mention.end, mention.label))
-    return tuple(ordered), kept, rejected + [out for key, out in left_out.items() if key not in found]
+    return in_order(found.values()), kept, rejected + [out for key, out in left_out.items() if key not in found]
 
 
-def _mentions_of(
-    text: str, match: Match | Miss, projection: Projection, entity: RawMention, decision: LabelDecision
-) -> list[Mention] | tuple[str, str]:
-    """Return the mentions of a predicted entity, or the reason and the detail of its rejection."""
-    if decision.label is None:
-        if decision.rule == NOT_IN_TYPES:
-            return NOT_IN_TYPES, entity.label
-        return "label rejected", decision.rule
-    if decision.status == "review":
-        return NEEDS_REVIEW, f"{decision.label} ({decision.rule})"
-    if isinstance(match, Miss):
-        return match.reason, match.detail
-    return [
-        Mention(text[start:end], decision.label, entity.label, start, end, match.rule) for start, end in projection.kept
-    ]
+def in_order(mentions: Iterable[Mention]) -> tuple[Mention, ...]:
+    """Sort mentions by start; the longer of two that start together comes first, before what is nested in it."""
+    return tuple(sorted(mentions, key=lambda mention: (mention.start, -mention.end, mention.label)))

@@ -1,7 +1,7 @@
-"""Corrections by people: a file in the run directory that replaces the teacher's answers.
+"""Read, write and apply corrections by people: a file in the run directory that replaces the teacher's answers.
 
-A passage that a person has reviewed has that person's mentions, and no others, whatever the teacher answered; none at
-all is an answer too. The answers stay in the ledger; without the file everything is as it was.
+A passage that a person has reviewed has the mentions of that person and no others, even if there are none. The answers
+stay in the ledger; without the file the dataset is as before.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from annotator.cleaning.clean import Cleaned, Decider, clean_reply
+from annotator.cleaning.clean import Cleaned, Decider, clean_reply, in_order
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Mention, Passage, Rejected
 from annotator.storage import tables
@@ -21,19 +21,19 @@ from annotator.storage.atomic import replacing
 HUMAN: Final = "human"
 """The ``match`` of a mention that a person added or changed."""
 REVIEWED: Final = "reviewed"
-"""The ``reply_status`` of a passage whose mentions a person has settled."""
+"""The ``reply_status`` of a passage that a person has reviewed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A mention as a person left it: ``passage.text[start:end]``."""
+    """A mention in a reviewed passage: ``passage.text[start:end]``."""
 
     start: int
     end: int
     raw_label: str
-    """As the person wrote it; as the teacher wrote it where the person left it alone. It is normalised when used."""
+    """As the person wrote it, or the teacher where the person did not change it. It is normalised when it is used."""
     match: str
-    """``human``, or how the teacher's mention was found where the person left it alone."""
+    """``human``, or the rule that found the teacher's mention where the person did not change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class Correction:
 
     passage_id: str
     text_sha256: str
-    """Of the passage's text in UTF-8: a correction of another text is of no use."""
+    """Of the passage's text in UTF-8; a correction of another text is not applied."""
     mentions: tuple[Corrected, ...]
     tool: str
-    """The format it came in."""
+    """The format from which it was imported."""
 
 
 def text_sha256(text: str) -> str:
-    """Return the identity of a text."""
+    """Return the sha256 of ``text`` in UTF-8."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def read_corrections(path: Path) -> dict[str, Correction]:
-    """Read corrections by passage id; none where there is no file.
+    """Read corrections by passage id; there are none without the file.
 
     Raises:
         RunDirError: the file is damaged.
@@ -68,7 +68,7 @@ def read_corrections(path: Path) -> dict[str, Correction]:
 
 
 def write_corrections(path: Path, corrections: Mapping[str, Correction]) -> None:
-    """Write corrections in the order of their ids, so that the same ones give the same bytes."""
+    """Write corrections in the order of their ids, so that the same corrections give the same bytes."""
     with replacing(path) as file:
         tables.write_records(
             file, tables.schema_of(Correction), (corrections[identity] for identity in sorted(corrections))
@@ -76,14 +76,14 @@ def write_corrections(path: Path, corrections: Mapping[str, Correction]) -> None
 
 
 def file_identity(path: Path) -> dict[str, str]:
-    """Return what the manifest records of the file: its sha256, nothing where there is none."""
+    """Return the sha256 of the file for the manifest; nothing where there is no file."""
     return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path.exists() else {}
 
 
 def clean_or_correct(
     answers: Iterable[tuple[Passage, Completion]], labels: Decider, corrections: Mapping[str, Correction]
 ) -> Iterator[Cleaned]:
-    """Clean every answered passage; a reviewed passage has the reviewer's entities."""
+    """Clean every answered passage; a reviewed passage has the entities of its correction."""
     for passage, completion in answers:
         correction = corrections.get(passage.id)
         if correction and correction.text_sha256 == text_sha256(passage.text):
@@ -93,9 +93,9 @@ def clean_or_correct(
 
 
 def correct(passage: Passage, correction: Correction, labels: Decider) -> Cleaned:
-    """Make an annotation from a correction. A person's mention is kept, or rejected with a reason.
+    """Return the annotation of a reviewed passage. Each mention is kept, or rejected with a reason.
 
-    A label that no rule knows is kept in its clean form, for here a person has decided; one without meaning is not.
+    A label that no rule knows is kept in its clean form, since a person has chosen it; a meaningless one is rejected.
     """
     found: dict[tuple[int, int, str], Mention] = {}
     rejected: list[Rejected] = []
@@ -110,6 +110,5 @@ def correct(passage: Passage, correction: Correction, labels: Decider) -> Cleane
             found[key] = Mention(text, decision.label, one.raw_label, one.start, one.end, one.match)
             continue
         rejected.append(Rejected("clean", reason, passage.id, text, detail, one.raw_label))
-    mentions = tuple(sorted(found.values(), key=lambda one: (one.start, -one.end, one.label)))
-    annotation = Annotation(passage.id, passage.text, mentions, REVIEWED)
-    return Cleaned(annotation, len(mentions), tuple(rejected), decisions)
+    annotation = Annotation(passage.id, passage.text, in_order(found.values()), REVIEWED)
+    return Cleaned(annotation, len(found), tuple(rejected), decisions)

@@ -1,8 +1,8 @@
-"""Decisions of people about predicted entities: one file for each reviewer, one line a decision, only ever appended.
+"""Store and apply decisions of people about predicted entities: a file for each reviewer, a line for each decision.
 
-``reviews/NAME.jsonl`` can be read by a person, merged by putting files into one folder, and moved between machines. A
-later line about the same thing replaces an earlier one of the same reviewer; a line with the verdict ``undo`` takes it
-back. Without the files the dataset is as the teacher made it.
+``reviews/NAME.jsonl`` is only appended to. It can be read by a person, merged by copying files into one folder, and
+moved between machines. A later line about the same subject replaces an earlier one of the same reviewer; a line with
+the verdict ``undo`` withdraws it. Without the files the dataset is as the teacher annotated it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import json
 from codecs import BOM_UTF8
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
-from annotator.cleaning.clean import Cleaned, Decider
+from annotator.cleaning.clean import Cleaned, Decider, in_order
 from annotator.cleaning.corrections import HUMAN, Corrected, Correction, correct, text_sha256
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Mention, Passage, Rejected
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MODES: Final = ("verify", "blind", "correct", "settle")
 VERDICTS: Final = ("right", "type", "span", "none", "unsure", "undo")
-"""Of an entity: it is right, its type is wrong, its span is wrong, it is no entity, the reviewer cannot tell."""
+"""Of an entity: right, wrong type, wrong span, no entity, the reviewer cannot decide; or the decision is withdrawn."""
 WRONG: Final = ("type", "span", "none")
 WHOLE: Final = ("blind", "correct")
 """Modes whose decisions are about all entities of a passage."""
@@ -49,7 +49,7 @@ class Decision:
     """One of ``MODES``."""
     passage_id: str
     text_sha256: str
-    """Of the passage's text: a decision about another text does not count."""
+    """Of the passage's text; a decision about another text does not count."""
     time: str
     """UTC, ISO 8601, to the second."""
     verdict: str = ""
@@ -59,23 +59,23 @@ class Decision:
     """The predicted entity that was judged."""
     new_mention: str = ""
     new_label: str = ""
-    """What it should be, where its span or its type is wrong."""
+    """The right mention or type, where its span or its type is wrong."""
     entities: tuple[Span, ...] = ()
     """All entities of the passage, in the modes ``blind`` and ``correct``."""
     marked: tuple[Span, ...] = ()
-    """What the reviewer marked before seeing any prediction, in the mode ``blind``."""
+    """The entities that the reviewer marked before seeing any prediction, in the mode ``blind``."""
     types: tuple[str, ...] = ()
     """The types that were looked for; all when empty."""
     stratum: str = ""
     rank: int = 0
     size: int = 0
-    """Where the entity stood in the order of the sample: ``rank`` of ``size`` in its stratum. Its inclusion probability
-    is the number of entities drawn from the stratum divided by ``size``. 0 for what no random sample brought."""
+    """The place of the entity in the order of the sample: ``rank`` of ``size`` in its stratum. Its inclusion
+    probability is the number of entities drawn from the stratum divided by ``size``. 0 outside a random sample."""
 
     __pydantic_config__: ClassVar = {"extra": "forbid", "strict": True}
 
     def __post_init__(self) -> None:
-        """Refuse what no reviewer can have decided."""
+        """Refuse a decision that no reviewer can make."""
         if self.mode not in MODES:
             raise ValueError(f"unknown mode {self.mode!r}")
         if self.verdict not in (("", "undo") if self.mode in WHOLE else VERDICTS):
@@ -89,17 +89,17 @@ class Decision:
 
     @property
     def subject(self) -> Subject:
-        """Return what it is about."""
+        """Return what the decision is about."""
         return (self.passage_id, self.mention, self.label)
 
 
 @dataclass(frozen=True, slots=True)
 class Reviews:
-    """All decisions that stand, and the lines that could not be read."""
+    """All decisions that count, and the lines that could not be read."""
 
     decisions: tuple[Decision, ...] = ()
     unreadable: tuple[str, ...] = ()
-    """``FILE:LINE: why``, one for each line that is no decision."""
+    """``FILE:LINE: why``, for each line that is not a decision."""
 
 
 def folder(root: Path) -> Path:
@@ -145,10 +145,10 @@ def read_reviews(root: Path) -> Reviews:
 
 
 def parse(line: str | bytes) -> Decision:
-    """Make a decision of a line of JSON.
+    """Parse a line of JSON.
 
     Raises:
-        ValueError: it is none; the message says why.
+        ValueError: the line is not a decision; the message gives the reason.
     """
     from pydantic import ValidationError
 
@@ -162,14 +162,14 @@ def parse(line: str | bytes) -> Decision:
 
 @cache
 def _adapter() -> TypeAdapter[Decision]:
-    """Return what validates decisions; only a run with reviews needs the import, which takes 0.1 s."""
+    """Return the validator of decisions; only a run with reviews needs the import, which takes 0.1 s."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(Decision)
 
 
 def files_identity(root: Path) -> dict[str, str]:
-    """Return the sha256 of all review files together, for the manifest; nothing where there are none."""
+    """Return the sha256 of all review files together for the manifest; nothing where there are none."""
     paths = sorted(folder(root).glob("*.jsonl"))
     if not paths:
         return {}
@@ -189,9 +189,9 @@ def by_passage(decisions: Iterable[Decision]) -> dict[str, tuple[Decision, ...]]
 
 
 def verdict_of(decisions: Iterable[Decision]) -> Decision | None:
-    """Return the decision about an entity that counts: the settled one, else the majority's; None when they differ.
+    """Return the decision that counts about an entity: the latest of mode ``settle``, else the majority's.
 
-    ``unsure`` has no vote where somebody else decided.
+    None when votes are equal. ``unsure`` is no vote where somebody else decided.
     """
     own = list(decisions)
     settled = [one for one in own if one.mode == "settle"]
@@ -205,10 +205,10 @@ def verdict_of(decisions: Iterable[Decision]) -> Decision | None:
 
 
 def apply(cleaned: Cleaned, passage: Passage, decisions: tuple[Decision, ...], labels: Decider) -> Cleaned:
-    """Apply what people decided about ``passage``; ``cleaned`` is what came of the teacher's answer.
+    """Apply the decisions about ``passage`` to ``cleaned``, the result of the teacher's answer.
 
-    A passage that somebody read as a whole has that person's entities. Otherwise entities are corrected one by one, and
-    those that nobody looked at stay as they are.
+    A passage that somebody reviewed as a whole has the entities of that person. Otherwise entities are corrected one by
+    one, and those without a decision stay as they are.
     """
     identity = text_sha256(passage.text)
     whole = [one for one in decisions if one.mode in WHOLE and one.text_sha256 == identity]
@@ -221,7 +221,7 @@ def apply(cleaned: Cleaned, passage: Passage, decisions: tuple[Decision, ...], l
 
 
 def affirmed(passage: Passage, decisions: tuple[Decision, ...]) -> frozenset[tuple[str, str]]:
-    """Return mention and label of the predictions that people hold for an entity, be it of another span or type."""
+    """Return mention and label of the predictions that people call an entity, also of another span or type."""
     standing = _standing(passage, decisions)
     return frozenset((one.mention, one.label) for one in standing if one.verdict in ("right", "type", "span"))
 
@@ -273,9 +273,8 @@ def _entities(cleaned: Cleaned, annotation: Annotation, decisions: Iterable[Deci
         fresh = [one for one in fresh if (one.start, one.end, one.label) not in taken]
         added += bool(fresh)
         mentions += fresh
-    ordered = tuple(sorted(mentions, key=lambda one: (one.start, -one.end, one.label)))
-    kept = Annotation(annotation.passage_id, annotation.text, ordered, annotation.reply_status)
-    # What a person put in the place of a prediction counts as a prediction of its own: in = kept + rejected.
+    kept = replace(annotation, mentions=in_order(mentions))
+    # The replacement of a prediction counts as a prediction of its own: in = kept + rejected.
     return Cleaned(kept, cleaned.kept - lost + added, tuple(rejected), cleaned.decisions)
 
 

@@ -1,6 +1,6 @@
-"""Reads and writes a person's decisions about labels: a file with one line per label.
+"""Read and write decisions of a person about labels: a file with one line for each label.
 
-    "vùng đất thiêng liêng" = "sacred place"   # its name from now on, or the type that it merges into
+    "vùng đất thiêng liêng" = "sacred place"   # its new name, or the type that it merges into
     "đặc sản" = true                           # a type of its own: keep it as it is
     "nội dung" = false                         # no type: drop it
 

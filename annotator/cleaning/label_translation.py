@@ -1,7 +1,7 @@
-"""Vietnamese labels that no rule knows, translated by the teacher: each is asked once, and kept in the ledger.
+"""Let the teacher translate Vietnamese labels that no rule knows: it is asked about each once, as the ledger stores it.
 
-The answer is one more label, so it goes through the same rules: what is no clean English type changes nothing, and the
-label waits for a person as before.
+The answer is one more label, so the same rules decide about it. If it is not a clean English type, nothing changes, and
+the label waits for a person as before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from annotator.terminal.events import Progress
 from normalizers.labels import LabelDecision
 
 TOKENS = 200
-"""About what one question and its answer take; counts against ``--tpm``."""
+"""Estimated tokens of a question and its answer, for ``--tpm``."""
 
 
 def unknown_labels(answers: Iterable[tuple[Passage, Completion]], labels: Decider) -> list[str]:
@@ -35,7 +35,7 @@ def unknown_labels(answers: Iterable[tuple[Passage, Completion]], labels: Decide
 def ask_translations(
     unknown: Sequence[str], translator: Teacher, ledger: Answers, pace: Pace, progress: Progress
 ) -> None:
-    """Ask for the translation of each label that the ledger does not know.
+    """Ask for the translation of each label that the ledger does not have.
 
     Raises:
         AnnotateError: as ``annotator.asking.pool.ask_all`` does.
@@ -45,7 +45,7 @@ def ask_translations(
 
 
 class Translations:
-    """Decides as ``labels`` does, and puts the teacher's translation for a label that is not English."""
+    """Decides as ``labels`` does, and replaces a label that is not English by the teacher's translation."""
 
     def __init__(self, unknown: Sequence[str], translator: Teacher, ledger: Answers, labels: Decider) -> None:
         """Read the translations of ``unknown`` from the ledger."""
@@ -58,7 +58,7 @@ class Translations:
         """Labels without an answer."""
         translated = sorted((label, found.raw) for label, found in self._translations.items())
         self.digest = hashlib.sha256(repr(translated).encode("utf-8", "surrogatepass")).hexdigest()
-        """Identity of the translations."""
+        """Hash of the translations."""
 
     def decide(self, raw: str) -> LabelDecision:
         """Decide one label."""
@@ -66,7 +66,7 @@ class Translations:
         found = self._translations.get(decision.label or "") if decision.rule == "not english" else None
         if found is not None and found.status in {"kept", "changed"}:
             return LabelDecision(raw, found.label, "changed", "teacher")
-        if found is not None and found.rule == "user":  # the user drops what it is called in English
+        if found is not None and found.rule == "user":  # the user drops the English label
             return LabelDecision(raw, None, "rejected", "user")
         return decision
 

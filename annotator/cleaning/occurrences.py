@@ -1,8 +1,8 @@
 """Project predicted entities to mentions: an occurrence inside another name is no mention.
 
-"Nam" predicted as a person does not mark the "Nam" of "Nam Định". An occurrence is left out when it lies inside a
-longer predicted span, or inside a word, and the string also stands free. A string that stands nowhere free is a nested
-entity ("Hà Nội" in "Đại học Hà Nội") and keeps all its places.
+"Nam" predicted as a person does not mark the "Nam" of "Nam Định". An occurrence is left out when it is inside a longer
+predicted span or inside a word, and the string also occurs on its own. A string that never occurs on its own is a
+nested entity ("Hà Nội" in "Đại học Hà Nội") and keeps all its occurrences.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ INSIDE_WORD: Final = "inside a word"
 _BEFORE: Final = re.compile(r"([^\W\d_]+) \Z")
 _AFTER: Final = re.compile(r" ([^\W\d_]+)(?: ([^\W\d_]+))?")
 _REACH: Final = 10
-"""Code points in which a neighbouring syllable (seven letters at most) and its space fit."""
+"""Code points within which a neighbouring syllable (seven letters at most) and its space are."""
 _OPENING: Final = re.compile(r"(?:\A|\n|[.!?…:;\"“”‘'*•–(\[-])\s*\Z")
 _ADDRESSES: Final = frozenset(
     ("ông", "bà", "anh", "chị", "cô", "chú", "bác", "em", "cháu", "thầy", "cụ", "bé", "dì", "cậu")
 )
-"""What stands before a name without being part of it, with a capital too."""
+"""Words before a name that are not part of it, with a capital too."""
 _OPENERS: Final = frozenset(
     ("theo", "trong", "tại", "khi", "ngày", "sau", "hôm", "tuy", "trước", "cùng", "ảnh", "hãng")
 )
-"""What has a capital because a sentence or caption begins, where news has lost the line break."""
+"""Words that have a capital because a sentence or caption begins, where the news has lost the line break."""
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Where one predicted entity has mentions, and where it has none though its string stands there."""
+    """Where one predicted entity has mentions, and the other occurrences of its string."""
 
     kept: tuple[Span, ...]
     left_out: tuple[tuple[Span, str], ...] = ()
@@ -77,8 +77,8 @@ def _why_not(text: str, span: Span, nested: Set[Span], edges: Set[int]) -> str:
 def _is_inside_a_word(text: str, span: Span, edges: Set[int]) -> bool:
     """Whether a single syllable is part of a longer name or word: "Nam" of "Nam Định", "Chính" of "Chính phủ".
 
-    A neighbour that begins or ends another predicted entity belongs to that: "Nga" stands free before "Vladimir Putin".
-    What comes after an address is a name: "chị Thanh" in "chị Thanh thoát nạn".
+    A neighbour that begins or ends another predicted entity is part of that: "Nga" is on its own before "Vladimir
+    Putin". The word after an address is a name: "chị Thanh" in "chị Thanh thoát nạn".
     """
     start, end = span
     syllable = text[start:end]
@@ -98,7 +98,7 @@ def _is_inside_a_word(text: str, span: Span, edges: Set[int]) -> bool:
     if before is None or addressed or start - 1 in edges or not is_syllable(before[1]):
         return False
     at = first + before.start(1)
-    opens = _OPENING.search(text[max(0, at - 3) : at]) is not None  # then its capital says nothing
+    opens = _OPENING.search(text[max(0, at - 3) : at]) is not None  # then its capital means nothing
     return _is_word(before[1], syllable) or (not opens and _is_name(before[1], syllable))
 
 

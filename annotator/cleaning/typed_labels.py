@@ -1,4 +1,4 @@
-"""Map labels to the types of ``--types``; a label that maps to none is rejected."""
+"""Map labels to the types of ``--types``; a label without such a type is rejected."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TypedLabels:
         return LabelDecision(raw, name, *(("kept", "known") if name == raw else ("changed", "types")))
 
     def _forms(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-        """Return the types by canonical form; a form that two of them share decides nothing."""
+        """Return the types by canonical form, without the forms that two types share."""
         found = defaultdict[str, set[str]](set)
         for text, name in pairs:
             if label := self._normalizer.decide(text).label:

@@ -1,4 +1,4 @@
-"""Turns annotated passages into instruction samples: one per passage and type, negatives, length filter.
+"""Turn annotated passages into instruction samples: one for each passage and type, negatives, length filter.
 
 Every random choice depends on the seed and the record's id alone, not on the order of records or on processes.
 """
@@ -22,7 +22,7 @@ from normalizers.labels import related
 
 INSTRUCTION: Final = "What describes {entity_type} in the text?"
 _DRAWS: Final = 50
-"""Tries for each negative; a passage with nearly every type gets fewer."""
+"""Tries for each negative; a passage with nearly every type gets fewer negatives."""
 
 
 def type_frequency(annotations: Iterable[Annotation]) -> Counter[str]:
@@ -31,7 +31,7 @@ def type_frequency(annotations: Iterable[Annotation]) -> Counter[str]:
 
 
 def positives(annotation: Annotation) -> list[Sample]:
-    """Return one sample per type of the passage, in order of first occurrence."""
+    """Return a sample for each type of the passage, in order of first occurrence."""
     by_type: dict[str, dict[str, None]] = {}
     for mention in annotation.mentions:
         by_type.setdefault(mention.label, {})[mention.text] = None
@@ -73,8 +73,7 @@ class Negatives:
 def samples_of(annotation: Annotation, negatives: Negatives, definitions: Mapping[str, str]) -> Iterator[Sample]:
     """Yield the samples of a passage, with their type's definition in the instruction where there is one."""
     for sample in (*positives(annotation), *negatives.draw(annotation)):
-        asked = asked_as(sample.entity_type, definitions)
-        yield sample if asked == sample.entity_type else replace(sample, instruction=instruction(asked))
+        yield replace(sample, instruction=instruction(asked_as(sample.entity_type, definitions)))
 
 
 def asked_as(entity_type: str, definitions: Mapping[str, str]) -> str:

@@ -29,12 +29,11 @@ _SIZE: Final = 8
 def assign_splits(reads: Sequence[Read], shares: Sequence[float], seed: int) -> Iterator[tuple[str, int]]:
     """Yield the id of every passage and the index of its share, in the order of the passages.
 
-    Documents that share a passage, or have a passage word for word the same, stay together. The groups are put in a
-    seeded order and fill the shares one after the other, so that the shares of passages are as close as whole groups
-    allow.
+    Documents that share a passage, or have the same passage word for word, stay together. Their groups are put in a
+    seeded order and fill the shares one after the other, so the shares of passages are as close as whole groups allow.
 
-    Passages that an update added change no split of those before. A group of theirs that has a passage of an earlier
-    step word for word goes where that one is; the others fill what the splits lack of their shares of all passages.
+    Passages that an update added do not change the split of earlier ones. A new group that has a passage of an earlier
+    step word for word goes to the split of that passage; the others fill what the splits lack of all passages.
 
     Args:
         reads: for each step in which documents were added, a function that reads its passages.

@@ -38,22 +38,6 @@ SHORTEST_TYPING = 6
 """Letters of a word from which on a keystroke may be corrected."""
 
 
-def _vietnamese(lexicon: Lexicon, label: str) -> str:
-    return lexicon.vietnamese.get(vietnamese_key(label), label)
-
-
-def _bare_vietnamese(lexicon: Lexicon, label: str) -> str:
-    return lexicon.bare.get(vietnamese_key(label), label)
-
-
-def _abbreviation(lexicon: Lexicon, label: str) -> str:
-    return lexicon.abbreviations.get(label, label)
-
-
-def _synonym(lexicon: Lexicon, label: str) -> str:
-    return lexicon.synonyms.get(label, label)
-
-
 def _spelling(lexicon: Lexicon, label: str) -> str:
     words = label.split(" ")
     for i, pair in enumerate(map(" ".join, itertools.pairwise(words))):
@@ -194,10 +178,10 @@ def _one_keystroke(a: str, b: str) -> bool:
 
 
 RULES: tuple[tuple[str, Callable[[Lexicon, str], str]], ...] = (
-    ("vietnamese", _vietnamese),
-    ("abbreviation", _abbreviation),
-    ("synonym", _synonym),
-    ("bare vietnamese", _bare_vietnamese),
+    ("vietnamese", lambda lexicon, label: lexicon.vietnamese.get(vietnamese_key(label), label)),
+    ("abbreviation", lambda lexicon, label: lexicon.abbreviations.get(label, label)),
+    ("synonym", lambda lexicon, label: lexicon.synonyms.get(label, label)),
+    ("bare vietnamese", lambda lexicon, label: lexicon.bare.get(vietnamese_key(label), label)),
     ("spelling", _spelling),
     ("spacing", _glued),
     ("plural", _plural),
