@@ -1,7 +1,7 @@
-"""Text whose bytes were decoded in the wrong encoding: how to recognise it, and how to undo it.
+"""Recognise and repair text whose bytes were decoded in the wrong encoding.
 
-UTF-8 read as Latin-1 or cp1252 turns ``Hà Nội`` into ``HÃ Ná»™i``. Language identification calls that Vietnamese,
-and so do counts of letters; its words are no syllables of Vietnamese.
+UTF-8 read as Latin-1 or cp1252 turns ``Hà Nội`` into ``HÃ Ná»™i``. Language identification and counts of letters take
+that for Vietnamese, but its words are not Vietnamese syllables.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _CP1252: Final = {bytes([byte]).decode("cp1252", "ignore") or chr(byte): byte fo
 _BYTES: Final = {**{chr(byte): byte for byte in range(0x80, 0x100)}, **_CP1252}
 _CONTINUATION: Final = "".join(re.escape(char) for char, byte in _BYTES.items() if byte < 0xC0)
 _PAIR: Final = rf"(?:[Â-Æ]|á[º»]|â€)[{_CONTINUATION}]"
-"""First byte of a letter of Vietnamese, or of a quotation mark, and a byte that goes on."""
+"""The first byte of a Vietnamese letter or of a quotation mark, and a continuation byte."""
 _DAMAGE: Final = re.compile(rf"{_PAIR}|\ufffd|(?<=[^\W\d_])\?(?=[^\W\d_])")
 _DAMAGED: Final = 0.02
-"""Places with damage to a word from which a text counts as damaged. Sound news has 0.000."""
+"""The share of damaged places to words from which a text counts as damaged. Sound news has 0.000."""
 _FEW: Final = 3
-"""Places that any text may have: a question mark inside an address."""
+"""The least number of damaged places: any text may have some, such as a question mark inside an address."""
 _TIMES: Final = 2  # text may have been damaged twice
 _TONES: Final = frozenset("\u0300\u0301\u0303\u0309\u0323")
 
@@ -38,18 +38,18 @@ def is_damaged(text: str) -> bool:
 
 
 def has_syllables(text: str) -> bool:
-    """Return whether the words of NFC ``text`` are Vietnamese syllables: three quarters of those that are not ASCII.
+    """Return whether three quarters of the words of NFC ``text`` that are not ASCII are Vietnamese syllables.
 
-    Of sound news 92 % or more are, of news in a wrong encoding 83 % or less (TCVN3 61 %, Mac Roman 34 %).
+    In sound news 92 % or more are, in news in a wrong encoding 83 % or less (TCVN3 61 %, Mac Roman 34 %).
     """
     words = [word for word in text.split() if not word.isascii()]
     return sum(map(_is_sound, words)) >= 0.75 * len(words)
 
 
 def repair(text: str) -> str | None:
-    """Return what ``text`` was before its UTF-8 was decoded as cp1252 or Latin-1; None where that is not certain.
+    """Return ``text`` as it was before its UTF-8 was decoded as cp1252 or Latin-1; None where that is not certain.
 
-    Certain is what can be encoded back as a whole, is valid UTF-8, and shows no damage.
+    It is certain if the whole text can be encoded back, is then valid UTF-8, and shows no damage.
     """
     for _ in range(_TIMES):
         try:

@@ -1,10 +1,10 @@
-"""Where a passage has the mention that a teacher predicts.
+"""Find the mention that a teacher predicts in its passage.
 
-A mention is compared with the passage under rules of growing tolerance, tried in the order of `RULES` until one finds
-it. Each rule folds mention and passage to keys and looks for one in the other; the folds add up, so that a mention may
-differ in quotes, tone placement and case at once, and the rule is named by the last fold that was needed. What is found
-is a slice of the passage, of whole words (`normalizers.text.is_whole`), whose own key equals the key of the mention. No
-fold takes a diacritic, a letter, a digit or a word away: a mention that is not wholly there is a `Miss`.
+A mention is compared with the passage under rules of growing tolerance, in the order of `RULES`, until one finds it.
+Each rule folds mention and passage to keys and searches one key in the other. The folds add up: a mention may differ in
+quotes, tone placement and case at once, and the rule is named after the last fold that was needed. A match is a slice
+of the passage, of whole words (`normalizers.text.is_whole`), whose own key equals the key of the mention. No fold
+removes a diacritic, a letter, a digit or a word: a mention that is only partly in the passage is a `Miss`.
 
 ===============  ==================================================================================================
 ``exact``        the same code points
@@ -43,13 +43,13 @@ from normalizers.text import (
 
 _NO_LETTERS = re.compile(r"[\W_]+")  # marks that combine are among them
 _CLEAR = frozenset(' \n()[];!?"“”…')
-"""Neighbours that always end a word: most mentions are settled by them without a closer look."""
+"""Neighbours that always end a word: for most mentions they suffice, without a call of `is_whole`."""
 _STOPS = frozenset(",.:")
-"""Neighbours that end a word when a clear one comes after them."""
+"""Neighbours that end a word when a clear one follows."""
 _NEAR = 3 / 4
-"""Share of a mention's characters that the nearest text must have for a near miss; with less it is an invention."""
+"""The share of a mention's characters that the nearest text must have for a near miss."""
 _COMPARED = 200
-"""Characters of a mention that the nearest text is sought for: enough for any name, and bounds the work."""
+"""The first characters of a mention, by which the nearest text is searched: enough for any name."""
 
 _LETTERS = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ffĂăĐđĨĩŨũƠơƯư\u1ea0-\u1ef9"
 _UNUSUAL = re.compile(f".[\u0300-\u036f]+|[^\\x00-\\x7f{_LETTERS}\\s]", re.DOTALL)
@@ -79,7 +79,7 @@ class Match:
 class Miss:
     """The mention is not in the passage: ``reason`` is ``hallucinated``, ``near miss`` or ``empty``.
 
-    ``detail`` tells a person what the passage has instead.
+    ``detail`` shows a person what the passage has instead.
     """
 
     reason: str
@@ -100,7 +100,7 @@ class _View:
 
 
 def _rewrite(pattern: re.Pattern[str], new: Callable[[re.Match[str]], str], view: _View) -> _View:
-    """Put ``new(match)`` for what ``pattern`` matches: for its named group if it has one, else for the whole."""
+    """Replace each match of ``pattern``, or its named group if it has one, by ``new(match)``."""
     key: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -151,7 +151,7 @@ RULES = ("exact", "trim", *_FOLDS, "underscore")
 
 
 def fold(text: str, rule: str) -> str:
-    """Return the key of ``text`` under ``rule``: two strings are the same mention under a rule when their keys are."""
+    """Return the key of ``text`` under ``rule``: two strings with the same key are the same mention under that rule."""
     if rule == "exact":
         return text
     view = _View.of(trim(text.replace("_", " ") if rule == "underscore" else text))
@@ -161,12 +161,12 @@ def fold(text: str, rule: str) -> str:
 
 
 def letters(text: str) -> str:
-    """Return the bare letters and digits of ``text``, which no rule looks past: equal under any rule, equal here."""
+    """Return the bare letters and digits of ``text``: two strings with the same key under any rule have the same."""
     return _NO_LETTERS.sub("", unicodedata.normalize("NFKD", text)).casefold()
 
 
 class Grounder:
-    """One passage, in which any number of mentions are looked up. Folded views of it are made when first needed."""
+    """Finds mentions in one passage. Folded views of the passage are computed when they are first needed."""
 
     def __init__(self, text: str) -> None:
         """Take a passage in NFC."""
@@ -191,7 +191,7 @@ class Grounder:
         return SequenceMatcher(None, "", self._skeleton, autojunk=False)
 
     def ground(self, mention: str) -> Match | Miss:
-        """Return every place where the passage has ``mention``, under the first rule that finds any, or why not."""
+        """Return every occurrence of ``mention`` under the first rule that finds one, or why there is none."""
         if not (mention and mention[0].isalnum() and mention[-1].isalnum()):
             mention = mention.strip(BLANK)
             if not any(char.isalnum() for char in mention):
@@ -202,7 +202,7 @@ class Grounder:
         if trimmed != mention and (spans := self._exact(trimmed)):
             return Match("trim", spans)
         if letters(trimmed) not in self._letters:
-            return self._miss(trimmed)  # no rule can find it: the views need not be made
+            return self._miss(trimmed)  # no rule can find it: the views are not needed
         return self._folded(trimmed) or self._spaced(trimmed) or self._miss(trimmed)
 
     def _exact(self, mention: str) -> tuple[tuple[int, int], ...]:
@@ -245,16 +245,16 @@ class Grounder:
         return tuple(spans)
 
     def _spaced(self, mention: str) -> Match | None:
-        """Look for ``mention`` with spaces for underscores, on either side; the spans stay what they are."""
+        """Find ``mention`` with spaces for underscores in both it and the passage, which leaves the spans unchanged."""
         if "_" in mention or "_" in self._text:
             found = self._segmented.ground(trim(mention.replace("_", " ")))
             return Match("underscore", found.spans) if isinstance(found, Match) else None
         return None
 
     def _miss(self, mention: str) -> Miss:
-        """Tell a near miss from an invention, looking at letters without marks and case.
+        """Distinguish a near miss from an invention, by letters without marks and case.
 
-        Near is a text that has half of the mention's words in a row (two at least), or most of its characters in order.
+        A text is near that has half of the mention's words in a row (at least two), or most of its characters in order.
         """
         wanted = fold_case(bare(nfc(mention)))[:_COMPARED]
         text, words = self._skeleton, [word.span() for word in re.finditer(r"\w+", wanted)]
@@ -283,14 +283,13 @@ class Grounder:
 
 
 def _case_fits(mention: str, written: str) -> bool:
-    """Whether capitals in ``mention`` may stand for what the passage writes as ``written``, or the other way about.
+    """Whether ``mention`` may differ in its capitals from ``written``, the text of the passage.
 
-    A mention of several words may differ: that all of them stand side by side by chance is unlikely (it befell 6 of
-    20,000 names that were looked for in passages of other news articles). A single word with capitals is a name, and in
-    lower case it may be quite another word (``An`` and ``an``, ``WHO`` and ``who``): it may only match capitals, unless
-    it is too long to be chance and no Vietnamese syllable (``Facebook`` and ``facebook``). A mention in lower case
-    matches capitals, for it says less than the passage does; only a very short one does not match initials (``nh`` and
-    ``N.H``).
+    A mention of several words may: all of them side by side are hardly a coincidence (6 of 20,000 names were found in
+    passages of other news articles). A single word with capitals is a name, and may be another word in lower case
+    (``An`` and ``an``, ``WHO`` and ``who``): it only matches capitals, unless it is long and not a Vietnamese syllable
+    (``Facebook`` and ``facebook``). A mention in lower case matches capitals, except that a very short one does not
+    match initials (``nh`` and ``N.H``).
     """
     mention, written = fold(mention, "tone"), fold(written, "tone")
     one_word = len(re.findall(r"\w+", written)) == 1

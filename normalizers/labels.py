@@ -1,8 +1,8 @@
-"""Normalises entity type labels, as a large model writes them, to English types: lower case, singular, one name each.
+"""Normalise entity type labels, as a large model writes them, to English types: lower case, singular, one name each.
 
 Cleaning removes what is not part of a label (``entity_type:Organizations``, ``"B-ORG"``, ``[to_chuc]``). Small rules
-(``lexicon.rules``) then look it up or reshape it, one at a time, until none changes it. What no rule knows is kept: the
-set of types is open. A compound (``symptom and disease``) keeps its parts, each normalised.
+(``lexicon.rules``) then look it up or reshape it, one at a time, until no rule changes it. A label that no rule knows
+is kept, since the set of types is open. A compound (``symptom and disease``) keeps its parts, each normalised.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from normalizers.lexicon import Lexicon, alike, kinds, load_lexicon, near, related, vietnamese_key
 from normalizers.lexicon.rules import settle
@@ -66,22 +66,26 @@ class LabelDecision:
 
     raw: str
     label: str | None
-    """The type to use; None when rejected; under review the cleaned form, so that nothing is lost."""
+    """The type to use; None when rejected; the cleaned form when under review."""
     status: Status
-    """``kept``: it was right already. ``review``: not an English type; a person should decide."""
+    """``kept``: it is a right type as it stands. ``review``: it is not English; a person should decide."""
     rule: str
     """The last rule that changed the label (``format`` when only its form changed); the reason of a rejection or
-    review; ``known`` for a right label of the lexicon, ``open`` for another one; ``compound`` for several types.
+    review; ``known`` for a right label of the lexicon, ``open`` for another right one; ``compound`` for several types.
     """
 
 
+_Outcome: TypeAlias = tuple[str | None, Status, str]
+"""Label, status and rule of a decision."""
+
+
 class LabelNormalizer:
-    """Decides labels by the lexicon and a user's own decisions, and remembers what it decided."""
+    """Decides about labels by the lexicon and the decisions of a user, each label once."""
 
     def __init__(self, lexicon: Lexicon, decisions: Mapping[str, str | None] = MappingProxyType({})) -> None:
-        """Take ``decisions``: a label, raw or normalised -> the label to use, None to drop it. They win over all rules.
+        """Take ``decisions``: a label, raw or normalised -> the label to use, None to drop it. They override all rules.
 
-        Raises ``ValueError`` when they lead in a circle or to something without a letter.
+        Raises ``ValueError`` when they lead in a circle or to a label without a letter.
         """
         self._lexicon = lexicon
         self._decisions = _follow_to_the_end(decisions)
@@ -98,7 +102,7 @@ class LabelNormalizer:
             decision = self._seen[raw] = LabelDecision(raw, label, status, rule)
         return decision
 
-    def _decide(self, raw: str) -> tuple[str | None, Status, str]:
+    def _decide(self, raw: str) -> _Outcome:
         if raw in self._decisions or raw in self._chosen:
             return self._by_user(raw)
         if len(raw) > MAX_RAW:
@@ -115,13 +119,13 @@ class LabelNormalizer:
             return self._by_user(label)
         return label, status, rule
 
-    def _by_user(self, text: str) -> tuple[str | None, Status, str]:
+    def _by_user(self, text: str) -> _Outcome:
         label = self._decisions.get(text, text)
         return label, "rejected" if label is None else "kept", "user"
 
 
 def _follow_to_the_end(decisions: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Key decisions by the raw and the clean form of their labels, and follow decisions about decisions."""
+    """Return decisions by the raw and the clean form of their labels, each with the last label it leads to."""
     exact = {raw: label and clean_label(label) for raw, label in decisions.items()}
     links = {clean: label for raw, label in exact.items() if (clean := clean_label(raw))} | exact
     ends: dict[str, str | None] = {}
@@ -173,15 +177,6 @@ def _joined(joiner: str, parts: Iterable[str]) -> str:
     return joiner.join(stripped for part in parts if (stripped := part.strip()))
 
 
-def _singular_capitals(text: str) -> str:
-    """Write ``GPUs`` as ``GPU``, which no list of nouns has."""
-    return _CAPITALS_IN_PLURAL.sub(r"\1", text)
-
-
-def _without_dots(text: str) -> str:
-    return _DOTTED.sub(lambda found: found[0].replace(".", ""), text)
-
-
 def _split_camel(text: str) -> str:
     return " > ".join(step if " " in step else _camel_words(step) for step in text.split(" > "))
 
@@ -202,22 +197,22 @@ _CLEANING: tuple[Callable[[str], str], ...] = (
     str.strip,
     _without_code,
     _alternatives,
-    _without_dots,
-    _singular_capitals,
+    functools.partial(_DOTTED.sub, lambda found: found[0].replace(".", "")),  # U.S. -> US
+    functools.partial(_CAPITALS_IN_PLURAL.sub, r"\1"),  # GPUs -> GPU, which no list of nouns has
     _split_camel,
     _words,
 )
 
 
 def _split_gloss(raw: str) -> tuple[str, str]:
-    """Return ``Organization (NGO)`` as two clean labels, the second empty where there are no brackets."""
+    """Return ``Organization (NGO)`` as two clean labels; the second is empty where there are no brackets."""
     found = _GLOSS.fullmatch(" ".join(_without_code(_plain_unicode(raw)).split()))
     label = clean_label(found[1]) if found else ""
     return (label, clean_label(found[2])) if found and label else (clean_label(raw), "")
 
 
-def _judge(lexicon: Lexicon, text: str) -> tuple[str | None, Status, str]:
-    """Decide a clean label. The status of a right label is ``kept``, whatever it took."""
+def _judge(lexicon: Lexicon, text: str) -> _Outcome:
+    """Decide a clean label. The status of a right label is ``kept``, even if rules have changed it."""
     if " > " in text:
         return _judge_path(lexicon, text.split(" > "))
     if _PARTS.search(text) and not lexicon.understands(text):
@@ -225,7 +220,7 @@ def _judge(lexicon: Lexicon, text: str) -> tuple[str | None, Status, str]:
     return _judge_one(lexicon, text)
 
 
-def _judge_one(lexicon: Lexicon, text: str) -> tuple[str | None, Status, str]:
+def _judge_one(lexicon: Lexicon, text: str) -> _Outcome:
     label, rule = settle(lexicon, text)
     if label in lexicon.known:
         return label, "kept", rule or "known"
@@ -245,8 +240,8 @@ def _split(joiner: re.Pattern[str], text: str) -> tuple[list[str], list[str]]:
     return pieces[::2], pieces[1::2]
 
 
-def _judge_path(lexicon: Lexicon, steps: list[str]) -> tuple[str | None, Status, str]:
-    """Decide ``person > athlete``: the last step that means something, if it is a kind of the first."""
+def _judge_path(lexicon: Lexicon, steps: list[str]) -> _Outcome:
+    """Decide ``person > athlete``: the last step that is not rejected, if it is a kind of the first."""
     judged = [decision for step in steps if (decision := _judge(lexicon, step))[0] is not None]
     if not judged:
         return _judge(lexicon, steps[0])
@@ -259,10 +254,10 @@ def _judge_path(lexicon: Lexicon, steps: list[str]) -> tuple[str | None, Status,
     return _judge(lexicon, "/".join(dict.fromkeys(str(label) for label, _, _ in judged)))
 
 
-def _judge_compound(lexicon: Lexicon, parts: list[str], joiners: list[str]) -> tuple[str | None, Status, str]:
-    """Decide ``symptom and disease``: one type if its parts come to one, not counting those that are rejected.
+def _judge_compound(lexicon: Lexicon, parts: list[str], joiners: list[str]) -> _Outcome:
+    """Decide ``symptom and disease``: one type if its parts normalise to one, apart from those that are rejected.
 
-    Otherwise the type stays as the teacher meant it, its parts normalised.
+    Otherwise it stays a compound of its normalised parts.
     """
     judged = [_judge(lexicon, part) for part in parts]
     labels = list(dict.fromkeys(label for label, _, _ in judged if label is not None))

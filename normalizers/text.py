@@ -1,4 +1,4 @@
-"""Vietnamese text at the level of code points: marks, tones, case, and where a word begins and ends."""
+"""Vietnamese text at the level of code points: marks, tones, case, and the bounds of words."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BLANK = ZERO_WIDTH + (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-"""What shows as nothing: white space (`str.isspace`) and the characters without width."""
+"""Invisible characters: white space (`str.isspace`) and the characters without width."""
 
 QUOTES = "\"'“”„‟«»‹›‘’‚‛`´′″"
-"""Quotation marks and apostrophes, and what is typed for them."""
+"""Quotation marks and apostrophes, and the characters that people type instead."""
 
 _HYPHENS = "-\u2010\u2011"
 _DASHES = "\u2012\u2013\u2014\u2015\u2212"
@@ -40,7 +40,7 @@ _ROWS = f"{_LOWER} {_LOWER.upper()}".split()
 _TONES = {vowel: (row, tone) for row in _ROWS for tone, vowel in enumerate(row)}
 _LEVEL = "".join(row[0] for row in _ROWS)
 _TONED = "".join(row[1:] for row in _ROWS)
-# What stands before is looked at after the first vowel: most characters are none.
+# The look-behind comes after the first vowel, since most characters are not vowels.
 _MOVABLE = re.compile(f"[{_LEVEL}](?<![{_LEVEL}{_TONED}].)[{_LEVEL}]*[{_TONED}][{_LEVEL}]*(?![{_TONED}])")
 _SYLLABLE = re.compile(
     "(?:ngh?|nh|kh|gh|gi|ph|qu|th|tr|ch|[bcdghklmnprstvx])?[aeiouy]{1,3}(?:ch|ng|nh|[cmnpt])?", re.ASCII
@@ -87,8 +87,9 @@ def fold_case(text: str) -> str:
 def fold_tones(text: str) -> str:
     """Return NFC ``text`` with the tone of each group of vowels on its first letter, code point for code point.
 
-    A Vietnamese syllable has one tone, and where its mark stands tells no words apart: ``hoà`` and ``hòa``, ``thuỷ``
-    and ``thủy``, ``quý`` and ``qúy``, ``giá`` and ``gía`` become one. The result is a key to compare, not a spelling.
+    A Vietnamese syllable has one tone, and the place of its mark distinguishes no words: ``hoà`` and ``hòa``, ``thuỷ``
+    and ``thủy``, ``quý`` and ``qúy``, ``giá`` and ``gía`` become the same. The result is a key to compare, not a
+    spelling.
     """
     return _MOVABLE.sub(lambda group: _tone_first(group[0]), text)
 
@@ -100,15 +101,15 @@ def _tone_first(vowels: str) -> str:
 
 
 def is_syllable(word: str) -> bool:
-    """Whether ``word`` is spelt as one Vietnamese syllable could be, whatever its case and marks."""
+    """Whether ``word`` is spelt like one Vietnamese syllable, whatever its case and marks."""
     return _SYLLABLE.fullmatch(bare(word).lower()) is not None
 
 
 def trim(text: str) -> str:
     """Return ``text`` without the white space, quotes and punctuation around it.
 
-    What has its partner inside stays (``Công ty A (Hà Nội)``), and so do signs that mean something (``30%``, ``C++``,
-    ``-5``).
+    A bracket or quote whose partner is inside stays (``Công ty A (Hà Nội)``), and so do signs with a meaning (``30%``,
+    ``C++``, ``-5``).
     """
     start, end = 0, len(text)
     while start < end and _is_around(text[start]) and not (text[start] in "-–" and text[start + 1 :][:1].isdigit()):
@@ -140,10 +141,10 @@ def _with_partners(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def is_whole(text: str, start: int, end: int) -> bool:
-    """Whether ``text[start:end]`` is made of whole words: neither end cuts one in two.
+    """Whether ``text[start:end]`` consists of whole words: neither end cuts one in two.
 
-    A word is a run of letters and digits with the marks that combine with them. It goes on over a sign when both sides
-    are one name or number, so that a part of it is not a mention:
+    A word is a run of letters and digits with the marks that combine with them. It continues across a sign when both
+    sides are one name or number, so that a part of it is not a mention:
 
     - a number: ``5.000.000``, ``2,5``, ``19:30``, ``1/7/2024`` (a day without its year is another date), ``3-0``; but
       ``2016-2020`` is two years, ``19h-21h`` two times, ``24/6/1967-24/6/2017`` two dates;
@@ -155,7 +156,7 @@ def is_whole(text: str, start: int, end: int) -> bool:
       ``AFP/TTXVN`` and ``đồng/kg`` are two, and so is any price and what it is for;
     - an apostrophe, ``&`` or ``@``: ``O'Neil``, ``H&M``.
 
-    Characters without width are looked through. An end on a sign that ties nothing needs no boundary.
+    Characters without width are ignored. An end on a sign that ties nothing needs no boundary.
     """
     return not (_cuts(text, start, opening=True) or _cuts(text, end, opening=False))
 

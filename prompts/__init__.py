@@ -1,13 +1,13 @@
 """Versioned prompt files and their loader.
 
-A prompt is a TOML file ``NAME.VERSION.toml`` with ``name``, ``version``, ``system`` and ``user``; ``{passage}`` in
-``user`` is where the passage goes (``{label}`` where the prompt is about a label). Its sha256 stands in every manifest,
-so a published dataset can name its prompt.
+A prompt is a TOML file ``NAME.VERSION.toml`` with ``name``, ``version``, ``system`` and ``user``. ``{passage}`` in
+``user`` is replaced by the passage (``{label}`` by a label, if the prompt asks about one). Its sha256 is in every
+manifest, so a published dataset can name its prompt.
 
 A prompt may have worked examples: tables ``[[examples]]`` with ``passage`` and ``entities``, a list of pairs of mention
-and type, shown where ``user`` has ``{examples}``. Each mention must stand in its passage as it is written.
+and type. They replace ``{examples}`` in ``user``. Each mention must be an exact slice of its passage.
 
-A prompt for given types shows them where ``user`` has ``{types}``.
+The types of ``--types`` replace ``{types}`` in ``user``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TYPES = "{types}"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as it will be sent."""
+    """A prompt as it is sent."""
 
     name: str
     version: int
@@ -41,7 +41,7 @@ class Prompt:
     user: str
     slot: str = SLOT
     types_sha256: str = ""
-    """Of the types as the prompt shows them; empty where it shows none."""
+    """Of the types as the prompt shows them; empty for a prompt without types."""
 
     def with_types(self, types: str) -> Prompt:
         """Return the prompt that shows ``types``, a text without ``{passage}``."""
@@ -49,7 +49,7 @@ class Prompt:
         return replace(self, user=self.user.replace(TYPES, types), types_sha256=shown)
 
     def messages(self, passage: str) -> list[dict[str, str]]:
-        """Return the chat messages that ask about ``passage``, which goes in as it is: no other slot is looked for."""
+        """Return the chat messages that ask about ``passage``; a slot in the passage itself is not filled."""
         before, _, after = self.user.partition(self.slot)
         system = [{"role": "system", "content": self.system}] if self.system else []
         return [*system, {"role": "user", "content": f"{before}{passage}{after}"}]
@@ -69,11 +69,11 @@ def available(slot: str = SLOT) -> dict[str, list[int]]:
 def load_prompt(name: str, slot: str = SLOT) -> Prompt:
     """Load ``NAME`` (its first version), ``NAME.VERSION``, or the path of a prompt file, which asks about ``slot``.
 
-    A name alone never moves on to a newer version: that would ask, and pay for, every question of a run again.
+    A name alone never means a newer version: a run would ask, and pay for, every question again.
 
     Raises:
-        LookupError: there is no such prompt; the message lists those there are.
-        ValueError: the file is no prompt.
+        LookupError: there is no such prompt; the message lists the shipped ones.
+        ValueError: the file is not a prompt.
     """
     if Path(name).suffix == ".toml":
         try:
@@ -111,10 +111,10 @@ def _parse(name: str, data: bytes, slot: str) -> Prompt:
 
 
 def _examples(examples: Sequence[Mapping[str, Any]]) -> str:
-    """Return worked examples as they stand in a prompt, the text in NFC.
+    """Return worked examples as a prompt shows them, the text in NFC.
 
     Raises:
-        ValueError: a mention does not stand in its passage, letter by letter.
+        ValueError: a mention is not an exact slice of its passage.
     """
     shown = []
     for number, example in enumerate(examples, start=1):

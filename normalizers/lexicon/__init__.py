@@ -1,4 +1,4 @@
-"""The tables behind the label rules, read once from the files beside this module.
+"""The tables of the label rules, read once from the files beside this module.
 
 vietnamese.toml     Vietnamese type name -> English, by domain of news
 abbreviations.toml  org -> organization
@@ -39,7 +39,7 @@ _SHORT = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lexicon:
-    """All tables, in the form in which the rules look things up. Labels are clean: lower case, single spaces."""
+    """All tables in the form that the rules need. Labels are clean: lower case, single spaces."""
 
     vietnamese: Mapping[str, str]
     """``vietnamese_key`` of a Vietnamese name -> type."""
@@ -54,27 +54,27 @@ class Lexicon:
     irregular: Mapping[str, str]
     """Plural word -> singular word."""
     invariable: frozenset[str]
-    """Words and labels that look like plurals and are not."""
+    """Words and labels that look like plurals but are not."""
     meaningless: frozenset[str]
     """Whole labels, Vietnamese ones as ``vietnamese_key``, from two syllables on also without diacritics."""
     known: frozenset[str]
-    """Every canonical type that the tables name."""
+    """Every canonical type in the tables."""
     words_of_types: frozenset[str]
     """The single words of those types."""
     heads: frozenset[str]
-    """Long words that several types end in: company, instrument, event."""
+    """Long words in which several types end: company, instrument, event."""
     nouns: frozenset[str]
-    """English nouns, the words of types among them; plurals only where they are no plurals of another noun."""
+    """English nouns, with the words of types; plurals only where they are not plurals of another noun."""
     english: frozenset[str]
-    """English words of any kind, uninflected, three letters or more."""
+    """English words of any kind, uninflected, of three letters or more."""
     prefixes: frozenset[str]
     """Words that only begin other words: anti, multi."""
     glued: Mapping[str, str]
-    """A name of several words, written as one -> the name."""
+    """A name of several words, written as one word -> the name."""
     broader: Mapping[str, frozenset[str]]
     """Type -> all types that it is a kind of, directly or through others."""
     alike: Mapping[str, frozenset[str]]
-    """Type -> types that could be given to the same mention, near ones among them."""
+    """Type -> types that could be given to the same mention, with near ones."""
     coarse: frozenset[str]
     """Types that tag sets put first in a path: person, organization."""
     near: Mapping[str, frozenset[str]]
@@ -120,9 +120,9 @@ def head_phrase(label: str) -> str:
 
 @functools.cache
 def load_lexicon() -> Lexicon:
-    """Read the tables; later calls return the first one's result.
+    """Read the tables; later calls return the same lexicon.
 
-    Raises ``ValueError`` when one name is given twice: the files contradict each other, one line must go.
+    Raises ``ValueError`` when a name is given twice.
     """
     vietnamese, synonyms = _table("vietnamese"), _merge(_table("synonyms"))
     abbreviations, spelling, plurals = _table("abbreviations"), _table("spelling"), _table("plurals")
@@ -178,7 +178,7 @@ def load_lexicon() -> Lexicon:
 
 
 def alike(label: str) -> frozenset[str]:
-    """Return the types that could be given to the same mention as ``label``, none of which is a kind of the other.
+    """Return the types that could be given to the same mention as ``label`` without being a kind of it or the reverse.
 
     >>> sorted(alike("price"))
     ['money']
@@ -201,16 +201,16 @@ def related(a: str, b: str) -> bool:
 
 @functools.lru_cache(maxsize=65536)
 def reach(label: str) -> frozenset[str]:
-    """Return ``label``, what it is alike to, and all that it is a kind of."""
-    return kinds(label) | load_lexicon().alike.get(label, frozenset())
+    """Return ``label``, the types alike to it, and all types that it is a kind of."""
+    return kinds(label) | alike(label)
 
 
 @functools.lru_cache(maxsize=65536)
 def kinds(label: str) -> frozenset[str]:
-    """Return ``label`` and all that it is a kind of.
+    """Return ``label`` and all types that it is a kind of.
 
-    ``army doctor`` is a kind of ``doctor`` whether or not a table has it: English compounds name their kind last.
-    A compound (``symptom and disease``) is a kind of what its parts are.
+    ``army doctor`` is a kind of ``doctor`` even if no table has it: English compounds name their kind last. A compound
+    (``symptom and disease``) is a kind of whatever its parts are kinds of.
     """
     lexicon = load_lexicon()
     if len(parts := _JOINER.split(label)) > 1 and label not in lexicon.known:

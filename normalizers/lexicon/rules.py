@@ -1,4 +1,4 @@
-"""The rules that look a clean label up in the lexicon or reshape it with its help, and the loop that applies them."""
+"""The rules that look a clean label up in the lexicon or reshape it, and the loop that applies them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PLURALS = tuple(
 _HEAD_FIRST = re.compile(r"(?P<noun>\w+)(?P<rest> (?:by|up|on|general|martial|elect|laureate|emeritus|designate))")
 _AND_OR = re.compile(r" (?:and|or) ")
 SHORTEST_TYPING = 6
-"""Letters of a word from which on a keystroke may be corrected."""
+"""The least number of letters of a word in which a keystroke is corrected."""
 
 
 def _spelling(lexicon: Lexicon, label: str) -> str:
@@ -93,7 +93,7 @@ def _plural(lexicon: Lexicon, label: str) -> str:
 
 
 def _singular(lexicon: Lexicon, noun: str) -> str:
-    """Return the singular of ``noun`` where that is a word that the lexicon knows, else ``noun`` itself."""
+    """Return the singular of ``noun`` if the lexicon has it, else ``noun`` itself."""
     if noun in lexicon.irregular:
         return lexicon.irregular[noun]
     if len(noun) < 4 or noun in lexicon.nouns or noun in lexicon.invariable:
@@ -107,7 +107,7 @@ def _singular(lexicon: Lexicon, noun: str) -> str:
 
 
 def _wrapping(lexicon: Lexicon, label: str) -> str:
-    """Remove what says only that a name or type follows, and numbers: ``name of company 1`` -> ``company``."""
+    """Remove numbers and words that only announce a name or type: ``name of company 1`` -> ``company``."""
     for wrapping in _WRAPPINGS:
         found = wrapping.fullmatch(label)
         if found and any(lexicon.understands(rest) for rest in (found["rest"], _plural(lexicon, found["rest"]))):
@@ -156,7 +156,7 @@ def _corrected(lexicon: Lexicon, word: str) -> str:
 
 @functools.cache
 def _one_letter_less(lexicon: Lexicon) -> Mapping[str, list[str]]:
-    """Map each long word of a type, whole and with one letter left out in every way, to the words it was made from."""
+    """Map each long word of a type, and the word without any one of its letters, to the words it comes from."""
     near: dict[str, list[str]] = {}
     for word in lexicon.words_of_types:
         if len(word) >= SHORTEST_TYPING and word.isalpha():
@@ -194,8 +194,9 @@ RULES: tuple[tuple[str, Callable[[Lexicon, str], str]], ...] = (
 def settle(lexicon: Lexicon, label: str) -> tuple[str, str]:
     """Apply the rules to a clean label until it is known, meaningless or out of their reach.
 
-    Returns the label and the name of the last rule that changed it, empty if none did. It ends because the lexicon
-    has no circles (a test holds that) and every other rule shortens the label or moves it towards the lexicon.
+    Returns the label and the name of the last rule that changed it, empty if none did. The loop ends because the
+    lexicon has no circles (a test checks that) and every other rule shortens the label or brings it nearer to the
+    lexicon.
     """
     last = ""
     while label not in lexicon.known and vietnamese_key(label) not in lexicon.meaningless:
