@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from annotator.storage.atomic import replacing
 from annotator.terminal.progress import printable
 from annotator.terminal.tables import text_table
 
@@ -37,14 +39,16 @@ def show_grids(grids: Iterable[Grid]) -> None:
         console.print()
 
 
-def markdown(grids: Iterable[Grid]) -> str:
-    """Return grids as Markdown."""
+def write_markdown(path: Path, grids: Iterable[Grid]) -> None:
+    """Write grids to ``path`` as Markdown."""
     parts = []
     for grid in grids:
-        lines = [f"**{_cell(grid.title)}**", "", _row(grid.header), _row(["---", *["---:"] * (len(grid.header) - 1)])]
-        lines += [_row(row) for row in grid.rows]
-        parts.append("\n".join([*lines, *(["", _cell(grid.note)] if grid.note else [])]))
-    return "\n\n".join(parts) + "\n"
+        rows = [grid.header, ["---", *["---:"] * (len(grid.header) - 1)], *grid.rows]
+        parts += [f"**{_cell(grid.title)}**", "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows)]
+        if grid.note:
+            parts.append(_cell(grid.note))
+    with replacing(path) as file:
+        file.write(("\n\n".join(parts) + "\n").encode("utf-8"))
 
 
 def percent(share: float) -> str:
@@ -52,11 +56,8 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}"
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_cell, cells))} |"
-
-
 def _cell(text: str) -> str:
+    """Return text on one line, with control characters and the signs of Markdown escaped."""
     plain = printable(" ".join(text.split()))
     for sign in "\\|*_`<>[]":
         plain = plain.replace(sign, f"\\{sign}")

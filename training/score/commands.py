@@ -66,7 +66,6 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
     """
     with exits(debug, kept="predictions so far are kept" if predictor else "nothing was written"):
         from annotator.errors import ConfigError
-        from annotator.storage.atomic import replacing
         from annotator.storage.outputs import check_output
         from annotator.terminal.progress import make_progress
         from training import tables
@@ -104,8 +103,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         else:
             raise ConfigError("give PREDICTIONS.jsonl, or two of them with --compare A.jsonl B.jsonl")
         if markdown:
-            with replacing(markdown) as file:
-                file.write(tables.markdown(grids).encode("utf-8"))
+            tables.write_markdown(markdown, grids)
         print_json(report) if as_json else tables.show_grids(grids)
         if perturb and (waiting := [name for name in files if not found[name]]):
             benchmark, answers = files[waiting[0]]

@@ -70,15 +70,12 @@ def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
     if not gold or not answer:
         return 0
     text = same_text(passage)
-    spans = {mention: _occurrences(mention, text) for mention in (*gold, *answer)}
+    spans = {
+        mention: [match.span() for match in re.finditer(rf"(?<!\w){re.escape(mention)}(?!\w)", text)]
+        for mention in (*gold, *answer)
+    }
     overlaps = csr_matrix([[_overlap(one, other, spans) for one in gold] for other in answer])
     return int((maximum_bipartite_matching(overlaps) >= 0).sum())
-
-
-def _occurrences(mention: str, text: str) -> list[tuple[int, int]]:
-    if mention not in text:
-        return []
-    return [match.span() for match in re.finditer(rf"(?<!\w){re.escape(mention)}(?!\w)", text)]
 
 
 def _overlap(one: str, other: str, spans: dict[str, list[tuple[int, int]]]) -> bool:

@@ -23,7 +23,7 @@ from training.benchmarks import read_benchmark
 from training.predict import seq2seq
 from training.predict.running import predict
 from training.score.evaluating import evaluate
-from training.tables import Grid, markdown, percent
+from training.tables import Grid, percent, write_markdown
 from training.train.changes import Changes
 from training.train.data import find
 from training.train.directories import Job, held, register
@@ -94,8 +94,7 @@ def run(name: str, job: Job, changes: Changes, seeds: int = 1) -> dict[str, Any]
             "made_by": versions(),
         }
         write_json(job.out / f"{name}.json", report)
-        with replacing(job.out / f"{name}.md") as file:
-            file.write(markdown([grid(report)]).encode("utf-8"))
+        write_markdown(job.out / f"{name}.md", [grid(report)])
         if experiment.axis:
             learning_curve(job.out / name, report, experiment.axis)
         else:

@@ -18,19 +18,8 @@ from typing import Any, Final
 
 from annotator.errors import ConfigError, StudentError
 from annotator.storage.atomic import explained, flush_folder, write_json
+from training import students
 from training.prompting import TEMPLATE, template
-from training.students import (
-    check_extra,
-    default_device,
-    file_sha256,
-    fingerprint_models,
-    has_own_head,
-    load_model,
-    load_student,
-    load_tokenizer,
-    quiet_transformers,
-    settle_head,
-)
 from training.train import data
 from training.train.directories import LOG, WORK, Job, forget, held, register
 from training.train.figures import loss_figure
@@ -93,8 +82,8 @@ def check(job: Job, sets: Mapping[str, DataSet]) -> Job:
     if job.device not in ("", "cpu", "cuda", "cuda:0"):
         raise ConfigError(f"--device must be cpu or cuda, not {job.device!r}; choose a GPU with CUDA_VISIBLE_DEVICES=1")
     data.find(sets, job.data)
-    check_extra()
-    found = default_device()
+    students.check_extra()
+    found = students.default_device()
     if job.device.startswith("cuda") and found == "cpu":
         raise ConfigError(f"--device {job.device}: torch sees no GPU here; use --device cpu, or install torch for CUDA")
     return dataclasses.replace(job, device="cpu" if job.device == "cpu" else found)
@@ -103,11 +92,11 @@ def check(job: Job, sets: Mapping[str, DataSet]) -> Job:
 def identities(recipe: Recipe, job: Job) -> list[str]:
     """Return the identity of each stage: sha256 over what decides its weights, with the stages before it."""
     paths, base = data.find(recipe.sets, job.data), Path(recipe.model).expanduser()
-    model = fingerprint_models([base]) if base.is_dir() else recipe.model
+    model = students.fingerprint_models([base]) if base.is_dir() else recipe.model
     found = [_sha256({"model": model, "template": template().sha256})]
     for stage in recipe.stages:
         decisive = stage.model_dump(exclude={"settings": _HOW_OFTEN})
-        files = [file_sha256(paths[portion.set]) for portion in stage.data]
+        files = [students.file_sha256(paths[portion.set]) for portion in stage.data]
         found.append(_sha256({"before": found[-1], "stage": decisive, "files": files}))
     return found[1:]
 
@@ -145,7 +134,7 @@ def _run_stage(stage: Stage, start: str, files: list[Path], folder: Path, job: J
         settings = settings.model_copy(update={"precision": best_precision(job.device)})
     parts = [data.select(portion, path, settings.seed, work) for portion, path in zip(stage.data, files, strict=True)]
     rows = datasets.concatenate_datasets([selected for selected, _ in parts])
-    tokenizer = load_tokenizer(start)
+    tokenizer = students.load_tokenizer(start)
     samples = data.tokenise(rows, tokenizer, settings.max_tokens, work, job.progress) if len(rows) else rows
     if not len(samples):
         names = ", ".join(portion.set for portion in stage.data)
@@ -153,7 +142,9 @@ def _run_stage(stage: Stage, start: str, files: list[Path], folder: Path, job: J
     stage = stage.model_copy(update={"settings": settings})
     return {
         "settings": settings.model_dump(),
-        "data": [{**counts, "sha256": file_sha256(path)} for (_, counts), path in zip(parts, files, strict=True)],
+        "data": [
+            {**counts, "sha256": students.file_sha256(path)} for (_, counts), path in zip(parts, files, strict=True)
+        ],
         "samples": len(samples),
         "too_long": len(rows) - len(samples),
         **train_stage(stage, start, samples, tokenizer, folder, job),
@@ -168,17 +159,20 @@ def stage_record(folder: Path) -> dict[str, Any]:
 
 def merge(student: Path, out: Path) -> None:
     """Write the adapter in ``student`` and its base as one model without adapter, and load that to check it."""
-    loaded = load_student(student, device="cpu")
+    loaded = students.load_student(student, device="cpu")
     if not hasattr(loaded.model, "merge_and_unload"):
         raise StudentError(f"{student} has no adapter: it needs no merging")
     whole = loaded.model.merge_and_unload(safe_merge=True)
-    settle_head(whole, str(student))
+    students.settle_head(whole, str(student))
     beside = out.with_name(f".{out.name}")
-    with explained(out), quiet_transformers():
+    with explained(out), students.quiet_transformers():
         whole.save_pretrained(beside)
         loaded.tokenizer.save_pretrained(beside)
-        again = load_model(beside)
-        if has_own_head(again) != has_own_head(whole) or again.num_parameters() != whole.num_parameters():
+        again = students.load_model(beside)
+        if (
+            students.has_own_head(again) != students.has_own_head(whole)
+            or again.num_parameters() != whole.num_parameters()
+        ):
             raise StudentError(f"merging {student} lost the output head; the adapter itself is as it was")
         beside.rename(out)
 
