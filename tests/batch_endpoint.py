@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests import loopback
-from tests.endpoint import echo_entities
+from tests.endpoint import completion, echo_entities, usage_of
 from tests.loopback import Loopback
 
 Line = dict[str, Any]
@@ -22,9 +22,7 @@ def answered(request: Line, content: str | None = None) -> Line:
     """Return a line of the output file: the answer ``content``, by default that of ``echo_entities``."""
     passage = passage_of(request)
     content = echo_entities(passage, 1).content if content is None else content
-    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": len(passage), "completion_tokens": 10, "total_tokens": len(passage) + 10}
-    body = {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
+    body = completion({"content": content}, usage=usage_of(passage))
     return {"custom_id": request["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
 
 

@@ -11,7 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+browser_needed = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on the path; install it (Debian, Ubuntu: chromium) to test the page itself"
+)
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
           "--disable-background-networking", "--disable-component-update", "--disable-sync",
           "--remote-debugging-pipe")  # fmt: skip

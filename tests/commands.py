@@ -17,6 +17,7 @@ from annotator.ledger import Ledger
 from annotator.storage.rundir import SPLITS
 from tests.conftest import ROOT
 from tests.endpoint import Endpoint
+from tests.loopback import Loopback
 
 FILES = ("documents", "passages", "annotations", "labels", "rejected", *(f"samples/{split}" for split in SPLITS))
 
@@ -39,9 +40,9 @@ def build(endpoint: Endpoint, out: Path, *more: object, source: object = "sample
     return vner("build", source, "--out", out, *asking(endpoint), *more)
 
 
-def asking(endpoint: Endpoint) -> list[str]:
+def asking(endpoint: Loopback, provider: str = "openai") -> list[str]:
     """Return the options that name an endpoint."""
-    return ["--provider", "openai", "--model", "m", "--base-url", endpoint.url]
+    return ["--provider", provider, "--model", "m", "--base-url", endpoint.address(provider)]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 300.0) -> None:

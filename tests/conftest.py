@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +20,10 @@ from typer.main import get_command
 
 from annotator.engines import local
 from annotator.engines.local import LocalEngine
+from annotator.ledger import Ledger
 from annotator.records import Passage, Piece
+from annotator.storage.rundir import RunDir
+from normalizers.labels import LabelNormalizer, load_lexicon
 from tests.endpoint import CAPITALS, Answer, Endpoint, echo_entities
 from tests.postgres import PASSWORD, Server, find
 from tests.processes import Started
@@ -207,6 +211,25 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> type[LocalEngine]:
     monkeypatch.setattr(local, "ALONE", 0.0)
     monkeypatch.setattr(local, "LocalEngine", Started)
     return Started
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> RunDir:
+    """Return a copy of the finished run that a test may change."""
+    return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Yield an empty ledger."""
+    with Ledger(tmp_path / "completions.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def normalizer() -> LabelNormalizer:
+    """Return a label normalizer without decisions of a user."""
+    return LabelNormalizer(load_lexicon())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests import loopback
@@ -44,10 +44,26 @@ class Answer:
     """Seconds in the middle of the body."""
 
 
+def completion(message: dict[str, Any], finish_reason: str | None = "stop", **more: Any) -> dict[str, Any]:
+    """Return the body of a chat completion around ``message``; ``more`` are further fields, such as ``usage``."""
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
+    return {"id": "x", "object": "chat.completion", "choices": [choice], **more}
+
+
+def usage_of(passage: str) -> dict[str, int]:
+    """Return the usage of an answer about ``passage``."""
+    return {"prompt_tokens": len(passage), "completion_tokens": 10, "total_tokens": len(passage) + 10}
+
+
 def echo_entities(passage: str, attempt: int) -> Answer:
     """Predict every run of capitalised words as a place: a deterministic stand-in for a model."""
     found = dict.fromkeys(CAPITALS.findall(passage))
     return Answer(content=json.dumps([[mention, "LOCATION"] for mention in found], ensure_ascii=False))
+
+
+def delayed(seconds: float, reply: Callable[[str, int], Answer] = echo_entities) -> Callable[[str, int], Answer]:
+    """Return ``reply`` with a delay before its answers."""
+    return lambda passage, attempt: replace(reply(passage, attempt), delay=seconds)
 
 
 class Endpoint(Loopback):
@@ -69,7 +85,7 @@ class Endpoint(Loopback):
     @property
     def url(self) -> str:
         """The address for ``--base-url``."""
-        return f"{super().url}/v1"
+        return self.address("openai")
 
     def handler(self) -> type[loopback.Handler]:
         endpoint = self
@@ -89,9 +105,9 @@ class Endpoint(Loopback):
                     endpoint.requests.append(request)
                     endpoint.keys.add(self.headers.get("Authorization", ""))
                     endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
-                self._send(endpoint.refuse(request) or endpoint.reply(passage, attempt), len(passage))
+                self._send(endpoint.refuse(request) or endpoint.reply(passage, attempt), usage_of(passage))
 
-            def _send(self, answer: Answer, size: int) -> None:
+            def _send(self, answer: Answer, usage: dict[str, int]) -> None:
                 time.sleep(answer.delay)
                 if answer.reset:
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -100,16 +116,10 @@ class Endpoint(Loopback):
                     return
                 body = answer.body
                 if body is None:
-                    choice = {
-                        "index": 0,
-                        "message": {"role": "assistant", "content": answer.content},
-                        "finish_reason": answer.finish_reason,
-                        **({"logprobs": answer.logprobs} if answer.logprobs is not None else {}),
-                    }
-                    usage = {"prompt_tokens": size, "completion_tokens": 10, "total_tokens": size + 10}
-                    body = json.dumps(
-                        {"id": "x", "object": "chat.completion", "choices": [choice], "usage": usage}
-                    ).encode()
+                    found = completion({"content": answer.content}, answer.finish_reason, usage=usage)
+                    if answer.logprobs is not None:
+                        found["choices"][0]["logprobs"] = answer.logprobs
+                    body = json.dumps(found).encode()
                 self.send_head(answer.status, len(body), answer.headers)
                 half = len(body) // 2
                 self.wfile.write(body[:half])

@@ -49,6 +49,10 @@ class Loopback:
         """The address of the server, without a path."""
         return f"http://127.0.0.1:{self.port}"
 
+    def address(self, provider: str) -> str:
+        """Return the address for ``--base-url``; Groq's SDK adds ``/openai/v1`` itself."""
+        return f"http://127.0.0.1:{self.port}" + ("/v1" if provider == "openai" else "")
+
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", self.port), self.handler())
         self.port = self._server.server_address[1]

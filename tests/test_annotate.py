@@ -103,12 +103,6 @@ class Counting(Progress):
         self.counts[kind] += number
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "completions.sqlite") as opened:
-        yield opened
-
-
 def passages(make: MakePassage, number: int) -> list[Passage]:
     return [make(f"passage {i}", f"p{i}") for i in range(number)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import tempfile
 import unicodedata
@@ -33,7 +32,7 @@ from data_cards.audit.mentions import distribution, frequency, label_figures, me
 from data_cards.audit.problems import notes
 from data_cards.audit.reading import N, ngrams_of, read_annotations
 from tests.commands import vner, vner_process
-from tests.rundirs import Item, make_run, rewrite, write
+from tests.rundirs import Item, make_run, rewrite, syllables, write
 
 ITEMS = (
     Item("p1", "Bà Hoà ở Đại học Hà Nội. 🎉 Ông Thắng ở Huế.",
@@ -173,20 +172,15 @@ def test_a_sample_that_was_too_long_is_no_problem(run: RunDir) -> None:
     assert audit(run)["problems"] == []
 
 
-def news(seed: int, syllables: int = 160) -> list[str]:
-    rng = random.Random(seed)
-    return [rng.choice(("bé", "cô", "đi", "gà", "phở", "uống")) + str(rng.randrange(100)) for _ in range(syllables)]
-
-
 def test_near_duplicates_across_splits_are_found(tmp_path: Path) -> None:
     """Near duplicates in different splits are found, but not those of one split or with one shared sentence."""
-    text = news(1)
+    text = syllables(1, 160)
     changed = [*text[:80], "khác", *text[81:]]
     items = [
         Item("a", " ".join(text), [(text[0], "x")]),
         Item("b", " ".join(changed).upper(), [(text[0].upper(), "x")], "test"),
-        Item("c", " ".join(text[:20] + news(2)), [(text[0], "x")], "validation"),
-        Item("d", " ".join(news(3)), [(news(3)[0], "x")], "validation"),
+        Item("c", " ".join(text[:20] + syllables(2, 160)), [(text[0], "x")], "validation"),
+        Item("d", " ".join(syllables(3, 160)), [(syllables(3, 160)[0], "x")], "validation"),
         Item("e", " ".join(changed), [(text[0], "x")]),
     ]
     leaks = audit(make_run(tmp_path, items))["leaks"]
@@ -326,11 +320,11 @@ def test_a_folder_of_samples_is_checked(run: RunDir) -> None:
 
 def test_samples_of_other_programs(tmp_path: Path) -> None:
     """Empty cells are counted and left out, decomposed text is compared in NFC, a number column is refused."""
-    text = " ".join(news(1))
+    text = " ".join(syllables(1, 160))
     rows = {
         "train": {
             "input": [text, None, "c"],
-            "output": [json.dumps([news(1)[0]]), "[]", None],
+            "output": [json.dumps([syllables(1, 160)[0]]), "[]", None],
             "entity_type": ["x"] * 3,
         },
         "test": {"input": [unicodedata.normalize("NFD", text)], "output": ["[]"], "entity_type": ["x"]},

@@ -23,19 +23,14 @@ from data_cards.audit.compute import audit
 from data_cards.audit.database import Database
 from data_cards.audit.reading import N
 from tests.conftest import ROOT
-from tests.rundirs import Item, make_run, write
-
-
-def news(seed: int, syllables: int = 60) -> list[str]:
-    rng = random.Random(seed)
-    return [rng.choice(("bé", "cô", "đi", "gà", "phở", "uống")) + str(rng.randrange(100)) for _ in range(syllables)]
+from tests.rundirs import Item, make_run, syllables, write
 
 
 def many() -> list[Item]:
     """Return passages in all splits, with duplicates and near duplicates."""
     items = []
     for number in range(60):
-        words = news(number % 40)
+        words = syllables(number % 40, 60)
         if number % 7 == 0:
             words[number % 20] = "khác"
         entities = [(words[-1], "thing"), (words[-2], f"type {number % 5}")]
@@ -148,8 +143,8 @@ def test_near_duplicates_are_counted_exactly(tmp_path: Path) -> None:
 
 def test_a_common_notice_makes_no_near_duplicates(tmp_path: Path) -> None:
     """A notice in many passages makes no near duplicates of them and is counted; a real copy is found."""
-    notice = news(0, 30)
-    made = [notice + news(number, 60) for number in range(1, 2 * leaks.CROWD + 3)]
+    notice = syllables(0, 30)
+    made = [notice + syllables(number, 60) for number in range(1, 2 * leaks.CROWD + 3)]
     items = [Item(f"p{n}", " ".join(words), [(words[0], "x")], "test" if n % 2 else "train")
              for n, words in enumerate([*made, [*made[0], "thêm"]])]  # fmt: skip
     items[-1] = Item("copy", items[-1].text, items[-1].entities, "test")

@@ -24,7 +24,7 @@ from annotator.teachers import make_teacher
 from annotator.teachers.batch import read_result, request_line
 from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late
 from tests.commands import answers_in_ledger, asking, build, fingerprints, vner, vner_process, wait_for
-from tests.endpoint import Endpoint
+from tests.endpoint import Endpoint, completion
 
 pytestmark = pytest.mark.slow
 
@@ -45,9 +45,8 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def arguments(api: BatchEndpoint, out: Path, provider: str = "openai") -> list[object]:
-    url = api.url + ("/v1" if provider == "openai" else "")
-    where = ["--provider", provider, "--model", "m", "--base-url", url]
-    return ["annotate", "sample", "--docs", DOCS, "--out", out, *where, "--batch", "--max-retries", 0, "--workers", 1]
+    common = ["--docs", DOCS, "--out", out, "--batch", "--max-retries", 0, "--workers", 1]
+    return ["annotate", "sample", *common, *asking(api, provider)]
 
 
 def batch(api: BatchEndpoint, out: Path, *more: object, provider: str = "openai") -> Result:
@@ -376,8 +375,7 @@ def test_what_is_in_a_batch_is_not_asked_online(api: BatchEndpoint, endpoint: En
     assert plan["passages"]["to_ask"] == plan["tokens"]["total"] == 0
     assert endpoint.asked.total() == 0
     api.finish()
-    back = ("--base-url", f"{api.url}/v1", "--provider", "openai", "--model", "m")
-    assert vner("annotate", "--batch", "--out", out, *back, "-q").exit_code == 0
+    assert vner("annotate", "--batch", "--out", out, *asking(api), "-q").exit_code == 0
 
 
 def test_wrong_usage(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
@@ -452,8 +450,7 @@ def test_the_response_format_is_settled_before_the_batch(
 ) -> None:
     """One question, asked online before the batch, decides about the schema; its answer is kept."""
     entities = json.dumps({"entities": [{"text": "Hà Nội", "type": "city"}]})
-    choice = {"index": 0, "message": {"role": "assistant", "content": entities}, "finish_reason": "stop"}
-    answer = {"choices": [choice]} if status == 200 else {"error": {"message": "no such parameter"}}
+    answer = completion({"content": entities}) if status == 200 else {"error": {"message": "no such parameter"}}
     api.faults["POST batches"] = deque([(status, json.dumps(answer).encode())])  # the online question
     out = tmp_path / "run"
     assert batch(api, out, "--response-format", "auto").exit_code == 3

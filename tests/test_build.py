@@ -21,7 +21,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from tests.commands import FILES, asking, build, fingerprints, vner, vner_process, wait_for
 from tests.conftest import ROOT
-from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.endpoint import Answer, Endpoint, delayed, echo_entities
 
 pytestmark = pytest.mark.slow
 
@@ -168,8 +168,7 @@ def test_the_same_through_groq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with Endpoint() as endpoint:
         build(endpoint, tmp_path / "openai")
         asked = endpoint.asked.copy()
-        address = endpoint.url.removesuffix("/v1")
-        result = vner("build", "--out", tmp_path / "groq", "--provider", "groq", "--model", "m", "--base-url", address)
+        result = vner("build", "--out", tmp_path / "groq", *asking(endpoint, "groq"))
         assert result.exit_code == 0, result.output
         assert {passage: number * 2 for passage, number in asked.items()} == endpoint.asked
     same = {name: value for name, value in fingerprints(tmp_path / "openai").items() if name != "audit.json"}
@@ -276,10 +275,7 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: Path) -> None:
     out, kills, in_flight = tmp_path / "killed", 6, 4
     rng = random.Random(7)
 
-    def slow(passage: str, attempt: int) -> Answer:
-        return Answer(content=echo_entities(passage, attempt).content, delay=0.05)
-
-    with Endpoint(slow) as endpoint:
+    with Endpoint(delayed(0.05)) as endpoint:
         arguments = ["build", "sample", "--out", out, *asking(endpoint), "--concurrency", in_flight, "--quiet"]
         for _ in range(kills):
             process = vner_process(*arguments)
@@ -303,11 +299,7 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: Path) -> None:
 
 def test_interrupted_by_the_user(tmp_path: Path) -> None:
     """Ctrl-C exits with 130 and one line; the answers so far are in the ledger."""
-
-    def slow(passage: str, attempt: int) -> Answer:
-        return Answer(content="[]", delay=0.05)
-
-    with Endpoint(slow) as endpoint:
+    with Endpoint(delayed(0.05)) as endpoint:
         process = vner_process("build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 2)
         wait_for(lambda: endpoint.asked.total() > 20)
         process.send_signal(signal.SIGINT)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,12 +24,6 @@ from data_cards.pages import cell
 from data_cards.publication import Target
 
 NAMED = Target("org/my_set", licence="cc-by-4.0", url="https://huggingface.co/datasets/org/my_set")
-
-
-@pytest.fixture
-def run(finished: Path, tmp_path: Path) -> RunDir:
-    """Return a copy of the finished run that a test may change."""
-    return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
 
 
 def change_manifest(run: RunDir, **parts: Any) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import traceback
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given
@@ -19,7 +17,9 @@ from annotator.ledger import request_key
 from annotator.teachers import Reply, make_teacher, require_key
 from annotator.teachers.rate_limit_headers import pause
 from annotator.teachers.responses import read_reply
+from tests import loopback
 from tests.endpoint import Answer, Endpoint
+from tests.loopback import Loopback
 
 PASSAGE = 'Bà Hoà ở TP.HCM nói: "Giá là 5.000.000 đồng" 😀'
 
@@ -43,15 +43,10 @@ def ask(endpoint_url: str, provider: str, *, timeout: float = 60.0) -> Reply:
     return asyncio.run(once())
 
 
-def base_url(endpoint: Endpoint, provider: str) -> str:
-    """Return the address for ``provider``: Groq's SDK adds ``/openai/v1`` itself."""
-    return endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
-
-
 def test_a_request_has_the_methods_settings(endpoint: Endpoint, provider: str) -> None:
     """A request has temperature 0, the prompt and the unchanged passage; the key is only in the header."""
     endpoint.reply = lambda passage, attempt: Answer(content='[["Hoà", "person"]]')
-    reply = ask(base_url(endpoint, provider), provider)
+    reply = ask(endpoint.address(provider), provider)
     assert reply == Reply('[["Hoà", "person"]]', "stop", len(PASSAGE), 10)
     (request,) = endpoint.requests
     assert request["temperature"] == 0
@@ -94,7 +89,7 @@ def test_failures_by_kind(endpoint: Endpoint, provider: str, answer: Answer, act
     """Each failure is one request and one line without the key, with its kind and action."""
     endpoint.reply = lambda passage, attempt: answer
     with pytest.raises(TeacherError) as caught:
-        ask(base_url(endpoint, provider), provider, timeout=0.7 if kind == "timeout" else 60.0)
+        ask(endpoint.address(provider), provider, timeout=0.7 if kind == "timeout" else 60.0)
     assert (caught.value.kind, rule_of(kind).action) == (kind, action)
     assert "\n" not in str(caught.value)
     assert "sk-secret" not in str(caught.value)
@@ -118,7 +113,7 @@ def test_the_requested_wait_is_read(
     """The requested wait is read in seconds from either header."""
     endpoint.reply = lambda passage, attempt: Answer(429, headers=headers)
     with pytest.raises(TeacherError) as caught:
-        ask(base_url(endpoint, provider), provider)
+        ask(endpoint.address(provider), provider)
     assert caught.value.retry_after == seconds
 
 
@@ -146,14 +141,14 @@ def test_a_good_answer_can_request_a_pause(endpoint: Endpoint, provider: str) ->
     """A good answer whose headers report an exhausted limit gives a pause before the next request."""
     used_up = {"x-ratelimit-remaining-requests": "0", "X-RateLimit-Reset-Requests": "2s"}
     endpoint.reply = lambda passage, attempt: Answer(headers=used_up)
-    assert ask(base_url(endpoint, provider), provider).pause == 2.0
+    assert ask(endpoint.address(provider), provider).pause == 2.0
 
 
 def test_no_credit_is_not_a_rate_limit(endpoint: Endpoint, provider: str) -> None:
     """OpenAI's 429 for missing credit is an error of its own: waiting does not help."""
     endpoint.reply = lambda passage, attempt: Answer(429, body=b'{"error": {"code": "insufficient_quota"}}')
     with pytest.raises(TeacherError, match="no credit"):
-        ask(base_url(endpoint, provider), provider)
+        ask(endpoint.address(provider), provider)
 
 
 @pytest.mark.parametrize("status", [401, 500, 200])
@@ -162,7 +157,7 @@ def test_a_key_in_an_error_is_masked(endpoint: Endpoint, provider: str, status: 
     said = b'{"error": {"message": "wrong: sk-secret-of-the-test!"}}'
     endpoint.reply = lambda passage, attempt: Answer(status, body=said)
     with pytest.raises(TeacherError, match=r"wrong: \[key\]!"):
-        ask(base_url(endpoint, provider), provider)
+        ask(endpoint.address(provider), provider)
 
 
 @pytest.mark.parametrize("key", ["x", "none", "EMPTY"])
@@ -174,7 +169,7 @@ def test_a_placeholder_key_is_not_masked(
     said = b'{"error": {"message": "none expected, EMPTY box"}}'
     endpoint.reply = lambda passage, attempt: Answer(500, body=said)
     with pytest.raises(TeacherError, match="none expected, EMPTY box"):
-        ask(base_url(endpoint, provider), provider)
+        ask(endpoint.address(provider), provider)
 
 
 @pytest.mark.parametrize(
@@ -192,12 +187,12 @@ def test_only_the_message_of_an_error_is_shown(endpoint: Endpoint, provider: str
     """The message is found in the error forms of FastAPI, vLLM, Gemini and others."""
     endpoint.reply = lambda passage, attempt: Answer(500, body=json.dumps(body).encode())
     with pytest.raises(TeacherError, match=r": no such field$"):
-        ask(base_url(endpoint, provider), provider)
+        ask(endpoint.address(provider), provider)
 
 
 def test_a_probe_is_the_smallest_request(endpoint: Endpoint, provider: str) -> None:
     """A probe asks for one token of the same model."""
-    teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=base_url(endpoint, provider)))
+    teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=endpoint.address(provider)))
 
     async def once() -> None:
         await teacher.probe()
@@ -214,7 +209,7 @@ def test_the_environment_of_the_sdk_is_used(endpoint: Endpoint, monkeypatch: pyt
     monkeypatch.setenv("OPENAI_BASE_URL", "http://nowhere.invalid/v1")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
-    monkeypatch.setenv("http_proxy", endpoint.url.removesuffix("/v1"))
+    monkeypatch.setenv("http_proxy", endpoint.address("groq"))
     monkeypatch.setenv("no_proxy", "excepted.invalid")
     assert ask("", "openai").finish_reason == "stop"
     assert endpoint.headers[-1]["openai-organization"] == "org-1"
@@ -224,27 +219,26 @@ def test_the_environment_of_the_sdk_is_used(endpoint: Endpoint, monkeypatch: pyt
         ask("http://excepted.invalid/v1", "openai")
 
 
-class Proxy(BaseHTTPRequestHandler):
+class Proxy(Loopback):
     """A proxy that refuses every password."""
 
-    def do_CONNECT(self) -> None:
-        self.send_error(407, "no")
+    def handler(self) -> type[loopback.Handler]:
+        class Refusing(loopback.Handler):
+            def refuse(self) -> None:
+                self.send_error(407, "no")
 
-    do_POST = do_CONNECT  # noqa: N815
+            do_CONNECT = do_POST = refuse  # noqa: N815 - names of the standard library
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+        return Refusing
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_the_password_of_a_proxy_is_not_shown(scheme: str, provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy's password is in no error and no traceback."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        monkeypatch.setenv(f"{scheme}_proxy", f"http://user:hunter2@127.0.0.1:{server.server_address[1]}")
+    with Proxy() as proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://user:hunter2@127.0.0.1:{proxy.port}")
         with pytest.raises(TeacherError, match="407") as caught:
             ask(f"{scheme}://example.invalid/v1", provider)
-        server.shutdown()
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))  # as --debug shows it
 
 

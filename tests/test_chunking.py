@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -15,37 +14,19 @@ from hypothesis import strategies as st
 from annotator.passages import chunking
 from annotator.passages.chunking import chunk
 from annotator.passages.sentences import split_sentences
-from annotator.passages.tokenizers import UNKNOWN, Tokenizer, load_tokenizer
+from annotator.passages.tokenizers import Tokenizer, load_tokenizer
 from annotator.passages.units import units_of
-from annotator.passages.words import Positions
 from annotator.records import Document, Passage, Piece, Rejected
+from tests.fake_tokenizer import CHARACTERS, FakeTokenizer
 
 SENTENCE = "Hôm nay trời có mưa rất to."  # 8 tokens with its full stop
 
 
-class Fake:
-    """A tokenizer that counts by a function."""
-
-    name = fingerprint = "fake"
-
-    def __init__(self, rule: Callable[[str], int]) -> None:
-        self.count = rule
-
-    def count_many(self, texts: Sequence[str]) -> list[int]:
-        return [self.count(text) for text in texts]
-
-    def count_spans(self, text: str, starts: Positions, ends: Positions) -> tuple[Positions, Positions]:
-        alone = self.count_many([text[start:end] for start, end in zip(starts, ends, strict=True)])
-        return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)
-
-
-WORDS = Fake(lambda text: len(re.findall(r"\w+|[^\w\s]", text)))
+MARKS = FakeTokenizer(lambda text: len(re.findall(r"\w+|[^\w\s]", text)))
 """Words and marks: the counts of units add up to that of the whole."""
-CHARACTERS = Fake(len)
-"""Code points, also of white space: the whole counts more than its units."""
-PAIRS = Fake(lambda text: (len(text) + 3) // 2)
+PAIRS = FakeTokenizer(lambda text: (len(text) + 3) // 2)
 """With a constant for each text: the whole counts less than its units."""
-SQUARES = Fake(lambda text: len(text) * (len(text) + 40) // 60)
+SQUARES = FakeTokenizer(lambda text: len(text) * (len(text) + 40) // 60)
 """The counts of units never add up, so that the plan must be repeated."""
 
 
@@ -102,7 +83,7 @@ def _first(result: Passage | Rejected) -> str:
 def test_whole_sentences_within_bounds() -> None:
     """A long document becomes the fewest passages of whole sentences, of similar size."""
     text = " ".join([SENTENCE] * 10)
-    made = passages(chunk(documents(text), WORDS, 20, 40))
+    made = passages(chunk(documents(text), MARKS, 20, 40))
     assert [passage.n_tokens for passage in made] == [40, 40]
     assert [passage.n_sentences for passage in made] == [5, 5]
     assert [passage.pieces for passage in made] == [(Piece("d0", 0, 139),), (Piece("d0", 140, 279),)]
@@ -111,14 +92,14 @@ def test_whole_sentences_within_bounds() -> None:
 
 def test_sizes_are_balanced() -> None:
     """Passage sizes are balanced: 24 and 32, not 40 and 16."""
-    made = passages(chunk(documents(" ".join([SENTENCE] * 7)), WORDS, 10, 40))
+    made = passages(chunk(documents(" ".join([SENTENCE] * 7)), MARKS, 10, 40))
     assert sorted(passage.n_tokens for passage in made) == [24, 32]
 
 
 def test_packing_fills() -> None:
     """--pack fills passages to the limit, also with the rest of several documents, and makes fewer."""
     given_ = documents(*[" ".join([SENTENCE] * 7)] * 2)
-    balanced, packed = (passages(chunk(given_, WORDS, 20, 40, pack=pack)) for pack in (False, True))
+    balanced, packed = (passages(chunk(given_, MARKS, 20, 40, pack=pack)) for pack in (False, True))
     assert [passage.n_tokens for passage in balanced] == [24, 32, 24, 32]
     assert [(passage.n_tokens, len(passage.pieces)) for passage in packed] == [(40, 1), (32, 2), (40, 1)]
 
@@ -126,7 +107,7 @@ def test_packing_fills() -> None:
 def test_packing_closes_no_passage_early() -> None:
     """A packed passage of leftovers takes more while it has room."""
     given_ = documents(*[SENTENCE] * 10)
-    balanced, packed = (passages(chunk(given_, WORDS, 20, 40, pack=pack)) for pack in (False, True))
+    balanced, packed = (passages(chunk(given_, MARKS, 20, 40, pack=pack)) for pack in (False, True))
     assert [passage.n_tokens for passage in balanced] == [32, 24, 24]
     assert [passage.n_tokens for passage in packed] == [40, 40]
 
@@ -134,7 +115,7 @@ def test_packing_closes_no_passage_early() -> None:
 def test_short_documents_are_joined() -> None:
     """Short neighbours share a passage; each piece is a slice of its document, joined by newlines."""
     given_ = documents(SENTENCE, f"  {SENTENCE}\n", f"{SENTENCE} {SENTENCE}")
-    (made,) = chunk(given_, WORDS, 20, 40)
+    (made,) = chunk(given_, MARKS, 20, 40)
     assert isinstance(made, Passage)
     assert made.text == f"{SENTENCE}\n{SENTENCE}\n{SENTENCE} {SENTENCE}"
     assert (made.n_tokens, made.n_sentences) == (32, 4)
@@ -144,14 +125,14 @@ def test_short_documents_are_joined() -> None:
 def test_leftovers_never_join_full_passages() -> None:
     """A passage that is large enough takes no leftovers, however much room it has."""
     given_ = documents(" ".join([SENTENCE] * 3), SENTENCE)
-    made = passages(chunk(given_, WORDS, 20, 40))
+    made = passages(chunk(given_, MARKS, 20, 40))
     assert [(passage.n_tokens, len(passage.pieces)) for passage in made] == [(24, 1), (8, 1)]
 
 
 def test_a_small_rest_joins_a_passage_of_leftovers() -> None:
     """At the end of a block, a small rest joins a passage of leftovers that has room."""
     given_ = documents(*[" ".join([SENTENCE] * 2)] * 2, "Minh Thu")
-    (made,) = chunk(given_, WORDS, 20, 40)
+    (made,) = chunk(given_, MARKS, 20, 40)
     assert isinstance(made, Passage)
     assert [piece.document_id for piece in made.pieces] == ["d0", "d1", "d2"]
 
@@ -159,7 +140,7 @@ def test_a_small_rest_joins_a_passage_of_leftovers() -> None:
 def test_a_leftover_is_the_tail() -> None:
     """The leftover of a document is its end, where a byline is."""
     text = "\n".join([*[SENTENCE] * 5, "Minh Thu"])
-    made = passages(chunk(documents(text, f"{SENTENCE} {SENTENCE}"), WORDS, 22, 40))
+    made = passages(chunk(documents(text, f"{SENTENCE} {SENTENCE}"), MARKS, 22, 40))
     assert [passage.pieces for passage in made] == [
         (Piece("d0", 0, 139),),
         (Piece("d0", 140, 148), Piece("d1", 0, 55)),
@@ -168,7 +149,7 @@ def test_a_leftover_is_the_tail() -> None:
 
 def test_without_a_complete_sentence() -> None:
     """Headlines alone are rejected, each with its place."""
-    results = list(chunk(documents("Tin vắn trong ngày\nẢnh: Minh Thu"), WORDS, 5, 40))
+    results = list(chunk(documents("Tin vắn trong ngày\nẢnh: Minh Thu"), MARKS, 5, 40))
     assert [(result.value, result.record_id) for result in rejections(results)] == [
         ("Tin vắn trong ngày", "d0"),
         ("Ảnh: Minh Thu", "d0"),
@@ -180,7 +161,7 @@ def test_a_headline_joins_a_complete_sentence() -> None:
     """A fragment large enough for a passage joins a complete sentence instead of being rejected."""
     headline = "Tin vắn " * 12
     given_ = documents(f"{headline}\n{SENTENCE}", headline, SENTENCE)
-    results = list(chunk(given_, WORDS, 20, 40))
+    results = list(chunk(given_, MARKS, 20, 40))
     assert not rejections(results)
     assert [len(passage.pieces) for passage in passages(results)] == [1, 2]
 
@@ -188,14 +169,14 @@ def test_a_headline_joins_a_complete_sentence() -> None:
 def test_a_cut_is_marked() -> None:
     """A passage with a part of an over-long sentence records the kind of the cut."""
     long = "Anh nói, " + ", ".join(["hôm nay trời có mưa"] * 8) + "."
-    made = passages(chunk(documents(long, " ".join(["mưa"] * 60)), WORDS, 10, 40))
+    made = passages(chunk(documents(long, " ".join(["mưa"] * 60)), MARKS, 10, 40))
     assert [passage.cut for passage in made] == ["clause", "clause", "space", "space"]
 
 
 def test_ids_are_content() -> None:
     """The id is a hash of pieces and text: reproducible, and different for another place."""
-    first, again = (list(chunk(documents(SENTENCE), WORDS, 5, 40)) for _ in range(2))
-    (moved,) = chunk(documents("", SENTENCE), WORDS, 5, 40)
+    first, again = (list(chunk(documents(SENTENCE), MARKS, 5, 40)) for _ in range(2))
+    (moved,) = chunk(documents("", SENTENCE), MARKS, 5, 40)
     assert first == again
     assert isinstance(first[0], Passage)
     assert isinstance(moved, Passage)
@@ -206,8 +187,8 @@ def test_ids_are_content() -> None:
 
 def test_empty_documents() -> None:
     """Empty documents give no passages and no rejections."""
-    assert list(chunk(documents("", " \n "), WORDS)) == []
-    assert list(chunk([], WORDS)) == []
+    assert list(chunk(documents("", " \n "), MARKS)) == []
+    assert list(chunk([], MARKS)) == []
 
 
 def test_documents_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,11 +196,11 @@ def test_documents_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(chunking, "BLOCK", 3)
     given_ = documents(*[SENTENCE] * 8)
     read: list[str] = []
-    stream = chunk((read.append(document.id) or document for document in given_), WORDS, 20, 40)  # type: ignore[func-returns-value]
+    stream = chunk((read.append(document.id) or document for document in given_), MARKS, 20, 40)  # type: ignore[func-returns-value]
     next(stream)
     assert read == ["d0", "d1", "d2"]
-    alone = [result for start in (0, 3, 6) for result in chunk(given_[start : start + 3], WORDS, 20, 40)]
-    assert list(chunk(given_, WORDS, 20, 40)) == alone
+    alone = [result for start in (0, 3, 6) for result in chunk(given_[start : start + 3], MARKS, 20, 40)]
+    assert list(chunk(given_, MARKS, 20, 40)) == alone
 
 
 PARTS = st.sampled_from(
@@ -242,9 +223,9 @@ TEXTS = st.lists(st.one_of(st.lists(PARTS, max_size=40).map("".join), st.text(ma
 
 @pytest.mark.slow
 @given(
-    TEXTS, st.sampled_from([WORDS, CHARACTERS, PAIRS, SQUARES]), st.integers(1, 40), st.integers(0, 40), st.booleans()
+    TEXTS, st.sampled_from([MARKS, CHARACTERS, PAIRS, SQUARES]), st.integers(1, 40), st.integers(0, 40), st.booleans()
 )
-def test_nothing_is_lost(texts: list[str], tokenizer: Fake, low: int, more: int, pack: bool) -> None:
+def test_nothing_is_lost(texts: list[str], tokenizer: FakeTokenizer, low: int, more: int, pack: bool) -> None:
     """For any input: exact slices, full coverage, in = kept + rejected, never too long, reproducible."""
     given_, high = documents(*texts), max(8, low + more)
     results = list(chunk(given_, tokenizer, low, high, pack=pack))
@@ -266,7 +247,7 @@ def test_packing_keeps_the_bounds(sizes: list[int], low: int, high: int) -> None
     """Packing keeps sentences whole and the limit, and leaves no two short passages that fit together."""
     low, high = min(low, high), max(high, 8)
     given_ = documents(*[" ".join([SENTENCE] * size) for size in sizes])
-    made = passages(chunk(given_, WORDS, low, high, pack=True))
+    made = passages(chunk(given_, MARKS, low, high, pack=True))
     assert sum(passage.n_sentences for passage in made) == sum(sizes)
     assert all(passage.text.count(SENTENCE) == passage.n_sentences for passage in made)
     assert all(passage.n_tokens <= high for passage in made)
@@ -285,7 +266,7 @@ def test_the_optimisations_change_nothing(texts: list[str], low: int) -> None:
         name, fingerprint = LLAMA3.name, LLAMA3.fingerprint
         count, count_many = staticmethod(LLAMA3.count), staticmethod(LLAMA3.count_many)
 
-        count_spans = Fake.count_spans
+        count_spans = FakeTokenizer.count_spans
 
     given_ = documents(*texts)
     quick = list(chunk(given_, LLAMA3, low, 80))

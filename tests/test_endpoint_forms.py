@@ -18,7 +18,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Reply, make_teacher
 from tests.commands import asking, build, vner
-from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.endpoint import Answer, Endpoint, completion, echo_entities
 
 pytestmark = pytest.mark.slow
 
@@ -29,8 +29,7 @@ USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
 
 def answer(message: dict[str, Any], finish_reason: str | None = "stop", usage: dict[str, Any] | None = None) -> Answer:
     """Return a chat completion around ``message``."""
-    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish_reason}
-    return Answer(body=json.dumps({"choices": [choice], "usage": usage or USAGE}).encode())
+    return Answer(body=json.dumps(completion(message, finish_reason, usage=usage or USAGE)).encode())
 
 
 def one_document(tmp_path: Path) -> Path:

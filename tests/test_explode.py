@@ -11,21 +11,9 @@ from hypothesis import strategies as st
 from annotator.records import Annotation, Mention, Rejected, Sample
 from annotator.samples.explode import Negatives, explode, positives, type_frequency
 from normalizers.labels import related
+from tests.fake_tokenizer import WORDS
 
 TEXT = "Ông An gặp bà Bình ở Hà Nội. Ông An về Hà Nội."
-
-
-class Syllables:
-    """A tokenizer that counts words."""
-
-    name = "syllables"
-    fingerprint = "0"
-
-    def count(self, text: str) -> int:
-        return len(text.split())
-
-    def count_many(self, texts: list[str]) -> list[int]:
-        return [self.count(text) for text in texts]
 
 
 def annotation(*labelled: tuple[str, str], text: str = TEXT, passage_id: str = "p1") -> Annotation:
@@ -94,11 +82,11 @@ def test_no_negatives_unless_asked() -> None:
 def test_too_long_is_rejected_with_its_part() -> None:
     """A sample whose input or output exceeds the limit is rejected with that part."""
     long_input = annotation(("An", "person"), text="Ông An " + "rất vui " * 600)
-    (rejected,) = explode([long_input], Negatives(Counter(), 0, 0), Syllables(), 1024)
+    (rejected,) = explode([long_input], Negatives(Counter(), 0, 0), WORDS, 1024)
     assert isinstance(rejected, Rejected)
     assert (rejected.stage, rejected.reason, rejected.value) == ("explode", "too long", "person")
     assert rejected.detail == "input over 1024 tokens"
-    (sample,) = explode([annotation(("An", "person"))], Negatives(Counter(), 0, 0), Syllables(), 1024)
+    (sample,) = explode([annotation(("An", "person"))], Negatives(Counter(), 0, 0), WORDS, 1024)
     assert isinstance(sample, Sample)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -18,16 +17,16 @@ from annotator.ledger import Ledger
 from annotator.records import Passage
 from annotator.teachers import ask_about, make_teacher
 from annotator.terminal.events import Progress
-from tests.endpoint import Answer, Endpoint
+from tests.endpoint import Answer, Endpoint, completion
 
 GOOD = Answer(content='[["Hà Nội", "city"]]')
 PATIENCE = Patience(between_tries=0.05, put_off=8, first_probe=0.05)
 HTML = {"Content-Type": "text/html"}
 
 
-def body(message: object, finish_reason: str = "stop") -> bytes:
+def body(**message: object) -> bytes:
     """Return a chat completion around ``message``."""
-    return json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": finish_reason}]}).encode()
+    return json.dumps(completion(message)).encode()
 
 
 TRANSIENT = {
@@ -52,19 +51,13 @@ TRANSIENT = {
 
 FINAL = {
     "cut by length": (Answer(content='[["Hà', finish_reason="length"), '[["Hà', "length"),
-    "refusal": (Answer(body=body({"content": None, "refusal": "I cannot"})), "", "refusal"),
+    "refusal": (Answer(body=body(content=None, refusal="I cannot")), "", "refusal"),
     "filtered": (Answer(content=None, finish_reason="content_filter"), "", "content_filter"),
-    "wrong content type": (Answer(body=body({"content": "[]"}), headers={"Content-Type": "text/plain"}), "[]", "stop"),
+    "wrong content type": (Answer(body=body(content="[]"), headers={"Content-Type": "text/plain"}), "[]", "stop"),
     "half a surrogate": (Answer(body=b'{"choices": [{"message": {"content": "x\\ud83d"}}]}'), "x?", ""),
-    "a NUL": (Answer(body=body({"content": "[]\0"})), "[]\0", "stop"),
+    "a NUL": (Answer(body=body(content="[]\0")), "[]\0", "stop"),
 }
 """Odd answers that a retry would not change: they are kept as they are."""
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "completions.sqlite") as opened:
-        yield opened
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +76,7 @@ def chosen(passage: str) -> float:
 
 
 def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str = "openai", retries: int = 4) -> None:
-    address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
-    teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=address, timeout=2.0))
+    teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=endpoint.address(provider), timeout=2.0))
     pace = Pace(concurrency=16, max_retries=retries, patience=PATIENCE)
     ask_all(ask_about(todo, teacher), teacher, ledger, pace, Progress())
 

@@ -9,7 +9,7 @@ import pytest
 
 from annotator.ledger import Ledger
 from tests.commands import asking, fingerprints, vner_process, wait_for
-from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.endpoint import Answer, Endpoint, delayed, echo_entities
 
 pytestmark = pytest.mark.slow
 
@@ -25,11 +25,8 @@ def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: 
 
     out = tmp_path / "run"
     with Endpoint(stuck) as endpoint:
-        address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
-        process = vner_process(
-            *("build", "sample", "--out", out, "--concurrency", 8, "--timeout", 900),
-            *("--provider", provider, "--model", "m", "--base-url", address),
-        )
+        command = ("build", "sample", "--out", out, "--concurrency", 8, "--timeout", 900)
+        process = vner_process(*command, *asking(endpoint, provider))
         wait_for(lambda: endpoint.asked.total() >= 28)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=600)
@@ -42,12 +39,8 @@ def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: 
 
 def test_an_outage_during_a_build(tmp_path: Path, undisturbed: Path) -> None:
     """A build waits while the server is down, reports it, and ends with the same files."""
-
-    def slow(passage: str, attempt: int) -> Answer:
-        return Answer(content=echo_entities(passage, attempt).content, delay=0.02)
-
     out = tmp_path / "run"
-    with Endpoint(slow) as endpoint:
+    with Endpoint(delayed(0.02)) as endpoint:
         process = vner_process("build", "sample", "--out", out, *asking(endpoint), "--concurrency", 2)
         wait_for(lambda: endpoint.asked.total() > 20)
         port = endpoint.port
@@ -55,7 +48,7 @@ def test_an_outage_during_a_build(tmp_path: Path, undisturbed: Path) -> None:
         first_words = process.stderr.readline() if process.stderr else ""
         while "the endpoint is down" not in first_words and process.stderr:
             first_words = process.stderr.readline()
-        with Endpoint(slow, port) as again:
+        with Endpoint(delayed(0.02), port) as again:
             _, errors = process.communicate(timeout=600)
             assert process.returncode == 0, errors
             assert again.asked.total() > 10

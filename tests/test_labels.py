@@ -37,12 +37,6 @@ PIECES = st.sampled_from(
 ANY_LABEL = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=6).map("".join), st.sampled_from(LABELS))
 
 
-@pytest.fixture
-def normalizer() -> LabelNormalizer:
-    """Return a normalizer without decisions of a user."""
-    return LabelNormalizer(LEXICON)
-
-
 # Examples of each rule.
 
 

@@ -34,12 +34,6 @@ SYNONYMS = {name: target for names in table("synonyms").values() for name, targe
 ABBREVIATIONS = table("abbreviations")["label"]
 
 
-@pytest.fixture
-def normalizer() -> LabelNormalizer:
-    """Return a normalizer without decisions of a user."""
-    return LabelNormalizer(LEXICON)
-
-
 def test_size_of_the_vietnamese_lexicon() -> None:
     """There are Vietnamese names for every domain of news."""
     sections = {name: entries for name, entries in table("vietnamese").items() if name != "bare"}

@@ -33,8 +33,7 @@ def test_options_go_into_each_request(
 ) -> None:
     """Options are parsed as JSON, or else are text, and are part of each request, also of unknown names."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-x")
-    address = endpoint.url if provider == "openai" else endpoint.url.removesuffix("/v1")
-    where = ("--provider", provider, "--model", "m", "--base-url", address, "--docs", 3)
+    where = (*asking(endpoint, provider), "--docs", 3)
     more = ("--option", "reasoning_effort=low", "--option", 'chat_template_kwargs={"enable_thinking": false}',
             "--option", "seed=7", "--option", "temperature=0.5")  # fmt: skip
     result = vner("annotate", "sample", "--out", tmp_path / "run", *where, *more)

@@ -18,7 +18,7 @@ from annotator.teachers.prices import price_of
 from data_cards.views.forecast import duration
 from prompts import load_prompt
 from tests.commands import asking, vner
-from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.endpoint import Answer, Endpoint, completion, echo_entities
 
 
 def metered(passage: str, attempt: int) -> Answer:
@@ -32,8 +32,7 @@ def metered(passage: str, attempt: int) -> Answer:
         + sum(4 + tokenizer.count(m["content"]) for m in load_prompt("open-ner-vi").messages(passage)),
         "completion_tokens": tokenizer.count(content) + 1,
     }
-    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-    return Answer(body=json.dumps({"choices": [choice], "usage": usage}).encode())
+    return Answer(body=json.dumps(completion({"content": content}, usage=usage)).encode())
 
 
 def planned(*arguments: object) -> dict[str, Any]:

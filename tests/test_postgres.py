@@ -23,7 +23,7 @@ from annotator.errors import ConfigError, RunDirError
 from annotator.ledger import Answers, Attempt, Failure, Ledger
 from annotator.records import Completion
 from tests.commands import asking, build, fingerprints, vner, vner_process, wait_for
-from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.endpoint import Endpoint, delayed
 from tests.postgres import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
@@ -305,11 +305,7 @@ def test_an_invalid_address_is_refused() -> None:
 
 def test_a_connection_lost_in_mid_run_loses_nothing(database: str, tmp_path: Path) -> None:
     """With all connections cut repeatedly during a run, each passage is asked once and no answer is lost."""
-
-    def slow(passage: str, attempt: int) -> Answer:
-        return Answer(content=echo_entities(passage, attempt).content, delay=0.05)
-
-    with Endpoint(slow) as endpoint:
+    with Endpoint(delayed(0.05)) as endpoint:
         process = vner_process("build", "sample", "--out", tmp_path / "run", *asking(endpoint), "--concurrency", 4,
                                "--ledger", database)  # fmt: skip
         with psycopg.connect(database, autocommit=True) as db:

@@ -20,7 +20,7 @@ from annotator.records import Sample
 from annotator.terminal.events import Progress
 from tests.benchmarks import query, write_benchmark, write_predictions
 from tests.commands import vner, vner_process, wait_for
-from tests.endpoint import CAPITALS, Answer, Endpoint
+from tests.endpoint import CAPITALS, Answer, Endpoint, delayed
 from tests.tiny_models import make_tokenizer, save_student, save_tagger
 from training.benchmarks import read_predictions
 from training.predict import seq2seq, taggers
@@ -162,11 +162,7 @@ def test_a_model_behind_an_endpoint_answers(tmp_path: Path) -> None:
 def test_a_killed_run_pays_for_no_answer_twice(tmp_path: Path) -> None:
     """After SIGKILL, only the requests in flight are repeated: the ledger has the other answers."""
     source, out = benchmark(tmp_path / "b.parquet", 40), tmp_path / "p.jsonl"
-
-    def slow(prompt: str, attempt: int) -> Answer:
-        return Answer(content="[]", delay=0.02)
-
-    with Endpoint(slow) as endpoint:
+    with Endpoint(delayed(0.02, lambda prompt, attempt: Answer())) as endpoint:
         asking = ("--predictor", "openai:m", "--base-url", endpoint.url, "--concurrency", 4, "--out", out, "--quiet")
         process = vner_process("predict", source, *asking)
         wait_for(lambda: endpoint.asked.total() > 30)

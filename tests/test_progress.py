@@ -61,7 +61,7 @@ def test_a_paid_run_prints_its_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Tokens and known prices give a cost, the same for later commands; a free run has none."""
     with Endpoint(lambda passage, attempt: Answer(content=echo_entities(passage, attempt).content)) as endpoint:
         monkeypatch.setenv("GROQ_API_KEY", "gsk_x")
-        monkeypatch.setenv("GROQ_BASE_URL", endpoint.url.removesuffix("/v1"))
+        monkeypatch.setenv("GROQ_BASE_URL", endpoint.address("groq"))
         paid = ("build", "sample", "--docs", "3", "--out", tmp_path / "groq", "--provider", "groq", "-q")
         first, again = vner(*paid, "--json"), vner(*paid, "--json")
         text = vner(*paid)

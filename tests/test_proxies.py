@@ -88,9 +88,7 @@ def test_groq_uses_no_proxy_for_localhost(
     """The Groq SDK, which would use ALL_PROXY or fail, asks a local server directly."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-x")
     monkeypatch.setenv("ALL_PROXY", value)
-    address = endpoint.url.removesuffix("/v1")
-    where = ("--provider", "groq", "--model", "m", "--base-url", address)
-    result = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "run", *where)
+    result = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "run", *asking(endpoint, "groq"))
     assert result.exit_code == 0, result.output
 
 

@@ -46,12 +46,6 @@ SENT = {
 
 
 @pytest.fixture
-def run(finished: Path, tmp_path: Path) -> RunDir:
-    """Return a copy of the finished run that a test may change."""
-    return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
-
-
-@pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     """Start a Hub and point this process's client at it; the client reads the environment once, when imported."""
     with Hub() as running:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +15,6 @@ from tests.test_publish import NAME, SENT, publish_process
 pytestmark = pytest.mark.slow
 
 HASTY = {"HF_XET_CLIENT_RETRY_MAX_ATTEMPTS": "1", "HF_XET_CLIENT_RETRY_BASE_DELAY": "10ms"}
-
-
-@pytest.fixture
-def run(finished: Path, tmp_path: Path) -> RunDir:
-    """A copy that a test may change."""
-    return RunDir(Path(shutil.copytree(finished, tmp_path / "run")))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from annotator.cluster.ray import RayEngine
 from annotator.engines.local import LocalEngine
 from annotator.errors import ClusterError, RunDirError, SourceError
 from tests.commands import asking, fingerprints, vner, vner_process, wait_for
-from tests.endpoint import Answer, Endpoint, echo_entities
+from tests.endpoint import Endpoint, delayed
 from tests.processes import die, die_once, square_or_fail
 
 pytestmark = pytest.mark.slow
@@ -27,10 +27,6 @@ SMALL = ("--min-tokens", 30, "--max-tokens", 60)
 
 def on(cluster: Any, *more: object) -> tuple[object, ...]:
     return ("--engine", "ray", "--ray-address", cluster.address, "--json", *more)
-
-
-def slow(passage: str, attempt: int) -> Answer:
-    return Answer(content=echo_entities(passage, attempt).content, delay=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +120,7 @@ def test_a_cluster_gives_the_same_files(
 ) -> None:
     """A cluster gives the same bytes, asks each passage once, and writes no secret."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    with Endpoint(slow) as endpoint:
+    with Endpoint(delayed(0.02)) as endpoint:
         out = tmp_path / "run"
         command = ("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1)
         result = vner(*command, *on(nodes, "--ledger", database))
@@ -150,7 +146,7 @@ def test_a_cluster_is_started_without_an_address(finished: Path, tmp_path: Path)
 
 def test_a_node_killed_midway(nodes: Any, database: str, tmp_path: Path, expected: dict[str, str]) -> None:
     """If a node is killed, the others do its work, and the files are the same."""
-    with Endpoint(slow) as endpoint:
+    with Endpoint(delayed(0.02)) as endpoint:
         out = tmp_path / "run"
         process = vner_process("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1,
                                "--concurrency", 8, *on(nodes, "--ledger", database))  # fmt: skip

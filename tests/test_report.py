@@ -23,7 +23,7 @@ from annotator.terminal.progress import printable
 from data_cards import plots
 from data_cards.report import draw
 from data_cards.views.highlighting import highlighted
-from tests.browser import CHROMIUM, Browser
+from tests.browser import Browser, browser_needed
 from tests.commands import vner
 from tests.conftest import ROOT
 from tests.rundirs import Item, make_run
@@ -38,9 +38,6 @@ ITEMS = (
     Item("p3", "Không có gì ở đây cả."),
     Item("p4", "Công ty An Bình ở Vinh.", [("An Bình", "company"), ("Vinh", "city")], "test"),
 )  # fmt: skip
-browser_needed = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on the path; install it (Debian, Ubuntu: chromium) to test the page itself"
-)
 
 
 @pytest.fixture(scope="module")

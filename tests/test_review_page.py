@@ -17,7 +17,7 @@ import pytest
 
 from annotator.cleaning.entity_reviews import Decision, folder, read_reviews
 from data_cards.review.quality import write_quality
-from tests.browser import CHROMIUM, Browser
+from tests.browser import Browser, browser_needed
 from tests.commands import vner, vner_process, wait_for
 from tests.rundirs import Item, make_run
 
@@ -31,9 +31,6 @@ ITEMS = [
     *(Item(f"p{n}", f"Đoàn bà Lê Thu Hà, {n} người, đến {city} chiều qua.", [("Lê Thu Hà", "person"), (city, "city")])
       for n, city in enumerate(CITIES, start=1)),
 ]  # fmt: skip
-browser_needed = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on the path; install it (Debian, Ubuntu: chromium) to test the page itself"
-)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.session import Session, Settings
 from tests.batch_endpoint import BatchEndpoint
 from tests.commands import FILES, asking, build, fingerprints, vner, vner_process, wait_for
-from tests.endpoint import CAPITALS, Answer, Endpoint, echo_entities
+from tests.endpoint import CAPITALS, Answer, Endpoint, delayed, echo_entities
 
 pytestmark = pytest.mark.slow
 
@@ -68,11 +68,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
 def test_a_killed_check_continues(checked: tuple[Path, dict[str, str], dict[str, str]], tmp_path: Path) -> None:
     """A check killed during both teachers' questions repeats only those in flight and gives the same files."""
     out = tmp_path / "run"
-
-    def slow(text: str, attempt: int) -> Answer:
-        return Answer(content=second_teacher(text, attempt).content, delay=0.02)
-
-    with Endpoint() as first, Endpoint(slow) as second:
+    with Endpoint() as first, Endpoint(delayed(0.02, second_teacher)) as second:
         assert build(first, out, "--quiet", "--negatives", "0.5").exit_code == 0
         flags = ["--provider", "openai", "--model", "m2", "--base-url", second.url, "--keep", "arbiter"]
         passages = tables.count(out / "passages.parquet")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from annotator.errors import ConfigError, StudentError
+from tests import loopback
+from tests.loopback import Loopback
 from tests.students import make_student, make_untied
 from training import students
 from training.prompting import student_input
@@ -91,24 +91,22 @@ def test_an_unknown_name_costs_one_request(status: int, monkeypatch: pytest.Monk
     """A name that the Hub does not return costs one request, without the retries of transformers."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(status)
+    class Hub(Loopback):
+        def handler(self) -> type[loopback.Handler]:
+            class Failing(loopback.Handler):
+                def fail(self) -> None:
+                    asked.append(self.path)
+                    self.send_error(status)
 
-        def do_HEAD(self) -> None:
-            self.do_GET()
+                do_GET = do_HEAD = fail  # noqa: N815 - names of the standard library
 
-        def log_message(self, *args: object) -> None:
-            pass
+            return Failing
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as hub:
-        threading.Thread(target=hub.serve_forever, args=(0.05,), daemon=True).start()
+    with Hub() as hub:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{hub.server_port}")
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
         with pytest.raises(StudentError, match=r"cannot load nobody/nothing: .*; give a folder with a model"):
             load_student("nobody/nothing", device="cpu")
-        hub.shutdown()
     assert asked == ["/api/models/nobody/nothing"]
 
 
