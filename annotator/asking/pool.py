@@ -15,8 +15,7 @@ import asyncio
 import gc
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from itertools import islice
 from typing import Final
@@ -61,8 +60,12 @@ def ask_all(
         LimitError: a limit is used up for longer than an hour.
         RunDirError: the ledger cannot be written.
     """
-    with _fewer_collections():
+    threshold = gc.get_threshold()
+    gc.set_threshold(10 * threshold[0], *threshold[1:])  # else each wave of answers starts a collection for nothing
+    try:
         asyncio.run(_Pool(teacher, ledger, pace, progress, estimate).run(questions))
+    finally:
+        gc.set_threshold(*threshold)
 
 
 def pace_of(config: RunConfig) -> Pace:
@@ -236,17 +239,6 @@ class _Recorder:
         if self.done:
             self._progress.advance(self.done)
         self.done = self._tokens = 0
-
-
-@contextmanager
-def _fewer_collections() -> Iterator[None]:
-    """Raise the threshold of the garbage collector, which each wave of answers would start for nothing."""
-    before = gc.get_threshold()
-    gc.set_threshold(10 * before[0], *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _first_of(error: BaseException) -> BaseException:

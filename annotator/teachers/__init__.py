@@ -178,9 +178,7 @@ def make_teacher(config: RunConfig) -> Teacher:
 
 def make_translator(config: RunConfig) -> Teacher:
     """Return a teacher that asks the model of ``config`` for the English name of a Vietnamese entity type."""
-    from annotator.teachers.chat import ChatTeacher
-
-    return ChatTeacher(config, _load_prompt("label-translation", "{label}"))
+    return make_chat_teacher(config, "label-translation", "{label}")
 
 
 def make_query_teacher(config: RunConfig) -> Teacher:
@@ -189,9 +187,18 @@ def make_query_teacher(config: RunConfig) -> Teacher:
     Raises:
         ConfigError: an unknown prompt, or one that asks about whole passages.
     """
+    return make_chat_teacher(config, query_prompt(config.prompt), "{query}")
+
+
+def make_chat_teacher(config: RunConfig, prompt: str, slot: str) -> Teacher:
+    """Return a teacher that asks the model of ``config`` with a ``prompt`` whose place for the text is ``slot``.
+
+    Raises:
+        ConfigError: there is no such prompt.
+    """
     from annotator.teachers.chat import ChatTeacher
 
-    return ChatTeacher(config, _load_prompt(query_prompt(config.prompt), "{query}"))
+    return ChatTeacher(config, _load_prompt(prompt, slot))
 
 
 def query_prompt(setting: str) -> str:
