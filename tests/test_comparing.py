@@ -165,7 +165,14 @@ def test_every_candidate_is_marked_once_in_its_own_words(
 
 @pytest.mark.parametrize(
     ("reply", "right"),
-    [("[2, 1]", {1, 2}), ("[]", set()), ("<think>[1]</think>\nRight are: [2]", {2}), ("[1, 9]", None), ("all", None)],
+    [
+        ("[2, 1]", {1, 2}),
+        ("[02, 1]", {1, 2}),
+        ("[]", set()),
+        ("<think>[1]</think>\nRight are: [2]", {2}),
+        ("[1, 9]", None),
+        ("all", None),
+    ],
 )
 def test_an_answer_that_cannot_be_read_decides_nothing(reply: str, right: set[int] | None) -> None:
     """An answer without a list, or with unknown numbers, changes nothing."""

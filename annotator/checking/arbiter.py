@@ -7,7 +7,6 @@ names, since another one would ask and pay again.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from annotator.checking.compare import Entity
 from annotator.cleaning.replies.final_answer import final_answer
 from annotator.config.settings import RunConfig
 from annotator.records import Completion
-from annotator.teachers import Teacher
+from annotator.teachers import Teacher, make_chat_teacher
 
 SLOT: Final = "{candidates}"
 FIRST: Final = "arbiter.1"
@@ -34,10 +33,7 @@ _NEAR: Final = 200
 
 def make_arbiter(config: RunConfig, prompt: str) -> Teacher:
     """Return a teacher that asks the model of ``config`` which candidates are right, by a prompt of ``QUESTIONS``."""
-    from annotator.teachers.chat import ChatTeacher
-    from prompts import load_prompt
-
-    return ChatTeacher(config, load_prompt(prompt, slot=SLOT))
+    return make_chat_teacher(config, prompt, SLOT)
 
 
 def accepted(answer: Completion, candidates: Sequence[Entity]) -> frozenset[tuple[str, str]] | None:
@@ -45,7 +41,7 @@ def accepted(answer: Completion, candidates: Sequence[Entity]) -> frozenset[tupl
     found = _NUMBERS.findall(final_answer(answer.reply))
     if not found or answer.finish_reason == "length":
         return None
-    numbers: list[int] = json.loads(found[-1])
+    numbers = [int(number) for number in re.findall(r"\d+", found[-1])]
     if not all(1 <= number <= len(candidates) for number in numbers):
         return None
     return frozenset(candidates[number - 1].key for number in numbers)
