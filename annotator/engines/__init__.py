@@ -1,7 +1,7 @@
 """Run tasks: in processes of this machine (``local``), or on a Ray cluster (``annotator.cluster.ray``).
 
-A stage splits its input into partitions that depend on nothing but the input, and gives an engine one plain function of
-a partition. Results arrive in the order of the partitions, so that the files do not depend on the engine.
+A stage splits its input into partitions that depend only on the input, and gives an engine a function of one partition.
+Results come in the order of the partitions, so the files do not depend on the engine.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ Result = TypeVar("Result")
 
 
 class Engine(Protocol):
-    """Applies functions to partitions."""
+    """Applies a function to partitions."""
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield ``function(item)`` of each item, in the order of the items; a bounded number is in progress.
 
-        Function, items and results travel between processes: all three can be pickled. ``function`` may be called
-        twice for an item when a process dies, so it changes nothing but its result.
+        Function, items and results are pickled. If a process dies, ``function`` may be called twice for an item, so it
+        has no side effects.
 
         Raises:
             AnnotateError: the error of ``function``, or a process died repeatedly.

@@ -15,16 +15,15 @@ from annotator.engines import Item, Result
 from annotator.errors import AnnotateError
 
 ALONE = 1.0
-"""Seconds of processor time after which this process starts others; it works on until they are ready."""
+"""Seconds of CPU time after which this process starts others; it continues until they are ready."""
 AHEAD = 2
 """Partitions for each process: one in progress, one waiting."""
-
 
 _END: Final[Any] = object()
 
 
 class LocalEngine:
-    """Runs tasks in ``workers`` processes, which start once there is enough work; until then in this one."""
+    """Runs tasks in this process, and once there is enough work in ``workers`` others."""
 
     def __init__(self, workers: int = 1) -> None:
         self._workers = workers
@@ -39,9 +38,9 @@ class LocalEngine:
             if item is _END:
                 return
             result = function(item)
-            del item  # while its result is used
+            del item  # frees its memory while the result is used
             yield result
-            del result  # while the next one is made
+            del result  # frees its memory while the next one is computed
             if self._pool is None and self._workers > 1 and time.process_time() - began >= ALONE:
                 # "spawn" is the same on every platform and inherits no locks from the threads of this process.
                 self._pool = ProcessPoolExecutor(self._workers, get_context("spawn"), _settle, (function,))
@@ -69,6 +68,6 @@ class LocalEngine:
 
 
 def _settle(function: Callable[..., Any]) -> None:  # noqa: ARG001 - unpickling it loads the modules that it needs
-    """Prepare a new process: its loaded modules stay, and the garbage collector skips them."""
+    """Prepare a new process: the garbage collector skips what the loaded modules have created."""
     gc.collect()
     gc.freeze()

@@ -25,7 +25,7 @@ class EntityType:
     definition: str = ""
     examples: tuple[str, ...] = ()
     synonyms: tuple[str, ...] = ()
-    """Other labels of this type; they are mapped to it and are no part of the prompt."""
+    """Other labels that are mapped to this type; the prompt does not show them."""
     parent: str = ""
     """Name of the type that this one is a subtype of."""
 

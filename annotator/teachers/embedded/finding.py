@@ -75,29 +75,24 @@ def by_list(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
 
 def by_source(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
     """Find the newspaper in "báo Lao động", and the source of a picture in "Ảnh: TÁ LÂM" and "Ảnh: EPA"."""
-    if before == ORGANIZATION and atoms[at].capital and atoms[at].phrase and atoms[at - 1].text.islower():
-        end = at + 1
-        while end < len(atoms) and not atoms[end].opens:
-            end += 1
+    atom = atoms[at]
+    if before == ORGANIZATION and atom.capital and atom.phrase and atoms[at - 1].text.islower():
+        end = next((other for other in range(at + 1, len(atoms)) if atoms[other].opens), len(atoms))
         return end, ORGANIZATION, True
-    if at < 2 or atoms[at - 1].text != ":" or atoms[at - 2].text not in _PHOTO or not atoms[at].capital:
+    if at < 2 or atoms[at - 1].text != ":" or atoms[at - 2].text not in _PHOTO or not atom.capital:
         return None
     end = run_end(atoms, at)
-    if end == at + 1 and atoms[at].acronym:
-        return end, NOTHING if atoms[at].text in _NO_SOURCE else ORGANIZATION, True
-    if end == at + 1 and atoms[at].foreign:
+    if end == at + 1 and atom.acronym:
+        return end, NOTHING if atom.text in _NO_SOURCE else ORGANIZATION, True
+    if end == at + 1 and atom.foreign:
         return end, ORGANIZATION, False
     return (end, PERSON, True) if 2 <= end - at <= 4 and not any(atom.foreign for atom in atoms[at:end]) else None
 
 
 def by_initials(atoms: Sequence[Atom], at: int, before: str) -> Found | None:
     """Find "N.V.A", and "A." after an address."""
-    if (
-        atoms[at].text == "V.I.P"
-        or atoms[at].rule
-        or not atoms[at].initials
-        or (len(atoms[at].text) < 4 and before != PERSON)
-    ):
+    atom = atoms[at]
+    if not atom.initials or atom.rule or atom.text == "V.I.P" or (len(atom.text) < 4 and before != PERSON):
         return None
     return at + 1, PERSON, True
 
@@ -108,7 +103,9 @@ def by_district(atoms: Sequence[Atom], at: int, _cue: str) -> Found | None:
         return None
     if atoms[at].text in _DISTRICTS and (atoms[at + 1].text.isdigit() or atoms[at + 1].proper):
         return max(at + 2, min(run_end(atoms, at + 1), at + 3)), LOCATION, True
-    return (max(at + 1, min(run_end(atoms, at), at + 3)), LOCATION, True) if _DISTRICT.match(atoms[at].text) else None
+    if _DISTRICT.match(atoms[at].text):
+        return max(at + 1, min(run_end(atoms, at), at + 3)), LOCATION, True
+    return None
 
 
 def by_capitals(atoms: Sequence[Atom], at: int, before: str) -> Found | None:

@@ -40,9 +40,9 @@ def head(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
         if written[0].isupper() and is_person(atoms, at, 3):
             continue  # "Hồ" or "Đoàn" as a family name
         before = atoms[at - 1].text.lower() if at else ""
-        if (before in _PLURAL and (written[0].islower() or written.isupper())) or (
-            kind == "place" and before in _COASTS
-        ):
+        if before in _PLURAL and (written[0].islower() or written.isupper()):
+            continue
+        if before in _COASTS and kind == "place":
             continue
         named = after.capital and after.phrase and words.cues.get(written) != ORGANIZATION  # "phòng Nội vụ"
         if written[0].isupper() or written in words.lower_heads or named:
@@ -139,11 +139,13 @@ def _capitals_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
             continue
         elif atom.text not in words.links and atom.text not in {"-", "–", "&", "số"}:
             break
-        elif (
-            atom.text == "và" and here + 1 < len(atoms) and (known(atoms, here + 1, "")[0] or head(atoms, here + 1)[0])
-        ):
+        elif atom.text == "và" and _is_name(atoms, here + 1):
             break  # two names: "Trung ương và Hà Nội"
     return end
+
+
+def _is_name(atoms: Sequence[Atom], at: int) -> bool:
+    return at < len(atoms) and bool(known(atoms, at, "")[0] or head(atoms, at)[0])
 
 
 def _is_chairman(atoms: Sequence[Atom], at: int) -> bool:
