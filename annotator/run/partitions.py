@@ -143,11 +143,16 @@ def clean_part(
         kept += cleaned.kept
         if cleaned.annotation:
             annotations.append(cleaned.annotation)
-    made = tables.to_batch(annotations, tables.ANNOTATION), tables.to_batch(rejected, tables.REJECTED)
-    before = tables.to_batch(predicted, tables.ANNOTATION) if reviews else None
-    agreement = tables.to_batch(compared, opinions.schema(logprobs=logprobs)) if check else None
-    own = tables.to_batch(probable, probabilities.SCHEMA) if probable else None
-    return Part(len(passages), *made, kept, log, before, agreement, own)
+    return Part(
+        len(passages),
+        tables.to_batch(annotations, tables.ANNOTATION),
+        tables.to_batch(rejected, tables.REJECTED),
+        kept,
+        log,
+        predicted=tables.to_batch(predicted, tables.ANNOTATION) if reviews else None,
+        agreement=tables.to_batch(compared, opinions.schema(logprobs=logprobs)) if check else None,
+        probabilities=tables.to_batch(probable, probabilities.SCHEMA) if probable else None,
+    )
 
 
 def differences_part(
@@ -234,5 +239,9 @@ def explode_part(
     results = list(explode(passages, negatives, tokenizer, max_tokens, definitions))
     samples = [result for result in results if not isinstance(result, Rejected)]
     rejected = [result for result in results if isinstance(result, Rejected)]
-    made = tables.to_batch(samples, tables.SAMPLE), tables.to_batch(rejected, tables.REJECTED)
-    return Part(len(annotations), *made, len(samples))
+    return Part(
+        len(annotations),
+        tables.to_batch(samples, tables.SAMPLE),
+        tables.to_batch(rejected, tables.REJECTED),
+        len(samples),
+    )

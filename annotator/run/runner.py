@@ -24,7 +24,7 @@ from annotator.ledger import canonical
 from annotator.run.backends import answers_of, make_engine
 from annotator.run.context import Context, make_context
 from annotator.run.manifest.inputs import inputs_of, of_stage, teacher_of, version_of
-from annotator.run.manifest.recipe import check_source, compare_files, other_tools, write_recipe
+from annotator.run.manifest.recipe import check_source, compare_files, write_recipe
 from annotator.run.manifest.refusals import (
     PAID,
     refuse_batch,
@@ -172,18 +172,8 @@ def _run_stages(
     if wanted == STAGES:
         if not directory.recipe.exists() or len(skipped) < len(wanted):
             write_recipe(directory)
-        rebuilt = _rebuilt(context, recipe, inputs)
+        rebuilt = compare_files(recipe, directory, inputs, context.progress)
     return Outcome(directory, context.config, unanswered, tuple(skipped), rebuilt)
-
-
-def _rebuilt(context: Context, recipe: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, bool]:
-    """Compare the result with the recipe; where files differ, report which tools differ."""
-    found = compare_files(recipe, context.run)
-    if found and not all(found.values()):
-        others = ", ".join(other_tools(recipe, inputs)) or "the settings or the answers"
-        differing = ", ".join(name for name, same in found.items() if not same)
-        context.progress.say(f"not as in the recipe: {differing}; different from the recipe's: {others}")
-    return found
 
 
 def _write_manifest(

@@ -86,20 +86,20 @@ class ByQuery(Second):
     def asked(self, passage_id: str, text: str) -> list[tuple[str, str]]:
         """Return the types that it is asked about, each with the text of the query."""
         found, absent = self.types.get(passage_id, Types()) if self.is_asked(passage_id) else Types()
-        return [(entity_type, self._query(text, entity_type)) for entity_type in (*found, *absent)]
+        return [
+            (entity_type, query_text(text, instruction(asked_as(entity_type, self.definitions))))
+            for entity_type in (*found, *absent)
+        ]
 
     def counted(self, passages: Iterable[Passage], ledger: Answers) -> dict[str, int]:
         """Count the answered queries about types that the first teacher found, and about absent ones."""
         counts = Counter(found=0, absent=0)
         for one in passages:
-            kinds = zip(Types._fields, self.types.get(one.id, Types()), strict=True) if self.is_asked(one.id) else ()
-            for kind, types in kinds:
-                keys = [self.teacher.question(self._query(one.text, entity_type)).key for entity_type in types]
-                counts[kind] += len(ledger.known(keys))
+            keys = [self.teacher.question(text).key for _, text in self.asked(one.id, one.text)]
+            number = len(self.types.get(one.id, Types()).found)
+            counts["found"] += len(ledger.known(keys[:number]))
+            counts["absent"] += len(ledger.known(keys[number:]))
         return dict(counts)
-
-    def _query(self, text: str, entity_type: str) -> str:
-        return query_text(text, instruction(asked_as(entity_type, self.definitions)))
 
 
 def make_second(settings: CheckSettings, first: RunConfig) -> Second:

@@ -21,6 +21,7 @@ from annotator.ledger import canonical
 from annotator.sources.locating import at_revision
 from annotator.storage.atomic import explained, replacing
 from annotator.storage.rundir import RunDir
+from annotator.terminal.events import Progress
 
 _TOOLS: Final = (
     "tokenizer", "decontaminate", "teacher", "lexicon", "labels", "types", "translator", "corrections",
@@ -76,18 +77,24 @@ def check_source(recipe: Mapping[str, Any], manifest: Mapping[str, Any]) -> None
         )
 
 
-def other_tools(recipe: Mapping[str, Any], manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the tools that differ from those of the recipe, so that the result can differ too."""
-    wanted, found = recipe.get("tools", {}), _tools(manifest)
-    return tuple(name for name in _TOOLS if wanted.get(name) != found.get(name)) if wanted else ()
+def compare_files(
+    recipe: Mapping[str, Any], run: RunDir, manifest: Mapping[str, Any], progress: Progress
+) -> dict[str, bool]:
+    """Return for each file that the recipe lists whether that of ``run`` is the same, byte for byte.
 
-
-def compare_files(recipe: Mapping[str, Any], run: RunDir) -> dict[str, bool]:
-    """Return for each file that the recipe lists whether that of ``run`` is the same, byte for byte."""
-    return {
+    Where files differ, report them and the tools that differ from those of the recipe.
+    """
+    found = {
         name: (run.root / name) in run.results() and file_sha256(run.root / name) == wanted
         for name, wanted in recipe.get("files", {}).items()
     }
+    if not all(found.values()):
+        wanted, own = recipe.get("tools", {}), _tools(manifest)
+        tools = ", ".join(name for name in _TOOLS if wanted and wanted.get(name) != own.get(name))
+        files = ", ".join(name for name, same in found.items() if not same)
+        others = tools or "the settings or the answers"
+        progress.say(f"not as in the recipe: {files}; different from the recipe's: {others}")
+    return found
 
 
 def _tools(manifest: Mapping[str, Any]) -> dict[str, str]:

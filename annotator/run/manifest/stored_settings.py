@@ -51,23 +51,19 @@ def spelling(config: RunConfig, manifest: Mapping[str, Any]) -> dict[str, str]:
 
     The same file under another path, or the same address with another signature, leaves a stage current.
     """
-    before = {**stored_settings(manifest), **manifest.get("spelling", {})}
-    found = {}
+    stored, found = stored_settings(manifest), {}
+    before = {**stored, **manifest.get("spelling", {})}
     for name in SPELLED:
         given, earlier = str(getattr(config, name)), before.get(name)
         # A source with other content is refused: if there is a manifest, the source is the same.
-        same = earlier is not None and (name == "source" or located(name, given) == _stored_path(name, manifest))
-        found[name] = str(earlier) if same else without_secrets(given)
+        same = name == "source" or located(name, given) == located(name, str(stored.get(name, "")))
+        found[name] = str(earlier) if same and earlier is not None else without_secrets(given)
     return found
 
 
 def same_setting(name: str, one: Any, other: Any) -> bool:
     """Return whether two values of the setting ``name`` mean the same."""
     return bool(_storable(name, one) == _storable(name, other))
-
-
-def _stored_path(name: str, manifest: Mapping[str, Any]) -> str:
-    return located(name, str(stored_settings(manifest).get(name, "")))
 
 
 def _storable(name: str, value: Any) -> Any:
