@@ -191,11 +191,10 @@ class RunConfig:
             raise ConfigError("--translate-labels has no use with --types: write Vietnamese labels into it as synonyms")
         if not PROVIDERS[self.provider].chat:
             foreign = {"types", "model", "base_url", "translate_labels", "response_format", "option"}
-            fields = [item for item in dataclasses.fields(self) if item.name in foreign]
-            if given := [flag(item.name) for item in fields if getattr(self, item.name) != item.default]:
-                raise ConfigError(
-                    f"{given[0]} needs --provider {chat_providers()}; the local teacher has its own types and answers"
-                )
+            for item in dataclasses.fields(self):
+                if item.name in foreign and getattr(self, item.name) != item.default:
+                    own = "the local teacher has its own types and answers"
+                    raise ConfigError(f"{flag(item.name)} needs --provider {chat_providers()}; {own}")
         elif not self.teacher_model:
             raise ConfigError(f"--provider {self.provider} needs --model NAME")
 

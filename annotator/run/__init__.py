@@ -1,1 +1,1 @@
-"""The method run as a whole: its stages, their partitions, the runner that skips what is current, the cost forecast."""
+"""The method as a whole: ``stages`` has its stages in order, ``runner`` skips those that are current."""

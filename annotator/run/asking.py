@@ -1,4 +1,4 @@
-"""Ask the questions about the passages of a run that have no answer yet; ``asking.pool`` skips those that have one."""
+"""Ask the questions of a run that have no answer yet; ``annotator.asking.pool`` skips the others."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from annotator.asking.batch_jobs import exchange
 from annotator.asking.pool import ask_all, pace_of
 from annotator.checking.arbiter import NEWEST, make_arbiter
 from annotator.checking.settings import BY, TEACHER, CheckSettings, read_check, write_check
+from annotator.cleaning.clean import Decider
 from annotator.config.settings import Asking, RunConfig, make_config
 from annotator.errors import ConfigError, LimitError
 from annotator.ledger import Answers
@@ -84,7 +85,7 @@ def checking(
         with open_ledger(run, own.ledger) as ledger:
             labels = decider(context, ledger)
             second = choose_questions(second, context, ledger, labels)
-            digest, missing = _ask(dataclasses.replace(context, asking=asking), second, ledger)
+            digest, missing = _ask(context, second, ledger, labels, asking)
             passages = tables.read_passages(run.passages)
             queries = second.counted(passages, ledger) if isinstance(second, ByQuery) else None
         teacher = {name: value for name, value in storable(own).items() if name in TEACHER}
@@ -139,7 +140,7 @@ def _teacher(first: RunConfig, before: CheckSettings | None, by: str, given: Map
     return {**stored, **own}
 
 
-def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
+def _ask(context: Context, second: Second, ledger: Answers, labels: Decider, asking: Asking) -> tuple[str, int]:
     """Ask the second teacher, then the arbiter; return the hash of their answers' keys, and how many are missing."""
     run, progress = context.run, context.progress
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
@@ -147,20 +148,19 @@ def _ask(context: Context, second: Second, ledger: Answers) -> tuple[str, int]:
     number = sum(len(second.asked(one.id, one.text)) for one in tables.read_passages(run.passages))
     progress.start("check", "questions" if isinstance(second, ByQuery) else "passages", number)
     with displayed(progress):
-        if context.asking == "batch":
+        if asking == "batch":
             exchange(run, second.config, questions, ledger, progress)
         else:
             ask(own, questions, ledger)
     digest = hashlib.sha256()
     missing = _count_missing(second.questions(tables.read_passages(run.passages)), ledger, digest)
     if second.settings.keep == "arbiter":
-        missing += _ask_arbiter(context, second, ledger, digest)
+        missing += _ask_arbiter(context, second, ledger, labels, digest)
     return digest.hexdigest(), missing
 
 
-def _ask_arbiter(context: Context, second: Second, ledger: Answers, digest: Any) -> int:
+def _ask_arbiter(context: Context, second: Second, ledger: Answers, labels: Decider, digest: Any) -> int:
     """Ask the arbiter about all differences; return how many of its answers are missing."""
-    labels = decider(dataclasses.replace(context, asking="never"), ledger)
     questions = [one for one, _ in disputes(context, ledger, second, labels)]
     context.progress.start("arbiter", "passages", len(questions))
     with displayed(context.progress):

@@ -29,6 +29,8 @@ class Context:
     """Decisions of the user about labels."""
     asking: Asking = "now"
     engine: Engine = field(default_factory=LocalEngine)
+    source_given: bool = False
+    """Whether the user named the source now; else it is the one in the manifest, or the default."""
     revision: str = ""
     """Commit of a Hub dataset that is sampled."""
     schema: Schema | None = None

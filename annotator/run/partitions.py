@@ -70,9 +70,9 @@ class People:
 class Part:
     """The result of one partition."""
 
-    taken: int
+    size: int
     """Records in the partition."""
-    made: pa.RecordBatch
+    kept: pa.RecordBatch
     rejected: pa.RecordBatch
     out: int
     """Kept units, in the unit of the stage."""

@@ -30,7 +30,7 @@ _TEACHER: Final = b"teacher"
 
 @contextmanager
 def recorded(run: RunDir, questions: Iterable[Asked], teacher: Teacher) -> Iterator[Iterator[Asked]]:
-    """Yield ``questions``, which are all those of the run in order, and write their keys as they pass."""
+    """Yield ``questions``, all questions of the run in order, and write their keys as they are consumed."""
     schema = pa.schema([("passage_id", pa.string()), ("key", pa.binary(32))], {_TEACHER: _identity(teacher)})
     with replacing(run.questions) as file, tables.writer(file, schema) as write:
 

@@ -110,20 +110,14 @@ def running(
     limits_of(config)  # an unknown --limits is refused before any work
     with opened(root) as directory, closing(make_engine(config)) as engine:
         context = make_context(config, directory, progress, engine, asking)
+        context = dataclasses.replace(context, source_given=settings.get("source") is not None)
         refuse_other_types(manifest, context.teacher.identity, directory)
         refuse_second(context.teacher.identity, config, directory)
-        wanted = STAGES[: STAGES.index(until) + 1]
-        source_given = settings.get("source") is not None
-        yield _run_stages(context, manifest, wanted, settings.get(RECIPE, {}), source_given=source_given)
+        yield _run_stages(context, manifest, STAGES[: STAGES.index(until) + 1], settings.get(RECIPE, {}))
 
 
 def _run_stages(
-    context: Context,
-    manifest: dict[str, Any],
-    wanted: Sequence[str],
-    recipe: Mapping[str, Any],
-    *,
-    source_given: bool,
+    context: Context, manifest: dict[str, Any], wanted: Sequence[str], recipe: Mapping[str, Any]
 ) -> Outcome:
     directory, asking = context.run, context.asking
     entries: dict[str, Any] = manifest.get("stages", {})
@@ -132,7 +126,7 @@ def _run_stages(
     if asks and not directory.ledger.exists():  # with a ledger there may be nothing to ask
         require_key(context.config)
     spelled = spelling(context.config, manifest)
-    inputs = inputs_of(context, manifest, spelled, source_given=source_given)
+    inputs = inputs_of(context, manifest, spelled)
     check_source(recipe, inputs)
     context = dataclasses.replace(context, revision=inputs["source"].get("revision", ""))
     skipped: list[str] = []
@@ -153,7 +147,7 @@ def _run_stages(
             raise ConfigError(f"the stage {stage} of {directory.root} is not done; first run vner-annotate build")
         else:
             if stage == "sample":
-                refuse_partial_address(context.config, manifest, source_given=source_given)
+                refuse_partial_address(context, manifest)
                 locate(context.config.source)  # one that is gone is refused while its sample is still here
             # This stage and later ones are out of date from here on, whatever happens.
             entries = {name: entries[name] for name in wanted[:number]}

@@ -73,7 +73,7 @@ class Result:
 
 
 def sample_stage(context: Context) -> Result:
-    """Source -> documents."""
+    """Draw documents from the source."""
     config, run = context.config, context.run
     flow, cut = Flow("sample", "document"), Flow(BOILERPLATE, "piece", made={"cut character": 0})
     columns = Columns(text=config.text_field, id=config.id_field)
@@ -95,7 +95,7 @@ def sample_stage(context: Context) -> Result:
 
 
 def chunk_stage(context: Context) -> Result:
-    """Documents -> passages."""
+    """Cut the documents into passages; leave out those that were seen before or are in a benchmark."""
     config, run = context.config, context.run
     flow, kept = Flow("chunk", "sentence", made={"passage": 0}), Flow(OVERLAP, "passage")
     files = map(Path, config.decontaminate)
@@ -122,12 +122,12 @@ def chunk_stage(context: Context) -> Result:
             if seen and by_step:
                 seen.expect(len(rows))
             for part in _parts(context, cut, tables.batches(run.documents, size=BLOCK, rows=rows), rejected, flow):
-                flow.made["passage"] += len(part.made)
-                ids, texts = (part.made.column(name).to_pylist() for name in ("id", "text"))
+                flow.made["passage"] += len(part.kept)
+                ids, texts = (part.kept.column(name).to_pylist() for name in ("id", "text"))
                 found = rejections(ids, texts, benchmarks, seen, part.fingerprints)
                 for record in filter(None, found):
                     rejected.add(record)
-                own = tables.pick(part.made, [record is None for record in found])
+                own = tables.pick(part.kept, [record is None for record in found])
                 kept.out += len(own)
                 write(own)
             by_step.append(kept.out - before)
@@ -135,7 +135,7 @@ def chunk_stage(context: Context) -> Result:
 
 
 def annotate_stage(context: Context) -> Result:
-    """Passages -> completions, in the ledger."""
+    """Ask the teacher about each passage; the ledger keeps the completions."""
     run, teacher = context.run, context.teacher
     flow = Flow("annotate", "passage", made={"prompt token": 0, "completion token": 0})
     context.progress.start("annotate", "passages", tables.count(run.passages))
@@ -201,11 +201,11 @@ def clean_stage(context: Context) -> Result:
         work = partial(clean_part, labels=labels, people=people, check=check, logprobs=logprobs)
         for part in _parts(context, work, answered(context, ledger, second), rejected, predictions):
             log.merge(part.log)
-            parse.out += len(part.made)
-            mentions = len(part.made.column("mentions").flatten())
+            parse.out += len(part.kept)
+            mentions = len(part.kept.column("mentions").flatten())
             predictions.made["mention"] += mentions
             occurrences.out += mentions
-            write(part.made)
+            write(part.kept)
             for write_more, rows in (
                 (write_predicted, part.predicted),
                 (write_probabilities, part.probabilities),
@@ -220,7 +220,7 @@ def clean_stage(context: Context) -> Result:
 
 
 def explode_stage(context: Context) -> Result:
-    """Annotations -> samples, by split."""
+    """Make samples of the annotations, a file for each split."""
     config, run = context.config, context.run
     flow = Flow("explode", "sample", made={"negative": 0, **dict.fromkeys(SPLITS, 0)})
     context.progress.start("explode", "passages", tables.count(run.annotations))
@@ -237,10 +237,10 @@ def explode_stage(context: Context) -> Result:
         for rows, negatives in negatives_of(run, config.negatives, config.seed):
             annotations = tables.batches(run.annotations, size=PART, rows=rows)
             for part in _parts(context, partial(work, negatives=negatives), annotations, rejected, flow):
-                flow.made["negative"] += part.made.column("negative").true_count
-                where = [split_of(passage_id) for passage_id in part.made.column("passage_id").to_pylist()]
+                flow.made["negative"] += part.kept.column("negative").true_count
+                where = [split_of(passage_id) for passage_id in part.kept.column("passage_id").to_pylist()]
                 for number, split in enumerate(SPLITS):
-                    own = tables.pick(part.made, [place == number for place in where])
+                    own = tables.pick(part.kept, [place == number for place in where])
                     flow.made[split] += len(own)
                     writers[number](own)
     return Result((flow,))
@@ -274,7 +274,7 @@ def _parts(
         flow.out += part.out
         rejected.add_all(part.rejected)
         yield part
-        context.progress.advance(part.taken)
+        context.progress.advance(part.size)
 
 
 def _rows_read(progress: Progress) -> Callable[[int, int | None], None]:

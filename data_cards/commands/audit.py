@@ -1,4 +1,4 @@
-"""The commands ``audit`` and ``report``. Heavy imports stand inside the commands."""
+"""The commands ``audit`` and ``report``. Heavy imports are inside the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``check``. Heavy imports stand inside it."""
+"""The command ``check``. Its heavy imports are inside."""
 
 from __future__ import annotations
 

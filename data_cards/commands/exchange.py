@@ -1,4 +1,4 @@
-"""The commands ``export`` and ``import``. Heavy imports stand inside the commands."""
+"""The commands ``export`` and ``import``. Heavy imports are inside the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of ``vner-annotate labels``. Heavy imports stand inside the commands."""
+"""The commands of ``vner-annotate labels``. Heavy imports are inside the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``publish``. Heavy imports stand inside it."""
+"""The command ``publish``. Its heavy imports are inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands ``review`` and ``quality``. Heavy imports stand inside the commands."""
+"""The commands ``review`` and ``quality``. Heavy imports are inside the commands."""
 
 from __future__ import annotations
 

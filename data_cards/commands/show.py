@@ -1,4 +1,4 @@
-"""The command ``show``. Heavy imports stand inside it."""
+"""The command ``show``. Its heavy imports are inside."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def forecast(
     answer_ratio: float = ANSWER_RATIO,
     read: Callable[[Passage, Completion], Cleaned | None] | None = None,
 ) -> Plan:
-    """Forecast the cost of those of ``questions`` that have no answer yet.
+    """Forecast the cost of the ``questions`` that have no answer yet.
 
     Args:
         context: the run, with the settings of the teacher that is asked.

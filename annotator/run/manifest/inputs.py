@@ -20,13 +20,11 @@ from annotator.sources.locating import HubDataset, fingerprint, hub_dataset
 from annotator.teachers import make_translator
 
 
-def inputs_of(
-    context: Context, manifest: Mapping[str, Any], spelled: Mapping[str, str], *, source_given: bool
-) -> dict[str, Any]:
+def inputs_of(context: Context, manifest: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, Any]:
     """Return what the result depends on besides settings: the content of the source, tokenizer, teacher, lexicon.
 
     Raises:
-        ConfigError: the source is not that of the run, or a benchmark is missing.
+        ConfigError: the source has other content than that of the run, or a benchmark is missing.
         SourceError: the source cannot be read, and the run has no sample of it.
     """
     benchmarks = _benchmarks(context.config.decontaminate, manifest)
@@ -35,7 +33,7 @@ def inputs_of(
         if entry.name.endswith((".toml", ".txt")):
             lexicon.update(entry.read_bytes())
     return {
-        "source": _source(context, manifest, spelled["source"], given=source_given),
+        "source": _source(context, manifest, spelled["source"]),
         **({"decontaminate": benchmarks} if benchmarks else {}),
         "tokenizer": {"name": spelled["tokenizer"], "fingerprint": context.tokenizer.fingerprint},
         "teacher": teacher_of(context),
@@ -51,7 +49,7 @@ def inputs_of(
 
 
 def of_stage(stage: str, inputs: Mapping[str, Any]) -> Any:
-    """Return those of ``inputs`` that the result of a stage depends on."""
+    """Return the ``inputs`` on which the result of a stage depends."""
     teacher = {name: value for name, value in inputs["teacher"].items() if name != "provider"}
     return {
         "sample": inputs["source"]["fingerprint"],
@@ -62,9 +60,7 @@ def of_stage(stage: str, inputs: Mapping[str, Any]) -> Any:
             inputs["labels"],
             inputs.get("translator"),
             inputs["corrections"],
-            *([inputs["types"]] if "types" in inputs else []),
-            *([inputs["reviews"]] if "reviews" in inputs else []),
-            *([inputs["check"]] if "check" in inputs else []),
+            *(inputs[name] for name in ("types", "reviews", "check") if name in inputs),
             inputs["dictionary"],
         ],
         "explode": [inputs["tokenizer"]["fingerprint"], inputs["lexicon"]],
@@ -85,17 +81,17 @@ def version_of(package: str) -> str:
         return "unknown"
 
 
-def _source(context: Context, manifest: Mapping[str, Any], name: str, *, given: bool) -> dict[str, Any]:
+def _source(context: Context, manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return name and fingerprint of the source; ``secret`` where its address had a secret, which is not stored.
 
     Raises:
-        ConfigError: the content is not that of the run.
+        ConfigError: the source has other content than that of the run.
     """
     source = context.config.source
     known: dict[str, Any] = manifest.get("source", {})
     if dataset := hub_dataset(source):
         return {"name": name, **_hub_source(context, manifest, dataset)}
-    if known.get("secret") and not given:
+    if known.get("secret") and not context.source_given:
         return known  # without its secret the address cannot be read; the sample is there
     secret = {"secret": True} if without_secrets(source) != source else {}
     try:

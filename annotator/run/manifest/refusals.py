@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from annotator.config.settings import ADDED, RunConfig, flag, names_of
 from annotator.errors import ConfigError
+from annotator.run.context import Context
 from annotator.run.manifest.stored_settings import same_setting
 from annotator.run.second import second_of
 from annotator.storage.rundir import RunDir
@@ -85,9 +86,9 @@ def refuse_batch(config: RunConfig) -> None:
         raise ConfigError(f"--batch needs --provider {able}; no other has a Batch API")
 
 
-def refuse_partial_address(config: RunConfig, manifest: Mapping[str, Any], *, source_given: bool) -> None:
+def refuse_partial_address(context: Context, manifest: Mapping[str, Any]) -> None:
     """Refuse an address whose secret is gone, where its content has to be read again."""
-    if manifest.get("source", {}).get("secret") and not source_given:
+    if manifest.get("source", {}).get("secret") and not context.source_given:
         raise ConfigError(
-            f"the address {config.source} had a user or a key in it, which is not stored: give SOURCE again"
+            f"the address {context.config.source} had a user or a key in it, which is not stored: give SOURCE again"
         )
