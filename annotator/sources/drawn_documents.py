@@ -17,7 +17,7 @@ class Drawn:
     def __init__(self) -> None:
         """Begin with none."""
         self._database = temporary_database(
-            "documents (number INTEGER PRIMARY KEY, id TEXT, text TEXT, source TEXT)",
+            "documents (number INTEGER PRIMARY KEY, row INTEGER, id TEXT, text TEXT, source TEXT)",
             "accepted (id TEXT PRIMARY KEY, hash BLOB UNIQUE) WITHOUT ROWID",
         )
 
@@ -27,17 +27,20 @@ class Drawn:
     def __exit__(self, *_: object) -> None:
         self._database.close()
 
-    def put(self, document: Document) -> int:
-        """Store a document and return its number."""
-        values = (document.id, document.text, document.source)
+    def put(self, document: Document, row: int = 0) -> int:
+        """Store a document with the number of its row in the source; return its own number, from 1 on."""
+        values = (row, document.id, document.text, document.source)
         with full_disk_explained():
-            inserted = self._database.execute("INSERT INTO documents (id, text, source) VALUES (?, ?, ?)", values)
-        return inserted.lastrowid or 0
+            return self._database.execute("INSERT INTO documents VALUES (NULL, ?, ?, ?, ?)", values).lastrowid or 0
 
     def get(self, number: int) -> Document:
         """Return the document with this number."""
         query = "SELECT id, text, source FROM documents WHERE number = ?"
         return Document(*self._database.execute(query, (number,)).fetchone())
+
+    def row(self, number: int) -> int:
+        """Return the row of the document with this number."""
+        return int(self._database.execute("SELECT row FROM documents WHERE number = ?", (number,)).fetchone()[0])
 
     def accepted_as(self, text: bytes) -> str | None:
         """Return the id under which a text with this hash was accepted, or None."""

@@ -15,8 +15,8 @@ import time
 from array import array
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
-from typing import NamedTuple
+from itertools import islice, starmap
+from typing import TypeAlias
 
 import numpy as np
 
@@ -34,14 +34,8 @@ from normalizers.encodings import is_damaged, repair
 
 _PROGRESS_EVERY = 1000  # rows
 
-
-class _Round(NamedTuple):
-    """Rows in the order in which they are to be screened."""
-
-    numbers: Sequence[int]
-    """Their numbers in the source."""
-    places: Sequence[int]
-    """Where each waits, see ``_Draw.put``."""
+_Rounds: TypeAlias = Generator[list[int], None, None]
+"""Rounds of rows in the order in which they are screened: the place of each, see ``_Draw.put``."""
 
 
 def sample(
@@ -107,28 +101,29 @@ class _Draw:
         """Places of documents whose encoding was repaired."""
         self.began = time.monotonic()
 
-    def put(self, row: Row) -> int:
-        """Store a row, and return its place: the number of a document in ``drawn``, or a negative one of a rejection.
+    def put(self, number: int, row: Row) -> int:
+        """Store the row with this number in the source, and return its place.
 
-        The encoding of a document is repaired where that is wanted and certain.
+        That is the number of a document in ``drawn``, or a negative number for a rejection. The encoding of a document
+        is repaired where that is wanted and certain.
         """
         if isinstance(row, Rejected):
             self.rejections.append(row)
             return -len(self.rejections)
         repairs = self.screening.repairs_encoding and is_damaged(row.text)
         if not (text := repair(row.text) if repairs else None):
-            return self.drawn.put(row)
+            return self.drawn.put(row, number)
         has_own_id = row.id != text_hash(row.text)[:16]
-        place = self.drawn.put(Document(row.id if has_own_id else text_hash(text)[:16], text, row.source))
+        place = self.drawn.put(Document(row.id if has_own_id else text_hash(text)[:16], text, row.source), number)
         self.repaired.add(place)
         return place
 
-    def from_parquet(self, sources: Sequence[SourceFile]) -> Generator[_Round, None, None]:
+    def from_parquet(self, sources: Sequence[SourceFile]) -> _Rounds:
         """Yield rows in the order of a seeded permutation; a round is read in the order of the files."""
         report, files = self.report, ParquetFiles(sources, self.columns)
         report.rows_total, report.row_groups_total = files.row_count, files.row_groups
         report.bytes_total, report.bytes_read, report.row_groups_read = files.bytes_total, files.bytes_read, 0
-        yield _Round(range(len(files.empty)), [self.put(row) for row in files.empty])
+        yield [self.put(-1, row) for row in files.empty]
         order = permutation(files.row_count, self.seed)
         asked = done = 0
         size = self.steps[0]
@@ -136,16 +131,16 @@ class _Draw:
             asked += len(numbers)
             places = np.zeros(len(numbers), np.int64)
             by_number = np.argsort(numbers)
-            for at, (_, row) in zip(by_number, files.take(numbers[by_number].tolist()), strict=True):
-                places[at] = self.put(row)
+            for at, (number, row) in zip(by_number, files.take(numbers[by_number].tolist()), strict=True):
+                places[at] = self.put(number, row)
                 done += 1
                 if done % _PROGRESS_EVERY == 0 or done == asked:
                     report.on_progress(done, asked)
             report.row_groups_read, report.bytes_read = files.row_groups_read, files.bytes_read
-            yield _Round(numbers.tolist(), places.tolist())
+            yield places.tolist()
             size = self._next_round()
 
-    def from_streams(self, files: Sequence[SourceFile]) -> Generator[_Round, None, None]:
+    def from_streams(self, files: Sequence[SourceFile]) -> _Rounds:
         """Yield rows in the order of random priorities; a heap holds the first ones.
 
         This is reservoir sampling with priorities: one pass, and memory for the reservoir only. What cannot be a
@@ -159,38 +154,38 @@ class _Draw:
         while more:
             is_first_pass, more, number = last < 0, False, -1
             rng = random.Random(self.seed)
-            heap: list[tuple[float, int, int]] = []  # negated priority, so that the last row is on top
+            heap: list[tuple[float, int]] = []  # negated priority, so that the last row is on top
             broken: list[int] = []
             rows = (row for file in files for row in read_documents(file, self.columns))
             for number, row in self._counted(rows, report.rows_total):
                 priority = rng.random()
                 if isinstance(row, Rejected):
                     if is_first_pass:
-                        broken.append(self.put(row))
+                        broken.append(self.put(number, row))
                 elif priority > last and len(heap) < size:
-                    heapq.heappush(heap, (-priority, number, self.put(row)))
+                    heapq.heappush(heap, (-priority, self.put(number, row)))
                 elif priority > last:
                     more = True
                     if -priority > heap[0][0]:
-                        heapq.heapreplace(heap, (-priority, number, self.put(row)))
+                        heapq.heapreplace(heap, (-priority, self.put(number, row)))
             report.rows_total, report.bytes_read = number + 1, report.bytes_total
             report.on_progress(report.rows_total, report.rows_total)
             ordered = sorted(heap, reverse=True)
             last = -ordered[-1][0] if ordered else last
             end = first_round if is_first_pass else 0
-            yield _Round([0] * len(broken), broken)
+            yield broken
             for part in (ordered[:end], ordered[end:]):
-                yield _Round([number for _, number, _ in part], [place for _, _, place in part])
+                yield [place for _, place in part]
 
-    def from_hub(self, dataset: HubDataset) -> Generator[_Round, None, None]:
+    def from_hub(self, dataset: HubDataset) -> _Rounds:
         """Yield rows as the shuffled stream brings them, see ``stream``."""
         rows = self._counted(stream(dataset, self.columns, self.seed), None)
         size = self.steps[0]
-        while batch := [(number, self.put(row)) for number, row in islice(rows, size)]:
-            yield _Round(*zip(*batch, strict=True))
+        while places := list(starmap(self.put, islice(rows, size))):
+            yield places
             size = self._next_round()
 
-    def screened(self, rounds: Generator[_Round, None, None], source: str) -> Iterator[Row]:
+    def screened(self, rounds: _Rounds, source: str) -> Iterator[Row]:
         """Screen rows until a step has its documents, then yield these in the order of their numbers."""
         report = self.report
         first = ""
@@ -199,8 +194,7 @@ class _Draw:
             rows = self._one_by_one(rounds, screen)
             for docs in self.steps:
                 numbers, places = array("q"), array("q")
-                while len(places) < docs and (row := next(rows, None)):
-                    number, place = row
+                while len(places) < docs and (place := next(rows, 0)):
                     report.rows_taken += 1
                     judged, removed = screen(place) if place > 0 else (self.rejections[-place - 1], [])
                     if isinstance(judged, Rejected):
@@ -208,7 +202,7 @@ class _Draw:
                         report.screened[judged.reason] += 1
                         yield judged
                     else:
-                        numbers.append(number)
+                        numbers.append(self.drawn.row(place))
                         places.append(self.drawn.put(judged))
                         report.documents += 1
                         report.encodings_repaired += place in self.repaired
@@ -224,12 +218,11 @@ class _Draw:
                 for at in np.argsort(numbers):
                     yield self.drawn.get(places[at])
 
-    def _one_by_one(self, rounds: Generator[_Round, None, None], screen: Screen) -> Iterator[tuple[int, int]]:
-        for numbers, places in rounds:
-            documents = [place for place in places if place > 0]
-            if documents:
+    def _one_by_one(self, rounds: _Rounds, screen: Screen) -> Iterator[int]:
+        for places in rounds:
+            if documents := [place for place in places if place > 0]:
                 screen.learn(map(self.drawn.get, documents))
-            yield from zip(numbers, places, strict=True)
+            yield from places
 
     def _counted(self, rows: Iterable[Row], total: int | None) -> Iterator[tuple[int, Row]]:
         """Yield rows with their numbers, and report the progress."""
@@ -239,12 +232,12 @@ class _Draw:
                 self.report.on_progress(number + 1, total)
 
     def _next_round(self) -> int:
-        """Return how many rows to try next until all documents are accepted, by how many were so far."""
+        """Return the number of rows to try next, by the share of rows that were accepted so far."""
         missing = self.docs - self.report.documents
         share = max(self.report.documents, 1) / max(self.report.rows_taken, 1)
         return min(int(missing / share * 1.25), 4 * self.docs) + 8
 
 
 def _spare(docs: int) -> int:
-    """Rows tried beyond ``docs`` in one go: enough where few are rejected."""
+    """Return the number of rows to try beyond ``docs``: enough where few are rejected."""
     return docs // 8 + 64
