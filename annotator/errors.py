@@ -42,12 +42,12 @@ class TeacherError(AnnotateError):
     """A request that was not answered.
 
     ``kind`` is a short name (``http 503``, ``timeout``, ...), by which ``annotator.asking.retry_policy`` decides what
-    to do. ``retry_after`` is the number of seconds that the endpoint asked us to wait, if it did; ``body`` is what it
-    sent where that was paid for and is not the answer.
+    to do. ``retry_after`` is the number of seconds to wait, where the endpoint gave one; ``body`` is a paid response
+    that is not the answer.
     """
 
     def __init__(self, message: str, *, kind: str, retry_after: float | None = None, body: str = "") -> None:
-        """Make an error of ``kind`` with a one-line message."""
+        """Create an error of ``kind`` with a one-line message."""
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
@@ -59,7 +59,7 @@ class FatalTeacherError(TeacherError):
 
 
 class LimitError(TeacherError):
-    """A limit that lasts longer than anyone waits, such as one a day; what is answered is kept."""
+    """A limit too long to wait for, such as one a day; answers are kept."""
 
     exit_code = 3
 

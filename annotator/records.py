@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One article as the source gave it, NFC-normalised, otherwise untouched."""
+    """One article, NFC-normalised, without boilerplate."""
 
     id: str
     text: str
     source: str
-    """Where it came from: a file name inside the source, or the name of a Hub dataset."""
+    """Its origin: a file name inside the source, or the name of a Hub dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,17 @@ class Passage:
     pieces: tuple[Piece, ...]
     """Where the text stands, in order; only white space lies between two pieces."""
     n_sentences: int
-    """Sentences (or parts of an over-long one) it is made of: the unit in which chunking counts."""
+    """Number of its sentences (or parts of an over-long one): the unit in which chunking counts."""
     cut: str = ""
     """``clause`` or ``space`` when an over-long sentence was cut to make this passage, else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer of a teacher, exactly as it was given. The ledger keeps these for ever."""
+    """One answer of a teacher, unchanged. The ledger stores it for ever."""
 
     key: str
-    """sha256 over the canonical JSON of what was asked."""
+    """sha256 over the canonical JSON of the question."""
     passage_id: str
     reply: str
     finish_reason: str
@@ -61,7 +61,7 @@ class Completion:
     created: float
     """Unix time in seconds."""
     logprobs: str = ""
-    """Token probabilities of ``reply`` in the form of ``annotator.teachers.token_logprobs``; empty where none came."""
+    """Token probabilities of ``reply``, see ``annotator.teachers.token_logprobs``; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Mention:
     start: int
     end: int
     match: str
-    """``exact``, or the name of the rule that was needed to find it."""
+    """``exact``, or the name of the rule that found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,9 @@ class Rejected:
     reason: str
     record_id: str
     value: str = ""
-    """The thing that was left out, as it was."""
+    """The rejected text, unchanged."""
     detail: str = ""
-    """Why, for a person."""
+    """The cause in words."""
     label: str = ""
     """The type that the teacher predicted for it, where it is a mention."""
 

@@ -90,7 +90,7 @@ class SeenPassages:
     """
 
     def __init__(self, documents: int) -> None:
-        """Begin with no passage; size the filter for those of so many documents."""
+        """Begin with no passage, and a filter for those of the first ``documents``."""
         self._filters: list[NDArray[np.uint8]] = []
         self.expect(documents)
 

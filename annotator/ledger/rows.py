@@ -1,4 +1,4 @@
-"""Rows and protocol of a ledger."""
+"""Define the rows and the protocol of a ledger."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A paid response that is not the answer: stored unchanged. Only its tokens are read again."""
+    """A paid response that is not the answer, stored unchanged. Only its tokens are counted."""
 
     key: str
     passage_id: str
@@ -44,23 +44,18 @@ class Answers(Protocol):
 
     def append(self, completions: Sequence[Completion]) -> None:
         """Write answers, all or none; when this returns they survive the process. A key that is there stays."""
-        ...
 
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Record why questions have no answer, in place of earlier records."""
-        ...
 
     def keep_attempt(self, attempt: Attempt) -> None:
-        """Keep what came of a try that is not the answer."""
-        ...
+        """Store a paid response that is not the answer."""
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield all that ``keep_attempt`` has kept."""
-        ...
 
     def flush(self) -> None:
         """Flush all writes to the disk."""
-        ...
 
     def get(self, key: str) -> Completion | None:
         """Return the answer to ``key``, or None."""
@@ -68,11 +63,9 @@ class Answers(Protocol):
 
     def find(self, keys: Iterable[str]) -> dict[str, Completion]:
         """Return the answers to those of ``keys`` that have one."""
-        ...
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of ``keys`` (up to some thousands) that have an answer."""
-        ...
 
     def has(self, key: str) -> bool:
         """Whether ``key`` has an answer."""
@@ -80,19 +73,15 @@ class Answers(Protocol):
 
     def since(self, moment: float) -> list[tuple[float, int]]:
         """Return time and tokens of each answer after ``moment`` (Unix seconds), by time, without those of batches."""
-        ...
 
     def failure(self, key: str) -> Failure | None:
         """Return why ``key`` has no answer, or None if it was not asked."""
-        ...
 
     def __len__(self) -> int:
         """Return the number of answers."""
-        ...
 
     def close(self) -> None:
         """Close the file or the connection."""
-        ...
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import astuple, fields
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -43,11 +43,8 @@ _SELECT_LOGPROBS: Final = (
 )
 _INSERT: Final = "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)"
 
-# dataclasses.astuple copies deeply, at ten times the cost.
-# Token probabilities have a table of their own.
+# Token probabilities have a table of their own. dataclasses.astuple copies deeply, at ten times the cost.
 _completion_row = attrgetter(*(column.name for column in fields(Completion) if column.name != "logprobs"))
-_failure_row = attrgetter(*(column.name for column in fields(Failure)))
-_attempt_row = attrgetter(*(column.name for column in fields(Attempt)))
 
 
 class Ledger(Answers):
@@ -102,13 +99,13 @@ class Ledger(Answers):
     def record_failures(self, failures: Sequence[Failure]) -> None:
         """Record why questions have no answer, in place of earlier records."""
         with self._explained(), self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(_failure_row, failures))
+            self._db.executemany("INSERT OR REPLACE INTO failures VALUES (?,?,?,?)", map(astuple, failures))
 
     def keep_attempt(self, attempt: Attempt) -> None:
-        """Keep what came of a try that is not the answer."""
+        """Store a paid response that is not the answer."""
         with self._explained(), self._transaction():
             self._db.execute(_ATTEMPTS)
-            self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", _attempt_row(attempt))
+            self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,?)", astuple(attempt))
 
     def attempts(self) -> Iterator[Attempt]:
         """Yield all that ``keep_attempt`` has kept."""

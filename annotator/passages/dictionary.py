@@ -1,4 +1,4 @@
-"""The words of Vietnamese that have several syllables: a name inside one of them is no name."""
+"""Read the Vietnamese words of several syllables: a name inside one of them is not a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans how the units of one document are grouped into passages and leftovers, by dynamic programming."""
+"""Plan how the units of one document are grouped into passages and leftovers, by dynamic programming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits Vietnamese text into sentences.
+"""Split Vietnamese text into sentences.
 
 Rules, not a model: the same text always gives the same sentences, at several million characters a second. A paragraph
 break always ends a sentence. A full stop ends one unless it follows an abbreviation, an initial or the number of a list
@@ -65,7 +65,7 @@ _PREFIX: Final = re.compile(
     "TP|Tp|tp|TX|Tx|TT|KP|P?GS|TS|Ts|Th[Ss]|BS|Bs|BSCK|KS|KTS|LS|Ls|NSND|NSƯT|NGƯT|NGND|TTND|TTƯT|CTy|Cty|Đc|VD|Vd|vd|"
     "tr|Mr|Mrs|Ms|Dr|Prof|St|Ste|Gen|Sen|Rep|Lt|Col|Capt|Sgt|Rev|Nos?|[Vv]ol|vs|Fig|Atl"
 )
-"""Abbreviations that want a word after them: places, titles, numbers."""
+"""Abbreviations that a word follows: places, titles, numbers."""
 _INITIAL: Final = re.compile("[^\\W\\d_]|Th|Tr|Ph|Kh|Ng|Nh|Ch|Gi|Qu|Jr|Sr")
 """One letter of a shortened name, or the digraph that stands for it: Nguyễn Văn T., cháu Ng. T. H., Neymar Jr."""
 _CLASS: Final = re.compile(
@@ -86,7 +86,7 @@ _SYLLABLE: Final = re.compile(
     rf"{_ONSET}(?:([{_VOWELS}])(?!\1)){{1,3}}(?:ng|nh|[mn])?"
     rf"|(?=.*[áạắặấậéẹếệíịóọốộớợúụứựýỵ]){_ONSET}[{_VOWELS}]{{1,3}}(?:ch|[cpt])"
 )
-"""A Vietnamese syllable in lower case; foreign names are seldom one. A final c, p or t wants a sharp or heavy tone."""
+"""A Vietnamese syllable in lower case; foreign names are seldom one. A final c, p or t needs a sharp or heavy tone."""
 
 
 def split_sentences(text: str) -> list[Sentence]:
@@ -183,7 +183,7 @@ def _opens(text: str, start: int, at: int) -> bool:
 
 
 def _ends_after_initial(before: str, token: str, word: str, goes_on: bool) -> bool:
-    """Tell ``Trần Văn H. Sau đó`` from ``Q. Tân Bình``, ``F. Smolov`` and ``T. T. H.``."""
+    """Return whether an initial ends a sentence: ``Trần Văn H. Sau đó``, not ``Q. Tân Bình`` or ``F. Smolov``."""
     if "." not in token and _CLASS.fullmatch(before):
         return True
     if word.isdigit():

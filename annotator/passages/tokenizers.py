@@ -63,7 +63,7 @@ class Tokenizer:
 
         Returns:
             The tokens of each slice alone, and those that it adds to any text that ends with the slice before it;
-            ``UNKNOWN`` where only counting the whole text can tell.
+            ``UNKNOWN`` where the whole text must be counted.
         """
         alone = self.count_many([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
         return np.array(alone, np.int64), np.full(len(alone), UNKNOWN)
@@ -162,7 +162,7 @@ class _Tiktoken(Tokenizer):
     def _in_place(self, words: Words) -> Positions:
         """Return the tokens of each word and the space before it."""
         tokens = self._after_space.many(words.known)[words.which]
-        # Of two spaces the first is a token; of more, only counting them can tell.
+        # Of two spaces the first is a token; more than two must be counted in the text.
         blank = words.which == words.known.index(b"") if b"" in words.known else words.which < 0
         tokens[blank] = 1
         tokens[1:][blank[1:] & blank[:-1]] = UNKNOWN

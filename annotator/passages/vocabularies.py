@@ -34,7 +34,7 @@ def llama3_file() -> Path:
 
 
 def read_ranks(spec: str, path: Path) -> tuple[tiktoken.Encoding, str]:
-    """Read lines of ``base64-of-bytes rank``; return an encoding that splits as Llama 3 does, and their sha256."""
+    """Read lines of ``base64-of-bytes rank``; return an encoding that splits as Llama 3 does, and the file's sha256."""
     try:
         data = path.read_bytes()
         fields = data.split()
@@ -52,7 +52,7 @@ def read_ranks(spec: str, path: Path) -> tuple[tiktoken.Encoding, str]:
 
 
 def named_encoding(spec: str) -> tuple[tiktoken.Encoding, str]:
-    """Load an encoding that tiktoken knows by name, and the sha256 of its tokens."""
+    """Return the encoding of this name in tiktoken, and the sha256 of its tokens."""
     try:
         encoding = tiktoken.get_encoding(spec)
     except (OSError, ValueError) as error:  # requests' exceptions are OSErrors; ValueError: damaged download

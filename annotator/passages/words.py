@@ -55,7 +55,7 @@ def words_of(text: str) -> Words:
 class Table(dict[bytes, int]):
     """A cache of ``measure``, by words in UTF-8, which take half the memory of Vietnamese strings.
 
-    The words that come first stay: they are the frequent ones. When the table is full, others are measured each time.
+    The first words stay, which are the frequent ones. When the table is full, other words are measured each time.
     """
 
     def __init__(self, measure: Callable[[Sequence[str]], list[int]]) -> None:

@@ -1,4 +1,4 @@
-"""Read the texts of a benchmark from whatever file it comes in; its content decides the format, not its name.
+"""Read the texts of a benchmark from a file of any format; its content decides the format, not its name.
 
 Parquet: every column of strings, or of lists of strings (tokens). JSON or JSON lines: every string and list of strings,
 at any depth. CoNLL: the first column, a text for each sentence. Anything else is plain text, a text on each line,

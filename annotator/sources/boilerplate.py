@@ -1,4 +1,4 @@
-"""Finds boilerplate in articles: photo credits, bylines, "Xem thêm", and lines that many articles share.
+"""Find boilerplate in articles: photo credits, bylines, "Xem thêm", and lines that many articles share.
 
 News sites write these into the text, on the same line and often without a full stop. The rules prefer precision: a cut
 ends only where a credit, a name or a sentence certainly ends.
@@ -109,7 +109,7 @@ def find(text: str, shared: Collection[int] = ()) -> list[Cut]:
     """
     own = pieces(text) if shared else ()
     found = [Cut(start, end, "line of many documents") for start, end, key in own if key in shared]
-    lowered = text.lower()  # cheaper than the patterns, and most articles have none of it
+    lowered = text.lower()  # cheaper than the patterns, which most articles do not need
     if "mời " in lowered:
         found += [Cut(*match.span(), "invitation") for match in _INVITATION.finditer(text)]
     if "thêm" in lowered or "liên quan" in lowered:

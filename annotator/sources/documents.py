@@ -1,4 +1,4 @@
-"""Turn the records of a file into documents; what cannot be one is rejected with a reason."""
+"""Turn the records of a file into documents; other records are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Columns:
 
     text: str = "text"
     id: str = "id"
-    """Any other name than the default must be there; without the default, ids are made from the text."""
+    """A name other than the default must exist; where the default is missing, ids are hashes of the texts."""
 
 
 def rejected(reason: str, where: str, value: str, detail: str) -> Rejected:
@@ -111,7 +111,7 @@ def _decoded(value: object) -> object:
 
 
 def _flaw(text: str) -> str:
-    """Return what keeps ``text`` from being stored and sent, or nothing."""
+    """Return why ``text`` cannot be stored and sent; empty where it can."""
     if "\0" in text:
         return "holds a NUL character"
     try:

@@ -38,11 +38,10 @@ class HubDataset:
 
 
 def locate(source: str | os.PathLike[str] | None) -> tuple[SourceFile, ...] | HubDataset:
-    """Find out what ``source`` means, and list its files in the order of their names.
+    """Return the files of ``source`` in the order of their names, or its Hub dataset.
 
-    None or ``sample`` is the bundled sample; a folder of that name is written ``./sample``. Whatever exists on this
-    machine, or looks like a path, is a path; ``org/name`` is a Hub dataset; ``https://``, ``hf://`` and ``s3://`` are
-    remote files, which are listed.
+    None or ``sample`` is the bundled sample; a folder of that name is written ``./sample``. A path that exists, or
+    looks like one, is a path; ``org/name`` is a Hub dataset; ``https://``, ``hf://`` and ``s3://`` are remote files.
 
     Raises:
         SourceError: nothing is there, it cannot be read, or it holds no file of a known type.
@@ -82,12 +81,12 @@ def at_revision(source: str, revision: str) -> str:
 
 
 def fingerprint(source: str | os.PathLike[str] | None) -> str:
-    """Return what identifies the content of ``source``, for the manifest and for skipping finished stages.
+    """Return a fingerprint of the content of ``source``, for the manifest and for skipping finished stages.
 
     Local files: ``sha256:`` over names inside the source and contents, so that a copied or touched file keeps it. From
-    1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer is in the last). Files
-    elsewhere: likewise, over their names, sizes, and what the server says of their content. A Hub dataset: ``hub:``,
-    its name and the revision that was asked for, without a request, so that a finished run can go on offline.
+    1 GB on, only the size and the first and last MiB of each file are read (a Parquet footer is in the last). Remote
+    files: likewise, over their names, sizes and versions. A Hub dataset: ``hub:``, its name and the revision of
+    ``source``, without a request, so that a finished run can continue offline.
 
     Raises:
         SourceError: as ``locate``, or a file that cannot be read.
@@ -147,7 +146,7 @@ def _listed(root: Path) -> tuple[SourceFile, ...]:
 
 
 def _portable(name: str) -> str:
-    """Return a file name as valid NFC text, whatever bytes the file system keeps it in."""
+    """Return a file name as valid NFC text, also where the file system stores other bytes."""
     return nfc(os.fsencode(name).decode("utf-8", "replace"))
 
 

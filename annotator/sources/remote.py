@@ -35,7 +35,7 @@ _TEMPORARY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})  # HTTP statu
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One file at an address; readers use only what it has in common with ``pathlib.Path``."""
+    """One file at an address. It has the methods of ``pathlib.Path`` that readers use."""
 
     url: str
     size: int
@@ -47,7 +47,7 @@ class RemoteFile:
 
     def open(self, mode: str = "rb") -> BinaryIO:
         """Open it for reading from its beginning."""
-        assert mode == "rb"  # noqa: S101 - nothing else is ever asked for
+        assert mode == "rb"  # noqa: S101 - the only mode that readers use
         return cast(BinaryIO, io.BufferedReader(self.ranges(), 1 << 20))
 
     def ranges(self) -> Any:
@@ -115,7 +115,7 @@ def _described(system: Any, name: str) -> RemoteFile:
     )
     url = str(system.unstrip_protocol(name))
     if info.get("size") is None:
-        raise SourceError(f"{without_secrets(url)} does not say how large it is; download it and give the file")
+        raise SourceError(f"the size of {without_secrets(url)} is unknown; download it and give the file")
     return RemoteFile(url, int(info["size"]), next((str(value) for value in versions if value), ""))
 
 
@@ -168,7 +168,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _is_broken_connection(error: BaseException) -> bool:
-    """Return whether no HTTP status came, because the connection failed."""
+    """Return whether the connection failed before an HTTP status."""
     import aiohttp
     import httpx2
 

@@ -1,4 +1,4 @@
-"""Report what a draw from a source read and cost: rows, row groups, bytes, time and memory."""
+"""Report the costs of a draw from a source: rows, row groups, bytes, time and memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 Progress: TypeAlias = Callable[[int, int | None], None]
-"""Receives now and then the number of rows that were read, and their total where it is known."""
+"""Called now and then with the number of rows that were read, and their total where it is known."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class SampleReport:
     on_progress: Progress = field(default=lambda *_: None, compare=False, repr=False)
 
     def finish(self, seconds: float) -> None:
-        """Record what the whole draw took."""
+        """Record the time and the memory of the whole draw."""
         self.seconds, self.peak_rss_mb = round(seconds, 3), _peak_rss_mb()
 
     def as_dict(self) -> dict[str, object]:

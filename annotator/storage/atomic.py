@@ -53,7 +53,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write all of ``path`` or nothing: a file beside it, flushed to the disk, then renamed."""
+    """Write ``path`` whole or not at all: write a temporary file beside it, flush it to the disk, rename it."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
@@ -92,7 +92,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush all files below ``folder`` to the disk, and nothing else: ``os.sync`` waits for every program's."""
+    """Flush all files below ``folder`` to the disk; ``os.sync`` would wait for those of other programs."""
     for path in (folder, *folder.rglob("*")):
         _flush(path)
 

@@ -1,4 +1,4 @@
-"""Count the records of a stage and store the rejected ones. For every stage, in = out + rejected."""
+"""Count the records of each stage and store the rejected ones. For every stage, in = out + rejected."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Flow:
 
     @property
     def taken(self) -> int:
-        """Units that came in."""
+        """The units of the input."""
         return self.out + self.rejected.total()
 
     def as_dict(self) -> dict[str, Any]:

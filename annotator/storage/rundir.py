@@ -65,15 +65,15 @@ class RunDir:
     annotations = _File("annotations.parquet")
     """Answered passages with clean mentions."""
     predicted_before_review = _File(".stages", "predicted.parquet")
-    """Annotations before what reviewers changed; there only where somebody has reviewed."""
+    """Annotations before the changes of reviewers; exists only where there are reviews."""
     probabilities = _File(".stages", "probabilities.parquet")
-    """How sure the teacher was of each entity; there only where it was asked for token probabilities."""
+    """The teacher's probability of each entity; exists only where token probabilities were requested."""
     quality = _File("quality.json")
-    """Precision and recall by what people checked."""
+    """Precision and recall, from reviews."""
     check = _File("check.json")
     """Settings of a second teacher; no stage writes or removes it."""
     agreement = _File("agreement.parquet")
-    """The entities of two teachers with their verdicts; there only where a second one was asked."""
+    """The entities of two teachers with their verdicts; exists only where there is a second teacher."""
     labels = _File("labels.parquet")
     """The merge log: the type that each raw label became."""
     corrections = _File("corrections.parquet")
@@ -93,7 +93,7 @@ class RunDir:
 
     @property
     def predicted(self) -> Path:
-        """The annotations as the teacher made them: a file of its own where reviews have changed some."""
+        """The annotations of the teacher alone: a file of its own where reviews have changed some."""
         own = self.predicted_before_review
         return own if own.exists() else self.annotations
 
@@ -200,7 +200,7 @@ def _is_ledger(path: Path) -> bool:
 def opened(root: Path) -> Iterator[RunDir]:
     """Create ``root`` if needed, and lock it for this process.
 
-    A directory that was created here is removed again if an error leaves nothing in it but the manifest.
+    A directory that was created here is removed again if an error leaves it with no file but the manifest.
 
     Raises:
         RunDirError: it is not a folder, holds other files, cannot be written, or another process has locked it.

@@ -10,7 +10,7 @@ from typing import Final
 from annotator.errors import RunDirError
 
 _CACHE: Final = 8192
-"""KiB that stay in memory; the rest goes to a file without a name, which ends with the process."""
+"""KiB that stay in memory; the rest is in a file without a name, which is deleted when the process ends."""
 
 
 def temporary_database(*tables: str) -> sqlite3.Connection:

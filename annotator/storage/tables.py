@@ -67,7 +67,7 @@ LABEL: Final = schema_of(LabelUse)
 
 @contextmanager
 def writer(file: IO[bytes], schema: pa.Schema, rows: int = ROWS) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that writes one record, or a batch of them; row groups have ``rows`` rows, however they come."""
+    """Yield a function that writes one record, or a batch of them; row groups have ``rows`` rows."""
     records: list[Any] = []
     batches: list[pa.RecordBatch] = []
     with pq.ParquetWriter(file, schema, compression="zstd") as parquet:
@@ -244,4 +244,4 @@ def _values(column: pa.Array, item: type[Any] | None) -> Iterable[Any]:
         return values
     inner = pa.RecordBatch.from_struct_array(column.flatten())
     items = from_batch(inner, item)
-    return (tuple(islice(items, length)) for length in column.value_lengths().to_pylist())  # made as they are read
+    return (tuple(islice(items, length)) for length in column.value_lengths().to_pylist())  # built when they are read

@@ -6,30 +6,27 @@ To add a format, write a function ``read``, name it in ``READERS`` and its suffi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Final
 
 from annotator.sources.formats import csv, json
 from annotator.sources.formats.columns import read_arrow, read_parquet
 from annotator.sources.formats.files import Record, SourceFile, read_text
 
-READERS: Final[Mapping[str, Callable[[SourceFile, Sequence[str]], Iterator[Record]]]] = MappingProxyType(
-    {
-        ".jsonl": json.read,
-        ".json": json.read,
-        ".csv": csv.read,
-        ".tsv": csv.read,
-        ".txt": read_text,
-        ".parquet": read_parquet,
-        ".arrow": read_arrow,
-    }
-)
+READERS: Final[Mapping[str, Callable[[SourceFile, Sequence[str]], Iterator[Record]]]] = {
+    ".jsonl": json.read,
+    ".json": json.read,
+    ".csv": csv.read,
+    ".tsv": csv.read,
+    ".txt": read_text,
+    ".parquet": read_parquet,
+    ".arrow": read_arrow,
+}
 
 
 def records(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
     """Yield the records of a file by its suffix; a file of any other suffix is read as JSON.
 
-    A record that cannot be read comes with an ``error``, in its place.
+    A record that cannot be read has an ``error``.
 
     Args:
         file: what to read.

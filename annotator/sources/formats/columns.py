@@ -58,7 +58,11 @@ def opened_parquet(file: SourceFile, metadata: pq.FileMetaData | None = None) ->
     try:
         with file.path.ranges() if isinstance(file.path, RemoteFile) else _CountedFile(file.path) as stream:
             if metadata is None and file.size < _SHORT:
-                _refuse_short(file, stream.read(_SHORT))
+                content = stream.read(_SHORT)
+                if not content:
+                    raise EmptyFileError(f"{file.path} is empty; get it again, or leave it out")
+                if content.startswith(LFS):
+                    raise SourceError(f"{file.path} is a Git LFS pointer, not the file itself; run: git lfs pull")
             size = _REMOTE_BUFFER if remote else _BUFFER
             with pq.ParquetFile(stream, metadata=metadata, buffer_size=size, pre_buffer=False) as parquet:
                 yield parquet, stream
@@ -73,13 +77,6 @@ def _explained(file: SourceFile, form: str, error: Exception) -> SourceError:
     if isinstance(error, OSError) and error.errno:
         return unreadable(file.path, error)
     return SourceError(f"{file.path} is not a whole {form} file: {one_line(error)}; get it again")
-
-
-def _refuse_short(file: SourceFile, content: bytes) -> None:
-    if not content:
-        raise EmptyFileError(f"{file.path} is empty, not a whole Parquet file; get it again, or leave it out")
-    if content.startswith(LFS):
-        raise SourceError(f"{file.path} is a Git LFS pointer, not the file itself; run: git lfs pull")
 
 
 def read_arrow(file: SourceFile, fields: Sequence[str] = ()) -> Iterator[Record]:
@@ -109,7 +106,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def values(column: pa.Array, rows: Sequence[int] | None = None) -> list[Any]:
-    """Return the values of a column, or of its ``rows``; strings that are not UTF-8 come as bytes."""
+    """Return the values of a column, or of its ``rows``; strings that are not UTF-8 stay bytes."""
     if rows is not None:  # not take(), which has no kernel for views
         return [_value(column[row]) for row in rows]
     try:

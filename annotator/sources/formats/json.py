@@ -24,7 +24,7 @@ def _has_lines(file: SourceFile) -> bool:
     with opened(file) as stream:
         refuse_binary(file, stream)
         first, *more = islice((line for line in stream if line.strip()), 2)
-    if more and _is_json(first):  # else it goes on in the next line, or is broken
+    if more and _is_json(first):  # else the value continues in the next line, or is broken
         return True
     if first.lstrip().startswith(b"["):
         return False
