@@ -124,17 +124,13 @@ def find(text: str, shared: Collection[int] = ()) -> list[Cut]:
 
 
 def without(text: str, cuts: Iterable[Cut]) -> str:
-    """Return ``text`` without ``cuts``; the parts around a cut are joined by a space or a line end."""
-    kept, at = [], 0
-    for cut in cuts:
-        kept.append((text[at : cut.start], "\n" if "\n" in text[cut.start : cut.end] else " "))
-        at = cut.end
-    kept.append((text[at:], ""))
-    joined = ""
-    for part, _ in kept:
-        left, right = joined.rstrip(" "), part.lstrip(" ")
+    """Return ``text`` without ``cuts`` and without blank lines; a space joins the parts around a cut in a line."""
+    joined, at = "", 0
+    for cut in (*cuts, Cut(len(text), len(text), "")):
+        left, right = joined.rstrip(" "), text[at : cut.start].lstrip(" ")
         between = " " if left and right and not left[-1].isspace() and right[0] not in "\n,.;:!?)" else ""
         joined = left + between + right
+        at = cut.end
     return "\n".join(line.strip(" ") for line in joined.split("\n") if line.strip())
 
 
