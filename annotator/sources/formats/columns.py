@@ -72,8 +72,6 @@ def opened_parquet(file: SourceFile, metadata: pq.FileMetaData | None = None) ->
 
 def _explained(file: SourceFile, form: str, error: Exception) -> SourceError:
     """Return the error of a file that cannot be read; pyarrow raises OSErrors without a number for damaged files."""
-    if isinstance(error.__context__, SourceError):
-        return error.__context__
     if isinstance(error, OSError) and error.errno:
         return unreadable(file.path, error)
     return SourceError(f"{file.path} is not a whole {form} file: {one_line(error)}; get it again")
