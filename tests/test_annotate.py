@@ -376,6 +376,19 @@ def test_a_run_that_stops_waits_for_the_requests_in_flight(
     assert len(ledger) == at_once
 
 
+def test_a_damaged_source_costs_no_answer_in_flight(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Whatever was asked before the damage is found is answered and kept."""
+
+    def broken() -> Iterator[Passage]:
+        yield from passages(make_passage, 7)
+        raise RunDirError("passages.parquet is damaged")
+
+    teacher = QueueTeacher()
+    with pytest.raises(RunDirError, match="damaged"):
+        annotate(broken(), teacher, ledger, pace(concurrency=6), Progress())
+    assert len(ledger) == teacher.asked.total() > 1
+
+
 def test_nothing_to_do_asks_nothing(ledger: Ledger) -> None:
     """Without passages there is no request."""
     teacher = QueueTeacher()

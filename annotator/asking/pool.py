@@ -25,7 +25,7 @@ from annotator.asking.rate_limits import WINDOW, Pace, RateLimit
 from annotator.asking.retry_policy import rule_of
 from annotator.asking.retrying import Requests, Task
 from annotator.config.settings import RunConfig
-from annotator.errors import FatalTeacherError, TeacherError
+from annotator.errors import AnnotateError, FatalTeacherError, TeacherError
 from annotator.ledger import Answers, Attempt, Failure
 from annotator.records import Completion, Passage
 from annotator.teachers import Asked, Teacher, completion_of
@@ -130,14 +130,13 @@ class _Pool:
                 await asyncio.sleep(wait)
 
     async def _work(self) -> None:
-        while task := await self._next():
-            try:
-                wait = await self._ask(task)
-            except TeacherError:
-                await self._requests.stop()  # before the error cancels the other workers
-                raise
-            if wait is not None:
-                heappush(self._waiting, (time.monotonic() + wait, task.question.key, task))
+        try:
+            while task := await self._next():
+                if (wait := await self._ask(task)) is not None:
+                    heappush(self._waiting, (time.monotonic() + wait, task.question.key, task))
+        except AnnotateError:
+            await self._requests.stop()  # before the error cancels the other workers
+            raise
 
     async def _next(self) -> Task | None:
         """Return a question whose wait is over, else a new one, else the one whose wait ends next; None at the end."""

@@ -70,7 +70,8 @@ class RateLimit:
         """
         if self._tpm and tokens > self._tpm:
             raise ConfigError(
-                f"one request takes about {tokens} tokens, more than --tpm {self._tpm} allows in a minute"
+                f"one request takes about {tokens} tokens, more than --tpm {self._tpm} allows in a minute; "
+                "raise --tpm, or lower --max-tokens"
             )
         if not (self._rpm or self._tpm) and self._not_before <= (now := time.monotonic()):
             return [now, 0.0, float(tokens)]
