@@ -203,12 +203,11 @@ class _Batches:
         for line in self._lines(batch, found):
             try:
                 key, answer = read_result(line)
-            except ValueError:
-                key, answer = "", None
-            passage_id = left.get(key)
-            if answer is None or passage_id is None:
+                passage_id = left[key]
+            except (ValueError, KeyError):
                 batch.unknown += 1
-            elif isinstance(answer, TeacherError):
+                continue
+            if isinstance(answer, TeacherError):
                 if answer.body:  # paid for
                     attempts.append(Attempt(key, passage_id, answer.kind, answer.body, time.time()))
                 if answer.kind == "http 400":

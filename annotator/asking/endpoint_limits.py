@@ -56,7 +56,7 @@ def published_limits(profile: str, model: str) -> EndpointLimits:
     models = profiles[profile]["models"]
     if model not in models:
         raise ConfigError(
-            f"--limits {profile} does not know the model {model!r} (it knows {', '.join(sorted(models))}); "
+            f"--limits {profile} has none for the model {model!r}, only for {', '.join(sorted(models))}; "
             "give --rpm and --tpm instead"
         )
     return EndpointLimits(**models[model])

@@ -60,7 +60,7 @@ ENTITIES: Final[Mapping[str, Any]] = {
 
 
 class ChatTeacher:
-    """Asks a model over HTTP, at temperature 0 unless ``--option`` says otherwise."""
+    """Asks a model over HTTP, at temperature 0 unless ``--option`` changes that."""
 
     def __init__(self, config: RunConfig, prompt: Prompt, response_format: Mapping[str, Any] | None = None) -> None:
         self._config = config

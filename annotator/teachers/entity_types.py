@@ -19,7 +19,7 @@ _LISTS: Final = ("examples", "synonyms")
 
 @dataclass(frozen=True, slots=True)
 class EntityType:
-    """One type. ``name`` is what samples call it."""
+    """One type; ``name`` is its label in samples."""
 
     name: str
     definition: str = ""
@@ -51,7 +51,7 @@ class Schema:
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the manifest records: the hash of the file, and each type with its definition and parent."""
+        """Return the hash of the file, and each type with its definition and parent, for the manifest."""
         types = [{"name": one.name, "definition": one.definition, "parent": one.parent} for one in self.types]
         return {"sha256": self.sha256, "types": types}
 

@@ -42,8 +42,9 @@ def price_of(config: RunConfig, price_in: float | None = None, price_out: float 
     known = _table().get((_seller(config), config.teacher_model))
     if price_in is None and price_out is None:
         return known
-    price_in = price_in if price_in is not None else (known.input if known else None)
-    price_out = price_out if price_out is not None else (known.output if known else None)
+    if known:
+        price_in = known.input if price_in is None else price_in
+        price_out = known.output if price_out is None else price_out
     if price_in is None or price_out is None:
         return None
     return Price(price_in, price_out, "as given", known.batch_discount if known else 0.0)

@@ -217,7 +217,7 @@ def _announced_person(atoms: Sequence[Atom], at: int, end: int, before: str) -> 
 
 
 def _acts(atoms: Sequence[Atom], end: int) -> bool:
-    """Return whether a verb of what people do follows."""
+    """Return whether a verb follows whose subject is a person."""
     verbs = lexicon().syllables["person_verbs"]
     return any(joined(atoms, end, end + length).lower() in verbs for length in (3, 2, 1) if end + length <= len(atoms))
 

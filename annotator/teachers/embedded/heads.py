@@ -51,7 +51,7 @@ def head(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
 
 
 def headed(atoms: Sequence[Atom], at: int) -> tuple[int, str]:
-    """Return end and type of the name whose head stands at ``at``; ``(at, "")`` if there is none."""
+    """Return end and type of the name that begins with a head at ``at``; ``(at, "")`` if there is none."""
     length, kind = head(atoms, at)
     if not length:
         return at, ""
@@ -90,7 +90,7 @@ def _place_end(atoms: Sequence[Atom], at: int) -> int:
 
 
 def _numbered_end(atoms: Sequence[Atom], at: int, before: str) -> int:
-    """Return the end of "quận 3" and of "hẻm 441 đường Lê Văn Quới", whose number stands at ``at``."""
+    """Return the end of a place with its number at ``at``: "quận 3", "hẻm 441 đường Lê Văn Quới"."""
     if before in _ALLEYS and at + 1 < len(atoms):
         length, kind = head(atoms, at + 1)
         return max(at + 1, _place_end(atoms, at + 1 + length)) if kind in {"", "place"} else at + 1
@@ -110,7 +110,7 @@ def _phrase_end(atoms: Sequence[Atom], at: int) -> int:
 
 
 def _body_end(atoms: Sequence[Atom], at: int, kind: str) -> int:
-    """Return the end of an organization: capitals, phrases, numbers, and what may link them in lower case."""
+    """Return the end of an organization: capitals, phrases, numbers, and links between them in lower case."""
     words = lexicon()
     end = _capitals_end(atoms, at, kind)
     # "Cục Y tế dự phòng"
