@@ -27,6 +27,12 @@ def vner(*arguments: object, stdin: str | bytes | None = None) -> Result:
     return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], input=stdin)
 
 
+def must_succeed(result: Result) -> Result:
+    """Check that a command has exit code 0, and return its result."""
+    assert result.exit_code == 0, result.output
+    return result
+
+
 def vner_process(*arguments: object, stdin: int | None = None) -> subprocess.Popen[str]:
     """Run the command in a process of its own, which a test can kill."""
     command = [sys.executable, "-c", "import cli; cli.main()", *map(str, arguments)]

@@ -19,11 +19,10 @@ import pytest
 import annotator
 from annotator import api
 from annotator.errors import ConfigError, FatalTeacherError, RunDirError
-from annotator.ledger import Ledger
 from annotator.records import Annotation, Completion, Mention, Passage, Piece, Rejected
 from annotator.storage.rundir import SPLITS
 from data_cards.views.passage import PassageView
-from tests.commands import fingerprints
+from tests.commands import answers_in_ledger, fingerprints
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 
@@ -117,8 +116,7 @@ def test_an_interrupted_build_in_a_loop_stops_and_continues(tmp_path: Path) -> N
                 loop.run_until_complete(cell())
         finally:
             loop.close()
-        with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
-            kept = len(ledger)
+        kept = answers_in_ledger(tmp_path / "run")
         asked = len(endpoint.requests)
         assert 0 < kept < asked + 1
         run = annotator.build(out=tmp_path / "run")

@@ -31,7 +31,7 @@ from data_cards.audit.dataset import find
 from data_cards.audit.mentions import distribution, frequency, label_figures, mention_figures, span_figures
 from data_cards.audit.problems import notes
 from data_cards.audit.reading import N, ngrams_of, read_annotations
-from tests.commands import vner, vner_process
+from tests.commands import must_succeed, vner, vner_process
 from tests.rundirs import Item, make_run, rewrite, syllables, write
 
 ITEMS = (
@@ -410,8 +410,7 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 def test_the_command(run: RunDir, tmp_path: Path) -> None:
     """``audit`` prints what it writes, and --compare shows the differences of two builds."""
-    told = vner("audit", run.root, "--json")
-    assert told.exit_code == 0, told.output
+    told = must_succeed(vner("audit", run.root, "--json"))
     assert json.loads(told.stdout) == json.loads(run.audit.read_text(encoding="utf-8"))
     shown = vner("audit", run.root).stdout
     assert "no problems" in shown

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from annotator.ledger import Ledger
 from annotator.storage import tables
-from tests.commands import asking, build, fingerprints, vner
+from tests.commands import answers_in_ledger, asking, build, fingerprints, must_succeed, vner
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint
 
@@ -93,8 +92,7 @@ def test_a_broken_line_in_the_middle_is_counted_with_its_number(endpoint: Endpoi
     """A broken line is rejected with its number; the other lines are used."""
     source = tmp_path / "news.jsonl"
     source.write_text("\n".join([ARTICLES[0], '{"id": 7, "text": "Xin', *ARTICLES[1:]]), encoding="utf-8")
-    result = build(endpoint, tmp_path / "run", source=source)
-    assert result.exit_code == 0, result.output
+    must_succeed(build(endpoint, tmp_path / "run", source=source))
     (row,) = [row for row in tables.rows(tmp_path / "run" / "rejected.parquet") if row["stage"] == "sample"]
     assert row["record_id"] == "news.jsonl:2"
     assert row["value"].startswith('{"id": 7')
@@ -140,7 +138,7 @@ def test_a_damaged_file_is_named_and_rebuilt(endpoint: Endpoint, tmp_path: Path)
     before, asked = fingerprints(out), endpoint.asked.total()
     (out / "passages.parquet").write_bytes(b"PAR1 torn")
     one_line(vner("explode", "--out", out, "--negatives", 1, "--quiet"), 1, "passages.parquet")
-    assert build(endpoint, out, "--docs", 3, "--fresh").exit_code == 0
+    must_succeed(build(endpoint, out, "--docs", 3, "--fresh"))
     assert fingerprints(out) == before
     assert endpoint.asked.total() == asked
 
@@ -163,9 +161,8 @@ def test_a_full_disk(endpoint: Endpoint, tmp_path: Path, undisturbed: Path) -> N
         assert process.stderr.startswith("error: cannot"), process.stderr
         assert process.stderr.count("\n") == 1, process.stderr
     assert failures >= 2
-    assert build(endpoint, out).exit_code == 0
-    with Ledger(out / "completions.sqlite") as ledger:
-        assert len(ledger) == len(endpoint.asked)
+    must_succeed(build(endpoint, out))
+    assert answers_in_ledger(out) == len(endpoint.asked)
     assert fingerprints(out) == fingerprints(undisturbed)
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
@@ -173,12 +170,12 @@ def test_a_full_disk(endpoint: Endpoint, tmp_path: Path, undisturbed: Path) -> N
 def test_an_unfinished_run_is_not_damaged(endpoint: Endpoint, tmp_path: Path) -> None:
     """An unfinished run is reported with the command to finish it; its passages can be shown."""
     run = tmp_path / "run"
-    assert vner("sample", "--out", run, "--docs", "8", "--quiet").exit_code == 0
+    must_succeed(vner("sample", "--out", run, "--docs", "8", "--quiet"))
     for command in ("show", "audit", "report"):
         one_line(vner(command, run), 1, f"is not finished; finish it first: vner-annotate build --out {run}")
-    assert vner("chunk", "--out", run, "--quiet").exit_code == 0
+    must_succeed(vner("chunk", "--out", run, "--quiet"))
     (run / "rejected.parquet").unlink(missing_ok=True)  # written at the end of a build
-    assert vner("show", run).exit_code == 0
+    must_succeed(vner("show", run))
     one_line(vner("export", run, "-f", "jsonl", "-o", tmp_path / "x"), 1, "is not finished")
 
 

@@ -23,7 +23,7 @@ from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.batch import read_result, request_line
 from tests.batch_endpoint import BatchEndpoint, Line, answered, refused, too_late
-from tests.commands import answers_in_ledger, asking, build, fingerprints, vner, vner_process, wait_for
+from tests.commands import answers_in_ledger, asking, build, fingerprints, must_succeed, vner, vner_process, wait_for
 from tests.endpoint import Endpoint, completion
 
 pytestmark = pytest.mark.slow
@@ -82,15 +82,14 @@ def test_submit_wait_collect(api: BatchEndpoint, endpoint: Endpoint, tmp_path: P
     assert answers_in_ledger(out) == 0
 
     api.finish()
-    done = batch(api, out, provider=provider)
-    assert done.exit_code == 0, done.output
+    done = must_succeed(batch(api, out, provider=provider))
     assert "completed, collected" in done.stdout
     assert answers_in_ledger(out) == len(passages)
-    assert batch(api, out, provider=provider).exit_code == 0
+    must_succeed(batch(api, out, provider=provider))
     assert api.seen.count("POST batches") == api.seen.count("POST files") == 1
     assert list((out / ".batches").iterdir()) == []
 
-    assert vner("build", "--out", out).exit_code == 0
+    must_succeed(vner("build", "--out", out))
     build(endpoint, tmp_path / "online", "--docs", DOCS)
     one, other = fingerprints(out), fingerprints(tmp_path / "online")
     if provider == "groq":  # audit.json names the provider
@@ -112,7 +111,7 @@ def test_batches_keep_the_limits(api: BatchEndpoint, tmp_path: Path, monkeypatch
     assert len(keys) == tables.count(tmp_path / "run" / "passages.parquet")
     for name in api.batches:
         api.finish(batch_id=name)
-    assert batch(api, tmp_path / "run").exit_code == 0
+    must_succeed(batch(api, tmp_path / "run"))
 
 
 def test_limits_are_the_published_ones() -> None:
@@ -136,7 +135,7 @@ def test_refused_requests_are_recorded_and_submitted_later(api: BatchEndpoint, t
     assert batch(api, out).exit_code == 3
     assert {line["custom_id"] for line in api.requests("batch_2")} == unlucky
     api.finish()
-    assert batch(api, out).exit_code == 0
+    must_succeed(batch(api, out))
 
 
 def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_path: Path) -> None:
@@ -151,7 +150,7 @@ def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_pa
     assert [line["custom_id"] for line in again] == [line["custom_id"] for line in asked]
     assert {(line["body"]["max_completion_tokens"], line["body"].get("max_tokens")) for line in again} == {(1024, None)}
     api.finish()
-    assert batch(api, out).exit_code == 0
+    must_succeed(batch(api, out))
     report = RunDir(out).read_manifest()["stages"]["annotate"]["report"]
     assert report["sent_as"] == {"max_tokens": "max_completion_tokens"}
 
@@ -192,8 +191,7 @@ def test_answers_of_an_expired_batch_are_kept(
     assert reasons(out) == {"unanswered: batch expired": len(late) - 1 + (status == "expired")} | (
         {"unanswered: batch cancelled": 1} if status == "cancelled" else {}
     )
-    online = vner("annotate", "--out", out, *asking(endpoint), "-q")
-    assert online.exit_code == 0, online.output
+    must_succeed(vner("annotate", "--out", out, *asking(endpoint), "-q"))
     assert endpoint.asked.total() == len(late)
     assert answers_in_ledger(out) == len(requests)
 
@@ -210,7 +208,7 @@ def test_a_failed_batch(api: BatchEndpoint, tmp_path: Path) -> None:
     batch(api, out)
     assert len(api.batches) == 2
     api.finish()
-    assert batch(api, out).exit_code == 0
+    must_succeed(batch(api, out))
 
 
 def test_a_wrong_key_submits_nothing_and_is_never_shown(api: BatchEndpoint, tmp_path: Path) -> None:
@@ -245,7 +243,7 @@ def test_a_failed_step_is_repeated(api: BatchEndpoint, tmp_path: Path, kind: str
     assert batch(api, out).exit_code == (0 if kind == "GET content" else 3)
     if kind != "GET content":
         api.finish()
-        assert batch(api, out).exit_code == 0
+        must_succeed(batch(api, out))
     assert len(api.batches) == 1
 
 
@@ -284,8 +282,7 @@ def test_killed_between_two_steps(api: BatchEndpoint, tmp_path: Path, kind: str,
     if kind != "GET content":
         assert batch(api, out, provider=provider).exit_code == 3
         api.finish()
-    done = batch(api, out, provider=provider)
-    assert done.exit_code == 0, done.output
+    must_succeed(batch(api, out, provider=provider))
     assert api.seen.count("POST batches") == 1
     assert api.seen.count("POST files") == (2 if kind == "POST files" else 1)
     assert answers_in_ledger(out) == tables.count(out / "passages.parquet")
@@ -299,7 +296,7 @@ def test_another_directory_finds_the_batch(api: BatchEndpoint, tmp_path: Path) -
     assert found.exit_code == 3
     assert len(api.batches) == 1
     api.finish()
-    assert batch(api, tmp_path / "new").exit_code == 0
+    must_succeed(batch(api, tmp_path / "new"))
     api.fail("no")
     assert batch(api, tmp_path / "third").exit_code == 3
     assert len(api.batches) == 2
@@ -316,8 +313,7 @@ def test_malformed_results(api: BatchEndpoint, tmp_path: Path) -> None:
     bad = [b"null", b"7", b'{"custom_id": 5}', b"[" * 100_000, b"\xff\xfe", b"", b'{"custom_id": "x", "resp']
     extra = b"\n".join([*(json.dumps(line).encode() for line in strangers), *bad])
     api.finish(lambda line: answered(line, content), extra=extra)
-    result = batch(api, out, "--json")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(batch(api, out, "--json"))
     (entry,) = json.loads(result.stdout)["batches"]
     assert entry["unknown"] == len(strangers) + len(bad) - 1  # an empty line is not counted
     with Ledger(out / "completions.sqlite") as ledger:
@@ -359,7 +355,7 @@ def test_results_that_are_gone(api: BatchEndpoint, tmp_path: Path) -> None:
     assert {row["detail"] for row in tables.rows(out / "rejected.parquet") if "results are gone" in row["detail"]}
     batch(api, out)
     api.finish()
-    assert batch(api, out).exit_code == 0
+    must_succeed(batch(api, out))
 
 
 def test_what_is_in_a_batch_is_not_asked_online(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
@@ -375,7 +371,7 @@ def test_what_is_in_a_batch_is_not_asked_online(api: BatchEndpoint, endpoint: En
     assert plan["passages"]["to_ask"] == plan["tokens"]["total"] == 0
     assert endpoint.asked.total() == 0
     api.finish()
-    assert vner("annotate", "--batch", "--out", out, *asking(api), "-q").exit_code == 0
+    must_succeed(vner("annotate", "--batch", "--out", out, *asking(api), "-q"))
 
 
 def test_wrong_usage(api: BatchEndpoint, endpoint: Endpoint, tmp_path: Path) -> None:
@@ -399,7 +395,7 @@ def test_an_endpoint_without_batches(api: BatchEndpoint, endpoint: Endpoint, tmp
     assert result.exit_code == 1
     assert "does it have a Batch API?" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    assert vner("annotate", "--out", tmp_path / "run", *asking(endpoint), "-q").exit_code == 0
+    must_succeed(vner("annotate", "--out", tmp_path / "run", *asking(endpoint), "-q"))
     assert endpoint.asked.total() == answers_in_ledger(tmp_path / "run") > 0
 
 

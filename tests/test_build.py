@@ -15,11 +15,20 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from annotator.ledger import Ledger
 from annotator.records import Document, LabelUse
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
-from tests.commands import FILES, asking, build, fingerprints, vner, vner_process, wait_for
+from tests.commands import (
+    FILES,
+    answers_in_ledger,
+    asking,
+    build,
+    fingerprints,
+    must_succeed,
+    vner,
+    vner_process,
+    wait_for,
+)
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, delayed, echo_entities
 
@@ -141,8 +150,7 @@ def test_a_second_run_does_nothing(built: tuple[Path, dict[str, Any]], tmp_path:
     """A second run skips all stages; it sends no request and needs no key and no endpoint."""
     out, _ = built
     before = fingerprints(out)
-    result = vner("build", "--out", out, "--json", "--base-url", "http://127.0.0.1:9/v1")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(vner("build", "--out", out, "--json", "--base-url", "http://127.0.0.1:9/v1"))
     assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
     assert fingerprints(out) == before
 
@@ -168,8 +176,7 @@ def test_the_same_through_groq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with Endpoint() as endpoint:
         build(endpoint, tmp_path / "openai")
         asked = endpoint.asked.copy()
-        result = vner("build", "--out", tmp_path / "groq", *asking(endpoint, "groq"))
-        assert result.exit_code == 0, result.output
+        must_succeed(vner("build", "--out", tmp_path / "groq", *asking(endpoint, "groq")))
         assert {passage: number * 2 for passage, number in asked.items()} == endpoint.asked
     same = {name: value for name, value in fingerprints(tmp_path / "openai").items() if name != "audit.json"}
     assert {name: value for name, value in fingerprints(tmp_path / "groq").items() if name != "audit.json"} == same
@@ -179,8 +186,9 @@ def test_a_cheap_setting_is_simply_changed(endpoint: Endpoint, tmp_path: Path) -
     """New negatives and splits need no request; the earlier stages are skipped."""
     build(endpoint, tmp_path / "run")
     asked = endpoint.asked.total()
-    result = vner("explode", "--out", tmp_path / "run", "--negatives", 1, "--split", "0.5,0.25,0.25", "--json")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(
+        vner("explode", "--out", tmp_path / "run", "--negatives", 1, "--split", "0.5,0.25,0.25", "--json")
+    )
     report = json.loads(result.stdout)
     assert report["skipped"] == ["sample", "chunk", "annotate", "clean"]
     assert endpoint.asked.total() == asked
@@ -197,8 +205,7 @@ def test_other_questions_are_refused_and_fresh_starts_over(endpoint: Endpoint, t
     assert refused.exit_code == 2
     assert "was made with --docs 5, not 10" in refused.stderr
     assert fingerprints(out) == before
-    started = build(endpoint, out, "--docs", 10, "--fresh", "--json")
-    assert started.exit_code == 0, started.output
+    must_succeed(build(endpoint, out, "--docs", 10, "--fresh", "--json"))
     assert set(endpoint.asked.values()) == {1}
     assert asked < endpoint.asked.total()
 
@@ -214,7 +221,7 @@ def test_a_setting_that_an_earlier_version_did_not_have_is_refused_too(endpoint:
     refused = build(endpoint, out, "--docs", 5, "--pack")
     assert refused.exit_code == 2
     assert "was made with --pack False, not True" in refused.stderr
-    assert build(endpoint, out, "--docs", 5).exit_code == 0
+    must_succeed(build(endpoint, out, "--docs", 5))
     assert endpoint.asked.total() == asked
 
 
@@ -223,13 +230,13 @@ def test_a_changed_source_is_noticed(endpoint: Endpoint, tmp_path: Path) -> None
     source = tmp_path / "news.jsonl"
     article = (ROOT / "annotator" / "sources" / "bundled" / "health.jsonl").read_text(encoding="utf-8")
     source.write_text(article, encoding="utf-8")
-    assert build(endpoint, tmp_path / "run", source=source).exit_code == 0
+    must_succeed(build(endpoint, tmp_path / "run", source=source))
     source.write_text(article.replace("Bộ Y tế", "Sở Y tế"), encoding="utf-8")
     changed = build(endpoint, tmp_path / "run", source=source)
     assert changed.exit_code == 2
     assert "is not the source of" in changed.stderr
     source.unlink()
-    assert build(endpoint, tmp_path / "run", source=source).exit_code == 0
+    must_succeed(build(endpoint, tmp_path / "run", source=source))
 
 
 def test_stages_alone_make_the_same(built: tuple[Path, dict[str, Any]], endpoint: Endpoint, tmp_path: Path) -> None:
@@ -237,8 +244,7 @@ def test_stages_alone_make_the_same(built: tuple[Path, dict[str, Any]], endpoint
     out, _ = built
     alone = tmp_path / "alone"
     for stage in ("sample", "chunk", "annotate", "clean", "explode"):
-        result = vner(stage, "sample", "--out", alone, *asking(endpoint), "--negatives", "0.5", "--json")
-        assert result.exit_code == 0, result.output
+        result = must_succeed(vner(stage, "sample", "--out", alone, *asking(endpoint), "--negatives", "0.5", "--json"))
         assert set(json.loads(result.stdout)["stage_seconds"]) >= {stage}
     assert fingerprints(alone) == fingerprints(out)
 
@@ -265,7 +271,7 @@ def test_unanswered_passages_are_recorded_and_finished_later(
     assert {row["reason"] for row in rows} == {"unanswered: http 400"}
     assert all("context length exceeded" in row["detail"] for row in rows)
     endpoint.reply = echo_entities
-    assert build(endpoint, tmp_path / "run").exit_code == 0
+    must_succeed(build(endpoint, tmp_path / "run"))
     assert {passage for passage, number in endpoint.asked.items() if number == 2} == unlucky
     assert fingerprints(tmp_path / "run") == fingerprints(undisturbed)
 
@@ -286,8 +292,7 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: Path) -> None:
             time.sleep(rng.random() * 0.6)
             process.kill()
             process.communicate()
-        with Ledger(out / "completions.sqlite") as ledger:
-            in_ledger = len(ledger)
+        in_ledger = answers_in_ledger(out)
         asked = endpoint.asked.total()
         done = vner_process(*arguments)
         _, errors = done.communicate(timeout=600)
@@ -307,8 +312,7 @@ def test_interrupted_by_the_user(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "interrupted; all answers so far are kept" in errors
     assert "Traceback" not in errors
-    with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
-        assert len(ledger) >= 15
+    assert answers_in_ledger(tmp_path / "run") >= 15
 
 
 def test_two_processes_on_one_directory(tmp_path: Path) -> None:
@@ -352,8 +356,9 @@ def test_the_key_is_in_no_file_and_no_output(tmp_path: Path, monkeypatch: pytest
 
 def test_real_news(news_dir: Path, endpoint: Endpoint, tmp_path: Path) -> None:
     """Passages of 150 real articles are exact slices of at most 256 tokens; at most 1 % are too short."""
-    result = build(endpoint, tmp_path / "run", "--docs", 150, "--concurrency", 32, "--json", source=news_dir)
-    assert result.exit_code == 0, result.output
+    result = must_succeed(
+        build(endpoint, tmp_path / "run", "--docs", 150, "--concurrency", 32, "--json", source=news_dir)
+    )
     figures = json.loads(result.stdout)["passages"]
     assert figures["above"] == 0
     assert figures["below"] <= 0.01 * figures["count"]

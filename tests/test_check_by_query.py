@@ -22,7 +22,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from data_cards.report import render
 from tests.batch_endpoint import BatchEndpoint, answered
-from tests.commands import answers_in_ledger, build, vner, vner_process, wait_for
+from tests.commands import answers_in_ledger, build, must_succeed, vner, vner_process, wait_for
 from tests.endpoint import CAPITALS, Answer, Endpoint
 from tests.test_comparing import TEXT, annotation
 from tests.test_second_opinion import ARBITER, digests
@@ -59,7 +59,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a run of a few articles with as many negatives as a check asks about absent types."""
     out = tmp_path_factory.mktemp("built") / "run"
     with Endpoint(first_teacher) as first:
-        assert build(first, out, "--quiet", "--docs", 8, "--negatives", "0.5").exit_code == 0
+        must_succeed(build(first, out, "--quiet", "--docs", 8, "--negatives", "0.5"))
     return out
 
 
@@ -69,8 +69,7 @@ def checked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     out = tmp_path_factory.mktemp("checked") / "run"
     shutil.copytree(built, out)
     with Endpoint(second_teacher) as second:
-        result = vner(*by_query(second, out, "--keep", "arbiter", "--quiet"))
-        assert result.exit_code == 0, result.output
+        must_succeed(vner(*by_query(second, out, "--keep", "arbiter", "--quiet")))
         return out, second.asked
 
 
@@ -118,12 +117,12 @@ def test_a_killed_check_by_query_continues(built: Path, checked: tuple[Path, Cou
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not (out / "check.json").exists()
-        assert vner(*command, "--quiet", "--concurrency", 7).exit_code == 0
+        must_succeed(vner(*command, "--quiet", "--concurrency", 7))
         assert sum(number - 1 for number in second.asked.values()) <= 3
         assert answers_in_ledger(out) - before == len(second.asked)
         asked = second.asked.total()
         for keep in ("union", "arbiter"):
-            assert vner("check", out, "--keep", keep, "--quiet").exit_code == 0
+            must_succeed(vner("check", out, "--keep", keep, "--quiet"))
         assert second.asked.total() == asked
     assert digests(out) == digests(checked[0])
 
@@ -138,11 +137,11 @@ def test_by_batch_the_queries_get_the_same_answers(
     shutil.copytree(built, one)
     shutil.copytree(built, other)
     with Endpoint(second_teacher) as second, BatchEndpoint() as api:
-        assert vner(*by_query(second, one, "--share", 0.5, "--quiet")).exit_code == 0
+        must_succeed(vner(*by_query(second, one, "--share", 0.5, "--quiet")))
         teacher = ["--provider", "openai", "--model", "m2", "--base-url", f"{api.url}/v1", "--share", 0.5]
         assert vner("check", other, "--by", "query", *teacher, "--batch", "--quiet").exit_code == 3
         api.finish(lambda line: answered(line, second_teacher(line["body"]["messages"][-1]["content"], 1).content))
-        assert vner("check", other, "--batch", "--quiet").exit_code == 0
+        must_succeed(vner("check", other, "--batch", "--quiet"))
     assert digests(one)["agreement.parquet"] == digests(other)["agreement.parquet"]
 
 
@@ -222,8 +221,9 @@ def test_the_first_teacher_may_answer_the_queries(built: Path, tmp_path: Path) -
     out = tmp_path / "run"
     shutil.copytree(built, out)
     with Endpoint(second_teacher) as endpoint:
-        result = vner("check", out, "--by", "query", "--base-url", endpoint.url, "--share", 0.3, "--quiet", "--json")
-        assert result.exit_code == 0, result.output
+        result = must_succeed(
+            vner("check", out, "--by", "query", "--base-url", endpoint.url, "--share", 0.3, "--quiet", "--json")
+        )
         assert {request["model"] for request in endpoint.requests} == {"m"}
         figures = json.loads(result.stdout)
         assert figures["teacher"]["prompt"] == "query-ner-vi"
@@ -231,10 +231,9 @@ def test_the_first_teacher_may_answer_the_queries(built: Path, tmp_path: Path) -
         asked = endpoint.asked.total()
         same = vner("check", out, "--by", "passage", "--quiet")
         assert "the first teacher itself" in same.output
-        assert vner("check", out, "--quiet").exit_code == 0
+        must_succeed(vner("check", out, "--quiet"))
         assert endpoint.asked.total() == asked
-        back = vner("check", out, "--by", "passage", "--model", "m3", "--quiet")
-        assert back.exit_code == 0, back.output
+        must_succeed(vner("check", out, "--by", "passage", "--model", "m3", "--quiet"))
         new = [request["messages"][-1]["content"] for request in endpoint.requests[asked:]]
         assert new
         assert not any(QUESTION.search(text) for text in new)
@@ -246,13 +245,12 @@ def test_an_update_keeps_earlier_queries(tmp_path: Path) -> None:
     """After an update, only queries about new passages are sent; earlier opinions stay the same."""
     out = tmp_path / "run"
     with Endpoint(first_teacher) as first, Endpoint(second_teacher) as second:
-        assert build(first, out, "--quiet", "--docs", 3).exit_code == 0
-        assert vner(*by_query(second, out, "--share", 0.8, "--quiet")).exit_code == 0
+        must_succeed(build(first, out, "--quiet", "--docs", 3))
+        must_succeed(vner(*by_query(second, out, "--share", 0.8, "--quiet")))
         before = read(out)
         asked = set(second.asked)
-        done = vner("update", out, "--docs", "+3", "--quiet")
-        assert done.exit_code == 0, done.output
-        assert vner("check", out, "--quiet").exit_code == 0
+        must_succeed(vner("update", out, "--docs", "+3", "--quiet"))
+        must_succeed(vner("check", out, "--quiet"))
         assert set(second.asked.values()) == {1}
         assert asked < set(second.asked)
     assert read(out)[: len(before)] == before
@@ -279,9 +277,8 @@ def test_queries_have_the_definitions_of_the_samples(tmp_path: Path) -> None:
     out, types = tmp_path / "run", tmp_path / "types.txt"
     types.write_text("person: a human being\nlocation\norganization\nlaw\n", encoding="utf-8")
     with Endpoint(first_teacher) as first, Endpoint(second_teacher) as second:
-        done = build(first, out, "--types", types, "--instruction", "definition", "--docs", 2, "--quiet")
-        assert done.exit_code == 0, done.output
-        assert vner(*by_query(second, out, "--quiet")).exit_code == 0
+        must_succeed(build(first, out, "--types", types, "--instruction", "definition", "--docs", 2, "--quiet"))
+        must_succeed(vner(*by_query(second, out, "--quiet")))
         asked = {found[2] for text in second.asked if (found := QUESTION.search(text))}
     samples = pq.read_table(RunDir(out).samples("train")).to_pylist()
     assert {row["instruction"] for row in samples} <= asked
@@ -299,7 +296,7 @@ def test_a_plan_prices_the_queries(built: Path, tmp_path: Path) -> None:
         plan = json.loads(vner("plan", "--out", out, "--check", *flags, *prices).stdout)
         assert not second.requests
         assert plan["cost"]["usd"] > 0
-        assert vner("check", out, *flags, "--quiet").exit_code == 0
+        must_succeed(vner("check", out, *flags, "--quiet"))
         assert second.asked.total() == plan["questions"]["to_ask"] > 0
         after = json.loads(vner("plan", "--out", out, "--check", *prices).stdout)
         assert (after["questions"]["to_ask"], after["seen"]["unread"]) == (0, 0)
@@ -328,11 +325,11 @@ def test_a_plan_prices_the_arbiter(built: Path, tmp_path: Path) -> None:
         assert "at most" in " ".join(vner(*flags).stdout.split())
         assert "arbiter" not in json.loads(vner(*flags, "--json", "--keep", "all").stdout)
         assert not second.requests
-        assert vner("check", out, *teacher, "--share", 0.8).exit_code == 0
+        must_succeed(vner("check", out, *teacher, "--share", 0.8))
         more = json.loads(vner(*flags, "--json", "--share", 1).stdout)["arbiter"]
         exact = json.loads(vner(*flags, "--json").stdout)["arbiter"]
         before = second.asked.total()
-        assert vner("check", out, "--keep", "arbiter", "--quiet").exit_code == 0
+        must_succeed(vner("check", out, "--keep", "arbiter", "--quiet"))
         assert second.asked.total() - before == exact["requests"] > 0
         assert exact["requests"] < more["requests"] <= assumed["requests"]
         assert json.loads(vner(*flags, "--json").stdout)["arbiter"]["requests"] == 0
@@ -352,8 +349,7 @@ def test_token_probabilities_of_the_answers_enter_the_doubt(built: Path, tmp_pat
         return Answer(content=content, logprobs={"content": tokens})
 
     with Endpoint(unsure) as second:
-        result = vner(*by_query(second, out, "--option", "logprobs=true", "--quiet"))
-        assert result.exit_code == 0, result.output
+        must_succeed(vner(*by_query(second, out, "--option", "logprobs=true", "--quiet")))
     rows = list(read_opinions(out / "agreement.parquet"))
     own = [one for one in rows if one.teacher != "first"]
     assert own

@@ -17,7 +17,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards.audit.agreement import whole
 from data_cards.report import render
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.endpoint import Answer, Endpoint
 from tests.test_second_opinion import check, digests, second_teacher
 
@@ -89,10 +89,9 @@ def test_estimates_of_a_share_are_shown(tmp_path: Path) -> None:
     """Terminal, audit, report and card show the estimates of a share, but not of a full check."""
     out = tmp_path / "run"
     with Endpoint() as first, Endpoint(second_teacher) as second:
-        assert vner("build", "--out", out, "--provider", "openai", "--model", "m", "--base-url", first.url,
-                    "--quiet").exit_code == 0  # fmt: skip
-        result = check(second, out, "--share", 0.3, "--keep", "agreed")
-        assert result.exit_code == 0, result.output
+        must_succeed(vner("build", "--out", out, "--provider", "openai", "--model", "m", "--base-url", first.url,
+                    "--quiet"))  # fmt: skip
+        result = must_succeed(check(second, out, "--share", 0.3, "--keep", "agreed"))
         audit = json.loads((out / "audit.json").read_text())
         assert 0 < audit["agreement"]["whole"]["f1"]["low"] < audit["agreement"]["whole"]["f1"]["high"] < 1
         shown = (" ".join(result.stdout.split()), render(RunDir(out), audit, 0), (out / "README.md").read_text())
@@ -118,14 +117,14 @@ def test_a_check_of_an_older_version_keeps_its_draw(tmp_path: Path) -> None:
         del settings["draw"]
         (out / "check.json").write_text(json.dumps(settings))
         second.asked.clear()
-        assert check(second, out, "--share", 0.4).exit_code == 0
+        must_succeed(check(second, out, "--share", 0.4))
         texts = {one.id: one.text for one in tables.read_passages(out / "passages.parquet")}
         drawn = {text for identity, text in texts.items() if fraction(0, identity) < 0.4}
         assert set(second.asked) < drawn
         again = tmp_path / "again"
         shutil.copytree(out, again)
         before = second.asked.total()
-        assert vner("check", again, "--quiet").exit_code == 0
+        must_succeed(vner("check", again, "--quiet"))
         assert second.asked.total() == before
         assert digests(again) == digests(out)
     assert "draw" not in json.loads((out / "check.json").read_text())
@@ -142,8 +141,8 @@ def test_label_decisions_do_not_change_the_draw(tmp_path: Path) -> None:
 
     with Endpoint(first_teacher) as first, Endpoint(second_teacher) as second:
         vner("build", "--out", out, "--provider", "openai", "--model", "m", "--base-url", first.url, "--quiet")
-        assert check(second, out, "--share", 0.3).exit_code == 0
+        must_succeed(check(second, out, "--share", 0.3))
         asked = second.asked.total()
-        assert vner("labels", "apply", out, labels, "--quiet").exit_code == 0
-        assert vner("check", out, "--quiet").exit_code == 0
+        must_succeed(vner("labels", "apply", out, labels, "--quiet"))
+        must_succeed(vner("check", out, "--quiet"))
         assert second.asked.total() == asked

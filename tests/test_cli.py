@@ -19,7 +19,7 @@ import cli
 from annotator.config.settings import RunConfig, flag
 from annotator.storage.rundir import default_root
 from annotator.terminal.words import have, plural
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.conftest import ROOT
 
 
@@ -68,7 +68,7 @@ def test_help_shows_the_common_flags() -> None:
 def test_a_stage_accepts_settings_of_earlier_stages(tmp_path: Path) -> None:
     """A stage accepts settings of earlier stages, which it may have to run."""
     out = tmp_path / "run"
-    assert vner("chunk", "--docs", "2", "--seed", "3", "--out", out, "-q").exit_code == 0
+    must_succeed(vner("chunk", "--docs", "2", "--seed", "3", "--out", out, "-q"))
 
 
 @pytest.mark.slow
@@ -145,8 +145,7 @@ def test_without_out_the_run_directory_is_printed(tmp_path: Path, monkeypatch: p
     failed = vner("sample", "missing.jsonl")
     assert failed.exit_code == 1
     assert not Path("runs").exists()
-    result = vner("sample", "--docs", "2", "-q")
-    assert result.exit_code == 0
+    result = must_succeed(vner("sample", "--docs", "2", "-q"))
     assert "Run directory: runs/sample\n" in result.stderr
     assert Path("runs/sample/documents.parquet").exists()
 
@@ -198,12 +197,11 @@ def test_numbers_agree_with_their_nouns() -> None:
 
 def test_show_chooses_by_type_and_names_the_next_passage(finished: Path) -> None:
     """``show --type`` shows a passage with the type and names the next one; --random draws one."""
-    first = vner("show", finished, "--type", "Disease")
-    assert first.exit_code == 0, first.output
+    first = must_succeed(vner("show", finished, "--type", "Disease"))
     assert "disease" in first.stdout
     following = re.search(r"Next passage: vner-annotate show \S+ (\S+)", first.stderr)
     assert following
-    assert vner("show", finished, following[1]).exit_code == 0
+    must_succeed(vner("show", finished, following[1]))
     drawn = json.loads(vner("show", finished, "--random", "--json").stdout)
     assert drawn["mentions"]
     wrong = vner("show", finished, "--type", "persn")

@@ -17,7 +17,7 @@ from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Reply, make_teacher
-from tests.commands import asking, build, vner
+from tests.commands import answers_in_ledger, asking, build, must_succeed, vner
 from tests.endpoint import Answer, Endpoint, completion, echo_entities
 
 pytestmark = pytest.mark.slow
@@ -189,7 +189,7 @@ def test_a_refusal_of_everything_stops_the_run(endpoint: Endpoint, tmp_path: Pat
     assert endpoint.asked.total() == 2
     endpoint.refuse = lambda request: None if request.get("temperature") == 1 else Answer(400, body=TEMPERATURE)
     endpoint.reply = echo_entities
-    assert build(endpoint, tmp_path / "run", "--option", "temperature=1", "--fresh").exit_code == 0
+    must_succeed(build(endpoint, tmp_path / "run", "--option", "temperature=1", "--fresh"))
 
 
 def test_a_refused_first_passage_is_only_one(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -214,8 +214,7 @@ def test_max_completion_tokens_is_learnt(endpoint: Endpoint, tmp_path: Path) -> 
         keys = {answered.key for answers in ledger.batches(1000) for answered in answers}
     endpoint.requests.clear()
     endpoint.refuse = lambda request: Answer(400, body=MAX_TOKENS) if "max_tokens" in request else None
-    result = build(endpoint, tmp_path / "run")
-    assert result.exit_code == 0, result.output
+    must_succeed(build(endpoint, tmp_path / "run"))
     assert ["max_tokens" in request for request in endpoint.requests].count(True) == 1
     assert {request.get("max_completion_tokens") for request in endpoint.requests[1:]} == {1024}
     with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
@@ -284,11 +283,10 @@ def test_a_day_limit_ends_the_run(endpoint: Endpoint, tmp_path: Path, headers: d
     assert result.exit_code == 3, result.output
     assert f"nothing more before {time.strftime('%Y-')}" in result.stderr
     assert endpoint.asked.total() <= 10 + 2
-    with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
-        assert 9 <= len(ledger) <= 10
+    assert 9 <= answers_in_ledger(tmp_path / "run") <= 10
     assert (tmp_path / "run" / "annotations.parquet").exists()
     endpoint.reply = echo_entities
-    assert build(endpoint, tmp_path / "run").exit_code == 0
+    must_succeed(build(endpoint, tmp_path / "run"))
 
 
 @pytest.mark.parametrize("unit", [1, 1000])
@@ -314,14 +312,12 @@ def test_one_request_for_several_passages_is_paid_once(endpoint: Endpoint, tmp_p
     source.write_text(json.dumps({"id": "1", "text": " ".join([sentence] * 3)}) + "\n", encoding="utf-8")
     out = tmp_path / "run"
     endpoint.reply = lambda passage, attempt: answer({"content": "[]"})
-    chunked = vner("chunk", source, "--out", out, *asking(endpoint), "--min-tokens", 20, "--max-tokens", 200)
-    assert chunked.exit_code == 0, chunked.output
+    must_succeed(vner("chunk", source, "--out", out, *asking(endpoint), "--min-tokens", 20, "--max-tokens", 200))
     passages = list(tables.read_passages(out / "passages.parquet"))
     tripled = [passages[0], *(type(passages[0])(f"p{n}", *_rest(passages[0])) for n in range(2))]
     with (out / "passages.parquet").open("wb") as file:
         tables.write_records(file, tables.PASSAGE, tripled)
-    result = vner("annotate", "--out", out, "--json")
-    assert result.exit_code == 0, result.output
+    must_succeed(vner("annotate", "--out", out, "--json"))
     (flow,) = RunDir(out).read_manifest()["stages"]["annotate"]["funnel"]
     assert flow["out"] == 3
     assert endpoint.asked.total() == 1

@@ -19,7 +19,7 @@ from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS
 from data_cards.exchange.places import from_utf16
 from normalizers.labels import LabelNormalizer, load_lexicon
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.endpoint import Answer, Endpoint, echo_entities
 
 NEWS = (
@@ -69,14 +69,12 @@ def digests(run: RunDir) -> dict[str, str]:
 
 def export(run: RunDir, name: str, *more: object) -> Path:
     out = run.root.parent / f"for-{name}"
-    result = vner("export", run.root, "--format", name, "--out", out, *more)
-    assert result.exit_code == 0, result.output
+    must_succeed(vner("export", run.root, "--format", name, "--out", out, *more))
     return out
 
 
 def bring_back(run: RunDir, name: str, *files: Path) -> dict[str, Any]:
-    result = vner("import", run.root, "--format", name, *files, "--json", "-q")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(vner("import", run.root, "--format", name, *files, "--json", "-q"))
     report: dict[str, Any] = json.loads(result.stdout)
     assert report["read"] == sum(report[kind] for kind in KINDS)
     return report
@@ -157,7 +155,7 @@ def test_an_import_is_idempotent_and_can_be_undone(run: RunDir) -> None:
     assert again["build"]["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
     assert (digests(run), run.corrections.read_bytes()) == (corrected, stored)
     run.corrections.unlink()
-    assert vner("build", "--out", run.root, "-q").exit_code == 0
+    must_succeed(vner("build", "--out", run.root, "-q"))
     assert digests(run) == before
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from annotator.errors import ConfigError, StudentError
 from annotator.terminal.events import Progress
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.students import make_student, sample, write_samples
 from training.predict import seq2seq
 from training.score.evaluating import evaluate
@@ -54,8 +54,7 @@ def test_a_learning_curve_is_computed_once_with_its_spread(
     out = tmp_path / "out"
     command = ["experiment", "figure-4.2", "--data", str(data), "--out", str(out), "--device", "cpu", "-q",
                "--model", str(data / "base"), "--limit", "5", "--set", "max_steps=1", "--seeds", "2"]  # fmt: skip
-    printed = vner(*command)
-    assert printed.exit_code == 0, printed.output
+    printed = must_succeed(vner(*command))
     report = json.loads((out / "figure-4.2.json").read_text(encoding="utf-8"))
 
     names = sorted(path.name.partition("-")[0] for path in (out / "stages").iterdir())

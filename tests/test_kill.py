@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from annotator.ledger import Ledger
-from tests.commands import asking, fingerprints, vner_process, wait_for
+from tests.commands import answers_in_ledger, asking, fingerprints, vner_process, wait_for
 from tests.endpoint import Answer, Endpoint, delayed, echo_entities
 
 pytestmark = pytest.mark.slow
@@ -33,8 +32,7 @@ def test_ctrl_c_waits_for_no_answer(provider: str, tmp_path: Path, monkeypatch: 
     assert process.returncode == 130
     assert "the same command goes on from there" in errors
     assert "Traceback" not in errors
-    with Ledger(out / "completions.sqlite") as ledger:
-        assert len(ledger) == 20
+    assert answers_in_ledger(out) == 20
 
 
 def test_an_outage_during_a_build(tmp_path: Path, undisturbed: Path) -> None:

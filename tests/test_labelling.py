@@ -14,14 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotator.cleaning.label_decisions import read_decisions
-from annotator.ledger import Ledger
 from annotator.records import LabelUse
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards.labelling.deciding import suggest
 from data_cards.labelling.listing import context
 from normalizers.labels import LabelNormalizer, load_lexicon
-from tests.commands import asking, fingerprints, vner, vner_process, wait_for
+from tests.commands import answers_in_ledger, asking, fingerprints, must_succeed, vner, vner_process, wait_for
 from tests.endpoint import CAPITALS, Answer, Endpoint
 
 HOLY, SPECIALTY, GIFT = "vùng đất thiêng liêng", "đặc sản địa phương", "món quà quê"
@@ -62,8 +61,7 @@ def run(made: Path, tmp_path: Path) -> Path:
 
 
 def listed(run: Path, *more: str) -> dict[str, dict[str, Any]]:
-    result = vner("labels", "list", run, "--json", *more)
-    assert result.exit_code == 0, result.output
+    result = must_succeed(vner("labels", "list", run, "--json", *more))
     return {entry["label"]: entry for entry in json.loads(result.stdout)["labels"]}
 
 
@@ -114,26 +112,22 @@ def test_deciding_in_the_terminal_and_applying(run: Path) -> None:
     """Labels are renamed, merged and dropped in the terminal; applying the decisions sends no request."""
     order = list(listed(run))
     answers = {HOLY: "Sacred Places", SPECIALTY: "1", GIFT: "d"}
-    result = vner("labels", "review", run, stdin="".join(f"{answers[label]}\n" for label in order))
-    assert result.exit_code == 0, result.output
+    result = must_succeed(vner("labels", "review", run, stdin="".join(f"{answers[label]}\n" for label in order)))
     assert "3 labels decided, 0 left" in result.stdout
     suggested = suggest(load_lexicon(), SPECIALTY)[0]
     decisions = read_decisions(run / "labels.toml").labels
     assert decisions == {HOLY: "sacred place", SPECIALTY: suggested, GIFT: None}
     assert "No label waits" in vner("labels", "review", run, stdin="").stdout
     before = fingerprints(run)
-    with Ledger(run / "completions.sqlite") as ledger:
-        answered = len(ledger)
-    applied = vner("labels", "apply", run, "--json")
-    assert applied.exit_code == 0, applied.output
+    answered = answers_in_ledger(run)
+    applied = must_succeed(vner("labels", "apply", run, "--json"))
     report = json.loads(applied.stdout)
     assert report["skipped"] == ["sample", "chunk", "annotate"]
     assert "label needs review" not in report["funnel"][4]["rejected"]
     assert rules(run)["VÙNG_ĐẤT_THIÊNG_LIÊNG"] == ("sacred place", "user")
     assert rules(run)[GIFT] == (None, "user")
     assert listed(run) == {}
-    with Ledger(run / "completions.sqlite") as ledger:
-        assert len(ledger) == answered
+    assert answers_in_ledger(run) == answered
     after = fingerprints(run)
     assert {name for name in after if after[name] == before[name]} == {"documents.parquet", "passages.parquet"}
 
@@ -169,14 +163,14 @@ def test_invalid_answers_are_asked_again(run: Path) -> None:
     assert "did you mean person? Write that, or =persson" in result.stdout
     assert "circle" in result.stdout
     assert read_decisions(run / "labels.toml").labels == {first: second, second: "đặc sản quê"}
-    assert vner("labels", "apply", run).exit_code == 0
+    must_succeed(vner("labels", "apply", run))
     assert set(listed(run)) == {third}
 
 
 def test_an_exported_file_is_edited_and_applied(run: Path, tmp_path: Path) -> None:
     """An exported file decides nothing until a line is uncommented; it is never overwritten."""
     path = tmp_path / "mine.toml"
-    assert vner("labels", "review", run, "--export", path).exit_code == 0
+    must_succeed(vner("labels", "review", run, "--export", path))
     assert read_decisions(path).labels == {}
     text = path.read_text(encoding="utf-8")
     assert listed(run)[HOLY]["examples"][0]["mention"] in text
@@ -186,7 +180,7 @@ def test_an_exported_file_is_edited_and_applied(run: Path, tmp_path: Path) -> No
     again = vner("labels", "review", run, "--export", path)
     assert again.exit_code == 2
     assert "exists already" in again.stderr
-    assert vner("labels", "apply", run, path).exit_code == 0
+    must_succeed(vner("labels", "apply", run, path))
     assert rules(run)[HOLY] == (decided[1], "user")
     assert set(listed(run)) == {SPECIALTY, GIFT}
 
@@ -198,7 +192,7 @@ def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path)
     one.write_text(f'"{HOLY}" = "sacred place"\n', encoding="utf-8")
     shutil.copy(one, other)
     original = fingerprints(run)
-    assert vner("labels", "apply", run, one).exit_code == 0
+    must_succeed(vner("labels", "apply", run, one))
     for arguments in (("--labels", other), ()):
         result = vner("build", "--out", run, "--json", *arguments)
         assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
@@ -208,7 +202,7 @@ def test_the_content_of_the_file_decides_not_its_path(run: Path, tmp_path: Path)
     assert broken.exit_code == 2
     assert f"{other}: " in broken.stderr
     assert "line 1" in broken.stderr
-    assert vner("build", "--out", run, "--labels", "").exit_code == 0
+    must_succeed(vner("build", "--out", run, "--labels", ""))
     assert fingerprints(run) == original
 
 
@@ -229,7 +223,7 @@ def test_applying_asks_no_unanswered_passage(tmp_path: Path) -> None:
         assert applied.exit_code == 3
         assert endpoint.asked.total() == asked
         assert rules(out)[HOLY] == ("sacred place", "user")
-        assert vner("chunk", "sample", "--docs", 3, "--out", tmp_path / "two", *asking(endpoint)).exit_code == 0
+        must_succeed(vner("chunk", "sample", "--docs", 3, "--out", tmp_path / "two", *asking(endpoint)))
         undone = vner("labels", "apply", tmp_path / "two", labels)
         assert undone.exit_code == 2
         assert "the stage annotate" in undone.stderr
@@ -241,18 +235,18 @@ def test_the_teacher_translates_once(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with Endpoint(annotator) as endpoint:
         arguments = ("build", "sample", "--docs", 12, "--out", out, *asking(endpoint), "--translate-labels")
-        assert vner(*arguments).exit_code == 0
+        must_succeed(vner(*arguments))
         assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 1, GIFT: 1}
         asked = endpoint.asked.total()
-        assert vner(*arguments).exit_code == 0
-        assert vner(*arguments, "--fresh").exit_code == 0
+        must_succeed(vner(*arguments))
+        must_succeed(vner(*arguments, "--fresh"))
         assert endpoint.asked.total() == asked
     made = rules(out)
     assert made[HOLY] == made["VÙNG_ĐẤT_THIÊNG_LIÊNG"] == ("sacred place", "teacher")
     assert made[GIFT] == (GIFT, "not english")
     assert made[SPECIALTY] == (SPECIALTY, "not english")
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["translator"]["prompt"]["version"] == 1
-    assert vner("explode", "--out", out, "--no-translate-labels").exit_code == 0
+    must_succeed(vner("explode", "--out", out, "--no-translate-labels"))
     assert rules(out)[HOLY][1] == "not english"
 
 
@@ -266,16 +260,16 @@ def test_a_translation_that_failed_is_asked_again(made: Path, tmp_path: Path) ->
 
     with Endpoint(unlucky) as endpoint:
         address = ("--base-url", endpoint.url)
-        assert vner("build", "--out", run, *address, "--translate-labels").exit_code == 0
+        must_succeed(vner("build", "--out", run, *address, "--translate-labels"))
         assert rules(run)[HOLY] == ("sacred place", "teacher")
         assert rules(run)[SPECIALTY][1] == "not english"
-        assert vner("build", "--out", run, *address).exit_code == 0
+        must_succeed(vner("build", "--out", run, *address))
         assert about_labels(endpoint) == {HOLY: 1, SPECIALTY: 2, GIFT: 1}
         (run / "labels.toml").write_text('"sacred place" = "holy place"\n', encoding="utf-8")
-        assert vner("labels", "apply", run).exit_code == 0
+        must_succeed(vner("labels", "apply", run))
         assert rules(run)[HOLY] == ("holy place", "teacher")
         (run / "labels.toml").write_text(f'"sacred place" = false\n"{SPECIALTY}" = "dish"\n', encoding="utf-8")
-        assert vner("labels", "apply", run).exit_code == 0
+        must_succeed(vner("labels", "apply", run))
         assert (rules(run)[HOLY], rules(run)[SPECIALTY]) == ((None, "user"), ("dish", "user"))
         assert endpoint.asked.total() == 4
 
@@ -293,7 +287,7 @@ def test_translating_needs_a_teacher_that_can(run: Path, tmp_path: Path) -> None
 def test_a_run_without_labels_is_an_error(tmp_path: Path) -> None:
     """A missing run and one that is not cleaned give an error with the command to run."""
     assert "create one with: vner-annotate build" in vner("labels", "list", tmp_path).stderr
-    assert vner("chunk", "sample", "--docs", 2, "--out", tmp_path / "run", "-q").exit_code == 0
+    must_succeed(vner("chunk", "sample", "--docs", 2, "--out", tmp_path / "run", "-q"))
     result = vner("labels", "review", tmp_path / "run")
     assert result.exit_code == 1
     assert "vner-annotate clean --out" in result.stderr

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from annotator.storage import tables
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.endpoint import Answer, Endpoint
 from tests.students import LEARNING, make_student
 from training.prompting import student_input
@@ -44,8 +44,7 @@ def news() -> Iterator[dict[str, str]]:
 
 def succeed(*arguments: object) -> Any:
     """Run a command that must succeed, and return its JSON."""
-    result = vner(*arguments)
-    assert result.exit_code == 0, result.output
+    result = must_succeed(vner(*arguments))
     return json.loads(result.stdout) if "--json" in arguments else None
 
 

@@ -15,7 +15,7 @@ from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.batch import request_line
-from tests.commands import asking, vner
+from tests.commands import asking, must_succeed, vner
 from tests.endpoint import Endpoint
 
 
@@ -36,8 +36,7 @@ def test_options_go_into_each_request(
     where = (*asking(endpoint, provider), "--docs", 3)
     more = ("--option", "reasoning_effort=low", "--option", 'chat_template_kwargs={"enable_thinking": false}',
             "--option", "seed=7", "--option", "temperature=0.5")  # fmt: skip
-    result = vner("annotate", "sample", "--out", tmp_path / "run", *where, *more)
-    assert result.exit_code == 0, result.output
+    must_succeed(vner("annotate", "sample", "--out", tmp_path / "run", *where, *more))
     for request in endpoint.requests:
         assert request["reasoning_effort"] == "low"
         assert request["chat_template_kwargs"] == {"enable_thinking": False}
@@ -93,10 +92,9 @@ def test_options_in_a_file(tmp_path: Path, text: str) -> None:
 def test_a_run_keeps_its_options(endpoint: Endpoint, tmp_path: Path) -> None:
     """A run keeps its options; other ones are refused, since they change the questions."""
     out = tmp_path / "run"
-    first = vner("annotate", "sample", "--docs", 3, "--out", out, *asking(endpoint), "--option", "seed=1")
-    assert first.exit_code == 0, first.output
+    must_succeed(vner("annotate", "sample", "--docs", 3, "--out", out, *asking(endpoint), "--option", "seed=1"))
     asked = endpoint.asked.total()
-    assert vner("build", "--out", out).exit_code == 0
+    must_succeed(vner("build", "--out", out))
     other = vner("build", "--out", out, "--option", "seed=2")
     assert other.exit_code == 2
     assert "--option" in other.stderr

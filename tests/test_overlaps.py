@@ -23,7 +23,7 @@ from annotator.errors import ConfigError
 from annotator.records import Passage, Rejected
 from annotator.sources.benchmark_texts import read_texts
 from annotator.storage import tables
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 
 SENTENCE = "Bệnh nhân số 91 là phi công người Anh, được điều trị tại khoa Hồi sức của Bệnh viện Chợ Rẫy từ ngày 22/5."
 SHORT = "Chị Hoà ở quận Thuỷ Nguyên, Hải Phòng."
@@ -243,8 +243,7 @@ def test_a_build_with_decontamination(tmp_path: Path) -> None:
 
     def chunk(*more: str) -> dict[str, object]:
         command = ["chunk", str(news), "--out", str(out), "--quiet", "--json", *more]
-        result = vner(*command)
-        assert result.exit_code == 0, result.output
+        result = must_succeed(vner(*command))
         found: dict[str, object] = json.loads(result.stdout)
         return found
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from normalizers.text import bare, nfc
 from tests.benchmarks import query, write_benchmark, write_predictions
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.endpoint import Answer, Endpoint
 from training.benchmarks import gold_of, read_benchmark
 from training.score.slips import TELEX, VNI, keys, mistype, tone_key_left
@@ -142,8 +142,7 @@ def test_one_command_predicts_and_scores_all_variants(tmp_path: Path) -> None:
     """One command predicts and scores all variants; a second run predicts nothing again."""
     source = benchmark(tmp_path / "b.parquet")
     asking = ("evaluate", source, "--perturb", "--predictor", "underthesea", "--quiet", "--draws", 20)
-    first = vner(*asking, "--markdown", tmp_path / "table.md")
-    assert first.exit_code == 0, first.output
+    first = must_succeed(vner(*asking, "--markdown", tmp_path / "table.md"))
     assert all(name in first.stdout for name in ("original", *VARIANTS))
     folder = tmp_path / "b-variants"
     made = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in {".parquet", ".jsonl"}}
@@ -175,7 +174,7 @@ def test_an_endpoint_answers_variants(tmp_path: Path) -> None:
         assert "no-diacritics.jsonl: 8 queries without an answer, which count as answered with []" in first.stderr
         assert "the same command asks again" in first.stderr
         assert "lower-case" in first.stdout
-        assert vner(*asking).exit_code == 0
+        must_succeed(vner(*asking))
     assert endpoint.asked.total() == 6 * 16 + 8 + 1  # one probe, after the refused first question
 
 

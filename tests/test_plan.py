@@ -17,7 +17,7 @@ from annotator.storage import tables
 from annotator.teachers.prices import price_of
 from data_cards.views.forecast import duration
 from prompts import load_prompt
-from tests.commands import asking, vner
+from tests.commands import asking, must_succeed, vner
 from tests.endpoint import Answer, Endpoint, completion, echo_entities
 
 
@@ -36,8 +36,7 @@ def metered(passage: str, attempt: int) -> Answer:
 
 
 def planned(*arguments: object) -> dict[str, Any]:
-    result = vner("plan", *arguments, "--json", "--quiet")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(vner("plan", *arguments, "--json", "--quiet"))
     return dict(json.loads(result.stdout))
 
 
@@ -48,8 +47,7 @@ def test_a_plan_asks_nothing_and_the_build_continues_it(endpoint: Endpoint, tmp_
     forecast = planned("sample", "--out", out, *asking(endpoint))
     assert endpoint.asked.total() == 0
     assert not (out / "completions.sqlite").exists()
-    built = vner("build", "--out", out, "--json")
-    assert built.exit_code == 0, built.output
+    built = must_succeed(vner("build", "--out", out, "--json"))
     assert json.loads(built.stdout)["skipped"] == ["sample", "chunk"]
     assert endpoint.asked.total() == forecast["passages"]["to_ask"] > 100
     after = planned("--out", out)
@@ -66,7 +64,7 @@ def test_the_same_text_twice_is_asked_once(endpoint: Endpoint, tmp_path: Path) -
     source.write_text("\n".join(rows), encoding="utf-8")
     sizes = ["--near-duplicates", 0, "--min-tokens", 20, "--max-tokens", 60]
     forecast = planned(source, "--out", tmp_path / "run", *sizes, *asking(endpoint))
-    assert vner("annotate", "--out", tmp_path / "run", "-q").exit_code == 0
+    must_succeed(vner("annotate", "--out", tmp_path / "run", "-q"))
     assert forecast["passages"]["to_ask"] == endpoint.asked.total() < forecast["passages"]["count"]
 
 
@@ -88,7 +86,7 @@ def test_the_forecast_of_tokens_is_near(tmp_path: Path) -> None:
         blind = planned("sample", "--out", out, *asking(endpoint))
         seen = planned("--out", out, "--pilot", 12)
         assert endpoint.asked.total() == 12
-        assert vner("annotate", "--out", out, "-q").exit_code == 0
+        must_succeed(vner("annotate", "--out", out, "-q"))
     with Ledger(out / "completions.sqlite") as ledger:
         rows = ledger._db.execute("SELECT sum(prompt_tokens), sum(completion_tokens), count(*) FROM completions")
         prompt, completion, number = rows.fetchone()
@@ -160,7 +158,7 @@ def test_models_can_be_compared_before_anything_is_asked(endpoint: Endpoint, tmp
     cheap = planned("sample", "--docs", 5, "--out", out, "--provider", "openai", "--model", "gpt-4.1-mini")
     dear = planned("--out", out, "--model", "gpt-4.1")
     assert dear["cost"]["usd"] == pytest.approx(5 * cheap["cost"]["usd"], rel=1e-3)
-    assert vner("annotate", "--out", out, *asking(endpoint), "-q").exit_code == 0
+    must_succeed(vner("annotate", "--out", out, *asking(endpoint), "-q"))
     refused = vner("plan", "--out", out, "--model", "gpt-4.1", "-q")
     assert (refused.exit_code, "--model m, not gpt-4.1" in refused.stderr) == (2, True)
 

@@ -22,7 +22,7 @@ from annotator.config.settings import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
 from annotator.ledger import Answers, Attempt, Failure, Ledger
 from annotator.records import Completion
-from tests.commands import asking, build, fingerprints, vner, vner_process, wait_for
+from tests.commands import asking, build, fingerprints, must_succeed, vner, vner_process, wait_for
 from tests.endpoint import Endpoint, delayed
 from tests.postgres import PASSWORD, Server
 
@@ -233,15 +233,13 @@ def test_a_run_with_a_database_gives_the_same_files(database: str, endpoint: End
     """A database gives the same files as SQLite and the same reuse of answers."""
     build(endpoint, tmp_path / "file")
     asked = endpoint.asked.total()
-    there = build(endpoint, tmp_path / "there", "--ledger", database)
-    assert there.exit_code == 0, there.output
+    must_succeed(build(endpoint, tmp_path / "there", "--ledger", database))
     assert fingerprints(tmp_path / "there") == fingerprints(tmp_path / "file")
     assert not (tmp_path / "there" / "completions.sqlite").exists()
     assert endpoint.asked.total() == 2 * asked
     again = build(endpoint, tmp_path / "there", "--json")
     assert json.loads(again.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
-    fresh = build(endpoint, tmp_path / "other", "--ledger", database)
-    assert fresh.exit_code == 0, fresh.output
+    must_succeed(build(endpoint, tmp_path / "other", "--ledger", database))
     assert endpoint.asked.total() == 2 * asked  # answers are found by content, not by directory
     shown = vner("show", tmp_path / "there", "--json")
     assert json.loads(shown.stdout)["reply"]
@@ -253,8 +251,7 @@ def test_a_directory_moves_from_a_file_to_a_database(database: str, endpoint: En
     """A run moves from SQLite to a database with all answers, without a request."""
     build(endpoint, tmp_path / "run")
     asked, before = endpoint.asked.total(), fingerprints(tmp_path / "run")
-    moved = build(endpoint, tmp_path / "run", "--ledger", database, "--fresh")
-    assert moved.exit_code == 0, moved.output
+    must_succeed(build(endpoint, tmp_path / "run", "--ledger", database, "--fresh"))
     assert endpoint.asked.total() == asked
     assert fingerprints(tmp_path / "run") == before
     with PostgresLedger(database) as there, Ledger(tmp_path / "run" / "completions.sqlite") as file:
@@ -271,8 +268,7 @@ def test_the_password_is_written_nowhere(postgres: Server, endpoint: Endpoint, t
         assert refused.exit_code == 2
         assert PASSWORD not in refused.output
     monkeypatch.setenv("VNER_LEDGER", whole)
-    result = build(endpoint, tmp_path / "run")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(build(endpoint, tmp_path / "run"))
     assert PASSWORD not in result.output
     for path in (tmp_path / "run").rglob("*"):
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes()

@@ -19,7 +19,7 @@ from annotator.ledger import Ledger
 from annotator.records import Sample
 from annotator.terminal.events import Progress
 from tests.benchmarks import query, write_benchmark, write_predictions
-from tests.commands import vner, vner_process, wait_for
+from tests.commands import must_succeed, vner, vner_process, wait_for
 from tests.endpoint import CAPITALS, Answer, Endpoint, delayed
 from tests.tiny_models import make_tokenizer, save_student, save_tagger
 from training.benchmarks import read_predictions
@@ -146,8 +146,8 @@ def test_a_model_behind_an_endpoint_answers(tmp_path: Path) -> None:
     source, out = benchmark(tmp_path / "b.parquet"), tmp_path / "p.jsonl"
     with Endpoint(places) as endpoint:
         asking = ("--predictor", "openai:m", "--base-url", endpoint.url, "--option", "top_k=1", "--out", out, "--quiet")
-        assert vner("predict", source, *asking).exit_code == 0
-        assert vner("predict", source, *asking).exit_code == 0
+        must_succeed(vner("predict", source, *asking))
+        must_succeed(vner("predict", source, *asking))
     assert endpoint.asked.total() == 18
     assert endpoint.requests[0]["top_k"] == 1
     content = endpoint.requests[0]["messages"][-1]["content"]
@@ -169,7 +169,7 @@ def test_a_killed_run_pays_for_no_answer_twice(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=600)
         assert not out.exists() or out.read_bytes().count(b"\n") < 120
-        assert vner("predict", source, *asking).exit_code == 0
+        must_succeed(vner("predict", source, *asking))
     assert len(endpoint.asked) == 120
     assert endpoint.asked.total() <= 124
     assert len(read_predictions(out)) == 120
@@ -188,7 +188,7 @@ def test_failed_queries_are_reported_and_asked_again(tmp_path: Path) -> None:
         assert first.exit_code == 3
         assert "1 of 18 queries have no answer" in first.stderr
         assert len(read_predictions(out)) == 17
-        assert vner("predict", source, *asking).exit_code == 0
+        must_succeed(vner("predict", source, *asking))
     with Ledger(ledger_of(out)) as ledger:
         assert len(ledger) == 18
 
@@ -219,8 +219,7 @@ def test_a_student_always_writes_a_list(student: Path, tmp_path: Path, monkeypat
     source = benchmark(tmp_path / "b.parquet", 4)
     asking = ("--predictor", f"hf:{student}", "--device", "cpu", "--batch-size", 5, "--quiet")
     for name in ("one", "two"):
-        result = vner("predict", source, *asking, "--out", tmp_path / f"{name}.jsonl")
-        assert result.exit_code == 0, result.output
+        must_succeed(vner("predict", source, *asking, "--out", tmp_path / f"{name}.jsonl"))
     answers = read_predictions(tmp_path / "one.jsonl")
     assert len(answers) == 12
     assert all(isinstance(json.loads(answer), list) for answer in answers.values())
@@ -356,7 +355,7 @@ def test_the_user_sees_and_changes_the_table(tmp_path: Path) -> None:
     own.write_text(shown.replace('"person", "name"', '"date"'), encoding="utf-8-sig")  # with a byte order mark
     assert load_map("underthesea", own).of("PER") == {"date"}
     asking = ("predict", source, "--predictor", "underthesea", "--out", out, "--quiet")
-    assert vner(*asking, "--map", own).exit_code == 0
+    must_succeed(vner(*asking, "--map", own))
     answers = read_predictions(out)
     assert answers["0-person"] == "[]"
     assert answers["0-date"] == '["Nguyễn Văn An"]'
@@ -399,10 +398,9 @@ def test_a_token_classifier_answers(tmp_path: Path) -> None:
     source = benchmark(tmp_path / "b.parquet", 4)
     texts = [f"đến đến {name} đến đến {place} lần thứ ." for name in NAMES for place in PLACES] + ["0 1 2 3 . Ông đến"]
     folder = save_tagger(tmp_path / "tagger", texts, ["B-PER", "I-PER"])
-    result = vner(
-        "predict", source, "--predictor", f"token-classification:{folder}", "--out", tmp_path / "p.jsonl", "-q"
+    must_succeed(
+        vner("predict", source, "--predictor", f"token-classification:{folder}", "--out", tmp_path / "p.jsonl", "-q")
     )
-    assert result.exit_code == 0, result.output
     answers = read_predictions(tmp_path / "p.jsonl")
     assert json.loads(answers["0-person"])[-1] == "Hà Nội"
     assert json.loads(answers["0-location"]) == []

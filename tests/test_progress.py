@@ -15,7 +15,7 @@ from annotator.run import runner
 from annotator.terminal.events import Progress, displayed
 from annotator.terminal.progress import LiveProgress, PlainProgress
 from data_cards.views.terminal import cost_line
-from tests.commands import asking, vner
+from tests.commands import asking, must_succeed, vner
 from tests.endpoint import Answer, Endpoint, echo_entities
 
 
@@ -99,7 +99,7 @@ def test_a_build_has_one_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return Recorded(1)
 
     monkeypatch.setattr(runner, "make_engine", make)
-    assert vner("build", "sample", "--docs", "3", "--out", tmp_path / "run", "-q").exit_code == 0
+    must_succeed(vner("build", "sample", "--docs", "3", "--out", tmp_path / "run", "-q"))
     assert events[0] == "made"
     assert events[-1] == "closed"
     assert events.count("made") == events.count("closed") == 1

@@ -15,7 +15,7 @@ import pytest
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError
 from annotator.teachers.http import proxy_of
-from tests.commands import asking, build, vner
+from tests.commands import asking, build, must_succeed, vner
 from tests.endpoint import Answer, Endpoint
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -77,8 +77,7 @@ def test_no_proxy_is_used_for_localhost(
     """A local server is asked directly, whatever proxies the environment has."""
     monkeypatch.setenv("ALL_PROXY", value)
     monkeypatch.setenv("HTTP_PROXY", value)
-    result = build(endpoint, tmp_path / "run")
-    assert result.exit_code == 0, result.output
+    must_succeed(build(endpoint, tmp_path / "run"))
 
 
 @pytest.mark.parametrize("value", ["socks5://127.0.0.1:9", "ftp://x"])
@@ -88,8 +87,7 @@ def test_groq_uses_no_proxy_for_localhost(
     """The Groq SDK, which would use ALL_PROXY or fail, asks a local server directly."""
     monkeypatch.setenv("GROQ_API_KEY", "gsk-x")
     monkeypatch.setenv("ALL_PROXY", value)
-    result = vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "run", *asking(endpoint, "groq"))
-    assert result.exit_code == 0, result.output
+    must_succeed(vner("annotate", "sample", "--docs", 3, "--out", tmp_path / "run", *asking(endpoint, "groq")))
 
 
 def test_a_socks_proxy_is_used(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

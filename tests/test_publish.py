@@ -24,7 +24,7 @@ from annotator.records import Rejected
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
 from annotator.storage.rundir import SPLITS, RunDir, opened
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.conftest import ROOT
 from tests.hub_endpoint import GOOD_TOKEN, Fault, Hub, Repository
 
@@ -88,8 +88,7 @@ def refused(result: Result, *words: str) -> None:
 
 def test_one_commit_has_all_files(run: RunDir, hub: Hub) -> None:
     """The run is published in one commit to a new dataset, and the address is printed at the end."""
-    result = publish(run, "--licence", "cc-by-4.0", "--message", "Bản đầu tiên")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(publish(run, "--licence", "cc-by-4.0", "--message", "Bản đầu tiên"))
     files = hub.files(NAME)
     assert set(files) == SENT | {".gitattributes"}
     for split in SPLITS:
@@ -107,7 +106,7 @@ def test_no_local_paths_or_addresses_are_sent(run: RunDir, hub: Hub) -> None:
     config = run.read_manifest()["config"]
     assert "127.0.0.1" in config["base_url"]
     write_json(run.manifest, {**run.read_manifest(), "source": {"name": "/home/someone/news", "fingerprint": "x"}})
-    assert publish(run).exit_code == 0
+    must_succeed(publish(run))
     sent = b"".join(content for path, content in hub.files(NAME).items() if not path.endswith(".parquet"))
     assert config["base_url"].encode() not in sent
     assert b"someone" not in sent
@@ -125,7 +124,7 @@ def test_no_rejected_record_is_sent(run: RunDir, hub: Hub) -> None:
     write_report(run)
     assert secret in run.audit.read_text(encoding="utf-8")
     assert secret in run.report.read_text(encoding="utf-8")
-    assert publish(run, "--anyway").exit_code == 0
+    must_succeed(publish(run, "--anyway"))
     sent = {path: content for path, content in hub.files(NAME).items() if not path.endswith(".parquet")}
     assert not [path for path, content in sent.items() if secret.encode() in content]
     assert [kind["count"] for kind in json.loads(sent["audit.json"])["rejected"]] == [1] * len(STAGES)
@@ -145,15 +144,14 @@ def test_the_ledger_when_it_is_asked_for(run: RunDir, hub: Hub, tmp_path: Path) 
     """``--include ledger`` sends the whole ledger with a warning; a run without it removes the file."""
     from annotator.ledger import Ledger
 
-    result = publish(run, "--include", "ledger", "--include", "rejected")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(publish(run, "--include", "ledger", "--include", "rejected"))
     assert "every reply of the teacher" in result.stdout
     copy = tmp_path / "copy.sqlite"
     copy.write_bytes(hub.files(NAME)["completions.sqlite"])
     with Ledger(copy) as sent, Ledger(run.ledger) as own:
         assert len(sent) == len(own) > 0
     assert "rejected.parquet" in hub.files(NAME)
-    assert publish(run).exit_code == 0
+    must_succeed(publish(run))
     assert set(hub.files(NAME)) == SENT | {".gitattributes"}  # without --include it is removed
     assert publish(run, "--include", "keys").exit_code == 2
 
@@ -164,7 +162,7 @@ def test_figures_and_report_are_sent(run: RunDir, hub: Hub) -> None:
     (run.root / "figures" / "top types.png").write_bytes(b"png")
     (run.root / "figures" / "top types.svg").write_bytes(b"svg")
     (run.root / "report.html").write_text("report", encoding="utf-8")
-    assert publish(run).exit_code == 0
+    must_succeed(publish(run))
     assert {"figures/top types.png", "figures/top types.svg", "report.html"} <= set(hub.files(NAME))
     hub.files(NAME)["notes.txt"] = b"of a person"
     shutil.rmtree(run.root / "figures")
@@ -178,15 +176,14 @@ def test_files_of_another_program_are_not_removed(run: RunDir, hub: Hub) -> None
     """A file that this program did not publish is never removed, whatever its name."""
     hub.repositories[NAME] = Repository()
     hub.files(NAME)["documents.parquet"] = b"theirs"
-    assert publish(run).exit_code == 0
+    must_succeed(publish(run))
     assert hub.files(NAME)["documents.parquet"] == b"theirs"
 
 
 def test_a_dry_run_shows_and_sends_nothing(run: RunDir, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """--dry-run lists the files with sizes and notes the unknown licence; it needs no token and no request."""
     monkeypatch.delenv("HF_TOKEN")
-    result = publish(run, "--dry-run", "--private")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(publish(run, "--dry-run", "--private"))
     for words in (*SENT, NAME, "private dataset", "licence of the dataset is unknown", "Nothing was sent", " kB"):
         assert words in result.stdout, words
     assert not hub.requests
@@ -208,8 +205,7 @@ def test_an_unchanged_run_is_not_sent_again(run: RunDir, hub: Hub) -> None:
     """Publishing an unchanged run sends no file, makes no commit and reports that nothing is new."""
     publish(run)
     stored, commits = hub.stored.copy(), len(hub.repositories[NAME].messages)
-    result = publish(run)
-    assert result.exit_code == 0, result.output
+    result = must_succeed(publish(run))
     assert "Nothing new" in result.stdout
     assert hub.stored == stored
     assert len(hub.repositories[NAME].messages) == commits
@@ -219,7 +215,7 @@ def test_only_what_changed_is_sent_again(run: RunDir, hub: Hub) -> None:
     """A new licence sends only README.md and croissant.json."""
     publish(run)
     stored = hub.stored.copy()
-    assert publish(run, "--licence", "cc-by-4.0").exit_code == 0
+    must_succeed(publish(run, "--licence", "cc-by-4.0"))
     cards = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (run.card, run.croissant)}
     assert {oid for oid, number in hub.stored.items() if number > stored[oid]} == cards
     assert b"license: cc-by-4.0" in hub.files(NAME)["README.md"]
@@ -228,16 +224,16 @@ def test_only_what_changed_is_sent_again(run: RunDir, hub: Hub) -> None:
 def test_large_files_go_in_parts(run: RunDir, hub: Hub) -> None:
     """Large files are sent as multipart uploads and assembled in order."""
     hub.chunk_size = 5000
-    assert publish(run).exit_code == 0
+    must_succeed(publish(run))
     assert any("/store/" in request and request.endswith("/3") for request in hub.requests)
     assert hub.files(NAME)["annotations.parquet"] == run.annotations.read_bytes()
 
 
 def test_private(run: RunDir, hub: Hub) -> None:
     """--private creates a private dataset and refuses to publish to a public one."""
-    assert publish(run, "--private").exit_code == 0
+    must_succeed(publish(run, "--private"))
     assert hub.repositories[NAME].private
-    assert publish(run, name="org/open").exit_code == 0
+    must_succeed(publish(run, name="org/open"))
     commits = len(hub.repositories["org/open"].messages)
     refused(publish(run, "--private", "--licence", "other", name="org/open"), "is public")
     assert len(hub.repositories["org/open"].messages) == commits
@@ -245,12 +241,11 @@ def test_private(run: RunDir, hub: Hub) -> None:
 
 def test_a_branch_is_created_if_needed(run: RunDir, hub: Hub) -> None:
     """--revision creates the branch if needed and leaves main as it is."""
-    result = publish(run, "--revision", "v2")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(publish(run, "--revision", "v2"))
     assert set(hub.files(NAME, "v2")) == SENT | {".gitattributes"}
     assert set(hub.files(NAME)) == {".gitattributes"}
     assert result.stdout.strip().endswith(f"/datasets/{NAME}/tree/v2")
-    assert publish(run, "--revision", "v2").exit_code == 0
+    must_succeed(publish(run, "--revision", "v2"))
 
 
 def test_what_was_published_loads(run: RunDir, hub: Hub, tmp_path: Path) -> None:
@@ -285,8 +280,7 @@ def test_audit_problems_stop_publishing(run: RunDir, hub: Hub, monkeypatch: pyte
     refused(publish(run), "3 passages of test are in train", "1 more", "--anyway")
     refused(publish(run, "--dry-run"), "--anyway")
     assert not hub.requests
-    result = publish(run, "--anyway")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(publish(run, "--anyway"))
     assert "problem: a mention is not its slice" in result.stdout
     assert "a mention is not its slice" in hub.files(NAME)["README.md"].decode()
 
@@ -297,7 +291,7 @@ def test_an_unfinished_run_is_not_published(run: RunDir, hub: Hub, tmp_path: Pat
     manifest["stages"]["annotate"]["unanswered"] = 12
     write_json(run.manifest, manifest)
     refused(publish(run), "12 passages have no answer yet", "vner-annotate build --out", "--anyway")
-    assert publish(run, "--anyway").exit_code == 0
+    must_succeed(publish(run, "--anyway"))
     del manifest["stages"]["explode"]
     write_json(run.manifest, manifest)
     refused(publish(run, "--anyway"), "explode is missing", "vner-annotate build")
@@ -375,8 +369,7 @@ def test_a_failure_is_one_line_and_a_second_run_completes(
     refused(publish(run), *words)
     assert NAME not in hub.repositories or not hub.repositories[NAME].messages
     hub.faults = []
-    result = publish(run)
-    assert result.exit_code == 0, result.output
+    must_succeed(publish(run))
     assert set(hub.files(NAME)) == SENT | {".gitattributes"}
     assert all(number == 1 for number in hub.stored.values())
 
@@ -402,8 +395,7 @@ def test_a_hub_that_never_answers(run: RunDir, hub: Hub, monkeypatch: pytest.Mon
 def test_the_client_retries_a_cut_connection(run: RunDir, hub: Hub) -> None:
     """The Hub's client retries transient failures by itself, without output."""
     hub.faults = [Fault("PUT", "/store/", after=50, times=1), Fault("POST", "/preupload/", 503, times=2)]
-    result = publish(run)
-    assert result.exit_code == 0, result.output
+    result = must_succeed(publish(run))
     assert result.stderr == ""
     assert hub.files(NAME)["annotations.parquet"] == run.annotations.read_bytes()
 
@@ -446,7 +438,7 @@ def test_the_token_is_shown_nowhere(run: RunDir, hub: Hub, debug: bool) -> None:
     assert ("Traceback" in errors) == debug
     assert (errors.count("\n") == 1) != debug
     assert GOOD_TOKEN not in output + errors
-    assert publish(run).exit_code == 0
+    must_succeed(publish(run))
     for path in run.root.parent.rglob("*"):
         assert not path.is_file() or GOOD_TOKEN.encode() not in path.read_bytes(), path
     assert all(GOOD_TOKEN.encode() not in content for content in hub.files(NAME).values())
@@ -484,6 +476,6 @@ def test_killed_midway(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     assert process.returncode == -9
     assert not hub.repositories[NAME].messages
     hub.fault = real  # type: ignore[method-assign]
-    assert publish(run).exit_code == 0
+    must_succeed(publish(run))
     assert set(hub.files(NAME)) == SENT | {".gitattributes"}
     assert all(number == 1 for number in hub.stored.values())

@@ -16,7 +16,7 @@ from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
 from annotator.teachers.chat import ChatTeacher
-from tests.commands import build, fingerprints, vner
+from tests.commands import build, fingerprints, must_succeed, vner
 from tests.endpoint import Answer, Endpoint
 
 pytestmark = pytest.mark.slow
@@ -33,11 +33,11 @@ def test_a_build_computes_each_key_once(endpoint: Endpoint, tmp_path: Path, monk
 
     monkeypatch.setattr(ChatTeacher, "question", counting)
     out = tmp_path / "run"
-    assert build(endpoint, out, "--docs", "5", "-q").exit_code == 0
+    must_succeed(build(endpoint, out, "--docs", "5", "-q"))
     texts = [passage.text for passage in tables.read_passages(RunDir(out).passages)]
     assert {text: computed[text] for text in texts} == dict.fromkeys(texts, 1)
     (out / "labels.toml").write_text('"vùng" = "region"\n', encoding="utf-8")
-    assert vner("labels", "apply", out, "-q").exit_code == 0
+    must_succeed(vner("labels", "apply", out, "-q"))
     assert {text: computed[text] for text in texts} == dict.fromkeys(texts, 1)
 
 
@@ -48,7 +48,7 @@ def test_a_run_without_stored_keys_continues(endpoint: Endpoint, tmp_path: Path)
     before, asked = fingerprints(out), len(endpoint.requests)
     RunDir(out).questions.unlink()
     for more in ([], ["--negatives", "1"], ["--negatives", "0"]):
-        assert vner("build", "--out", out, *more, "-q").exit_code == 0
+        must_succeed(vner("build", "--out", out, *more, "-q"))
     (out / "annotations.parquet").unlink()
     result = vner("build", "--out", out, "-q", "--json")
     assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate"]
@@ -79,5 +79,5 @@ def test_questions_that_were_not_asked_have_keys_too(endpoint: Endpoint, tmp_pat
     directory = RunDir(out)
     assert tables.count(directory.questions) == tables.count(directory.passages) > 5
     endpoint.reply = real
-    assert vner("build", "--out", out, "-q").exit_code == 0
+    must_succeed(vner("build", "--out", out, "-q"))
     assert tables.count(directory.annotations) == tables.count(directory.passages)

@@ -15,7 +15,7 @@ from annotator.cluster import ray as ray_engine
 from annotator.cluster.ray import RayEngine
 from annotator.engines.local import LocalEngine
 from annotator.errors import ClusterError, RunDirError, SourceError
-from tests.commands import asking, fingerprints, vner, vner_process, wait_for
+from tests.commands import asking, fingerprints, must_succeed, vner, vner_process, wait_for
 from tests.endpoint import Endpoint, delayed
 from tests.processes import die, die_once, square_or_fail
 
@@ -123,8 +123,7 @@ def test_a_cluster_gives_the_same_files(
     with Endpoint(delayed(0.02)) as endpoint:
         out = tmp_path / "run"
         command = ("build", "sample", "--out", out, *asking(endpoint), *SMALL, "--negatives", 1)
-        result = vner(*command, *on(nodes, "--ledger", database))
-        assert result.exit_code == 0, result.output
+        must_succeed(vner(*command, *on(nodes, "--ledger", database)))
         assert set(endpoint.asked.values()) == {1}
         assert endpoint.keys == {"Bearer sk-very-secret"}
     assert fingerprints(out) == expected
@@ -135,7 +134,7 @@ def test_a_cluster_gives_the_same_files(
 def test_a_cluster_is_started_without_an_address(finished: Path, tmp_path: Path) -> None:
     """Without an address a cluster is started and stopped; Ray prints nothing."""
     ours, rays = (Path(shutil.copytree(finished, tmp_path / name)) for name in ("ours", "rays"))
-    assert vner("explode", "--out", ours, "--negatives", 1).exit_code == 0
+    must_succeed(vner("explode", "--out", ours, "--negatives", 1))
     options = ("--negatives", 1, "--engine", "ray", "--workers", 1, "--quiet", "--json")
     process = vner_process("explode", "--out", rays, *options)
     output, errors = process.communicate(timeout=600)

@@ -16,7 +16,7 @@ import annotator
 from annotator.config.settings import make_config
 from annotator.config.toml_files import read_toml
 from annotator.errors import ConfigError
-from tests.commands import fingerprints, vner
+from tests.commands import fingerprints, must_succeed, vner
 from tests.conftest import ROOT
 from tests.endpoint import Endpoint
 
@@ -52,8 +52,7 @@ def original(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
     asking = ("--provider", "openai", "--model", "m", "--labels", place / "labels.toml", "--near-duplicates", 0)
     passages = ("--min-tokens", 20, "--max-tokens", 90, "--negatives", 0.5, "--split", "0.6,0.2,0.2", "--seed", 3)
-    result = vner("build", place / "news.jsonl", "--out", place / "run", *asking, *passages, "--quiet")
-    assert result.exit_code == 0, result.output
+    must_succeed(vner("build", place / "news.jsonl", "--out", place / "run", *asking, *passages, "--quiet"))
     return place
 
 

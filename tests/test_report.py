@@ -24,7 +24,7 @@ from data_cards import plots
 from data_cards.report import draw
 from data_cards.views.highlighting import highlighted
 from tests.browser import Browser, browser_needed
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.conftest import ROOT
 from tests.rundirs import Item, make_run
 
@@ -60,8 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     ]
     with made.agreement.open("wb") as file:
         tables.write_records(file, schema(logprobs=False), differing)
-    told = vner("report", root, "--debug")
-    assert told.exit_code == 0, told.output
+    must_succeed(vner("report", root, "--debug"))
     return made
 
 
@@ -186,7 +185,7 @@ def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
     files = [run.root / "report.html", *sorted((run.root / "figures").iterdir())]
     assert set(files) == set(run.report_files())
     before = [path.read_bytes() for path in files]
-    assert vner("report", run.root).exit_code == 0
+    must_succeed(vner("report", run.root))
     assert [path.read_bytes() for path in files] == before
     orders = {tuple(identity for identity, _, _ in draw(run.annotations, 3, seed)) for seed in range(20)}
     assert len(orders) > 5
@@ -213,8 +212,7 @@ def test_a_run_without_a_merge_log(tmp_path: Path) -> None:
         ("none", (), "there are no samples"),
     ):
         run = make_run(tmp_path / name, items)
-        told = vner("report", run.root, "--debug")
-        assert told.exit_code == 0, told.output
+        must_succeed(vner("report", run.root, "--debug"))
         text = (run.root / "report.html").read_text(encoding="utf-8")
         assert "keeps no merge log" in text
         assert verdict in text

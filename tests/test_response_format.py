@@ -14,7 +14,7 @@ from annotator.config.settings import RunConfig
 from annotator.ledger import request_key
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
-from tests.commands import asking, build, fingerprints, vner
+from tests.commands import asking, build, fingerprints, must_succeed, vner
 from tests.endpoint import Answer, Endpoint, echo_entities
 
 Request = dict[str, Any]
@@ -59,8 +59,7 @@ def test_an_endpoint_that_takes_the_schema(endpoint: Endpoint, tmp_path: Path) -
     endpoint.requests.clear()
     endpoint.asked.clear()
     obeys(endpoint)
-    result = build(endpoint, tmp_path / "auto", "--response-format", "auto")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(build(endpoint, tmp_path / "auto", "--response-format", "auto"))
     assert formats(endpoint) == ["json"] * passages
     assert set(endpoint.asked.values()) == {1}
     assert endpoint.requests[0]["response_format"]["json_schema"]["strict"] is True
@@ -84,8 +83,7 @@ def test_an_endpoint_that_takes_the_schema(endpoint: Endpoint, tmp_path: Path) -
 def test_an_endpoint_that_refuses_the_schema(endpoint: Endpoint, answer: Answer, tmp_path: Path) -> None:
     """If the endpoint refuses the schema, only the first question is asked again, as text."""
     refuses(endpoint, answer)
-    result = build(endpoint, tmp_path / "run", "--response-format", "auto", "--max-retries", 2)
-    assert result.exit_code == 0, result.output
+    result = must_succeed(build(endpoint, tmp_path / "run", "--response-format", "auto", "--max-retries", 2))
     tries = 3 if answer.status == 500 else 1
     kinds = [kind for kind, request in zip(formats(endpoint), endpoint.requests, strict=True) if not is_ping(request)]
     assert kinds[:tries] == ["json"] * tries
@@ -101,8 +99,7 @@ def is_ping(request: Request) -> bool:
 @pytest.mark.slow
 def test_an_endpoint_that_ignores_the_schema(endpoint: Endpoint, tmp_path: Path) -> None:
     """If the endpoint ignores the schema, its pairs are read and no passage is asked twice."""
-    result = build(endpoint, tmp_path / "run", "--response-format", "auto")
-    assert result.exit_code == 0, result.output
+    must_succeed(build(endpoint, tmp_path / "run", "--response-format", "auto"))
     assert set(endpoint.asked.values()) == {1}
     assert settled(tmp_path / "run") == "json"
 
@@ -115,13 +112,11 @@ def test_the_settled_format_stays(endpoint: Endpoint, tmp_path: Path) -> None:
     asked = len(endpoint.requests)
     obeys(endpoint)
     for more in ([], ["--response-format", "auto"], ["--response-format", "text"]):
-        result = build(endpoint, tmp_path / "run", *more)
-        assert result.exit_code == 0, result.output
+        must_succeed(build(endpoint, tmp_path / "run", *more))
     result = build(endpoint, tmp_path / "run", "--response-format", "json")
     assert result.exit_code == 2
     assert "--response-format text, not json" in result.stderr
-    result = build(endpoint, tmp_path / "run", "--response-format", "auto", "--fresh")
-    assert result.exit_code == 0, result.output
+    must_succeed(build(endpoint, tmp_path / "run", "--response-format", "auto", "--fresh"))
     assert len(endpoint.requests) == asked
 
 
@@ -136,8 +131,7 @@ def test_a_run_of_an_older_version_stays_text(endpoint: Endpoint, tmp_path: Path
     (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     obeys(endpoint)
     assert build(endpoint, out, "--response-format", "json").exit_code == 2
-    result = build(endpoint, out, "--response-format", "auto", "--json")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(build(endpoint, out, "--response-format", "auto", "--json"))
     assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
     assert len(endpoint.requests) == asked
 
@@ -159,8 +153,7 @@ def test_a_kill_after_the_probe_costs_nothing(
         assert build(endpoint, out, "--response-format", "auto").exit_code == 130
     assert len(endpoint.requests) == 1
     assert settled(out) == "auto"
-    result = build(endpoint, out)
-    assert result.exit_code == 0, result.output
+    must_succeed(build(endpoint, out))
     assert set(endpoint.asked.values()) == {1}
     assert settled(out) == "json"
 
@@ -170,12 +163,11 @@ def test_a_pilot_asks_as_the_build_will(endpoint: Endpoint, tmp_path: Path) -> N
     """A pilot uses the settled format and its answers are reused; a plan alone asks nothing."""
     obeys(endpoint)
     out, flags = tmp_path / "run", [*asking(endpoint), "--response-format", "auto"]
-    assert vner("plan", "sample", "--out", out, *flags).exit_code == 0
+    must_succeed(vner("plan", "sample", "--out", out, *flags))
     assert not endpoint.requests
-    result = vner("plan", "sample", "--out", out, *flags, "--pilot", 5)
-    assert result.exit_code == 0, result.output
+    must_succeed(vner("plan", "sample", "--out", out, *flags, "--pilot", 5))
     assert 5 <= len(endpoint.requests) <= 6
-    assert vner("build", "sample", "--out", out, *flags).exit_code == 0
+    must_succeed(vner("build", "sample", "--out", out, *flags))
     assert set(endpoint.asked.values()) == {1}
     assert set(formats(endpoint)) == {"json"}
 

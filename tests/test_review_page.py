@@ -18,7 +18,7 @@ import pytest
 from annotator.cleaning.entity_reviews import Decision, folder, read_reviews
 from data_cards.review.quality import write_quality
 from tests.browser import Browser, browser_needed
-from tests.commands import vner, vner_process, wait_for
+from tests.commands import must_succeed, vner, vner_process, wait_for
 from tests.rundirs import Item, make_run
 
 pytestmark = pytest.mark.slow
@@ -358,7 +358,6 @@ def test_the_reviewers_name_is_checked_first(root: Path) -> None:
 
 def test_quality_without_a_review(root: Path) -> None:
     """Without a review, ``quality`` shows no figure and names the command that measures it."""
-    found = vner("quality", root)
-    assert found.exit_code == 0
+    found = must_succeed(vner("quality", root))
     assert "quality: not measured" in found.output
     assert "vner-annotate review" in found.output

@@ -26,7 +26,7 @@ from data_cards.review.predictions import read_predictions
 from data_cards.review.quality import write_quality
 from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.rundirs import Item, make_run
 
 TEXT = "Ông Trần Minh Khoa làm ở Công ty Sông Xanh. Hôm qua Trần Minh Khoa về Cần Thơ."
@@ -240,7 +240,7 @@ def test_a_review_changes_the_dataset_and_can_be_removed(built: Path) -> None:
     assert quality["precision"]["verdicts"] == {"right": 100, "type": 0, "span": 0, "none": 1, "unsure": 0}
     assert quality["precision"]["low"] < 100 / 101 < quality["precision"]["high"]
     assert "an" not in json.dumps(quality["precision"]["types"]).split('"')
-    assert vner("quality", built).exit_code == 0
+    must_succeed(vner("quality", built))
     plan = prepare(RunDir(built), Target("org/name"))
     sent = {item.path: item.content for item in plan.items}
     assert "quality.json" in sent
@@ -251,7 +251,7 @@ def test_a_review_changes_the_dataset_and_can_be_removed(built: Path) -> None:
     write_report(RunDir(built))
     assert line in (built / "report.html").read_text(encoding="utf-8")
     assert line in " ".join(vner("audit", built).output.split())
-    assert vner("quality", built, "--json").exit_code == 0
+    must_succeed(vner("quality", built, "--json"))
     (reviews.folder(built) / "an.jsonl").unlink()
     run(built, {}, make_progress(quiet=True))
     after = {path.name: path.read_bytes() for path in built.glob("**/*.parquet")}
@@ -341,6 +341,5 @@ def test_review_names_the_command_to_apply_corrections(tmp_path: Path, monkeypat
     path = reviews.folder(root) / "an.jsonl"
     for verdict, label, is_correction in (("right", "organization", False), ("none", "person", True)):
         append(path, decision(mention="Sông Xanh" if verdict == "right" else "Cần Thơ", label=label, verdict=verdict))
-        shown = vner("review", root, "--no-browser")
-        assert shown.exit_code == 0, shown.output
+        shown = must_succeed(vner("review", root, "--no-browser"))
         assert (f"vner-annotate build --out {root}" in shown.stderr) == is_correction

@@ -16,7 +16,7 @@ from annotator.cleaning.replies.mention_lists import read_answer
 from annotator.errors import SourceError
 from annotator.records import Sample
 from tests.benchmarks import query, write_benchmark, write_predictions
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from training.benchmarks import gold_of, read_benchmark, read_predictions
 from training.score.evaluating import evaluate, evaluate_pair
 from training.score.matching import MATCHINGS, count, same_text
@@ -346,8 +346,7 @@ def test_the_command_prints_tables_and_writes_them_as_markdown(tmp_path: Path) -
         for name, output, right in (("a", '["Huế"]', 30), ("b", '["huế"]', 15))
     )
     table = tmp_path / "table.md"
-    shown = vner("evaluate", benchmark, b, "--draws", "20", "--markdown", table)
-    assert shown.exit_code == 0
+    shown = must_succeed(vner("evaluate", benchmark, b, "--draws", "20", "--markdown", table))
     assert "15 queries without an answer" in shown.stderr
     assert "| location | 30 | 0.00 | 0.00 | 0.00 | 0.00 | 66.67 |" in table.read_text(encoding="utf-8")
     assert "30 queries, 30 passages, 0 unparsable" in shown.stdout

@@ -15,7 +15,6 @@ import pytest
 from annotator.checking.compare import SAME
 from annotator.checking.opinions import read_opinions
 from annotator.cleaning.corrections import text_sha256
-from annotator.ledger import Ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from data_cards.card import make_card
@@ -25,7 +24,17 @@ from data_cards.review.predictions import read_predictions
 from data_cards.review.quality import measure_run, write_quality
 from data_cards.review.session import Session, Settings
 from tests.batch_endpoint import BatchEndpoint
-from tests.commands import FILES, asking, build, fingerprints, vner, vner_process, wait_for
+from tests.commands import (
+    FILES,
+    answers_in_ledger,
+    asking,
+    build,
+    fingerprints,
+    must_succeed,
+    vner,
+    vner_process,
+    wait_for,
+)
 from tests.endpoint import CAPITALS, Answer, Endpoint, delayed, echo_entities
 
 pytestmark = pytest.mark.slow
@@ -56,11 +65,10 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, s
     """Return a checked run of the bundled sample, with an arbiter, and its fingerprints before and after."""
     out = tmp_path_factory.mktemp("checked") / "run"
     with Endpoint() as first, Endpoint(second_teacher) as second:
-        assert build(first, out, "--quiet", "--negatives", "0.5").exit_code == 0
+        must_succeed(build(first, out, "--quiet", "--negatives", "0.5"))
         before = fingerprints(out)
         asked = first.asked.total()
-        result = check(second, out, "--keep", "arbiter")
-        assert result.exit_code == 0, result.output
+        must_succeed(check(second, out, "--keep", "arbiter"))
         assert first.asked.total() == asked
     return out, before, digests(out)
 
@@ -69,7 +77,7 @@ def test_a_killed_check_continues(checked: tuple[Path, dict[str, str], dict[str,
     """A check killed during both teachers' questions repeats only those in flight and gives the same files."""
     out = tmp_path / "run"
     with Endpoint() as first, Endpoint(delayed(0.02, second_teacher)) as second:
-        assert build(first, out, "--quiet", "--negatives", "0.5").exit_code == 0
+        must_succeed(build(first, out, "--quiet", "--negatives", "0.5"))
         flags = ["--provider", "openai", "--model", "m2", "--base-url", second.url, "--keep", "arbiter"]
         passages = tables.count(out / "passages.parquet")
         for moment in (passages // 3, passages + 20):
@@ -78,14 +86,12 @@ def test_a_killed_check_continues(checked: tuple[Path, dict[str, str], dict[str,
             process.send_signal(signal.SIGKILL)
             process.wait()
             assert not (out / "check.json").exists()
-        result = vner("check", out, *flags, "--quiet", "--concurrency", 7)
-        assert result.exit_code == 0, result.output
+        must_succeed(vner("check", out, *flags, "--quiet", "--concurrency", 7))
         # Only the requests that were in flight at a kill are repeated.
         assert sum(number - 1 for number in second.asked.values()) <= 2 * 3
-        with Ledger(out / "completions.sqlite") as ledger:
-            assert len(ledger) == len(first.asked) + len(second.asked)
+        assert answers_in_ledger(out) == len(first.asked) + len(second.asked)
         asked = second.asked.total()
-        assert vner("check", out, "--quiet").exit_code == 0
+        must_succeed(vner("check", out, "--quiet"))
         assert second.asked.total() == asked
     assert digests(out) == checked[2]
 
@@ -115,8 +121,7 @@ def test_keep_all_restores_the_dataset(
     shutil.copytree(checked[0], out)
     sizes = {}
     for keep in ("union", "agreed", "all"):
-        result = vner("check", out, "--keep", keep, "--quiet", "--json")
-        assert result.exit_code == 0, result.output
+        result = must_succeed(vner("check", out, "--keep", keep, "--quiet", "--json"))
         sizes[keep] = sum(len(one.mentions) for one in tables.read_annotations(out / "annotations.parquet"))
         assert json.loads(result.stdout)["keep"] == keep
     assert vner("check", out, "--differences", "--quiet").stdout.startswith("# What two teachers differ about")
@@ -124,7 +129,7 @@ def test_keep_all_restores_the_dataset(
     after = fingerprints(out)
     assert {name for name in after if after[name] != checked[1][name]} == {"audit.json"}
     (out / "check.json").unlink()
-    assert vner("build", "--out", out, "--quiet").exit_code == 0
+    must_succeed(vner("build", "--out", out, "--quiet"))
     assert fingerprints(out) == checked[1]
     assert not (out / "agreement.parquet").exists()
 
@@ -140,11 +145,11 @@ def test_a_run_keeps_its_version_of_the_arbiter(
     (out / "check.json").write_text(json.dumps(settings))
     with Endpoint(second_teacher) as second:
         flags = ["check", out, "--base-url", second.url, "--quiet"]
-        assert vner(*flags).exit_code == 0
+        must_succeed(vner(*flags))
         assert {text.startswith(ARBITER[0]) for text in second.asked} == {True}
         asked = second.asked.total()
         for keep in ("all", "arbiter"):
-            assert vner(*flags, "--keep", keep).exit_code == 0
+            must_succeed(vner(*flags, "--keep", keep))
         assert second.asked.total() == asked
     assert "arbiter" not in json.loads((out / "check.json").read_text())
 
@@ -156,11 +161,11 @@ def test_a_share_is_part_of_a_larger_share(tmp_path: Path) -> None:
         build(first, out, "--quiet")
         asked = []
         for share in (0.2, 0.6):
-            assert check(second, out, "--share", share).exit_code == 0
+            must_succeed(check(second, out, "--share", share))
             asked.append(set(second.asked))
         assert asked[0] < asked[1] < set(first.asked)
         assert set(second.asked.values()) == {1}
-        assert check(second, out, "--share", 0.2, "--keep", "agreed").exit_code == 0
+        must_succeed(check(second, out, "--share", 0.2, "--keep", "agreed"))
     passages = {row["passage_id"] for row in pq.read_table(out / "agreement.parquet").to_pylist()}
     rejected = {one.record_id for one in tables.read_rejected(out / "rejected.parquet")
                 if one.reason.startswith("second teacher")}  # fmt: skip
@@ -183,7 +188,7 @@ def test_unanswered_questions_are_asked_again(tmp_path: Path) -> None:
         missing = json.loads(result.stdout)["unanswered"]
         assert 0 < missing < len(first.asked)
         before = second.asked.total()
-        assert vner("check", out, "--quiet").exit_code == 0
+        must_succeed(vner("check", out, "--quiet"))
         assert second.asked.total() == before + missing
 
 
@@ -195,10 +200,10 @@ def test_a_check_by_batch_is_the_same(tmp_path: Path, monkeypatch: pytest.Monkey
         build(first, one, "--quiet", "--docs", 6)
         shutil.copytree(one, other)
         flags = ["--provider", "openai", "--model", "m2", "--quiet", "--base-url"]
-        assert vner("check", one, *flags, second.url).exit_code == 0
+        must_succeed(vner("check", one, *flags, second.url))
         assert vner("check", other, *flags, f"{api.url}/v1", "--batch").exit_code == 3
         api.finish()
-        assert vner("check", other, "--batch", "--quiet").exit_code == 0
+        must_succeed(vner("check", other, "--batch", "--quiet"))
         assert vner("check", other, "--provider", "local", "--batch").exit_code == 2
     assert digests(one)["agreement.parquet"] == digests(other)["agreement.parquet"]
 
@@ -213,11 +218,10 @@ def test_two_prompts_are_compared_on_a_small_build(tmp_path: Path) -> None:
 
     with Endpoint(by_prompt) as endpoint:
         flags = ["--out", out, *asking(endpoint), "--concurrency", 1, "--quiet"]
-        assert vner("build", "sample", "--docs", 5, "--prompt", "open-ner-vi.1", *flags).exit_code == 0
+        must_succeed(vner("build", "sample", "--docs", 5, "--prompt", "open-ner-vi.1", *flags))
         pilot = len(endpoint.requests)
         other = ["--prompt", "open-ner-vi.2", "--concurrency", 1]  # other settings as for the first teacher
-        result = vner("check", out, *other, "--differences", "--quiet", "--json")
-        assert result.exit_code == 0, result.output
+        result = must_succeed(vner("check", out, *other, "--differences", "--quiet", "--json"))
         figures = json.loads(result.stdout)
         assert len(endpoint.requests) == 2 * pilot
         assert figures["verdicts"]["other type"] > 0
@@ -226,7 +230,7 @@ def test_two_prompts_are_compared_on_a_small_build(tmp_path: Path) -> None:
         refused = vner(*again)
         assert "delete that file to go on" in " ".join(refused.output.split()), refused.output
         (out / "check.json").unlink()
-        assert vner(*again).exit_code == 0
+        must_succeed(vner(*again))
         passages = tables.count(out / "passages.parquet")
         assert pilot < passages
         assert len(endpoint.requests) == pilot + passages
@@ -289,8 +293,7 @@ def test_a_review_overrides_the_arbiter(checked: tuple[Path, dict[str, str], dic
                 "text_sha256": text_sha256(text), "time": "2026-01-01T00:00:00Z", "verdict": "right"}  # fmt: skip
     (out / "reviews").mkdir(exist_ok=True)
     (out / "reviews" / "an.jsonl").write_text(json.dumps(decision, ensure_ascii=False) + "\n", encoding="utf-8")
-    result = vner("build", "--out", out, "--quiet")
-    assert result.exit_code == 0, result.output
+    must_succeed(vner("build", "--out", out, "--quiet"))
     assert entities(run.annotations) == before | {kept}
     assert entities(run.predicted_before_review) == before
 

@@ -18,7 +18,7 @@ from annotator.config.settings import RunConfig
 from annotator.run.manifest.stored_settings import located, storable
 from annotator.sources.locating import locate
 from annotator.storage.rundir import RunDir
-from tests.commands import asking, build, fingerprints, vner
+from tests.commands import asking, build, fingerprints, must_succeed, vner
 from tests.conftest import ROOT
 from tests.endpoint import Endpoint
 from tests.file_server import FileServer
@@ -68,8 +68,7 @@ def test_a_signed_address_is_read_and_not_stored(tmp_path: Path) -> None:
     out = tmp_path / "run"
     with FileServer(corpus.parent) as server, Endpoint() as teacher:
         address = f"{server.url}/data/train-0.parquet?X-Amz-Signature=9f86d081884c"
-        first = vner("build", address, "--docs", "3", "--out", out, *asking(teacher), "-q")
-        assert first.exit_code == 0, first.output
+        first = must_succeed(vner("build", address, "--docs", "3", "--out", out, *asking(teacher), "-q"))
         assert b"9f86d081884c" not in everything(out)
         assert "9f86d081884c" not in first.output
         skipped = ["sample", "chunk", "annotate", "clean", "explode"]
@@ -81,7 +80,7 @@ def test_a_signed_address_is_read_and_not_stored(tmp_path: Path) -> None:
         assert refused.exit_code == 2
         assert "give SOURCE again" in refused.stderr
         assert (out / "passages.parquet").exists()
-        assert vner("build", address, "--out", out, "-q").exit_code == 0
+        must_succeed(vner("build", address, "--out", out, "-q"))
         (tmp_path / "failed").mkdir()
         failed = vner("build", address, "--text-field", "nothing", "--out", tmp_path / "failed", "-q")
         assert failed.exit_code == 1
@@ -108,17 +107,15 @@ def test_a_run_continues_from_another_folder(
     (here / "bench.jsonl").write_text('{"text": "Một câu không có trong tin nào cả."}\n', encoding="utf-8")
     monkeypatch.chdir(here)
     flags = ("--prompt", "my.toml", "--labels", "l.toml", "--decontaminate", "bench.jsonl", "-q")
-    result = build(endpoint, out, *flags, source="news.jsonl")
-    assert result.exit_code == 0, result.output
+    must_succeed(build(endpoint, out, *flags, source="news.jsonl"))
     asked, before = len(endpoint.requests), fingerprints(out)
     monkeypatch.chdir(there)
     for again in (["--out", out], ["../here/news.jsonl", "--out", out, "--prompt", "../here/my.toml"]):
-        result = vner("build", *again, "-q", "--json")
-        assert result.exit_code == 0, result.output
+        result = must_succeed(vner("build", *again, "-q", "--json"))
         assert json.loads(result.stdout)["skipped"] == ["sample", "chunk", "annotate", "clean", "explode"]
     assert fingerprints(out) == before
     for command in (["show", out], ["labels", "list", out], ["explode", "--out", out, "--negatives", "1", "-q"]):
-        assert vner(*command).exit_code == 0
+        must_succeed(vner(*command))
     assert len(endpoint.requests) == asked
 
 
@@ -130,7 +127,7 @@ def test_a_manifest_of_an_older_version_keeps_its_stages(
     out = tmp_path / "run"
     shutil.copy(next(iter(locate("sample"))).path, tmp_path / "news.jsonl")
     monkeypatch.chdir(tmp_path)
-    assert build(endpoint, out, "-q", source="news.jsonl").exit_code == 0
+    must_succeed(build(endpoint, out, "-q", source="news.jsonl"))
     manifest = RunDir(out).read_manifest()
     old = {name: value for name, value in manifest.items() if name not in {"format", "spelling"}}
     old["config"] = {**manifest["config"], "source": "news.jsonl"}

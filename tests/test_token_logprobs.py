@@ -24,7 +24,7 @@ from annotator.teachers.responses import read_reply
 from annotator.teachers.token_logprobs import least_probability, read_logprobs
 from data_cards.review.session import Session, Settings
 from tests.batch_endpoint import BatchEndpoint, answered
-from tests.commands import build, fingerprints, vner
+from tests.commands import build, fingerprints, must_succeed, vner
 from tests.endpoint import CAPITALS, Answer, Endpoint
 
 REPLY = '[["Huế", "city"], ["Minh Khoa", "person"]]'
@@ -217,7 +217,7 @@ def test_a_batch_has_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         command = ["annotate", "sample", "--docs", 6, "--out", out, *flags, "--batch", "--quiet"]
         assert vner(*command).exit_code == 3
         api.finish(with_logprobs)
-        assert vner(*command).exit_code == 0
+        must_succeed(vner(*command))
         assert all(line["body"]["logprobs"] is True for batch in api.batches for line in api.requests(batch))
     with Ledger(out / "completions.sqlite") as ledger:
         found = [one for part in ledger.batches(1000) for one in part]
@@ -233,8 +233,8 @@ def test_probabilities_of_two_teachers_enter_the_doubt(tmp_path: Path) -> None:
         build(first, out, "--quiet")
         shutil.copytree(out, other)
         flags = ["--provider", "openai", "--model", "m2", "--base-url", second.url, "--quiet"]
-        assert vner("check", out, *flags, "--option", "logprobs=true").exit_code == 0
-        assert vner("check", other, *flags).exit_code == 0
+        must_succeed(vner("check", out, *flags, "--option", "logprobs=true"))
+        must_succeed(vner("check", other, *flags))
     assert "probability" not in pq.read_schema(other / "agreement.parquet").names
     rows = [(one, plain) for one, plain in zip(*map(_opinions, (out, other)), strict=True)]
     assert all(one.probability is not None for one, _ in rows)

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import Result
 
 import cli
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.students import make_student, sample, write_samples
 from training.students import ADAPTER, adapter_base, load_model, load_student
 from training.train.data import Order
@@ -87,8 +87,7 @@ def trained(place: Path, out: Path, *more: str) -> Result:
 @pytest.fixture(scope="module")
 def done(place: Path) -> Path:
     """Train the recipe without interruption, and merge."""
-    result = trained(place, place / "done", "--merge")
-    assert result.exit_code == 0, result.output
+    must_succeed(trained(place, place / "done", "--merge"))
     return place / "done"
 
 
@@ -147,7 +146,7 @@ def test_frozen_matrices_stay_and_the_merged_model_is_the_same(place: Path, done
 def test_a_finished_training_is_not_repeated(done: Path, place: Path) -> None:
     """The same command trains nothing again; another recipe in the same folder is refused before training."""
     written = {path: path.stat().st_mtime_ns for path in done.rglob("*.*[a-z]") if path.name[0] != "."}
-    assert trained(place, done).exit_code == 0
+    must_succeed(trained(place, done))
     assert written == {path: path.stat().st_mtime_ns for path in written}
     other = trained(place, done, "--set", "two.epochs=1")
     assert other.exit_code == 2
@@ -175,8 +174,7 @@ def test_a_killed_training_ends_in_the_same_weights(place: Path, done: Path, tmp
     assert process.wait() == -signal.SIGKILL
     assert list((out / "stages").glob("two-*/work/checkpoints/checkpoint-4"))
     assert not (out / "training.json").exists()
-    resumed = trained(place, out)
-    assert resumed.exit_code == 0, resumed.output
+    must_succeed(trained(place, out))
     assert (out / "adapter_model.safetensors").read_bytes() == (done / "adapter_model.safetensors").read_bytes()
     assert (out / "loss.jsonl").read_bytes() == (done / "loss.jsonl").read_bytes()
     losses = [[stage["loss"] for stage in json.loads((folder / "training.json").read_text(encoding="utf-8"))["stages"]]
@@ -192,8 +190,7 @@ def test_automatic_precision_follows_the_device(place: Path, tmp_path: Path, mon
 
     out, changes = tmp_path / "out", ("--set", "precision=auto", "--set", "max_steps=2", "--limit", "8")
     monkeypatch.setattr(trainer, "best_precision", lambda device: "bf16")
-    first = trained(place, out, *changes)
-    assert first.exit_code == 0, first.output
+    first = must_succeed(trained(place, out, *changes))
     assert "%), in bf16 on cpu\n" in first.stdout
     record = json.loads((out / "training.json").read_text(encoding="utf-8"))
     assert [stage["settings"]["precision"] for stage in record["stages"]] == ["bf16", "bf16"]
@@ -274,8 +271,9 @@ def test_micro_batches_have_the_same_loss_and_gradient(place: Path, tmp_path: Pa
 def test_every_weight_learns_without_an_adapter(place: Path, tmp_path: Path) -> None:
     """lora_r = 0 trains and saves the whole model with an untied head; --merge is then refused."""
     out = tmp_path / "full"
-    result = trained(place, out, "--set", "lora_r=0", "--set", "learning_rate=1e-3", "--limit", "8", "--json")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(
+        trained(place, out, "--set", "lora_r=0", "--set", "learning_rate=1e-3", "--limit", "8", "--json")
+    )
     record = json.loads(result.stdout)
     assert [stage["samples"] for stage in record["stages"]] == [16, 8]
     assert record["stages"][0]["trainable"] == record["stages"][0]["parameters"]
@@ -345,11 +343,11 @@ def test_foreign_files_in_a_students_folder_stay(place: Path, tmp_path: Path) ->
     """Files that the record does not list survive --fresh; a foreign file with a name of train's is refused."""
     asked = ("--set", "max_steps=2", "--limit", "8")
     out = tmp_path / "out"
-    assert trained(place, out, *asked).exit_code == 0
+    must_succeed(trained(place, out, *asked))
     (out / "tsconfig.json").write_text("mine")
     (out / "notes").mkdir()
     (out / "notes" / "x.part").write_text("mine")
-    assert trained(place, out, *asked, "--fresh").exit_code == 0
+    must_succeed(trained(place, out, *asked, "--fresh"))
     assert (out / "tsconfig.json").read_text() == (out / "notes" / "x.part").read_text() == "mine"
     assert load_student(out, device="cpu")
 

@@ -18,7 +18,7 @@ from annotator.teachers import make_teacher
 from annotator.teachers.entity_types import read_types
 from data_cards.review.session import Session, Settings
 from normalizers.labels import LabelNormalizer, load_lexicon
-from tests.commands import vner
+from tests.commands import must_succeed, vner
 from tests.endpoint import Answer, Endpoint
 
 TYPES = """
@@ -66,8 +66,7 @@ def test_a_run_has_the_types_of_the_file_and_no_others(endpoint: Endpoint, tmp_p
     """The prompt lists the types, labels are mapped to them or rejected, card and instructions define them."""
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
-    done = build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml"), "--instruction", "definition")
-    assert done.exit_code == 0, done.output
+    must_succeed(build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml"), "--instruction", "definition"))
     asked = endpoint.requests[-1]["messages"][-1]["content"]
     listed = [line for line in asked.split("\n\n")[1].splitlines() if line]
     assert listed == ["- place: a named part of the earth (examples: vịnh Bái Tử Long)", "  - Cơ quan"]
@@ -94,10 +93,9 @@ def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, 
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
     types = ("--types", str(tmp_path / "t.toml"), "--instruction", "definition")
-    assert build(tmp_path, endpoint, *types).exit_code == 0
+    must_succeed(build(tmp_path, endpoint, *types))
     run, out = RunDir(tmp_path / "run"), tmp_path / "out"
-    exported = vner("export", run.root, "-f", name, "-o", out)
-    assert exported.exit_code == 0, exported.output
+    must_succeed(vner("export", run.root, "-f", name, "-o", out))
     text = out.read_text(encoding="utf-8")
     if name == "alpaca":
         samples = [one for split in SPLITS for one in tables.read_samples(run.samples(split))]
@@ -105,8 +103,7 @@ def test_exports_and_imports_know_the_types(endpoint: Endpoint, tmp_path: Path, 
     assert name == "doccano" or "place (a named part of the earth)" in text
     for old, new, kind in (("", "", "unchanged"), ('"Cơ quan"]', '"vùng"]', "corrected")):
         out.write_text(text.replace(old, new) if old else text, encoding="utf-8")
-        back = vner("import", run.root, "-f", name, out, "--json", "-q")
-        assert back.exit_code == 0, back.output
+        back = must_succeed(vner("import", run.root, "-f", name, out, "--json", "-q"))
         report = json.loads(back.stdout)
         assert report[kind if name == "doccano" else "unchanged"] == report["read"] > 0
     if name == "doccano":
@@ -118,7 +115,7 @@ def test_the_review_page_knows_the_types(endpoint: Endpoint, tmp_path: Path) -> 
     """The review page offers only the types and maps labels to them, even without the file."""
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
-    assert build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")).exit_code == 0
+    must_succeed(build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")))
     run = RunDir(tmp_path / "run")
     passage = next(tables.read_annotations(run.annotations))
     person = passage.text.index("Lê Thị Hoa")
@@ -145,13 +142,12 @@ def test_a_run_continues_from_another_folder(
     file = tmp_path / "t.toml"
     file.write_text(TYPES, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert build(tmp_path, endpoint, "--types", "t.toml").exit_code == 0
+    must_succeed(build(tmp_path, endpoint, "--types", "t.toml"))
     number = len(endpoint.requests)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     file.write_text(TYPES.replace('"vùng"', '"person"'), encoding="utf-8")
-    again = vner("build", "--out", tmp_path / "run", "-q")
-    assert again.exit_code == 0, again.output
+    must_succeed(vner("build", "--out", tmp_path / "run", "-q"))
     assert len(endpoint.requests) == number
     run = RunDir(tmp_path / "run")
     assert "Lê Thị Hoa" in {
@@ -169,7 +165,7 @@ def test_without_types_keys_and_fingerprints_are_unchanged(endpoint: Endpoint, t
     question = make_teacher(RunConfig(provider="openai", model="m")).question("Hà Nội")
     assert question.key == "1386196b00d41fed6876ec164d6a1dfb6190cd5a23c22b8dad325bc59d50b37c"
     assert "instruction" not in RunConfig().stage_settings("explode")
-    assert build(tmp_path, endpoint).exit_code == 0
+    must_succeed(build(tmp_path, endpoint))
     manifest = RunDir(tmp_path / "run").read_manifest()
     assert "types" not in manifest
     assert set(manifest["teacher"]["prompt"]) == {"name", "version", "sha256"}
@@ -182,12 +178,11 @@ def test_a_second_teacher_is_asked_for_the_same_types(endpoint: Endpoint, tmp_pa
     """A second teacher is asked for the types; the embedded teacher's labels are mapped to them."""
     endpoint.reply = labelled
     (tmp_path / "t.toml").write_text(TYPES, encoding="utf-8")
-    assert build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")).exit_code == 0
+    must_succeed(build(tmp_path, endpoint, "--types", str(tmp_path / "t.toml")))
     run = tmp_path / "run"
     second = ["--provider", "openai", "--model", "n", "--base-url", endpoint.url]
     for teacher in (second, ["--provider", "local"]):
-        done = vner("check", run, *teacher, "--keep", "union", "-q")
-        assert done.exit_code == 0, done.output
+        must_succeed(vner("check", run, *teacher, "--keep", "union", "-q"))
         assert types_of(RunDir(run)) == {"place", "Cơ quan"}
     assert "- place: a named part" in endpoint.requests[-1]["messages"][-1]["content"]
     assert endpoint.requests[-1]["model"] == "n"

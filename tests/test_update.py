@@ -24,7 +24,7 @@ from annotator.sources.sampling import sample
 from annotator.storage import tables
 from annotator.storage.rundir import SPLITS, RunDir
 from tests.batch_endpoint import BatchEndpoint
-from tests.commands import fingerprints, vner, vner_process, wait_for
+from tests.commands import fingerprints, must_succeed, vner, vner_process, wait_for
 from tests.conftest import ROOT
 from tests.endpoint import Answer, Endpoint, echo_entities
 from tests.test_rebuilding import rebuilt
@@ -92,15 +92,13 @@ def test_an_update_appends_and_asks_only_what_is_new(
     run: Path, first: Path, source: Path, endpoint: Endpoint, tmp_path: Path
 ) -> None:
     """Updates append rows and ask only new passages; audit and card list versions; the recipe rebuilds all."""
-    result = update(endpoint, run, "--docs", "+4", "--json")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(update(endpoint, run, "--docs", "+4", "--json"))
     assert documents(run) == DOCS + 4
     assert begins_with(run, first)
     added = set(table(run, "passages")["text"].to_pylist()) - set(table(first, "passages")["text"].to_pylist())
     assert set(endpoint.asked) == added
     second = Path(shutil.copytree(run, tmp_path / "second"))
-    again = update(endpoint, run, "--docs", DOCS + 7)
-    assert again.exit_code == 0, again.output
+    again = must_succeed(update(endpoint, run, "--docs", DOCS + 7))
     assert begins_with(run, second)
     assert set(endpoint.asked.values()) == {1}
     assert len(endpoint.asked) + table(first, "passages").num_rows == table(run, "passages").num_rows
@@ -136,8 +134,7 @@ def test_an_update_appends_and_asks_only_what_is_new(
 
 def test_near_duplicates_of_earlier_articles_are_left_out(run: Path, first: Path, endpoint: Endpoint) -> None:
     """Near duplicates of earlier articles are rejected; the end of the source is reported."""
-    result = update(endpoint, run, "--docs", "+1000")
-    assert result.exit_code == 0, result.output
+    result = must_succeed(update(endpoint, run, "--docs", "+1000"))
     assert begins_with(run, first)
     assert documents(run) == USABLE
     assert f"added {USABLE - DOCS} articles" in result.stdout
@@ -170,19 +167,18 @@ def test_a_killed_update_is_continued(run: Path, first: Path, endpoint: Endpoint
     assert refused.exit_code == 1
     assert f"not finished; finish it first: vner-annotate update {run}" in refused.stderr
     endpoint.asked.clear()
-    result = update(endpoint, run, "--docs", "+6")
-    assert result.exit_code == 0, result.output
+    must_succeed(update(endpoint, run, "--docs", "+6"))
     assert fingerprints(run) == fingerprints(undisturbed)
     assert len(endpoint.asked) == table(run, "passages").num_rows - table(first, "passages").num_rows - kept
 
     manifest = json.loads((run / "manifest.json").read_bytes())
     (run / "manifest.json").write_text(json.dumps({**manifest, "stages": {}}), "utf-8")  # killed in the draw
-    assert update(endpoint, run, "--docs", "+6").exit_code == 0
+    must_succeed(update(endpoint, run, "--docs", "+6"))
     assert fingerprints(run) == fingerprints(undisturbed)
 
     (run / "README.md").unlink()  # as after a kill before the last file
     for repeated in (("--docs", "+6"), ("--docs", DOCS + 6), ()):
-        assert update(endpoint, run, *repeated).exit_code == 0
+        must_succeed(update(endpoint, run, *repeated))
         assert fingerprints(run) == fingerprints(undisturbed)
         (run / "README.md").unlink()
 
@@ -203,9 +199,9 @@ def test_unanswered_passages_of_an_update_are_asked_again(run: Path, endpoint: E
         assert documents(run) == DOCS + 2
     assert update(endpoint, run, "--docs", DOCS + 4).exit_code == 3
     endpoint.reply = echo_entities
-    assert update(endpoint, run, "--docs", "+2").exit_code == 0
+    must_succeed(update(endpoint, run, "--docs", "+2"))
     assert documents(run) == DOCS + 4
-    assert update(endpoint, run, "--docs", "+2").exit_code == 0
+    must_succeed(update(endpoint, run, "--docs", "+2"))
     assert documents(run) == DOCS + 6
 
 
@@ -248,7 +244,7 @@ def test_what_cannot_be_updated_is_refused(run: Path, first: Path, source: Path,
         changed = update(endpoint, run, "--docs", "+1")
         assert (changed.exit_code, "or has changed since" in changed.stderr) == (2, True), changed.output
         assert fingerprints(run) == before
-        assert update(endpoint, run, moved, "--docs", "+1").exit_code == 0
+        must_succeed(update(endpoint, run, moved, "--docs", "+1"))
     finally:
         moved.rename(source)
     (run / "annotations.parquet").unlink()
@@ -272,7 +268,7 @@ def test_a_source_that_fails_leaves_the_run_as_it_was(
     assert (failed.exit_code, failed.stderr.splitlines()[-1]) == (1, "error: the connection broke down")
     assert fingerprints(run) == before
     assert json.loads((run / "manifest.json").read_bytes())["stages"] == json.loads(manifest)["stages"]
-    assert update(endpoint, run, "--docs", "+4").exit_code == 0
+    must_succeed(update(endpoint, run, "--docs", "+4"))
     assert documents(run) == DOCS + 4
 
 
@@ -280,7 +276,7 @@ def test_reviews_and_label_decisions_stay(run: Path, endpoint: Endpoint, tmp_pat
     """Reviews and label decisions hold after an update; new passages get the decided labels."""
     labels = tmp_path / "labels.toml"
     labels.write_text('"location" = "place"\n', encoding="utf-8")
-    assert vner("build", "--out", run, "--labels", labels, "--quiet").exit_code == 0
+    must_succeed(vner("build", "--out", run, "--labels", labels, "--quiet"))
     passage = next(one for one in annotations(run).values() if len(one.mentions) > 1)
     wrong = passage.mentions[0]
     verdict = Decision(
@@ -288,10 +284,10 @@ def test_reviews_and_label_decisions_stay(run: Path, endpoint: Endpoint, tmp_pat
         time="2026-01-01T00:00:00Z", verdict="none", mention=wrong.text, label=wrong.label,
     )  # fmt: skip
     append(folder(run) / "an.jsonl", verdict)
-    assert vner("build", "--out", run, "--quiet").exit_code == 0
+    must_succeed(vner("build", "--out", run, "--quiet"))
     before = Path(shutil.copytree(run, tmp_path / "before"))
     assert wrong.text not in {m.text for m in annotations(run)[passage.passage_id].mentions}
-    assert update(endpoint, run, "--docs", "+3").exit_code == 0
+    must_succeed(update(endpoint, run, "--docs", "+3"))
     assert begins_with(run, before)
     since = table(run, "passages").num_rows - table(before, "passages").num_rows
     assert json.loads((run / "quality.json").read_text("utf-8"))["about"]["passages_added_since"] == since
@@ -303,15 +299,13 @@ def test_the_share_of_a_second_teacher_stays(run: Path, endpoint: Endpoint, tmp_
     """The checked passages stay the same after an update, so that earlier results do not change."""
     endpoint.refuse = lambda request: Answer(content="[]") if request["model"] == "second" else None
     second = ("--provider", "openai", "--model", "second", "--base-url", endpoint.url, "--share", 0.5)
-    checked = vner("check", run, *second, "--keep", "agreed", "--quiet")
-    assert checked.exit_code == 0, checked.output
+    must_succeed(vner("check", run, *second, "--keep", "agreed", "--quiet"))
     before = Path(shutil.copytree(run, tmp_path / "before"))
-    updated = update(endpoint, run, "--docs", "+5")
-    assert updated.exit_code == 0, updated.output
+    updated = must_succeed(update(endpoint, run, "--docs", "+5"))
     assert begins_with(run, before)
     assert f"The second teacher has not seen the new passages; ask it: vner-annotate check {run}" in updated.stdout
     asked = len(endpoint.requests)
-    assert vner("check", run, "--quiet").exit_code == 0
+    must_succeed(vner("check", run, "--quiet"))
     assert begins_with(run, before)
     new = table(run, "passages").num_rows - table(before, "passages").num_rows
     assert 0 < len(endpoint.requests) - asked < new
@@ -335,7 +329,7 @@ def test_an_update_by_batch(run: Path, first: Path, endpoint: Endpoint, tmp_path
         assert len(api.requests("batch_1")) == table(run, "passages").num_rows - table(first, "passages").num_rows
         assert table(run, "samples/train").equals(table(first, "samples/train"))
         api.finish()
-        assert vner("update", run, "--batch", *where).exit_code == 0
+        must_succeed(vner("update", run, "--batch", *where))
     assert fingerprints(run) == fingerprints(one_by_one)
 
 
@@ -343,7 +337,7 @@ def test_update_from_python(run: Path, endpoint: Endpoint, tmp_path: Path) -> No
     """``annotator.update`` does the same as the command; an export has the negatives of all steps."""
     made = annotator.update(run, DOCS + 5, base_url=endpoint.url)
     assert made.settings.steps == (DOCS, 5)
-    assert vner("export", run, "--format", "alpaca", "--out", tmp_path / "all.json").exit_code == 0
+    must_succeed(vner("export", run, "--format", "alpaca", "--out", tmp_path / "all.json"))
     exported = {
         (one["instruction"], one["input"], one["output"])
         for one in json.loads((tmp_path / "all.json").read_text("utf-8"))
