@@ -150,9 +150,9 @@ def _located(
                 continue
             reason, detail = "duplicate", f"already a {label}"
         rejected.append(Rejected("clean", reason, passage.id, entity.text, detail, entity.label))
-    return in_order(found.values()), kept, rejected + [out for key, out in left_out.items() if key not in found]
+    return sorted_mentions(found.values()), kept, rejected + [out for key, out in left_out.items() if key not in found]
 
 
-def in_order(mentions: Iterable[Mention]) -> tuple[Mention, ...]:
+def sorted_mentions(mentions: Iterable[Mention]) -> tuple[Mention, ...]:
     """Sort mentions by start; the longer of two that start together comes first, before what is nested in it."""
     return tuple(sorted(mentions, key=lambda mention: (mention.start, -mention.end, mention.label)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from annotator.cleaning.clean import Cleaned, Decider, clean_reply, in_order
+from annotator.cleaning.clean import Cleaned, Decider, clean_reply, sorted_mentions
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Completion, Mention, Passage, Rejected
 from annotator.storage import tables
@@ -110,5 +110,5 @@ def correct(passage: Passage, correction: Correction, labels: Decider) -> Cleane
             found[key] = Mention(text, decision.label, one.raw_label, one.start, one.end, one.match)
             continue
         rejected.append(Rejected("clean", reason, passage.id, text, detail, one.raw_label))
-    annotation = Annotation(passage.id, passage.text, in_order(found.values()), REVIEWED)
+    annotation = Annotation(passage.id, passage.text, sorted_mentions(found.values()), REVIEWED)
     return Cleaned(annotation, len(found), tuple(rejected), decisions)

@@ -11,13 +11,13 @@ import hashlib
 import json
 from codecs import BOM_UTF8
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
-from annotator.cleaning.clean import Cleaned, Decider, in_order
+from annotator.cleaning.clean import Cleaned, Decider, sorted_mentions
 from annotator.cleaning.corrections import HUMAN, Corrected, Correction, correct, text_sha256
 from annotator.errors import RunDirError
 from annotator.records import Annotation, Mention, Passage, Rejected
@@ -253,8 +253,7 @@ def _whole(cleaned: Cleaned, passage: Passage, decision: Decision, labels: Decid
 
 
 def _entities(cleaned: Cleaned, annotation: Annotation, decisions: Iterable[Decision], labels: Decider) -> Cleaned:
-    mentions = list(annotation.mentions)
-    rejected, lost, added = list(cleaned.rejected), 0, 0
+    mentions, rejected, kept = list(annotation.mentions), list(cleaned.rejected), cleaned.kept
     for decision in decisions:
         own = [one for one in mentions if (one.text, one.label) == (decision.mention, decision.label)]
         if not own:
@@ -264,24 +263,23 @@ def _entities(cleaned: Cleaned, annotation: Annotation, decisions: Iterable[Deci
         new = (decision.new_mention or decision.mention, decision.new_label or decision.label)
         detail = "" if decision.verdict == "none" else f"now {new[0]} ({new[1]})"
         rejected.append(Rejected("clean", reason, annotation.passage_id, own[0].text, detail, own[0].raw_label))
-        lost += 1
+        kept -= 1
         if decision.verdict == "none" or (label := labels.decide(new[1]).label) is None:
             continue
         taken = {(one.start, one.end, one.label) for one in mentions}
-        fresh = [Mention(annotation.text[start:end], label, new[1], start, end, HUMAN)
-                 for start, end in _places(annotation.text, own, new[0])]  # fmt: skip
-        fresh = [one for one in fresh if (one.start, one.end, one.label) not in taken]
-        added += bool(fresh)
+        fresh = [
+            Mention(annotation.text[start:end], label, new[1], start, end, HUMAN)
+            for start, end in _places(annotation.text, own, new[0])
+            if (start, end, label) not in taken
+        ]
+        kept += bool(fresh)  # the replacement is a prediction of its own: in = kept + rejected
         mentions += fresh
-    kept = replace(annotation, mentions=in_order(mentions))
-    # The replacement of a prediction counts as a prediction of its own: in = kept + rejected.
-    return Cleaned(kept, cleaned.kept - lost + added, tuple(rejected), cleaned.decisions)
+    return Cleaned(replace(annotation, mentions=sorted_mentions(mentions)), kept, tuple(rejected), cleaned.decisions)
 
 
-def _places(text: str, own: list[Mention], mention: str) -> Iterator[tuple[int, int]]:
+def _places(text: str, own: Sequence[Mention], mention: str) -> Sequence[tuple[int, int]]:
+    """Return where ``mention``, which replaces the mentions in ``own``, stands in ``text``."""
     if mention == own[0].text:
-        yield from ((one.start, one.end) for one in own)
-        return
+        return [(one.start, one.end) for one in own]
     match = Grounder(text).ground(mention)
-    if not isinstance(match, Miss):
-        yield from match.spans
+    return () if isinstance(match, Miss) else match.spans

@@ -87,9 +87,7 @@ class Evidence:
         return weight
 
     def order(self, pairs: Sequence[Pair]) -> float:
-        """Rate how much better the first strings of ``pairs`` fit as mentions than the second, on average."""
-        if not pairs:
-            return 0.0
+        """Rate how much better the first strings of ``pairs`` (at least one) fit as mentions, on average."""
         lean = sum(self.weigh(one, other) - self.weigh(other, one) for one, other in pairs[:500]) / len(pairs[:500])
         firsts, seconds = (len({pair[side] for pair in pairs}) / len(pairs) for side in (0, 1))
         return lean + 2 * (firsts - seconds)
@@ -104,7 +102,8 @@ class Evidence:
             single = fold(label) in _WHOLE_TYPES or any(len(part.split()) > 6 or part[:1].isdigit() for part in parts)
             return [text] if single else parts
         both = _cut(_AND, text)
-        is_one = fold(label) in _WHOLE_TYPES or len(both) > len(parts) or not all(map(_has_letter, parts))
+        have_letters = all(any(map(str.isalpha, part)) for part in parts)
+        is_one = fold(label) in _WHOLE_TYPES or len(both) > len(parts) or not have_letters
         if is_one and self.stands(text):  # "Sở Văn hóa, Thể thao và Du lịch"
             return [text]
         if not all(map(self.stands, parts)) and all(map(self.stands, both)):
@@ -121,10 +120,6 @@ def _plain(text: str) -> str:
 def has_parts(text: str) -> bool:
     """Whether ``text`` has a comma or a conjunction at which it could be cut into several mentions."""
     return (_SPLIT.search(text) or _AND.search(text)) is not None
-
-
-def _has_letter(text: str) -> bool:
-    return any(map(str.isalpha, text))
 
 
 def _cut(at: re.Pattern[str], text: str) -> list[str]:

@@ -84,8 +84,6 @@ def _best(ways: Sequence[tuple[str, ...]], types_first: bool, evidence: Evidence
 
 def _is_list(fits: Sequence[Pair], lines: int, evidence: Evidence, types_first: bool, is_prose: bool) -> bool:
     """Whether lines are a list of items rather than prose: most fit, and their types are known or few."""
-    if not fits:
-        return False
     known = sum(evidence.type_weight(label) >= (2 if evidence.known or types_first else 3) for _, label in fits)
     if evidence.known:
         return 2 * len(fits) >= lines and (2 * known >= len(fits) or (len(fits) == lines and len(fits) > 1))

@@ -49,7 +49,9 @@ class Record:
         if text and label:
             return self._product(text, label)
         kind = fields[label] if label else None
-        if group and isinstance(kind, str) and not text and self._is_mention(group):
+        evidence = self._evidence
+        is_mention = group and evidence.type_weight(group) < 2 and (evidence.stands(group) or not evidence.known)
+        if group and is_mention and isinstance(kind, str) and not text:
             return [Item((group, kind), "record")]  # {"Hà Nội": {"type": "city"}}
         typed = [(fields[key], fields[f"{key}_type"]) for key in fields if f"{key}_type" in fields]
         if typed or fields.keys() & _RELATION_KEYS:  # head, head_type, tail, tail_type
@@ -72,10 +74,6 @@ class Record:
             return [shorten([*self._fields.items()])]
         several = text.endswith("s") or text.startswith("các_")
         return [Item((one, kind), "record", several) for one in texts for kind in labels]
-
-    def _is_mention(self, group: str) -> bool:
-        evidence = self._evidence
-        return evidence.type_weight(group) < 2 and (evidence.stands(group) or not evidence.known)
 
     def _is_half(self) -> bool:
         """Whether the object is a record without its mention or its type, not a map or a wrapper."""

@@ -124,13 +124,11 @@ def _keys_are_types(entries: Sequence[Item], evidence: Evidence) -> bool:
 
 def _weight(side: Sequence[str], evidence: Evidence) -> float:
     words = set(side)
-    if not words:
-        return 0.0
-    if not evidence.known:
-        likely = sum(map(likeness, words)) / len(words)
-    else:
+    if evidence.known:
         seen = sorted(words)[:500]
         likely = sum(map(evidence.type_weight, seen)) / len(seen) - 2 * sum(map(evidence.holds, seen)) / len(seen)
+    else:
+        likely = sum(map(likeness, words)) / len(words)
     return likely + 2 * (1 - len(words) / len(side))
 
 
