@@ -60,16 +60,7 @@ def decider(context: Context, ledger: Answers) -> Decider:
 
 
 def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
-    replies = (
-        pair
-        for part in answered(context, ledger)
-        for pair in zip(
-            tables.from_batch(part.passages, Passage),
-            tables.from_batch(part.completions, Completion),
-            strict=True,
-        )
-    )
-    unknown = unknown_labels(replies, labels)
+    unknown = unknown_labels((pair for part in answered(context, ledger) for pair in part.pairs()), labels)
     translator = make_translator(context.config)
     if context.asking != "never":
         context.progress.start("translate", "labels", len(unknown))

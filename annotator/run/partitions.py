@@ -42,6 +42,11 @@ class Answered(NamedTuple):
     """Answers of the second teacher, where there is one, in the order of the passages: rows of ``QueryAnswer``, without
     a type where it was asked about a whole passage."""
 
+    def pairs(self) -> Iterator[tuple[Passage, Completion]]:
+        """Yield each passage with its answer."""
+        passages, answers = tables.from_batch(self.passages, Passage), tables.from_batch(self.completions, Completion)
+        return zip(passages, answers, strict=True)
+
     def checked(self) -> set[str]:
         """Return the ids of the passages that the second teacher has answered as well."""
         ids = self.passages.column("id").to_pylist()
@@ -171,9 +176,8 @@ def differences_part(
 
 def outlines_part(answered: Answered, labels: Decider) -> list[tuple[str, Counter[str] | None]]:
     """Return for each passage its id and the first teacher's entities by type; None where its answer is unreadable."""
-    passages = tables.from_batch(answered.passages, Passage)
     found: list[tuple[str, Counter[str] | None]] = []
-    for passage, answer in zip(passages, tables.from_batch(answered.completions, Completion), strict=True):
+    for passage, answer in answered.pairs():
         annotation = clean_reply(passage, answer, labels).annotation
         found.append((passage.id, Counter(one.label for one in entities_of(annotation)) if annotation else None))
     return found
@@ -194,13 +198,12 @@ def _both(
     answered: Answered, labels: Decider, corrections: Mapping[str, Correction], *, logprobs: bool = False
 ) -> Iterator[_Compared]:
     """Clean the answers of the first teacher, and compare them with those of the second."""
-    passages = list(tables.from_batch(answered.passages, Passage))
-    answers = list(tables.from_batch(answered.completions, Completion))
+    replies = list(answered.pairs())
     seconds: defaultdict[int, list[QueryAnswer]] = defaultdict(list)
     for other in tables.from_batch(answered.second, QueryAnswer) if answered.second is not None else ():
         seconds[other.place].append(other)
-    cleaned = clean_or_correct(zip(passages, answers, strict=True), labels, corrections)
-    for place, (passage, first, answer) in enumerate(zip(passages, cleaned, answers, strict=True)):
+    cleaned = clean_or_correct(replies, labels, corrections)
+    for place, ((passage, answer), first) in enumerate(zip(replies, cleaned, strict=True)):
         pairs, sure = None, [dict[tuple[str, str], float](), {}]
         if first.annotation and first.annotation.reply_status != REVIEWED:
             second, asked = _found_by_second(passage, seconds[place], labels)
