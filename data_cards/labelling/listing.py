@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import RenderableType
@@ -24,7 +24,7 @@ AROUND = 60
 """Characters of the passage shown on either side of an example."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Example:
     """A predicted entity with the label, in its passage."""
 
@@ -71,7 +71,16 @@ def all_labels(run: RunDir) -> list[Label]:
         raise RunDirError(
             f"{run.root} has no {run.labels.name} yet; make it with: vner-annotate clean --out {run.root}"
         )
-    return _grouped(tables.read_records(run.labels, LabelUse))
+    labels: dict[tuple[str, str], Label] = {}
+    for use in tables.read_records(run.labels, LabelUse):
+        status = "used" if use.status in {"kept", "changed"} else use.status
+        name = use.raw if use.label is None else use.label
+        label = labels.setdefault((status, name), Label(name, status))
+        label.predictions += use.claims
+        label.mentions += use.mentions
+        label.rules[use.rule] += use.claims
+        label.raw[use.raw] = use.claims
+    return sorted(labels.values(), key=lambda label: (-label.predictions, label.label, label.status))
 
 
 def unresolved(run: RunDir) -> list[Label]:
@@ -86,31 +95,13 @@ def unresolved(run: RunDir) -> list[Label]:
         label = by_raw.get(item.label) if item.reason == NEEDS_REVIEW else None
         if label and len(label.examples) < EXAMPLES and item.value not in {found.mention for found in label.examples}:
             label.examples.append(Example(item.value, item.record_id))
-    _add_contexts(run, waiting)
-    return waiting
-
-
-def _grouped(uses: Iterable[LabelUse]) -> list[Label]:
-    labels: dict[tuple[str, str], Label] = {}
-    for use in uses:
-        status = "used" if use.status in {"kept", "changed"} else use.status
-        name = use.raw if use.label is None else use.label
-        label = labels.setdefault((status, name), Label(name, status))
-        label.predictions += use.claims
-        label.mentions += use.mentions
-        label.rules[use.rule] += use.claims
-        label.raw[use.raw] = use.claims
-    return sorted(labels.values(), key=lambda label: (-label.predictions, label.label, label.status))
-
-
-def _add_contexts(run: RunDir, labels: list[Label]) -> None:
-    wanted = {found.passage_id for label in labels for found in label.examples}
+    examples = [found for label in waiting for found in label.examples]
+    wanted = {found.passage_id for found in examples}
     passages = tables.read_passages(run.passages) if wanted else ()
     texts = {passage.id: passage.text for passage in passages if passage.id in wanted}
-    for label in labels:
-        label.examples = [
-            replace(found, context=context(texts.get(found.passage_id, ""), found.mention)) for found in label.examples
-        ]
+    for found in examples:
+        found.context = context(texts.get(found.passage_id, ""), found.mention)
+    return waiting
 
 
 def context(text: str, mention: str) -> str:
