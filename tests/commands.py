@@ -1,4 +1,4 @@
-"""Run ``vner-annotate`` in this process or in one of its own, and look at what it wrote."""
+"""Run ``vner-annotate`` in this process or in its own, and check the files that it wrote."""
 
 from __future__ import annotations
 

@@ -274,8 +274,8 @@ class Handler(loopback.Handler):
         self._json({"commitUrl": f"{self.hub.url}/datasets/x/y/commit/{oid}", "commitOid": oid, "success": True})
 
     def _json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        said = {"X-Error-Message": value["error"]} if status >= 400 and "error" in value else {}
-        self._send(status, json.dumps(value).encode(), {**said, **(headers or {})})
+        message = {"X-Error-Message": value["error"]} if status >= 400 and "error" in value else {}
+        self._send(status, json.dumps(value).encode(), {**message, **(headers or {})})
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         if self.answer_is_lost:

@@ -91,10 +91,10 @@ class Counting(Progress):
     def __init__(self) -> None:
         self.done = 0
         self.counts: Counter[str] = Counter()
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def say(self, message: str) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
     def advance(self, done: int = 1) -> None:
         self.done += done
@@ -209,8 +209,8 @@ def test_an_outage_is_waited_out(ledger: Ledger, make_passage: MakePassage) -> N
     assert teacher.probed == 6
     assert teacher.asked.total() - 300 <= 2 * 8
     assert not [kind for kind in progress.counts if kind.startswith("gave up")]
-    assert any("the endpoint is down (connection)" in line for line in progress.said)
-    assert any("the endpoint is back" in line for line in progress.said)
+    assert any("the endpoint is down (connection)" in line for line in progress.messages)
+    assert any("the endpoint is back" in line for line in progress.messages)
 
 
 def test_a_long_outage_stops_the_run(ledger: Ledger, make_passage: MakePassage) -> None:
@@ -354,7 +354,7 @@ def test_an_answer_beside_a_fatal_one_is_kept(ledger: Ledger, make_passage: Make
 def test_a_run_that_stops_waits_for_the_requests_in_flight(
     ledger: Ledger, make_passage: MakePassage, kind: str
 ) -> None:
-    """The answers on their way are paid for: they are kept, and nothing more is asked."""
+    """A run that stops keeps the answers in flight, which are paid for, and asks nothing more."""
     refused, at_once = asyncio.Event(), 6
 
     class Slow(QueueTeacher):
@@ -376,8 +376,8 @@ def test_a_run_that_stops_waits_for_the_requests_in_flight(
     assert len(ledger) == at_once
 
 
-def test_a_damaged_source_costs_no_answer_in_flight(ledger: Ledger, make_passage: MakePassage) -> None:
-    """Whatever was asked before the damage is found is answered and kept."""
+def test_a_damaged_source_keeps_the_answers_in_flight(ledger: Ledger, make_passage: MakePassage) -> None:
+    """Questions asked before the damage is found are answered and their answers kept."""
 
     def broken() -> Iterator[Passage]:
         yield from passages(make_passage, 7)

@@ -143,8 +143,8 @@ def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_pa
     out = tmp_path / "run"
     batch(api, out)
     asked = api.requests("batch_1")
-    said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
-    api.finish(lambda line: refused(line, message=said))
+    text = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+    api.finish(lambda line: refused(line, message=text))
     assert batch(api, out).exit_code == 3
     again = api.requests("batch_2")
     assert [line["custom_id"] for line in again] == [line["custom_id"] for line in asked]
@@ -155,8 +155,8 @@ def test_max_completion_tokens_is_learnt_from_a_batch(api: BatchEndpoint, tmp_pa
     assert report["sent_as"] == {"max_tokens": "max_completion_tokens"}
 
 
-def test_what_another_endpoint_refused_changes_no_batch(api: BatchEndpoint, tmp_path: Path) -> None:
-    """Another name for a parameter is sent to the address that asked for it, and to no other."""
+def test_a_learnt_parameter_name_belongs_to_its_endpoint(api: BatchEndpoint, tmp_path: Path) -> None:
+    """The name of a parameter that one endpoint requires is not sent to another."""
     out = tmp_path / "run"
     batch(api, out)
     api.fail("no")
@@ -214,8 +214,8 @@ def test_a_failed_batch(api: BatchEndpoint, tmp_path: Path) -> None:
 def test_a_wrong_key_submits_nothing_and_is_never_shown(api: BatchEndpoint, tmp_path: Path) -> None:
     """A wrong key is one error, submits nothing, and is in no file and no output; later, the right key works."""
     out = tmp_path / "run"
-    said = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
-    api.faults["GET batches"] = deque([(401, said)])
+    refusal = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
+    api.faults["GET batches"] = deque([(401, refusal)])
     result = batch(api, out)
     assert result.exit_code == 1
     assert "401" in result.stderr

@@ -154,8 +154,8 @@ def test_no_credit_is_not_a_rate_limit(endpoint: Endpoint, provider: str) -> Non
 @pytest.mark.parametrize("status", [401, 500, 200])
 def test_a_key_in_an_error_is_masked(endpoint: Endpoint, provider: str, status: int) -> None:
     """A key that an endpoint repeats in its error is masked, since messages are stored and shown."""
-    said = b'{"error": {"message": "wrong: sk-secret-of-the-test!"}}'
-    endpoint.reply = lambda passage, attempt: Answer(status, body=said)
+    body = b'{"error": {"message": "wrong: sk-secret-of-the-test!"}}'
+    endpoint.reply = lambda passage, attempt: Answer(status, body=body)
     with pytest.raises(TeacherError, match=r"wrong: \[key\]!"):
         ask(endpoint.address(provider), provider)
 
@@ -166,8 +166,8 @@ def test_a_placeholder_key_is_not_masked(
 ) -> None:
     """A placeholder key of a local server is not masked, since it is a common word."""
     monkeypatch.setenv(f"{provider.upper()}_API_KEY", key)
-    said = b'{"error": {"message": "none expected, EMPTY box"}}'
-    endpoint.reply = lambda passage, attempt: Answer(500, body=said)
+    body = b'{"error": {"message": "none expected, EMPTY box"}}'
+    endpoint.reply = lambda passage, attempt: Answer(500, body=body)
     with pytest.raises(TeacherError, match="none expected, EMPTY box"):
         ask(endpoint.address(provider), provider)
 

@@ -188,7 +188,7 @@ def test_a_type_without_an_answer_counts_as_not_asked(built: Path, tmp_path: Pat
 def test_entities_of_types_not_asked_are_kept() -> None:
     """Entities of a type that was not asked are kept under every --keep and are no candidates."""
     first = annotation(("Trần Minh Khoa", "person"), ("Cần Thơ", "city"), ("Huế", "city"))
-    told, types = combined(
+    cleaned, types = combined(
         Passage("p", TEXT, 20, (), 1),
         [
             QueryAnswer(0, "person", '["Trần Minh Khoa", "Hồ Gươm"]', "stop"),
@@ -197,9 +197,9 @@ def test_entities_of_types_not_asked_are_kept() -> None:
         ],
     )
     assert types == {"person", "river"}
-    assert told is not None
-    assert told.annotation is not None
-    pairs = compare(first, told.annotation, types)
+    assert cleaned is not None
+    assert cleaned.annotation is not None
+    pairs = compare(first, cleaned.annotation, types)
     found = sorted((one.mention, pair.verdict) for pair in pairs for one in pair.entities)
     assert found == [
         ("Cần Thơ", NOT_ASKED),

@@ -246,7 +246,7 @@ def test_max_completion_tokens_is_learnt_by_requests_in_flight(endpoint: Endpoin
 
 
 @pytest.mark.parametrize(
-    "said",
+    "body",
     [
         b'{"error": {"message": "API key not valid. Please pass a valid API key."}}',
         b'[{"error": {"message": "API_KEY_INVALID: the API key is invalid"}}]',
@@ -254,15 +254,15 @@ def test_max_completion_tokens_is_learnt_by_requests_in_flight(endpoint: Endpoin
     ],
 )
 def test_a_wrong_key_as_400_stops_the_run(
-    endpoint: Endpoint, tmp_path: Path, said: bytes, monkeypatch: pytest.MonkeyPatch
+    endpoint: Endpoint, tmp_path: Path, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 400 for an invalid key, as Google and xAI send it, stops the run, at the start and later."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
-    endpoint.reply = lambda passage, attempt: Answer(400, body=said)
+    endpoint.reply = lambda passage, attempt: Answer(400, body=body)
     result = build(endpoint, tmp_path / "run")
     assert (result.exit_code, endpoint.asked.total()) == (1, 1)
     assert "check OPENAI_API_KEY" in result.stderr
-    endpoint.reply = lambda passage, attempt: Answer() if len(endpoint.asked) < 20 else Answer(400, body=said)
+    endpoint.reply = lambda passage, attempt: Answer() if len(endpoint.asked) < 20 else Answer(400, body=body)
     result = build(endpoint, tmp_path / "run", "--concurrency", 2)
     assert result.exit_code == 1
     assert "check OPENAI_API_KEY" in result.stderr

@@ -107,10 +107,10 @@ def test_an_export_comes_back_unchanged(name: str, found: list[Annotation]) -> N
     """Every passage comes back unchanged, with all mentions, raw labels and rules; in = carried + left out."""
     with tempfile.TemporaryDirectory() as folder:
         run, out = store(Path(folder) / "run", found), Path(folder) / "out"
-        told = export(run.root, name, out)
-        assert told["passages"] == len(found)
-        assert told["spans"] == sum(len(one.mentions) for one in found)
-        assert told["spans"] == told["carried"] + sum(told["left_out"].values())
+        report = export(run.root, name, out)
+        assert report["passages"] == len(found)
+        assert report["spans"] == sum(len(one.mentions) for one in found)
+        assert report["spans"] == report["carried"] + sum(report["left_out"].values())
         accept(name, out)
         if not out.stat().st_size:  # no passages in a format of lines
             with pytest.raises(SourceError, match="is empty"):
@@ -170,7 +170,7 @@ def test_words_are_vietnamese_words() -> None:
 
 @pytest.mark.slow
 def test_words_need_no_torch() -> None:
-    """Torch and transformers, which underthesea imports where they are installed, are not loaded for its segmenter."""
+    """The word segmenter does not import torch and transformers, as underthesea does if they are installed."""
     script = (
         "import sys; from data_cards.exchange.places import words; assert len(words('thành phố Hà Nội')) == 2; "
         "assert not {'torch', 'transformers', 'underthesea'} & set(sys.modules)"
@@ -185,8 +185,8 @@ def test_what_a_flat_format_leaves_out() -> None:
         text, ("Đại học Bách khoa Hà Nội", "university"), ("Hà Nội", "city"), ("Nội và Huế", "name"), ("Huế", "city"),
         ("Đại học Bách khoa Hà Nội", "school"),
     ).mentions  # fmt: skip
-    told = {(one.text, one.label): reason for one, reason in lost_when_flat(found).items()}
-    assert told == {
+    reasons = {(one.text, one.label): reason for one, reason in lost_when_flat(found).items()}
+    assert reasons == {
         ("Đại học Bách khoa Hà Nội", "university"): SEVERAL_LABELS,
         ("Hà Nội", "city"): NESTED,
         ("Nội và Huế", "name"): CROSSING,
@@ -204,9 +204,9 @@ def test_seqeval_reads_the_tags(tmp_path: Path) -> None:
     found = annotation(text, ("Hà Nội", "city"), ("Huế", "city"), ("Luật Đất đai", "law document"),
                        ("Đất đai", "land"), ("yy", "letter"))  # fmt: skip
     run = store(tmp_path / "run", [found])
-    told = export(run.root, "conll", tmp_path / "x.conll")
-    assert told["left_out"] == {OFF_TOKENS: 1, NESTED: 1}
-    assert told["examples"][NESTED] == "Đất đai [land] of passage p1"
+    report = export(run.root, "conll", tmp_path / "x.conll")
+    assert report["left_out"] == {OFF_TOKENS: 1, NESTED: 1}
+    assert report["examples"][NESTED] == "Đất đai [land] of passage p1"
     lines = (tmp_path / "x.conll").read_text(encoding="utf-8").split("\n")
     assert lines[:2] == ["-DOCSTART- -X- p1 O", ""]
     rows = [line.split(" ") for line in lines[2:] if line]
@@ -287,8 +287,8 @@ def test_label_studio_task_and_configuration(tmp_path: Path) -> None:
     from xml.etree import ElementTree
 
     run = store(tmp_path / "run", [annotation(TEXT, ("Hà Nội", 'a "b" <c> & d'), ("Bộ Y tế", "ministry"))])
-    told = export(run.root, "labelstudio", tmp_path / "tasks.json")
-    assert told["files"][1] == str(tmp_path / "tasks.config.xml")
+    report = export(run.root, "labelstudio", tmp_path / "tasks.json")
+    assert report["files"][1] == str(tmp_path / "tasks.config.xml")
     view = ElementTree.parse(tmp_path / "tasks.config.xml").getroot()  # noqa: S314 - written by the export
     labels, shown = view.find("Labels"), view.find("Text")
     assert labels is not None
@@ -343,8 +343,8 @@ def test_label_studio_counts_what_was_submitted(tmp_path: Path) -> None:
 def test_argilla_offsets_are_utf16_units(tmp_path: Path) -> None:
     """Argilla offsets are UTF-16 units; a span whose end its server would refuse is left out and counted."""
     run = store(tmp_path / "run", [annotation("😀 Hà Nội ở Huế", ("Hà Nội", "city"), ("Huế", "city"))])
-    told = export(run.root, "argilla", tmp_path / "x.json")
-    assert list(told["left_out"].values()) == [1]
+    report = export(run.root, "argilla", tmp_path / "x.json")
+    assert list(report["left_out"].values()) == [1]
     (record,) = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
     assert record["suggestions"]["entities"]["value"] == [{"start": 3, "end": 9, "label": "city"}]
     assert json.loads((tmp_path / "x.labels.json").read_text(encoding="utf-8")) == ["city"]

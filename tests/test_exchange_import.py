@@ -384,12 +384,12 @@ def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
         first = export(run, name).read_bytes()
         again = vner("export", run.root, "-f", name, "-o", run.root.parent / "again", "--json")
         assert (run.root.parent / "again").read_bytes() == first, name
-        told = json.loads(again.stdout)
-        assert told["spans"] == told["carried"] + sum(told["left_out"].values())
+        report = json.loads(again.stdout)
+        assert report["spans"] == report["carried"] + sum(report["left_out"].values())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("export", "{run}", "-f", "brat", "-o", "{tmp}/x"), 2, "known: conll, conll-words, spacy"),
         (("export", "{run}", "-f", "jsonl", "-o", "{tmp}/x", "--split", "dev"), 2, "known: all, train"),
@@ -405,14 +405,14 @@ def test_the_same_run_gives_the_same_bytes(run: RunDir) -> None:
         (("import", "{run}", "-f", "conll", "{tmp}/binary"), 1, "is not UTF-8"),
     ],
 )
-def test_errors_take_one_line(run: RunDir, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_errors_take_one_line(run: RunDir, tmp_path: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
     """An error is one line with the cause and the fix, has the right exit code and changes nothing."""
     (tmp_path / "broken").write_text('[{"a": 1},', encoding="utf-8")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     before = digests(run)
     result = vner(*(argument.format(run=run.root, tmp=tmp_path) for argument in arguments))
     assert result.exit_code == code, result.output
-    assert said in result.stderr
+    assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "x").exists()
     assert not run.corrections.exists()

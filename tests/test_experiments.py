@@ -114,7 +114,7 @@ def test_a_table_has_both_benchmarks(tmp_path: Path) -> None:
 
 
 def test_a_figure_is_a_curve_over_growing_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ours over all slices, the thesis's over those that it reports, and a line for each result of other work."""
+    """A figure has our curve over all slices, the thesis's points, and a line for each result of other work."""
     from matplotlib.figure import Figure
 
     axes = Figure().subplots()

@@ -21,7 +21,7 @@ PASSAGE = (
 )
 
 
-def said(text: str, mention: str) -> tuple[str, list[str]]:
+def grounded(text: str, mention: str) -> tuple[str, list[str]]:
     """Return the rule that matched (or the reason of the miss) and the slices."""
     found = Grounder(text).ground(mention)
     return (found.rule, [text[a:b] for a, b in found.spans]) if isinstance(found, Match) else (found.reason, [])
@@ -77,7 +77,7 @@ def said(text: str, mention: str) -> tuple[str, list[str]]:
 )
 def test_each_rule_finds_its_mentions(mention: str, rule: str, slices: list[str]) -> None:
     """Each mention is found by the rule that it needs, and its slices are exact."""
-    assert said(PASSAGE, mention) == (rule, slices)
+    assert grounded(PASSAGE, mention) == (rule, slices)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_each_rule_finds_its_mentions(mention: str, rule: str, slices: list[str]
 )
 def test_missing_mentions_are_rejected(mention: str, reason: str) -> None:
     """A mention that is not completely in the passage is hallucinated, a near miss, or empty."""
-    assert said(PASSAGE, mention) == (reason, [])
+    assert grounded(PASSAGE, mention) == (reason, [])
 
 
 def test_a_near_miss_names_the_nearest_text() -> None:
@@ -162,7 +162,7 @@ def test_a_near_miss_names_the_nearest_text() -> None:
 )
 def test_corner_cases(text: str, mention: str, rule: str, slices: list[str]) -> None:
     """Repeats, numbers, case, zero-width characters and segmented text are handled."""
-    assert said(text, mention) == (rule, slices)
+    assert grounded(text, mention) == (rule, slices)
 
 
 def test_rules_are_tried_in_order() -> None:

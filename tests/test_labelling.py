@@ -154,7 +154,7 @@ def test_quitting_loses_nothing(run: Path) -> None:
 
 
 def test_invalid_answers_are_asked_again(run: Path) -> None:
-    """No label, one that is not English, a typing error, a number too large, a circle; ``=`` takes what is typed."""
+    """Unusable labels, numbers and circles are asked again; ``=`` accepts any label."""
     first, second, third = listed(run)
     lines = f"misc\n99\n?\n=\nđặc sản quê\npersson\n={second}\n={first}\n=Đặc sản quê\n"
     result = vner("labels", "review", run, stdin=lines)

@@ -272,8 +272,8 @@ def test_malformed_items_are_returned(reply, expected, malformed):
     assert (parsed.status == "unparsable") == (not expected)
 
 
-def test_records_without_brackets_between_them_keep_what_the_reply_excludes():
-    """What the reply itself calls no entity is reported, also where the records are cut apart."""
+def test_exclusions_are_found_in_records_without_brackets():
+    """Entities that the reply itself excludes are reported, even if its records are not separated."""
     records = '"text": "Hà Nội", "type": "location", "text": "Nam", "type": "person"'
     parsed = parse_reply(f'{{{records}, "excluded": ["thủ đô"]}}')
     assert (pairs(parsed), parsed.excluded) == (BOTH, ("excluded: …",))

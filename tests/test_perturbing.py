@@ -203,7 +203,7 @@ def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (("--perturb", "--compare", "a", "b"), "do not go together"),
         (("--predictor", "underthesea"), "are for --perturb"),
@@ -212,8 +212,8 @@ def test_predictions_of_ones_own_are_scored(tmp_path: Path) -> None:
         (("--compare", "a", "b", "--draws", "0"), "--draws must be at least 1"),
     ],
 )
-def test_contradictory_options_are_refused(more: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_contradictory_options_are_refused(more: tuple[str, ...], message: str, tmp_path: Path) -> None:
     """Contradictory options give exit code 2 and one line."""
     result = vner("evaluate", benchmark(tmp_path / "b.parquet"), *more)
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert said in result.stderr
+    assert message in result.stderr

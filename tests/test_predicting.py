@@ -382,8 +382,8 @@ def test_tokens_become_names() -> None:
         start = text.index(word)
         return {"entity": tag, "start": start, "end": start + len(word)}
 
-    said = [token("Nguy", "B-PER"), token("ễn", "B-LOC"), token(" An", "I-PER"), token("Huế", "I-PER")]
-    assert join_tokens(text, said) == [("Nguyễn An", "PER"), ("Huế", "PER")]
+    tagged = [token("Nguy", "B-PER"), token("ễn", "B-LOC"), token(" An", "I-PER"), token("Huế", "I-PER")]
+    assert join_tokens(text, tagged) == [("Nguyễn An", "PER"), ("Huế", "PER")]
     assert join_tokens(text, [token("ng", "B-PER")]) == []  # the end of a word alone has no tag
     assert join_tokens(text, [token("Covid", "B-DIS"), token("-", "I-DIS"), token("19", "I-DIS")]) == [
         ("Covid-19", "DIS")
@@ -448,7 +448,7 @@ def test_gliner_is_asked_for_the_types_of_the_benchmark(tmp_path: Path, monkeypa
 def test_an_unknown_predictor_is_refused(tmp_path: Path) -> None:
     """An unknown predictor is an error that lists the kinds; a missing folder is named."""
     source = benchmark(tmp_path / "b.parquet")
-    for spec, said in (
+    for spec, message in (
         ("bert", "--predictor must be hf:DIR"),
         ("underthesea:x", "--predictor must be"),
         ("hf", "--predictor must be"),
@@ -457,7 +457,7 @@ def test_an_unknown_predictor_is_refused(tmp_path: Path) -> None:
     ):
         result = vner("predict", source, "--predictor", spec, "--out", tmp_path / "p.jsonl", "-q")
         assert result.exit_code in (1, 2)
-        assert said in result.stderr
+        assert message in result.stderr
         assert result.stderr.count("\n") == 1
     write_predictions(tmp_path / "p.jsonl", [("a", "[]")])
     assert (

@@ -27,8 +27,8 @@ def publish(run: RunDir, hub: Hub, home: Path, **environment: str) -> tuple[int,
     """Publish, and return exit code and stderr."""
     settings = {"HF_TOKEN": GOOD_TOKEN, "HF_HUB_DISABLE_XET": "0", **environment}
     process = publish_process(run, hub.url, home, "--quiet", **settings)
-    _, told = process.communicate(timeout=600)
-    return process.returncode, told
+    _, errors = process.communicate(timeout=600)
+    return process.returncode, errors
 
 
 def posted(hub: Hub) -> Counter[str]:
@@ -44,8 +44,8 @@ def posted(hub: Hub) -> Counter[str]:
 def test_xet_is_used_by_default(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     """Files arrive unchanged through Xet, despite a cut connection, and are not sent again."""
     hub.faults.append(Fault("POST", "/xorbs/", 0, after=1000, times=1))
-    code, told = publish(run, hub, tmp_path)
-    assert code == 0, told
+    code, errors = publish(run, hub, tmp_path)
+    assert code == 0, errors
     files = hub.files(NAME)
     assert set(files) - {".gitattributes"} == SENT
     for name in ("samples/train.parquet", "annotations.parquet"):
@@ -53,8 +53,8 @@ def test_xet_is_used_by_default(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     first = posted(hub)
     assert first["/xorbs/"] >= 1
     assert not first["/objects/batch"]
-    code, told = publish(run, hub, tmp_path)
-    assert code == 0, told
+    code, errors = publish(run, hub, tmp_path)
+    assert code == 0, errors
     assert posted(hub)["/xorbs/"] == first["/xorbs/"]
 
 
@@ -70,13 +70,13 @@ def test_xet_is_used_by_default(run: RunDir, hub: Hub, tmp_path: Path) -> None:
 def test_a_failure_of_the_storage_is_one_line(run: RunDir, hub: Hub, tmp_path: Path, fault: Fault) -> None:
     """A failure of the storage is a one-line error with an alternative; nothing is committed."""
     hub.faults.append(fault)
-    code, told = publish(run, hub, tmp_path, **HASTY)
+    code, errors = publish(run, hub, tmp_path, **HASTY)
     assert code == 1
-    line = told.strip().splitlines()[-1]
+    line = errors.strip().splitlines()[-1]
     assert line.startswith("error: the upload to the Hub's Xet storage failed")
     assert "HF_HUB_DISABLE_XET=1" in line
-    assert GOOD_TOKEN not in told
-    assert XET_TOKEN not in told
+    assert GOOD_TOKEN not in errors
+    assert XET_TOKEN not in errors
     assert not hub.repositories[NAME].messages
 
 

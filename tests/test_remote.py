@@ -216,11 +216,11 @@ def test_a_commit_of_the_hub_is_pinned(hub: FileServer, tmp_path: Path) -> None:
         "fingerprint": "hub:org/name",
         "revision": "c" * 40,
     }
-    assert _sampled("org/name", out)["said"] == ""
+    assert _sampled("org/name", out)["stderr"] == ""
     hub.commit = "d" * 40
     again = _sampled("org/name", out)
     assert again["skipped"] == ["sample"]
-    assert f"org/name has moved from commit {'c' * 12} to {'d' * 12}; this run keeps its sample" in again["said"]
+    assert f"org/name has moved from commit {'c' * 12} to {'d' * 12}; this run keeps its sample" in again["stderr"]
     assert _sampled(f"org/name@{'c' * 40}", out)["skipped"] == ["sample"]
     (out / "documents.parquet").unlink()
     hub.requests.clear()
@@ -236,7 +236,7 @@ def test_a_revision_can_be_named(hub: FileServer, tmp_path: Path) -> None:
     assert manifest["source"]["revision"] == commit
     assert any(f"/{commit}/data/train-0.parquet" in request for request in hub.requests)
     assert not any("c" * 40 in request for request in hub.requests)
-    assert "is not the source of" in _sampled(f"org/name@{'f' * 40}", tmp_path / "out", code=2)["said"]
+    assert "is not the source of" in _sampled(f"org/name@{'f' * 40}", tmp_path / "out", code=2)["stderr"]
 
 
 def test_a_sample_without_a_recorded_commit_is_reported(hub: FileServer, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_sample_without_a_recorded_commit_is_reported(hub: FileServer, tmp_pat
     (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
     again = _sampled("org/name", tmp_path / "out")
     assert again["skipped"] == ["sample"]
-    assert "this run did not record which commit it sampled" in again["said"]
+    assert "this run did not record which commit it sampled" in again["stderr"]
     hub.faults = [404] * 20
     assert _sampled("org/name", tmp_path / "out")["skipped"] == ["sample"]
 
@@ -258,7 +258,7 @@ def _sampled(source: str, out: Path, code: int = 0) -> dict[str, Any]:
     done = vner("sample", source, "--out", out, "--docs", "5", "--json")
     assert done.exit_code == code, done.output
     found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
-    return {**found, "said": " ".join(done.stderr.split())}
+    return {**found, "stderr": " ".join(done.stderr.split())}
 
 
 def test_a_bucket(corpus: Path) -> None:

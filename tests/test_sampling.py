@@ -260,12 +260,12 @@ def test_only_some_row_groups_are_read(tmp_path: Path) -> None:
 def test_progress_is_reported(tmp_path: Path, kind: str) -> None:
     """Progress counts the drawn rows of a Parquet file, and all rows of another."""
     path = _write(tmp_path, kind, map(_text, range(2500)))
-    told: list[tuple[int, int | None]] = []
-    list(sample(path, 1500, 0, report=SampleReport(on_progress=lambda done, total: told.append((done, total)))))
+    steps: list[tuple[int, int | None]] = []
+    list(sample(path, 1500, 0, report=SampleReport(on_progress=lambda done, total: steps.append((done, total)))))
     if kind == "parquet":
-        assert told == [(1000, 1500), (1500, 1500)]
+        assert steps == [(1000, 1500), (1500, 1500)]
     else:
-        assert told == [(1000, None), (2000, None), (2500, 2500)]
+        assert steps == [(1000, None), (2000, None), (2500, 2500)]
 
 
 @pytest.mark.slow
@@ -274,13 +274,13 @@ def test_a_hub_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(tmp_path, "jsonl", [ENGLISH, *map(_text, range(1, 1200))])
     load = datasets.load_dataset
     monkeypatch.setattr(datasets, "load_dataset", lambda name, **options: load(str(tmp_path), **options))
-    told: list[tuple[int, int | None]] = []
-    report = SampleReport(on_progress=lambda done, total: told.append((done, total)))
+    steps: list[tuple[int, int | None]] = []
+    report = SampleReport(on_progress=lambda done, total: steps.append((done, total)))
     monkeypatch.setattr("annotator.sources.sampling.parquet_files", lambda dataset: ())
     rows = list(sample("org/name", 1199, 1, report=report))
     assert {row.source for row in _documents(rows)} == {"org/name"}
     assert len(_documents(rows)) == 1199
-    assert told == [(1000, None)]
+    assert steps == [(1000, None)]
     assert report.rows_total is None
     few = list(sample("org/name", 5, 1))
     assert few == list(sample("org/name", 5, 1))

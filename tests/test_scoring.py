@@ -285,13 +285,13 @@ def test_what_is_missing_unknown_and_unreadable_is_counted(tmp_path: Path) -> No
     """Missing and unreadable answers count as ``[]`` and are reported, as are unknown ids."""
     samples = [query(f"q{n}", "Huế", ["Huế"], "location", f"p{n}") for n in range(4)]
     lines = [("q0", '["Huế"]'), ("q1", "tôi không biết"), ("lạ", '["Huế"]'), ("q2", ["Huế"])]
-    told: list[str] = []
+    messages: list[str] = []
     benchmark = write_benchmark(tmp_path / "b.parquet", samples)
-    report = evaluate(benchmark, write_predictions(tmp_path / "p.jsonl", lines), told.append, draws=20)
+    report = evaluate(benchmark, write_predictions(tmp_path / "p.jsonl", lines), messages.append, draws=20)
     assert (report["missing"], report["unparsable"], report["unknown"]) == (1, 1, 1)
     assert report["strict"]["micro"] == {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3)}
-    assert len(told) == 3
-    assert all(str(tmp_path) in line for line in told)
+    assert len(messages) == 3
+    assert all(str(tmp_path) in line for line in messages)
 
 
 def test_an_id_twice_is_refused(tmp_path: Path) -> None:
@@ -329,8 +329,8 @@ def test_two_files_are_scored_against_one_benchmark(tmp_path: Path) -> None:
     """--compare returns both reports and the paired test."""
     samples = [query(f"q{n}", "Huế", ["Huế"], "location", f"p{n}") for n in range(30)]
     benchmark = write_benchmark(tmp_path / "b.parquet", samples)
-    files = [write_predictions(tmp_path / f"{name}.jsonl", [(f"q{n}", said) for n in range(30)])
-             for name, said in (("a", '["Huế"]'), ("b", "[]"))]  # fmt: skip
+    files = [write_predictions(tmp_path / f"{name}.jsonl", [(f"q{n}", output) for n in range(30)])
+             for name, output in (("a", '["Huế"]'), ("b", "[]"))]  # fmt: skip
     report = evaluate_pair(benchmark, (files[0], files[1]), print, draws=100)
     assert report["a"]["strict"]["micro"]["f1"] == 1
     assert report["b"]["strict"]["micro"]["f1"] == 0

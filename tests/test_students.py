@@ -76,8 +76,8 @@ def test_an_unusable_student_is_refused(base: Path, tmp_path: Path, monkeypatch:
     (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
     shutil.copytree(base, tmp_path / "damaged")
     (tmp_path / "damaged" / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
-    said = {"empty": "holds no student", "pickled": "holds no student", "damaged": "cannot load"}
-    for name, text in said.items():
+    errors = {"empty": "holds no student", "pickled": "holds no student", "damaged": "cannot load"}
+    for name, text in errors.items():
         with pytest.raises(StudentError, match=text) as caught:
             load_student(tmp_path / name, device="cpu")
         assert "\n" not in str(caught.value)

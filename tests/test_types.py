@@ -220,7 +220,7 @@ def test_labels_are_mapped_by_name_synonym_and_canonical_form(tmp_path: Path, ra
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "no types; give at least one"),
         ("[[types]]\nname = 'a'\ndefintion = 'b'", "unknown key 'defintion'"),
@@ -238,17 +238,17 @@ def test_labels_are_mapped_by_name_synonym_and_canonical_form(tmp_path: Path, ra
         ("types = ", "Invalid value"),
     ],
 )
-def test_an_error_in_the_file_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_in_the_file_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     """An error in the file is one line with the cause."""
     (tmp_path / "t.toml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_types(tmp_path / "t.toml")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--types", "t.toml"], "--types needs --provider"),
         (["--instruction", "definition"], "--instruction definition needs --types FILE"),
@@ -262,11 +262,11 @@ def test_an_error_in_the_file_is_one_line(tmp_path: Path, text: str, said: str) 
     ],
 )
 def test_contradictory_options_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], message: str
 ) -> None:
     """Options that contradict --types give exit code 2 and one line."""
     monkeypatch.chdir(tmp_path)
     address = ["--base-url", "http://127.0.0.1:9/v1"] if "openai" in flags else []
     done = vner("build", "--out", "run", *address, *flags, "-q")
     assert done.exit_code == 2
-    assert said in " ".join(done.output.split())
+    assert message in " ".join(done.output.split())

@@ -206,7 +206,7 @@ def test_unanswered_passages_of_an_update_are_asked_again(run: Path, endpoint: E
 
 
 @pytest.mark.parametrize(
-    ("docs", "said"),
+    ("docs", "message"),
     [
         ("0", "--docs needs +N"),
         ("+0", "--docs needs +N"),
@@ -215,12 +215,12 @@ def test_unanswered_passages_of_an_update_are_asked_again(run: Path, endpoint: E
         ("3", f"has {DOCS} articles, and an update only adds"),
     ],
 )
-def test_an_invalid_number_is_refused(run: Path, endpoint: Endpoint, docs: str, said: str) -> None:
+def test_an_invalid_number_is_refused(run: Path, endpoint: Endpoint, docs: str, message: str) -> None:
     """An invalid --docs is a one-line error and changes nothing."""
     before = fingerprints(run)
     result = update(endpoint, run, f"--docs={docs}")
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert fingerprints(run) == before
     assert not endpoint.asked
