@@ -70,7 +70,7 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
         from annotator.terminal.progress import make_progress
         from training import tables
         from training.predict import running
-        from training.score import evaluating, perturbing
+        from training.score import evaluating
 
         if perturb and compare:
             raise ConfigError("--perturb and --compare do not go together; score one predictor at a time")
@@ -84,16 +84,16 @@ def evaluate(  # noqa: PLR0913 - the parameters of a command are its flags
             check_output(markdown, "--markdown", inputs=[samples, *(compare or ()), *filter(None, [predictions])])
         if perturb:
             folder = out or samples.with_name(f"{samples.stem}-variants")
-            files = perturbing.files(samples, folder, predictions)
+            files = evaluating.variant_files(samples, folder, predictions)
 
             def answer(benchmark: Path, answers: Path) -> None:
                 if answers != predictions:
                     made = make_predictor(predictor or "", answers, options, settings)
                     running.predict(benchmark, made, answers, make_progress(quiet=quiet))
 
-            found = perturbing.evaluate_variants(files, answer if predictor else None, _say, draws=draws, seed=seed)
+            found = evaluating.evaluate_variants(files, answer if predictor else None, _say, draws=draws, seed=seed)
             report = {"folder": str(folder), "variants": found}
-            grids = perturbing.variant_grids(found)
+            grids = evaluating.variant_grids(found)
         elif predictions and not compare:
             report = evaluating.evaluate(samples, predictions, _say, draws=draws, seed=seed)
             grids = evaluating.score_grids(report)
