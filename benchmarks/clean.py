@@ -28,7 +28,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from annotator.config.settings import RunConfig, make_config
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.records import Completion
 from annotator.run import stages as pipeline
@@ -67,7 +67,7 @@ def make_replies(run: RunDir, teacher: Teacher, predictions: int, wrong: float) 
         (label,) = rng.choices(labels, cum_weights=weights)
         return [rng.choice(names), rng.choice(spellings)(label)]
 
-    with Ledger(run.ledger) as ledger:
+    with SqliteLedger(run.ledger) as ledger:
         made: list[Completion] = []
         other = ["Núi Thành"]
         for passage in tables.read_passages(run.passages):

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from annotator.config.settings import RunConfig, make_config
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.records import Completion, Document
 from annotator.run import runner
 from annotator.sources.documents import Columns
@@ -68,7 +68,7 @@ def fill(run: RunDir) -> None:
     config = make_config({name: value for name, value in stored.items() if name in RunConfig.__slots__})
     teacher = make_teacher(config)
     passages = tables.read_passages(run.passages)
-    with Ledger(run.ledger) as ledger:
+    with SqliteLedger(run.ledger) as ledger:
         while batch := list(islice(passages, 1000)):
             made = []
             for passage in batch:

@@ -28,7 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from annotator.cleaning.replies.parser import parse_reply
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.records import Completion
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
@@ -86,7 +86,7 @@ def build(out: Path, arguments: list[str]) -> tuple[int, float]:
 
 def replies(out: Path) -> Iterator[tuple[str, Completion]]:
     """Yield each answered passage with its reply."""
-    with Ledger(RunDir(out).ledger) as ledger:
+    with SqliteLedger(RunDir(out).ledger) as ledger:
         answers = {answer.passage_id: answer for batch in ledger.batches(1000) for answer in batch}
     for passage in tables.read_passages(RunDir(out).passages):
         if passage.id in answers:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from annotator.config.settings import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.run.backends import address_of
 from annotator.run.manifest.recipe import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
@@ -200,7 +200,7 @@ def _extras(run: RunDir, include: Sequence[str]) -> Iterator[Path]:
         if name == "ledger":
             if address := address_of(run):
                 raise ConfigError(f"the ledger of {run.root} is the database {address}; what is published is files")
-            Ledger(run.ledger).close()  # brings the answers of the write-ahead log into the one file that is sent
+            SqliteLedger(run.ledger).close()  # brings the answers of the write-ahead log into the one file that is sent
         yield EXTRAS[name](run)
 
 

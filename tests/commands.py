@@ -13,7 +13,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 import cli
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.storage.rundir import SPLITS
 from tests.conftest import ROOT
 from tests.endpoint import Endpoint
@@ -67,5 +67,5 @@ def fingerprints(out: Path) -> dict[str, str]:
 
 def answers_in_ledger(out: Path) -> int:
     """Return the number of answers in the ledger of a run."""
-    with Ledger(out / "completions.sqlite") as ledger:
+    with SqliteLedger(out / "completions.sqlite") as ledger:
         return len(ledger)

@@ -20,7 +20,7 @@ from typer.main import get_command
 
 from annotator.engines import local
 from annotator.engines.local import LocalEngine
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.records import Passage, Piece
 from annotator.storage.rundir import RunDir
 from normalizers.labels import LabelNormalizer, load_lexicon
@@ -220,9 +220,9 @@ def run(finished: Path, tmp_path: Path) -> RunDir:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
     """Yield an empty ledger."""
-    with Ledger(tmp_path / "completions.sqlite") as opened:
+    with SqliteLedger(tmp_path / "completions.sqlite") as opened:
         yield opened
 
 

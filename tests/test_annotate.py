@@ -17,7 +17,7 @@ from annotator.asking.pool import ask_all
 from annotator.asking.rate_limits import Pace
 from annotator.asking.retry_policy import Patience
 from annotator.errors import FatalTeacherError, RunDirError, TeacherError
-from annotator.ledger import Ledger
+from annotator.ledger import Ledger, SqliteLedger
 from annotator.records import Completion, Passage
 from annotator.teachers import Question, Reply, Teacher, ask_about, make_question
 from annotator.terminal.events import Progress
@@ -243,7 +243,7 @@ def test_an_empty_answer_is_asked_for_once_more(ledger: Ledger, make_passage: Ma
 
 def test_a_full_disk_stops_the_run(make_passage: MakePassage, tmp_path: Path) -> None:
     """A full disk stops the run with the ledger's error; the answers so far are kept."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         ledger._db.execute("PRAGMA max_page_count=12")
         scripts: dict[str, list[str | Exception]] = {f"passage {i}": ["Đ" * 3000] for i in range(200)}
         with pytest.raises(RunDirError, match="free some space"):
@@ -331,7 +331,7 @@ def test_answers_of_one_turn_share_a_transaction(ledger: Ledger, make_passage: M
     """Answers of one turn of the event loop are written in one transaction, each once."""
     written: list[int] = []
 
-    class Watched(Ledger):
+    class Watched(SqliteLedger):
         def append(self, completions: Sequence[Completion]) -> None:
             written.append(len(completions))
             super().append(completions)

@@ -17,7 +17,7 @@ from annotator.asking.batch_files import read_batches
 from annotator.asking.endpoint_limits import BatchLimits, batch_limits
 from annotator.config.settings import RunConfig
 from annotator.errors import TeacherError
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import make_teacher
@@ -316,7 +316,7 @@ def test_malformed_results(api: BatchEndpoint, tmp_path: Path) -> None:
     result = must_succeed(batch(api, out, "--json"))
     (entry,) = json.loads(result.stdout)["batches"]
     assert entry["unknown"] == len(strangers) + len(bad) - 1  # an empty line is not counted
-    with Ledger(out / "completions.sqlite") as ledger:
+    with SqliteLedger(out / "completions.sqlite") as ledger:
         replies = {row[0] for row in ledger._db.execute("SELECT reply FROM completions")}
     assert replies == {content}
 
@@ -341,7 +341,7 @@ def test_a_download_that_breaks_off(api: BatchEndpoint, tmp_path: Path) -> None:
     assert "broke off" in result.stderr
     assert batch(api, out).exit_code == 3
     assert answers_in_ledger(out) == tables.count(out / "passages.parquet") - len(odd)
-    with Ledger(out / "completions.sqlite") as ledger:
+    with SqliteLedger(out / "completions.sqlite") as ledger:
         assert sorted(attempt.key for attempt in ledger.attempts()) == sorted(odd)
 
 

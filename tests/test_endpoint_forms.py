@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from annotator.config.settings import RunConfig
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
 from annotator.teachers import Reply, make_teacher
@@ -210,14 +210,14 @@ def test_a_refused_first_passage_is_only_one(endpoint: Endpoint, tmp_path: Path)
 def test_max_completion_tokens_is_learnt(endpoint: Endpoint, tmp_path: Path) -> None:
     """One refusal switches to ``max_completion_tokens``; keys stay the same, and the manifest records it."""
     build(endpoint, tmp_path / "other")
-    with Ledger(tmp_path / "other" / "completions.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "other" / "completions.sqlite") as ledger:
         keys = {answered.key for answers in ledger.batches(1000) for answered in answers}
     endpoint.requests.clear()
     endpoint.refuse = lambda request: Answer(400, body=MAX_TOKENS) if "max_tokens" in request else None
     must_succeed(build(endpoint, tmp_path / "run"))
     assert ["max_tokens" in request for request in endpoint.requests].count(True) == 1
     assert {request.get("max_completion_tokens") for request in endpoint.requests[1:]} == {1024}
-    with Ledger(tmp_path / "run" / "completions.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "run" / "completions.sqlite") as ledger:
         assert {answered.key for answers in ledger.batches(1000) for answered in answers} == keys
     stages = RunDir(tmp_path / "run").read_manifest()["stages"]
     assert stages["annotate"]["report"]["sent_as"] == {"max_tokens": "max_completion_tokens"}

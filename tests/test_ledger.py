@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import RunDirError
-from annotator.ledger import Failure, Ledger, request_key
+from annotator.ledger import Failure, SqliteLedger, request_key
 from annotator.records import Completion
 
 ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"]]', "stop", 100, 12, 0.5, 1.0)
@@ -19,9 +19,9 @@ ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"]]', "stop", 100, 12, 0.5,
 
 def test_an_answer_is_there_after_reopening(tmp_path: Path) -> None:
     """An answer with all its fields is read back after reopening."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         assert ledger.get("k1") == ANSWER
         assert ledger.has("k1")
         assert not ledger.has("k2")
@@ -31,7 +31,7 @@ def test_an_answer_is_there_after_reopening(tmp_path: Path) -> None:
 
 def test_an_answer_is_never_replaced(tmp_path: Path) -> None:
     """A second answer to the same question is ignored."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
         ledger.append([replace(ANSWER, reply="other")])
         assert ledger.get("k1") == ANSWER
@@ -40,35 +40,35 @@ def test_an_answer_is_never_replaced(tmp_path: Path) -> None:
 def test_token_probabilities_have_a_table_of_their_own(tmp_path: Path) -> None:
     """The table for token probabilities is created with the first, so that older versions can read the ledger."""
     given = replace(ANSWER, key="k2", logprobs="12 2:412 30")
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
         with sqlite3.connect(tmp_path / "l.sqlite") as db:
             assert {name for (name,) in db.execute("SELECT name FROM sqlite_master")} == {"completions", "failures"}
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         ledger.append([given])
         ledger.append([replace(ANSWER, key="k3"), replace(given, key="k4")])
         assert ledger.get("k2") == given
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         assert [one.logprobs for part in ledger.batches(3) for one in part] == ["", given.logprobs, "", given.logprobs]
         assert len(ledger) == 4
 
 
 def test_a_failure_is_deleted_when_the_answer_comes(tmp_path: Path) -> None:
     """Only the newest failure of a question is kept, and its answer deletes it."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         ledger.record_failures([Failure("k1", "p1", "timeout", "a")])
         ledger.record_failures([Failure("k1", "p1", "http 503", "b")])
         assert ledger.failure("k1") == Failure("k1", "p1", "http 503", "b")
-    with Ledger(tmp_path / "l.sqlite") as ledger:  # another command
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:  # another command
         ledger.append([ANSWER])
         assert ledger.failure("k1") is None
 
 
 def test_an_answer_survives_a_killed_process(tmp_path: Path) -> None:
     """Another connection sees an answer although the first was never closed."""
-    first = Ledger(tmp_path / "l.sqlite")
+    first = SqliteLedger(tmp_path / "l.sqlite")
     first.append([ANSWER])
-    with Ledger(tmp_path / "l.sqlite") as second:
+    with SqliteLedger(tmp_path / "l.sqlite") as second:
         assert second.get("k1") == ANSWER
     first.close()
 
@@ -80,28 +80,28 @@ def test_foreign_and_damaged_files_are_named(tmp_path: Path) -> None:
         db.execute("CREATE TABLE t (x)")
     db.close()
     with pytest.raises(RunDirError, match="not a ledger of vner-annotate"):
-        Ledger(foreign)
+        SqliteLedger(foreign)
 
     torn = tmp_path / "torn.sqlite"
     torn.write_bytes(b"this is no database, and longer than one header of SQLite " * 100)
     with pytest.raises(RunDirError, match="damaged or not a ledger"):
-        Ledger(torn)
+        SqliteLedger(torn)
 
     newer = tmp_path / "newer.sqlite"
-    Ledger(newer).close()
+    SqliteLedger(newer).close()
     with sqlite3.connect(newer) as db:
         db.execute("PRAGMA user_version=99")
     db.close()
     with pytest.raises(RunDirError, match="newer vner-annotate"):
-        Ledger(newer)
+        SqliteLedger(newer)
 
     with pytest.raises(RunDirError, match="cannot use the ledger"):
-        Ledger(tmp_path / "missing" / "l.sqlite")
+        SqliteLedger(tmp_path / "missing" / "l.sqlite")
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """A transaction that does not fit is rolled back; earlier answers stay, and it works when there is room."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         ledger.append([ANSWER])
         (pages,) = ledger._db.execute("PRAGMA page_count").fetchone()
         ledger._db.execute(f"PRAGMA max_page_count={pages + 1}")  # SQLite's limit acts like a full disk
@@ -130,7 +130,7 @@ def test_the_key_of_a_known_question() -> None:
 
 def test_recent_requests_count_against_the_limits(tmp_path: Path) -> None:
     """``since`` returns recent requests of other commands, without those of batches."""
-    with Ledger(tmp_path / "l.sqlite") as ledger:
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
         rows = [("a", 0.5, 50.0), ("b", 0.5, 90.0), ("c", 0.0, 95.0), ("d", 0.5, 70.0)]
         ledger.append([Completion(key, "p", "[]", "stop", 10, 5, latency, when) for key, latency, when in rows])
         assert ledger.since(60.0) == [(70.0, 15), (90.0, 15)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from annotator.config.settings import RunConfig
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.passages.tokenizers import load_tokenizer
 from annotator.run.forecast.plan import time_of
 from annotator.storage import tables
@@ -87,7 +87,7 @@ def test_the_forecast_of_tokens_is_near(tmp_path: Path) -> None:
         seen = planned("--out", out, "--pilot", 12)
         assert endpoint.asked.total() == 12
         must_succeed(vner("annotate", "--out", out, "-q"))
-    with Ledger(out / "completions.sqlite") as ledger:
+    with SqliteLedger(out / "completions.sqlite") as ledger:
         rows = ledger._db.execute("SELECT sum(prompt_tokens), sum(completion_tokens), count(*) FROM completions")
         prompt, completion, number = rows.fetchone()
     assert blind["passages"]["to_ask"] == number == seen["passages"]["to_ask"] + 12

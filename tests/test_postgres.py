@@ -20,7 +20,7 @@ from annotator.cluster.postgres import PostgresLedger
 from annotator.config.addresses import without_password
 from annotator.config.settings import RunConfig, make_config
 from annotator.errors import ConfigError, RunDirError
-from annotator.ledger import Answers, Attempt, Failure, Ledger
+from annotator.ledger import Attempt, Failure, Ledger, SqliteLedger
 from annotator.records import Completion
 from tests.commands import asking, build, fingerprints, must_succeed, vner, vner_process, wait_for
 from tests.endpoint import Endpoint, delayed
@@ -33,16 +33,16 @@ ANSWER = Completion("k1", "p1", '[["Hà Nội", "city"], "\0🙂"]', "stop", 100
 
 
 @pytest.fixture(params=["file", "database"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Answers]]:
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Ledger]]:
     """Yield a function that opens the same ledger each time, in SQLite and in PostgreSQL."""
     if request.param == "file":
-        yield lambda: Ledger(tmp_path / "l.sqlite")
+        yield lambda: SqliteLedger(tmp_path / "l.sqlite")
     else:
         address = request.getfixturevalue("database")
         yield lambda: PostgresLedger(address)
 
 
-def test_both_ledgers_behave_alike(opened: Callable[[], Answers]) -> None:
+def test_both_ledgers_behave_alike(opened: Callable[[], Ledger]) -> None:
     """Both ledgers store values exactly, never replace an answer, and delete a failure when its answer comes."""
     with opened() as ledger:
         ledger.record_failures([Failure("k1", "p1", "timeout", "a"), Failure("k2", "p2", "http 400", "ngắn")])
@@ -254,7 +254,7 @@ def test_a_directory_moves_from_a_file_to_a_database(database: str, endpoint: En
     must_succeed(build(endpoint, tmp_path / "run", "--ledger", database, "--fresh"))
     assert endpoint.asked.total() == asked
     assert fingerprints(tmp_path / "run") == before
-    with PostgresLedger(database) as there, Ledger(tmp_path / "run" / "completions.sqlite") as file:
+    with PostgresLedger(database) as there, SqliteLedger(tmp_path / "run" / "completions.sqlite") as file:
         assert len(there) == len(file) == asked
 
 

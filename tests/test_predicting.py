@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.errors import ConfigError, SourceError
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.records import Sample
 from annotator.terminal.events import Progress
 from tests.benchmarks import query, write_benchmark, write_predictions
@@ -189,7 +189,7 @@ def test_failed_queries_are_reported_and_asked_again(tmp_path: Path) -> None:
         assert "1 of 18 queries have no answer" in first.stderr
         assert len(read_predictions(out)) == 17
         must_succeed(vner("predict", source, *asking))
-    with Ledger(ledger_of(out)) as ledger:
+    with SqliteLedger(ledger_of(out)) as ledger:
         assert len(ledger) == 18
 
 

@@ -142,13 +142,13 @@ def test_a_manifest_of_another_program_is_not_replaced(run: RunDir, hub: Hub) ->
 
 def test_the_ledger_when_it_is_asked_for(run: RunDir, hub: Hub, tmp_path: Path) -> None:
     """``--include ledger`` sends the whole ledger with a warning; a run without it removes the file."""
-    from annotator.ledger import Ledger
+    from annotator.ledger import SqliteLedger
 
     result = must_succeed(publish(run, "--include", "ledger", "--include", "rejected"))
     assert "every reply of the teacher" in result.stdout
     copy = tmp_path / "copy.sqlite"
     copy.write_bytes(hub.files(NAME)["completions.sqlite"])
-    with Ledger(copy) as sent, Ledger(run.ledger) as own:
+    with SqliteLedger(copy) as sent, SqliteLedger(run.ledger) as own:
         assert len(sent) == len(own) > 0
     assert "rejected.parquet" in hub.files(NAME)
     must_succeed(publish(run))

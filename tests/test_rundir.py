@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from annotator.errors import RunDirError
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.records import Rejected
 from annotator.storage import tables
 from annotator.storage.atomic import replacing, write_json
@@ -85,7 +85,7 @@ def test_a_failed_start_removes_only_its_own_folders(tmp_path: Path) -> None:
     def fail() -> None:
         with opened(tmp_path / "runs" / "failing"):
             with opened(other.root):
-                Ledger(other.ledger).close()
+                SqliteLedger(other.ledger).close()
             raise ValueError("wrong key")
 
     with pytest.raises(ValueError, match="wrong key"):
@@ -107,7 +107,7 @@ def test_a_broken_manifest_is_reported(tmp_path: Path) -> None:
     """A broken manifest is an error with the fix."""
     run = RunDir(tmp_path)
     assert run.read_manifest() == {}
-    Ledger(run.ledger).close()
+    SqliteLedger(run.ledger).close()
     run.manifest.write_text("{", encoding="utf-8")
     with pytest.raises(RunDirError, match="--fresh"):
         run.read_manifest()

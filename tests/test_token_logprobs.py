@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from annotator.checking.compare import AGREED, DOUBT, compare, entities_of
 from annotator.checking.opinions import opinions, read_opinions
 from annotator.checking.probabilities import of_entities, read_probabilities
-from annotator.ledger import Ledger
+from annotator.ledger import SqliteLedger
 from annotator.records import Annotation, Completion, Mention
 from annotator.storage.rundir import RunDir
 from annotator.teachers.batch import read_result
@@ -219,7 +219,7 @@ def test_a_batch_has_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         api.finish(with_logprobs)
         must_succeed(vner(*command))
         assert all(line["body"]["logprobs"] is True for batch in api.batches for line in api.requests(batch))
-    with Ledger(out / "completions.sqlite") as ledger:
+    with SqliteLedger(out / "completions.sqlite") as ledger:
         found = [one for part in ledger.batches(1000) for one in part]
     assert {bool(one.logprobs) == bool(len(one.reply) % 2) for one in found} == {True}
     assert {bool(one.logprobs) for one in found} == {False, True}
@@ -241,7 +241,7 @@ def test_probabilities_of_two_teachers_enter_the_doubt(tmp_path: Path) -> None:
     for one, plain in rows:
         assert (one.doubt > plain.doubt) == (len(one.mention) % 2 == 1)
         assert one.verdict == plain.verdict
-    with Ledger(out / "completions.sqlite") as ledger:
+    with SqliteLedger(out / "completions.sqlite") as ledger:
         kept = [bool(one.logprobs) for part in ledger.batches(1000) for one in part]
     assert sorted(set(kept)) == [False, True]
 

@@ -28,7 +28,7 @@ from annotator.asking.endpoint_limits import batch_limits
 from annotator.asking.retry_policy import Action, rule_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, TeacherError
-from annotator.ledger import Answers, Attempt, Failure
+from annotator.ledger import Attempt, Failure, Ledger
 from annotator.records import Completion
 from annotator.storage.atomic import explained
 from annotator.storage.rundir import RunDir
@@ -41,7 +41,7 @@ WRITE: Final = 500
 """Answers in one transaction."""
 
 
-def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger: Answers, progress: Progress) -> None:
+def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger: Ledger, progress: Progress) -> None:
     """Collect the batches that have ended, then submit the questions that have no answer and are in no batch.
 
     A question that a batch left unanswered is submitted again by a later command, when no batch is open: so its cause
@@ -63,7 +63,7 @@ def exchange(run: RunDir, config: RunConfig, questions: Iterable[Asked], ledger:
 class _Batches:
     """The batches of one run. Every change is written to the disk before the next step."""
 
-    def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Answers, progress: Progress) -> None:
+    def __init__(self, run: RunDir, config: RunConfig, api: BatchApi, ledger: Ledger, progress: Progress) -> None:
         self._run, self._config, self._api = run, config, api
         self._ledger, self._progress = ledger, progress
         self._batches = read_batches(run)

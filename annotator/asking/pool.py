@@ -23,10 +23,10 @@ from typing import Final
 from annotator.asking.endpoint_limits import limits_of
 from annotator.asking.rate_limits import WINDOW, Pace, RateLimit
 from annotator.asking.retry_policy import rule_of
-from annotator.asking.retrying import Requests, Task
+from annotator.asking.sending import Requests, Task
 from annotator.config.settings import RunConfig
 from annotator.errors import AnnotateError, FatalTeacherError, TeacherError
-from annotator.ledger import Answers, Attempt, Failure
+from annotator.ledger import Attempt, Failure, Ledger
 from annotator.records import Completion, Passage
 from annotator.teachers import Asked, Teacher, completion_of
 from annotator.terminal.events import Progress
@@ -40,7 +40,7 @@ FLUSH_EVERY: Final = 0.05
 def ask_all(
     questions: Iterable[Asked],
     teacher: Teacher,
-    ledger: Answers,
+    ledger: Ledger,
     pace: Pace,
     progress: Progress,
     estimate: Callable[[Passage], int] = lambda passage: passage.n_tokens,
@@ -87,7 +87,7 @@ class _Pool:
     def __init__(
         self,
         teacher: Teacher,
-        ledger: Answers,
+        ledger: Ledger,
         pace: Pace,
         progress: Progress,
         estimate: Callable[[Passage], int],
@@ -198,7 +198,7 @@ class _Pool:
 class _Recorder:
     """Writes answers to the ledger; those that arrive in one turn of the event loop share a transaction."""
 
-    def __init__(self, ledger: Answers, progress: Progress) -> None:
+    def __init__(self, ledger: Ledger, progress: Progress) -> None:
         self._ledger, self._progress = ledger, progress
         self._unwritten: list[Completion] = []
         self.done = self._tokens = 0  # passages and tokens that are not reported yet

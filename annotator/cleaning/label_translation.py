@@ -13,7 +13,7 @@ from annotator.asking.pool import ask_all
 from annotator.asking.rate_limits import Pace
 from annotator.cleaning.clean import Decider
 from annotator.cleaning.replies.parser import parse_reply
-from annotator.ledger import Answers
+from annotator.ledger import Ledger
 from annotator.records import Completion, Passage
 from annotator.teachers import Teacher, ask_about
 from annotator.terminal.events import Progress
@@ -33,7 +33,7 @@ def unknown_labels(answers: Iterable[tuple[Passage, Completion]], labels: Decide
 
 
 def ask_translations(
-    unknown: Sequence[str], translator: Teacher, ledger: Answers, pace: Pace, progress: Progress
+    unknown: Sequence[str], translator: Teacher, ledger: Ledger, pace: Pace, progress: Progress
 ) -> None:
     """Ask for the translation of each label that the ledger does not have.
 
@@ -47,7 +47,7 @@ def ask_translations(
 class Translations:
     """Decides as ``labels`` does, and replaces a label that is not English by the teacher's translation."""
 
-    def __init__(self, unknown: Sequence[str], translator: Teacher, ledger: Answers, labels: Decider) -> None:
+    def __init__(self, unknown: Sequence[str], translator: Teacher, ledger: Ledger, labels: Decider) -> None:
         """Read the translations of ``unknown`` from the ledger."""
         self._labels = labels
         answers = {label: ledger.get(translator.question(label).key) for label in unknown}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from annotator.config.addresses import LEDGER_VARIABLE, without_password
 from annotator.errors import ConfigError, RunDirError
-from annotator.ledger.rows import SCHEMA_VERSION, Answers, Attempt, Failure
+from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure, Ledger
 from annotator.records import Completion
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ ON CONFLICT (key) DO UPDATE SET passage_id = excluded.passage_id, kind = exclude
 _ATTEMPT: Final = "INSERT INTO vner_attempts VALUES (%(key)s, %(passage_id)s, %(kind)s, %(body)s, %(created)s)"
 
 
-class PostgresLedger(Answers):
+class PostgresLedger(Ledger):
     """Answers by key, in one database. Threads may share it; its methods run one at a time."""
 
     def __init__(self, address: str, *, alone: bool = False) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 from annotator.records import Completion
 
@@ -36,7 +34,7 @@ class Attempt:
     """Unix time in seconds."""
 
 
-class Answers(Protocol):
+class Ledger(Protocol):
     """Stores every paid answer for ever, by the content of its question.
 
     Every method raises ``RunDirError`` where the ledger cannot be used.
@@ -88,14 +86,3 @@ class Answers(Protocol):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-canonical: Final = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
-).encode
-"""JSON with sorted names, no white space, Unicode as it is: the input of keys."""
-
-
-def request_key(content: Mapping[str, Any]) -> str:
-    """Return the sha256 of the canonical JSON of a question."""
-    return hashlib.sha256(canonical(content).encode("utf-8", "surrogatepass")).hexdigest()

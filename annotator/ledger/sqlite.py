@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from annotator.errors import RunDirError
-from annotator.ledger.rows import SCHEMA_VERSION, Answers, Attempt, Failure
+from annotator.ledger.rows import SCHEMA_VERSION, Attempt, Failure, Ledger
 from annotator.records import Completion
 from annotator.storage.rundir import APPLICATION_ID
 
@@ -47,7 +47,7 @@ _INSERT: Final = "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?,?)"
 _completion_row = attrgetter(*(column.name for column in fields(Completion) if column.name != "logprobs"))
 
 
-class Ledger(Answers):
+class SqliteLedger(Ledger):
     """Answers by key, in one SQLite file. Only ``flush`` may run in another thread at the same time."""
 
     def __init__(self, path: Path) -> None:

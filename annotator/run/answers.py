@@ -17,7 +17,7 @@ from annotator.cleaning.clean import Decider
 from annotator.cleaning.corrections import read_corrections
 from annotator.cleaning.label_translation import Translations, ask_translations, unknown_labels
 from annotator.cleaning.typed_labels import TypedLabels
-from annotator.ledger import Answers
+from annotator.ledger import Ledger
 from annotator.records import Completion, Passage
 from annotator.run.context import Context
 from annotator.run.partitions import PART, Answered, differences_part, outlines_part
@@ -30,7 +30,7 @@ from annotator.teachers import Asked, make_translator
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 
-def asked_about(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
+def asked_about(context: Context, ledger: Ledger) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
     """Yield id and text of every passage with the key of its question, and its answer or None."""
     for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
@@ -38,7 +38,7 @@ def asked_about(context: Context, ledger: Answers) -> Iterator[tuple[tuple[str, 
         yield from ((passage, key, found.get(key)) for passage, key in zip(passages, keys, strict=True))
 
 
-def answered(context: Context, ledger: Answers, second: Second | None = None) -> Iterator[Answered]:
+def answered(context: Context, ledger: Ledger, second: Second | None = None) -> Iterator[Answered]:
     """Yield the answered passages with their answers, a partition at a time."""
     for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)
@@ -51,7 +51,7 @@ def answered(context: Context, ledger: Answers, second: Second | None = None) ->
 # ---------------------------------------------------------------- rules about labels
 
 
-def decider(context: Context, ledger: Answers) -> Decider:
+def decider(context: Context, ledger: Ledger) -> Decider:
     """Return the rules about labels as cleaning applies them; with ``asking="never"`` no translation is requested."""
     normalizer = LabelNormalizer(load_lexicon(), context.decisions.labels)
     if context.schema:
@@ -59,7 +59,7 @@ def decider(context: Context, ledger: Answers) -> Decider:
     return _translated(context, ledger, normalizer) if context.config.translate_labels else normalizer
 
 
-def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> Translations:
+def _translated(context: Context, ledger: Ledger, labels: LabelNormalizer) -> Translations:
     unknown = unknown_labels((pair for part in answered(context, ledger) for pair in part.pairs()), labels)
     translator = make_translator(context.config)
     if context.asking != "never":
@@ -75,7 +75,7 @@ def _translated(context: Context, ledger: Answers, labels: LabelNormalizer) -> T
 # ---------------------------------------------------------------- the second teacher and the arbiter
 
 
-def choose_questions(second: Second, context: Context, ledger: Answers, labels: Decider) -> Second:
+def choose_questions(second: Second, context: Context, ledger: Ledger, labels: Decider) -> Second:
     """Choose passages and types for the second teacher, where they follow from the first teacher's answers.
 
     The draw of a share does not depend on people's decisions about labels and entities, so that these never change what
@@ -108,9 +108,7 @@ def choose_questions(second: Second, context: Context, ledger: Answers, labels: 
     return replace(second, types=types) if isinstance(second, ByQuery) else second
 
 
-def disputes(
-    context: Context, ledger: Answers, second: Second, labels: Decider
-) -> Iterator[tuple[Asked, list[Entity]]]:
+def disputes(context: Context, ledger: Ledger, second: Second, labels: Decider) -> Iterator[tuple[Asked, list[Entity]]]:
     """Yield for each passage on which two teachers differ the question to the arbiter, and its candidates."""
     prompt = second.settings.arbiter
     arbiter = make_arbiter(second.config, prompt)
@@ -124,7 +122,7 @@ def disputes(
 
 
 def decisions(
-    context: Context, ledger: Answers, second: Second, labels: Decider
+    context: Context, ledger: Ledger, second: Second, labels: Decider
 ) -> dict[str, frozenset[tuple[str, str]]]:
     """Return, by passage id, mention and label of the entities that the arbiter accepted, where it decided."""
     found = {}

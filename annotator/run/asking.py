@@ -11,14 +11,14 @@ from annotator.asking.endpoint_limits import context_window, retirement
 from annotator.asking.pool import ask_all, estimate_tokens, pace_of
 from annotator.config.settings import RunConfig
 from annotator.errors import ConfigError, LimitError
-from annotator.ledger import Answers, Failure
+from annotator.ledger import Failure, Ledger
 from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
 from annotator.records import Passage
 from annotator.run.context import Context
 from annotator.teachers import Asked
 
 
-def ask(context: Context, questions: Iterable[Asked], ledger: Answers) -> None:
+def ask(context: Context, questions: Iterable[Asked], ledger: Ledger) -> None:
     """Ask each of ``questions`` that has no answer in the ledger and is in no batch, one request a passage.
 
     A question that cannot fit the model's window is not sent; the ledger records why.

@@ -12,7 +12,7 @@ from typing import Final
 from annotator.config.settings import RunConfig
 from annotator.engines import Engine
 from annotator.engines.local import LocalEngine
-from annotator.ledger import Answers, Ledger
+from annotator.ledger import Ledger, SqliteLedger
 from annotator.storage.rundir import RunDir
 
 COPY: Final = 1000
@@ -29,7 +29,7 @@ def make_engine(config: RunConfig) -> Engine:
 
 
 @contextmanager
-def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[Answers]:
+def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[Ledger]:
     """Open the ledger of ``run``: the database at ``address``, or without one the file in the directory.
 
     The ledger is created if needed. Answers of the file are copied to the database, so that a directory can change
@@ -46,14 +46,14 @@ def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[An
         RunDirError: the ledger cannot be used, or another process works with it.
     """
     if not address:
-        with Ledger(run.ledger) as ledger:
+        with SqliteLedger(run.ledger) as ledger:
             yield ledger
         return
     from annotator.cluster.postgres import PostgresLedger
 
     with PostgresLedger(address, alone=alone) as database:
         if alone and run.ledger.exists():
-            with Ledger(run.ledger) as file:
+            with SqliteLedger(run.ledger) as file:
                 for answers in file.batches(COPY):
                     database.append(answers)
             database.flush()
@@ -61,7 +61,7 @@ def open_ledger(run: RunDir, address: str, *, alone: bool = True) -> Iterator[An
 
 
 @contextmanager
-def answers_of(run: RunDir) -> Iterator[Answers | None]:
+def answers_of(run: RunDir) -> Iterator[Ledger | None]:
     """Open the ledger of ``run`` for reading; yield None where there is none.
 
     Raises:

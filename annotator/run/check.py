@@ -17,7 +17,7 @@ from annotator.checking.settings import BY, TEACHER, CheckSettings, read_check, 
 from annotator.cleaning.clean import Decider
 from annotator.config.settings import Asking, RunConfig, make_config
 from annotator.errors import ConfigError, LimitError
-from annotator.ledger import Answers
+from annotator.ledger import Ledger
 from annotator.run.answers import choose_questions, decider, disputes
 from annotator.run.asking import ask
 from annotator.run.backends import make_engine, open_ledger
@@ -140,7 +140,7 @@ def _teacher(first: RunConfig, before: CheckSettings | None, by: str, given: Map
     return {**stored, **own}
 
 
-def _ask(context: Context, second: Second, ledger: Answers, labels: Decider, asking: Asking) -> tuple[str, int]:
+def _ask(context: Context, second: Second, ledger: Ledger, labels: Decider, asking: Asking) -> tuple[str, int]:
     """Ask the second teacher, then the arbiter; return the hash of their answers' keys, and how many are missing."""
     run, progress = context.run, context.progress
     own = dataclasses.replace(context, config=second.config, teacher=second.teacher)
@@ -159,7 +159,7 @@ def _ask(context: Context, second: Second, ledger: Answers, labels: Decider, ask
     return digest.hexdigest(), missing
 
 
-def _ask_arbiter(context: Context, second: Second, ledger: Answers, labels: Decider, digest: Any) -> int:
+def _ask_arbiter(context: Context, second: Second, ledger: Ledger, labels: Decider, digest: Any) -> int:
     """Ask the arbiter about all differences; return how many of its answers are missing."""
     questions = [one for one, _ in disputes(context, ledger, second, labels)]
     context.progress.start("arbiter", "passages", len(questions))
@@ -172,7 +172,7 @@ def _ask_arbiter(context: Context, second: Second, ledger: Answers, labels: Deci
     return _count_missing(questions, ledger, digest)
 
 
-def _count_missing(questions: Iterable[Asked], ledger: Answers, digest: Any) -> int:
+def _count_missing(questions: Iterable[Asked], ledger: Ledger, digest: Any) -> int:
     """Return how many questions have no answer; the keys of the others enter ``digest``."""
     missing = 0
     for asked in questions:

@@ -12,7 +12,7 @@ from annotator.checking.drawing import fraction
 from annotator.checking.query_answers import SCHEMA, QueryAnswer
 from annotator.checking.settings import CheckSettings, read_check
 from annotator.config.settings import RunConfig
-from annotator.ledger import Answers
+from annotator.ledger import Ledger
 from annotator.records import Passage
 from annotator.run.partitions import Answered
 from annotator.samples.explode import asked_as, instruction
@@ -57,7 +57,7 @@ class Second:
             for _, text in self.asked(one.id, one.text):
                 yield Asked(replace(one, text=text, pieces=()), self.teacher.question(text))
 
-    def add_answers(self, answered: Answered, ledger: Answers) -> Answered:
+    def add_answers(self, answered: Answered, ledger: Ledger) -> Answered:
         """Add this teacher's answers to a partition of passages and the first teacher's answers."""
         ids, texts = (answered.passages.column(name).to_pylist() for name in ("id", "text"))
         asked = [
@@ -91,7 +91,7 @@ class ByQuery(Second):
             for entity_type in (*found, *absent)
         ]
 
-    def counted(self, passages: Iterable[Passage], ledger: Answers) -> dict[str, int]:
+    def counted(self, passages: Iterable[Passage], ledger: Ledger) -> dict[str, int]:
         """Count the answered queries about types that the first teacher found, and about absent ones."""
         counts = Counter(found=0, absent=0)
         for one in passages:

@@ -22,7 +22,7 @@ LETTERS: Final = 3
 def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> Predictor:
     """Make a predictor of a provider's model; ``settings`` are those of the endpoint and its limits."""
     from annotator.asking.pool import ask_all, pace_of
-    from annotator.ledger import Ledger
+    from annotator.ledger import SqliteLedger
 
     config = make_config({"prompt": QUERY_PROMPT, "provider": provider, "model": model}, settings)
     require_key(config)
@@ -30,7 +30,7 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
 
     def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
         waiting = [_as_passage(sample) for sample in samples if sample.id not in known]
-        with Ledger(ledger_of(out)) as ledger:
+        with SqliteLedger(ledger_of(out)) as ledger:
             ask_all(ask_about(waiting, teacher), teacher, ledger, pace_of(config), progress)
             for asked in ask_about(waiting, teacher):
                 if found := ledger.get(asked.question.key):

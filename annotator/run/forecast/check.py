@@ -11,7 +11,7 @@ from typing import Any, Final
 from annotator.checking.arbiter import make_arbiter
 from annotator.checking.query_answers import QueryAnswer, combined
 from annotator.cleaning.clean import Cleaned
-from annotator.ledger import Answers
+from annotator.ledger import Ledger
 from annotator.passages.tokenizers import load_tokenizer, request_tokenizer
 from annotator.records import Completion, Passage
 from annotator.run.answers import answered, choose_questions, decider, disputes
@@ -61,7 +61,7 @@ def _read_query(passage: Passage, completion: Completion) -> Cleaned | None:
     return combined(passage, [QueryAnswer(0, "entity", completion.reply, completion.finish_reason)])[0]
 
 
-def _arbiter(context: Context, second: Second, ledger: Answers, price: Price | None) -> Arbiter:
+def _arbiter(context: Context, second: Second, ledger: Ledger, price: Price | None) -> Arbiter:
     """Forecast the arbiter's questions: exactly where both teachers have answered, else one for each passage."""
     tokenizer = load_tokenizer(request_tokenizer(second.config.tokenizer))
     arbiter = make_arbiter(second.config, second.settings.arbiter)
