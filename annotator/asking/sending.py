@@ -117,9 +117,10 @@ class Requests:
 
     async def stop(self) -> None:
         """Send no further request, and wait for the answers to those in flight, since they are paid for."""
+        if self._in_flight and not self._stopped:
+            self._progress.say(f"the run stops after the answers to the {self._in_flight} requests in flight")
         self._stopped = True
         if self._in_flight:
-            self._progress.say(f"the run stops after the answers to the {self._in_flight} requests in flight")
             self._none_in_flight.clear()
             await self._none_in_flight.wait()
 
