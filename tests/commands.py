@@ -51,6 +51,13 @@ def asking(endpoint: Loopback, provider: str = "openai") -> list[str]:
     return ["--provider", provider, "--model", "m", "--base-url", endpoint.address(provider)]
 
 
+def modules_loaded_by(code: str) -> set[str]:
+    """Run ``code`` in a new process, and return the modules that are imported at its end."""
+    program = f"{code}\nimport sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.split())
+
+
 def wait_for(condition: Callable[[], object], seconds: float = 300.0) -> None:
     """Wait until ``condition`` holds; fail after ``seconds``."""
     end = time.monotonic() + seconds

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -27,7 +25,7 @@ from data_cards.exchange.formats import FORMATS
 from data_cards.exchange.importing import KINDS, bring_back
 from data_cards.exchange.passages import CROSSING, NESTED, OFF_TOKENS, SEVERAL_LABELS, lost_when_flat
 from data_cards.exchange.places import from_utf16, locate, syllables, to_utf16, words
-from tests.conftest import ROOT
+from tests.commands import modules_loaded_by
 
 FAMILY = "👨\u200d👩\u200d👧"
 TEXT = f"😀 Bà Hoà\u0301 ở\u00a0Đại học Hà Nội, {FAMILY}\r\nTP.HCM\t5.000 đồng e\u0323\u0302 “Bộ Y tế”."
@@ -171,11 +169,8 @@ def test_words_are_vietnamese_words() -> None:
 @pytest.mark.slow
 def test_words_need_no_torch() -> None:
     """The word segmenter does not import torch and transformers, as underthesea does if they are installed."""
-    script = (
-        "import sys; from data_cards.exchange.places import words; assert len(words('thành phố Hà Nội')) == 2; "
-        "assert not {'torch', 'transformers', 'underthesea'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+    code = "from data_cards.exchange.places import words; assert len(words('thành phố Hà Nội')) == 2"
+    assert not {"torch", "transformers", "underthesea"} & modules_loaded_by(code)
 
 
 def test_what_a_flat_format_leaves_out() -> None:
