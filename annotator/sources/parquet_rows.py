@@ -22,6 +22,7 @@ _HELD = 4096  # rows of a remote row group that are kept in memory at most; wher
 @dataclass(frozen=True, slots=True)
 class _RowGroup:
     file: SourceFile
+    footer: pq.FileMetaData
     index: int
     """Its number in its file."""
     first: int
@@ -41,7 +42,6 @@ class ParquetFiles:
         """
         self._columns = columns
         self._groups: list[_RowGroup] = []
-        self._footers: dict[SourceFile, pq.FileMetaData] = {}
         self._bytes: dict[int, int] = {}  # that were read of a row group, by its first row
         self._footer_bytes = 0
         self._remote = any(isinstance(file.path, RemoteFile) for file in files)
@@ -53,11 +53,10 @@ class ParquetFiles:
             if footer is None:
                 self.empty.append(rejected("empty file", file.name, "", "it has no bytes"))
                 continue
-            self._footers[file] = footer
             self._footer_bytes += size
             before = 0
             for index in range(footer.num_row_groups):
-                self._groups.append(_RowGroup(file, index, self.row_count + before, before))
+                self._groups.append(_RowGroup(file, footer, index, self.row_count + before, before))
                 before += footer.row_group(index).num_rows
             self.row_count += before
         self._starts = [group.first for group in self._groups]
@@ -95,7 +94,7 @@ class ParquetFiles:
 
     def _read_rows(self, group: _RowGroup, rows: Sequence[int]) -> Iterator[tuple[int, Row]]:
         """Yield rows of one row group by their ascending numbers, decoded batch by batch up to the last of them."""
-        with opened_parquet(group.file, self._footers[group.file]) as (parquet, stream):
+        with opened_parquet(group.file, group.footer) as (parquet, stream):
             there = parquet.schema_arrow.names
             wanted = [name for name in (self._columns.text, self._columns.id) if name in there]
             first = group.first
