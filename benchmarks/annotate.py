@@ -81,13 +81,13 @@ def run_engine(base_url: str, number: int, concurrency: int) -> Took:
     from annotator.cleaning.replies.parser import parse_reply
     from annotator.config.settings import RunConfig
     from annotator.ledger import SqliteLedger
-    from annotator.teachers import ask_about, make_teacher
+    from annotator.teachers import make_teacher, questions_about
     from annotator.terminal.events import Progress
 
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=base_url))
     with tempfile.TemporaryDirectory() as folder, SqliteLedger(Path(folder) / "completions.sqlite") as ledger:
         watch = Watch()
-        ask_all(ask_about(passages(number), teacher), teacher, ledger, Pace(concurrency=concurrency), Progress())
+        ask_all(questions_about(passages(number), teacher), teacher, ledger, Pace(concurrency=concurrency), Progress())
         asked = watch.took()
         for passage in passages(number):
             completion = ledger.get(teacher.question(passage.text).key)

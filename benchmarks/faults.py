@@ -153,14 +153,14 @@ def run(url: str, options: argparse.Namespace, faults: list[str]) -> dict[str, A
     from annotator.asking.rate_limits import Pace
     from annotator.config.settings import RunConfig
     from annotator.ledger import SqliteLedger
-    from annotator.teachers import ask_about, make_teacher
+    from annotator.teachers import make_teacher, questions_about
     from annotator.terminal.events import Progress
 
     tell(url, "PUT", {"faults": faults, "share": options.share, "latency": options.latency})
     teacher = make_teacher(RunConfig(provider="openai", model="m", base_url=url, timeout=options.timeout))
     with tempfile.TemporaryDirectory() as folder, SqliteLedger(Path(folder) / "completions.sqlite") as ledger:
         began = time.monotonic()
-        questions = ask_about(passages(options.passages), teacher)
+        questions = questions_about(passages(options.passages), teacher)
         ask_all(questions, teacher, ledger, Pace(concurrency=options.concurrency), Progress())
         took = time.monotonic() - began
         if len(ledger) != options.passages:

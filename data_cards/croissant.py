@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from annotator.run.manifest.recipe import file_sha256
+from annotator.run.manifest.rebuilding import file_sha256
 from annotator.storage import tables
 from annotator.storage.funnel import shown_unit
 from annotator.storage.rundir import SPLITS, RunDir

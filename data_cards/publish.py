@@ -17,7 +17,7 @@ from annotator.config.settings import STAGES
 from annotator.errors import ConfigError, PublishError, RunDirError
 from annotator.ledger import SqliteLedger
 from annotator.run.backends import address_of
-from annotator.run.manifest.recipe import make_recipe
+from annotator.run.manifest.rebuilding import make_recipe
 from annotator.storage.rundir import SPLITS, RunDir, is_manifest
 from annotator.terminal.words import have
 from data_cards.audit.compute import audit

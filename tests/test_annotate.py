@@ -19,11 +19,11 @@ from annotator.asking.retry_policy import Patience
 from annotator.errors import FatalTeacherError, RunDirError, TeacherError
 from annotator.ledger import Ledger, SqliteLedger
 from annotator.records import Completion, Passage
-from annotator.teachers import Question, Reply, Teacher, ask_about, make_question
+from annotator.teachers import Question, Reply, Teacher, make_question, questions_about
 from annotator.terminal.events import Progress
 
 MakePassage = Callable[..., Passage]
-PATIENCE = Patience(between_tries=0.01, first_probe=0.001, last_probe=0.01, start=0.02)
+PATIENCE = Patience(between_tries=0.01, first_probe_wait=0.001, longest_probe_wait=0.01, give_up_at_start=0.02)
 
 
 def pace(**settings: Any) -> Pace:
@@ -109,7 +109,7 @@ def passages(make: MakePassage, number: int) -> list[Passage]:
 
 def annotate(passages: Iterable[Passage], teacher: Teacher, ledger: Ledger, pace: Pace, progress: Progress) -> None:
     """Ask ``teacher`` about each of ``passages``."""
-    ask_all(ask_about(passages, teacher), teacher, ledger, pace, progress)
+    ask_all(questions_about(passages, teacher), teacher, ledger, pace, progress)
 
 
 def test_all_are_answered_and_counted(ledger: Ledger, make_passage: MakePassage) -> None:

@@ -15,12 +15,12 @@ from annotator.asking.retry_policy import Patience
 from annotator.config.settings import RunConfig
 from annotator.ledger import Ledger
 from annotator.records import Passage
-from annotator.teachers import ask_about, make_teacher
+from annotator.teachers import make_teacher, questions_about
 from annotator.terminal.events import Progress
 from tests.endpoint import Answer, Endpoint, completion
 
 GOOD = Answer(content='[["Hà Nội", "city"]]')
-PATIENCE = Patience(between_tries=0.05, put_off=8, first_probe=0.05)
+PATIENCE = Patience(between_tries=0.05, put_off=8, first_probe_wait=0.05)
 HTML = {"Content-Type": "text/html"}
 
 
@@ -78,7 +78,7 @@ def chosen(passage: str) -> float:
 def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str = "openai", retries: int = 4) -> None:
     teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=endpoint.address(provider), timeout=2.0))
     pace = Pace(concurrency=16, max_retries=retries, patience=PATIENCE)
-    ask_all(ask_about(todo, teacher), teacher, ledger, pace, Progress())
+    ask_all(questions_about(todo, teacher), teacher, ledger, pace, Progress())
 
 
 @pytest.mark.slow

@@ -26,12 +26,12 @@ class Breaker:
         self._probe, self._say, self._patience = probe, say, patience
         self._in_a_row = 0
         self._served = self._was_down = False
-        self._closed = asyncio.Event()
-        self._closed.set()
+        self._up = asyncio.Event()
+        self._up.set()
 
-    async def closed(self) -> None:
+    async def wait_while_down(self) -> None:
         """Wait while the endpoint is down."""
-        await self._closed.wait()
+        await self._up.wait()
 
     def alive(self) -> None:
         """Note that the endpoint has answered a question, or refused one."""
@@ -45,22 +45,22 @@ class Breaker:
         Raises:
             FatalTeacherError: it does not come back.
         """
-        if not self._closed.is_set():
-            await self._closed.wait()
+        if not self._up.is_set():
+            await self._up.wait()
             return self._was_down
         self._in_a_row += 1
         if self._in_a_row < (enough if self._served else min(enough, START_TRIPS)):
             return False
-        self._closed.clear()
+        self._up.clear()
         self._was_down = await self._wait_until_up(error)  # if this raises, the run ends, and nothing is asked before
         self._in_a_row = 0
-        self._closed.set()
+        self._up.set()
         return self._was_down
 
     async def _wait_until_up(self, error: TeacherError) -> bool:
         """Probe until there is an answer; return whether that took more than one probe."""
-        began, wait, down = time.monotonic(), self._patience.first_probe, False
-        longest = self._patience.outage if self._served else self._patience.start
+        began, wait, down = time.monotonic(), self._patience.first_probe_wait, False
+        longest = self._patience.give_up_after if self._served else self._patience.give_up_at_start
         while (cause := await self._failed_probe()) is not None:
             down = True
             gone = time.monotonic() - began
@@ -69,13 +69,13 @@ class Breaker:
                 raise FatalTeacherError(f"{error}{after}", kind=error.kind) from cause
             self._say(f"the endpoint is down ({cause.kind}); nothing is lost; trying again in {wait:.0f} s")
             await asyncio.sleep(wait)
-            wait = min(2 * wait, self._patience.last_probe)
+            wait = min(2 * wait, self._patience.longest_probe_wait)
         if down:
             self._say(f"the endpoint is back after {time.monotonic() - began:.0f} s")
         return down
 
     async def _failed_probe(self) -> TeacherError | None:
-        """Probe and return why there was no answer; a refusal is one, and so is a 429."""
+        """Probe once; return the error, or None where the endpoint answers: a refusal and a 429 are answers too."""
         try:
             await self._probe()
         except TeacherError as error:

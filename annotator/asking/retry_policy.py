@@ -63,23 +63,25 @@ class Patience:
     """Waiting times, in seconds."""
 
     between_tries: float = 60.0
-    """Between two tries at most, unless the endpoint asks for more."""
+    """The longest wait between two tries, unless the endpoint asks for more."""
     pause: float = 3600.0
     """A longer wait that the endpoint asks for, as for a daily limit, stops the run; the same command continues it."""
     put_off: int = 100
     """Times that the endpoint may answer one request with "later"."""
-    first_probe: float = 1.0
-    last_probe: float = 60.0
-    """Between two probes of an endpoint that is down: the time doubles from the first to the last."""
-    outage: float = 3600.0
-    """For an endpoint that has answered before."""
-    start: float = 5.0
-    """For one that never has: most likely the address is wrong."""
+    first_probe_wait: float = 1.0
+    """The wait after the first failed probe of an endpoint that is down. It doubles with each probe."""
+    longest_probe_wait: float = 60.0
+    """The longest wait between two probes."""
+    give_up_after: float = 3600.0
+    """An endpoint that has answered before is given up after being down for so long."""
+    give_up_at_start: float = 5.0
+    """One that has never answered is given up after so long: most likely the address is wrong."""
 
 
 def rule_of(kind: str) -> Rule:
-    """Return what is done about a failure of ``kind``."""
-    return RULES.get(kind) or RULES.get(f"{kind[:6]}xx") or Rule(Action.RETRY)
+    """Return what is done about a failure of ``kind``: its rule, else that of its class of statuses, else a retry."""
+    status_class = f"{kind[:6]}xx"  # of "http 418": "http 4xx"
+    return RULES.get(kind) or RULES.get(status_class) or Rule(Action.RETRY)
 
 
 def wait_before(retry_after: float | None, failures: int, longest: float) -> float:

@@ -58,7 +58,7 @@ class Requests:
         Raises:
             TeacherError: there is no answer, or the first empty one; to be given to ``wait_after``.
         """
-        await self._breaker.closed()
+        await self._breaker.wait_while_down()
         entry = await self._limit.acquire(task.tokens)
         if self._stopped:
             await asyncio.Future()  # until this worker is cancelled

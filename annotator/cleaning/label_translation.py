@@ -15,7 +15,7 @@ from annotator.cleaning.clean import Decider
 from annotator.cleaning.replies.parser import parse_reply
 from annotator.ledger import Ledger
 from annotator.records import Completion, Passage
-from annotator.teachers import Teacher, ask_about
+from annotator.teachers import Teacher, questions_about
 from annotator.terminal.events import Progress
 from normalizers.labels import LabelDecision
 
@@ -41,7 +41,7 @@ def ask_translations(
         AnnotateError: as ``annotator.asking.pool.ask_all`` does.
     """
     labels = (Passage("label", label, TOKENS, (), 1) for label in unknown)
-    ask_all(ask_about(labels, translator), translator, ledger, pace, progress)
+    ask_all(questions_about(labels, translator), translator, ledger, pace, progress)
 
 
 class Translations:

@@ -30,7 +30,7 @@ from annotator.teachers import Asked, make_translator
 from normalizers.labels import LabelNormalizer, load_lexicon
 
 
-def asked_about(context: Context, ledger: Ledger) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
+def passages_with_answers(context: Context, ledger: Ledger) -> Iterator[tuple[tuple[str, str], str, Completion | None]]:
     """Yield id and text of every passage with the key of its question, and its answer or None."""
     for batch, keys in with_keys(context.run, context.teacher, PART):
         found = ledger.find(keys)

@@ -17,7 +17,7 @@ from annotator.ledger import Failure
 from annotator.run.backends import open_ledger
 from annotator.storage import tables
 from annotator.storage.rundir import RunDir
-from annotator.teachers import ask_about, make_teacher
+from annotator.teachers import make_teacher, questions_about
 from annotator.terminal.events import Progress, displayed
 
 _UNDECIDED: Final = ("http 429", "timeout", "connection")
@@ -47,7 +47,7 @@ def settle_response_format(config: RunConfig, run: RunDir, progress: Progress) -
         with displayed(progress):
             try:
                 pace = dataclasses.replace(pace_of(config), concurrency=1)
-                ask_all(ask_about([passage], teacher), teacher, ledger, pace, progress)
+                ask_all(questions_about([passage], teacher), teacher, ledger, pace, progress)
             except FatalTeacherError as error:
                 if rule_of(error.kind).action is not Action.REFUSE:
                     raise

@@ -1,14 +1,13 @@
 """Run the stages that are not current, and write the manifest.
 
-The fingerprint of a stage covers everything that its result depends on: its settings, version and inputs, and the
-fingerprint of the stage before. A stage whose fingerprint is in the manifest is skipped. Cleaning and exploding cost
-nothing and run again when their settings change; changing the other stages needs --fresh, since answers are paid for.
+A stage is skipped when the manifest has its fingerprint, its files are there, and no question waits for an answer.
+Cleaning and exploding cost nothing and run again when their settings change; changing the other stages needs --fresh,
+since answers are paid for.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,11 +19,10 @@ from typing import Any, Final
 from annotator.asking.endpoint_limits import limits_of
 from annotator.config.settings import RECIPE, STAGES, Asking, RunConfig, make_config
 from annotator.errors import ConfigError, SourceError
-from annotator.ledger import canonical
 from annotator.run.backends import answers_of, make_engine
 from annotator.run.context import Context, make_context
-from annotator.run.manifest.inputs import inputs_of, of_stage, teacher_of, version_of
-from annotator.run.manifest.recipe import check_source, compare_files, write_recipe
+from annotator.run.manifest.fingerprints import digest, fingerprint_of, inputs_of, teacher_of, version_of
+from annotator.run.manifest.rebuilding import check_source, compare_files, write_recipe
 from annotator.run.manifest.refusals import (
     PAID,
     refuse_batch,
@@ -36,7 +34,7 @@ from annotator.run.manifest.refusals import (
 )
 from annotator.run.manifest.stored_settings import spelling, storable, stored_settings
 from annotator.run.response_format import settle_response_format
-from annotator.run.stages import RUN
+from annotator.run.stages import STAGE_FUNCTIONS
 from annotator.sources.locating import locate
 from annotator.storage.atomic import write_json
 from annotator.storage.funnel import merge_rejected
@@ -44,8 +42,6 @@ from annotator.storage.rundir import FORMAT, RunDir, opened
 from annotator.teachers import make_teacher, require_key
 from annotator.terminal.events import Progress, displayed
 
-VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
-"""Raise a version when a stage gives another result for the same input; the stage then runs again."""
 PACKAGES: Final = ("vner-annotate", "underthesea", "tiktoken", "llama-models", "openai", "groq", "datasets", "pyarrow")
 
 
@@ -136,12 +132,12 @@ def _run_stages(
             config = settle_response_format(context.config, directory, context.progress)
             context = dataclasses.replace(context, config=config, teacher=make_teacher(config))
             inputs["teacher"] = teacher_of(context)
-        own = context.config.stage_settings(stage)
-        own |= {name: spelled[name] for name in spelled if name in own}
-        mark = _digest(stage, VERSIONS[stage], own, of_stage(stage, inputs), before)
+        settings = context.config.stage_settings(stage)
+        settings |= {name: spelled[name] for name in spelled if name in settings}
+        fingerprint = fingerprint_of(stage, settings, inputs, before)
         entry = entries.get(stage, {})
-        settled = not entry.get("unanswered") or asking == "never"
-        if entry.get("fingerprint") == mark and settled and _is_whole(directory, stage, entry):
+        complete = not entry.get("unanswered") or asking == "never"
+        if entry.get("fingerprint") == fingerprint and complete and _has_files(directory, stage, entry):
             skipped.append(stage)
         elif asking == "never" and stage in PAID:
             raise ConfigError(f"the stage {stage} of {directory.root} is not done; first run vner-annotate build")
@@ -153,12 +149,12 @@ def _run_stages(
             entries = {name: entries[name] for name in wanted[:number]}
             _write_manifest(context, inputs, spelled, entries)
             if stage == "sample":
-                entry = {"fingerprint": mark, **_drawn(context, manifest)}
+                entry = {"fingerprint": fingerprint, **_sample_or_restore(context, manifest)}
             else:
                 directory.forget(stage)
-                entry = {"fingerprint": mark, **_timed(stage, context)}
+                entry = {"fingerprint": fingerprint, **_run_stage(stage, context)}
             entries[stage] = entry
-        before = _digest(mark, entry["digest"])
+        before = digest(fingerprint, entry["digest"])
         _write_manifest(context, inputs, spelled, entries)
     merge_rejected(directory)
     unanswered = entries["annotate"]["unanswered"] if "annotate" in wanted else 0
@@ -186,14 +182,11 @@ def _write_manifest(
     write_json(context.run.manifest, manifest)
 
 
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(canonical(parts).encode("utf-8")).hexdigest()
-
-
-def _timed(stage: str, context: Context) -> dict[str, Any]:
+def _run_stage(stage: str, context: Context) -> dict[str, Any]:
+    """Run a stage and return its entry of the manifest."""
     began = time.time()
     with displayed(context.progress):
-        result = RUN[stage](context)
+        result = STAGE_FUNCTIONS[stage](context)
     return {
         "funnel": [flow.as_dict() for flow in result.flows],
         "unanswered": result.unanswered,
@@ -204,10 +197,10 @@ def _timed(stage: str, context: Context) -> dict[str, Any]:
     }
 
 
-def _drawn(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _sample_or_restore(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Sample, and remove the files of later stages. Where the source cannot be read, the run stays as it was."""
     try:
-        entry = _timed("sample", context)
+        entry = _run_stage("sample", context)
     except SourceError:
         if manifest:
             write_json(context.run.manifest, manifest)
@@ -216,7 +209,7 @@ def _drawn(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _is_whole(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
+def _has_files(directory: RunDir, stage: str, entry: Mapping[str, Any]) -> bool:
     """Return whether the result of a stage is still there."""
     if not all(path.exists() for path in directory.made_by(stage)):
         return False

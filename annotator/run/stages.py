@@ -31,7 +31,7 @@ from annotator.duplicates.repeated_passages import STAGE as OVERLAP
 from annotator.duplicates.repeated_passages import Benchmarks, SeenPassages, rejections
 from annotator.passages.chunking import BLOCK
 from annotator.records import Document, Rejected
-from annotator.run.answers import answered, asked_about, choose_questions, decider, decisions
+from annotator.run.answers import answered, choose_questions, decider, decisions, passages_with_answers
 from annotator.run.asking import ask
 from annotator.run.backends import open_ledger
 from annotator.run.context import Context
@@ -49,7 +49,7 @@ from annotator.storage import tables
 from annotator.storage.atomic import replacing
 from annotator.storage.funnel import PREDICTION, Flow, Rejects, rejects
 from annotator.storage.rundir import SPLITS
-from annotator.teachers import ask_about
+from annotator.teachers import questions_about
 from annotator.teachers.responses import tokens_in
 from annotator.terminal.events import Progress
 
@@ -141,14 +141,14 @@ def annotate_stage(context: Context) -> Result:
     context.progress.start("annotate", "passages", tables.count(run.passages))
     identity, keys = hashlib.sha256(), set[int]()
     with open_ledger(run, context.config.ledger) as ledger:
-        with recorded(run, ask_about(tables.read_passages(run.passages), teacher), teacher) as questions:
+        with recorded(run, questions_about(tables.read_passages(run.passages), teacher), teacher) as questions:
             if context.asking == "batch":
                 exchange(run, context.config, questions, ledger, context.progress)
             else:
                 ask(context, questions, ledger)
         waiting = keys_in_open_batches(run)
         with rejects(run.rejected_by("annotate"), flow) as rejected:
-            for (passage_id, text), key, completion in asked_about(context, ledger):
+            for (passage_id, text), key, completion in passages_with_answers(context, ledger):
                 first = (short := int(key[:16], 16)) not in keys  # passages with one text share one request
                 keys.add(short)
                 if completion:
@@ -246,7 +246,7 @@ def explode_stage(context: Context) -> Result:
     return Result((flow,))
 
 
-RUN: Final[Mapping[str, Callable[[Context], Result]]] = {
+STAGE_FUNCTIONS: Final[Mapping[str, Callable[[Context], Result]]] = {
     "sample": sample_stage,
     "chunk": chunk_stage,
     "annotate": annotate_stage,

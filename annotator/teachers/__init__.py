@@ -118,7 +118,7 @@ class Teacher(Protocol):
         ...
 
 
-def ask_about(passages: Iterable[Passage], teacher: Teacher) -> Iterator[Asked]:
+def questions_about(passages: Iterable[Passage], teacher: Teacher) -> Iterator[Asked]:
     """Yield each passage with its question."""
     return (Asked(passage, teacher.question(passage.text)) for passage in passages)
 

@@ -90,12 +90,12 @@ class ChatTeacher:
         self._key = ""
 
     def question(self, passage: str) -> Question:
-        """Return the prompt, filled with ``passage``."""
+        """Return the prompt, filled with ``passage``. The key equals ``request_key`` of its content."""
         text = _encode(passage)[1:-1]
-        digest = self._hashed.copy()
+        digest = self._hash_before.copy()
         digest.update(text.encode("utf-8", "surrogatepass"))
-        digest.update(self._unhashed)
-        body = self._before + text.encode("utf-8", "replace") + self._after
+        digest.update(self._text_after)
+        body = self._body_before + text.encode("utf-8", "replace") + self._body_after
         return Question(digest.hexdigest(), self._content(passage), body)
 
     async def ask(self, question: Question) -> Reply:
@@ -117,15 +117,15 @@ class ChatTeacher:
             self._connection = None
 
     def _prepare(self) -> None:
-        """Encode and hash once what all questions share; doing so for each would take most of the time."""
+        """Encode and hash what precedes and follows the passage once, since it would take most of a question's time."""
         place = self._prompt.sha256  # stands for the passage: no prompt holds its own hash
         content = self._content(place)
         before, _, after = canonical(content).partition(place)
-        self._hashed = hashlib.sha256(before.encode("utf-8", "surrogatepass"))
-        self._unhashed = after.encode("utf-8", "surrogatepass")
+        self._hash_before = hashlib.sha256(before.encode("utf-8", "surrogatepass"))
+        self._text_after = after.encode("utf-8", "surrogatepass")
         sent = {name: value for name, value in content.items() if name != "prompt"}
         before, _, after = _encode(sent).partition(place)
-        self._before, self._after = before.encode("utf-8", "replace"), after.encode("utf-8", "replace")
+        self._body_before, self._body_after = before.encode("utf-8", "replace"), after.encode("utf-8", "replace")
 
     def _content(self, text: str) -> dict[str, Any]:
         version = f"{self._prompt.name}.{self._prompt.version}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from annotator.config.settings import make_config
 from annotator.records import Passage, Sample
-from annotator.teachers import QUERY_PROMPT, ask_about, make_query_teacher, query_text, require_key
+from annotator.teachers import QUERY_PROMPT, make_query_teacher, query_text, questions_about, require_key
 from annotator.terminal.events import Progress
 from training.predict.running import Prediction, Predictor
 
@@ -31,8 +31,8 @@ def make(provider: str, model: str, out: Path, settings: Mapping[str, Any]) -> P
     def answer(samples: Sequence[Sample], known: Container[str], progress: Progress) -> Iterator[Prediction]:
         waiting = [_as_passage(sample) for sample in samples if sample.id not in known]
         with SqliteLedger(ledger_of(out)) as ledger:
-            ask_all(ask_about(waiting, teacher), teacher, ledger, pace_of(config), progress)
-            for asked in ask_about(waiting, teacher):
+            ask_all(questions_about(waiting, teacher), teacher, ledger, pace_of(config), progress)
+            for asked in questions_about(waiting, teacher):
                 if found := ledger.get(asked.question.key):
                     yield asked.passage.id, found.reply
 

@@ -27,7 +27,7 @@ from annotator.run.response_format import settle_response_format
 from annotator.run.runner import run
 from annotator.storage import tables
 from annotator.storage.rundir import opened
-from annotator.teachers import Asked, Question, ask_about, make_teacher, require_key
+from annotator.teachers import Asked, Question, make_teacher, questions_about, require_key
 from annotator.teachers.prices import price_of
 from annotator.teachers.registry import PROVIDERS
 from annotator.terminal.events import Progress, displayed
@@ -80,7 +80,7 @@ def plan(
             if pilot:
                 _ask_some(context, pilot)
             passages = (in_request_tokens(one, config) for one in tables.read_passages(directory.passages))
-            return forecast(context, assumed, ask_about(passages, context.teacher))
+            return forecast(context, assumed, questions_about(passages, context.teacher))
 
 
 def _ask_some(context: Context, pilot: int) -> None:
@@ -92,7 +92,7 @@ def _ask_some(context: Context, pilot: int) -> None:
     passages = (passage for place, passage in enumerate(tables.read_passages(context.run.passages)) if place in chosen)
     context.progress.start("pilot", "passages", pilot)
     with displayed(context.progress), open_ledger(context.run, context.config.ledger) as ledger:
-        ask(context, ask_about(passages, context.teacher), ledger)
+        ask(context, questions_about(passages, context.teacher), ledger)
 
 
 def forecast(

@@ -1,4 +1,7 @@
-"""Identify what a result depends on besides settings, for fingerprints and the manifest."""
+"""Compute the fingerprint of a stage, by which the runner knows whether its result is current.
+
+It covers all that the result depends on: the version and settings of the stage, its inputs, and the stage before.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,38 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from annotator.cleaning.corrections import file_identity
 from annotator.cleaning.entity_reviews import files_identity
 from annotator.config.addresses import without_secrets
 from annotator.errors import ConfigError, SourceError
+from annotator.ledger import canonical
 from annotator.run.context import Context
 from annotator.run.manifest.stored_settings import same_setting
 from annotator.sources.hub import pin
 from annotator.sources.locating import HubDataset, fingerprint, hub_dataset
 from annotator.teachers import make_translator
+
+VERSIONS: Final[Mapping[str, int]] = {"sample": 2, "chunk": 3, "annotate": 1, "clean": 3, "explode": 2}
+"""Increase the version of a stage that gives another result for the same input; the stage then runs again."""
+
+
+def fingerprint_of(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Any], before: str) -> str:
+    """Return the fingerprint of a stage.
+
+    Args:
+        stage: its name.
+        settings: those on which it depends, as the manifest spells them.
+        inputs: those of the run, see ``inputs_of``.
+        before: the digest of the result of the stage before; empty for the first.
+    """
+    return digest(stage, VERSIONS[stage], settings, _of_stage(stage, inputs), before)
+
+
+def digest(*parts: Any) -> str:
+    """Return the sha256 of the canonical JSON of ``parts``, in hex."""
+    return hashlib.sha256(canonical(parts).encode("utf-8")).hexdigest()
 
 
 def inputs_of(context: Context, manifest: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, Any]:
@@ -48,7 +72,7 @@ def inputs_of(context: Context, manifest: Mapping[str, Any], spelled: Mapping[st
     }
 
 
-def of_stage(stage: str, inputs: Mapping[str, Any]) -> Any:
+def _of_stage(stage: str, inputs: Mapping[str, Any]) -> Any:
     """Return the ``inputs`` on which the result of a stage depends."""
     teacher = {name: value for name, value in inputs["teacher"].items() if name != "provider"}
     return {
