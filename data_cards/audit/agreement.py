@@ -1,4 +1,4 @@
-"""Figures of ``agreement.parquet``: how far two teachers agree, and what both may have missed."""
+"""Figures of ``agreement.parquet``: the agreement of two teachers, and a bound on what both missed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from data_cards.estimates import Estimate, jeffreys, ratio
 
 TYPES_SHOWN: Final = 30
 PASSAGES_SHOWN: Final = 20
-"""Passages that are named as those on which the teachers differ most."""
+"""Passages on which the teachers differ most that are listed."""
 
 
 def agreement_figures(run: RunDir) -> dict[str, Any]:
-    """Return ``{"agreement": ...}`` for ``audit.json``; nothing where no second teacher was asked."""
+    """Return ``{"agreement": ...}`` for ``audit.json``; an empty result where no second teacher was asked."""
     settings = read_check(run.check)
     if settings is None or not run.agreement.exists():
         return {}
@@ -67,10 +67,9 @@ def figures(opinions: Iterable[Opinion]) -> dict[str, Any]:
         first[one.label] += one.teacher != "second"
         second[one.label] += one.teacher != "first"
         agreed[one.label] += one.teacher == "both"
+        of_passage = doubts[one.passage_id]
         if one.verdict in DIFFERENT:
-            doubts[one.passage_id].append(one.doubt)
-        else:
-            doubts[one.passage_id] += []
+            of_passage.append(one.doubt)
     labels = sorted(first | second, key=lambda label: (-max(first[label], second[label]), label))
     most = sorted(doubts, key=lambda identity: (-sum(doubts[identity]), identity))
     return {
@@ -99,7 +98,7 @@ def figures(opinions: Iterable[Opinion]) -> dict[str, Any]:
 
 
 def query_figures(opinions: Iterable[Opinion], answered: Mapping[str, int]) -> dict[str, Any]:
-    """Return how many queries were answered, and for how many of the absent types the second teacher has entities.
+    """Return the numbers of queries, and for how many of the absent types the second teacher has entities.
 
     Args:
         opinions: of a check by query.
@@ -115,7 +114,7 @@ def query_figures(opinions: Iterable[Opinion], answered: Mapping[str, int]) -> d
 
 
 def whole(opinions: Iterable[Opinion], share: float) -> dict[str, Any]:
-    """Return estimates for all passages, each with a 95 % interval; nothing where the part has no entities.
+    """Return estimates for all passages, each with a 95 % interval; an empty result where the part has no entities.
 
     ``f1``: of one teacher against the other, the same entities. ``confirmed``: the share of the first teacher's
     entities that the second has too, types of another grain included. The passages count as drawn at random, which
@@ -123,7 +122,7 @@ def whole(opinions: Iterable[Opinion], share: float) -> dict[str, Any]:
 
     Args:
         opinions: on the passages that both teachers were asked about.
-        share: of all passages that these are.
+        share: of these passages among all.
     """
     agreed: Counter[str] = Counter()
     same: Counter[str] = Counter()
@@ -161,18 +160,17 @@ def missed_by_both(pairs: Mapping[str, int], wrong: Mapping[str, int]) -> dict[s
     """Bound by capture and recapture how many entities neither teacher found; None where nothing was compared.
 
     Chapman's estimator, N = (n1 + 1)(n2 + 1) / (m + 1) - 1, where n1 and n2 entities were found by each teacher and m
-    by both, whatever type and span they gave them. It takes the teachers to miss entities independently; they miss
-    hard ones together, so it is a lower bound. Wrong entities that only one teacher has raise it: those that an arbiter
-    rejected are left out, and without an arbiter it bounds nothing strictly. Passages that people read blind turn the
-    bound into a measurement (``data_cards.review.missed``).
+    by both, whatever their types and spans. It assumes that the teachers miss entities independently; they miss hard
+    ones together, so it is a lower bound. Wrong entities of one teacher raise it: those that an arbiter rejected are
+    left out, and without an arbiter the bound is rough. ``data_cards.review.missed`` measures it instead, on passages
+    that people read blind.
 
-    The interval is of chance alone, and says nothing of errors in common: with the variance v = (n1 + 1)(n2 + 1)
-    (n1 - m)(n2 - m) / ((m + 1)^2 (m + 2)) of N, the f missed ones are between f / c and f c, where c = exp(1.96
-    sqrt(log(1 + v / f^2))).
+    The interval covers chance alone, not errors in common: with the variance v = (n1 + 1)(n2 + 1)(n1 - m)(n2 - m) /
+    ((m + 1)^2 (m + 2)) of N, the f missed ones are between f / c and f c, where c = exp(1.96 sqrt(log(1 + v / f^2))).
 
     Args:
         pairs: number of pairs by verdict.
-        wrong: by the verdicts ``only first`` and ``only second``, the entities that an arbiter rejected.
+        wrong: entities that an arbiter rejected, by the verdicts ``only first`` and ``only second``.
 
     Sources: Chapman (1951), Some properties of the hypergeometric distribution with applications to zoological sample
     censuses; Seber (1970) for the variance; Burnham et al. (1987) and Chao (1987) for the interval.

@@ -14,11 +14,11 @@ LISTED: Final = 50
 SHARED: Final = 5
 """Mentions in lower case that two types must have in common to be compared by them."""
 OVERLAP: Final = 0.3
-"""Share of common mentions (of all that either has) from which on two types look alike."""
+"""Two types with this share of common mentions, of all that either has, look alike."""
 _SHORTEST: Final = 5
-"""Letters of a name from which on a difference of one letter may be a typing error."""
+"""In names of at least this length, a difference of one letter may be a typing error."""
 _CROWD: Final = 50
-"""A form that more names than this share says nothing and is ignored."""
+"""A form that more names than this share is ignored."""
 _SAME_MENTIONS: Final = f"""
 WITH named AS (SELECT DISTINCT label, text FROM mentions),
      sizes AS (SELECT label, count(*) AS size FROM named GROUP BY label),
@@ -32,7 +32,7 @@ FROM pairs JOIN sizes a ON one = a.label JOIN sizes b ON other = b.label WHERE o
 
 
 def alike(database: Database, frequency: Frequency) -> dict[str, Any]:
-    """Find pairs by their names and by their mentions, except those that the lexicon calls related but not near."""
+    """Return pairs that look alike by their names or mentions, except those that are related but not near."""
     evidence: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     labels = sorted(frequency)
     for pair in _by_lexicon(labels):
@@ -69,7 +69,7 @@ def _same_words(labels: list[str]) -> set[tuple[str, str]]:
 
 
 def _one_letter(labels: list[str]) -> set[tuple[str, str]]:
-    """Find names that differ in one letter: changed, left out, or two neighbours swapped. Digits are no letters."""
+    """Return names that differ in one letter: changed, left out, or two neighbours swapped. Digits are no letters."""
     groups: defaultdict[str, list[str]] = defaultdict(list)
     for label in labels:
         if len(label) >= _SHORTEST:

@@ -1,7 +1,7 @@
-"""The versions of an updated dataset: what the first build made, and what each update added.
+"""The versions of an updated dataset: the articles of the first build, and those that each update added.
 
-Everything is counted in the files as they are. An update changes no earlier sample, so the figures of an earlier
-version are those of its articles; they follow the decisions and reviews of today.
+All figures are counted in the current files. An update changes no earlier sample, so the figures of an earlier version
+are those of its articles, under the current decisions and reviews.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROUP BY step, label QUALIFY step = min(step) OVER (PARTITION BY label)
 
 
 def changelog(run: RunDir, database: Database, splits: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what each version added, the first one first; nothing for a run that was not updated.
+    """Return what each version added, the oldest first; an empty list for a run that was not updated.
 
     Args:
         run: a finished run.

@@ -1,4 +1,4 @@
-"""Compares the audits of two builds."""
+"""Compare the audits of two datasets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SETTINGS: Final = ("teacher", "tokenizer", "source", "lexicon")
 
 
 def compare(before: Audit, after: Audit) -> dict[str, Any]:
-    """Return types that came and went, numbers that changed and differences of the funnel, without equal numbers."""
+    """Return what differs: numbers, types, the funnel, settings and problems."""
     old, new = before.frequency, after.frequency
     came = {label: new[label] for label in new if label not in old}
     went = {label: old[label] for label in old if label not in new}

@@ -1,4 +1,4 @@
-"""The figures of a dataset, computed from its files alone. Every number shown anywhere is read from ``audit.json``.
+"""Compute ``audit.json`` from the files of a dataset. All other numbers that are shown come from it.
 
 The same files give the same bytes: nothing depends on the time, the machine or the order of rows.
 """
@@ -21,8 +21,7 @@ from data_cards.audit.database import Database
 from data_cards.audit.dataset import Dataset, of_run
 from data_cards.audit.logs import merges, rejection_figures
 from data_cards.audit.mentions import Frequency, descending, frequency, label_figures, mention_figures, span_figures
-from data_cards.audit.problems import counted as counted_lines
-from data_cards.audit.problems import negatives_note, notes, of_funnel, of_leaks, of_samples
+from data_cards.audit.problems import negatives_note, notes, of_counts, of_funnel, of_leaks, of_samples
 from data_cards.audit.reading import read_annotations, read_documents, read_passages, read_samples
 from data_cards.audit.samples import balance, disagreements, duplicates, passage_figures, sample_figures, sources
 
@@ -31,7 +30,7 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The figures, and what is too long for ``audit.json``."""
+    """The figures, and the types, which are too many for ``audit.json``."""
 
     figures: dict[str, Any]
     frequency: Frequency
@@ -50,10 +49,7 @@ def audit(run: RunDir) -> dict[str, Any]:
 
 
 def audit_dataset(dataset: Dataset) -> Audit:
-    """Compute the figures of a run directory, a folder of samples or a Hub dataset; write nothing.
-
-    Args:
-        dataset: see ``data_cards.audit.dataset``.
+    """Compute the figures of a run directory, a folder of samples or a Hub dataset, without writing a file.
 
     Raises:
         RunDirError: a stage has not been run, or a file is damaged.
@@ -63,7 +59,7 @@ def audit_dataset(dataset: Dataset) -> Audit:
 
 
 def funnel(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what went in and out of each stage, in order; in = out + rejected."""
+    """Return the numbers of each stage, in order; in = out + rejected."""
     stages = manifest.get("stages", {})
     return [flow for stage in STAGES if stage in stages for flow in stages[stage]["funnel"]]
 
@@ -99,7 +95,7 @@ def _audit_run(dataset: Dataset, run: RunDir, database: Database) -> Audit:
         **({"changelog": versions} if (versions := changelog(run, database, splits)) else {}),
     }
     broken = {"mentions are not what stands at their offsets": spans["spans_broken"]}
-    problems = [*of_funnel(figures, kinds), *counted_lines({**broken, **disagreements(database)})]
+    problems = [*of_funnel(figures, kinds), *of_counts({**broken, **disagreements(database)})]
     return Audit(_concluded(figures, problems, wrong), counted)
 
 
@@ -111,9 +107,9 @@ def _audit_samples(dataset: Dataset, database: Database) -> Audit:
 def _of_samples(
     dataset: Dataset, database: Database, passages: int | None = None
 ) -> tuple[dict[str, Any], Counter[str], Frequency]:
-    """Read the samples; return the figures that every dataset has, what is wrong with single samples, and the types.
+    """Read the samples; return the figures that every dataset has, the wrong samples by kind, and the types.
 
-    ``passages`` are those with annotations; None counts the passages of the samples.
+    ``passages`` is the number of annotated passages; None: of the passages of the samples.
     """
     splits = list(dataset.splits)
     wrong: Counter[str] = Counter()
@@ -134,13 +130,13 @@ def _of_samples(
 
 
 def _concluded(figures: dict[str, Any], problems: list[str], wrong: Counter[str]) -> dict[str, Any]:
-    """Add notes, and the structural checks that fail: ``problems`` and those that samples and leaks have."""
-    checked = [*problems, *of_samples(figures, wrong), *of_leaks(figures)]
-    return {**figures, "notes": [*notes(figures), *negatives_note(figures)], "problems": checked}
+    """Add the notes and the structural checks that fail: ``problems``, and those of samples and leaks."""
+    problems = [*problems, *of_samples(figures, wrong), *of_leaks(figures)]
+    return {**figures, "notes": [*notes(figures), *negatives_note(figures)], "problems": problems}
 
 
 def usage(flows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the teacher's input and output tokens as it counted them; 0 for one that does not count."""
+    """Return the teacher's prompt and completion tokens; 0 where it does not count them."""
     asked = next((flow for flow in flows if flow["stage"] == "annotate"), None)
     if asked is None:
         return {}

@@ -37,7 +37,7 @@ an id, or the hash of the text where there are only samples. ``expected``: the s
 
 
 class Database:
-    """Tables of one audit. Use it as a context manager: its temporary files are deleted at the end."""
+    """Tables of one audit. Its temporary files are deleted when the context ends."""
 
     def __enter__(self) -> Self:
         """Create empty tables.
@@ -65,7 +65,7 @@ class Database:
             self._folder.rmdir()
 
     def insert(self, table: str, query: str, batch: pa.RecordBatch | pa.Table) -> None:
-        """Append the rows of a query to a table; ``batch`` is what the query selects from."""
+        """Append the rows of a query, which selects from ``batch``, to a table."""
         with _readable_errors():
             self._connection.register("batch", batch)
             self._connection.execute(f"INSERT INTO {table} {query}")

@@ -54,7 +54,7 @@ def find(target: str) -> Dataset:
 
 
 def of_run(run: RunDir) -> Dataset:
-    """Return the samples of a run directory.
+    """Return the dataset of a run directory.
 
     Raises:
         RunDirError: the run is not finished, or a file is damaged.

@@ -1,7 +1,7 @@
-"""Passages of one split that occur, in whole or for the most part, in another.
+"""Find passages of one split that occur, in whole or for the most part, in another.
 
-A passage is the set of its 8-grams of syllables. Two passages of different splits overlap when at least ``SHARED`` of
-the shorter one's n-grams are in the other; ``audit.json`` calls these ``near_duplicates``. All n-grams are compared, so
+A passage is the set of its 8-grams of syllables. Two passages of different splits overlap if the other one has at least
+``SHARED`` of the shorter one's n-grams; ``audit.json`` calls these ``near_duplicates``. All n-grams are compared, so
 the shares are exact.
 """
 
@@ -14,11 +14,11 @@ from data_cards.audit.database import Database
 from data_cards.audit.reading import N
 
 SHARED: Final = 0.5
-"""Share of the shorter passage's n-grams from which on two passages overlap."""
+"""Passages overlap from this share of the shorter one's n-grams on."""
 MOSTLY: Final = 0.8
-"""Share from which on they are a leak, and a problem."""
+"""From this share on they are a leak, and a problem."""
 CROWD: Final = 64
-"""An n-gram of more passages than this on both sides (a copyright notice) is compared for so many of each only."""
+"""Of an n-gram that more passages have on both sides (a copyright notice), only so many of each are compared."""
 EXAMPLES: Final = 5
 
 _RANKED: Final = """
@@ -82,8 +82,9 @@ def figures(database: Database, splits: Sequence[str]) -> dict[str, Any]:
 
 
 def _places(database: Database, splits: Sequence[str], wanted: set[int]) -> dict[int, list[dict[str, str]]]:
-    """Return where each wanted passage is: in each split, the place with the smallest id."""
+    """Return the places of each wanted passage: in each split, the one with the smallest id."""
     found: dict[int, list[dict[str, str]]] = {passage: [] for passage in wanted}
-    for passage, split, identity, text in database.rows(_PLACES.format(wanted=sorted(wanted))):
+    rows = database.rows(_PLACES.format(wanted=sorted(wanted)))
+    for passage, split, identity, text in sorted(rows, key=lambda row: splits[row[1]]):
         found[passage].append({"split": splits[split], "passage_id": identity, "text": text})
-    return {passage: sorted(places, key=lambda place: place["split"]) for passage, places in found.items()}
+    return found

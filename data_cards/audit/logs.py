@@ -1,8 +1,8 @@
-"""Figures of the logs of a run: rejected records, and how the teacher's labels became types."""
+"""Figures of the logs of a run: rejected records, and the types that the teacher's labels became."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,14 +27,14 @@ Kinds = Counter[tuple[str, str]]
 
 
 def rejection_figures(path: Path) -> tuple[list[dict[str, Any]], Kinds]:
-    """Return the reasons with examples, and counts; stages in the order of the file, the most frequent reason first."""
+    """Return reasons with examples, by stage in the order of the file, the most frequent first; and the counts."""
     counts: Kinds = Counter()
-    examples: dict[tuple[str, str], list[dict[str, str]]] = {}
+    examples: defaultdict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     for item in tables.read_rejected(path) if path.exists() else ():
         kind = (item.stage, item.reason)
         counts[kind] += 1
         if counts[kind] <= EXAMPLES:
-            examples.setdefault(kind, []).append(_example(item))
+            examples[kind].append(_example(item))
     stages = list(dict.fromkeys(stage for stage, _ in counts))
     order = sorted(counts, key=lambda kind: (stages.index(kind[0]), -counts[kind], kind[1]))
     return [

@@ -1,4 +1,4 @@
-"""Types and mentions: how frequent they are, how long, how many a passage has, how they were found, how spans lie."""
+"""Figures of types and mentions: frequencies, lengths, numbers a passage, matches, spans."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ Frequency = dict[str, dict[str, int]]
 
 
 def frequency(database: Database) -> Frequency:
-    """Count the types, once all mentions are in the database."""
+    """Count the types when all mentions are in the database."""
     database.run(_OCCURRENCES)
     rows = sorted(database.rows(_FREQUENCY), key=lambda row: (-row[1], row[0]))
     return {label: {"samples": samples, "mentions": mentions} for label, samples, mentions in rows}
 
 
 def label_figures(database: Database, counted: Frequency) -> dict[str, Any]:
-    """Return the frequent types, and the share of all mentions in the head of the list, as UniversalNER counts."""
+    """Return the frequent types, and the shares of mentions of the head and the tail, as UniversalNER counts them."""
     by_mentions = sorted((entry["mentions"] for entry in counted.values()), reverse=True)
     total = sum(by_mentions)
     one, ten = (-(-len(by_mentions) * percent // 100) for percent in (1, 10))
@@ -73,7 +73,7 @@ def label_figures(database: Database, counted: Frequency) -> dict[str, Any]:
 
 
 def mention_figures(database: Database, passages: int) -> dict[str, Any]:
-    """Return lengths of mentions, and mentions and types per passage; those of ``passages`` without mentions count."""
+    """Return lengths of mentions, and mentions and types a passage, of ``passages`` in all."""
     per_passage = Counter(database.counts(_PER_PASSAGE.format(what="sum(mentions)::BIGINT")))
     types = Counter(database.counts(_PER_PASSAGE.format(what="count(*)")))
     if without := passages - per_passage.total():
@@ -91,7 +91,7 @@ def mention_figures(database: Database, passages: int) -> dict[str, Any]:
 
 
 def span_figures(database: Database) -> dict[str, Any]:
-    """Return how mentions were matched, and how their spans lie."""
+    """Return the numbers of mentions by match, and of nested and broken spans and those with several labels."""
     database.run(_SPANS)
     return {
         "match": descending(database.counts(_LENGTHS.format(column="match"))),
@@ -102,7 +102,7 @@ def span_figures(database: Database) -> dict[str, Any]:
 
 
 def distribution(counts: Mapping[int, int]) -> dict[str, float]:
-    """Return minimum, median, mean, 95th percentile and maximum of numbers with their frequencies."""
+    """Return minimum, median, mean, 95th percentile and maximum, from the frequency of each number."""
     if not counts:
         return {}
     series = pd.Series(counts).sort_index()

@@ -1,4 +1,4 @@
-"""The structural checks: a line for each one that fails. A dataset with problems should not be published."""
+"""The structural checks, with a line for each one that fails. A dataset with problems should not be published."""
 
 from __future__ import annotations
 
@@ -19,14 +19,12 @@ _LEAKS: Final = {
     "identical_passages": "passages stand in several splits, word for word",
     "nearly_identical": "pairs of passages in different splits are the same for the most part",
 }
-
-
 SMALL: Final = 100
-"""Samples below which a split is too small to evaluate on."""
+"""A split with fewer samples is too small to evaluate on."""
 
 
 def notes(figures: Mapping[str, Any]) -> list[str]:
-    """List the splits, except the largest, that are too small to evaluate on; empty ones are left out on purpose."""
+    """Return a line for each split that is too small to evaluate on, except the largest and empty ones."""
     splits, types = figures["balance"]["splits"], figures["labels"]["distinct"]
     largest = max(splits, key=lambda split: splits[split]["samples"], default="")
     return [
@@ -38,15 +36,15 @@ def notes(figures: Mapping[str, Any]) -> list[str]:
 
 
 def negatives_note(figures: Mapping[str, Any]) -> list[str]:
-    """Say what it costs where no sample is negative."""
+    """Return a line on the cost of having no negatives, where no sample is negative."""
     splits = figures["samples"]["splits"].values()
     if not figures["samples"]["count"] or any(split["negative"] for split in splits):
         return []
-    return ["no sample is negative, so a student never learns to answer []: UniversalNER reports F1 31.5 without "
-            "negatives, 53.4 with them"]  # fmt: skip
+    cost = "UniversalNER reports F1 31.5 without negatives, 53.4 with them"
+    return [f"no sample is negative, so a student never learns to answer []: {cost}"]
 
 
-def counted(numbers: Mapping[str, int]) -> Iterator[str]:
+def of_counts(numbers: Mapping[str, int]) -> Iterator[str]:
     """Yield a line for each sentence whose number is not 0."""
     yield from (f"{number:,} {sentence}" for sentence, number in numbers.items() if number)
 
@@ -55,19 +53,12 @@ def of_samples(figures: Mapping[str, Any], wrong: Mapping[str, int]) -> Iterator
     """Check each sample."""
     if not figures["samples"]["count"]:
         yield "there are no samples"
-    yield from counted({sentence: wrong.get(name, 0) for name, sentence in _SAMPLES.items()})
+    yield from of_counts({sentence: wrong.get(name, 0) for name, sentence in _SAMPLES.items()})
 
 
 def of_leaks(figures: Mapping[str, Any]) -> Iterator[str]:
     """Check that no passage is in two splits."""
-    yield from counted({sentence: figures["leaks"][name] for name, sentence in _LEAKS.items()})
-
-
-def _passages(flows: Mapping[str, Any]) -> int | None:
-    """Return how many passages were kept; a run of an older version kept all that it made."""
-    made = flows.get("chunk", {}).get("made", {}).get("passage")
-    kept: int | None = flows.get("overlap", {}).get("out", made)
-    return kept
+    yield from of_counts({sentence: figures["leaks"][name] for name, sentence in _LEAKS.items()})
 
 
 def of_funnel(figures: Mapping[str, Any], rejected: Counter[tuple[str, str]]) -> Iterator[str]:
@@ -83,8 +74,9 @@ def of_funnel(figures: Mapping[str, Any], rejected: Counter[tuple[str, str]]) ->
     for (stage, reason), number in rejected.items():
         if reason not in flows.get(stage, {"rejected": {}})["rejected"]:
             yield f"{stage}: {number:,} on file as rejected for {reason!r}, but none were counted"
+    passages = flows.get("chunk", {}).get("made", {}).get("passage")  # a run of an older version kept all of them
     made = [
-        ("passages", _passages(flows), figures["passages"]["count"]),
+        ("passages", flows.get("overlap", {}).get("out", passages), figures["passages"]["count"]),
         ("mentions", flows.get("clean", {}).get("made", {}).get("mention"), figures["mentions"]["count"]),
         ("samples", flows.get("explode", {}).get("out"), figures["samples"]["count"]),
     ]
@@ -92,7 +84,6 @@ def of_funnel(figures: Mapping[str, Any], rejected: Counter[tuple[str, str]]) ->
         if counted is not None and counted != there:
             yield f"{counted:,} {what} were counted when they were made, but {there:,} are on file"
     for (one, first), (other, second) in pairwise(flows.items()):
-        gone_on = first["made"].get(second["unit"], first["out"]) if first["unit"] != second["unit"] else first["out"]
-        handed_on = first["unit"] == second["unit"] or second["unit"] in first["made"]
-        if handed_on and gone_on != second["in"]:
-            yield f"{one} passed on {gone_on:,}, but {other} took {second['in']:,}"
+        passed_on = first["out"] if first["unit"] == second["unit"] else first["made"].get(second["unit"])
+        if passed_on is not None and passed_on != second["in"]:
+            yield f"{one} passed on {passed_on:,}, but {other} took {second['in']:,}"

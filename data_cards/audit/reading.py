@@ -1,4 +1,4 @@
-"""Read the files of a dataset into the database of the audit, batch by batch: hashes and counts, no long texts."""
+"""Read the files of a dataset into the database of the audit, batch by batch, with hashes in place of texts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BEGINNING: Final = 120
 _MARKS: Final = "[\u0300-\u036f]"
 """Combining marks, as decomposed Vietnamese has them."""
 _BITS: Final = np.uint64(48)
-"""Bits of an n-gram's hash that are kept; the number of its text is stored above them while a batch is sorted."""
+"""Bits of an n-gram's hash that are kept; the bits above them have the number of its text while a batch is sorted."""
 _REST: Final = np.uint64(64) - _BITS
 _JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 """Writes an answer as exploding does."""
@@ -78,7 +78,7 @@ def read_passages(database: Database, run: RunDir) -> None:
 
 
 def read_annotations(database: Database, run: RunDir) -> None:
-    """Read mentions, and work out which samples must follow."""
+    """Read mentions, and the samples that must follow from them."""
     left_out = _too_long(run.rejected)
     for batch in tables.batches(run.annotations, ["passage_id", "text", "mentions", "reply_status"]):
         database.insert("annotations", _ANNOTATIONS, batch.append_column("hash", _hashes(batch["text"])))
@@ -89,10 +89,10 @@ def read_annotations(database: Database, run: RunDir) -> None:
 def read_samples(
     database: Database, split: int, batches: Iterable[pa.RecordBatch], *, compared: bool, alone: bool
 ) -> Counter[str]:
-    """Read the samples of a split; return how many are wrong, and in what.
+    """Read the samples of a split; return the number of wrong ones by kind.
 
     Args:
-        database: what reads them.
+        database: where they go.
         split: the number of the split.
         batches: the samples, with the columns ``negative`` and ``passage_id`` if they have them.
         compared: whether there are other splits to compare the passages with.

@@ -1,4 +1,4 @@
-"""Passages and samples: numbers, lengths, sources, splits, and whether the files of a run agree with each other."""
+"""Figures of passages and samples: numbers, lengths, sources, splits, and disagreements between the files of a run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MOST_FREQUENT: Final = 10
 
 
 def passage_figures(database: Database, low: int, high: int) -> dict[str, Any]:
-    """Return number, lengths in tokens, and how passages were cut; ``low`` and ``high`` are the bounds of a run."""
+    """Return number, lengths in tokens and cuts of passages; ``low`` and ``high`` are the bounds of the run."""
     lengths = database.counts("SELECT tokens, count(*) FROM passages GROUP BY tokens")
     cuts = database.counts("SELECT cut, count(*) FROM passages GROUP BY cut")
     return {
@@ -60,7 +60,7 @@ def passage_figures(database: Database, low: int, high: int) -> dict[str, Any]:
 
 
 def sources(database: Database, splits: Sequence[str]) -> list[dict[str, Any]]:
-    """Return documents, passages and samples by source, the largest first; those beyond ``SOURCES`` as one.
+    """Return documents, passages and samples by source, the largest first; one row has those beyond ``SOURCES``.
 
     Args:
         database: with documents, passages and samples.
@@ -92,7 +92,7 @@ def sources(database: Database, splits: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def disagreements(database: Database) -> dict[str, int]:
-    """Count what does not agree between documents, passages, annotations and samples, by the sentence for it."""
+    """Count disagreements between documents, passages, annotations and samples, each by its sentence."""
     number = database.number
     return {
         "annotations have another text than their passage": number(_FOREIGN.format(table="annotations", text="text")),
@@ -117,7 +117,7 @@ def duplicates(database: Database) -> int:
 
 
 def balance(database: Database, splits: Sequence[str]) -> dict[str, Any]:
-    """Return how splits differ: samples, passages, types, types that no other has, the most frequent ones."""
+    """Return for each split its samples, passages, types, types that no other has, and most frequent types."""
     types: dict[str, Counter[str]] = {split: Counter() for split in splits}
     for number, label, count in database.rows(_BY_LABEL):
         types[splits[number]][label] = count
