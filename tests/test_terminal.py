@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 
 from annotator.records import Annotation, Completion, Mention, Passage, Piece, Rejected, Sample
 from data_cards.views import terminal
-from data_cards.views.passage import passage_view
+from data_cards.views.passage import PassageView
 
 
 def rendered(view: RenderableType, *, width: int = 100, color: bool = False) -> str:
@@ -38,8 +38,8 @@ MENTIONS = (
 
 def test_a_passage_with_its_entities_and_rejections() -> None:
     """The view of a passage has nested entities, the reply, and rejected predictions with reasons."""
-    rejected = [Rejected("clean", "hallucinated", "0123abcd", "Sài Gòn", "nowhere", "city")]
-    view = passage_view(
+    rejected = (Rejected("clean", "hallucinated", "0123abcd", "Sài Gòn", "nowhere", "city"),)
+    view = PassageView(
         passage(TEXT), Annotation("0123abcd", TEXT, MENTIONS, "repaired"), completion("[raw reply]"), rejected
     )
     shown = rendered(view)
@@ -52,12 +52,12 @@ def test_a_passage_with_its_entities_and_rejections() -> None:
 
 def test_a_passage_without_an_answer() -> None:
     """A passage without an answer is marked as such."""
-    assert "has not answered yet" in rendered(passage_view(passage(TEXT), None, None, []))
+    assert "has not answered yet" in rendered(PassageView(passage(TEXT), None, None, ()))
 
 
 def test_a_long_reply_is_shortened() -> None:
     """A long reply is shortened, with its length."""
-    shown = rendered(passage_view(passage(TEXT), None, completion("Đ" * 10_000_000), []))
+    shown = rendered(PassageView(passage(TEXT), None, completion("Đ" * 10_000_000), ()))
     assert "(10,000,000 characters)" in shown
     assert len(shown) < 10_000
 
@@ -68,11 +68,11 @@ NASTY = "[bold]x[/bold] \x1b[2J\x1b]0;owned\x07 <b>&amp;</b> \u202egnp.exe"
 def test_markup_and_escape_sequences_are_shown_as_text() -> None:
     """Markup and escape sequences of news, teacher or labels are shown as text."""
     mention = Mention(NASTY, NASTY, NASTY, 0, len(NASTY), "exact")
-    view = passage_view(
+    view = PassageView(
         passage(NASTY),
         Annotation("p", NASTY, (mention,), "ok"),
         completion(NASTY),
-        [Rejected("clean", "near miss", "p", NASTY, NASTY)],
+        (Rejected("clean", "near miss", "p", NASTY, NASTY),),
     )
     for view_of_text in (view, terminal.sample_view(Sample("i", NASTY, NASTY, NASTY, NASTY, False, "p"))):
         shown = rendered(view_of_text, width=300)
@@ -85,7 +85,7 @@ def test_markup_and_escape_sequences_are_shown_as_text() -> None:
 def test_any_text_in_any_width(text: str, width: int) -> None:
     """Any text is shown in any width, without an error or a control character."""
     text = text.encode("utf-8", "replace").decode()
-    shown = rendered(passage_view(passage(text), None, completion(text), []), width=width)
+    shown = rendered(PassageView(passage(text), None, completion(text), []), width=width)
     assert not {char for char in shown if ord(char) < 32} - {"\n"}
 
 

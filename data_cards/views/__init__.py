@@ -1,1 +1,1 @@
-"""What a person sees of a run: in the terminal, in a notebook, and marked in HTML."""
+"""Show a run in the terminal, in a notebook and in HTML."""

@@ -17,7 +17,7 @@ from data_cards.views.highlighting import highlighted
 from data_cards.views.quality import measured_line, summary_lines, type_rows
 
 PASSAGES: Final = 10
-"""Passages on which two teachers differ most that are shown."""
+"""Passages on which the teachers differ most that are shown."""
 
 MEANING: Final = {
     "agreed": "the same entity of the same type",
@@ -47,8 +47,8 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
 
     Args:
         figures: ``agreement`` of ``audit.json``.
-        quality: what people measured, if they did: their recall is named, and what both teachers missed in passages
-            that people read blind takes the place of the bound.
+        quality: ``quality.json``, if people measured it: it adds their recall, and the measured share that both
+            teachers missed replaces the bound.
     """
     teacher, f1 = figures["teacher"], figures["f1"]
     name = printable(teacher["model"] or teacher["provider"])
@@ -83,7 +83,7 @@ def agreement_lines(figures: Mapping[str, Any], quality: Mapping[str, Any] | Non
 
 
 def _of_queries(queries: Mapping[str, Any]) -> list[str]:
-    """Return what queries about types that the first teacher did not find say, and what they cannot."""
+    """Return what queries about types that the first teacher did not find show, and what they do not."""
     if not queries:
         return []
     lines = ["missed by both: no estimate, since queries are about types that the first teacher found and a few others"]
@@ -98,7 +98,7 @@ def _of_queries(queries: Mapping[str, Any]) -> list[str]:
 
 
 def _of_a_part(figures: Mapping[str, Any]) -> list[str]:
-    """Return what a check of a part of the passages says about all of them, and what it changed."""
+    """Return what a check of a part of the passages shows about all of them, and what it changed."""
     if figures["share"] >= 1:
         return []
     lines, whole = [], figures.get("whole", {})
@@ -115,9 +115,9 @@ def _of_a_part(figures: Mapping[str, Any]) -> list[str]:
 
 
 def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the passages on which two teachers differ most: id, differences, and ``html`` with these marked.
+    """Return the passages on which two teachers differ most: id, differences, and ``html`` with the differences marked.
 
-    Marks say who has an entity there: ``first`` (number 0) or ``second`` (number 1), and its type.
+    A mark names the teacher that has the entity, ``first`` (number 0) or ``second`` (number 1), and its type.
 
     Raises:
         RunDirError: a file is missing or damaged.
@@ -139,7 +139,7 @@ def differing_passages(run: RunDir, figures: Mapping[str, Any]) -> list[dict[str
 
 
 def print_agreement(figures: Mapping[str, Any], directory: Path, quality: Mapping[str, Any] | None = None) -> None:
-    """Print the verdicts and the types below the sentences."""
+    """Print the sentences, the verdicts and the types."""
     from rich.console import Console
 
     from annotator.terminal.tables import text_table

@@ -35,7 +35,7 @@ def show(outcome: Outcome) -> None:
 
 
 def next_step(outcome: Outcome, funnel: Iterable[Mapping[str, Any]], *, batch: bool, collect: str = "") -> str:
-    """Say what to do about the passages that have no answer yet; ``collect``: the command that collects batches."""
+    """Return what to do about passages without an answer; ``collect`` is the command that collects batches."""
     rejected = next(flow["rejected"] for flow in funnel if flow["stage"] == "annotate")
     waiting = rejected.get(f"unanswered: {WAITING}", 0)
     left = outcome.unanswered - waiting

@@ -11,11 +11,7 @@ _COUNTED: Final = ("documents", "passages", "samples", "mentions", "types")
 
 
 def version_rows(changelog: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return a row for each version, the newest first: its number, then totals with what it added.
-
-    Args:
-        changelog: that of ``audit.json``.
-    """
+    """Return a row for each version in ``changelog`` of ``audit.json``, the newest first: totals and what it added."""
     totals = dict.fromkeys(_COUNTED, 0)
     rows: list[list[str]] = []
     for version in changelog:
@@ -27,7 +23,7 @@ def version_rows(changelog: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def added_line(version: Mapping[str, Any]) -> str:
-    """Say what a version added: ``2 articles, 8 passages, 21 samples (20 train, 1 validation, 0 test), ...``."""
+    """Return what a version added: ``2 articles, 8 passages, 21 samples (20 train, 1 validation, 0 test), ...``."""
     samples = ", ".join(f"{number:,} {split}" for split, number in version["samples"].items())
     return ", ".join(
         (
@@ -41,7 +37,7 @@ def added_line(version: Mapping[str, Any]) -> str:
 
 
 def new_types(version: Mapping[str, Any]) -> str:
-    """Name the new types of a version: ``3 new types (law, river, ship)``."""
+    """Return the new types of a version: ``3 new types (law, river, ship)``."""
     if not version["types"]:
         return "no new type"
     others = version["types"] - len(version["new_types"])

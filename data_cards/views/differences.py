@@ -1,4 +1,4 @@
-"""Groups what two teachers differ about by kind, as a draft for the next version of a prompt."""
+"""Group the differences of two teachers by kind, as a draft for the next version of a prompt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from normalizers.labels import related
 EXAMPLES: Final = 5
 """Examples of each kind: the most frequent ones."""
 MENTIONS: Final = 3
-"""Mentions that are named for types."""
+"""Mentions in an example of types."""
 TITLES: Final = frozenset([
     "ông", "bà", "anh", "chị", "cô", "chú", "bác", "em", "cụ", "thầy", "cháu", "bé", "sĩ", "giáo", "sư", "tiến", "thạc",
     "luật", "kỹ", "giám", "đốc", "tổng", "chủ", "tịch", "phó", "trưởng", "bộ", "thủ", "tướng", "đại", "tá",
@@ -35,7 +35,7 @@ KINDS: Final = {
 }
 """Kinds of differences in the order in which they are shown, with what a guideline should settle."""
 Found: TypeAlias = "defaultdict[str, defaultdict[str, Counter[str]]]"
-"""By kind, by what they differ about (two spans, or types), by mention."""
+"""Mentions by kind and by difference (two spans, or types)."""
 
 
 def grouped(opinions: Iterable[Opinion]) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ def grouped(opinions: Iterable[Opinion]) -> list[dict[str, Any]]:
 
 
 def draft(kinds: Sequence[dict[str, Any]]) -> str:
-    """Return the kinds of differences as Markdown, with a rule to write for each and what to do with the rules."""
+    """Return the kinds of differences as Markdown, with a line for the rule of each and instructions."""
     parts = [
         "# What two teachers differ about\n",
         "Write a rule for each kind below, or delete it. Put the rules into a copy of the prompt with a name of its "
@@ -84,7 +84,7 @@ def _example(subject: str, mentions: Counter[str]) -> str:
 
 
 def _count(passage: Sequence[Opinion], found: Found) -> None:
-    """Count the differences of one passage; a pair counts once, at the entity of the first teacher."""
+    """Count the differences in one passage; a pair counts once, at the entity of the first teacher."""
     seconds = [one for one in passage if one.teacher == "second"]
     for one in passage:
         if one.verdict not in DIFFERENT or (one.teacher == "second" and one.verdict != ONLY_SECOND):

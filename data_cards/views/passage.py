@@ -1,12 +1,12 @@
-"""One passage of a run and everything known about it: found, and shown in a terminal, in a notebook or as JSON.
+"""Find a passage of a run with everything known about it, and show it in a terminal, in a notebook or as JSON.
 
-Text of the news and of the teacher is shown as text: no markup in it is obeyed, control characters are made visible.
+Text of the news and of the teacher is shown as text: markup has no effect, control characters are visible.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from annotator.errors import ConfigError, RunDirError, did_you_mean
-from annotator.records import Annotation, Completion, Passage, Rejected
+from annotator.records import Annotation, Completion, Mention, Passage, Rejected
 from annotator.run.backends import answers_of
 from annotator.run.manifest.stored_settings import settings_of
 from annotator.storage import tables
@@ -62,19 +62,41 @@ class PassageView:
             "rejected": [asdict(item) for item in self.rejected],
         }
 
+    @property
+    def mentions(self) -> tuple[Mention, ...]:
+        """Return the mentions of the annotation, if there is one."""
+        return self.annotation.mentions if self.annotation else ()
+
+    @property
+    def status(self) -> str:
+        """Return how the reply was read."""
+        return self.annotation.reply_status if self.annotation else "could not be read"
+
     def __rich__(self) -> RenderableType:
-        return passage_view(self.passage, self.annotation, self.completion, self.rejected)
+        styles = {label: _STYLES[number % len(_STYLES)] for label, number in _numbers(self.mentions).items()}
+        parts: list[RenderableType] = [_passage_panel(self.passage, self.mentions, styles)]
+        if self.mentions:
+            parts.append(titled("Entities", _entities(self.mentions, styles)))
+        if self.completion:
+            reply = printable(self.completion.reply)
+            if len(reply) > LONGEST_REPLY:
+                reply = f"{reply[:LONGEST_REPLY]} ... ({len(reply):,} characters)"
+            parts.append(titled(f"The teacher's reply ({self.status})", Text(reply)))
+        else:
+            parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
+        if self.rejected:
+            header = ("stage", "rejected", "reason", "detail")
+            parts.append(titled("Left out", text_table(map(_left_out, self.rejected), header)))
+        return Group(*parts)
 
     def _repr_html_(self) -> str:
-        mentions = self.annotation.mentions if self.annotation else ()
-        numbers = {label: number for number, label in enumerate(dict.fromkeys(item.label for item in mentions))}
         return render(
             "passage.html.j2",
             passage=self.passage,
-            html=highlighted(self.passage.text, mentions, numbers),
-            mentions=mentions,
+            html=highlighted(self.passage.text, self.mentions, _numbers(self.mentions)),
+            mentions=self.mentions,
             completion=self.completion,
-            status=self.annotation.reply_status if self.annotation else "could not be read",
+            status=self.status,
             rejected=self.rejected,
         )
 
@@ -95,7 +117,7 @@ def find_passage(run: RunDir, wanted: str = "") -> PassageView:
 
 
 def show_passage(root: Path, wanted: str, entity_type: str, *, drawn: bool, as_json: bool) -> None:
-    """Print a passage of the run ``root``, and on stderr how to see another.
+    """Print a passage of the run ``root``, and on stderr the commands for others.
 
     Args:
         root: the run directory.
@@ -175,35 +197,17 @@ def _completion(run: RunDir, passage: Passage) -> Completion | None:
         return ledger.get(teacher.question(passage.text).key) if ledger else None
 
 
-def passage_view(
-    passage: Passage, annotation: Annotation | None, completion: Completion | None, rejected: Sequence[Rejected]
-) -> RenderableType:
-    """Show a passage with its entities highlighted, the reply, and what was rejected."""
-    parts: list[RenderableType] = [_passage_panel(passage, annotation)]
-    if annotation and annotation.mentions:
-        parts.append(titled("Entities", _entities(annotation)))
-    if completion:
-        reply = printable(completion.reply)
-        if len(reply) > LONGEST_REPLY:
-            reply = f"{reply[:LONGEST_REPLY]} ... ({len(reply):,} characters)"
-        how = f" ({annotation.reply_status})" if annotation else " (could not be read)"
-        parts.append(titled(f"The teacher's reply{how}", Text(reply)))
-    else:
-        parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
-    if rejected:
-        parts.append(
-            titled("Left out", text_table(map(_left_out, rejected), ("stage", "rejected", "reason", "detail")))
-        )
-    return Group(*parts)
+def _numbers(mentions: Iterable[Mention]) -> dict[str, int]:
+    """Return a number for each type, in the order of first occurrence."""
+    return {label: number for number, label in enumerate(dict.fromkeys(mention.label for mention in mentions))}
 
 
-def _passage_panel(passage: Passage, annotation: Annotation | None) -> RenderableType:
-    styles = _type_styles(annotation)
+def _passage_panel(passage: Passage, mentions: Iterable[Mention], styles: Mapping[str, str]) -> RenderableType:
     text = Text()
     position = 0
-    for mention in annotation.mentions if annotation else ():
+    for mention in mentions:
         if mention.start < position:
-            continue  # nested in what is highlighted already; the table below lists it
+            continue  # nested in a highlighted mention; the table below lists it
         text.append(printable(passage.text[position : mention.start]))
         text.append(printable(mention.text), style=styles[mention.label])
         position = mention.end
@@ -215,11 +219,10 @@ def _passage_panel(passage: Passage, annotation: Annotation | None) -> Renderabl
     )
 
 
-def _entities(annotation: Annotation) -> RenderableType:
-    styles = _type_styles(annotation)
+def _entities(mentions: Iterable[Mention], styles: Mapping[str, str]) -> RenderableType:
     rows = []
     for label, style in styles.items():
-        group = [mention for mention in annotation.mentions if mention.label == label]
+        group = [mention for mention in mentions if mention.label == label]
         texts, raw, rules = (
             dict.fromkeys(getattr(mention, name) for mention in group) for name in ("text", "raw_label", "match")
         )
@@ -231,8 +234,3 @@ def _left_out(item: Rejected) -> tuple[Cell, ...]:
     value = item.value if item.stage == "clean" else item.value[:80]
     value += f" [{item.label}]" if item.label else ""
     return item.stage, Text(printable(value), style="red"), item.reason, item.detail
-
-
-def _type_styles(annotation: Annotation | None) -> dict[str, str]:
-    labels = dict.fromkeys(mention.label for mention in annotation.mentions) if annotation else {}
-    return {label: _STYLES[number % len(_STYLES)] for number, label in enumerate(labels)}

@@ -13,9 +13,9 @@ from data_cards.review.quality import measure_run
 
 NOT_MEASURED = "quality: not measured"
 ENOUGH_PASSAGES = 30
-"""Passages read blind below which recall is called rough: their bootstrap sees too little of the spread."""
+"""With fewer passages read blind, recall is called rough: their bootstrap covers too little of the spread."""
 VERDICTS = {"type": "wrong type", "span": "wrong span", "none": "no entity"}
-"""Words for the verdicts of `quality.json` that are no words of the review page."""
+"""Words for the verdicts of ``quality.json``."""
 ROWS = 12
 """Types in the figure of the report and the table of the card."""
 
@@ -40,18 +40,14 @@ def summary_lines(quality: Mapping[str, Any] | None) -> list[str]:
 
 
 def quality_lines(run: RunDir) -> list[str]:
-    """Return the summary of a run; where nothing was measured, with the command that measures it."""
+    """Return the summary of a run; if nothing was measured, with the command that measures it."""
     found = measure_run(run)
     lines = summary_lines(found)
     return lines if lines != [NOT_MEASURED] else [f"{NOT_MEASURED}; measure it: vner-annotate review {run.root}"]
 
 
 def measured_line(missed: Mapping[str, Any]) -> str:
-    """Say what both teachers missed.
-
-    Args:
-        missed: ``missed_by_both`` of ``quality.json``.
-    """
+    """Return a line about what both teachers missed, from ``missed_by_both`` of ``quality.json``."""
     rough = "; few passages, a rough figure" if missed["n"] < ENOUGH_PASSAGES else ""
     bound = f"; the bound by capture and recapture is {100 * missed['bound']:.1f} % there" if missed["bound"] else ""
     return (
@@ -61,7 +57,7 @@ def measured_line(missed: Mapping[str, Any]) -> str:
 
 
 def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
-    """Print a table of types below the summary."""
+    """Print the summary, tables of types, and the agreement of reviewers."""
     from rich.console import Console
 
     from annotator.terminal.tables import text_table
@@ -109,10 +105,8 @@ def print_quality(quality: Mapping[str, Any] | None, directory: Path) -> None:
 
 def type_rows(quality: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return for each of the most frequent checked types its precision and recall, where they were measured."""
-    precision, recall = (quality[name]["types"] if quality[name] else [] for name in ("precision", "recall"))
-    recalls = {one["label"]: {"pooled": False, **one} for one in recall}
-    labels = dict.fromkeys([*(one["label"] for one in precision), *recalls])
-    precisions = {one["label"]: {"pooled": False, **one} for one in precision}
-    return [
-        {"label": label, "precision": precisions.get(label), "recall": recalls.get(label)} for label in [*labels][:ROWS]
-    ]
+    precisions, recalls = (
+        {one["label"]: one for one in (quality[name] or {"types": ()})["types"]} for name in ("precision", "recall")
+    )
+    labels = list(precisions | recalls)[:ROWS]
+    return [{"label": label, "precision": precisions.get(label), "recall": recalls.get(label)} for label in labels]

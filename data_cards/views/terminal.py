@@ -1,6 +1,6 @@
 """Show a run in the terminal: the funnel, the most frequent types, one sample.
 
-Text of the news and of the teacher is shown as text: no markup in it is obeyed, control characters are made visible.
+Text of the news and of the teacher is shown as text: markup has no effect, control characters are visible.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def show_summary(console: Console, run: RunDir, figures: Mapping[str, Any], exam
 
 
 def funnel_table(funnel: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """Show stage by stage: in, kept, rejected, and for what reasons."""
+    """Return a table of the stages: in, kept, rejected, and the reasons."""
     header = ("stage", "unit", "in", "kept", "rejected", "reasons, and output")
     rows = []
     for flow in funnel:
@@ -73,7 +73,7 @@ def cost_line(cost: Mapping[str, Any]) -> RenderableType:
 
 
 def rebuilt_line(files: Mapping[str, bool]) -> RenderableType:
-    """Say whether the files are those of the recipe."""
+    """Return whether the files are those of the recipe, in words."""
     differing = [name for name, same in files.items() if not same]
     if not differing:
         return Text(f"\nRebuilt: {len(files)} files are the recipe's, byte for byte", style="bold green")
@@ -81,7 +81,7 @@ def rebuilt_line(files: Mapping[str, bool]) -> RenderableType:
 
 
 def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
-    """Show the most frequent types as bars, by samples."""
+    """Return the most frequent types as bars, by samples."""
     top = labels["top"][:number]
     number, types = len(top), plural(labels["distinct"], "type")
     title = f"{types}, by samples" if number == labels["distinct"] else f"{number} most frequent of {types}, by samples"
@@ -98,14 +98,14 @@ def top_types(labels: Mapping[str, Any], number: int = 10) -> RenderableType:
 
 
 def sample_view(sample: Sample) -> RenderableType:
-    """Show an instruction sample as a student will see it."""
+    """Return an instruction sample as a student sees it."""
     rows = (("instruction", sample.instruction), ("input", sample.input))
     plain = [(Text(name, style="dim"), text) for name, text in rows]
     return text_table([*plain, (Text("output", style="dim"), Text(printable(sample.output), style="green"))])
 
 
 def files_view(run: RunDir, figures: Mapping[str, Any]) -> RenderableType:
-    """Show where everything is."""
+    """Return a table of the files."""
     splits = figures["samples"]["splits"]
     rows = [(str(run.samples(split)), plural(sum(splits[split].values()), "sample")) for split in SPLITS]
     others = (
