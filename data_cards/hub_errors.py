@@ -1,4 +1,4 @@
-"""Turn errors of the Hub's client into one line with a fix. No token gets into a message or a traceback."""
+"""Turn errors of the Hub's client into one line with a fix, without the token in message or traceback."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def explained(name: str, token: str) -> Iterator[None]:
 
     Args:
         name: the repository, for the message.
-        token: is cut out of whatever is shown.
+        token: is removed from the message.
     """
     from httpx2 import HTTPError
 
@@ -43,7 +43,7 @@ def explained(name: str, token: str) -> Iterator[None]:
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return what happened, under the words of the upload's threads."""
+    """Return the cause of an error that a thread of the upload raised."""
     while isinstance(error, RuntimeError) and error.__cause__:
         error = error.__cause__
     return error

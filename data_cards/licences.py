@@ -1,4 +1,4 @@
-"""Look up the licences of corpus and teacher output; the statements are in licences.toml, with their dates."""
+"""Find the licences of corpus and teacher output in licences.toml, which dates its statements."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Licence:
     text: str = ""
     url: str = ""
     as_of: str = ""
-    """The day, month, year or version the statement speaks of."""
+    """The day, month, year or version that the statement is about."""
 
 
 def of_corpus(source: Mapping[str, Any]) -> Licence:
-    """Return the licence of the articles, by name and fingerprint of the ``source`` of a manifest, without revision."""
+    """Return the licence of the articles, by name or fingerprint of a manifest's ``source``, whatever its revision."""
     mine = {str(source.get(key, "")).partition("@")[0] for key in ("name", "fingerprint")}
     return next((licence for key, licence in _known("corpus", "source") if key in mine), Licence())
 
 
 def of_output(teacher: Mapping[str, Any]) -> Licence:
-    """Return the conditions for what the teacher wrote, by the name of its model."""
+    """Return the conditions for the teacher's output, by the name of its model."""
     model = str(teacher.get("model", ""))
     return next(
         (licence for pattern, licence in _known("output", "model") if re.search(pattern, model, re.IGNORECASE)),

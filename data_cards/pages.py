@@ -1,4 +1,4 @@
-"""Render the templates of card, report and passage; text of the news and of the teacher is made harmless in them."""
+"""Render the templates of card, report and passage, with text of the news and of the teacher made harmless."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from annotator.terminal.progress import printable
 from annotator.terminal.words import plural
 
 _BLOCK_START: Final = re.compile(r"^(\d*)([-+=:.)])(?=[-=\s]|$)")
-"""What would begin a list, a rule or a heading."""
+"""The beginning of a list, a rule or a heading."""
 
 
 def read_template(name: str) -> str:

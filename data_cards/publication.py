@@ -18,7 +18,7 @@ _ADDRESSES: Final = frozenset({"base_url", "ray_address", "ledger"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to publish, and how; empty where it is not known yet."""
+    """Where and how to publish; empty before it is known."""
 
     name: str = ""
     """``org/name``"""
@@ -28,15 +28,15 @@ class Target:
     licence: str = UNKNOWN
     """An identifier of the Hub, such as ``cc-by-4.0``."""
     url: str = ""
-    """Where it will be found."""
+    """Its page on the Hub."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file on its way to the Hub."""
+    """A file to publish."""
 
     path: str
-    """Its place there."""
+    """Its path on the Hub."""
     content: Path | bytes
     size: int
     """In bytes."""
@@ -49,11 +49,11 @@ class Plan:
     target: Target
     items: tuple[Item, ...]
     problems: tuple[str, ...]
-    """Why it should not be published as it is."""
+    """Reasons not to publish it."""
     warnings: tuple[str, ...]
 
     def as_dict(self, receipt: Receipt | None) -> dict[str, Any]:
-        """Return the plan for a JSON file, with its ``receipt`` where it was carried out."""
+        """Return the plan as JSON types, with the ``receipt`` if it was sent."""
         return {
             "repository": self.target.name,
             "url": self.target.url,
@@ -77,7 +77,7 @@ class Receipt:
     url: str
     commit: str
     changed: bool
-    """False when the Hub had all of it already."""
+    """False if the Hub had all of it already."""
     private: bool
     removed: tuple[str, ...]
     """Files of an earlier publication that this one does not have."""

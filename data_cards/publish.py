@@ -1,20 +1,20 @@
 """Publish a run directory on the Hugging Face Hub in one commit.
 
-The Hub's own client finds the token, uploads and retries; it does not send a file again that the Hub has, so that an
-interrupted publication continues where it stopped. The ledger, articles and rejected records are sent only with
---include: they hold raw replies and text that is in no sample.
+The Hub's own client finds the token, uploads and retries. It does not send a file that the Hub has, so an interrupted
+publication continues where it stopped. Ledger, articles and rejected records are sent only with --include: they hold
+raw replies, and text that is in no sample.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from annotator.config.settings import STAGES
-from annotator.errors import ConfigError, PublishError, RunDirError
+from annotator.errors import ConfigError, PublishError, RunDirError, one_line
 from annotator.ledger import SqliteLedger
 from annotator.run.backends import address_of
 from annotator.run.manifest.rebuilding import make_recipe
@@ -35,20 +35,15 @@ if TYPE_CHECKING:
 SILENCE: Final = 300.0
 """Seconds without a byte after which a connection is closed."""
 MANIFEST: Final = "manifest.json"
-EXTRAS: Final[Mapping[str, Callable[[RunDir], Path]]] = {
-    "documents": lambda run: run.documents,
-    "passages": lambda run: run.passages,
-    "rejected": lambda run: run.rejected,
-    "ledger": lambda run: run.ledger,
-}
-"""Files that are sent only with --include."""
+EXTRAS: Final = ("documents", "passages", "rejected", "ledger")
+"""Files of a run directory that are sent only with --include."""
 
 
 def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
-    """Audit the run, write its card, and list what will be sent. Asks nothing of the network.
+    """Audit the run, write its card, and list what will be sent, without a request.
 
     Raises:
-        ConfigError: the name is none that the Hub takes, or something unknown is to be included.
+        ConfigError: the Hub does not allow the name, or something unknown is to be included.
         RunDirError: a stage has not been run, or a file is damaged.
     """
     target = replace(target, url=_url(target))
@@ -81,9 +76,8 @@ def prepare(run: RunDir, target: Target, include: Sequence[str] = ()) -> Plan:
 
 
 def without_examples(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the figures without the examples of rejected records: raw replies, and text in no sample."""
-    kinds = figures.get("rejected", ())
-    return {**figures, "rejected": [{**kind, "examples": []} for kind in kinds]}
+    """Return the figures without the examples of rejected records, which are raw replies and text in no sample."""
+    return {**figures, "rejected": [{**kind, "examples": []} for kind in figures.get("rejected", ())]}
 
 
 def refuse(plan: Plan) -> None:
@@ -98,10 +92,10 @@ def refuse(plan: Plan) -> None:
 
 
 def send(plan: Plan) -> Receipt:
-    """Send what ``plan`` lists in one commit. What an earlier run has uploaded is not sent again.
+    """Send what ``plan`` lists in one commit. What was uploaded before is not sent again.
 
     Raises:
-        PublishError: there is no token, the Hub refused, or it cannot be reached; says what to do.
+        PublishError: there is no token, or the Hub refused or cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session, get_token
 
@@ -110,9 +104,9 @@ def send(plan: Plan) -> Receipt:
     if not token:
         raise PublishError("not logged in to the Hub: run `hf auth login`, or set HF_TOKEN")
     api = HfApi(token=token)
-    get_session().timeout = SILENCE  # by itself the client waits for ever
+    get_session().timeout = SILENCE  # the client's default is to wait for ever
     with explained(target.name, token):
-        # private=None: the default of the account, so that an organization that keeps datasets private is not overruled
+        # None is the default of the account: an organization may keep its datasets private.
         api.create_repo(target.name, repo_type="dataset", private=target.private or None, exist_ok=True)
         if target.private and not api.dataset_info(target.name).private:
             raise PublishError(
@@ -130,13 +124,13 @@ def send(plan: Plan) -> Receipt:
             commit_message=target.message or "Publish with vner-annotate",
             repo_type="dataset",
             revision=target.revision,
-            parent_commit=head.sha,  # what somebody else has sent meanwhile is not undone
+            parent_commit=head.sha,  # a commit of somebody else in the meantime is not undone
         )
     return Receipt(target.url, commit.oid, commit.oid != head.sha, bool(head.private), removed)
 
 
 def _head(api: HfApi, target: Target) -> DatasetInfo:
-    """Return the last commit of the branch, which is created from ``main`` if need be."""
+    """Return the last commit of the branch, which is created from ``main`` if needed."""
     from huggingface_hub.errors import RevisionNotFoundError
 
     try:
@@ -147,7 +141,7 @@ def _head(api: HfApi, target: Target) -> DatasetInfo:
 
 
 def _is_ours(api: HfApi, target: Target, head: DatasetInfo, there: Sequence[str]) -> bool:
-    """Say whether this program published what the dataset holds now.
+    """Return whether this program published what the dataset holds now.
 
     Raises:
         PublishError: its manifest.json is that of another program.
@@ -170,10 +164,10 @@ def _is_ours(api: HfApi, target: Target, head: DatasetInfo, there: Sequence[str]
 
 
 def _stale(there: Sequence[str], items: Sequence[Item]) -> tuple[str, ...]:
-    """List samples, figures, report and extras of an earlier publication that this one does not have."""
+    """Return samples, figures, report and extras of an earlier publication that this one does not have."""
     sent = {item.path for item in items}
     anywhere = RunDir(Path())
-    extras = (path(anywhere) for path in EXTRAS.values())
+    extras: Iterator[Path] = (getattr(anywhere, name) for name in EXTRAS)
     ours = {path.as_posix() for path in (*map(anywhere.samples, SPLITS), anywhere.report, *extras)}
     return tuple(path for path in there if (path in ours or path.startswith(f"{FIGURES}/")) and path not in sent)
 
@@ -186,7 +180,7 @@ def _url(target: Target) -> str:
     try:
         validate_repo_id(target.name)
     except HFValidationError as error:
-        raise ConfigError(f"the Hub takes no such name: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"the Hub does not allow this name: {one_line(error)}") from error
     if "/" not in target.name:
         raise ConfigError(f"{target.name} names no owner; write org/name")
     branch = "" if target.revision == MAIN else f"/tree/{target.revision}"
@@ -201,7 +195,7 @@ def _extras(run: RunDir, include: Sequence[str]) -> Iterator[Path]:
             if address := address_of(run):
                 raise ConfigError(f"the ledger of {run.root} is the database {address}; what is published is files")
             SqliteLedger(run.ledger).close()  # brings the answers of the write-ahead log into the one file that is sent
-        yield EXTRAS[name](run)
+        yield getattr(run, name)
 
 
 def _items(contents: Mapping[str, Path | bytes]) -> Iterator[Item]:

@@ -23,7 +23,7 @@ from data_cards.audit.logs import merges, rejection_figures
 from data_cards.audit.mentions import Frequency, descending, frequency, label_figures, mention_figures, span_figures
 from data_cards.audit.problems import negatives_note, notes, of_counts, of_funnel, of_leaks, of_samples
 from data_cards.audit.reading import read_annotations, read_documents, read_passages, read_samples
-from data_cards.audit.samples import balance, disagreements, duplicates, passage_figures, sample_figures, sources
+from data_cards.audit.samples import DUPLICATES, balance, disagreements, passage_figures, sample_figures, sources
 
 VERSION: Final = 1
 
@@ -122,7 +122,7 @@ def _of_samples(
         "labels": {**label_figures(database, counted), "alike": alike(database, counted)},
         "mentions": mention_figures(database, passages),
         "samples": sample_figures(database, splits),
-        "duplicates": duplicates(database),
+        "duplicates": database.number(DUPLICATES),
         "balance": {"splits": balance(database, splits)},
         "leaks": leaks.figures(database, splits),
     }

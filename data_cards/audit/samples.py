@@ -36,7 +36,8 @@ SELECT count(DISTINCT passage) FROM (
         UNION ALL SELECT passage, label, answer, -1 FROM samples WHERE NOT negative)
     GROUP BY passage, label, answer HAVING sum(number) <> 0)
 """
-_DUPLICATES: Final = "SELECT sum(number - 1) FROM (SELECT count(*) AS number FROM samples GROUP BY input, label)"
+DUPLICATES: Final = "SELECT sum(number - 1) FROM (SELECT count(*) AS number FROM samples GROUP BY input, label)"
+"""Counts the samples that ask about the same type in the same text as another one."""
 _DISTINCT: Final = "SELECT split, count(*) FROM (SELECT DISTINCT split, input FROM samples) GROUP BY split"
 _BY_SIGN: Final = "SELECT split, negative, count(*) FROM samples GROUP BY ALL"
 _BY_LABEL: Final = "SELECT split, label, count(*) FROM samples GROUP BY ALL"
@@ -109,11 +110,6 @@ def sample_figures(database: Database, splits: Sequence[str]) -> dict[str, Any]:
     for number, negative, count in database.rows(_BY_SIGN):
         counts[splits[number]]["negative" if negative else "positive"] = count
     return {"count": sum(sum(counted.values()) for counted in counts.values()), "splits": counts}
-
-
-def duplicates(database: Database) -> int:
-    """Count the samples that ask the same of the same text as another."""
-    return database.number(_DUPLICATES)
 
 
 def balance(database: Database, splits: Sequence[str]) -> dict[str, Any]:

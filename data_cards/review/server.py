@@ -26,11 +26,11 @@ from data_cards.review.session import Session
 BODY: Final = 64 * 1024
 """Bytes of the longest answer that is read."""
 FILES: Final = {
-    "": ("page.html", "text/html"),
-    "page.css": ("page.css", "text/css"),
-    "page.js": ("page.js", "text/javascript"),
-    "passage.js": ("passage.js", "text/javascript"),
-    "editor.js": ("editor.js", "text/javascript"),
+    "page.html": "text/html",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "passage.js": "text/javascript",
+    "editor.js": "text/javascript",
 }
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -49,17 +49,17 @@ def make_app(session: Session, token: str) -> web.Application:
     app = web.Application(middlewares=[_guard(token)], client_max_size=BODY)
 
     async def asset(request: web.Request) -> web.Response:
-        name, kind = FILES.get(request.match_info.get("name", ""), ("", ""))
-        if not name:
+        name = request.match_info.get("name", "page.html")
+        if name not in FILES:
             raise web.HTTPNotFound
         text = resources.files("data_cards.review").joinpath("page", name).read_text(encoding="utf-8")
-        return web.Response(text=text, content_type=kind, charset="utf-8")
+        return web.Response(text=text, content_type=FILES[name], charset="utf-8")
 
     async def start(_: web.Request) -> web.Response:
         settings = session.settings
         return _json({"types": session.types, "mode": settings.mode, "modes": MODES, "reviewer": settings.reviewer})
 
-    async def following(request: web.Request) -> web.Response:
+    async def next_item(request: web.Request) -> web.Response:
         return _json(session.next(_mode(request.query.get("mode"))))
 
     async def decide(request: web.Request) -> web.Response:
@@ -76,7 +76,7 @@ def make_app(session: Session, token: str) -> web.Application:
         return _json({**session.next(undone.mode), "item": session.item_of(undone), "message": "Taken back."})
 
     app.router.add_get(f"/{token}/api/start", start)
-    app.router.add_get(f"/{token}/api/next", following)
+    app.router.add_get(f"/{token}/api/next", next_item)
     app.router.add_post(f"/{token}/api/decide", decide)
     app.router.add_post(f"/{token}/api/undo", undo)
     app.router.add_get(f"/{token}/", asset)
