@@ -63,25 +63,23 @@ class PassageView:
         }
 
     @property
-    def mentions(self) -> tuple[Mention, ...]:
-        """Return the mentions of the annotation, if there is one."""
+    def _mentions(self) -> tuple[Mention, ...]:
         return self.annotation.mentions if self.annotation else ()
 
     @property
-    def status(self) -> str:
-        """Return how the reply was read."""
+    def _status(self) -> str:
         return self.annotation.reply_status if self.annotation else "could not be read"
 
     def __rich__(self) -> RenderableType:
-        styles = {label: _STYLES[number % len(_STYLES)] for label, number in _numbers(self.mentions).items()}
-        parts: list[RenderableType] = [_passage_panel(self.passage, self.mentions, styles)]
-        if self.mentions:
-            parts.append(titled("Entities", _entities(self.mentions, styles)))
+        styles = {label: _STYLES[number % len(_STYLES)] for label, number in _numbers(self._mentions).items()}
+        parts: list[RenderableType] = [_passage_panel(self.passage, self._mentions, styles)]
+        if self._mentions:
+            parts.append(titled("Entities", _entities(self._mentions, styles)))
         if self.completion:
             reply = printable(self.completion.reply)
             if len(reply) > LONGEST_REPLY:
                 reply = f"{reply[:LONGEST_REPLY]} ... ({len(reply):,} characters)"
-            parts.append(titled(f"The teacher's reply ({self.status})", Text(reply)))
+            parts.append(titled(f"The teacher's reply ({self._status})", Text(reply)))
         else:
             parts.append(Text("\nThe teacher has not answered yet.", style="yellow"))
         if self.rejected:
@@ -93,10 +91,10 @@ class PassageView:
         return render(
             "passage.html.j2",
             passage=self.passage,
-            html=highlighted(self.passage.text, self.mentions, _numbers(self.mentions)),
-            mentions=self.mentions,
+            html=highlighted(self.passage.text, self._mentions, _numbers(self._mentions)),
+            mentions=self._mentions,
             completion=self.completion,
-            status=self.status,
+            status=self._status,
             rejected=self.rejected,
         )
 
@@ -107,12 +105,13 @@ def find_passage(run: RunDir, wanted: str = "") -> PassageView:
     Raises:
         RunDirError: there is no such passage, several begin with ``wanted``, or the run has none yet.
     """
-    passage = _passage(run, wanted or _first_with_entities(run))
+    passage = _passage(run, wanted or next((found.passage_id for found in _annotations(run) if found.mentions), ""))
+    rejected = tables.read_rejected(run.rejected) if run.rejected.exists() else ()
     return PassageView(
         passage,
         next((found for found in _annotations(run) if found.passage_id == passage.id), None),
         _completion(run, passage),
-        tuple(item for item in _rejected(run) if item.record_id == passage.id),
+        tuple(item for item in rejected if item.record_id == passage.id),
     )
 
 
@@ -168,14 +167,6 @@ def _ids(run: RunDir, entity_type: str) -> list[str]:
 
 def _annotations(run: RunDir) -> Iterator[Annotation]:
     return tables.read_annotations(run.annotations) if run.annotations.exists() else iter(())
-
-
-def _rejected(run: RunDir) -> Iterator[Rejected]:
-    return tables.read_rejected(run.rejected) if run.rejected.exists() else iter(())
-
-
-def _first_with_entities(run: RunDir) -> str:
-    return next((annotation.passage_id for annotation in _annotations(run) if annotation.mentions), "")
 
 
 def _passage(run: RunDir, wanted: str) -> Passage:
