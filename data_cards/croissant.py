@@ -102,28 +102,23 @@ def _file(run: RunDir, path: Path) -> dict[str, Any]:
 
 
 def _records(name: str, file: str, schema: pa.Schema, texts: Mapping[str, str]) -> dict[str, Any]:
-    fields = [_field(name, file, column, texts[column.name]) for column in schema]
+    fields = [
+        _field(name, column, texts, {"fileObject": {"@id": file}, "extract": {"column": column.name}})
+        for column in schema
+    ]
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "field": fields}
 
 
-def _field(records: str, file: str, column: pa.Field, text: str) -> dict[str, Any]:
-    identity = f"{records}/{column.name}"
-    source = {"fileObject": {"@id": file}, "extract": {"column": column.name}}
-    field: dict[str, Any] = {"@type": "cr:Field", "@id": identity, "name": identity, "description": text}
-    if not pa.types.is_list(column.type):
-        return {**field, "dataType": _data_type(column.type), "source": source}
-    parts = [
-        {
-            "@type": "cr:Field",
-            "@id": f"{identity}/{part.name}",
-            "name": f"{identity}/{part.name}",
-            "description": _MENTION[part.name],
-            "dataType": _data_type(part.type),
-            "source": {**source, "transform": {"jsonPath": part.name}},
-        }
-        for part in column.type.value_type
-    ]
-    return {**field, "repeated": True, "subField": parts}
+def _field(parent: str, column: pa.Field, texts: Mapping[str, str], source: Mapping[str, Any]) -> dict[str, Any]:
+    identity = f"{parent}/{column.name}"
+    field = {"@type": "cr:Field", "@id": identity, "name": identity, "description": texts[column.name]}
+    if pa.types.is_list(column.type):
+        parts = [
+            _field(identity, part, _MENTION, {**source, "transform": {"jsonPath": part.name}})
+            for part in column.type.value_type
+        ]
+        return {**field, "repeated": True, "subField": parts}
+    return {**field, "dataType": _data_type(column.type), "source": source}
 
 
 def _data_type(kind: pa.DataType) -> str:
