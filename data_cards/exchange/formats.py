@@ -1,4 +1,4 @@
-"""The formats by name: what ``--format`` takes. A new one needs its name in ``NAMES``, too."""
+"""The formats of ``--format`` by name. A new one also needs its name in ``NAMES``."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Format:
     write: Callable[[IO[bytes], Iterable[Exported]], None]
     read: Callable[[Path], Iterator[Reviewed | Unread]]
     lost: Callable[[Annotation], Mapping[Mention, str]] = nothing_lost
-    """The mentions that it cannot hold, with the reason."""
+    """Returns the mentions that it cannot hold, with the reasons."""
     beside: tuple[str, Callable[[Sequence[str]], str]] | None = None
-    """Suffix and content of a second file, made of the labels."""
+    """Suffix of a second file, and the function that makes its text from the labels."""
     negatives: float = 0.0
-    """Ratio of absent types to present ones, where the run has no negatives."""
+    """Ratio of absent types to present ones, for a run without negatives."""
 
 
 def _json(
@@ -37,7 +37,7 @@ def _json(
     write: Callable[[IO[bytes], Iterable[Any]], None] = write_array,
     **others: Any,
 ) -> Format:
-    """Return a format that has a JSON object for each passage: in an array, or on lines."""
+    """Return a format with a JSON object for each passage, in an array or on lines."""
     return Format(
         lambda file, passages: write(file, map(to_object, passages)), partial(read_each, convert=from_object), **others
     )

@@ -15,27 +15,27 @@ OFF_TOKENS = "begins or ends inside a token"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """One passage on its way into a file of another tool."""
+    """A passage to write to a file of another tool."""
 
     annotation: Annotation
-    """With the mentions that the format can hold, and no others."""
+    """It has only the mentions that the format can hold."""
     samples: Iterable[Sample]
-    """The instruction samples of the passage, negatives too; they are made while they are read."""
+    """The instruction samples of the passage with negatives, made while they are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """One passage as a file of another tool has it. What the format does not hold is None or empty."""
+    """A passage of a file of another tool. What the format does not hold is None or empty."""
 
     passage_id: str
     spans: tuple[tuple[int, int, str], ...] = ()
-    """Start, end and label: of code points, or of tokens where there are ``tokens``; half open."""
+    """Start, end and label, half open, in code points, or in ``tokens`` if there are any."""
     text: str | None = None
-    """The passage, for comparison with the run's own."""
+    """The text, to compare with the run's."""
     tokens: tuple[str, ...] | None = None
-    """The passage as tokens, where the file has nothing else."""
+    """The tokens, for a format without the text."""
     predictions: tuple[tuple[str, str], ...] | None = None
-    """Mention and label, where the format has strings and no offsets."""
+    """Mentions with their labels, for a format without offsets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Unread:
 
 
 def nothing_lost(_annotation: Annotation) -> dict[Mention, str]:
-    """Return nothing: for a format that holds any span."""
+    """Return an empty result, for a format that holds any span."""
     return {}
 
 
 def lost_when_flat(mentions: Iterable[Mention]) -> dict[Mention, str]:
-    """Return the mentions that a format without nesting leaves out.
+    """Return the mentions that a format without nesting cannot hold.
 
-    The longest stays, of two of one length the one that comes first: always the same choice.
+    The longest mention stays; of two of equal length, the first.
     """
     chosen: list[Mention] = []
     lost: dict[Mention, str] = {}

@@ -1,4 +1,4 @@
-"""Places in a text: code points, UTF-16 units, other Unicode forms, and tokens."""
+"""Convert places in a text between code points, UTF-16 units, Unicode forms and tokens."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SYLLABLE = re.compile(r"\w[\w\u0300-\u036f]*|[^\w\s][\u0300-\u036f\u200d\ufe0e\
 
 
 def syllables(text: str) -> Places:
-    """Cut at white space, and every mark of punctuation off: ``TP.HCM`` is three tokens."""
+    """Split at white space and around punctuation marks: ``TP.HCM`` is three tokens."""
     return [match.span() for match in _SYLLABLE.finditer(text)]
 
 
-@lru_cache(maxsize=1)  # of each passage first what it loses is asked, then its tokens
+@lru_cache(maxsize=1)  # ``lost`` and ``write`` of a format need the tokens of the same passage
 def words(text: str) -> Places:
-    """Cut into Vietnamese words with underthesea, several syllables each: ``Đại học``, ``Hà Nội``."""
+    """Split into Vietnamese words, such as ``Đại học`` and ``Hà Nội``, with underthesea."""
     return [place for sentence in split_sentences(text) for place in _words(text, sentence.start, sentence.end)]
 
 
@@ -45,7 +45,7 @@ def _words(text: str, start: int, end: int) -> Places:
 def locate(text: str, tokens: Sequence[str]) -> Places | None:
     """Find ``tokens`` in ``text``, one after the other; ``_`` in a token may stand for white space.
 
-    None when something else than white space lies between them: they are tokens of another text.
+    None if something other than white space is between them: they are tokens of another text.
     """
     places: Places = []
     position = 0
@@ -73,7 +73,7 @@ def _match(text: str, position: int, token: str) -> int | None:
 
 
 def covered(places: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
-    """Return the first and the last token, inclusive, of the span ``[start, end)``, which has the bounds of tokens."""
+    """Return the first and the last token, inclusive, of the span ``[start, end)``, which has token boundaries."""
     firsts = {left: index for index, (left, _) in enumerate(places)}
     lasts = {right: index for index, (_, right) in enumerate(places)}
     return firsts[start], lasts[end]
