@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -280,6 +281,23 @@ def test_a_signal_ends_the_server_with_the_figures(root: Path, number: signal.Si
     assert process.returncode == 0, errors
     assert "quality: not measured" in errors
     assert "vner-annotate build" not in errors
+
+
+def test_a_browser_in_the_foreground_gets_the_page(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text browser runs until its user leaves it; the server answers it in the meantime."""
+    seen, browser = tmp_path / "seen", tmp_path / "browser"
+    browser.write_text(
+        f"#!{sys.executable}\nimport pathlib, sys, urllib.request\n"
+        f"pathlib.Path({str(seen)!r}).write_bytes(urllib.request.urlopen(sys.argv[1]).read())\n"
+    )
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(browser))
+    process = vner_process("review", root)
+    try:
+        wait_for(lambda: seen.exists() and "<title>Review" in seen.read_text(encoding="utf-8"))
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="module")

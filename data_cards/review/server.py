@@ -15,6 +15,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from importlib import resources
+from threading import Thread
 from typing import Any, Final
 
 from aiohttp import web
@@ -107,7 +108,8 @@ async def _serve(session: Session, port: int, ready: Callable[[str], None]) -> N
         ended = asyncio.Event()
         with suppress(NotImplementedError):  # Windows has no such handlers
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-        ready(f"http://127.0.0.1:{runner.addresses[0][1]}/{token}/")
+        address = f"http://127.0.0.1:{runner.addresses[0][1]}/{token}/"
+        Thread(target=ready, args=(address,), daemon=True).start()  # a text browser runs until its user leaves it
         await ended.wait()  # or Ctrl-C
     finally:
         await runner.cleanup()
