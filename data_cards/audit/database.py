@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -46,11 +47,10 @@ class Database:
             RunDirError: the temporary folder cannot be written to.
         """
         with _readable_errors():
-            self._folder = _temporary_folder()
             settings: dict[str, str | bool | int | float | list[str]] = {
                 "memory_limit": MEMORY,
                 "threads": 1,  # each needs memory of its own
-                "temp_directory": str(self._folder),
+                "temp_directory": str(_temporary_folder()),
                 "preserve_insertion_order": False,
                 "autoload_known_extensions": False,
                 "autoinstall_known_extensions": False,
@@ -61,8 +61,6 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
-        with suppress(OSError):  # another audit uses it
-            self._folder.rmdir()
 
     def insert(self, table: str, query: str, batch: pa.RecordBatch | pa.Table) -> None:
         """Append the rows of a query, which selects from ``batch``, to a table."""
@@ -91,9 +89,13 @@ class Database:
 
 
 def _temporary_folder() -> Path:
-    """Return the folder that all audits of this user share: DuckDB deletes there what a killed process left."""
+    """Return the folder that all audits of this user on this machine share, and make it if needed.
+
+    DuckDB names its files there by process id, and deletes those of processes that are gone. The empty folder stays,
+    since another audit may be about to use it.
+    """
     user = os.getuid() if os.name == "posix" else 0  # Windows has a temporary folder for each user
-    folder = Path(tempfile.gettempdir()) / f"vner-audit-{user}"
+    folder = Path(tempfile.gettempdir()) / f"vner-audit-{user}-{platform.node()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != user:
         raise PermissionError(13, f"{folder} belongs to another user")
