@@ -51,10 +51,8 @@ def flatten(roots: Sequence[Node], evidence: Evidence) -> tuple[list[Result], bo
             found.append(step)
             continue
         node, group = step
-        if is_string(node):
-            found.append(Item((node,), "line"))
-        elif not isinstance(node, list):
-            found.append(shorten(node))
+        if not isinstance(node, list):
+            found.append(Item((node,), "line") if is_string(node) else shorten(node))
         elif not node:
             empty = True
         elif len(node) == 2 and type(node[0]) is type(node[1]) is str:

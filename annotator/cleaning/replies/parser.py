@@ -159,9 +159,11 @@ def _mention(text: Node, label: Node, evidence: Evidence) -> RawMention | None:
 
 def _join_tokens(mentions: list[RawMention]) -> list[RawMention]:
     """Join the tokens of a tagger, ``Lê`` B-PER and ``An`` I-PER, where a reply has nothing else."""
+    if not any(mention.label.startswith("I-") for mention in mentions):
+        return mentions
     tagged = [(mention.text, _BIO.fullmatch(mention.label)) for mention in mentions if mention.label != "O"]
     tags = [tag for _, tag in tagged if tag]
-    if len(tags) < len(tagged) or not any(tag[1] == "I" for tag in tags):
+    if len(tags) < len(tagged):
         return mentions
     joined: list[RawMention] = []
     for (token, _), tag in zip(tagged, tags, strict=True):

@@ -26,9 +26,11 @@ def settle(items: Sequence[Item], evidence: Evidence) -> list[Reading]:
     places: dict[str, list[int]] = defaultdict(list)
     for place, item in enumerate(items):
         places[_TOGETHER.get(item.form, item.form)].append(place)
-    bare = _bare_order([items[place] for place in places["bare pair"]], evidence)
-    if not bare and (lists := places.pop("bare pair")):
-        places["row"] = [*lists, *places["row"]]
+    bare = 0
+    if lists := places.get("bare pair"):
+        bare = _bare_order([items[place] for place in lists], evidence)
+        if not bare:
+            places["row"] = [*places.pop("bare pair"), *places["row"]]
     readings: list[Reading] = [None] * len(items)
     for form, own in places.items():
         of_form = [items[place] for place in own]
@@ -66,7 +68,8 @@ def _texts(items: Iterable[Item]) -> list[Pair]:
 
 def _pairs(item: Item, evidence: Evidence, *, swap: bool, several: bool) -> Reading:
     """Return the pairs of an item whose order is settled; with ``swap``, its type comes first."""
-    label, text = item.nodes if swap else item.nodes[::-1]
+    first, second = item.nodes
+    text, label = (second, first) if swap else (first, second)
     if not (isinstance(text, str) and isinstance(label, str)):
         return [(text, label)]
     is_blank = item.form not in ("pair", "record") and not any(map(str.isalnum, text))
