@@ -216,7 +216,7 @@ def test_an_outage_is_waited_out(ledger: Ledger, make_passage: MakePassage) -> N
 def test_a_long_outage_stops_the_run(ledger: Ledger, make_passage: MakePassage) -> None:
     """An outage longer than the limit stops the run; the answers are kept."""
     teacher = Outage(TeacherError("cannot reach it", kind="connection"), probes=10_000)
-    brief = replace(PATIENCE, outage=0.02)
+    brief = replace(PATIENCE, give_up_after=0.02)
     with pytest.raises(FatalTeacherError, match="run the same command again later"):
         annotate(passages(make_passage, 300), teacher, ledger, pace(concurrency=3, patience=brief), Progress())
     assert len(ledger) >= 100
