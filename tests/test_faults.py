@@ -75,10 +75,24 @@ def chosen(passage: str) -> float:
     return hashlib.sha256(passage.encode()).digest()[0] / 256
 
 
-def run(endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str = "openai", retries: int = 4) -> None:
+class Failures(Progress):
+    """Counts the failures by kind."""
+
+    def __init__(self) -> None:
+        self.by_kind = Counter[str]()
+
+    def count(self, kind: str, number: int = 1) -> None:
+        self.by_kind[kind] += number
+
+
+def run(
+    endpoint: Endpoint, ledger: Ledger, todo: list[Passage], provider: str = "openai", retries: int = 4
+) -> Counter[str]:
+    """Ask about each passage and return the failures by kind."""
     teacher = make_teacher(RunConfig(provider=provider, model="m", base_url=endpoint.address(provider), timeout=2.0))
     pace = Pace(concurrency=16, max_retries=retries, patience=PATIENCE)
-    ask_all(questions_about(todo, teacher), teacher, ledger, pace, Progress())
+    ask_all(questions_about(todo, teacher), teacher, ledger, pace, failures := Failures())
+    return failures.by_kind
 
 
 @pytest.mark.slow
@@ -120,19 +134,21 @@ def test_all_transient_faults_together(
     provider: str, endpoint: Endpoint, ledger: Ledger, make_passage: Callable[..., Passage]
 ) -> None:
     """With four of five passages meeting some fault, all are answered and no good answer is repeated."""
-    faults, good = list(TRANSIENT.values()), Counter[str]()
+    names, good, met = list(TRANSIENT), Counter[str](), Counter[str]()
 
     def reply(passage: str, attempt: int) -> Answer:
         if chosen(passage) < 0.8 and attempt == 1:
-            return faults[int(chosen(passage) * 256) % len(faults)]
+            met[name := names[int(chosen(passage) * 256) % len(names)]] += 1
+            return TRANSIENT[name]
         good[passage] += 1
         return GOOD
 
     endpoint.reply = reply
-    run(endpoint, ledger, passages(make_passage, 200), provider)
+    failures = run(endpoint, ledger, passages(make_passage, 200), provider)
     assert len(ledger) == 200
     good.pop("ping", None)  # the probe
-    assert set(good.values()) == {1}
+    late = failures["timeout"] - met["time-out"] - met["slow body"]  # good answers, on a machine that is busy
+    assert good.total() - len(good) == late
 
 
 @pytest.mark.slow
