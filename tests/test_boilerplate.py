@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotator.records import Document
-from annotator.sources.boilerplate import common, find, without
+from annotator.sources.boilerplate import common_lines, find, remove
 from annotator.sources.documents import Columns, read_documents
 from annotator.sources.locating import locate
 
@@ -19,7 +19,7 @@ BODY = "Sáng 6/2, nhiều tuyến phố ở Hà Nội ngập sâu. Ông Nguyễ
 
 def _cut(text: str) -> tuple[list[tuple[str, str]], str]:
     cuts = find(text)
-    return [(text[cut.start : cut.end], cut.reason) for cut in cuts], without(text, cuts)
+    return [(text[cut.start : cut.end], cut.reason) for cut in cuts], remove(text, cuts)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_bundled_articles() -> None:
     assert isinstance(files, tuple)
     articles = [row.text for file in files for row in read_documents(file, Columns()) if isinstance(row, Document)]
     assert len(articles) == 46
-    cuts = [text[cut.start : cut.end] for text in articles for cut in find(text, common(articles))]
+    cuts = [text[cut.start : cut.end] for text in articles for cut in find(text, common_lines(articles))]
     assert cuts == ["<i>[Xem thêm: Bản đồ kho lạnh miền Bắc]</i>"]
 
 
@@ -86,10 +86,10 @@ def test_common_lines() -> None:
     """A line of five documents is common, in any case and spacing; one of four, or a short one, is not."""
     line = "Mọi chi tiết xin liên hệ văn phòng của báo tại Hà Nội."
     texts = [f"Tin số {number} hôm nay.\n{line.upper() if number else line}" for number in range(5)]
-    shared = common(texts)
+    shared = common_lines(texts)
     assert [texts[0][cut.start : cut.end] for cut in find(texts[0], shared)] == [line]
-    assert not common(texts[:4])
-    assert not common(["Gió nhẹ."] * 9)
+    assert not common_lines(texts[:4])
+    assert not common_lines(["Gió nhẹ."] * 9)
 
 
 @given(st.text("aẢnh:(). \nTheoVN", max_size=200))
@@ -99,4 +99,4 @@ def test_cuts_and_the_rest_are_the_text(text: str) -> None:
     assert all(0 <= cut.start < cut.end <= len(text) and text[cut.start : cut.end].strip() for cut in cuts)
     assert all(one.end <= other.start for one, other in pairwise(cuts))
     outside = "".join(char for at, char in enumerate(text) if not any(cut.start <= at < cut.end for cut in cuts))
-    assert "".join(without(text, cuts).split()) == "".join(outside.split())
+    assert "".join(remove(text, cuts).split()) == "".join(outside.split())

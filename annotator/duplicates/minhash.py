@@ -39,14 +39,14 @@ class NearDuplicates:
     find it: of texts with a Jaccard index of 0.8, fewer than one in a thousand is missed.
     """
 
-    def __init__(self, threshold: float, recall: Callable[[int], str]) -> None:
+    def __init__(self, threshold: float, text_of: Callable[[int], str]) -> None:
         """Begin with no text.
 
         Args:
             threshold: the Jaccard index from which on two texts are near duplicates.
-            recall: returns the text that was added under a number.
+            text_of: returns the text that was added under a number.
         """
-        self._threshold, self._recall = threshold, recall
+        self._threshold, self._text_of = threshold, text_of
         self._rows = 5 if threshold >= 0.7 else 3
         self._database = temporary_database("bands (band INTEGER PRIMARY KEY, number INTEGER)")
 
@@ -54,7 +54,7 @@ class NearDuplicates:
         """Return the number of a near duplicate and the Jaccard index, or None."""
         found = dict(self._database.execute(_FIND, sketch.bands))
         for number in dict.fromkeys(found[band] for band in sketch.bands if band in found):
-            other = _distinct_ngrams(syllables(self._recall(number)))
+            other = _distinct_ngrams(syllables(self._text_of(number)))
             common = len(np.intersect1d(sketch.ngrams, other, assume_unique=True))
             jaccard = common / (len(sketch.ngrams) + len(other) - common)
             if jaccard >= self._threshold:

@@ -110,14 +110,14 @@ class SeenPassages:
         found = np.concatenate([np.zeros(0, np.uint64), *texts])
         owner = np.repeat(np.arange(len(sizes)), sizes)
         seen = np.zeros(len(found), bool)
-        for bloom in self._filters:
-            bits = found % np.uint64(8 * len(bloom))
+        for newest in self._filters:
+            bits = found % np.uint64(8 * len(newest))
             byte, mask = bits >> np.uint64(3), np.uint8(1) << (bits & np.uint64(7)).astype(np.uint8)
-            seen |= (bloom[byte] & mask) != 0
-        # The last filter remembers these texts, too, of which each has those before it.
+            seen |= (newest[byte] & mask) != 0
+        # An n-gram of these texts is seen, too, where an earlier one of them has it. The newest filter remembers all.
         _, first, which = np.unique(bits, return_index=True, return_inverse=True)
         seen |= owner[first[which]] < owner
-        np.bitwise_or.at(bloom, byte, mask)
+        np.bitwise_or.at(newest, byte, mask)
         shares: list[float] = (np.bincount(owner, seen, len(sizes)) / np.maximum(sizes, 1)).tolist()
         return shares
 

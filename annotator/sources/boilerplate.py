@@ -90,7 +90,7 @@ def _key(piece: str) -> int:
     return int.from_bytes(hashlib.blake2b(folded.encode(), digest_size=8).digest(), "little", signed=True)
 
 
-def common(texts: Iterable[str]) -> frozenset[int]:
+def common_lines(texts: Iterable[str]) -> frozenset[int]:
     """Return the hashes of the sentences that many of ``texts`` share."""
     database, documents = temporary_database("sentences (key INTEGER PRIMARY KEY, documents INTEGER)"), 0
     for documents, text in enumerate(texts, start=1):  # noqa: B007 - the last number is the result
@@ -105,7 +105,7 @@ def find(text: str, shared: Collection[int] = ()) -> list[Cut]:
 
     Args:
         text: NFC.
-        shared: hashes of sentences that many documents share, see ``common``.
+        shared: hashes of sentences that many documents share, see ``common_lines``.
     """
     own = pieces(text) if shared else ()
     found = [Cut(start, end, "line of many documents") for start, end, key in own if key in shared]
@@ -123,7 +123,7 @@ def find(text: str, shared: Collection[int] = ()) -> list[Cut]:
     return _disjoint(text, found)
 
 
-def without(text: str, cuts: Iterable[Cut]) -> str:
+def remove(text: str, cuts: Iterable[Cut]) -> str:
     """Return ``text`` without ``cuts`` and without blank lines; a space joins the parts around a cut in a line."""
     joined, at = "", 0
     for cut in (*cuts, Cut(len(text), len(text), "")):

@@ -16,7 +16,7 @@ import numpy as np
 from annotator.duplicates.minhash import NearDuplicates
 from annotator.duplicates.ngrams import Hashes, ngrams, syllables
 from annotator.records import Document, Rejected
-from annotator.sources.boilerplate import common, find, without
+from annotator.sources import boilerplate
 from annotator.sources.documents import Row, rejected, text_hash
 from annotator.sources.drawn_documents import Drawn
 from normalizers.encodings import has_syllables, is_damaged, repair
@@ -63,7 +63,7 @@ class Screen:
     def learn(self, documents: Iterable[Document]) -> None:
         """Find the lines that many of ``documents`` share: the first round of the draw. Later calls change nothing."""
         if self._common is None and self._settings.cuts:
-            self._common = common(document.text for document in documents)
+            self._common = boilerplate.common_lines(document.text for document in documents)
 
     def __call__(self, number: int) -> tuple[Row, list[Rejected]]:
         """Accept the drawn document with this number, or reject it.
@@ -80,8 +80,8 @@ class Screen:
         if self._near and sketch and (found := self._near.find(sketch)):
             detail = f"{found[1]:.0%} the same as document {self._drawn.get(found[0]).id}"
             return rejected("near duplicate", document.id, document.text, detail), []
-        cut = find(document.text, self._common or ()) if self._settings.cuts else []
-        text = without(document.text, cut) if cut else document.text
+        cut = boilerplate.find(document.text, self._common or ()) if self._settings.cuts else []
+        text = boilerplate.remove(document.text, cut) if cut else document.text
         if cut and self._is_short(text):
             detail = f"{len(text.split())} words are left without credits, bylines and common lines"
             return rejected("boilerplate only", document.id, document.text, detail), []

@@ -94,7 +94,9 @@ def _temporary_folder() -> Path:
     DuckDB names its files there by process id, and deletes those of processes that are gone. The empty folder stays,
     since another audit may be about to use it.
     """
-    user = os.getuid() if os.name == "posix" else 0  # Windows has a temporary folder for each user
+    user = 0  # on Windows, where each user has a temporary folder
+    if os.name == "posix":
+        user = os.getuid()
     folder = Path(tempfile.gettempdir()) / f"vner-audit-{user}-{platform.node()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.lstat().st_uid != user:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import os
 import secrets
 import signal
 from collections.abc import Awaitable, Callable
@@ -106,7 +107,7 @@ async def _serve(session: Session, port: int, ready: Callable[[str], None]) -> N
         except OSError as error:
             raise RunDirError(f"cannot listen on port {port}: {error.strerror}; choose another --port") from error
         ended = asyncio.Event()
-        with suppress(NotImplementedError):  # Windows has no such handlers
+        if os.name == "posix":
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
         address = f"http://127.0.0.1:{runner.addresses[0][1]}/{token}/"
         Thread(target=ready, args=(address,), daemon=True).start()  # a text browser runs until its user leaves it
