@@ -42,13 +42,13 @@ def make_untied(config: Any) -> Any:
     import torch
     from transformers import AutoModelForSeq2SeqLM
 
-    from training.students import settle_head
+    from training.students import check_output_head
 
     model = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
     head = torch.empty_like(model.lm_head.weight).normal_(std=config.d_model**-0.5)
     model.lm_head.weight = torch.nn.Parameter(head)
     model.all_tied_weights_keys.pop("lm_head.weight", None)
-    settle_head(model, "the new model")
+    check_output_head(model, "the new model")
     return model
 
 

@@ -118,7 +118,7 @@ def load_model(name: str | Path) -> Any:
             use_safetensors=True if local else None,  # a .bin on the Hub is read with weights_only
             local_files_only=local,
         )
-    settle_head(model, str(name))
+    check_output_head(model, str(name))
     return model
 
 
@@ -137,7 +137,7 @@ def has_own_head(model: Any) -> bool:
     return head is not None and head.weight is not embeddings.weight
 
 
-def settle_head(model: Any, name: str) -> None:
+def check_output_head(model: Any, name: str) -> None:
     """Correct in the configuration of ``model`` whether its head is tied; raise a StudentError for a tied mT5."""
     own = has_own_head(model)
     if not own and model.config.model_type in _OWN_HEAD:
@@ -150,7 +150,7 @@ def settle_head(model: Any, name: str) -> None:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Hide progress bars and warnings of transformers; ``settle_head`` does what the one about tied weights is for."""
+    """Hide progress bars and warnings of transformers; ``check_output_head`` does what the one about tied weights is for."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -4,8 +4,8 @@ Text is never altered: a passage is an exact slice of its document. Leftovers of
 one) are joined by a newline with leftovers of documents near it, and each piece is an exact slice again. A unit is a
 sentence, or a part of one that is longer than a passage; every unit is in exactly one passage or rejection.
 
-Passages of a document are balanced, so that few of its sentences are left over. To pack, they are filled to the limit
-instead; most documents then have a leftover.
+Passages of a document are balanced, so that few of its sentences are left over. With ``pack`` they are filled to the
+limit instead; most documents then have a leftover.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _in_place(text: str, units: Units) -> list[str]:
 def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: SizeLimits) -> list[_Bin]:
     """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
 
-    To pack, all bins stay open until the end, so that they are filled. Then the contents of bins that are too short go
+    With ``pack`` all bins stay open until the end, so that they are filled. Then the contents of bins that are too short go
     to closed ones with room, so that few stay short.
     """
     closed: list[_Bin] = []

@@ -34,14 +34,14 @@ def plan_passages(units: Units, sums: Sequence[int], limits: SizeLimits) -> list
     """Return the best partition into passages alone, which ``plan`` would find too; empty if there is none."""
     best: list[float] = [0]
     begins = [0]
-    first = standing = 0
+    first = last_standing = 0
     for j, can_stand in enumerate(units.can_stand, start=1):
-        standing = j if can_stand else standing
+        last_standing = j if can_stand else last_standing
         total = sums[j]
         while total - sums[first] > limits.high:
             first += 1
         least, begin = inf, 0
-        for i in range(first, standing):
+        for i in range(first, last_standing):
             tokens = total - sums[i]
             if tokens < limits.low:
                 break
@@ -71,10 +71,10 @@ def plan(
     It minimises, in this order: tokens that may be lost without a complete sentence, number of leftovers, leftovers
     before the end, tokens in leftovers, number of passages, and the squares of their sizes, which balances them.
 
-    To pack, a leftover is no loss, since others fill up its passage. Instead of leftovers and the tokens in them, the
-    room of all spans counts: ``high`` for a passage, its tokens for a leftover.
+    With ``pack`` a leftover is no loss, since others fill up its passage. Instead of leftovers and the tokens in them,
+    the size of all spans counts: ``high`` for a passage, its tokens for a leftover.
     """
-    standing = [0, *accumulate(units.can_stand)]
+    standing_before = [0, *accumulate(units.can_stand)]
     best: list[tuple[_Cost, int]] = [((0, 0, 0, 0, 0, 0), 0)]
     for j in range(1, len(units) + 1):
         options: list[tuple[_Cost, int]] = []
@@ -84,15 +84,15 @@ def plan(
             tokens = known.get((i, j), sums[j] - sums[i])
             if tokens > limits.high:
                 continue
-            lost, left, inner, room, passages, squares = best[i][0]
-            stands = standing[j] > standing[i]
+            lost, left, inner, size, passages, squares = best[i][0]
+            stands = standing_before[j] > standing_before[i]
             if stands and tokens >= limits.low:
                 filled = limits.high if limits.pack else 0
-                cost = (lost, left, inner, room + filled, passages + 1, squares + tokens * tokens)
+                cost = (lost, left, inner, size + filled, passages + 1, squares + tokens * tokens)
             else:
                 risk = 0 if tokens < limits.low else tokens
                 more = 0 if limits.pack else 1
-                cost = (lost + risk, left + more, inner + (j < len(units)), room + tokens, passages, squares)
+                cost = (lost + risk, left + more, inner + (j < len(units)), size + tokens, passages, squares)
             options.append((cost, i))
         best.append(min(options))
     return _spans([begin for _, begin in best])

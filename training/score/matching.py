@@ -45,14 +45,14 @@ class Counts(NamedTuple):
 
 def count(gold: Sequence[str], answer: Sequence[str], passage: str) -> tuple[Counts, Counts, Counts]:
     """Compare the mentions of one query under each of ``MATCHINGS``; their order and repetitions do not matter."""
-    right, given = ({same_text(mention) for mention in mentions} - {""} for mentions in (gold, answer))
-    equal = right & given
-    strict = Counts(len(equal), len(given), len(right))
+    gold_keys, answer_keys = ({same_text(mention) for mention in mentions} - {""} for mentions in (gold, answer))
+    equal = gold_keys & answer_keys
+    strict = Counts(len(equal), len(answer_keys), len(gold_keys))
     # Equal pairs come first at no loss: a whole credit is no less than the two halves that it may prevent.
-    overlaps = _most_overlaps(sorted(right - equal), sorted(given - equal), passage)
+    overlaps = _most_overlaps(sorted(gold_keys - equal), sorted(answer_keys - equal), passage)
     relaxed = strict._replace(credit=len(equal) + PARTIAL * overlaps)
-    theirs, ours = ({universalner(mention) for mention in mentions} for mentions in (gold, answer))
-    return strict, relaxed, Counts(len(theirs & ours), len(ours), len(theirs))
+    gold_keys, answer_keys = ({universalner(mention) for mention in mentions} for mentions in (gold, answer))
+    return strict, relaxed, Counts(len(gold_keys & answer_keys), len(answer_keys), len(gold_keys))
 
 
 def same_text(mention: str) -> str:
@@ -81,6 +81,6 @@ def _most_overlaps(gold: list[str], answer: list[str], passage: str) -> int:
 def _overlap(one: str, other: str, spans: dict[str, list[tuple[int, int]]]) -> bool:
     if spans[one] and spans[other]:
         return any(a < d and c < b for a, b in spans[one] for c, d in spans[other])
-    ours, theirs = one.split(), other.split()
-    shared = SequenceMatcher(None, ours, theirs, autojunk=False).find_longest_match()
-    return 2 * shared.size > max(len(ours), len(theirs))
+    words, other_words = one.split(), other.split()
+    shared = SequenceMatcher(None, words, other_words, autojunk=False).find_longest_match()
+    return 2 * shared.size > max(len(words), len(other_words))

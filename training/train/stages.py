@@ -163,7 +163,7 @@ def merge(student: Path, out: Path) -> None:
     if not hasattr(loaded.model, "merge_and_unload"):
         raise StudentError(f"{student} has no adapter: it needs no merging")
     whole = loaded.model.merge_and_unload(safe_merge=True)
-    students.settle_head(whole, str(student))
+    students.check_output_head(whole, str(student))
     beside = out.with_name(f".{out.name}")
     with explained(out), students.quiet_transformers():
         whole.save_pretrained(beside)
