@@ -150,7 +150,7 @@ def check_output_head(model: Any, name: str) -> None:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Hide progress bars and warnings of transformers; ``check_output_head`` does what the one about tied weights is for."""
+    """Hide progress bars and warnings of transformers; ``check_output_head`` takes care of tied weights."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
