@@ -189,8 +189,8 @@ def _in_place(text: str, units: Units) -> list[str]:
 def _join(leftovers: Iterable[_Group], tokenizer: Tokenizer, limits: SizeLimits) -> list[_Bin]:
     """Put each leftover, in order, into the first bin with room for it; a bin within the limits is closed.
 
-    With ``pack`` all bins stay open until the end, so that they are filled. Then the contents of bins that are too short
-    go to closed ones with room, so that few stay short.
+    With ``pack`` all bins stay open until the end, so that they are filled. Then the contents of those that are too
+    short go to closed ones with room, so that few stay short.
     """
     closed: list[_Bin] = []
     waiting: list[_Bin] = []
