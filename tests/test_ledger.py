@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,18 @@ def test_an_answer_is_there_after_reopening(tmp_path: Path) -> None:
         assert not ledger.has("k2")
         assert ledger.get("k2") is None
         assert len(ledger) == 1
+
+
+def test_a_ledger_in_a_folder_of_others_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder cannot be written, answers are read and nothing is written, not even SQLite's own files."""
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
+        ledger.append([ANSWER])
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the tests may run as root, who may write anywhere
+    with SqliteLedger(tmp_path / "l.sqlite") as ledger:
+        assert ledger.get("k1") == ANSWER
+        assert [path.name for path in tmp_path.iterdir()] == ["l.sqlite"]
+        with pytest.raises(RunDirError, match="readonly database"):
+            ledger.append([replace(ANSWER, key="k2")])
 
 
 def test_an_answer_is_never_replaced(tmp_path: Path) -> None:

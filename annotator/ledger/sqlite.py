@@ -51,7 +51,7 @@ class SqliteLedger(Ledger):
     """Answers by key, in one SQLite file. Only ``flush`` may run in another thread at the same time."""
 
     def __init__(self, path: Path) -> None:
-        """Open the ledger at ``path``, or create it.
+        """Open the ledger at ``path``, or create it. In a folder that this user may not write, it can be read.
 
         Raises:
             RunDirError: the file is damaged, foreign, newer than this program, or cannot be written.
@@ -59,7 +59,7 @@ class SqliteLedger(Ledger):
         self.path = path
         self._unflushed = False
         with self._explained():
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db = sqlite3.connect(_address(path), uri=True, check_same_thread=False, isolation_level=None)
             try:
                 self._open()
             except BaseException:
@@ -200,3 +200,10 @@ class SqliteLedger(Ledger):
             raise RunDirError(
                 f"the ledger {self.path} is damaged or not a ledger ({error}); move it away, or restore it from a copy"
             ) from error
+
+
+def _address(path: Path) -> str:
+    """Return the URI of the file: without locks where its folder cannot be written and no other process has it open."""
+    log = path.with_name(path.name + "-wal")
+    read_only = path.exists() and not log.exists() and not os.access(path.parent, os.W_OK)
+    return path.absolute().as_uri() + ("?immutable=1" if read_only else "")
