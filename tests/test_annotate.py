@@ -376,6 +376,26 @@ def test_a_run_that_stops_waits_for_the_requests_in_flight(
     assert len(ledger) == at_once
 
 
+def test_the_error_that_stops_a_run_is_reported(ledger: Ledger, make_passage: MakePassage) -> None:
+    """A request in flight that fails later does not replace the error: a limit would hide a wrong key."""
+    revoked = asyncio.Event()
+
+    class Failing(QueueTeacher):
+        async def ask(self, question: Question) -> Reply:
+            reply = await super().ask(question)
+            if question.content["passage"] == "passage 1":
+                revoked.set()
+                raise TeacherError("key revoked", kind="http 401")
+            if question.content["passage"] == "passage 2":
+                await revoked.wait()
+                await asyncio.sleep(0.05)
+                raise TeacherError("no more today", kind="http 429", retry_after=7200.0)
+            return reply
+
+    with pytest.raises(FatalTeacherError, match="key revoked"):
+        annotate(passages(make_passage, 3), Failing(), ledger, pace(concurrency=2), Progress())
+
+
 def test_a_damaged_source_keeps_the_answers_in_flight(ledger: Ledger, make_passage: MakePassage) -> None:
     """Questions asked before the damage is found are answered and their answers kept."""
 

@@ -104,6 +104,8 @@ class _Pool:
         """Questions that were read and not asked yet."""
         self._waiting: list[tuple[float, str, Task]] = []
         """Heap of the questions that are asked again: moment of the next try, key, task."""
+        self._error: AnnotateError | None = None
+        """What stops the run; another request in flight may fail later."""
         self._asking: set[str] = set()  # keys without an outcome yet: two passages with one text are one question
 
     async def run(self, questions: Iterable[Asked]) -> None:
@@ -117,7 +119,7 @@ class _Pool:
                         workers.create_task(self._work())
                 flusher.cancel()
         except BaseExceptionGroup as errors:
-            raise _first_of(errors) from None
+            raise self._error or _first_of(errors) from None
         finally:
             try:
                 self._recorder.finish()
@@ -134,7 +136,8 @@ class _Pool:
             while task := await self._next():
                 if (wait := await self._ask(task)) is not None:
                     heappush(self._waiting, (time.monotonic() + wait, task.question.key, task))
-        except AnnotateError:
+        except AnnotateError as error:
+            self._error = self._error or error
             await self._requests.stop()  # before the error cancels the other workers
             raise
 
