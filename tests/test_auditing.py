@@ -407,6 +407,16 @@ def test_an_unreachable_hub_costs_one_request(monkeypatch: pytest.MonkeyPatch) -
     assert errors.count("\n") == 1
 
 
+def test_offline_the_hub_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``HF_DATASETS_OFFLINE`` or ``HF_HUB_OFFLINE`` the copy in the cache is loaded without a request."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets_of, "pin", lambda dataset: pytest.fail(f"asked about {dataset}"))
+    monkeypatch.setattr(datasets, "load_dataset", lambda name: {})
+    assert datasets_of._of_hub("org/name").name == "org/name"
+
+
 @pytest.mark.slow
 def test_the_command(run: RunDir, tmp_path: Path) -> None:
     """``audit`` prints what it writes, and --compare shows the differences of two builds."""

@@ -89,9 +89,8 @@ def _read(paths: list[Path]) -> Iterator[pa.RecordBatch]:
 
 def _of_hub(name: str) -> Dataset:
     import datasets
-    from huggingface_hub import is_offline_mode
 
-    if not is_offline_mode():
+    if not datasets.config.HF_HUB_OFFLINE:
         pin(HubDataset(name))  # one request; without a network, load_dataset would try for half a minute
     try:
         loaded = datasets.load_dataset(name)
