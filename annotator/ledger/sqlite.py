@@ -110,7 +110,9 @@ class SqliteLedger(Ledger):
     def attempts(self) -> Iterator[Attempt]:
         """Yield all that ``keep_attempt`` has kept."""
         if self._has_table("attempts"):
-            yield from (Attempt(*row) for row in self._rows("SELECT * FROM attempts"))
+            with self._explained():
+                for row in self._db.execute("SELECT * FROM attempts"):  # one at a time: a body can have megabytes
+                    yield Attempt(*row)
 
     def flush(self) -> None:
         """Flush all writes to the disk. May be called in another thread than the rest."""
